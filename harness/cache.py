@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where trees, builds and kernels are kept between runs: folders, locks, and all-or-nothing folders.
+
+Nothing may depend on the cache: whatever is missing is made again. What is there is whole, because
+it is made under staging/ and renamed into place.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import MachineError
+
+
+class Cache:
+    """The cache folder. Constructing it creates nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repository = root / "trees.git"
+        self.apt = root / "apt"
+        self.worktrees = root / "worktrees"
+        self.objects = root / "objects"
+        self.kernels = root / "kernels"
+        self.applied = root / "applied"
+        self.roots = root / "roots"
+        self.mails = root / "mails"
+        self.logs = root / "logs"
+
+    @classmethod
+    def default(cls) -> "Cache":
+        """$XDG_CACHE_HOME/memmap-harness, or ~/.cache/memmap-harness."""
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        # The XDG base directory specification: a relative path is to be ignored.
+        base = Path(named) if named.startswith("/") else Path.home() / ".cache"
+        return cls(base / "memmap-harness")
+
+    def log(self, name: str) -> Path:
+        """Return a log for the commands of one stage; the stage's previous one is overwritten."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        path = self.logs / f"{name}.log"
+        path.unlink(missing_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a lock that dies with its process; wait for whoever holds it now."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Make a folder on the cache's file system that is gone afterwards, or after our death.
+
+        What a killed run left is removed by the next one: the lock on it died with its owner.
+        """
+        parent = self.root / "staging"
+        parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            with self.locked("staging"):
+                _sweep(parent)
+                folder = Path(tempfile.mkdtemp(dir=parent))
+                owner = stack.enter_context((folder / "owner").open("w"))
+                fcntl.flock(owner, fcntl.LOCK_EX)
+            try:
+                (folder / "work").mkdir()
+                yield folder / "work"
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def require_room(self, nr_bytes: int, what: str) -> None:
+        """Raise MachineError unless the cache's file system has `nr_bytes` free."""
+        require_room(self.root, nr_bytes, what)
+
+
+def require_room(folder: Path, nr_bytes: int, what: str) -> None:
+    """Raise MachineError unless the file system that holds `folder` has `nr_bytes` free."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < nr_bytes:
+        raise MachineError(
+            f"{free / 2**30:.1f} GiB free, too little {what}",
+            where=str(folder),
+            expected=f"{nr_bytes / 2**30:.1f} GiB",
+            mend="free some space or set XDG_CACHE_HOME to a folder with room",
+        )
+
+
+def publish(made: Path, destination: Path) -> None:
+    """Move a finished file or folder to its place; a finished one that is there already stays."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made.rename(destination)
+    except OSError:
+        if not destination.exists():
+            raise
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.iterdir():
+        try:
+            with (folder / "owner").open("r") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # in use
+        except FileNotFoundError:
+            pass  # its owner died before, or while, removing it
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The project's data files as model objects: series/, configs/ and guests/.
+
+An error names the file, the key and what was expected. The folder listing is the list of what
+there is: a new guest is a new file, not new code.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from harness.errors import InputError
+from harness.model.claim import Claim
+from harness.model.guest import Guest
+from harness.model.plan import Plan
+from harness.model.series import Series
+
+T = TypeVar("T")
+
+ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
+#: More than any of our files needs; a larger one is a mistake or an attack.
+MAX_YAML_BYTES = 1 << 20
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML, except that a key given twice is an error instead of a silent overwrite."""
+
+
+def _mapping_without_doubles(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool) or key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} stands twice or is no plain key", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_doubles
+)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return a YAML file's plain data. Raises InputError naming file and line."""
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise InputError("file is over 1 MiB", where=str(path), expected="a short YAML file")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", where=str(path)) from error
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise InputError(
+            f"not valid YAML: {error.problem}", where=f"{path}{line}", expected="YAML"
+        ) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"not valid YAML: {error}", where=str(path)) from error
+
+
+def convert(data: Any, kind: type[T], where: Path) -> T:
+    """Return plain data as a model object. Raises InputError naming file and key."""
+    try:
+        return msgspec.convert(data, kind, strict=True)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        what, _, key = message.partition(" - at `")
+        key = key.rstrip("`").removeprefix("$").lstrip(".") or "top level"
+        raise InputError(f"key {key}: {what}", where=str(where)) from error
+
+
+class Project:
+    """The project's folders, from the checkout at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.series_folder = root / "series"
+        self.configs = root / "configs"
+        self.guests_folder = root / "guests"
+        self.results = root / "results"
+
+    @classmethod
+    def find(cls) -> "Project":
+        """Locate the checkout: $MEMMAP_HARNESS_ROOT, else where this package is installed from.
+
+        Raises InputError where neither holds series/ and configs/.
+        """
+        named = os.environ.get(ROOT_VARIABLE)
+        root = Path(named) if named else Path(__file__).resolve().parent.parent
+        if not (root / "series").is_dir() or not (root / "configs").is_dir():
+            raise InputError(
+                "holds no series/ and configs/ folders",
+                where=str(root),
+                expected="a memmap-harness checkout",
+                mend=f"set {ROOT_VARIABLE} to one",
+            )
+        return cls(root)
+
+    def guest(self, name: str) -> Guest:
+        """Load guests/<name>.yaml."""
+        path = _listed(self.guests_folder, name, ".yaml", "guest")
+        return msgspec.structs.replace(convert(read_yaml(path), Guest, path), name=name)
+
+    def plan(self, name: str) -> Plan:
+        """Load configs/plans/<name>.yaml."""
+        path = _listed(self.configs / "plans", name, ".yaml", "plan")
+        return msgspec.structs.replace(convert(read_yaml(path), Plan, path), name=name)
+
+    def fragment(self, name: str) -> Path:
+        """Locate configs/kconfig/<name>.config."""
+        return _listed(self.configs / "kconfig", name, ".config", "Kconfig fragment")
+
+    def series(self, slug: str) -> Series:
+        """Load series/<slug>/series.yaml, without its claims."""
+        path, data = self._series_data(slug)
+        loaded = convert({k: v for k, v in data.items() if k != "claims"}, Series, path)
+        ports = path.parent / "ports"
+        names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
+        return msgspec.structs.replace(loaded, slug=slug, ports=tuple(names))
+
+    def claims(self, slug: str) -> tuple[Claim, ...]:
+        """Load what series/<slug>/series.yaml says the series promises."""
+        path, data = self._series_data(slug)
+        return convert(data.get("claims", []), tuple[Claim, ...], path)
+
+    def slugs(self) -> list[str]:
+        """Every series there is."""
+        return sorted(p.parent.name for p in self.series_folder.glob("*/series.yaml"))
+
+    def _series_data(self, slug: str) -> tuple[Path, dict[str, Any]]:
+        if slug not in self.slugs():
+            raise InputError(
+                f"no series {slug!r}",
+                where=str(self.series_folder),
+                expected=_choices(self.slugs()),
+            )
+        path = self.series_folder / slug / "series.yaml"
+        data = read_yaml(path)
+        if not isinstance(data, dict):
+            raise InputError("holds no keys", where=str(path), expected="title, versions, claims")
+        return path, data
+
+
+def _choices(names: list[str]) -> str:
+    return "one of " + ", ".join(names) if names else "one to be there (none is)"
+
+
+def _listed(folder: Path, name: str, suffix: str, kind: str) -> Path:
+    names = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
+    if name not in names:
+        raise InputError(f"no {kind} {name!r}", where=str(folder), expected=_choices(names))
+    return folder / f"{name}{suffix}"

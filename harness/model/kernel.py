@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Trees as they are kept, and kernels as they were built."""
+
+import msgspec
+
+
+class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kernel tree in the cache repository: one commit, tagged `tree/<name>` and `v<release>`.
+
+    `source` tells where it came from, without any host: `debian-source 7.2.13-1`, say.
+    """
+
+    name: str
+    commit: str
+    release: str
+    source: str
+
+
+class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A built kernel. Paths are absolute; `build_id` is the linker's SHA-1 over vmlinux, in hex.
+
+    `release` is what `uname -r` prints; `cpu_s` is what the build took, user and system, in
+    seconds of this machine.
+    """
+
+    key: str
+    commit: str
+    release: str
+    build_id: str
+    config_sha256: str
+    compiler: str
+    profile: str
+    fragments: tuple[str, ...]
+    folder: str
+    cpu_s: float
+    wall_s: float
+
+    @property
+    def image(self) -> str:
+        """The bootable image."""
+        return f"{self.folder}/bzImage"
+
+    @property
+    def config(self) -> str:
+        """The .config it was built with."""
+        return f"{self.folder}/config"

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A plan: which kernel configuration is measured, on which guest, and how often."""
+
+import msgspec
+
+
+class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Boots of base and of tip, each, by accelerator. Emulated boots decide nothing, so one will do."""
+
+    kvm: int = 5
+    tcg: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kvm < 1 or self.tcg < 1:
+            raise ValueError("boots below 1 measure nothing")
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is the deadline of one boot."""
+
+    description: str
+    guest: str
+    rebinds: int
+    kconfig: tuple[str, ...]
+    boots: Boots = Boots()
+    boot_s: int = 900
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rebinds <= 1000:
+            raise ValueError(f"rebinds {self.rebinds} is not within 1 and 1000")
+        if self.boot_s < 1:
+            raise ValueError("boot_s is a deadline in seconds, at least 1")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run record: the bridge between measuring and judging. Raw samples only, no statistics."""
+
+from typing import Literal
+
+import msgspec
+
+# 1: first schema.
+SCHEMA = 1
+
+Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
+Evidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "replay"]
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One binding. `ns` is what the kernel printed, `resolution_ns` the step of its clock.
+
+    `index` counts a driver's bindings within the boot: 0 is the first one.
+    """
+
+    driver: str
+    op: Literal["first", "rebind"]
+    index: int
+    ns: int
+    resolution_ns: int
+    nr_pages: int
+    source: str
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something the guest's console shows that no healthy boot shows, with the lines kept."""
+
+    kind: str
+    line: int
+    splat: str
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A condition that must hold before a sample counts."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A log beside the record: path relative to the run's folder, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One boot of one side. Born `lost`; only the guest's end marker makes it `complete`."""
+
+    side: str
+    number: int
+    outcome: Outcome = "lost"
+    reason: str = "the boot has not ended"
+    wall_s: float = 0.0
+    argv: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    logs: tuple[Log, ...] = ()
+    load_1min: float = 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether its samples may be used: it ended well, every check holds, nothing was found."""
+        return self.outcome == "complete" and not self.findings and all(c.ok for c in self.checks)
+
+
+class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kernel that was measured: `prefix` patches of the series on the base (0 is base)."""
+
+    name: str
+    prefix: int
+    commit: str
+    release: str
+    build_id: str
+    config_sha256: str
+    compiler: str
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The host: what two records must share before they may be compared."""
+
+    cpu: str
+    cpus: int
+    memory_bytes: int
+    kernel: str
+    accelerator: Literal["kvm", "tcg"]
+    accelerator_proof: str
+    tools: dict[str, str]
+
+
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was measured: which patches on which tree, with git's patch-ids in order."""
+
+    slug: str
+    source: str
+    tree: str
+    release: str
+    base: str
+    patch_ids: tuple[str, ...]
+
+
+class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How: plan and guest by name, with a digest of everything they say."""
+
+    plan: str
+    plan_sha256: str
+    guest: str
+    guest_sha256: str
+    rebinds: int
+    nr_pages: dict[str, int]
+    boots: int
+
+
+class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run. Times are UTC, ISO 8601, to the second."""
+
+    run_id: str
+    evidence: Evidence
+    subject: Subject
+    setup: Setup
+    machine: Machine
+    sides: tuple[Side, ...]
+    started: str
+    boots: tuple[Boot, ...] = ()
+    outcome: Outcome = "lost"
+    reason: str = "the run has not ended"
+    finished: str | None = None
+    schema: int = SCHEMA

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series on trial as the acting wing knows it: what was posted, never what it promises."""
+
+import datetime
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One posted version. `cover` is the message-id of the mail b4 fetches it by, where known."""
+
+    version: int
+    date: datetime.date
+    patches: int
+    base: str
+    cover: str | None = None
+
+
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for."""
+
+    title: str
+    function: str
+    object: str
+    versions: tuple[Version, ...]
+    slug: str = ""
+    ports: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = [v.version for v in self.versions]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("versions names the same version twice")
+
+
+class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One applied patch: its place in the series, the commit it became, git's patch-id."""
+
+    number: int
+    subject: str
+    commit: str
+    patch_id: str
+
+
+class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series on a tree: base commit and one commit a patch.
+
+    `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
+    prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository.
+    """
+
+    slug: str
+    source: str
+    tree: str
+    release: str
+    base: str
+    patches: tuple[Patch, ...]
+    tags: str
+
+    @property
+    def tip(self) -> str:
+        """Commit with the whole series."""
+        return self.prefix(len(self.patches))
+
+    def prefix(self, k: int) -> str:
+        """Commit of base plus the first `k` patches; 0 is base. Raises IndexError past the end."""
+        return self.base if k == 0 else self.patches[k - 1].commit

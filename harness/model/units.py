@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sizes as people write them, in bytes as programs count them."""
+
+import re
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+_SCALE = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
+_SIZE = re.compile(r"(\d{1,12})([KMGT]?)")
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for `4096`, `2M` or `100G` (powers of 1024). Raises ValueError otherwise."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no size; expected digits and K, M, G or T, like 100G")
+    return int(match[1]) * _SCALE[match[2]]
+
+
+def format_bytes(nr_bytes: int) -> str:
+    """Return a size with one decimal in the largest unit that keeps it at 1 or above."""
+    value = float(nr_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

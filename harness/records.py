@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run records on disk: results/<slug>/<run id>/record.json, written whole or not at all."""
+
+import contextlib
+import datetime
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import MachineError, RecordError
+from harness.model.record import SCHEMA, RunRecord
+
+FILE = "record.json"
+
+
+def new_run_id(now: datetime.datetime) -> str:
+    """Return an id that sorts by time and that two runs begun in one second do not share."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def folder_of(results: Path, record: RunRecord) -> Path:
+    """Return the folder that holds this run's record and logs."""
+    return results / record.subject.slug / record.run_id
+
+
+def save(results: Path, record: RunRecord) -> Path:
+    """Write a record so that a crash leaves the old one or the new one, never half of one."""
+    folder = folder_of(results, record)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        return replace_file(folder / FILE, text + b"\n")
+    except OSError as error:
+        raise MachineError(
+            f"the run record cannot be written: {error.strerror}", where=str(folder)
+        ) from error
+
+
+def replace_file(path: Path, data: bytes) -> Path:
+    """Replace a file's content at once: temporary file, fsync, rename."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a record is for everyone who may read the folder.
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def load(path: Path) -> RunRecord:
+    """Load a record from its file or its run's folder. Raises RecordError."""
+    file = path / FILE if path.is_dir() else path
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    try:
+        schema = msgspec.json.decode(raw, type=_Head).schema
+    except msgspec.MsgspecError as error:
+        raise RecordError(f"is no run record: {error}", where=str(file)) from error
+    if schema > SCHEMA:
+        raise RecordError(
+            f"has schema {schema}, made by a newer harness",
+            where=str(file),
+            expected=f"schema {SCHEMA} or older",
+        )
+    try:
+        return msgspec.json.decode(raw, type=RunRecord)
+    except msgspec.MsgspecError as error:
+        raise RecordError(f"is damaged: {error}", where=str(file)) from error
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def runs(results: Path, slug: str | None = None) -> list[Path]:
+    """Return the folders of all runs (of one series), oldest first."""
+    return sorted(
+        (f.parent for f in results.glob(f"{slug or '*'}/*/{FILE}")), key=lambda folder: folder.name
+    )
+
+
+def newest(results: Path, slug: str | None = None) -> Path:
+    """Return the newest run's folder. Raises RecordError when there is none."""
+    found = runs(results, slug)
+    if not found:
+        raise RecordError("holds no run record", where=str(results), mend="run `harness reproduce`")
+    return found[-1]
+
+
+def resumable(results: Path, wanted: RunRecord) -> RunRecord | None:
+    """Return the newest unfinished run that measures exactly what `wanted` does, if there is one."""
+    for folder in reversed(runs(results, wanted.subject.slug)):
+        with contextlib.suppress(RecordError):
+            found = load(folder)
+            if found.outcome == "lost" and _pinned(found) == _pinned(wanted):
+                return found
+    return None
+
+
+def _pinned(record: RunRecord) -> tuple[object, ...]:
+    return (record.evidence, record.subject, record.setup, record.machine, record.sides)
