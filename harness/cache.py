@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where trees, builds and kernels are kept between runs: folders, locks, and all-or-nothing folders.
+"""Where trees, builds and kernels are kept between runs: locks, and folders whole or not there.
 
 Nothing may depend on the cache: whatever is missing is made again. What is there is whole, because
 it is made under staging/ and renamed into place.

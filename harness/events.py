@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a stage tells whoever watches it, as values: the command line draws them, tests collect them."""
+"""What a stage tells whoever watches it, as values: the command line draws, tests collect them."""
 
 from collections.abc import Callable
 

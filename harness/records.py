@@ -106,7 +106,7 @@ def newest(results: Path, slug: str | None = None) -> Path:
 
 
 def resumable(results: Path, wanted: RunRecord) -> RunRecord | None:
-    """Return the newest unfinished run that measures exactly what `wanted` does, if there is one."""
+    """Return the newest unfinished run that measures exactly what `wanted` does, if any."""
     for folder in reversed(runs(results, wanted.subject.slug)):
         with contextlib.suppress(RecordError):
             found = load(folder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many struct pages a namespace has: the figure the kernel must print, worked out from outside."""
+"""How many struct pages a namespace has: what the kernel must print, worked out from outside."""
 
 from harness.model.units import KIB, MIB
 

@@ -5,7 +5,7 @@ import msgspec
 
 
 class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Boots of base and of tip, each, by accelerator. Emulated boots decide nothing, so one will do."""
+    """Boots a side, by accelerator. Emulated boots decide no claim, so one will do."""
 
     kvm: int = 5
     tcg: int = 1
@@ -16,7 +16,7 @@ class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is the deadline of one boot."""
+    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is one boot's deadline."""
 
     description: str
     guest: str
