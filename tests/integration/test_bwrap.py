@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a program inside bubblewrap can see, change and leave behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cache import Cache
+from harness.proc import Deadline, Finished, run
+from harness.tools import bwrap
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    made = Cache(tmp_path / "a cache")
+    reason = bwrap.unusable(made)
+    if reason is not None:
+        pytest.skip(f"bubblewrap does not work here: {reason}")
+    return made
+
+
+def wrapped(cache: Cache, *argv: str, **options: object) -> Finished:
+    return run(
+        bwrap.wrap(argv, **options),  # type: ignore[arg-type]
+        log=cache.log("wrapped"),
+        deadline=Deadline(30),
+        ok=None,
+    )
+
+
+def test_home_is_hidden_and_named_folders_are_not(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "a home"
+    for name in (".ssh", "wanted", "shown"):
+        (home / name).mkdir(parents=True)
+        (home / name / "file").write_text("text")
+    monkeypatch.setenv("HOME", str(home))
+    result = wrapped(
+        cache, "find", str(home), readable=[home / "shown"], writable=[home / "wanted"]
+    )
+    assert set(result.stdout.splitlines()) == {
+        str(home),
+        f"{home}/shown",
+        f"{home}/shown/file",
+        f"{home}/wanted",
+        f"{home}/wanted/file",
+    }
+
+
+def test_only_writable_folders_are_written(cache: Cache, tmp_path: Path) -> None:
+    inner = tmp_path / "out" / "in"
+    inner.mkdir(parents=True)
+    readable, writable = tmp_path / "out", inner
+    assert (
+        wrapped(
+            cache, "touch", str(inner / "yes"), readable=[readable], writable=[writable]
+        ).exit_code
+        == 0
+    )
+    assert (inner / "yes").exists()
+    assert (
+        wrapped(
+            cache, "touch", str(readable / "no"), readable=[readable], writable=[writable]
+        ).exit_code
+        != 0
+    )
+    assert wrapped(cache, "touch", "/etc/memmap-harness").exit_code != 0
+    assert wrapped(cache, "touch", "/tmp/memmap-harness-inside").exit_code == 0
+    assert not Path("/tmp/memmap-harness-inside").exists()
+
+
+def test_a_folder_behind_a_link_in_the_home_is_reached(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    home.mkdir()
+    (disk / "cache").mkdir(parents=True)
+    (home / ".cache").symlink_to(disk)
+    monkeypatch.setenv("HOME", str(home))
+    named = home / ".cache" / "cache"
+    assert wrapped(cache, "touch", str(named / "made"), writable=[named]).exit_code == 0
+    assert (disk / "cache" / "made").exists()
+
+
+def test_no_network(cache: Cache) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
+        assert wrapped(cache, sys.executable, "-c", connect).exit_code != 0
+        assert wrapped(cache, sys.executable, "-c", connect, network=True).exit_code == 0
+
+
+def test_nothing_outlives_a_killed_parent(cache: Cache, tmp_path: Path) -> None:
+    """SIGKILL, the one way of dying that no code of ours sees."""
+    pid_file = tmp_path / "pid"
+    script = f"sleep 1000 & echo ready > {tmp_path}/ready; wait"
+    argv = bwrap.wrap(["sh", "-c", script], writable=[tmp_path])
+    spawner = (
+        "import subprocess, sys, pathlib\n"
+        "p = subprocess.Popen(sys.argv[2:], start_new_session=True)\n"
+        "pathlib.Path(sys.argv[1]).write_text(str(p.pid))\n"
+        "p.wait()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", spawner, str(pid_file), *argv])
+    wait_until(lambda: (tmp_path / "ready").exists() and bool(pid_file.read_text()))
+    group = int(pid_file.read_text())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not group_lives(group))
+
+
+def group_lives(group: int) -> bool:
+    """Whether a process of the group is left that is no zombie."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
