@@ -36,6 +36,9 @@ def wrap(
     stays visible, since virtme-ng lives beside it.
     """
     options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    # Without bubblewrap's own process 1, which would outlive the program by a moment: as a zombie
+    # that is waited for, where the machine's init is slow to reap (in containers, often).
+    options.append("--as-pid-1")
     # As root, bubblewrap would leave every capability, remounting what is read-only among them.
     options += ["--cap-drop", "ALL"]
     if not network:
