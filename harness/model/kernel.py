@@ -44,3 +44,21 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def config(self) -> str:
         """The .config it was built with."""
         return f"{self.folder}/config"
+
+
+class Fragment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A Kconfig fragment: the name it has under configs/kconfig/, and its text."""
+
+    name: str
+    text: str
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a kernel is configured and compiled, whatever its source.
+
+    Profile `minimal` puts the fragments on allnoconfig; `vng` puts them on `vng --kconfig`.
+    """
+
+    profile: str
+    fragments: tuple[Fragment, ...]
+    compiler: str

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recipe and a source make a .config in which every requested option stuck, or an error."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.inputs import Project
+from harness.model.kernel import Fragment, Recipe
+from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
+from harness.tools.kbuild import Make
+from harness.tools.scripts import installed
+
+PROFILES = ("minimal", "vng")
+COMPILERS = ("gcc", "clang")
+
+
+def recipe(
+    project: Project, fragments: Sequence[str], *, profile: str = "minimal", compiler: str = "gcc"
+) -> Recipe:
+    """Read the named fragments of configs/kconfig/. Raises InputError for one that is not there."""
+    texts = tuple(Fragment(name, project.fragment(name).read_text()) for name in fragments)
+    return Recipe(profile, texts, compiler)
+
+
+def configure(make: Make, how: Recipe) -> dict[str, str]:
+    """Write .config into the O= folder of `make` and return its options.
+
+    Raises InputError naming the option that cannot be set and what dropped it.
+    """
+    wanted = _requested(how.fragments)
+    joined = make.objects / "harness.config"
+    joined.write_text("".join(f.text.rstrip("\n") + "\n" for f in how.fragments))
+    if how.profile == "vng":
+        argv = [installed("vng"), "--kconfig", "--force", "--config", str(joined)]
+        make.run(argv, env={"KBUILD_OUTPUT": str(make.objects)})
+    else:
+        make(f"KCONFIG_ALLCONFIG={joined}", "allnoconfig")
+    config = parse_config((make.objects / ".config").read_text())
+    lost = dropped((option for _, option in wanted), config)
+    if lost:
+        name, option = next(pair for pair in wanted if pair[1] == lost[0])
+        raise _cannot_be_set(make.source, name, option, config, len(lost))
+    return config
+
+
+def _requested(fragments: Sequence[Fragment]) -> list[tuple[str, Option]]:
+    """All options of all fragments, each with its fragment's name; two may not disagree."""
+    found: dict[str, tuple[str, Option]] = {}
+    for fragment in fragments:
+        try:
+            options = parse_fragment(fragment.text)
+        except ValueError as error:
+            raise InputError(
+                str(error),
+                where=_file(fragment.name),
+                expected="CONFIG_NAME=value or # CONFIG_NAME is not set",
+            ) from error
+        for option in options:
+            name, earlier = found.setdefault(option.name, (fragment.name, option))
+            if earlier.value != option.value:
+                raise InputError(
+                    f"CONFIG_{option.name}={option.value} contradicts {_file(name)}:{earlier.line}",
+                    where=f"{_file(fragment.name)}:{option.line}",
+                    expected=f"{earlier.value} in both, or one of the two fragments only",
+                )
+    return list(found.values())
+
+
+def _file(fragment: str) -> str:
+    return f"configs/kconfig/{fragment}.config"
+
+
+def _cannot_be_set(
+    source: Path, fragment: str, option: Option, config: dict[str, str], nr_lost: int
+) -> InputError:
+    got = config.get(option.name, "n")
+    entries = [
+        need
+        for file in source.rglob("Kconfig*")
+        if file.is_file()
+        for need in needs(file.read_text(errors="replace"), option.name)
+    ]
+    if not entries:
+        why = "this tree has no such option"
+    else:
+        unmet = {symbol for need in entries for symbol in need.unmet(config)}
+        depends = "; or ".join(" && ".join(f"({e})" for e in n.expressions) for n in entries)
+        why = f"it depends on {depends}" if depends else "it can only be selected by others"
+        if unmet:
+            why += f"; not set: {', '.join(sorted(unmet))}"
+    others = f" ({nr_lost - 1} more options did not stick)" if nr_lost > 1 else ""
+    return InputError(
+        f"CONFIG_{option.name}={option.value} became {got}: {why}{others}",
+        where=f"{_file(fragment)}:{option.line}",
+        mend="add what it needs to a fragment, or take the option out",
+    )

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs that come with this package's own dependencies: b4 and vng."""
+
+import shutil
+import sysconfig
+
+from harness.errors import ToolMissing
+
+
+def installed(name: str) -> str:
+    """Return the path of a console script: of our own environment first, then of PATH.
+
+    The version that pyproject.toml asked for lies beside the interpreter that runs us, whether or
+    not that folder is on PATH.
+    """
+    found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"{name} is not installed", mend="run ./bootstrap to set everything up")
+    return found
