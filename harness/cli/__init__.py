@@ -27,7 +27,7 @@ class _Entry(NamedTuple):
 
 #: Every command, in the order of the work. A test holds that these are the commands' own words.
 COMMANDS = {
-    "reproduce": _Entry("reproduce:reproduce", "Do it all: fetch, apply, build, boot, compare."),
+    "reproduce": _Entry("measure:reproduce", "Do it all: fetch, apply, build, boot, compare."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do, and how to mend the rest."),
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
     "series": _Entry("series:series", "List, show and fetch the series on trial."),

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands share, and the JSON they print."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
+
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.stages.apply import Source
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_SERIES = "memcpy-streaming"
 DEFAULT_TREE = "v7.2"
 
-series_argument = click.argument("slug", metavar="SERIES", default=DEFAULT_SERIES)
+series_argument = click.argument("slug", metavar="[SERIES]", default=DEFAULT_SERIES)
 tree_option = click.option(
     "--tree",
     default=DEFAULT_TREE,
@@ -17,9 +25,80 @@ tree_option = click.option(
     metavar="T",
     help="Tree from configs/trees.yaml, or a tag already fetched (v7.2.13).",
 )
+plan_option = click.option(
+    "--plan",
+    default="reproduce",
+    show_default=True,
+    metavar="P",
+    help="Plan from configs/plans/: reproduce (100 GiB, 30 rebinds), quick (4 GiB, 5).",
+)
+prefix_option = click.option(
+    "--prefix", type=int, metavar="K", help="Take the first K patches as tip (default: all)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def source_options(command: F) -> F:
+    """Add --version, --port and --mbox: where the patches come from."""
+    for decorate in (
+        click.option(
+            "--mbox",
+            type=click.Path(path_type=Path),
+            metavar="F",
+            help="Take the patches from this mbox.",
+        ),
+        click.option("--port", metavar="B", help="Take our port for base B (default: the tree's)."),
+        click.option(
+            "--version", type=int, metavar="N", help="Take posted version N, fetched from lore."
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def build_options(command: F) -> F:
+    """Add --profile and --compiler: how kernels are made."""
+    for decorate in (
+        click.option(
+            "--compiler",
+            type=click.Choice(["gcc", "clang"]),
+            default="gcc",
+            show_default=True,
+            help="Compiler of the kernels.",
+        ),
+        click.option(
+            "--profile",
+            type=click.Choice(["minimal", "vng"]),
+            default="minimal",
+            show_default=True,
+            help="Fragments on allnoconfig, or on `vng --kconfig`.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":
+    """Return what the three options say; None leaves it to the tree's port.
+
+    Raises InputError when they contradict each other.
+    """
+    from harness.stages.apply import Mbox, Port, Posted
+
+    given = [x for x in (version, port, mbox) if x is not None]
+    if len(given) > 1:
+        raise InputError(
+            "given together", where="--version, --port, --mbox", expected="one of them"
+        )
+    if version is not None:
+        return Posted(version)
+    if port is not None:
+        return Port(port)
+    return None if mbox is None else Mbox(mbox)
 
 
 def print_json(value: Any) -> None:
     """Print a model object or plain data as indented JSON on stdout."""
+    import msgspec
+
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -96,9 +96,13 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was measured: which patches on which tree, with git's patch-ids in order."""
+    """What was measured: which patches on which tree, with git's patch-ids in order.
+
+    `version` is the posted version whose claims these patches answer to.
+    """
 
     slug: str
+    version: int
     source: str
     tree: str
     release: str

@@ -17,12 +17,16 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for."""
+    """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for.
+
+    `port_of` is the posted version that the ports implement, and so answer to.
+    """
 
     title: str
     function: str
     object: str
     versions: tuple[Version, ...]
+    port_of: int
     slug: str = ""
     ports: tuple[str, ...] = ()
 
@@ -30,6 +34,8 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         numbers = [v.version for v in self.versions]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions names the same version twice")
+        if self.port_of not in numbers:
+            raise ValueError(f"port_of {self.port_of} is none of the versions")
 
 
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness measure` and `harness reproduce`: the same work, ending in samples or in verdicts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cache import Cache
+from harness.cli.options import (
+    F,
+    build_options,
+    chosen_source,
+    json_option,
+    plan_option,
+    prefix_option,
+    print_json,
+    series_argument,
+    source_options,
+    tree_option,
+)
+from harness.cli.progress import watching
+from harness.cli.report import show
+from harness.errors import EXIT_VERDICT
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from harness.model.record import RunRecord
+
+
+def run_options(command: F) -> F:
+    """Add everything that says what is measured and how."""
+    accelerator_option = click.option(
+        "--accelerator",
+        type=click.Choice(["auto", "kvm", "tcg"]),
+        default="auto",
+        show_default=True,
+        help="auto takes KVM only where it is proved to run this kernel.",
+    )
+    for decorate in (
+        json_option,
+        accelerator_option,
+        build_options,
+        prefix_option,
+        plan_option,
+        source_options,
+        tree_option,
+        series_argument,
+    ):
+        command = decorate(command)
+    return command
+
+
+def _run(
+    project: Project, version: int | None, port: str | None, mbox: Path | None, **wanted: Any
+) -> "RunRecord":
+    from harness.stages.reproduce import Request
+    from harness.stages.reproduce import reproduce as run
+
+    request = Request(source=chosen_source(version, port, mbox), **wanted)
+    with watching() as listen:
+        return run(project, Cache.default(), request, listen)
+
+
+@click.command(short_help="Boot base and tip and time their bindings.")
+@run_options
+def measure(as_json: bool, **wanted: Any) -> None:
+    """Boot base and tip of SERIES on the plan's guest, rebind the drivers, keep a run record.
+
+    Nothing is concluded: `harness report` does that, from the record alone.
+
+    \b
+    Examples:
+      harness measure --plan quick
+      harness measure --plan quick --prefix 3        base against the first three patches
+    """
+    from harness import records
+
+    project = Project.find()
+    record = _run(project, **wanted)
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(records.folder_of(project.results, record) / records.FILE)
+
+
+@click.command(short_help="Do it all: fetch, apply, build, boot, compare.")
+@run_options
+@click.option(
+    "--require-verdict",
+    is_flag=True,
+    help="Exit with 1 unless every claim is reproduced (untested ones included).",
+)
+def reproduce(as_json: bool, require_verdict: bool, **wanted: Any) -> None:
+    """Do what the cover letter of SERIES says was done, and say whether its figures hold.
+
+    Fetches the tree, applies the series with b4, builds base and tip, boots both under virtme-ng
+    with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Interrupted, it goes on
+    where it was. Without a KVM that is proved to work the times are emulated: then nothing is
+    concluded about speed, and the exit code is 0 when everything ran.
+
+    \b
+    Examples:
+      harness reproduce                      100 GiB namespaces, 30 rebinds
+      harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
+      harness reproduce --tree v7.3
+    """
+    project = Project.find()
+    record = _run(project, **wanted)
+    verdicts = show(project, record, as_json=as_json)
+    words = {v.verdict for v in verdicts}
+    if words & {"contradicted", "inconclusive"} or (require_verdict and words != {"reproduced"}):
+        raise click.exceptions.Exit(EXIT_VERDICT)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness report`: a run record to a table and verdicts, with nothing run again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import records
+from harness.cli.options import json_option, print_json
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.judge import Verdict
+    from harness.model.record import RunRecord
+
+
+@click.command(short_help="Show the table and verdicts of a run record.")
+@click.argument("run", required=False, metavar="[RUN]")
+@json_option
+def report(run: str | None, as_json: bool) -> None:
+    """Show what RUN measured, what was claimed, and what may be concluded.
+
+    RUN is a run id, a run's folder or its record.json; the newest run where it is left out.
+
+    \b
+    Examples:
+      harness report
+      harness report results/memcpy-streaming/20260101T120000-abcdef --json
+    """
+    project = Project.find()
+    show(project, records.load(_found(project, run)), as_json=as_json)
+
+
+def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[Verdict]":
+    """Print the report of a record and return its verdicts."""
+    from harness.analysis.judge import judge
+
+    verdicts = judge(record, project.claims(record.subject.slug))
+    path = records.folder_of(project.results, record) / records.FILE
+    if as_json:
+        from harness.report.document import document
+
+        print_json(document(record, str(path), verdicts))
+    else:
+        from rich.console import Console
+
+        from harness.report.terminal import table
+
+        console = Console(highlight=False)
+        console.print(table(record, verdicts))
+        console.print(f"record: {path}", markup=False, soft_wrap=True)
+    return verdicts
+
+
+def _found(project: Project, run: str | None) -> Path:
+    if run is None:
+        return records.newest(project.results)
+    named = Path(run)
+    if named.exists():
+        return named
+    matching = [folder for folder in records.runs(project.results) if folder.name == run]
+    return matching[0] if matching else named

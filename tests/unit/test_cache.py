@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cache import Cache, publish, require_room
+from harness.errors import MachineError
+
+
+def test_constructing_a_cache_creates_nothing(tmp_path: Path) -> None:
+    Cache(tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Cache.default().root == Path("/home/somebody/.cache/memmap-harness")
+
+
+def test_staging_is_gone_afterwards(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with pytest.raises(RuntimeError), cache.staging() as work:
+        (work / "file").write_text("x")
+        raise RuntimeError
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_swept_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    code = (
+        "import sys, time; from pathlib import Path; from harness.cache import Cache\n"
+        f"with Cache(Path({str(tmp_path)!r})).staging() as work:\n"
+        "    print(work, flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as killed:
+        assert killed.stdout is not None
+        left = Path(killed.stdout.readline().strip())
+        with cache.staging() as mine:
+            assert left.is_dir()
+            os.kill(killed.pid, signal.SIGKILL)
+            killed.wait()
+            with cache.staging():
+                assert not left.exists()
+                assert mine.is_dir()
+
+
+def test_publishing_keeps_a_finished_folder_that_is_there(tmp_path: Path) -> None:
+    for name in ("made", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    publish(tmp_path / "made", tmp_path / "there")
+    assert (tmp_path / "there" / "file").read_text() == "there"
+
+
+def test_too_little_room_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"GiB free, too little to dance; expected .* GiB"):
+        require_room(tmp_path / "not" / "yet", 1 << 60, "to dance")

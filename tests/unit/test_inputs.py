@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import InputError
+from harness.inputs import Project, convert, read_yaml
+from harness.model.guest import Guest
+from harness.model.memmap import data_offset_bytes, expected_nr_pages
+from harness.model.units import GIB, MIB, format_bytes, parse_size
+
+GOOD = """\
+description: test
+memory: 1G
+namespaces:
+  - {mode: fsdax, size: 4G}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    for folder in ("series", "configs/plans", "configs/kconfig", "guests"):
+        (tmp_path / folder).mkdir(parents=True)
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD + "cpu: 1\n", ["unknown field `cpu`"]),
+        (GOOD.replace("4G", "4GB"), ["namespaces[0]", "4GB"]),
+        (GOOD.replace("4G", "100M"), ["namespaces[0]", "128M"]),
+        (GOOD.replace("fsdax", "sector"), ["namespaces[0].mode", "sector"]),
+        (GOOD + "  - {mode: fsdax, size: 8G}\n", ["one fsdax, one devdax"]),
+        (GOOD.replace("memory: 1G\n", ""), ["memory"]),
+        (GOOD + "cpus: 0\n", ["cpus 0"]),
+        (GOOD + "cpus: one\n", ["cpus", "int"]),
+        (GOOD + "memory: 2G\n", ["g.yaml:5", "'memory' stands twice"]),
+        ("namespaces: [}\n", ["g.yaml:1", "not valid YAML"]),
+        ("a: \t- b\n", ["g.yaml:1"]),
+        ("- just\n- a list\n", ["top level"]),
+        ("", ["top level"]),
+        ("? {a: 1}\n: 2\n", ["no plain key"]),
+        ("x: !!python/object:os.system {}\n", ["g.yaml:1"]),
+    ],
+)
+def test_a_wrong_guest_file_names_file_key_and_what_was_expected(
+    project: Project, text: str, words: list[str]
+) -> None:
+    (project.guests_folder / "g.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        project.guest("g")
+    for word in ["g.yaml", *words]:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(project: Project) -> None:
+    (project.guests_folder / "g.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"g\.yaml: is not UTF-8"):
+        project.guest("g")
+
+
+def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge.yaml").open("wb") as handle:
+        handle.truncate(1 << 40)
+    with pytest.raises(InputError, match="over 1 MiB"):
+        read_yaml(tmp_path / "huge.yaml")
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(project: Project) -> None:
+    (project.guests_folder / "small.yaml").write_text(GOOD)
+    with pytest.raises(InputError, match="no guest 'large'; expected one of small"):
+        project.guest("large")
+
+
+def test_a_name_cannot_leave_its_folder(project: Project) -> None:
+    (project.root / "secret.yaml").write_text(GOOD)
+    with pytest.raises(InputError, match="no guest"):
+        project.guest("../secret")
+
+
+def test_a_folder_that_is_no_checkout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMMAP_HARNESS_ROOT", str(tmp_path))
+    with pytest.raises(InputError, match="memmap-harness checkout"):
+        Project.find()
+
+
+def test_everything_committed_loads() -> None:
+    project = Project.find()
+    for path in project.guests_folder.glob("*.yaml"):
+        project.guest(path.stem)
+    for path in (project.configs / "plans").glob("*.yaml"):
+        plan = project.plan(path.stem)
+        project.guest(plan.guest)
+        for name in plan.kconfig:
+            project.fragment(name)
+    for slug in project.slugs():
+        series = project.series(slug)
+        versions = {v.version for v in series.versions}
+        for claim in project.claims(slug):
+            assert claim.version in versions
+            project.guest(claim.guest)
+
+
+def test_page_counts_are_what_real_kernels_printed() -> None:
+    # Both measured in guests: 4 GiB and 100 GiB NVDIMMs, map=dev, fsdax and devdax with 2 MiB.
+    assert expected_nr_pages(4 * GIB, 2 * MIB, map_dev=True) == 1_031_680
+    assert expected_nr_pages(100 * GIB, 2 * MIB, map_dev=True) == 25_804_288
+    assert data_offset_bytes(4 * GIB, 2 * MIB, map_dev=True) == 0x4200000
+
+
+@given(st.integers(1, 1 << 14), st.sampled_from([4096, 2 * MIB, GIB]), st.booleans())
+def test_data_begins_aligned_behind_the_whole_memmap(
+    sections: int, align: int, map_dev: bool
+) -> None:
+    size = sections * 128 * MIB
+    offset = data_offset_bytes(size, align, map_dev=map_dev)
+    assert offset % max(align, 2 * MIB) == 0
+    if map_dev:
+        assert offset >= 8192 + expected_nr_pages(size, align, map_dev=True) * 64
+
+
+@given(st.integers(0, 1 << 40), st.sampled_from("KMGT"))
+def test_sizes_are_powers_of_1024(number: int, unit: str) -> None:
+    assert parse_size(f"{number % 10**12}{unit}") % 1024 == 0
+    assert format_bytes(number)
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "1.5G", "1 G", "1g", "1GiB", "1" * 20])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size(text)
+
+
+def test_a_model_error_names_the_key(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x: key memory"):
+        convert({"description": "d", "memory": 1, "namespaces": []}, Guest, Path("x"))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import io
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from harness.analysis.judge import judge
+from harness.analysis.summary import summarize
+from harness.model.record import Check, Finding, RunRecord
+from harness.report.document import document
+from harness.report.terminal import table
+from tests.unit.builders import PAGES, claims, record
+
+replace = msgspec.structs.replace
+
+
+def words(rec: RunRecord, percent: float | None = 59.4) -> set[str]:
+    return {v.verdict for v in judge(rec, claims(percent))}
+
+
+def spoil(rec: RunRecord, **changes: object) -> RunRecord:
+    first, *rest = rec.boots
+    return replace(rec, boots=(replace(first, **changes), *rest))
+
+
+def test_figures_are_the_authors_own() -> None:
+    nd_pmem, dax_pmem = summarize(record(base_ms=[270], tip_ms=[108]))
+    assert nd_pmem.base is not None
+    assert (nd_pmem.base.first_ms, nd_pmem.base.rebind_mean_ms) == (1350, 270)
+    assert (nd_pmem.base.rebinds, nd_pmem.base.nr_pages) == (30, PAGES)
+    assert nd_pmem.reduction_percent == pytest.approx(60)
+    assert dax_pmem.reduction_percent == pytest.approx((1 - 109 / 271) * 100)
+
+
+def test_kvm_with_the_claims_guest_and_procedure_may_decide() -> None:
+    assert words(record()) == {"reproduced"}
+    assert words(record(tip_ms=[268, 270, 272])) == {"contradicted"}
+    assert words(record(tip_ms=[60, 120, 200])) == {"inconclusive"}
+
+
+@pytest.mark.parametrize("evidence", ["boot-tcg", "boot-icount", "replay"])
+def test_no_other_evidence_decides_anything(evidence: str) -> None:
+    assert words(record(evidence)) == {"untested"}  # type: ignore[arg-type]
+
+
+def test_another_guest_or_fewer_rebinds_test_nothing() -> None:
+    assert words(record(guest="pmem-4g")) == {"untested"}
+    assert words(record(rebinds=29)) == {"untested"}
+
+
+def test_too_few_boots_are_inconclusive() -> None:
+    assert words(record(base_ms=[270, 270], tip_ms=[110, 110])) == {"inconclusive"}
+
+
+def test_a_claim_without_a_percentage_is_held_to_its_means() -> None:
+    verdict = judge(record(), claims(None))[0]
+    assert verdict.claimed_percent == 59.4
+    assert verdict.verdict == "reproduced"
+
+
+def test_a_prefix_does_not_answer_to_the_series_claim() -> None:
+    rec = record()
+    rec = replace(rec, sides=(rec.sides[0], replace(rec.sides[1], prefix=1)))
+    assert words(rec) == {"untested"}
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        (replace(record(), outcome="timed_out", reason="boot 0 hung"), "boot 0 hung"),
+        (replace(record(), outcome="lost", reason="killed"), "killed"),
+        (replace(record(), boots=()), "no boot"),
+        (spoil(record(base_ms=[1], tip_ms=[1]), outcome="panicked", reason="Oops"), "Oops"),
+        (
+            spoil(record(base_ms=[1], tip_ms=[1]), findings=(Finding("WARNING", 3, "…"),)),
+            "WARNING",
+        ),
+        (
+            spoil(record(base_ms=[1], tip_ms=[1]), checks=(Check("build id", False, "other"),)),
+            "build id",
+        ),
+        (spoil(record(base_ms=[1], tip_ms=[1]), samples=()), "no boot"),
+    ],
+)
+def test_whatever_is_spoiled_is_inconclusive_and_says_why(spoiled: RunRecord, said: str) -> None:
+    for verdict in judge(spoiled, claims()):
+        assert verdict.verdict == "inconclusive"
+        assert said in verdict.reason
+
+
+def test_different_page_counts_are_not_compared() -> None:
+    rec = record(base_ms=[270, 270, 270], tip_ms=[110, 110, 110])
+    boots = tuple(
+        replace(b, samples=tuple(replace(s, nr_pages=7) for s in b.samples))
+        if b.side == "tip"
+        else b
+        for b in rec.boots
+    )
+    assert words(replace(rec, boots=boots)) == {"inconclusive"}
+
+
+@given(
+    st.lists(st.integers(1, 2000), min_size=3, max_size=6),
+    st.lists(st.integers(1, 2000), min_size=3, max_size=6),
+)
+def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) -> None:
+    rec = record(base_ms=base, tip_ms=tip)
+    first, again = judge(rec, claims()), judge(rec, claims())
+    assert first == again
+    reduction = first[0].summary.reduction_percent
+    assert reduction is not None
+    if first[0].verdict == "reproduced":
+        assert reduction >= 54.4
+    if first[0].verdict == "contradicted":
+        assert reduction < 54.4
+
+
+def test_the_document_has_the_promised_shape() -> None:
+    rec = record("boot-tcg")
+    made = json.loads(json.dumps(document(rec, "results/x/record.json", judge(rec, claims()))))
+    assert set(made) == {"record", "outcome", "evidence", "drivers"}
+    assert set(made["drivers"]) == {"nd_pmem", "dax_pmem"}
+    driver = made["drivers"]["nd_pmem"]
+    assert set(driver["base"]) == {"first_ms", "rebind_mean_ms", "rebinds", "nr_pages"}
+    assert driver["verdict"] == "untested"
+    assert driver["claimed_percent"] == 59.4
+    assert (
+        document(replace(rec, boots=()), "x", judge(replace(rec, boots=()), claims()))["drivers"][
+            "nd_pmem"
+        ]["base"]
+        is None
+    )
+
+
+def shown(rec: RunRecord) -> str:
+    console = Console(file=io.StringIO(), width=130)
+    console.print(table(rec, judge(rec, claims())))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_table_says_what_the_evidence_allows() -> None:
+    text = shown(record("boot-tcg"))
+    for word in ("1360.00 ms", "272.00 ms", "59.4 %", "untested", "boot-tcg", "not how"):
+        assert word in text
+    assert "reproduced" not in text
+
+
+def test_the_table_of_an_empty_run_shows_no_number() -> None:
+    text = shown(replace(record(), boots=(), outcome="lost", reason="killed"))
+    assert " ms" not in text
+    assert "inconclusive" in text

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.errors import TimedOut, ToolFailed, ToolMissing
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return "State:\tZ" not in status
+
+
+def test_output_is_returned_logged_and_heard(tmp_path: Path) -> None:
+    heard: list[str] = []
+    code = "import sys; print('out'); print('err', file=sys.stderr)"
+    done = proc.run(
+        python(code), log=tmp_path / "log", deadline=proc.Deadline(10), on_line=heard.append
+    )
+    assert done.stdout == "out\n"
+    assert sorted(heard) == ["err", "out"]
+    log = (tmp_path / "log").read_text()
+    assert log.startswith("$ ")
+    assert "out\n" in log
+    assert "err\n" in log
+    assert done.wall_s > 0
+
+
+def test_standard_input_is_closed_and_the_locale_is_c(tmp_path: Path) -> None:
+    code = "import os, sys; print(repr(sys.stdin.read()), os.environ['LC_ALL'])"
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
+    assert done.stdout == "'' C\n"
+
+
+def test_makeflags_and_git_variables_do_not_reach_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "-k")
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    code = "import os; print([v for v in ('MAKEFLAGS', 'GIT_DIR') if v in os.environ])"
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
+    assert done.stdout == "[]\n"
+
+
+def test_a_failure_shows_argv_code_last_lines_and_log(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        proc.run(
+            python("import sys; print('the reason'); sys.exit(7)"),
+            log=tmp_path / "log",
+            deadline=proc.Deadline(10),
+        )
+    assert "exit code 7" in str(caught.value)
+    assert str(tmp_path / "log") in str(caught.value)
+    assert "the reason" in (caught.value.detail or "")
+
+
+def test_an_accepted_exit_code_is_returned(tmp_path: Path) -> None:
+    done = proc.run(
+        python("import sys; sys.exit(7)"),
+        log=tmp_path / "log",
+        deadline=proc.Deadline(10),
+        ok=(0, 7),
+    )
+    assert done.exit_code == 7
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ToolMissing, match="no-such-program"):
+        proc.run(["no-such-program"], log=tmp_path / "log", deadline=proc.Deadline(10))
+
+
+def test_death_by_signal_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="SIGKILL"):
+        proc.run(
+            python("import os; os.kill(os.getpid(), 9)"),
+            log=tmp_path / "log",
+            deadline=proc.Deadline(10),
+        )
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_deadline_kills_the_whole_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: bool
+) -> None:
+    monkeypatch.setattr(proc, "GRACE_S", 0.3)
+    code = (
+        "import os, signal, time\n"
+        f"if {stubborn}: signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = os.fork()\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"
+        "time.sleep(60)\n"
+    )
+    heard: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(TimedOut, match="within 1 s"):
+        proc.run(
+            python(code), log=tmp_path / "log", deadline=proc.Deadline(1), on_line=heard.append
+        )
+    assert time.monotonic() - began < 5
+    assert len(heard) == 2
+    assert not any(alive(int(pid)) for pid in heard)
+
+
+def test_a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up(tmp_path: Path) -> None:
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    print(os.getpid(), flush=True); time.sleep(60)\n"
+        "time.sleep(0.2)\n"
+    )
+    began = time.monotonic()
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(30))
+    assert time.monotonic() - began < 10
+    assert not alive(int(done.stdout))
+
+
+def test_an_exception_in_the_listener_leaves_nothing_running(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def stop(line: str) -> None:
+        pids.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        proc.run(
+            python("import os, time; print(os.getpid(), flush=True); time.sleep(60)"),
+            log=tmp_path / "log",
+            deadline=proc.Deadline(30),
+            on_line=stop,
+        )
+    assert not alive(pids[0])
+
+
+def test_a_flood_is_cut_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proc, "MAX_LOG_BYTES", 1000)
+    proc.run(python("print('x' * 50_000)"), log=tmp_path / "log", deadline=proc.Deadline(10))
+    assert (tmp_path / "log").stat().st_size < 2000
+    assert "log cut here" in (tmp_path / "log").read_text()
+
+
+def test_bytes_that_are_no_text_are_kept_in_the_log_and_replaced_in_lines(tmp_path: Path) -> None:
+    heard: list[str] = []
+    code = r"import sys; sys.stdout.buffer.write(b'a\xff\xfeb\r\n')"
+    proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10), on_line=heard.append)
+    assert heard == ["a\ufffd\ufffdb"]
+    assert b"\xff\xfe" in (tmp_path / "log").read_bytes()
+
+
+def test_a_folder_that_is_not_there_is_the_error_not_the_program(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="no such folder"):
+        proc.run(
+            python("pass"), log=tmp_path / "log", deadline=proc.Deadline(10), cwd=tmp_path / "gone"
+        )

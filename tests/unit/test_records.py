@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import datetime
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import records
+from harness.errors import MachineError, RecordError
+from tests.unit.builders import record
+
+replace = msgspec.structs.replace
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = records.save(tmp_path, record())
+    assert path == tmp_path / "memcpy-streaming" / "20260101T000000-abcdef" / "record.json"
+    assert records.load(path) == record()
+    assert records.load(path.parent) == record()
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_run_ids_sort_by_time_and_differ_within_a_second() -> None:
+    now = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    assert records.new_run_id(now).startswith("20260102T030405-")
+    assert len({records.new_run_id(now) for _ in range(50)}) > 40
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no run record"),
+        (b"{", "is no run record"),
+        (b"[]", "is no run record"),
+        (b"{}", "is no run record"),
+        (b'{"schema": "1"}', "is no run record"),
+        (b'{"schema": 99}', "made by a newer harness"),
+        (b'{"schema": 1}', "is damaged"),
+        (b"\xff\xfe", "is no run record"),
+    ],
+)
+def test_a_broken_record_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(RecordError, match=said) as caught:
+        records.load(tmp_path)
+    assert caught.value.exit_code == 65
+    assert "record.json" in str(caught.value)
+
+
+@given(st.integers(1, 5000))
+def test_a_cut_record_is_never_read_as_a_whole_one(cut: int) -> None:
+    whole = msgspec.json.encode(record())
+    with pytest.raises(msgspec.MsgspecError):
+        msgspec.json.decode(whole[: -min(cut, len(whole))], type=type(record()))
+
+
+def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    data = json.loads(msgspec.json.encode(record()))
+    data["verdict"] = "reproduced"
+    (tmp_path / "record.json").write_text(json.dumps(data))
+    with pytest.raises(RecordError, match="verdict"):
+        records.load(tmp_path)
+
+
+def test_no_record_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="harness reproduce"):
+        records.newest(tmp_path)
+
+
+def test_a_results_folder_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "memcpy-streaming").write_text("a file in the way")
+    with pytest.raises(MachineError, match="cannot be written"):
+        records.save(tmp_path, record())
+
+
+def test_only_an_unfinished_run_of_the_same_thing_is_gone_on_with(tmp_path: Path) -> None:
+    wanted = replace(record(), run_id="new", boots=(), outcome="lost")
+    assert records.resumable(tmp_path, wanted) is None
+    for run_id, changes in {
+        "1": {"outcome": "complete"},
+        "2": {"evidence": "boot-tcg"},
+        "3": {"machine": replace(wanted.machine, kernel="6.2")},
+        "4": {"sides": (wanted.sides[0], replace(wanted.sides[1], build_id="f" * 40))},
+    }.items():
+        records.save(tmp_path, replace(wanted, run_id=run_id, **changes))
+    assert records.resumable(tmp_path, wanted) is None
+    (tmp_path / "memcpy-streaming" / "5").mkdir()
+    (tmp_path / "memcpy-streaming" / "5" / "record.json").write_text("{")
+    records.save(tmp_path, replace(wanted, run_id="0"))
+    found = records.resumable(tmp_path, wanted)
+    assert found is not None
+    assert found.run_id == "0"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = records.save(tmp_path, record())
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(MachineError, match="No space left"):
+        records.save(tmp_path, replace(record(), outcome="failed"))
+    assert records.load(path).outcome == "complete"
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
