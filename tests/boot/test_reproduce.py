@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The main job on a real kernel, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import records
+
+pytestmark = pytest.mark.boot
+
+
+def harness(results: Path, *arguments: str, seconds: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "harness"), *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"MEMMAP_HARNESS_ROOT": str(results.parent)},
+        check=False,
+        timeout=seconds,
+    )
+
+
+def qemus() -> set[str]:
+    found = set()
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().startswith("qemu-system"):
+                found.add(comm.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_quick_reproduces_end_to_end(results: Path) -> None:
+    before = qemus()
+    done = harness(results, "reproduce", "--plan", "quick", "--json", seconds=3600)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["outcome"] == "complete"
+    assert set(made["drivers"]) == {"nd_pmem", "dax_pmem"}
+    for driver in made["drivers"].values():
+        for side in ("base", "tip"):
+            assert driver[side]["nr_pages"] == 1_031_680
+            assert driver[side]["rebinds"] % 5 == 0
+            assert driver[side]["rebinds"] > 0
+            assert driver[side]["rebind_mean_ms"] > 0
+        assert driver["verdict"] == "untested"  # 4 GiB is not what the claim was made on
+    assert qemus() <= before
+
+    record = records.load(Path(made["record"]))
+    assert {boot.side for boot in record.boots} == {"base", "tip"}
+    for boot in record.boots:
+        assert boot.counts
+        assert all(check.ok for check in boot.checks)
+        assert boot.findings == ()
+        for log in boot.logs:
+            path = Path(made["record"]).parent / log.path
+            assert records.digest(path) == log.sha256
+    base, tip = record.sides
+    assert base.build_id != tip.build_id
+    assert base.config_sha256 == tip.config_sha256
+    assert tip.prefix == len(record.subject.patch_ids)
+
+    again = harness(results, "report", "--json", seconds=60)
+    assert json.loads(again.stdout)["drivers"] == made["drivers"]
+
+
+def test_a_verdict_may_be_required(results: Path) -> None:
+    done = harness(results, "reproduce", "--plan", "quick", "--require-verdict", seconds=3600)
+    assert done.returncode == 1, done.stderr
+    assert "untested" in done.stdout
+
+
+def test_doctor_proves_the_accelerator(results: Path) -> None:
+    done = harness(results, "doctor", "--plan", "quick", "--json", seconds=300)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "accelerator" in done.stdout

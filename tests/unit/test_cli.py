@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from harness import cli
+from harness.inputs import Project
+
+ROOT = Project.find().root
+
+
+def harness(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", "from harness.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | env,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_list_of_commands_has_each_commands_own_words(name: str) -> None:
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(200) == cli.COMMANDS[name].short_help
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_a_row_in_the_readme(name: str) -> None:
+    assert f"./bootstrap {name}" in (ROOT / "README.md").read_text()
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if not isinstance(command, click.Group):
+        return [path]
+    context = click.Context(command)
+    found = []
+    for name in command.list_commands(context):
+        sub = command.get_command(context, name)
+        assert sub is not None
+        found += leaves(sub, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", leaves(cli.cli), ids=" ".join)
+def test_every_help_text_has_examples(path: tuple[str, ...]) -> None:
+    command: click.Command = cli.cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    text = command.get_help(click.Context(command, info_name=" ".join(("harness", *path))))
+    assert "Examples:" in text
+    assert f"harness {' '.join(path)}" in text.split("Examples:")[1]
+
+
+def test_help_imports_no_stage_and_no_number_cruncher() -> None:
+    code = (
+        "import sys\nfrom harness.cli import cli\n"
+        "try: cli.main(['--help'], standalone_mode=False)\n"
+        "finally: print('LOADED', [m for m in sys.modules if m.startswith(('numpy', 'yaml', 'rich',"
+        " 'harness.stages', 'harness.analysis'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["reproduc"], "reproduc"),
+        (["report", "--jsn"], "--jsn"),
+        (["measure", "--plan", "nonesuch"], "no plan 'nonesuch'; expected one of"),
+        (["measure", "nonesuch", "--plan", "quick"], "nonesuch"),
+        (["measure", "--accelerator", "hax"], "hax"),
+        (["build", "--version", "2", "--port", "v7.2"], "one of them"),
+        (["build", "--profile", "huge"], "huge"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(arguments: list[str], said: str) -> None:
+    done = harness(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("harness: ")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_no_records_is_exit_65(tmp_path: Path) -> None:
+    for folder in ("series", "configs", "results"):
+        (tmp_path / folder).mkdir()
+    done = harness("report", MEMMAP_HARNESS_ROOT=str(tmp_path))
+    assert done.returncode == 65
+    assert "run `harness reproduce`" in done.stderr.replace("Run", "run")
+
+
+def test_a_defect_is_no_verdict() -> None:
+    code = (
+        "from harness import cli\n"
+        "def broken(*a, **k): raise ZeroDivisionError\n"
+        "cli.cli.main = broken\ncli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == cli.EXIT_DEFECT
+    assert "defect in the harness" in done.stderr
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    assert cli.printable("a\x1b[2Jb\x07\x9bc\n\td") == "a\\x1b[2Jb\\x07\\x9bc\n\td"
