@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build stage with real make, gcc, git and bubblewrap, on a fake kernel tree."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness import proc
+from harness.cache import Cache
+from harness.errors import DoesNotBuild, InputError, TimedOut
+from harness.events import Advanced, Event
+from harness.model.kernel import Fragment, Recipe, Tree
+from harness.stages import build
+
+FAKE = Path(__file__).parent.parent / "fakes" / "linux"
+TREE = Tree(name="fake", commit="0" * 40, release="7.2.99", source="fake")
+
+
+def recipe(text: str = "CONFIG_DAX=y\n") -> Recipe:
+    return Recipe("minimal", (Fragment("test", text),), "gcc")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    source = tmp_path / "source"
+    shutil.copytree(FAKE, source)
+
+    @contextmanager
+    def checked_out(_cache: Cache, _tree: Tree, _commit: str) -> Iterator[Path]:
+        yield source
+
+    monkeypatch.setattr(build, "checked_out", checked_out)
+    return Cache(tmp_path / "cache")
+
+
+def test_a_kernel_is_built_kept_and_given_again_at_once(cache: Cache) -> None:
+    events: list[Event] = []
+    kernel = build.build(cache, TREE, "c" * 40, recipe(), events.append)
+    assert Path(kernel.image).read_bytes().startswith(b"\x7fELF")
+    assert kernel.release == "7.2.99"
+    notes = subprocess.run(
+        ["readelf", "-n", f"{kernel.folder}/vmlinux"], capture_output=True, text=True, check=True
+    )
+    assert kernel.build_id in notes.stdout
+    assert Path(kernel.config).read_text() == "CONFIG_DAX=y\n"
+    steps = [e for e in events if isinstance(e, Advanced)]
+    assert [(e.done, e.total) for e in steps] == [(1, 3), (2, 3), (3, 3)]
+
+    began = time.monotonic()
+    assert build.build(cache, TREE, "c" * 40, recipe()) == kernel
+    assert time.monotonic() - began < 1
+
+
+def test_another_commit_or_recipe_is_another_kernel(cache: Cache) -> None:
+    kernels = {
+        build.build(cache, TREE, commit, how).key
+        for commit in ("c" * 40, "d" * 40)
+        for how in (recipe(), recipe("CONFIG_DAX=y\nCONFIG_NUMA=y\n"))
+    }
+    assert len(kernels) == 4
+
+
+def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
+    kernel = build.build(cache, TREE, "c" * 40, recipe())
+    (Path(kernel.folder) / "kernel.json").write_text("{")
+    again = build.build(cache, TREE, "c" * 40, recipe())
+    assert again.build_id == kernel.build_id
+
+
+@pytest.mark.parametrize("target", ["prepare", "vmlinux", "bzImage"])
+def test_what_does_not_build_is_exit_3_and_leaves_no_kernel(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setenv("FAIL", target)
+    with pytest.raises(DoesNotBuild) as caught:
+        build.build(cache, TREE, "c" * 40, recipe())
+    assert caught.value.exit_code == 3
+    assert f"{target}: broken on request" in (caught.value.detail or "")
+    assert not cache.kernels.exists()
+    monkeypatch.delenv("FAIL")
+    assert build.build(cache, TREE, "c" * 40, recipe()).release == "7.2.99"
+
+
+def test_a_source_that_does_not_compile_shows_the_compilers_words(
+    cache: Cache, tmp_path: Path
+) -> None:
+    (tmp_path / "source" / "mm" / "memremap.c").write_text(
+        "int broken(void) { return nonesuch; }\n"
+    )
+    with pytest.raises(DoesNotBuild) as caught:
+        build.build(cache, TREE, "c" * 40, recipe())
+    assert "nonesuch" in (caught.value.detail or "")
+
+
+def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROP", "DEV_DAX")
+    with pytest.raises(InputError) as caught:
+        build.build(cache, TREE, "c" * 40, recipe("CONFIG_DAX=y\nCONFIG_DEV_DAX=y\n"))
+    assert caught.value.exit_code == 2
+    assert "configs/kconfig/test.config:2: CONFIG_DEV_DAX=y became n" in str(caught.value)
+    assert "not set: TRANSPARENT_HUGEPAGE" in str(caught.value)
+
+
+def test_an_option_that_no_kconfig_file_has_is_said(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROP", "NO_SUCH_THING")
+    with pytest.raises(InputError, match="this tree has no such option"):
+        build.build(cache, TREE, "c" * 40, recipe("CONFIG_NO_SUCH_THING=y\n"))
+
+
+def test_fragments_that_contradict_each_other_are_refused(cache: Cache) -> None:
+    how = Recipe("minimal", (Fragment("a", "CONFIG_X=y\n"), Fragment("b", "\nCONFIG_X=n\n")), "gcc")
+    with pytest.raises(InputError, match=r"b\.config:2: CONFIG_X=n contradicts .*a\.config:1"):
+        build.build(cache, TREE, "c" * 40, how)
+
+
+def test_a_line_that_is_no_option_names_its_fragment(cache: Cache) -> None:
+    with pytest.raises(InputError, match=r"test\.config: line 1"):
+        build.build(cache, TREE, "c" * 40, recipe("NUMA=y\n"))
+
+
+def test_a_build_that_hangs_is_killed_at_its_deadline(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANG", "vmlinux")
+    monkeypatch.setattr(build, "BUILD_S", 3)
+    monkeypatch.setattr(proc, "GRACE_S", 0.5)
+    with pytest.raises(TimedOut) as caught:
+        build.build(cache, TREE, "c" * 40, recipe())
+    assert caught.value.exit_code == 69
+    assert not cache.kernels.exists()
