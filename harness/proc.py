@@ -70,6 +70,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return env | dict(extra or {})
 
 
+class _Late(Exception):
+    """The deadline has passed and the program still runs."""
+
+
 class _Sink:
     """Where output goes: the log, the tail for error messages, whole lines to a listener."""
 
@@ -114,11 +118,13 @@ def run(
     env: Mapping[str, str] | None = None,
     ok: Sequence[int] | None = (0,),
     on_line: Callable[[str], None] | None = None,
+    called: str | None = None,
 ) -> Finished:
     """Run a program to its end and return what came of it.
 
     `log` is appended to; `env` is added to `environment()`; `ok` lists the exit codes that are no
-    error (None: any); `on_line` hears each line of output and error output as it arrives.
+    error (None: any); `on_line` hears each line of output and error output as it arrives;
+    `called` names the program in errors where argv[0] is a wrapper around it.
 
     Raises ToolMissing, ToolFailed or TimedOut; on any exception the process group is killed.
     """
@@ -131,12 +137,12 @@ def run(
         sink = _Sink(sink_file, on_line)
         stdout = bytearray()
         with _started(argv, cwd, env) as process:
-            _pump(process, sink, stdout, deadline, log)
+            _pump(process, sink, stdout, deadline)
             sink.close()
-            cpu_s = _reap(process, deadline, log)
+            cpu_s = _reap(process, deadline)
     if ok is not None and process.returncode not in ok:
         raise ToolFailed(
-            f"{argv[0]} {_ending(process.returncode)}",
+            f"{called or argv[0]} {_ending(process.returncode)}",
             mend=f"the whole log is in {log}",
             detail="\n".join([f"$ {quoted(argv)}", *sink.tail]),
         )
@@ -191,7 +197,6 @@ def _pump(
     sink: _Sink,
     stdout: bytearray,
     deadline: Deadline,
-    log: Path,
 ) -> None:
     """Move output until both pipes are closed, or the program has ended and left them open."""
     assert process.stdout is not None  # noqa: S101 (both are PIPE, see _started)
@@ -203,7 +208,7 @@ def _pump(
             selector.register(pipe.fileno(), selectors.EVENT_READ)
         while selector.get_map():
             if deadline.remaining == 0:
-                raise _timed_out(process, deadline, log, sink)
+                raise _Late
             ready = selector.select(min(deadline.remaining, 0.5))
             if not ready and _has_ended(process):
                 return  # a grandchild holds the pipes open; it goes with the group
@@ -223,7 +228,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, flags) is not None
 
 
-def _reap(process: subprocess.Popen[bytes], deadline: Deadline, log: Path) -> float:
+def _reap(process: subprocess.Popen[bytes], deadline: Deadline) -> float:
     """Wait for the leader and return the CPU seconds (user and system) it and its children took."""
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -231,20 +236,8 @@ def _reap(process: subprocess.Popen[bytes], deadline: Deadline, log: Path) -> fl
             process.returncode = os.waitstatus_to_exitcode(status)
             return usage.ru_utime + usage.ru_stime
         if deadline.remaining == 0:
-            raise _timed_out(process, deadline, log, None)
+            raise _Late
         time.sleep(0.005)
-
-
-def _timed_out(
-    process: subprocess.Popen[bytes], deadline: Deadline, log: Path, sink: _Sink | None
-) -> TimedOut:
-    argv = [str(a) for a in process.args] if isinstance(process.args, (list, tuple)) else []
-    tail = [] if sink is None else list(sink.tail)
-    return TimedOut(
-        f"{argv[0]} did not end within {deadline.seconds:.0f} s and was killed",
-        mend=f"the whole log is in {log}",
-        detail="\n".join([f"$ {quoted(argv)}", *tail]),
-    )
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

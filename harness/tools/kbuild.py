@@ -64,6 +64,7 @@ class Make:
         ok: Sequence[int] | None = (0,),
     ) -> proc.Finished:
         """Run another program that the source's own files steer, from the source folder."""
+        called = argv[0]
         if self._confined:
             argv = bwrap.wrap(argv, writable=[self.objects], readable=[self.source])
         return proc.run(
@@ -74,6 +75,7 @@ class Make:
             env=env,
             on_line=on_line,
             ok=ok,
+            called=called,
         )
 
 
