@@ -19,7 +19,7 @@ from typing import IO
 
 import msgspec
 
-from harness.errors import TimedOut, ToolFailed, ToolMissing
+from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
 
 TAIL_LINES = 12
 GRACE_S = 2.0
@@ -137,21 +137,36 @@ def run(
         sink = _Sink(sink_file, on_line)
         stdout = bytearray()
         with _started(argv, cwd, env) as process:
-            _pump(process, sink, stdout, deadline)
-            sink.close()
-            cpu_s = _reap(process, deadline)
+            try:
+                _pump(process, sink, stdout, deadline)
+                cpu_s = _reap(process, deadline)
+            except _Late as late:
+                what = f"did not end within {deadline.seconds:.0f} s and was killed"
+                raise _failure(TimedOut, argv, called, what, sink, log) from late
+        sink.close()
     if ok is not None and process.returncode not in ok:
-        raise ToolFailed(
-            f"{called or argv[0]} {_ending(process.returncode)}",
-            mend=f"the whole log is in {log}",
-            detail="\n".join([f"$ {quoted(argv)}", *sink.tail]),
-        )
+        raise _failure(ToolFailed, argv, called, _ending(process.returncode), sink, log)
     return Finished(
         argv=argv,
         exit_code=process.returncode,
         stdout=stdout.decode("utf-8", "replace"),
         wall_s=time.monotonic() - started,
         cpu_s=cpu_s,
+    )
+
+
+def _failure(
+    kind: type[MachineError],
+    argv: Sequence[str],
+    called: str | None,
+    what: str,
+    sink: _Sink,
+    log: Path,
+) -> MachineError:
+    return kind(
+        f"{called or argv[0]} {what}",
+        mend=f"the whole log is in {log}",
+        detail="\n".join([f"$ {quoted(argv)}", *sink.tail]),
     )
 
 
