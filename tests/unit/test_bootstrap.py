@@ -90,15 +90,15 @@ class Machine:
                 self.fake(row[0].removeprefix("command:"), "")
         for name, body in FAKES.items():
             self.fake(name, body)
-        self.os_release = folder / "os-release"
+        self.os_release = folder / "etc" / "os-release"
+        self.os_release.parent.mkdir()
         self.env = {
             "PATH": str(self.bin),
             "CALLS": str(self.calls_file),
             "FAKES": str(self.bin),
             "TABLE": str(TABLE),
             "TMPDIR": str(folder),
-            "MEMMAP_HARNESS_OS_RELEASE": str(self.os_release),
-            "PYTHON": "python3",
+            "MEMMAP_HARNESS_SYSROOT": str(folder),
             "FAKE_PYTHON": "3.12.1",
             "FAKE_PIP": "works",
             "FAKE_PIP_SECONDS": "0",
