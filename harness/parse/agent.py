@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the agent (guests/agent/agent) writes to its port, as a value.
+
+The report is whole only with an end marker that counts its lines. What is not, still shows as
+far as it got: a failure to be explained is seldom whole.
+"""
+
+import struct
+from typing import TypeVar
+
+import msgspec
+
+
+class KernelLine(msgspec.Struct, frozen=True, tag_field="is", tag="kernel"):
+    """The kernel that runs. `notes` is /sys/kernel/notes in hex."""
+
+    release: str
+    notes: str
+    command_line: str
+
+
+class SiteLine(msgspec.Struct, frozen=True, tag_field="is", tag="site"):
+    """The pr_debug() site's line in dynamic_debug/control; empty when there is none."""
+
+    text: str
+
+
+class TracepointLine(msgspec.Struct, frozen=True, tag_field="is", tag="tracepoint"):
+    """The page_ref_set tracepoint: absent, 0 or 1."""
+
+    state: str
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A namespace as `ndctl list` shows it; `map` is missing for a raw one."""
+
+    dev: str
+    mode: str
+    size: int
+    map: str = ""
+    align: int = 0
+
+
+class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"):
+    """A namespace that was made: ndctl's view, and the device's own in sysfs."""
+
+    driver: str
+    device: str
+    listed: tuple[Listed, ...] | None
+    sysfs_mode: str
+    sysfs_align: str
+
+
+class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
+    """A line of the kernel log."""
+
+    text: str
+
+
+class FailedLine(msgspec.Struct, frozen=True, tag_field="is", tag="failed"):
+    """Why the agent gave up."""
+
+    what: str
+
+
+class EndLine(msgspec.Struct, frozen=True, tag_field="is", tag="end"):
+    """The end marker: how many lines stand before it."""
+
+    lines: int
+
+
+_Line = KernelLine | SiteLine | TracepointLine | NamespaceLine | LogLine | FailedLine | EndLine
+L = TypeVar("L", bound=_Line)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All that the agent said. `problems` is empty when nothing is cut, lost or out of place."""
+
+    kernel: KernelLine | None
+    site: str | None
+    tracepoint: str | None
+    namespaces: tuple[NamespaceLine, ...]
+    kernel_log: str
+    failed: str | None
+    ended: bool
+    problems: tuple[str, ...]
+
+    @property
+    def build_id(self) -> str:
+        """The running kernel's build id in hex; empty when it gave none."""
+        return "" if self.kernel is None else build_id(self.kernel.notes)
+
+
+def parse(raw: bytes) -> Report:
+    """Return the agent's report. Total: whatever is not understood becomes a problem."""
+    lines = raw.split(b"\n")
+    problems = [] if lines[-1] == b"" else ["the last line is cut"]
+    said: list[_Line] = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            # What a kernel logs need not be UTF-8.
+            said.append(msgspec.json.decode(line.decode("utf-8", "replace"), type=_Line))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            problems.append(f"line {number}: {error}")
+    ends = [i for i, line in enumerate(said) if isinstance(line, EndLine)]
+    ended = len(ends) == 1 and ends[0] == len(said) - 1
+    if len(ends) > 1 or (ends and not ended):
+        problems.append("lines after the end marker")
+    if ended and isinstance(end := said[-1], EndLine) and end.lines != len(lines) - 2:
+        problems.append(f"{len(lines) - 2} lines where the end marker counts {end.lines}")
+    return Report(
+        kernel=_only(said, KernelLine, problems),
+        site=site.text if (site := _only(said, SiteLine, problems)) else None,
+        tracepoint=point.state if (point := _only(said, TracepointLine, problems)) else None,
+        namespaces=tuple(line for line in said if isinstance(line, NamespaceLine)),
+        kernel_log="\n".join(line.text for line in said if isinstance(line, LogLine)),
+        failed=failed.what if (failed := _only(said, FailedLine, problems)) else None,
+        ended=ended and not problems,
+        problems=tuple(problems),
+    )
+
+
+def _only(said: list[_Line], kind: type[L], problems: list[str]) -> L | None:
+    found = [line for line in said if isinstance(line, kind)]
+    if len(found) > 1:
+        problems.append(f"{len(found)} lines of kind {kind.__name__}")
+    return found[0] if len(found) == 1 else None
+
+
+def build_id(notes_hex: str) -> str:
+    """Return the GNU build id among ELF notes (elf(5), NT_GNU_BUILD_ID is 3); empty for none."""
+    try:
+        notes = bytes.fromhex(notes_hex)
+    except ValueError:
+        return ""
+    at = 0
+    while at + 12 <= len(notes):
+        name_bytes, content_bytes, kind = struct.unpack_from("<III", notes, at)
+        name_at = at + 12
+        content_at = name_at + (name_bytes + 3) // 4 * 4
+        at = content_at + (content_bytes + 3) // 4 * 4
+        if at > len(notes):
+            return ""
+        if kind == 3 and notes[name_at : name_at + name_bytes] == b"GNU\0":
+            return notes[content_at : content_at + content_bytes].hex()
+    return ""

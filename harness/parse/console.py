@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's kernel log to bindings: which driver's, which one, how many pages, how long.
+
+A binding is taken only from exactly one whole report between exactly one whole pair of the agent's
+markers. Whatever else the log holds becomes a problem, never a guess.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+#: The function whose pr_debug() line is the measurement.
+FUNCTION = "memmap_init_zone_device"
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]")
+#: `<7>`, `[    1.234567]` and `[    T1]` or `[    C0]` in front of a message, as printk.time,
+#: CONFIG_PRINTK_CALLER and `dmesg -r` put them there.
+_PREFIX = re.compile(r"(?:<\d{1,4}>)?(?:\[ *\d+\.\d+\] ?)?(?:\[ *[TC]\d+\] ?)?")
+_MARKER = re.compile(r"memmap-harness: <(begin|end) ([a-z0-9_]{1,32}) (\d{1,6})>")
+_MARKER_START = re.compile(r"memmap-harness: <(?!(?:started|finished)>)")
+# mm/mm_init.c: pr_debug("%s initialised %lu pages in %ums\n", __func__, …)
+_REPORT = re.compile(rf"{FUNCTION} initialised (\d{{1,12}}) pages in (\d{{1,9}})ms(?![\w.])")
+_REPORT_START = re.compile(rf"{FUNCTION} +init")
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """One binding: index 0 is the driver's first in this boot. `line` counts from 1."""
+
+    driver: str
+    index: int
+    nr_pages: int
+    ms: int
+    line: int
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with a log; `driver` is empty and `index` -1 where none can be named."""
+
+    kind: str
+    driver: str
+    index: int
+    line: int
+
+
+class Bindings(msgspec.Struct, frozen=True):
+    """What a log says of the bindings that were asked for."""
+
+    found: tuple[Binding, ...]
+    problems: tuple[Problem, ...]
+
+    def of(self, driver: str) -> list[Binding]:
+        """Return the driver's bindings in order."""
+        return [b for b in self.found if b.driver == driver]
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """The agent's word that a binding begins or has ended."""
+
+    what: str
+    driver: str
+    index: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The kernel's word on a binding."""
+
+    nr_pages: int
+    ms: int
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """A marker or report of which a part is missing."""
+
+
+def message(line: str) -> str:
+    """Return a console line without colours, carriage return, level, time and caller."""
+    line = _ANSI.sub("", line).replace("\r", "")
+    return line[match.end() :] if (match := _PREFIX.match(line)) else line
+
+
+def read_line(line: str) -> Marker | Report | Cut | None:
+    """Return what one line says of a binding; None when it says nothing."""
+    text = message(line)
+    if marker := _MARKER.search(text):
+        return Marker(marker[1], marker[2], int(marker[3]))
+    if report := _REPORT.search(text):
+        return Report(int(report[1]), int(report[2]))
+    if _MARKER_START.search(text) or _REPORT_START.search(text):
+        return Cut()
+    return None
+
+
+def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
+    """Return the bindings of each driver, `asked[driver]` in number, and everything that is amiss.
+
+    A log has no problems exactly when every binding asked for was found and nothing else was.
+    """
+    reader = _Reader(asked)
+    for number, line in enumerate(text.split("\n"), 1):
+        reader.read(number, read_line(line))
+    return reader.result()
+
+
+class _Reader:
+    """Follows the markers through a log."""
+
+    def __init__(self, asked: Mapping[str, int]) -> None:
+        self._asked = asked
+        self._reports: defaultdict[tuple[str, int], list[tuple[int, Report]]] = defaultdict(list)
+        self._begun: Counter[tuple[str, int]] = Counter()
+        self._ended: Counter[tuple[str, int]] = Counter()
+        self._next: Counter[str] = Counter()
+        self._problems: list[Problem] = []
+        self._open: tuple[str, int] | None = None
+        self._last_line = 0
+
+    def read(self, number: int, said: Marker | Report | Cut | None) -> None:
+        self._last_line = number
+        match said:
+            case Marker("begin", driver, index):
+                self._begin(number, (driver, index))
+            case Marker(_, driver, index):
+                self._end(number, (driver, index))
+            case Report() if self._open is not None:
+                self._reports[self._open].append((number, said))
+            case Report():
+                self._problem("report outside any binding", number)
+            case Cut():
+                self._problem("line cut", number, self._open)
+
+    def result(self) -> Bindings:
+        if self._open is not None:
+            self._problem("no end", self._last_line, self._open)
+        found = [b for b in map(self._binding, self._wanted()) if b is not None]
+        return Bindings(tuple(found), tuple(self._problems))
+
+    def _wanted(self) -> Iterator[tuple[str, int]]:
+        for driver, number in self._asked.items():
+            for index in range(number):
+                yield driver, index
+
+    def _begin(self, number: int, binding: tuple[str, int]) -> None:
+        driver, index = binding
+        if self._open is not None:
+            self._problem("no end", number, self._open)
+        if index >= self._asked.get(driver, 0):
+            self._problem("not asked for", number, binding)
+        elif self._begun[binding]:
+            self._problem("begun twice", number, binding)
+        elif index != self._next[driver]:
+            self._problem("out of order", number, binding)
+        self._next[driver] = index + 1
+        self._begun[binding] += 1
+        self._open = binding
+
+    def _end(self, number: int, binding: tuple[str, int]) -> None:
+        if self._open == binding:
+            self._ended[binding] += 1
+        else:
+            self._problem("ended without beginning", number, binding)
+            if self._open is not None:
+                self._problem("no end", number, self._open)
+        self._open = None
+
+    def _binding(self, binding: tuple[str, int]) -> Binding | None:
+        reports = self._reports[binding]
+        whole = self._begun[binding] == self._ended[binding] == 1
+        if whole and len(reports) == 1 and not self._named(binding):
+            number, report = reports[0]
+            return Binding(*binding, report.nr_pages, report.ms, number)
+        if len(reports) > 1:
+            self._problem("reported twice", reports[1][0], binding)
+        elif not self._named(binding):
+            self._problem("missing", self._last_line, binding)
+        return None
+
+    def _named(self, binding: tuple[str, int]) -> bool:
+        return any((p.driver, p.index) == binding for p in self._problems)
+
+    def _problem(self, kind: str, line: int, binding: tuple[str, int] | None = None) -> None:
+        driver, index = binding or ("", -1)
+        self._problems.append(Problem(kind, driver, index, line))

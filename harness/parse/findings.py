@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's console to findings: what no healthy kernel prints, each with its splat kept whole."""
+
+import re
+from typing import NamedTuple
+
+from harness.model.record import Finding
+from harness.parse.console import message, read_line
+
+#: A splat without an end of its own is kept up to the next binding, but never further than this.
+MAX_SPLAT_LINES = 300
+
+
+class _Kind(NamedTuple):
+    """`start` is the line that tells; `lead` a line that belongs in front of it."""
+
+    name: str
+    start: re.Pattern[str]
+    end: re.Pattern[str] | None
+    lead: re.Pattern[str] | None
+
+
+def _kind(name: str, start: str, end: str = "", lead: str = "") -> _Kind:
+    return _Kind(
+        name,
+        re.compile(start),
+        re.compile(end) if end else None,
+        re.compile(lead) if lead else None,
+    )
+
+
+_CUT_HERE = r"-+\[ cut here \]-+"
+_END_TRACE = r"---\[ end trace"
+_RULER = r"={20,}$"
+
+#: The first that matches a line names it, so a more particular one stands above a general one.
+_KINDS = (
+    _kind("panic", r"Kernel panic - not syncing", r"---\[ end Kernel panic"),
+    _kind("kasan", r"BUG: KASAN:", _RULER, _RULER),
+    _kind("kmsan", r"BUG: KMSAN:", _RULER, _RULER),
+    _kind("kfence", r"BUG: KFENCE:", _RULER, _RULER),
+    _kind("kcsan", r"BUG: KCSAN:", _RULER, _RULER),
+    _kind("ubsan", r"UBSAN: ", _END_TRACE, f"{_CUT_HERE}|{_RULER}"),
+    _kind("soft lockup", r"BUG: soft lockup"),
+    _kind("hard lockup", r"(?:BUG: hard lockup|detected hard LOCKUP)"),
+    _kind("rcu stall", r"rcu: INFO: .* (?:stall|stalls)\b|rcu: .*kthread starved"),
+    _kind("hung task", r"INFO: task .{1,64} blocked (?:for more than|in I/O wait)"),
+    _kind("bad page state", r"BUG: Bad (?:page|rss)|Bad page state|Bad swap file entry"),
+    _kind(
+        "lockdep",
+        r"WARNING: (?:possible|inconsistent|suspicious RCU|bad unlock|held lock|lock held|Nested)"
+        r"|BUG: MAX_LOCKDEP|INFO: trying to register non-static key",
+        "",
+        _RULER,
+    ),
+    _kind("bug", r"kernel BUG at ", _END_TRACE, _CUT_HERE),
+    _kind(
+        "oops",
+        r"BUG: unable to handle|BUG: kernel NULL pointer|(?:Oops|Internal error): |"
+        r"(?<!traps: )general protection fault|divide error: |invalid opcode: |"
+        r"stack segment: |double fault: ",
+        _END_TRACE,
+    ),
+    # Up to 6.x `WARNING: CPU: 0 PID: 1 at mm/x.c:1`, then without CPU and PID in front.
+    _kind("warn", r"WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?\S+:\d+", _END_TRACE, _CUT_HERE),
+    _kind("bug", r"\bBUG: "),
+)
+
+
+def findings(text: str) -> tuple[Finding, ...]:
+    """Return what a console shows that a healthy boot does not, in order; lines count from 1."""
+    lines = text.split("\n")
+    found: list[Finding] = []
+    number = 0
+    while number < len(lines):
+        kind = _starts(lines[number])
+        if kind is None:
+            number += 1
+            continue
+        first = _first(lines, number, kind)
+        end = _end(lines, number, kind)
+        splat = "\n".join(line.rstrip("\r") for line in lines[first:end])
+        found.append(Finding(kind=kind.name, line=number + 1, splat=splat))
+        number = end
+    return tuple(found)
+
+
+def _starts(line: str) -> _Kind | None:
+    text = message(line)
+    return next((kind for kind in _KINDS if kind.start.search(text)), None)
+
+
+def _first(lines: list[str], number: int, kind: _Kind) -> int:
+    """Step back over the ruler or scissors that the kernel draws above this kind."""
+    if kind.lead is not None and number and kind.lead.search(message(lines[number - 1])):
+        return number - 1
+    return number
+
+
+def _end(lines: list[str], number: int, kind: _Kind) -> int:
+    """Return the index after the splat's last line."""
+    last = min(len(lines), number + MAX_SPLAT_LINES)
+    for index in range(number + 1, last):
+        text = message(lines[index])
+        if kind.end is not None and kind.end.search(text):
+            return index + 1
+        begun = _starts(lines[index])
+        if begun is not None and not _belongs(kind, begun):
+            return index
+        if read_line(lines[index]) is not None:
+            return index
+    return last
+
+
+def _belongs(splat: _Kind, other: _Kind) -> bool:
+    """Whether a line that tells of `other` is part of a splat: an oops names itself twice."""
+    return splat.end is not None and other.name == "oops"
