@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KVM or TCG: KVM only where it is proved, by booting this very kernel image under it.
+
+A /dev/kvm that opens, and creates a virtual machine, can still be unable to run a kernel.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import MachineError
+from harness.events import Began, Ended, Listener, Said, nobody
+from harness.model.guest import Guest, Namespace
+from harness.records import replace_file
+from harness.stages import guest, root
+from harness.tools import bwrap
+
+KVM = Path("/dev/kvm")
+ALIVE = "memmap-harness: <alive>"
+#: A kernel without 9p (a distribution's has it as a module) cannot mount our root. It has then
+#: run all of its initialization, which is proof enough of the accelerator.
+NO_ROOT = "VFS: Unable to mount root fs"
+PROOF_S = 90.0
+#: How long a failed proof is believed. Only failure is remembered: success is quick to repeat.
+REMEMBERED_S = 3600.0
+MEMORY = "kvm-unusable.json"
+
+
+class Accelerator(msgspec.Struct, frozen=True):
+    """What guests run on, and how that is known."""
+
+    name: Literal["kvm", "tcg"]
+    proof: str
+
+
+class _Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A proof that failed: for which image, in which boot of the host, when (seconds, epoch)."""
+
+    image_sha256: str
+    host_boot: str
+    at: float
+    reason: str
+
+
+def prove(
+    cache: Cache,
+    image: Path,
+    wanted: str = "auto",
+    listen: Listener = nobody,
+) -> Accelerator:
+    """Return the accelerator to measure with; `wanted` is auto, kvm or tcg.
+
+    `auto` takes KVM if it boots `image`, else TCG, and believes a failure for an hour. The proof
+    is worded alike on every run of one machine, since records are compared by it. Raises
+    MachineError when KVM is wanted and unusable.
+    """
+    if wanted == "tcg":
+        return Accelerator("tcg", "TCG was asked for")
+    reason = unusable(cache, image, listen, believe=wanted == "auto")
+    if reason is None:
+        return Accelerator("kvm", "booted the base kernel to user space")
+    if wanted == "kvm":
+        raise MachineError(
+            f"KVM is unusable: {reason}",
+            where=str(KVM),
+            mend="use --accelerator tcg for functional evidence, or another machine",
+        )
+    return Accelerator("tcg", f"KVM is unusable: {reason}")
+
+
+def unusable(
+    cache: Cache, image: Path, listen: Listener = nobody, *, believe: bool = True
+) -> str | None:
+    """Boot `image` under KVM; return why that does not work, or None."""
+    if not KVM.exists():
+        return "there is no /dev/kvm"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return "/dev/kvm may not be opened by this user (join the group kvm)"
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    if believe and (reason := _remembered(cache, digest)) is not None:
+        listen(Said(f"KVM is unusable: {reason} (tried within the hour, not tried again)"))
+        return reason
+    listen(Began("prove KVM by booting under it"))
+    reason = _try(cache, image)
+    if reason is not None:
+        failure = _Failure(digest, _host_boot(), time.time(), reason)
+        cache.root.mkdir(parents=True, exist_ok=True)
+        replace_file(cache.root / MEMORY, msgspec.json.encode(failure))
+    listen(Ended(f"KVM {'works' if reason is None else f'is unusable: {reason}'}"))
+    return reason
+
+
+def _try(cache: Cache, image: Path) -> str | None:
+    small = Guest(
+        description="a kernel and a shell",
+        memory="512M",
+        namespaces=(Namespace(mode="fsdax", size="128M"),),
+    )
+    command = guest.Command(
+        image=image,
+        root=root.assemble(cache),
+        script=f"echo '{ALIVE}' >/dev/kmsg",
+        sign=ALIVE,
+        accelerator="kvm",
+        guest=small,
+    )
+    ran = guest.boot(
+        cache,
+        command,
+        log=cache.logs / "prove-kvm.log",
+        seconds=PROOF_S,
+        confined=bwrap.works(cache),
+    )
+    if ALIVE in ran.console or NO_ROOT in ran.console:
+        return None
+    if ran.stopped is not None:
+        return f"booting under it gave {ran.stopped}"
+    return f"QEMU ended without booting ({ran.last_words})"
+
+
+def _remembered(cache: Cache, digest: str) -> str | None:
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        failure = msgspec.json.decode((cache.root / MEMORY).read_bytes(), type=_Failure)
+        fresh = 0 <= time.time() - failure.at < REMEMBERED_S
+        if fresh and (failure.image_sha256, failure.host_boot) == (digest, _host_boot()):
+            return failure.reason
+    return None
+
+
+def _host_boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One measured boot: runs the agent in the guest and turns what it left into a Boot.
+
+Total over whatever a guest can do: a boot that went wrong is a Boot that says how.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness import records
+from harness.cache import Cache
+from harness.events import Advanced, Listener, nobody
+from harness.model.guest import Guest
+from harness.model.kernel import Kernel
+from harness.model.plan import Plan
+from harness.model.record import Boot, Finding, Log, Outcome
+from harness.parse import agent, console
+from harness.parse.findings import findings
+from harness.stages import checks, guest, root
+from harness.stages.accelerator import Accelerator
+from harness.tools.qemu import Nvdimm
+
+LOGS = "logs"
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What is the same for every boot of a run. `folder` is the run's, `agent` what is run."""
+
+    cache: Cache
+    folder: Path
+    agent: Path
+    guest: Guest
+    plan: Plan
+    accelerator: Accelerator
+    confined: bool
+
+
+def boot(
+    same: Conditions,
+    kernel: Kernel,
+    side: str,
+    number: int,
+    images: Mapping[str, Path],
+    listen: Listener = nobody,
+) -> Boot:
+    """Boot `kernel` on backing files given by driver and return what came of it.
+
+    Both logs are kept under the run's folder. Raises ToolMissing, ToolFailed or MachineError
+    where the guest cannot even be started.
+    """
+    load_1min = os.getloadavg()[0]
+    logs = same.folder / LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    console_log = logs / f"{side}-{number}.console.log"
+    ran = guest.boot(
+        same.cache,
+        _command(same, kernel, images),
+        log=console_log,
+        seconds=same.plan.boot_s,
+        confined=same.confined,
+        on_message=_Progress(same, listen).hear,
+    )
+    agent_log = records.replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
+    report = agent.parse(ran.channel)
+    # The console shows the same, but others write there too, and it may end in the middle.
+    log = report.kernel_log if report.ended else ran.console
+    bindings = console.bindings(log, _asked(same))
+    config = _config(kernel)
+    found = findings(ran.console) or findings(report.kernel_log)
+    outcome, reason = _outcome(ran, report, found)
+    return Boot(
+        side=side,
+        number=number,
+        outcome=outcome,
+        reason=reason,
+        wall_s=round(ran.wall_s, 2),
+        argv=ran.argv,
+        checks=checks.checks(kernel, config, same.guest, same.plan.rebinds, report, bindings),
+        findings=found,
+        samples=checks.samples(bindings, checks.hz(config)),
+        logs=tuple(
+            Log(path=f"{LOGS}/{path.name}", sha256=records.digest(path))
+            for path in (console_log, agent_log)
+        ),
+        load_1min=round(load_1min, 2),
+    )
+
+
+def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
+    namespaces = same.guest.namespaces
+    asked = [
+        f"namespace{n}.0:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
+        for n, ns in enumerate(namespaces)
+    ]
+    return guest.Command(
+        image=Path(kernel.image),
+        root=root.assemble(same.cache, same.agent),
+        script=" ".join((root.AGENT, str(same.plan.rebinds), *asked)),
+        sign=guest.AGENT_STARTED,
+        accelerator=same.accelerator.name,
+        guest=same.guest,
+        kernel_options=(f"dyndbg=func {console.FUNCTION} +p",),
+        nvdimms=tuple(Nvdimm(images[ns.driver], ns.size_bytes) for ns in namespaces),
+    )
+
+
+def _asked(same: Conditions) -> dict[str, int]:
+    return {ns.driver: same.plan.rebinds + 1 for ns in same.guest.namespaces}
+
+
+def _config(kernel: Kernel) -> str:
+    """Return the kernel's .config; nothing if it is not the one that it was built with."""
+    try:
+        data = Path(kernel.config).read_bytes()
+    except OSError:
+        return ""
+    same = hashlib.sha256(data).hexdigest() == kernel.config_sha256
+    return data.decode("utf-8", "replace") if same else ""
+
+
+def _outcome(
+    ran: guest.Ran, report: agent.Report, found: tuple[Finding, ...]
+) -> tuple[Outcome, str]:
+    panics = [f for f in found if f.kind == "panic"]
+    if panics:
+        return "panicked", console.message(panics[0].splat.partition("\n")[0])
+    if ran.stopped is not None:
+        return "timed_out", ran.stopped
+    if not report.ended:
+        return "lost", f"the guest ended without the agent's end marker ({ran.last_words})"
+    if report.failed is not None:
+        return "failed", report.failed
+    return "complete", ""
+
+
+class _Progress:
+    """Tells of each binding as its line appears on the console."""
+
+    def __init__(self, same: Conditions, listen: Listener) -> None:
+        self._listen = listen
+        self._total = sum(_asked(same).values())
+        self._done = 0
+        self._at = ""
+
+    def hear(self, text: str) -> None:
+        match console.read_line(text):
+            case console.Marker("begin", driver, index):
+                self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"
+            case console.Report(_, ms):
+                self._done += 1
+                self._listen(Advanced(self._done, self._total, f"{self._at}: {ms} ms"))
+            case _:
+                pass

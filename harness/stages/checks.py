@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What must hold before a boot's samples count. Whatever is not shown to hold, does not.
+
+Values in, values out: what the agent and the kernel log said against what was built and asked for.
+"""
+
+import re
+
+from harness.model.guest import Guest, Namespace
+from harness.model.kernel import Kernel
+from harness.model.record import Check, Sample
+from harness.parse.agent import NamespaceLine, Report
+from harness.parse.console import Bindings
+
+_HZ = re.compile(r"^CONFIG_HZ=(\d+)$", re.MULTILINE)
+_FLAGS = re.compile(r" =([a-z]+|_) ")
+
+
+def hz(config: str) -> int:
+    """Return the tick rate of a .config; 0 when it names none."""
+    match = _HZ.search(config)
+    return int(match[1]) if match else 0
+
+
+def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
+    """Return bindings as samples; the kernel counted them in ticks of its clock."""
+    return tuple(
+        Sample(
+            driver=b.driver,
+            op="rebind" if b.index else "first",
+            index=b.index,
+            ns=b.ms * 1_000_000,
+            resolution_ns=1_000_000_000 // ticks_per_s if ticks_per_s else 0,
+            nr_pages=b.nr_pages,
+            source="pr_debug",
+        )
+        for b in bindings.found
+    )
+
+
+def checks(
+    kernel: Kernel, config: str, guest: Guest, rebinds: int, report: Report, bindings: Bindings
+) -> tuple[Check, ...]:
+    """Return every condition with what was found, whether or not it holds."""
+    made = [_kernel(kernel, report), _clock(config), _site(report), _tracepoint(report)]
+    made += [_whole_log(report)]
+    for namespace in guest.namespaces:
+        made += [
+            _namespace(namespace, report),
+            _count(namespace.driver, rebinds + 1, bindings),
+            _pages(namespace, bindings),
+        ]
+    made += [_nothing_else(bindings), _end(report)]
+    return tuple(made)
+
+
+def _kernel(kernel: Kernel, report: Report) -> Check:
+    if report.kernel is None:
+        return Check("kernel", ok=False, detail="the agent did not say which kernel runs")
+    built = (kernel.release, kernel.build_id)
+    runs = (report.kernel.release, report.build_id)
+    return Check("kernel", ok=runs == built, detail=f"{_said(runs)}, built {_said(built)}")
+
+
+def _said(kernel: tuple[str, str]) -> str:
+    return f"{kernel[0]} build id {kernel[1][:12] or 'none'}"
+
+
+def _clock(config: str) -> Check:
+    """The running kernel's, since the build id says that it was built with this .config."""
+    return Check("clock", ok=hz(config) == 1000, detail=f"HZ={hz(config)}, 1000 wanted")
+
+
+def _site(report: Report) -> Check:
+    flags = _FLAGS.search(report.site or "")
+    on = flags is not None and "p" in flags[1]
+    return Check("pr_debug", ok=on, detail=report.site or "no such site in dynamic_debug/control")
+
+
+def _tracepoint(report: Report) -> Check:
+    state = report.tracepoint or "not said"
+    return Check("page_ref_set", ok=state in ("absent", "0"), detail=f"tracepoint {state}")
+
+
+def _whole_log(report: Report) -> Check:
+    whole = "Linux version" in report.kernel_log.partition("\n")[0]
+    detail = "from its first line" if whole else "the kernel log's beginning is missing"
+    return Check("kernel log", ok=whole, detail=detail)
+
+
+def _namespace(wanted: Namespace, report: Report) -> Check:
+    name = f"{wanted.driver} namespace"
+    lines = [line for line in report.namespaces if line.driver == wanted.driver]
+    if len(lines) != 1 or not lines[0].listed or len(lines[0].listed) != 1:
+        return Check(name, ok=False, detail="not listed once by ndctl")
+    asked = (wanted.mode, wanted.map, wanted.align_bytes)
+    found = (lines[0].listed[0].mode, lines[0].listed[0].map, lines[0].listed[0].align)
+    # The device's own word, for a newer ndctl that might fill in what it was told.
+    same = found == asked and _sysfs(lines[0]) == (wanted.map, wanted.align_bytes)
+    return Check(name, ok=same, detail=f"{_shown(found)} as {lines[0].device}")
+
+
+def _sysfs(line: NamespaceLine) -> tuple[str, int]:
+    where = {"pmem": "dev", "ram": "mem"}.get(line.sysfs_mode, line.sysfs_mode)
+    return where, int(line.sysfs_align) if line.sysfs_align.isdecimal() else 0
+
+
+def _shown(namespace: tuple[str, str, int]) -> str:
+    return f"{namespace[0]} map={namespace[1] or 'none'} align={namespace[2]}"
+
+
+def _count(driver: str, wanted: int, bindings: Bindings) -> Check:
+    found = len(bindings.of(driver))
+    amiss = [p for p in bindings.problems if p.driver == driver]
+    detail = f"{found} of {wanted}"
+    if amiss:
+        detail += f"; binding {amiss[0].index}: {amiss[0].kind} (line {amiss[0].line})"
+    return Check(f"{driver} bindings", ok=found == wanted and not amiss, detail=detail)
+
+
+def _pages(wanted: Namespace, bindings: Bindings) -> Check:
+    printed = sorted({b.nr_pages for b in bindings.of(wanted.driver)})
+    shown = " and ".join(map(str, printed)) or "none"
+    return Check(
+        f"{wanted.driver} pages",
+        ok=printed == [wanted.nr_pages],
+        detail=f"{shown} printed, {wanted.nr_pages} expected",
+    )
+
+
+def _nothing_else(bindings: Bindings) -> Check:
+    """A binding that belongs to nobody may be one that was taken from somebody."""
+    stray = [p for p in bindings.problems if not p.driver]
+    detail = f"{stray[0].kind} (line {stray[0].line})" if stray else "every report has its binding"
+    return Check("no stray report", ok=not stray, detail=detail)
+
+
+def _end(report: Report) -> Check:
+    detail = "; ".join(report.problems) or ("present" if report.ended else "missing")
+    return Check("end marker", ok=report.ended, detail=detail)

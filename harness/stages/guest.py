@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots one guest under virtme-ng and watches it: deadlines, progress, and how it ended.
+
+What the boot means is for others: this hands back what the console and the agent said.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness import proc
+from harness.cache import Cache
+from harness.errors import TimedOut
+from harness.model.guest import Guest
+from harness.parse.console import message
+from harness.tools import bwrap, qemu, vng
+
+#: What the channel may take: a kernel log and some lines.
+MAX_CHANNEL_BYTES = 64 << 20
+KERNEL_STARTED = "Linux version "
+AGENT_STARTED = "memmap-harness: <started>"
+#: From QEMU's start to the kernel's first line, and from there to the agent's.
+KERNEL_S = {"kvm": 10.0, "tcg": 60.0}
+AGENT_S = {"kvm": 60.0, "tcg": 120.0}
+#: The report goes to the console as well, the log holds all of it, and the agent's marks come
+#: through unthrottled.
+KERNEL_OPTIONS = ("ignore_loglevel", "log_buf_len=16M", "printk.devkmsg=on")
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """A boot that is over. `stopped` says why we ended it, None when it ended by itself."""
+
+    argv: tuple[str, ...]
+    stopped: str | None
+    wall_s: float
+    console: str
+    channel: bytes
+
+    @property
+    def last_words(self) -> str:
+        """The console's last line, for who must explain an end that nobody announced."""
+        lines = [said for line in self.console.splitlines() if (said := message(line).strip())]
+        return f"last: {lines[-1][:200]}" if lines else "nothing was printed"
+
+
+class Stages(proc.Deadline):
+    """A deadline for the boot with earlier ones inside: a kernel, then an agent, must show up."""
+
+    def __init__(self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str) -> None:
+        super().__init__(seconds)
+        self._awaited = [
+            (KERNEL_STARTED, "sign of the kernel", KERNEL_S[accelerator]),
+            (sign, "sign of life from user space", AGENT_S[accelerator]),
+        ]
+        self._stage = self._begin()
+
+    def hear(self, line: str) -> None:
+        """Look for the sign that ends the present stage."""
+        if self._awaited and self._awaited[0][0] in line:
+            self._awaited.pop(0)
+            self._stage = self._begin()
+
+    def _begin(self) -> proc.Deadline | None:
+        return proc.Deadline(self._awaited[0][2]) if self._awaited else None
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left of the boot or of its stage, whichever ends first."""
+        left = super().remaining
+        return left if self._stage is None else min(left, self._stage.remaining)
+
+    @property
+    def verdict(self) -> str:
+        """What a boot that ran out of time ran out of."""
+        if self._stage is not None and self._stage.remaining == 0:
+            return f"no {self._awaited[0][1]} within {self._stage.seconds:.0f} s"
+        return f"not over within {self.seconds:.0f} s"
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What to boot, on what, and the sign of life to expect from user space."""
+
+    image: Path
+    root: Path
+    script: str
+    sign: str
+    accelerator: Literal["kvm", "tcg"]
+    guest: Guest
+    kernel_options: tuple[str, ...] = ()
+    nvdimms: tuple[qemu.Nvdimm, ...] = ()
+
+
+def boot(
+    cache: Cache,
+    command: Command,
+    *,
+    log: Path,
+    seconds: float,
+    confined: bool,
+    on_message: Callable[[str], None] | None = None,
+) -> Ran:
+    """Boot, run the script, wait for the end, and return what was said.
+
+    `log` becomes the console's log. Raises ToolMissing or ToolFailed only where the guest could
+    not even be started; whatever the guest does is a value.
+    """
+    deadline = Stages(seconds, command.accelerator, command.sign)
+
+    def hear(line: str) -> None:
+        deadline.hear(line)
+        if on_message is not None:
+            on_message(message(line))
+
+    log.unlink(missing_ok=True)
+    with cache.staging() as folder:
+        channel = folder / "channel"
+        channel.touch()
+        argv = _argv(command, channel, confined=confined)
+        started = time.monotonic()
+        stopped = None
+        try:
+            # Its exit code is the script's, or says that there is none: the agent's end marker
+            # tells that better.
+            argv = proc.run(argv, log=log, deadline=deadline, ok=None, on_line=hear).argv
+        except TimedOut:
+            stopped = deadline.verdict
+        wall_s = time.monotonic() - started
+        with channel.open("rb") as handle:
+            said = handle.read(MAX_CHANNEL_BYTES)
+    # The log's first line is the command, which the guest did not say; lines still count as there.
+    console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
+    return Ran(argv, stopped, wall_s, console, said)
+
+
+def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]:
+    guest = command.guest
+    argv = vng.command(
+        command.image,
+        command.root,
+        command.script,
+        memory_bytes=guest.memory_bytes,
+        cpus=guest.cpus,
+        kvm=command.accelerator == "kvm",
+        kernel_options=[*KERNEL_OPTIONS, *command.kernel_options],
+        qemu_options=[
+            *qemu.machine(command.accelerator, guest.cpu_model),
+            *qemu.nvdimms(guest.memory_bytes, command.nvdimms),
+            *qemu.channel(channel),
+        ],
+    )
+    if not confined:
+        return argv
+    writable = {channel.parent, *(device.backing.parent for device in command.nvdimms)}
+    readable = [command.root, command.image]
+    return bwrap.wrap(argv, writable=sorted(writable), readable=readable)

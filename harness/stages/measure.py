@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots base and tip in turn and writes down what their kernels said. A boot is the step.
+
+The record is saved after every boot, so whatever ends a run costs the boot that it ended, and the
+record says so. What the samples mean is not decided here.
+"""
+
+import datetime
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness import proc, records
+from harness.cache import Cache
+from harness.errors import GuestLost, HarnessError, TimedOut
+from harness.events import Began, Ended, Listener, Said, nobody
+from harness.inputs import Project
+from harness.model.guest import Guest
+from harness.model.kernel import Kernel
+from harness.model.plan import Plan
+from harness.model.record import Boot, Outcome, RunRecord
+from harness.stages import backing
+from harness.stages.accelerator import Accelerator
+from harness.stages.boot import LOGS, Conditions, boot
+from harness.tools import bwrap
+
+#: Called after a boot that ended well, with its side, number and backing files by driver, which
+#: are gone afterwards. If it raises, the boot is not recorded and comes again on resuming.
+AfterBoot = Callable[[str, int, Mapping[str, Path]], None]
+COPY_S = 1800
+
+
+def measure(
+    project: Project,
+    cache: Cache,
+    record: RunRecord,
+    kernels: Mapping[str, Kernel],
+    guest: Guest,
+    plan: Plan,
+    accelerator: Accelerator,
+    listen: Listener = nobody,
+    *,
+    keep_images: bool = False,
+    after_boot: AfterBoot | None = None,
+) -> RunRecord:
+    """Run the boots that `record` does not have yet and return the finished record.
+
+    `keep_images` leaves the backing files beside the record, as `<side>-<number>-<driver>.img`.
+    Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well;
+    MachineError when there is no room for one.
+    """
+    confined = bwrap.works(cache)
+    if not confined:
+        listen(Said(bwrap.UNCONFINED))
+    folder = records.folder_of(project.results, record)
+    agent = project.guests_folder / "agent" / "agent"
+    same = Conditions(cache, folder, agent, guest, plan, accelerator, confined)
+    with cache.locked(f"run-{record.run_id}"):
+        if (folder / records.FILE).exists():
+            record = records.load(folder)  # whoever held the lock may have gone further
+        else:
+            records.save(project.results, record)
+        planned = list(order(record))
+        done = {(b.side, b.number) for b in record.boots}
+        for position, (side, number) in enumerate(planned, 1):
+            if (side, number) in done:
+                continue
+            title = f"boot {position} of {len(planned)}, {side}"
+            listen(Began(title))
+            with backing.files(cache, guest, listen) as images:
+                made = boot(same, kernels[side], side, number, images, listen)
+                if made.outcome == "complete" and after_boot is not None:
+                    after_boot(side, number, images)
+                if keep_images:
+                    _keep(cache, images, folder, f"{side}-{number}")
+            record = msgspec.structs.replace(record, boots=(*record.boots, made))
+            if made.outcome != "complete":
+                _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
+                raise _error(made, title, folder)
+            records.save(project.results, record)
+            listen(Ended(f"{title}: {summary(made)}"))
+        return _finish(project, record, "complete", "")
+
+
+def order(record: RunRecord) -> Iterator[tuple[str, int]]:
+    """Give (side, number) of every boot: each round boots all sides, and starts with another one.
+
+    Which side the first round starts with is drawn from the run's id.
+    """
+    sides = [side.name for side in record.sides]
+    drawn = hashlib.sha256(record.run_id.encode()).digest()[0]
+    for number in range(1, record.setup.boots + 1):
+        first = (drawn + number) % len(sides)
+        for side in sides[first:] + sides[:first]:
+            yield side, number
+
+
+def summary(made: Boot) -> str:
+    """Say in one line what a boot gave."""
+    failed = [check.name for check in made.checks if not check.ok]
+    told = [f"{len(made.samples)} bindings", f"{made.wall_s:.1f} s"]
+    if failed:
+        told.append(f"does not count: {', '.join(failed)}")
+    if made.findings:
+        told.append(f"the console shows: {', '.join(sorted({f.kind for f in made.findings}))}")
+    return ", ".join(told)
+
+
+def _of_run(outcome: Outcome) -> Outcome:
+    """A run whose guest was lost has ended all the same: only one that was broken off is `lost`."""
+    return "failed" if outcome == "lost" else outcome
+
+
+def _finish(project: Project, record: RunRecord, outcome: Outcome, reason: str) -> RunRecord:
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
+    record = msgspec.structs.replace(record, outcome=outcome, reason=reason, finished=now)
+    records.save(project.results, record)
+    return record
+
+
+def _error(made: Boot, title: str, folder: Path) -> HarnessError:
+    """Return what to raise for a boot that did not end well."""
+    kind = TimedOut if made.outcome == "timed_out" else GuestLost
+    splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
+    return kind(
+        f"{title}: {made.outcome.replace('_', ' ')}: {made.reason}",
+        mend=f"the console is in {folder / LOGS / f'{made.side}-{made.number}.console.log'}",
+        detail="\n".join(splat) or None,
+    )
+
+
+def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:
+    """Move the backing files beside the record; mv leaves their holes as they are."""
+    for driver, path in images.items():
+        argv = ["mv", "--", str(path), str(folder / f"{name}-{driver}.img")]
+        proc.run(argv, log=cache.log("keep-images"), deadline=proc.Deadline(COPY_S))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's root folder: static busybox, ndctl with its libraries, and our agent. About 8.5 MB.
+
+Kept by what it is made of, so a new ndctl or a changed agent makes a new one. The guest mounts it
+read-only and sees nothing else of the host.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.cache import Cache, publish
+from harness.tools import busybox, ldd, locate
+
+AGENT = "/agent"
+#: Mount points, and what virtme-ng's init expects to be there.
+FOLDERS = (
+    *("dev", "etc", "home", "lib/modules", "mnt", "opt", "proc", "root", "run", "sbin", "srv"),
+    *("sys", "tmp", "usr/bin", "usr/sbin", "var/log", "var/tmp"),
+)
+TEXTS = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+    "etc/group": "root:x:0:\n",
+    "etc/fstab": "",
+    "etc/hosts": "127.0.0.1 localhost\n",
+}
+
+
+def assemble(cache: Cache, agent: Path | None = None) -> Path:
+    """Return the root folder, with `agent` as /agent in it; without one, it has no ndctl either.
+
+    Raises ToolMissing or MachineError when the host lacks what it is made of.
+    """
+    log = cache.log("root")
+    shell = busybox.require_static(log)
+    files = {"bin/busybox": shell}
+    if agent is not None:
+        ndctl = locate.require("ndctl")
+        files |= {"bin/ndctl": ndctl, AGENT.lstrip("/"): agent}
+        files |= {str(path).lstrip("/"): path for path in ldd.libraries(ndctl, log=log)}
+    folder = cache.roots / _digest(files)
+    if not folder.is_dir():
+        with cache.staging() as work:
+            _fill(work, files, busybox.applets(shell, log))
+            publish(work, folder)
+    return folder
+
+
+def _fill(root: Path, files: Mapping[str, Path], applets: list[str]) -> None:
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name, text in TEXTS.items():
+        (root / name).write_text(text)
+    for name, source in files.items():
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)  # through links: the name is the loader's
+        target.chmod(0o755)
+    for applet in applets:
+        if not (root / "bin" / applet).exists():
+            (root / "bin" / applet).symlink_to("busybox")
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    """Hash what goes into the root: names, contents, and how this module puts them together."""
+    made_by = Path(__file__).read_bytes()
+    hasher = hashlib.sha256(made_by)
+    for name, path in sorted(files.items()):
+        with path.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        hasher.update(f"{name}\0{content}\n".encode())
+    return hasher.hexdigest()[:24]

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""busybox: the guest's shell and tools in one static program."""
+
+from pathlib import Path
+
+from harness.errors import MachineError
+from harness.proc import Deadline, run
+from harness.tools import ldd, locate
+
+
+def require_static(log: Path) -> Path:
+    """Return the distribution's static busybox. Raises ToolMissing, or MachineError if dynamic."""
+    program = locate.require("busybox")
+    if ldd.libraries(program, log=log):
+        raise MachineError(
+            "is linked dynamically",
+            where=str(program),
+            expected="a static busybox",
+            mend="install the package that configs/packages.txt names for it",
+        )
+    return program
+
+
+def applets(program: Path, log: Path) -> list[str]:
+    """Return the names that it answers to."""
+    done = run([str(program), "--list"], log=log, deadline=Deadline(20))
+    return [name for name in done.stdout.split() if "/" not in name and name != "busybox"]

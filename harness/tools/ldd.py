@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ldd: the libraries that a program is loaded with."""
+
+import re
+from pathlib import Path
+
+from harness.errors import MachineError
+from harness.proc import Deadline, run
+
+_LOADED = re.compile(r"(?:\S+ => )?(/\S.*) \(0x[0-9a-f]+\)")
+_LOST = re.compile(r"(\S+) => not found")
+
+
+def libraries(program: Path, *, log: Path) -> list[Path]:
+    """Return the libraries and the loader where the loader finds them; none if it is static."""
+    # 1 is its answer for a static program.
+    done = run(["ldd", str(program)], log=log, deadline=Deadline(20), ok=(0, 1))
+    if lost := _LOST.findall(done.stdout):
+        raise MachineError(
+            f"cannot be loaded here: {', '.join(lost)} not found", where=str(program)
+        )
+    lines = (line.strip() for line in done.stdout.splitlines())
+    return [Path(match[1]) for line in lines if (match := _LOADED.fullmatch(line))]
