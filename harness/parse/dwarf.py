@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The members of a C structure, from the DWARF in an object file.
+
+A byte of a struct page has several names, one for each use that the union is put to; all of them
+are kept, as only whoever looks at a page knows which one is meant.
+"""
+
+from pathlib import Path
+
+import msgspec
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.dwarf.die import DIE
+from elftools.elf.elffile import ELFFile
+
+_QUALIFIERS = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
+_AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A named member that is no aggregate, like `_refcount.counter`; bytes from the start."""
+
+    name: str
+    offset: int
+    size: int
+    is_pointer: bool = False
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """A structure: its size in bytes and its members in the order of their offsets."""
+
+    name: str
+    size: int
+    members: tuple[Member, ...]
+
+    def at(self, offset: int) -> tuple[Member, ...]:
+        """Return all members that hold this byte."""
+        return tuple(m for m in self.members if m.offset <= offset < m.offset + m.size)
+
+
+def structure(file: Path, name: str) -> Layout:
+    """Return the layout of `struct <name>`. Raises ValueError where the file does not tell it."""
+    try:
+        with file.open("rb") as handle:
+            elf = ELFFile(handle)
+            if not elf.has_dwarf_info():
+                raise ValueError(f"{file} has no debug information")
+            for unit in elf.get_dwarf_info().iter_CUs():
+                for die in unit.get_top_DIE().iter_children():
+                    if _defines(die, name):
+                        members = sorted(_members(die, "", 0), key=lambda m: (m.offset, m.name))
+                        return Layout(name, _number(die, "DW_AT_byte_size"), tuple(members))
+    except (ELFError, DWARFError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+    raise ValueError(f"{file} does not tell what struct {name} is")
+
+
+def _defines(die: DIE, name: str) -> bool:
+    return (
+        die.tag == "DW_TAG_structure_type"
+        and "DW_AT_declaration" not in die.attributes
+        and _name(die) == name
+    )
+
+
+def _members(die: DIE, path: str, base: int) -> list[Member]:
+    """Descend into anonymous and named aggregates alike: `lru.next`, not the 16 bytes of `lru`."""
+    found: list[Member] = []
+    for child in die.iter_children():
+        if child.tag != "DW_TAG_member":
+            continue
+        offset = base + _number(child, "DW_AT_data_member_location")
+        own = _name(child)
+        name = f"{path}.{own}" if path and own else own or path
+        kind = _stripped(child)
+        if kind.tag in _AGGREGATES:
+            found += _members(kind, name, offset)
+        else:
+            is_pointer = kind.tag == "DW_TAG_pointer_type"
+            found.append(Member(name, offset, _size(kind), is_pointer))
+    return found
+
+
+def _stripped(die: DIE) -> DIE:
+    kind = die.get_DIE_from_attribute("DW_AT_type")
+    while kind.tag in _QUALIFIERS and "DW_AT_type" in kind.attributes:
+        kind = kind.get_DIE_from_attribute("DW_AT_type")
+    return kind
+
+
+def _size(kind: DIE) -> int:
+    if kind.tag != "DW_TAG_array_type":
+        return _number(kind, "DW_AT_byte_size") or 8  # a pointer may leave its size out
+    count = 1
+    for dimension in kind.iter_children():
+        if "DW_AT_count" in dimension.attributes:
+            count *= _number(dimension, "DW_AT_count")
+        else:
+            count *= _number(dimension, "DW_AT_upper_bound", -1) + 1
+    element = _stripped(kind)
+    return count * _size(element)
+
+
+def _number(die: DIE, attribute: str, default: int = 0) -> int:
+    found = die.attributes.get(attribute)
+    return found.value if found is not None and isinstance(found.value, int) else default
+
+
+def _name(die: DIE) -> str:
+    found = die.attributes.get("DW_AT_name")
+    return found.value.decode() if found is not None else ""

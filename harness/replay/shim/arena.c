@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory that a case's memmap lies in: at its place in the virtual memmap, with guard pages on
+ * both sides that must stay as they are, and nothing mapped beyond them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "user.h"
+
+#define PAGE	4096UL
+#define GUARD	(16 * PAGE)
+
+static struct arena arena;
+static size_t memmap_bytes;
+
+static unsigned long round_up(unsigned long value, unsigned long to)
+{
+	return (value + to - 1) / to * to;
+}
+
+/*
+ * Where the case's memmap ends: compound pages are initialized whole, even the last one of a range
+ * that ends within it.
+ */
+static unsigned long end_pfn(const struct replay_case *c)
+{
+	unsigned long first = c->start_pfn + (c->altmap ? c->reserve + c->free : 0);
+	unsigned long end = c->start_pfn + c->nr_pages;
+
+	return first < end ? first + round_up(end - first, 1UL << c->shift) : end;
+}
+
+const struct arena *arena_map(const struct replay_case *c, const struct replay_facts *facts)
+{
+	unsigned long size = facts->page_struct_size;
+	unsigned long start = VMEMMAP_ADDRESS + c->start_pfn * size;
+	unsigned long end = VMEMMAP_ADDRESS + end_pfn(c) * size;
+	unsigned char *low = (void *)(start / PAGE * PAGE - GUARD);
+	unsigned char *high = (void *)(round_up(end, PAGE) + GUARD);
+
+	memmap_bytes = end - start;
+	arena.start = (void *)start;
+	if (low == arena.low && high == arena.high)
+		return &arena;
+	if (arena.low)
+		munmap(arena.low, arena.high - arena.low);
+	arena.low = mmap(low, high - low, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (arena.low != low)
+		fail("%zu bytes of memory at %p: %s", (size_t)(high - low), (void *)low,
+		     strerror(errno));
+	arena.high = high;
+	/* Refused where the kernel has no transparent huge pages; arena_huge_bytes() tells. */
+	madvise(low, high - low, MADV_HUGEPAGE);
+	return &arena;
+}
+
+/* No two words alike, so that a copy from elsewhere in the arena shows as well. */
+void arena_soil(void)
+{
+	uint64_t *word = (uint64_t *)arena.low;
+
+	for (size_t i = 0; word + i < (uint64_t *)arena.high; i++)
+		word[i] = (i + 1) * 0x9e3779b97f4a7c15UL;
+}
+
+uint64_t arena_digest(void)
+{
+	return xxh64(arena.low, arena.high - arena.low);
+}
+
+size_t arena_memmap_bytes(void)
+{
+	return memmap_bytes;
+}
+
+void arena_save(const char *path)
+{
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (file < 0)
+		fail("%s: %s", path, strerror(errno));
+	for (const unsigned char *at = arena.low; at < arena.high;) {
+		ssize_t done = write(file, at, arena.high - at);
+
+		if (done < 0)
+			fail("%s: %s", path, strerror(errno));
+		at += done;
+	}
+	if (close(file))
+		fail("%s: %s", path, strerror(errno));
+}
+
+size_t arena_huge_bytes(void)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	bool ours = false;
+	char text[512];
+	size_t kib = 0;
+
+	if (!maps)
+		return 0;
+	while (fgets(text, sizeof(text), maps)) {
+		unsigned long from, to;
+		size_t found;
+
+		if (sscanf(text, "%lx-%lx ", &from, &to) == 2)
+			ours = from >= (unsigned long)arena.low && to <= (unsigned long)arena.high;
+		else if (ours && sscanf(text, "AnonHugePages: %zu kB", &found) == 1)
+			kib += found;
+	}
+	fclose(maps);
+	return kib << 10;
+}

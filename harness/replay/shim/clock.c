@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Time, and where the machine counts them, instructions. */
+#define _GNU_SOURCE
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "user.h"
+
+static int counter = -1;
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000UL + now.tv_nsec;
+}
+
+/* Many virtual machines have no counters, and some sites forbid them: then there is none. */
+void counter_open(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.disabled = 1,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+
+	counter = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+void counter_start(void)
+{
+	if (counter < 0)
+		return;
+	ioctl(counter, PERF_EVENT_IOC_RESET, 0);
+	ioctl(counter, PERF_EVENT_IOC_ENABLE, 0);
+}
+
+int64_t counter_stop(void)
+{
+	int64_t count;
+
+	if (counter < 0)
+		return -1;
+	ioctl(counter, PERF_EVENT_IOC_DISABLE, 0);
+	return read(counter, &count, sizeof(count)) == sizeof(count) ? count : -1;
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The rest of the kernel, as far as memmap_init_zone_device() looks at it. Compiled by the command
+ * line that compiled mm/mm_init.o, so every structure here is laid out as that object expects.
+ *
+ * What the function reaches and this file does not define is found in the object's relocations
+ * before the program is linked (harness/replay/symbols.py).
+ */
+#include <linux/jiffies.h>
+#include <linux/jump_label.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/page-isolation.h>
+#include <linux/page_ref.h>
+#include <linux/unaligned.h>
+#include <asm/processor.h>
+
+#include "replay.h"
+
+#ifndef vmemmap
+#error "this configuration has no virtual memmap (CONFIG_SPARSEMEM_VMEMMAP)"
+#endif
+
+void memmap_init_zone_device(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
+			     struct dev_pagemap *pgmap);
+
+unsigned long vmemmap_base;
+unsigned long volatile jiffies;
+struct cpuinfo_x86 boot_cpu_data;
+
+/*
+ * Calls that a booted kernel has patched away (fentry, return thunks) or that find nothing to do
+ * (rescheduling). Per-CPU variables are %gs:symbol, and a process's GS base is 0.
+ */
+asm(".pushsection .text, \"ax\"\n"
+    ".irp name, __fentry__, __x86_return_thunk, __cond_resched, __SCT__cond_resched,"
+    " __SCT__might_resched, __SCT__preempt_schedule, __SCT__preempt_schedule_notrace,"
+    " preempt_schedule_thunk, preempt_schedule_notrace_thunk\n"
+    ".globl \\name\n"
+    ".type \\name, @function\n"
+    "\\name:\n"
+    ".endr\n"
+    "	xorl %eax, %eax\n"
+    "	ret\n"
+    ".popsection\n"
+    ".pushsection .bss, \"aw\", @nobits\n"
+    ".balign 64\n"
+    ".irp name, __preempt_count, __ref_stack_chk_guard\n"
+    ".globl \\name\n"
+    "\\name: .skip 64\n"
+    ".endr\n"
+    ".popsection\n");
+
+/* All roots that a range needs share one array: its sections differ in nothing. */
+#ifdef CONFIG_SPARSEMEM_EXTREME
+/* NR_SECTION_ROOTS at its largest: it depends on the CPU's levels of page tables. */
+#define MAX_SECTION_ROOTS ((1UL << (52 - SECTION_SIZE_BITS)) / SECTIONS_PER_ROOT)
+static struct mem_section root[SECTIONS_PER_ROOT] __aligned(PAGE_SIZE);
+static struct mem_section *roots[MAX_SECTION_ROOTS];
+struct mem_section **mem_section = roots;
+#else
+#error "this configuration has no CONFIG_SPARSEMEM_EXTREME"
+#endif
+
+struct room {
+	struct dev_pagemap pgmap;
+	struct pglist_data pgdat;
+};
+
+unsigned long replay_room(void)
+{
+	return sizeof(struct room);
+}
+
+void replay_describe(struct replay_facts *facts)
+{
+	facts->page_struct_size = sizeof(struct page);
+	facts->pages_per_section = PAGES_PER_SECTION;
+	facts->pages_per_pageblock = pageblock_nr_pages;
+	facts->max_nodes = MAX_NUMNODES;
+	facts->max_pfn = NR_MEM_SECTIONS * PAGES_PER_SECTION;
+	facts->has_page_ref = IS_ENABLED(CONFIG_DEBUG_PAGE_REF);
+}
+
+void replay_boot(unsigned long vmemmap_at)
+{
+	vmemmap_base = vmemmap_at;
+}
+
+void init_pageblock_migratetype(struct page *page, enum migratetype migratetype, bool isolate)
+{
+	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
+}
+
+/* The pr_debug() at the end; its descriptor starts disabled, as after boot. */
+void __dynamic_pr_debug(struct _ddebug *descriptor, const char *fmt, ...)
+{
+}
+
+#ifdef CONFIG_DEBUG_PAGE_REF
+struct tracepoint __tracepoint_page_ref_set;
+
+void __page_ref_set(struct page *page, int v)
+{
+	replay_saw_page_ref(page_to_pfn(page), v);
+}
+
+#ifdef CONFIG_JUMP_LABEL
+/* The linker makes these from the section's name; absent where no object has a jump label. */
+extern struct jump_entry __start___jump_table[] __weak;
+extern struct jump_entry __stop___jump_table[] __weak;
+
+#define JMP8	0xeb
+#define JMP32	0xe9
+
+/* What arch_jump_label_transform() does to one branch, whichever state it is in. */
+static void set_branch(struct jump_entry *entry, bool jump)
+{
+	u8 *code = (u8 *)jump_entry_code(entry);
+	u8 bytes[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	bool is_short = code[0] == JMP8 || code[0] == 0x66;
+	unsigned int size = is_short ? 2 : 5;
+	s32 offset = jump_entry_target(entry) - (unsigned long)code - size;
+
+	if (is_short) {
+		bytes[0] = jump ? JMP8 : 0x66;
+		bytes[1] = jump ? (u8)offset : 0x90;
+	} else if (jump) {
+		bytes[0] = JMP32;
+		put_unaligned(offset, (s32 *)(bytes + 1));
+	}
+	replay_patch_text(code, bytes, size);
+}
+#endif
+
+static void set_page_ref_tracepoint(bool on)
+{
+	struct static_key *key = &__tracepoint_page_ref_set.key.key;
+
+	if (atomic_read(&key->enabled) == on)
+		return;
+	atomic_set(&key->enabled, on);
+#ifdef CONFIG_JUMP_LABEL
+	for (struct jump_entry *e = __start___jump_table; e < __stop___jump_table; e++)
+		if (jump_entry_key(e) == key)
+			set_branch(e, on ^ jump_entry_is_branch(e));
+#endif
+}
+#else
+static void set_page_ref_tracepoint(bool on)
+{
+}
+#endif
+
+static void set_sections(const struct replay_case *c)
+{
+	static unsigned long first, last;
+
+	for (unsigned long i = first; i <= last; i++)
+		roots[i] = NULL;
+	first = SECTION_NR_TO_ROOT(pfn_to_section_nr(c->start_pfn));
+	last = SECTION_NR_TO_ROOT(pfn_to_section_nr(c->start_pfn + c->nr_pages - 1));
+	for (unsigned long i = first; i <= last; i++)
+		roots[i] = root;
+	for (unsigned long i = 0; i < SECTIONS_PER_ROOT; i++)
+		root[i].section_mem_map = c->early ? SECTION_IS_EARLY : 0;
+}
+
+static int type_of(unsigned int type)
+{
+	static const int types[] = {
+		[REPLAY_PRIVATE] = MEMORY_DEVICE_PRIVATE,
+		[REPLAY_COHERENT] = MEMORY_DEVICE_COHERENT,
+		[REPLAY_FS_DAX] = MEMORY_DEVICE_FS_DAX,
+		[REPLAY_GENERIC] = MEMORY_DEVICE_GENERIC,
+		[REPLAY_PCI_P2PDMA] = MEMORY_DEVICE_PCI_P2PDMA,
+	};
+
+	return types[type];
+}
+
+/* Build what memremap_pages() hands down; `at` is zeroed and at the same address every time. */
+void replay_prepare(const struct replay_case *c, void *at)
+{
+	struct room *room = at;
+	struct zone *zone = &room->pgdat.node_zones[ZONE_DEVICE];
+	struct vmem_altmap *altmap = &room->pgmap.altmap;
+
+	room->pgmap.type = type_of(c->type);
+	room->pgmap.vmemmap_shift = c->shift;
+	room->pgmap.nr_range = 1;
+	room->pgmap.range.start = PFN_PHYS(c->start_pfn);
+	room->pgmap.range.end = PFN_PHYS(c->start_pfn + c->nr_pages) - 1;
+	if (c->altmap) {
+		room->pgmap.flags = PGMAP_ALTMAP_VALID;
+		altmap->base_pfn = c->start_pfn;
+		altmap->free = c->free;
+		/* const for drivers; an initializer instead would call memset() with clang. */
+		*(unsigned long *)&altmap->reserve = c->reserve;
+		*(unsigned long *)&altmap->end_pfn = c->start_pfn + c->nr_pages - 1;
+	}
+
+	room->pgdat.node_id = c->nid;
+	zone->zone_pgdat = &room->pgdat;
+#ifdef CONFIG_NUMA
+	zone->node = c->nid;
+#endif
+	set_sections(c);
+	set_page_ref_tracepoint(c->page_ref);
+}
+
+void replay_run(const struct replay_case *c, void *at)
+{
+	struct room *room = at;
+
+	memmap_init_zone_device(&room->pgdat.node_zones[ZONE_DEVICE], c->start_pfn, c->nr_pages,
+				&room->pgmap);
+}

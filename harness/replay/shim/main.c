@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usage: replay PLAN [CPU]
+ *
+ * Runs the lines of PLAN in order on one CPU and prints a JSON object for each:
+ *   run KEY=VALUE ...   one call of memmap_init_zone_device(); see keys[] below
+ *   fill how=NAME       the memory of the run before it, filled by other means
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "user.h"
+
+#define MAX_SHIFT	18
+#define MAX_BYTES	(64UL << 30)
+
+struct command {
+	struct replay_case c;
+	unsigned int soil;	/* start from a known pattern, not from the run before */
+	unsigned int digest;
+	char image[512];
+	char how[32];
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+	size_t size;
+} keys[] = {
+#define KEY(name, field) \
+	{ name, offsetof(struct command, field), sizeof(((struct command *)0)->field) }
+	KEY("type", c.type), KEY("shift", c.shift), KEY("nid", c.nid), KEY("altmap", c.altmap),
+	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
+	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
+	KEY("soil", soil), KEY("digest", digest), KEY("image", image), KEY("how", how),
+#undef KEY
+};
+
+static void set_number(void *at, size_t size, const char *name, const char *text)
+{
+	char *end;
+	unsigned long value;
+	unsigned int narrow;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	narrow = value;
+	if (errno || *end || !*text || (size == sizeof(narrow) && narrow != value))
+		fail("%s=%s is no number", name, text);
+	memcpy(at, size == sizeof(narrow) ? (void *)&narrow : (void *)&value, size);
+}
+
+static void set(struct command *command, char *word)
+{
+	char *value = strchr(word, '=');
+
+	if (!value)
+		fail("%s: KEY=VALUE expected", word);
+	*value++ = '\0';
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char *at = (char *)command + keys[i].offset;
+
+		if (strcmp(keys[i].name, word))
+			continue;
+		if (keys[i].size <= sizeof(long))
+			set_number(at, keys[i].size, word, value);
+		else if (strlen(value) < keys[i].size)
+			strcpy(at, value);
+		else
+			fail("%s is too long", word);
+		return;
+	}
+	fail("no key %s", word);
+}
+
+static void check(const struct replay_case *c, const struct replay_facts *facts)
+{
+	if (c->type >= REPLAY_NR_TYPES || c->shift > MAX_SHIFT || c->nid >= facts->max_nodes)
+		fail("type %u, shift %u or node %u does not exist", c->type, c->shift, c->nid);
+	if (!c->nr_pages || c->nr_pages > MAX_BYTES / facts->page_struct_size ||
+	    c->start_pfn + c->nr_pages > facts->max_pfn || c->start_pfn > facts->max_pfn)
+		fail("pages %lu to %lu cannot be", c->start_pfn, c->start_pfn + c->nr_pages);
+	if (c->altmap && c->reserve + c->free >= c->nr_pages)
+		fail("the altmap takes all %lu pages", c->nr_pages);
+	if (c->page_ref && !facts->has_page_ref)
+		fail("the object was built without CONFIG_DEBUG_PAGE_REF");
+}
+
+static void run(const struct command *command, const struct replay_facts *facts, void *room)
+{
+	const struct replay_case *c = &command->c;
+	int64_t instructions;
+	uint64_t begin, ns;
+
+	check(c, facts);
+	memset(room, 0, replay_room());
+	seen_reset(facts->pages_per_pageblock);
+	const struct arena *arena = arena_map(c, facts);
+
+	if (command->soil)
+		arena_soil();
+	replay_prepare(c, room);
+	counter_start();
+	begin = now_ns();
+	replay_run(c, room);
+	ns = now_ns() - begin;
+	instructions = counter_stop();
+	printf("{\"ns\": %lu, \"instructions\": %ld, \"huge_bytes\": %zu, \"before\": %zu", ns,
+	       instructions, arena_huge_bytes(), (size_t)(arena->start - arena->low));
+	seen_print();
+	if (command->digest)
+		printf(", \"digest\": \"%016lx\"", arena_digest());
+	if (command->image[0])
+		arena_save(command->image);
+	printf("}\n");
+}
+
+static void measure_fill(const struct command *command, const struct arena *arena)
+{
+	size_t nr_bytes = arena_memmap_bytes();
+	uint64_t begin = now_ns();
+
+	if (!fill_supported(command->how)) {
+		printf("{\"how\": \"%s\", \"supported\": false}\n", command->how);
+		return;
+	}
+	fill(command->how, arena->start, nr_bytes);
+	printf("{\"how\": \"%s\", \"supported\": true, \"ns\": %lu, \"bytes\": %zu}\n", command->how,
+	       now_ns() - begin, nr_bytes);
+}
+
+static void *make_room(void)
+{
+	void *room = mmap((void *)ROOM_ADDRESS, replay_room(), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (room != (void *)ROOM_ADDRESS)
+		fail("no memory at %p: %s", (void *)ROOM_ADDRESS, strerror(errno));
+	return room;
+}
+
+static void pin(const char *text)
+{
+	cpu_set_t cpus;
+	char *end;
+	unsigned long cpu = strtoul(text, &end, 10);
+
+	CPU_ZERO(&cpus);
+	if (*end || cpu >= CPU_SETSIZE)
+		fail("%s is no CPU", text);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		fail("CPU %lu cannot be had: %s", cpu, strerror(errno));
+}
+
+/* Returns false for a line that holds nothing. */
+static bool perform(char *text, const struct replay_facts *facts, void *room)
+{
+	static struct replay_case mapped;
+	struct command command = { 0 };
+	char *rest, *verb = strtok_r(text, " \n", &rest);
+
+	if (!verb)
+		return false;
+	for (char *word; (word = strtok_r(NULL, " \n", &rest));)
+		set(&command, word);
+	if (!strcmp(verb, "run")) {
+		run(&command, facts, room);
+		mapped = command.c;
+	} else if (!strcmp(verb, "fill") && mapped.nr_pages) {
+		measure_fill(&command, arena_map(&mapped, facts));
+	} else {
+		fail("%s: run, or fill after a run, expected", verb);
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct replay_facts facts = { 0 };
+	char text[2048];
+	FILE *plan;
+
+	trap_install();
+	if (argc < 2 || argc > 3)
+		fail("usage: replay PLAN [CPU]");
+	if (argc == 3)
+		pin(argv[2]);
+	plan = fopen(argv[1], "r");
+	if (!plan)
+		fail("%s: %s", argv[1], strerror(errno));
+	replay_describe(&facts);
+	replay_boot(VMEMMAP_ADDRESS);
+	counter_open();
+	printf("{\"page_struct_size\": %lu, \"pages_per_section\": %lu, \"pages_per_pageblock\": %lu, "
+	       "\"max_nodes\": %lu, \"page_ref\": %s}\n",
+	       facts.page_struct_size, facts.pages_per_section, facts.pages_per_pageblock,
+	       facts.max_nodes, facts.has_page_ref ? "true" : "false");
+	void *room = make_room();
+
+	for (unsigned int number = 1; fgets(text, sizeof(text), plan); number++) {
+		trap_at_line(number);
+		if (perform(text, &facts, room))
+			fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user side's own parts, one file each. Addresses and sizes in bytes, times in ns. */
+#ifndef USER_H
+#define USER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "replay.h"
+
+/*
+ * Everything whose address ends up in a struct page stands where it stands in every program, so
+ * that images compare byte for byte. The memmap's base is aligned like the kernel's, as a tail's
+ * compound_info may be a mask; and below 16 TiB, where valgrind can map.
+ */
+#define VMEMMAP_ADDRESS	0x10000000000UL		/* 1 TiB */
+#define ROOM_ADDRESS	0x0e000000000UL
+/* Undefined symbols are placed here by harness/replay/link.py, a page each: nothing is mapped. */
+#define TRAP_FIRST	0x10000UL
+#define TRAP_END	0x400000UL
+
+/* Kernel code keeps its stack 8-byte aligned; ours may use instructions that want 16. */
+#define FROM_KERNEL __attribute__((force_align_arg_pointer))
+
+/* arena.c: the memory that holds the memmap, with guard pages around it. */
+struct arena {
+	unsigned char *low;		/* first mapped byte */
+	unsigned char *high;		/* one past the last */
+	unsigned char *start;		/* struct page of case's start_pfn */
+};
+
+const struct arena *arena_map(const struct replay_case *c, const struct replay_facts *facts);
+void arena_soil(void);
+uint64_t arena_digest(void);
+void arena_save(const char *path);
+size_t arena_huge_bytes(void);
+size_t arena_memmap_bytes(void);
+
+/* trap.c: nothing may go wrong silently. */
+void trap_install(void);
+void trap_at_line(unsigned int number);
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* seen.c: what the function told the rest of the kernel. */
+void seen_reset(unsigned long pages_per_pageblock);
+void seen_print(void);
+
+/* fill.c: what this machine's memory can take. Returns false where the CPU lacks it. */
+bool fill_supported(const char *how);
+void fill(const char *how, unsigned char *at, size_t nr_bytes);
+
+/* digest.c */
+uint64_t xxh64(const unsigned char *at, size_t nr_bytes);
+
+/* clock.c */
+uint64_t now_ns(void);
+void counter_open(void);
+void counter_start(void);
+int64_t counter_stop(void);		/* instructions in user mode; negative: no counter */
+
+#endif
