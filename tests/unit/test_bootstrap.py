@@ -86,8 +86,9 @@ class Machine:
             assert found is not None, name
             (self.bin / name).symlink_to(found)
         for row in rows():
-            if row[0].startswith("command:") and row[1] != "extra":
-                self.fake(row[0].removeprefix("command:"), "")
+            kind, name = row[0].split(":", 1)
+            if kind in {"command", "static"} and row[1] != "extra":
+                self.fake(name, "")
         for name, body in FAKES.items():
             self.fake(name, body)
         self.os_release = folder / "etc" / "os-release"
@@ -163,7 +164,7 @@ def machine(tmp_path: Path) -> Machine:
 def test_every_row_of_the_table_is_complete() -> None:
     for row in rows():
         assert len(row) == 7, row
-        assert re.fullmatch(r"(command|header|python):[\w./+-]+", row[0]), row
+        assert re.fullmatch(r"(command|static|header|python):[\w./+-]+", row[0]), row
         assert row[1] in {"run", "test", "boot", "extra"}, row
     assert len({row[0] for row in rows()}) == len(rows())
 
@@ -189,14 +190,17 @@ def test_user_who_is_not_root_gets_the_exact_command(machine: Machine) -> None:
     [
         (
             "ID=fedora",
-            "sudo dnf install elfutils-libelf-devel gcc glibc-devel qemu-system-x86-core",
+            "sudo dnf install elfutils-libelf-devel gcc glibc-devel openssl-devel",
         ),
         ('ID=rocky\nID_LIKE="rhel centos fedora"', "sudo dnf install elfutils-libelf-devel gcc"),
-        ("ID=arch", "sudo pacman -S --needed gcc glibc libelf qemu-system-x86"),
-        ("ID=manjaro\nID_LIKE=arch", "sudo pacman -S --needed gcc glibc libelf qemu-system-x86"),
+        ("ID=arch", "sudo pacman -S --needed gcc glibc libelf openssl qemu-system-x86"),
+        (
+            "ID=manjaro\nID_LIKE=arch",
+            "sudo pacman -S --needed gcc glibc libelf openssl qemu-system-x86",
+        ),
         (
             'ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"',
-            "sudo zypper install gcc glibc-devel libelf-devel qemu-x86",
+            "sudo zypper install gcc glibc-devel libelf-devel libopenssl-devel qemu-x86",
         ),
         ("ID=ubuntu\nID_LIKE=debian", "sudo apt-get install --no-install-recommends gcc libc6-dev"),
     ],
@@ -231,11 +235,11 @@ def test_unknown_distribution_gets_needs_and_their_purpose(machine: Machine) -> 
 
 
 def test_root_installs_without_touching_the_lists(machine: Machine) -> None:
-    machine.lose("bc", "file")
+    machine.lose("bc", "xz")
     result = machine.run("doctor")
     assert result.returncode == 0, result.stderr
     assert result.stdout == "[doctor] from harness\n"
-    assert machine.calls("^apt-get.* -y .*--no-install-recommends install bc file$")
+    assert machine.calls("^apt-get.* -y .*--no-install-recommends install bc xz-utils$")
     assert machine.calls("^frontend=noninteractive$")
     assert not machine.calls("^apt-get.* update$")
 
@@ -269,6 +273,16 @@ def test_package_that_does_not_bring_its_command_is_named(machine: Machine) -> N
     result = machine.run("doctor")
     assert result.returncode == 2
     assert "installed bc, yet still missing: command:bc" in result.stderr
+
+
+def test_busybox_that_needs_libraries_does_not_do(machine: Machine) -> None:
+    machine.user(1000)
+    machine.fake("ldd", 'case $1 in *busybox) echo "libc.so.6 => /lib/libc.so.6" ;; esac\n')
+    assert "please run: sudo apt-get install --no-install-recommends busybox-static\n" in (
+        machine.run("doctor").stderr
+    )
+    machine.fake("busybox-static", "")
+    assert machine.run("doctor").returncode == 0
 
 
 def test_python_that_is_too_old(machine: Machine) -> None:
