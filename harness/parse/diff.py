@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Unified diffs as mail carries them: files and hunks, counted line by line.
+
+A hunk's header says how many lines it has, so a diff that a mail program wrapped, cut or padded
+is recognised before git sees it, with the line where it went wrong.
+"""
+
+import re
+
+import msgspec
+
+_GIT = re.compile(r"diff --git a/(?P<old>.+) b/(?P<new>.+)")
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@.*")
+#: Headers of a file's diff that name paths or modes.
+_NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
+_LINK = re.compile(r"(?:new file mode|new mode|index \S+) 120000")
+
+
+class DiffError(ValueError):
+    """A diff that must not reach git: the line of the text, counted from 1, and what is wrong."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+        self.what = what
+
+
+class Hunk(msgspec.Struct, frozen=True):
+    """One hunk: its file, the line of the old file it begins at, its text with the header."""
+
+    file: str
+    old_start: int
+    text: str
+
+
+def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
+    """Return the hunks of every `diff --git` section. Raises DiffError."""
+    reader = _Reader(lines)
+    while reader.at < len(lines):
+        reader.step()
+    return tuple(reader.hunks)
+
+
+class _Reader:
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.at = 0
+        self.hunks: list[Hunk] = []
+        self._file: str | None = None
+
+    def step(self) -> None:
+        line = self.lines[self.at]
+        if line.startswith("diff --git "):
+            match = _GIT.fullmatch(line)
+            if match is None:
+                raise DiffError(self.at + 1, "the diff's header is cut or wrapped")
+            self._name(match["old"])
+            self._name(match["new"])
+            self._file = match["new"]
+        elif self._file is not None and (match := _NAMED.fullmatch(line)):
+            self._name(match[1].partition("\t")[0])
+        elif self._file is not None and _LINK.match(line):
+            raise DiffError(self.at + 1, f"makes {self._file} a symbolic link")
+        elif self._file is not None and line.startswith("@@"):
+            self._hunk()
+            return
+        self.at += 1
+
+    def _name(self, name: str) -> None:
+        parts = name.strip('"').split("/")
+        if name.startswith(("/", '"/')) or ".." in parts or ".git" in (p.lower() for p in parts):
+            raise DiffError(self.at + 1, f"touches {name}, outside a kernel tree")
+
+    def _hunk(self) -> None:
+        """Read one hunk, whose header's counts must come out even."""
+        first = self.at
+        match = _HUNK.fullmatch(self.lines[first])
+        if match is None:
+            raise DiffError(first + 1, "the hunk's header is wrapped or damaged")
+        old, new = (1 if n is None else int(n) for n in (match[2], match[4]))
+        self.at += 1
+        while old > 0 or new > 0:
+            if self.at == len(self.lines):
+                raise DiffError(first + 1, "the hunk is cut short")
+            kind = self.lines[self.at][:1]
+            if kind not in (" ", "", "-", "+", "\\"):
+                raise DiffError(self.at + 1, "the patch's lines were wrapped or damaged")
+            old -= kind in (" ", "", "-")
+            new -= kind in (" ", "", "+")
+            self.at += 1
+        if old or new:
+            raise DiffError(first + 1, "the hunk has other lines than its header counts")
+        text = "\n".join(self.lines[first : self.at])
+        self.hunks.append(Hunk(self._file or "", int(match[1]), text))
