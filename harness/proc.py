@@ -119,12 +119,14 @@ def run(
     ok: Sequence[int] | None = (0,),
     on_line: Callable[[str], None] | None = None,
     called: str | None = None,
+    stdin: Path | None = None,
 ) -> Finished:
     """Run a program to its end and return what came of it.
 
     `log` is appended to; `env` is added to `environment()`; `ok` lists the exit codes that are no
     error (None: any); `on_line` hears each line of output and error output as it arrives;
-    `called` names the program in errors where argv[0] is a wrapper around it.
+    `called` names the program in errors where argv[0] is a wrapper around it; `stdin` is a file to
+    read from, where a program takes its input in no other way.
 
     Raises ToolMissing, ToolFailed or TimedOut; on any exception the process group is killed.
     """
@@ -136,7 +138,7 @@ def run(
         sink_file.flush()
         sink = _Sink(sink_file, on_line)
         stdout = bytearray()
-        with _started(argv, cwd, env) as process:
+        with _started(argv, cwd, env, stdin) as process:
             try:
                 _pump(process, sink, stdout, deadline)
                 cpu_s = _reap(process, deadline)
@@ -178,18 +180,22 @@ def _ending(code: int) -> str:
 
 @contextlib.contextmanager
 def _started(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+    argv: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: Path | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=environment(env),
-            start_new_session=True,
-        )
+        with Path(stdin or os.devnull).open("rb") as source:
+            process = subprocess.Popen(
+                argv,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=environment(env),
+                start_new_session=True,
+            )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise ToolFailed(f"{cwd}: no such folder to run {argv[0]} in") from error

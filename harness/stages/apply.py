@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series on a tree: b4 applies it, one commit a patch, on a base that is pinned and checked.
+
+Equal patches on an equal tree give equal commits on every machine, so what was applied once is
+found again, and kernels built from it too.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import proc
+from harness.cache import Cache, publish
+from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
+from harness.events import Began, Ended, Listener, nobody
+from harness.inputs import Project
+from harness.model.kernel import Tree
+from harness.model.series import Applied, Patch
+from harness.parse.mail import MailError, PatchMail, parse_series
+from harness.stages.tree import checked_out
+from harness.tools import b4
+from harness.tools.git import COMMITTER, Git
+
+APPLY_S = 600
+#: A kernel series is kilobytes; what is larger is no series.
+MAX_MBOX_BYTES = 64 << 20
+
+
+class Port(msgspec.Struct, frozen=True, tag=True):
+    """Our own implementation for a base: series/<slug>/ports/<base>/."""
+
+    base: str
+
+
+class Mbox(msgspec.Struct, frozen=True, tag=True):
+    """A local mbox file; `version` chooses among several in it."""
+
+    path: Path
+    version: int | None = None
+
+
+class Posted(msgspec.Struct, frozen=True, tag=True):
+    """A posted version, fetched from lore."""
+
+    version: int
+
+
+Source = Port | Mbox | Posted
+
+
+def default_source(project: Project, slug: str, tree: Tree) -> Port:
+    """Return the port for a tree: named like it, or like its release's first two numbers.
+
+    Raises InputError when there is none.
+    """
+    ports = project.series(slug).ports
+    for name in (tree.name, "v" + ".".join(tree.release.split("-")[0].split(".")[:2])):
+        if name in ports:
+            return Port(name)
+    raise InputError(
+        f"no port for {tree.name} ({tree.release})",
+        where=str(project.series_folder / slug / "ports"),
+        expected=f"one of {', '.join(ports)}" if ports else "a port",
+        mend="choose with --port, --version or --mbox",
+    )
+
+
+def apply(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    tree: Tree,
+    source: Source,
+    listen: Listener = nobody,
+) -> Applied:
+    """Apply a series and tag base, every prefix and tip in the cache repository.
+
+    Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
+    hunk.
+    """
+    patches, label = _patches(project, cache, slug, source, listen)
+    digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
+    kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
+    repository = Git(cache.repository, log=cache.log("apply"), deadline=proc.Deadline(APPLY_S))
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        found = msgspec.json.decode(kept.read_bytes(), type=Applied)
+        # The repository may have been pruned since; names may differ for the same patches.
+        if repository.has_commit(found.tip):
+            return msgspec.structs.replace(found, source=label, tree=tree.name)
+    listen(Began(f"apply {slug} ({label}) to {tree.name}"))
+    with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
+        worktree = Git(folder, log=repository.log, deadline=repository.deadline)
+        try:
+            commits = _shazam(worktree, tree, patches, work)
+        except BaseException:
+            worktree.clean_to(tree.commit)
+            raise
+        applied = Applied(
+            slug=slug,
+            source=label,
+            tree=tree.name,
+            release=tree.release,
+            base=tree.commit,
+            patches=tuple(
+                Patch(p.number, p.subject, commit, worktree.patch_id(commit))
+                for p, commit in zip(patches, commits, strict=True)
+            ),
+            tags=f"series/{slug}/{_word(label)}/{tree.release}",
+        )
+        _tag(repository, applied)
+        (work / "applied.json").write_bytes(msgspec.json.encode(applied))
+        publish(work / "applied.json", kept)
+    listen(Ended(f"applied {len(patches)} patches to {tree.name} ({tree.release})"))
+    return applied
+
+
+def _patches(
+    project: Project, cache: Cache, slug: str, source: Source, listen: Listener
+) -> tuple[tuple[PatchMail, ...], str]:
+    """Return the patches of a source, and what to call it."""
+    match source:
+        case Port(base):
+            folder = project.series_folder / slug / "ports" / base
+            ports = project.series(slug).ports
+            if base not in ports:
+                raise InputError(
+                    f"no port {base!r}",
+                    where=str(folder.parent),
+                    expected=f"one of {', '.join(ports)}",
+                )
+            files = sorted(folder.glob("*.patch"))
+            return _parsed(b4.mbox([_read(file) for file in files]), folder, None), f"port {base}"
+        case Mbox(path, version):
+            return _parsed(_read(path), path, version), f"mbox {path.name}"
+        case Posted(version):
+            from harness.stages.post import fetch
+
+            path = fetch(project, cache, slug, version, listen)
+            return _parsed(_read(path), path, None), f"v{version}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_MBOX_BYTES:
+            raise InputError("is over 64 MiB", where=str(path), expected="an mbox of one series")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _parsed(raw: bytes, path: Path, version: int | None) -> tuple[PatchMail, ...]:
+    try:
+        return parse_series(raw, version)
+    except MailError as error:
+        raise InputError(
+            error.what,
+            where=f"{path}:{error.line}" if error.line else str(path),
+            expected="a whole series as an mbox",
+            mend="fetch it by message-id: `harness series fetch SERIES --version N`, or `b4 am`",
+        ) from error
+
+
+def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:
+    """Apply with b4 and return the commits, one a patch, on exactly the tree's commit."""
+    (work / "home").mkdir()
+    series = work / "series.mbx"
+    series.write_bytes(b4.mbox([p.raw for p in patches]))
+    env = COMMITTER | worktree.environment
+    try:
+        b4.shazam(
+            worktree.folder,
+            series,
+            work / "home",
+            env,
+            log=worktree.log,
+            deadline=worktree.deadline,
+        )
+    except ToolFailed as failed:
+        worktree.clean_to(tree.commit)
+        raise _first_failure(worktree, patches, work) or failed from failed
+    commits = worktree.commits_since(tree.commit)
+    subjects = [subject for _, subject in commits]
+    wanted = [p.subject for p in patches]
+    if subjects != wanted:
+        raise DoesNotApply(
+            f"b4 made {len(commits)} commits of {len(patches)} patches on {tree.name}",
+            mend=f"the whole log is in {worktree.log}",
+            detail="\n".join(subjects),
+        )
+    return tuple(commit for commit, _ in commits)
+
+
+def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> HarnessError | None:
+    """Apply patch by patch to say which one fails, in which file and hunk."""
+    for patch in patches:
+        file = work / f"{patch.number}.patch"
+        file.write_bytes(b4.mbox([patch.raw]))
+        told = worktree.check_patch(file)
+        if told is not None:
+            place, _, line = told.rpartition(":")
+            hunk = next(
+                (h for h in patch.hunks if (h.file, str(h.old_start)) == (place, line)), None
+            )
+            return DoesNotApply(
+                f"patch {patch.number}/{patch.total} ({patch.subject}) does not apply",
+                where=told,
+                mend="rebase it, or choose the tree it was made for",
+                detail=hunk.text if hunk else None,
+            )
+        worktree.am(file)
+    return None
+
+
+def _tag(repository: Git, applied: Applied) -> None:
+    repository.tag(f"{applied.tags}/base", applied.base)
+    for patch in applied.patches:
+        repository.tag(f"{applied.tags}/{patch.number}", patch.commit)
+    repository.tag(f"{applied.tags}/tip", applied.tip)
+
+
+def _word(label: str) -> str:
+    """A label as it may stand in a tag's name."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
+    return kept.strip("-.").replace("..", "-")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""git, steered by nobody's configuration: no hooks, no signing, no editor, pinned committer."""
+
+import re
+from pathlib import Path
+
+from harness import proc
+
+#: Equal content must give equal commits on every machine.
+COMMITTER = {
+    "GIT_COMMITTER_NAME": "memmap-harness",
+    "GIT_COMMITTER_EMAIL": "harness@memmap-harness.invalid",
+    "GIT_COMMITTER_DATE": "1970-01-01T00:00:00Z",
+}
+_QUIET = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.autocrlf=false",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "advice.detachedHead=false",
+)
+_FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
+_ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
+
+
+class Git:
+    """git on one repository or worktree, under one deadline and with one log."""
+
+    #: What keeps the user's own configuration out.
+    environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}  # noqa: RUF012
+
+    def __init__(self, folder: Path, *, log: Path, deadline: proc.Deadline) -> None:
+        self.folder = folder
+        self.log = log
+        self.deadline = deadline
+
+    def __call__(
+        self,
+        *arguments: str,
+        ok: tuple[int, ...] | None = (0,),
+        env: dict[str, str] | None = None,
+        stdin: Path | None = None,
+    ) -> proc.Finished:
+        """Run one git command. Raises ToolFailed, TimedOut."""
+        argv = ["git", "-C", str(self.folder)]
+        for setting in _QUIET:
+            argv += ["-c", setting]
+        return proc.run(
+            [*argv, *arguments],
+            log=self.log,
+            deadline=self.deadline,
+            env=self.environment | COMMITTER | (env or {}),
+            ok=ok,
+            called=f"git {arguments[0]}",
+            stdin=stdin,
+        )
+
+    def commit(self, name: str) -> str | None:
+        """Return the full commit id that a name stands for, or None."""
+        done = self("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", ok=None)
+        return done.stdout.strip() if done.exit_code == 0 else None
+
+    def has_commit(self, commit: str) -> bool:
+        """Whether the commit is there."""
+        return self.folder.exists() and self.commit(commit) is not None
+
+    def tag(self, name: str, commit: str) -> None:
+        """Set a lightweight tag, wherever it pointed before."""
+        self("update-ref", f"refs/tags/{name}", commit)
+
+    def commits_since(self, base: str) -> list[tuple[str, str]]:
+        """Return (commit, subject) from `base` to HEAD, oldest first."""
+        done = self("log", "--reverse", "--format=%H %s", f"{base}..HEAD")
+        pairs = (line.partition(" ") for line in done.stdout.splitlines())
+        return [(commit, subject) for commit, _, subject in pairs]
+
+    def clean_to(self, commit: str) -> None:
+        """Bring a worktree to a commit, whatever was going on in it; equal files stay untouched."""
+        self("am", "--abort", ok=None)
+        self("checkout", "--quiet", "--force", "--detach", commit)
+        self("clean", "-ffdxq")
+
+    def patch_id(self, commit: str) -> str:
+        """Return git's stable patch-id of a commit."""
+        shown = self("diff-tree", "--patch", commit)
+        file = self.log.with_suffix(".diff")
+        file.write_text(shown.stdout)
+        try:
+            return self("patch-id", "--stable", stdin=file).stdout.split(" ")[0]
+        finally:
+            file.unlink()
+
+    def check_patch(self, file: Path) -> str | None:
+        """Return None if a mailed patch applies, else `file:line` of the first hunk that fails."""
+        done = self("apply", "--check", str(file), ok=None)
+        if done.exit_code == 0:
+            return None
+        # git prints what failed on its error output, which only the log keeps.
+        said = self.log.read_text(errors="replace").rpartition("$ git ")[2]
+        match = _FAILED.search(said) or _ERROR.search(said)
+        return match[1] if match else "git apply"
+
+    def am(self, file: Path) -> None:
+        """Commit a mailed patch. Raises ToolFailed."""
+        self("am", "--quiet", str(file))
