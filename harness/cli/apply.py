@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness apply`."""
+
+from pathlib import Path
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.options import (
+    chosen_source,
+    json_option,
+    print_json,
+    series_argument,
+    source_options,
+    tree_option,
+)
+from harness.cli.progress import watching
+from harness.inputs import Project
+
+
+@click.command(short_help="Apply a series to a tree with b4, one commit a patch.")
+@series_argument
+@tree_option
+@source_options
+@json_option
+def apply(
+    slug: str,
+    tree: str,
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    as_json: bool,
+) -> None:
+    """Apply SERIES in a private worktree and tag base, every prefix and tip in the cache.
+
+    The base is the tree's commit, never one that b4 guesses. A patch that does not apply is named
+    with file, hunk and rejected text (exit code 3), and nothing is left behind.
+
+    \b
+    Examples:
+      harness apply                                  our port, on v7.2
+      harness apply memcpy-streaming --tree v7.3
+      harness apply memcpy-streaming --mbox my-series.mbox
+      harness apply memcpy-streaming --version 2     as posted, fetched from lore
+    """
+    from harness.stages import apply as stage
+    from harness.stages import tree as tree_stage
+
+    project, cache = Project.find(), Cache.default()
+    source = chosen_source(version, port, mbox)
+    with watching() as listen:
+        kernel_tree = tree_stage.fetch(project, cache, tree, listen)
+        source = source or stage.default_source(project, slug, kernel_tree)
+        applied = stage.apply(project, cache, slug, kernel_tree, source, listen)
+    if as_json:
+        print_json(applied)
+        return
+    click.echo(f"base  {applied.base[:12]}  v{applied.release}")
+    for patch in applied.patches:
+        click.echo(printable(f"{patch.number:4}  {patch.commit[:12]}  {patch.subject}"))
+    click.echo(f"tags  {applied.tags}/… in {cache.repository}")
