@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a kernel tree comes from: the entries of configs/trees.yaml, one type a provider."""
+
+import re
+
+import msgspec
+
+_DEBIAN_VERSION = re.compile(r"\d+\.\d+(\.\d+)?(~rc\d+)?")
+_SUITE = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class DebianSource(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="provider",
+    tag="debian-source",
+):
+    """Debian's linux-source package. `version` 7.2 is the newest 7.2.x that the suites offer."""
+
+    version: str
+    suites: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not _DEBIAN_VERSION.fullmatch(self.version):
+            raise ValueError(f"version {self.version!r} is none like 7.2, 7.2.13 or 7.3~rc7")
+        if not self.suites or not all(_SUITE.fullmatch(suite) for suite in self.suites):
+            raise ValueError("suites wants names of Debian suites, like sid")
+
+    @property
+    def package(self) -> str:
+        """The package that holds the source."""
+        return "linux-source-" + ".".join(self.version.split("~")[0].split(".")[:2])
+
+    def matches(self, version: str) -> bool:
+        """Whether a package's version is one that is asked for; `7.3~rc7-1` is no 7.3."""
+        upstream = version.rpartition(":")[2].rpartition("-")[0] or version
+        if self.version.count(".") == 1 and "~" not in self.version:
+            return re.fullmatch(re.escape(self.version) + r"(\.\d+)?", upstream) is not None
+        return upstream == self.version
+
+
+class GitSource(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="provider", tag="git"
+):
+    """A ref (tag, branch or commit) of a git repository, by path or URL."""
+
+    repository: str
+    ref: str
+
+    def __post_init__(self) -> None:
+        for text in (self.repository, self.ref):
+            if not text or text.startswith("-") or not text.isprintable():
+                raise ValueError(f"{text!r} is no repository or ref")
+
+    @property
+    def is_url(self) -> bool:
+        """Whether git has to fetch it: a URL, or host:path as ssh takes it."""
+        return "://" in self.repository or ":" in self.repository.split("/")[0]
+
+
+class Tarball(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="provider", tag="tarball"
+):
+    """A tarball by path or URL, checked by its SHA-256 or by a signature as kernel.org gives it.
+
+    kernel.org signs the uncompressed tar: `signature` is the .tar.sign, by path or URL; `keyring`
+    a file with the keys that are trusted, as `gpg --export` writes it.
+    """
+
+    location: str
+    sha256: str | None = None
+    signature: str | None = None
+    keyring: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is None and self.signature is None:
+            raise ValueError("a tarball wants sha256, or signature and keyring")
+        if (self.signature is None) != (self.keyring is None):
+            raise ValueError("signature and keyring go together")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 {self.sha256!r} is not 64 lower-case hex digits")
+
+
+TreeSource = DebianSource | GitSource | Tarball

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""apt's lists of sources, in both formats, to the places where this machine gets Debian from."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+#: Suites that only Debian itself has, whatever release the machine runs.
+_SUITES = re.compile(
+    r"(?:sid|unstable|testing|stable|oldstable|bullseye|bookworm|trixie|forky|duke)"
+    r"(?:-updates|-backports|-proposed-updates)?"
+)
+_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<rest>\S.*)")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One source: `signed_by` as it stands there, a file or a key, empty when not given."""
+
+    uris: tuple[str, ...]
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    signed_by: str = ""
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """Where Debian is to be had: its URI, and the keyring that the machine checks it with."""
+
+    uri: str
+    signed_by: str
+
+
+def one_line(text: str) -> Iterator[Entry]:
+    """Yield the entries of a .list file."""
+    for line in text.splitlines():
+        match = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
+        if match is None:
+            continue
+        uri, *rest = match["rest"].split()
+        if rest:
+            options = dict(
+                option.split("=", 1) for option in (match["options"] or "").split() if "=" in option
+            )
+            signed_by = {k.lower(): v for k, v in options.items()}.get("signed-by", "")
+            yield Entry((uri,), (rest[0],), tuple(rest[1:]), signed_by)
+
+
+def deb822(text: str) -> Iterator[Entry]:
+    """Yield the enabled entries of a .sources file."""
+    lines = (line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n(?:[ \t]*\n)+", "\n".join(lines)):
+        fields = {
+            name.lower(): value.strip()
+            for name, value in re.findall(
+                r"^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE
+            )
+        }
+        if "deb" not in fields.get("types", "").split():
+            continue
+        if fields.get("enabled", "yes").lower() in ("no", "false", "0"):
+            continue
+        yield Entry(
+            tuple(fields.get("uris", "").split()),
+            tuple(fields.get("suites", "").split()),
+            tuple(fields.get("components", "").split()),
+            fields.get("signed-by", ""),
+        )
+
+
+def debian(entries: Iterable[Entry]) -> tuple[Archive, ...]:
+    """Return the archives that are Debian's own, likeliest first.
+
+    Others call their suites as Debian does; what tells them apart is a keyring of their own.
+    Security archives and dated snapshots do not have the suites we want.
+    """
+    found: dict[str, Archive] = {}
+    for entry in entries:
+        if "main" not in entry.components or not any(map(_SUITES.fullmatch, entry.suites)):
+            continue
+        if entry.signed_by and "debian-archive" not in entry.signed_by:
+            continue
+        for uri in entry.uris:
+            if not uri.startswith("cdrom:") and not re.search(r"snapshot|security", uri):
+                found.setdefault(uri.rstrip("/"), Archive(uri, entry.signed_by))
+    return tuple(sorted(found.values(), key=lambda a: not a.uri.rstrip("/").endswith("/debian")))

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel's top Makefile to the release it says it is."""
+
+import re
+
+_LINE = re.compile(
+    r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*([\w.+-]*)[ \t]*$", re.M | re.A
+)
+
+
+def release(text: str) -> str | None:
+    """Return 7.2.13 or 7.3-rc7, as kernel tags name it, or None for another project's Makefile."""
+    found = dict(_LINE.findall(text))
+    if not found.get("VERSION", "").isdigit() or not found.get("PATCHLEVEL", "").isdigit():
+        return None
+    sublevel = found.get("SUBLEVEL", "")
+    # Tags leave out a SUBLEVEL of 0: v7.3-rc7, not v7.3.0-rc7.
+    third = f".{sublevel}" if sublevel not in ("", "0") else ""
+    return f"{found['VERSION']}.{found['PATCHLEVEL']}{third}{found.get('EXTRAVERSION', '')}"

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tarballs of sources: unpacked only after every name, link and size in them was looked at."""
+
+import bz2
+import gzip
+import lzma
+import posixpath
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, cast
+
+from harness import proc
+from harness.errors import InputError
+from harness.model.units import GIB, format_bytes
+
+#: Three times a kernel tree of 2026. What claims to be more is a mistake or an attack.
+MAX_UNPACKED_BYTES = 6 * GIB
+#: Twenty times the files of one.
+MAX_FILES = 2_000_000
+_CHUNK = 1 << 20
+_OPEN = {".xz": lzma.open, ".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open}
+
+
+def decompressed(file: Path, tar: Path) -> None:
+    """Write the plain tar of a tarball. Raises InputError for a damaged or an endless one."""
+    read = _OPEN.get(file.suffix, open)
+    written = 0
+    try:
+        with cast("IO[bytes]", read(file, "rb")) as source, tar.open("wb") as target:
+            while chunk := source.read(_CHUNK):
+                written += len(chunk)
+                if written > MAX_UNPACKED_BYTES:
+                    raise InputError(
+                        f"unpacks to over {format_bytes(MAX_UNPACKED_BYTES)}",
+                        where=str(file),
+                        expected="a kernel's source",
+                    )
+                target.write(chunk)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(file)) from error
+
+
+def check(tar: Path, name: str) -> None:
+    """Raise InputError unless all of a plain tar stays within the folder it is unpacked in.
+
+    `name` is what to call it in the error.
+    """
+    try:
+        with tarfile.open(tar, "r:") as members:
+            _check_members(members, name)
+    except tarfile.TarError as error:
+        raise InputError(f"is no tar archive: {error}", where=name) from error
+
+
+def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
+    for count, member in enumerate(members, 1):
+        if count > MAX_FILES:
+            raise InputError(f"holds over {MAX_FILES} files", where=name)
+        if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+            raise InputError(f"{member.name!r} is neither file, folder nor link", where=name)
+        targets = [member.name]
+        if member.issym():
+            targets.append(posixpath.join(posixpath.dirname(member.name), member.linkname))
+        elif member.islnk():
+            targets.append(member.linkname)
+        for target in targets:
+            if target.startswith("/") or posixpath.normpath(target).startswith(".."):
+                raise InputError(
+                    f"{member.name!r} leads out of the archive",
+                    where=name,
+                    mend="do not trust this file",
+                )
+
+
+def extract(tar: Path, folder: Path, *, log: Path, deadline: proc.Deadline) -> Path:
+    """Unpack into an empty folder and return the source's top folder. Raises ToolFailed.
+
+    tar itself keeps names inside the folder too. XZ_DEFAULTS lets xz use every processor.
+    """
+    argv = ["tar", "--no-same-owner", "--no-same-permissions", "-C", str(folder), "-xf", str(tar)]
+    proc.run(argv, log=log, deadline=deadline, env={"XZ_DEFAULTS": "-T0"})
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Downloads over http and https, with a deadline and a limit on their size."""
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from harness.errors import InputError, MachineError
+from harness.model.units import format_bytes
+from harness.proc import Deadline
+
+#: Eight times the tarball of a kernel of 2026.
+MAX_BYTES = 2 << 30
+#: How long the other side may be silent.
+SILENCE_S = 30.0
+_CHUNK = 1 << 18
+
+
+def is_url(location: str) -> bool:
+    """Whether this is a URL rather than a path."""
+    return location.startswith(("http://", "https://"))
+
+
+def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTES) -> None:
+    """Write what a URL gives to a file.
+
+    Raises InputError (it is not there, it is too large), MachineError (no network, too slow).
+    """
+    if not is_url(url):
+        raise InputError("is no URL", where=url, expected="http:// or https://")
+    try:
+        timeout = min(SILENCE_S, deadline.remaining)
+        with (
+            urllib.request.urlopen(url, timeout=timeout) as source,  # noqa: S310 (see is_url)
+            file.open("wb") as target,
+        ):
+            taken = 0
+            while chunk := source.read(_CHUNK):
+                taken += len(chunk)
+                if taken > max_bytes:
+                    raise InputError(f"is over {format_bytes(max_bytes)}", where=url)
+                if deadline.remaining == 0:
+                    raise MachineError(f"took over {deadline.seconds:.0f} s", where=url)
+                target.write(chunk)
+    except urllib.error.HTTPError as error:
+        kind = InputError if 400 <= error.code < 500 else MachineError
+        raise kind(f"the server says {error.code} {error.reason}", where=url) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise MachineError(
+            f"cannot be fetched: {reason}",
+            where=url,
+            mend="check the network, or fetch it elsewhere and give its path",
+        ) from error
