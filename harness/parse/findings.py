@@ -9,6 +9,7 @@ from harness.parse.console import message, read_line
 
 #: A splat without an end of its own is kept up to the next binding, but never further than this.
 MAX_SPLAT_LINES = 300
+MAX_WORDS_LINES = 5
 
 
 class _Kind(NamedTuple):
@@ -57,7 +58,7 @@ _KINDS = (
     _kind(
         "oops",
         r"BUG: unable to handle|BUG: kernel NULL pointer|(?:Oops|Internal error): |"
-        r"(?<!traps: )general protection fault|divide error: |invalid opcode: |"
+        r"(?:^|: )general protection fault|divide error: |invalid opcode: |"
         r"stack segment: |double fault: ",
         _END_TRACE,
     ),
@@ -71,13 +72,13 @@ def findings(text: str) -> tuple[Finding, ...]:
     """Return what a console shows that a healthy boot does not, in order; lines count from 1."""
     lines = text.split("\n")
     found: list[Finding] = []
-    number = 0
+    number = end = 0
     while number < len(lines):
         kind = _starts(lines[number])
         if kind is None:
             number += 1
             continue
-        first = _first(lines, number, kind)
+        first = _first(lines, number, kind, end)
         end = _end(lines, number, kind)
         splat = "\n".join(line.rstrip("\r") for line in lines[first:end])
         found.append(Finding(kind=kind.name, line=number + 1, splat=splat))
@@ -90,10 +91,11 @@ def _starts(line: str) -> _Kind | None:
     return next((kind for kind in _KINDS if kind.start.search(text)), None)
 
 
-def _first(lines: list[str], number: int, kind: _Kind) -> int:
-    """Step back over the ruler or scissors that the kernel draws above this kind."""
-    if kind.lead is not None and number and kind.lead.search(message(lines[number - 1])):
-        return number - 1
+def _first(lines: list[str], number: int, kind: _Kind, after: int) -> int:
+    """Step back to the ruler or scissors above: WARN() prints its own words in between."""
+    for above in range(number - 1, max(after, number - MAX_WORDS_LINES) - 1, -1):
+        if kind.lead is not None and kind.lead.search(message(lines[above])):
+            return above
     return number
 
 
