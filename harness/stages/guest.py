@@ -26,8 +26,8 @@ AGENT_STARTED = "memmap-harness: <started>"
 KERNEL_S = {"kvm": 10.0, "tcg": 60.0}
 AGENT_S = {"kvm": 60.0, "tcg": 120.0}
 #: The report goes to the console as well, the log holds all of it, and the agent's marks come
-#: through unthrottled.
-KERNEL_OPTIONS = ("ignore_loglevel", "log_buf_len=16M", "printk.devkmsg=on")
+#: through unthrottled. After an oops nobody would be left to power the guest off.
+KERNEL_OPTIONS = ("ignore_loglevel", "log_buf_len=16M", "printk.devkmsg=on", "oops=panic")
 
 
 class Ran(msgspec.Struct, frozen=True):
