@@ -71,6 +71,29 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.outcome == "complete" and not self.findings and all(c.ok for c in self.checks)
 
 
+class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One call of the function on trial, outside any kernel (evidence `replay`).
+
+    `process` numbers the run's processes in their order, `round` the turns in which every side has
+    one; `index` counts the process's calls: number 0 pays for the memory's page faults, as a first
+    binding does. `kind` is order0 or order9, or on the side `limit`, which fills the same memory
+    by other means, the instruction that did. `cpu_ns` leaves out what others had the CPU for.
+    `digest` is of the memmap left, where it was taken.
+    """
+
+    side: str
+    process: int
+    round: int
+    index: int
+    kind: str
+    ns: int
+    cpu_ns: int
+    nr_pages: int
+    nr_bytes: int
+    huge_bytes: int = 0
+    digest: str = ""
+
+
 class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel that was measured: `prefix` patches of the series on the base (0 is base)."""
 
@@ -90,7 +113,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: int
     memory_bytes: int
     kernel: str
-    accelerator: Literal["kvm", "tcg"]
+    accelerator: Literal["kvm", "tcg", "native"]
     accelerator_proof: str
     tools: dict[str, str]
 
@@ -111,7 +134,11 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How: plan and guest by name, with a digest of everything they say."""
+    """How: plan and guest by name, with a digest of everything they say.
+
+    A replay has neither: its plan is `replay`, its guest `none`, the digests are of the cases;
+    `boots` counts rounds, `rebinds` the passes of each kind a process, beside its first.
+    """
 
     plan: str
     plan_sha256: str
@@ -133,6 +160,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sides: tuple[Side, ...]
     started: str
     boots: tuple[Boot, ...] = ()
+    passes: tuple[Pass, ...] = ()
     outcome: Outcome = "lost"
     reason: str = "the run has not ended"
     finished: str | None = None

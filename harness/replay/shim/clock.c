@@ -11,12 +11,17 @@
 
 static int counter = -1;
 
-uint64_t now_ns(void)
+static uint64_t ns_of(clockid_t clock)
 {
-	struct timespec now;
+	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000UL + now.tv_nsec;
+	clock_gettime(clock, &time);
+	return time.tv_sec * 1000000000UL + time.tv_nsec;
+}
+
+struct moment now(void)
+{
+	return (struct moment){ ns_of(CLOCK_MONOTONIC), ns_of(CLOCK_THREAD_CPUTIME_ID) };
 }
 
 /* Many virtual machines have no counters, and some sites forbid them: then there is none. */

@@ -157,14 +157,15 @@ static void set_sections(const struct replay_case *c)
 {
 	static unsigned long first, last;
 
+	/* WRITE_ONCE(), or the compiler makes a call to memset() of the loop. */
 	for (unsigned long i = first; i <= last; i++)
-		roots[i] = NULL;
+		WRITE_ONCE(roots[i], NULL);
 	first = SECTION_NR_TO_ROOT(pfn_to_section_nr(c->start_pfn));
 	last = SECTION_NR_TO_ROOT(pfn_to_section_nr(c->start_pfn + c->nr_pages - 1));
 	for (unsigned long i = first; i <= last; i++)
-		roots[i] = root;
+		WRITE_ONCE(roots[i], root);
 	for (unsigned long i = 0; i < SECTIONS_PER_ROOT; i++)
-		root[i].section_mem_map = c->early ? SECTION_IS_EARLY : 0;
+		WRITE_ONCE(root[i].section_mem_map, c->early ? SECTION_IS_EARLY : 0);
 }
 
 static int type_of(unsigned int type)

@@ -91,11 +91,17 @@ static void check(const struct replay_case *c, const struct replay_facts *facts)
 		fail("the object was built without CONFIG_DEBUG_PAGE_REF");
 }
 
+static void print_times(struct moment begin, struct moment end)
+{
+	printf("\"ns\": %lu, \"cpu_ns\": %lu", end.wall_ns - begin.wall_ns,
+	       end.cpu_ns - begin.cpu_ns);
+}
+
 static void run(const struct command *command, const struct replay_facts *facts, void *room)
 {
 	const struct replay_case *c = &command->c;
+	struct moment begin, end;
 	int64_t instructions;
-	uint64_t begin, ns;
 
 	check(c, facts);
 	memset(room, 0, replay_room());
@@ -106,12 +112,14 @@ static void run(const struct command *command, const struct replay_facts *facts,
 		arena_soil();
 	replay_prepare(c, room);
 	counter_start();
-	begin = now_ns();
+	begin = now();
 	replay_run(c, room);
-	ns = now_ns() - begin;
+	end = now();
 	instructions = counter_stop();
-	printf("{\"ns\": %lu, \"instructions\": %ld, \"huge_bytes\": %zu, \"before\": %zu", ns,
-	       instructions, arena_huge_bytes(), (size_t)(arena->start - arena->low));
+	printf("{");
+	print_times(begin, end);
+	printf(", \"instructions\": %ld, \"huge_bytes\": %zu, \"before\": %zu", instructions,
+	       arena_huge_bytes(), (size_t)(arena->start - arena->low));
 	seen_print();
 	if (command->digest)
 		printf(", \"digest\": \"%016lx\"", arena_digest());
@@ -123,15 +131,18 @@ static void run(const struct command *command, const struct replay_facts *facts,
 static void measure_fill(const struct command *command, const struct arena *arena)
 {
 	size_t nr_bytes = arena_memmap_bytes();
-	uint64_t begin = now_ns();
+	struct moment begin, end;
 
 	if (!fill_supported(command->how)) {
 		printf("{\"how\": \"%s\", \"supported\": false}\n", command->how);
 		return;
 	}
+	begin = now();
 	fill(command->how, arena->start, nr_bytes);
-	printf("{\"how\": \"%s\", \"supported\": true, \"ns\": %lu, \"bytes\": %zu}\n", command->how,
-	       now_ns() - begin, nr_bytes);
+	end = now();
+	printf("{\"how\": \"%s\", \"supported\": true, \"bytes\": %zu, ", command->how, nr_bytes);
+	print_times(begin, end);
+	printf("}\n");
 }
 
 static void *make_room(void)

@@ -54,7 +54,12 @@ void fill(const char *how, unsigned char *at, size_t nr_bytes);
 uint64_t xxh64(const unsigned char *at, size_t nr_bytes);
 
 /* clock.c */
-uint64_t now_ns(void);
+struct moment {
+	uint64_t wall_ns;
+	uint64_t cpu_ns;	/* without the time that others had our CPU */
+};
+
+struct moment now(void);
 void counter_open(void);
 void counter_start(void);
 int64_t counter_stop(void);		/* instructions in user mode; negative: no counter */

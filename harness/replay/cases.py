@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What memmap_init_zone_device() can be asked to do, one call a case, and many of them by lot."""
+
+import random
+from collections.abc import Iterator
+
+import msgspec
+
+from harness.model.memmap import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
+from harness.model.units import MIB
+
+#: enum replay_type of shim/replay.h, in its order.
+TYPES = ("private", "coherent", "fs_dax", "generic", "pci_p2pdma")
+SHIFTS = (0, 9, 18)
+#: Where a namespace of these machines would begin, in pages: 4 GiB, a section's boundary.
+START_PFN = 1 << 20
+MAX_NODE = 63
+#: No case takes more struct pages than that, compound pages of 1 GiB aside: it is the boundaries
+#: that matter, and a case is to take milliseconds.
+MAX_PAGES = 3 << 15
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One call. `reserve` and `free` belong to the altmap; all lengths in pages."""
+
+    type: str
+    shift: int
+    start: int
+    nr: int
+    altmap: bool = False
+    reserve: int = 0
+    free: int = 0
+    nid: int = 0
+    early: bool = False
+    page_ref: bool = False
+
+    @property
+    def nr_pages(self) -> int:
+        """How many pages the range spans behind the altmap."""
+        return self.nr - (self.reserve + self.free if self.altmap else 0)
+
+    def line(self, **more: str | int) -> str:
+        """Return the plan line that runs this case; `more` adds soil, digest or image."""
+        words = {
+            "type": TYPES.index(self.type),
+            **{f: int(getattr(self, f)) for f in self.__struct_fields__ if f != "type"},
+            **more,
+        }
+        return " ".join(["run", *(f"{key}={value}" for key, value in words.items())])
+
+    def __str__(self) -> str:
+        """Say it in the field's words."""
+        said = [f"{self.type} order {self.shift}", f"{self.nr} pages from pfn {self.start:#x}"]
+        said.append(
+            f"altmap reserve {self.reserve} free {self.free}" if self.altmap else "no altmap"
+        )
+        said.append(f"node {self.nid}")
+        said += ["early section"] if self.early else []
+        said += ["page_ref_set on"] if self.page_ref else []
+        return ", ".join(said)
+
+
+def namespace(kind: str, size_bytes: int, align_bytes: int = 2 * MIB) -> Case:
+    """Return the call for a whole namespace with map=dev, as order0 (fsdax) or order9 (devdax)."""
+    info = INFO_BLOCK_BYTES // PAGE_BYTES
+    offset = data_offset_bytes(size_bytes, align_bytes, map_dev=True) // PAGE_BYTES
+    return Case(
+        type="fs_dax" if kind == "order0" else "generic",
+        shift=0 if kind == "order0" else 9,
+        start=START_PFN,
+        nr=size_bytes // PAGE_BYTES,
+        altmap=True,
+        reserve=info,
+        free=offset - info,
+    )
+
+
+def corners() -> Iterator[Case]:
+    """Every type and order, with and without altmap, at the plainest place."""
+    for kind in TYPES:
+        for shift in SHIFTS:
+            nr = max(1 << 15, 2 << shift)
+            yield Case(kind, shift, START_PFN, nr, nid=1)
+            free = max(1 << shift, 1 << 9) - 2
+            yield Case(kind, shift, START_PFN, nr, altmap=True, reserve=2, free=free)
+    yield Case("generic", 9, START_PFN, 1 << 15, early=True)
+
+
+def drawn(count: int, seed: int, *, page_ref: bool) -> list[Case]:
+    """Return `count` cases by lot; equal seeds give equal cases.
+
+    With `page_ref` half of them have the tracepoint on, for an object that knows it.
+    """
+    lot = random.Random(seed)  # noqa: S311 (repeatable, no secret)
+    return [_draw(lot, page_ref=page_ref) for _ in range(count)]
+
+
+def _draw(lot: random.Random, *, page_ref: bool) -> Case:
+    shift = lot.choices(SHIFTS, (5, 5, 1))[0]
+    # At and off section, pageblock and compound boundaries.
+    start = START_PFN + (lot.randrange(1 << 12) << 15)
+    start += lot.choice((0, 0, 1 << 9, 1 << 9, 1 << shift, 1, lot.randrange(1 << 15)))
+    nr = lot.choice((1, 2, 511, 512, 513, 1 << 15, (1 << 15) + 512, lot.randrange(1, MAX_PAGES)))
+    if shift == 18:
+        nr = lot.choice((1 << 18, 2 << 18, (1 << 18) + (1 << 15)))
+    altmap = lot.random() < 0.5
+    reserve = lot.choice((0, 2, lot.randrange(1 << 10))) if altmap else 0
+    free = lot.choice((0, nr * 64 // PAGE_BYTES, (1 << 9) - 2)) if altmap else 0
+    if reserve + free >= nr:
+        reserve = free = 0
+    return Case(
+        type=lot.choice(TYPES),
+        shift=shift,
+        start=start,
+        nr=nr,
+        altmap=altmap,
+        reserve=reserve,
+        free=free,
+        nid=lot.choice((0, 1, MAX_NODE, lot.randrange(MAX_NODE))),
+        early=lot.random() < 0.2,
+        page_ref=page_ref and lot.random() < 0.5,
+    )

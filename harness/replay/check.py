@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Base and every prefix on the same cases: equal memmaps, equal calls to the rest of the kernel.
+
+A side's digests are compared first. Only where one differs are both images written out and looked
+at, so the usual run costs no more than the calls themselves.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.analysis.verify import Bytes, Difference, describe, differing, namer
+from harness.errors import HarnessError
+from harness.events import Advanced, Began, Ended, Listener, nobody
+from harness.parse.dwarf import Layout, structure
+from harness.replay.cases import Case
+from harness.replay.drive import Driver, Facts, Ran, Trapped
+from harness.replay.link import Program
+
+#: Pages that are decoded of one case; the count is told in full.
+SHOWN = 3
+BASE = "base"
+
+
+class Unequal(msgspec.Struct, frozen=True):
+    """One case on which a side did not do as base did.
+
+    `what` is one line; `pages` the first differing struct pages of `nr_differing`.
+    """
+
+    side: str
+    case: Case
+    what: str
+    nr_differing: int = 0
+    pages: tuple[Difference, ...] = ()
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A whole comparison: how many cases on each side, and the first that came out unequal."""
+
+    cases: int
+    unequal: tuple[Unequal, ...]
+
+    def equal(self, side: str) -> bool:
+        """Whether a side did as base did, in every case."""
+        return all(found.side != side for found in self.unequal)
+
+
+def compare(
+    driver: Driver,
+    programs: Mapping[str, Program],
+    cases: Sequence[Case],
+    listen: Listener = nobody,
+) -> Compared:
+    """Run all cases on every program; `programs` holds `base` and the sides to compare with it.
+
+    Each side's first unequal case is looked at in detail. Raises Trapped only for base itself:
+    a side that does what no healthy run does is unequal.
+    """
+    listen(Began(f"compare {len(programs) - 1} sides with base on {len(cases)} cases"))
+    base = programs[BASE]
+    facts = driver(base, []).facts
+    cases = [msgspec.structs.replace(c, nid=c.nid % facts.max_nodes) for c in cases]
+    lines = [case.line(soil=1, digest=1) for case in cases]
+    expected = driver(base, lines).ran
+    found = []
+    others = [side for side in programs if side != BASE]
+    for number, side in enumerate(others):
+        listen(Advanced(number, len(others), side))
+        unequal = _first(driver, programs, side, cases, lines, expected)
+        if unequal is not None:
+            found.append(unequal)
+    listen(Ended(f"{len(cases)} cases on {len(others)} sides, {len(found)} sides differ"))
+    return Compared(len(cases), tuple(found))
+
+
+def _first(
+    driver: Driver,
+    programs: Mapping[str, Program],
+    side: str,
+    cases: Sequence[Case],
+    lines: Sequence[str],
+    expected: Sequence[Ran],
+) -> Unequal | None:
+    try:
+        got = driver(programs[side], lines).ran
+    except Trapped as trap:
+        return _trapped(side, cases, trap)
+    for case, ours, theirs in zip(cases, expected, got, strict=True):
+        if ours.digest != theirs.digest:
+            return _decoded(driver, programs, side, case)
+        told = _told(ours, theirs)
+        if told:
+            return Unequal(side, case, told)
+    return None
+
+
+def _trapped(side: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
+    if not 1 <= trap.line <= len(cases):
+        raise trap
+    return Unequal(side, cases[trap.line - 1], trap.what)
+
+
+def _told(base: Ran, side: Ran) -> str:
+    """Say what the rest of the kernel was told otherwise, or nothing."""
+    if base.pageblocks != side.pageblocks:
+        return (
+            f"pageblocks initialized: {_ranges(side)}; base initializes {_ranges(base)} "
+            "(first pfn, one past the last, migratetype, isolate)"
+        )
+    if base.page_ref != side.page_ref:
+        ours, theirs = base.page_ref, side.page_ref
+        return (
+            f"page_ref_set: {theirs.events} events on {theirs.pages} pages, pfn {theirs.first} to "
+            f"{theirs.last}; base gives {ours.events} on {ours.pages}, {ours.first} to {ours.last}"
+        )
+    return ""
+
+
+def _ranges(ran: Ran) -> str:
+    shown = ", ".join(str(r) for r in ran.pageblocks[:SHOWN])
+    return shown + (f" and {len(ran.pageblocks) - SHOWN} more" if ran.pageblocks[SHOWN:] else "")
+
+
+def _decoded(driver: Driver, programs: Mapping[str, Program], side: str, case: Case) -> Unequal:
+    """Run one case again on base and side and name what differs in the memmaps they leave."""
+    with tempfile.TemporaryDirectory() as name:
+        images = []
+        for which in (BASE, side):
+            path = Path(name) / f"{which}.img"
+            answers = driver(programs[which], [case.line(soil=1, image=str(path))])
+            images.append(np.fromfile(path, dtype=np.uint8))
+        return _named(side, case, images, answers.ran[0].before, answers.facts, programs[BASE])
+
+
+def _named(
+    side: str, case: Case, images: Sequence[Bytes], before: int, facts: Facts, base: Program
+) -> Unequal:
+    """Where images lie whole pages apart: numbers count from the case's first struct page."""
+    size = facts.page_struct_size
+    skip = before % size
+    ours, theirs = (image[skip : skip + (len(image) - skip) // size * size] for image in images)
+    pages = differing(ours, theirs, size)
+    if not len(pages):
+        raise HarnessError(
+            "a digest differed, the images do not", where=f"{side}, {case}", expected="both or none"
+        )
+    page, folio = layouts(base)
+    names = namer(page, folio, case.shift)
+    shown = tuple(
+        describe(
+            int(at) - before // size,
+            ours[at * size : (at + 1) * size],
+            theirs[at * size : (at + 1) * size],
+            names,
+        )
+        for at in pages[:SHOWN]
+    )
+    first = shown[0]
+    place = _place(first.page, case)
+    what = f"{len(pages)} struct pages differ, the first {place}: {', '.join(first.fields)}"
+    return Unequal(side, case, what, len(pages), shown)
+
+
+def _place(page: int, case: Case) -> str:
+    """Say where a page lies that is numbered from the start of the range."""
+    skipped = case.nr - case.nr_pages
+    if page < skipped:
+        return f"{skipped - page} before the range"
+    if page >= case.nr:
+        return f"{page - case.nr} past the end of the range"
+    return f"number {page - skipped}"
+
+
+def layouts(program: Program) -> tuple[Layout, Layout]:
+    """Return struct page and struct folio as the program's kernel side was compiled with them."""
+    try:
+        return structure(program.shim, "page"), structure(program.shim, "folio")
+    except ValueError as error:
+        raise HarnessError(f"no layout of struct page: {error}") from error

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commits to replay programs, kept by commit, recipe, compiler and our own sources.
+
+Of each commit only the object that holds the function is made, in the O= folder that kernels of
+this recipe are built in: what is replayed is what would be booted.
+"""
+
+import contextlib
+import hashlib
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from harness import records
+from harness.cache import Cache, publish
+from harness.errors import DoesNotBuild, InputError, ToolFailed
+from harness.events import Began, Ended, Listener, nobody
+from harness.model.kernel import Recipe, Tree
+from harness.model.series import Series
+from harness.parse.kbuild import compiling, saved_command
+from harness.replay import link
+from harness.replay.link import KERNEL_SIDE, SHIM, Program
+from harness.stages import build
+from harness.tools.kbuild import Make
+
+FUNCTION = "memmap_init_zone_device"
+META = "program.json"
+
+
+def require_function(series: Series) -> None:
+    """Raise InputError unless the series is about the function that the shim knows how to call."""
+    if series.function != FUNCTION:
+        raise InputError(
+            f"cannot replay {series.function}()",
+            where=f"series/{series.slug}/series.yaml",
+            expected=f"function: {FUNCTION}",
+        )
+
+
+def program(
+    cache: Cache,
+    tree: Tree,
+    commit: str,
+    how: Recipe,
+    source_object: str,
+    listen: Listener = nobody,
+    *,
+    title: str = "",
+) -> Program:
+    """Return the program of a commit, making it unless it is kept already.
+
+    `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
+    """
+    compiler = build.compiler_version(cache, how.compiler)
+    key = _digest(commit, msgspec.json.encode(how).decode(), compiler, source_object, _sources())
+    folder = cache.root / "replay" / key[:24]
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / META).read_bytes(), type=Program)
+    listen(Began(f"object {title or commit[:12]}"))
+    with cache.staging() as work:
+        with build.objects(cache, tree, commit, how, listen) as make:
+            _compile(make, source_object, work)
+            config = records.digest(make.objects / ".config")
+        log = cache.log(f"replay-{key[:12]}")
+        made = Program(
+            folder=str(folder),
+            traps=link.link(work, _user_side(cache), FUNCTION, log),
+            object_sha256=records.digest(work / "object.o"),
+            config_sha256=config,
+            compiler=compiler,
+        )
+        (work / META).write_bytes(msgspec.json.encode(made))
+        shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
+        publish(work, folder)
+    listen(Ended(f"linked {title or commit[:12]}"))
+    return made
+
+
+def _compile(make: Make, source_object: str, into: Path) -> None:
+    """Make the object and, by its own command line, the kernel side of the program."""
+    saved = make.objects / source_object
+    try:
+        make(source_object)
+        argv = saved_command((saved.parent / f".{saved.name}.cmd").read_text(), source_object)
+        ours = make.objects / "replay"
+        ours.mkdir(exist_ok=True)
+        for name in (KERNEL_SIDE, link.INTERFACE):
+            shutil.copyfile(SHIM / name, ours / name)
+        argv = compiling(argv, f"replay/{KERNEL_SIDE}", "replay/shim.o")
+        # kbuild's paths are relative to the O= folder.
+        make.run(["env", "-C", str(make.objects), *argv])
+    except ToolFailed as error:
+        raise DoesNotBuild(
+            f"{source_object} does not build for the replay: {error.what}",
+            mend=error.mend,
+            detail=error.detail,
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error
+    shutil.copyfile(saved, into / "object.o")
+    shutil.copyfile(ours / "shim.o", into / "shim.o")
+
+
+def _user_side(cache: Cache) -> Path:
+    made = cache.root / "replay" / f"user-{_sources()[:24]}.o"
+    if not made.exists():
+        with cache.staging() as work:
+            link.user_side(work / "user.o", cache.log("replay-user"))
+            publish(work / "user.o", made)
+    return made
+
+
+def _sources() -> str:
+    return _digest(*(p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
