@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every command that the README shows, run for real, with the exit code that the README promises."""
+"""Every command that the README shows, run for real, with the exit code that it promises."""
 
 import re
 import shlex
