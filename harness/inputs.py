@@ -6,6 +6,7 @@ there is: a new guest is a new file, not new code.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,15 @@ from harness.model.claim import Claim
 from harness.model.guest import Guest
 from harness.model.plan import Plan
 from harness.model.series import Series
+from harness.model.tree_source import TreeSource
 
 T = TypeVar("T")
 
 ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
 #: More than any of our files needs; a larger one is a mistake or an attack.
 MAX_YAML_BYTES = 1 << 20
+#: A tree's name becomes a tag, a folder and a lock.
+_TREE_NAME = re.compile(r"[A-Za-z0-9](?:[.+-]?[A-Za-z0-9_]+)*")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -119,6 +123,19 @@ class Project:
     def fragment(self, name: str) -> Path:
         """Locate configs/kconfig/<name>.config."""
         return _listed(self.configs / "kconfig", name, ".config", "Kconfig fragment")
+
+    def trees(self) -> dict[str, TreeSource]:
+        """Load configs/trees.yaml: where the trees come from, by name."""
+        path = self.configs / "trees.yaml"
+        found = convert(read_yaml(path), dict[str, TreeSource], path)
+        for name in found:
+            if not _TREE_NAME.fullmatch(name):
+                raise InputError(
+                    f"key {name}: is no name for a tree",
+                    where=str(path),
+                    expected="letters, digits, . _ + -, like v7.2",
+                )
+        return found
 
     def series(self, slug: str) -> Series:
         """Load series/<slug>/series.yaml, without its claims."""

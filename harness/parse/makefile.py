@@ -16,4 +16,6 @@ def release(text: str) -> str | None:
     sublevel = found.get("SUBLEVEL", "")
     # Tags leave out a SUBLEVEL of 0: v7.3-rc7, not v7.3.0-rc7.
     third = f".{sublevel}" if sublevel not in ("", "0") else ""
-    return f"{found['VERSION']}.{found['PATCHLEVEL']}{third}{found.get('EXTRAVERSION', '')}"
+    named = f"{found['VERSION']}.{found['PATCHLEVEL']}{third}{found.get('EXTRAVERSION', '')}"
+    # It becomes a tag, and git allows no such names.
+    return None if ".." in named or named.endswith((".", ".lock")) else named

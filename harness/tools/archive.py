@@ -6,9 +6,9 @@ import gzip
 import lzma
 import posixpath
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, cast
+from typing import Any, Literal
 
 from harness import proc
 from harness.errors import InputError
@@ -19,15 +19,20 @@ MAX_UNPACKED_BYTES = 6 * GIB
 #: Twenty times the files of one.
 MAX_FILES = 2_000_000
 _CHUNK = 1 << 20
-_OPEN = {".xz": lzma.open, ".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open}
+_OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
+    ".xz": lzma.open,
+    ".gz": gzip.open,
+    ".tgz": gzip.open,
+    ".bz2": bz2.open,
+}
 
 
 def decompressed(file: Path, tar: Path) -> None:
     """Write the plain tar of a tarball. Raises InputError for a damaged or an endless one."""
-    read = _OPEN.get(file.suffix, open)
+    read = _OPEN.get(file.suffix, Path.open)
     written = 0
     try:
-        with cast("IO[bytes]", read(file, "rb")) as source, tar.open("wb") as target:
+        with read(file, "rb") as source, tar.open("wb") as target:
             while chunk := source.read(_CHUNK):
                 written += len(chunk)
                 if written > MAX_UNPACKED_BYTES:

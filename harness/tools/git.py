@@ -3,6 +3,7 @@
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from harness import proc
 
@@ -16,6 +17,9 @@ _QUIET = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.autocrlf=false",
+    # Their defaults lie in the user's home, whatever the configuration says.
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
     "commit.gpgSign=false",
     "gc.auto=0",
     "advice.detachedHead=false",
@@ -28,12 +32,21 @@ class Git:
     """git on one repository or worktree, under one deadline and with one log."""
 
     #: What keeps the user's own configuration out.
-    environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}  # noqa: RUF012
+    environment: ClassVar[dict[str, str]] = {
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
 
-    def __init__(self, folder: Path, *, log: Path, deadline: proc.Deadline) -> None:
+    def __init__(
+        self, folder: Path, *, log: Path, deadline: proc.Deadline, git_dir: Path | None = None
+    ) -> None:
+        """`git_dir` keeps git from looking for a repository in the folders above `folder`."""
         self.folder = folder
         self.log = log
         self.deadline = deadline
+        self._git_dir = () if git_dir is None else (f"--git-dir={git_dir}",)
 
     def __call__(
         self,
@@ -43,7 +56,7 @@ class Git:
         stdin: Path | None = None,
     ) -> proc.Finished:
         """Run one git command. Raises ToolFailed, TimedOut."""
-        argv = ["git", "-C", str(self.folder)]
+        argv = ["git", "-C", str(self.folder), *self._git_dir]
         for setting in _QUIET:
             argv += ["-c", setting]
         return proc.run(

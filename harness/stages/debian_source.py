@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Provider debian-source: Debian's linux-source packages, from any suite of its archive."""
+
+from pathlib import Path
+
+from harness.cache import Cache
+from harness.errors import InputError, MachineError
+from harness.events import Began, Ended, Listener, Said
+from harness.model.tree_source import DebianSource
+from harness.model.units import GIB
+from harness.proc import Deadline
+from harness.tools import apt, archive
+
+#: Package, tarball, unpacked source and the commit of it: 0.2 + 0.2 + 1.8 + 0.4 GB.
+ROOM_BYTES = 4 * GIB
+
+
+def unpack(
+    cache: Cache, source: DebianSource, work: Path, listen: Listener, log: Path, deadline: Deadline
+) -> tuple[Path, str]:
+    """Download and unpack the newest version on offer; return its folder and what it is.
+
+    Raises InputError (nothing on offer, no such suite), MachineError (no network), ToolMissing.
+    """
+    apt.require()
+    cache.require_room(ROOM_BYTES, "for a kernel tree")
+    listen(Began(f"look for {source.package} {source.version} in {', '.join(source.suites)}"))
+    with cache.locked("apt"):
+        mine, offer = _find(cache, source, listen, log, deadline)
+        listen(Ended(f"{offer.package} {offer.version} is the newest on offer"))
+        listen(Began(f"download {offer.package} {offer.version}"))
+        deb = mine.download(offer, work)
+    apt.unpack(deb, work / "deb", log=log, deadline=deadline)
+    deb.unlink()
+    tarballs = list((work / "deb/usr/src").glob(f"{offer.package}.tar.*"))
+    if len(tarballs) != 1:
+        raise MachineError(
+            "the package does not hold one tarball of the source",
+            where=f"{offer.package} {offer.version}",
+        )
+    listen(Ended(f"downloaded {offer.package} {offer.version}, {deb.name}"))
+    listen(Began(f"unpack {tarballs[0].name}"))
+    unpacked = work / "source"
+    unpacked.mkdir()
+    # Its hash stands in lists that Debian signed: no need to look inside first.
+    folder = archive.extract(tarballs[0], unpacked, log=log, deadline=deadline)
+    listen(Ended(f"unpacked {tarballs[0].name}"))
+    return folder, f"debian-source {offer.version}"
+
+
+def _find(
+    cache: Cache, source: DebianSource, listen: Listener, log: Path, deadline: Deadline
+) -> tuple[apt.Apt, apt.Offer]:
+    """Return the newest offer that matches, from the first archive that can be used."""
+    failure: MachineError | None = None
+    for place in apt.archives():
+        mine = apt.Apt(cache.apt, place, log=log, deadline=deadline)
+        try:
+            absent = mine.update(source.suites)
+        except MachineError as error:
+            failure = failure or error
+            continue
+        offers = mine.offers(source.package)
+        chosen = next((offer for offer in offers if source.matches(offer.version)), None)
+        if chosen is None:
+            raise _nothing(source, absent, offers, place.uri)
+        if absent:
+            listen(Said(f"{place.uri} has no suite {', '.join(absent)}"))
+        return mine, chosen
+    assert failure is not None  # noqa: S101 (archives() gives at least one)
+    raise failure
+
+
+def _nothing(
+    source: DebianSource, absent: list[str], offers: list[apt.Offer], uri: str
+) -> InputError:
+    if absent:
+        return InputError(
+            f"no suite {', '.join(absent)}",
+            where=uri,
+            expected="suites of Debian",
+            mend="correct `suites` in configs/trees.yaml",
+        )
+    others = ", ".join(offer.version for offer in offers) or "no version of it"
+    return InputError(
+        f"no {source.package} {source.version} in {', '.join(source.suites)}",
+        where=uri,
+        expected=f"what is on offer: {others}",
+        mend="correct `version` or `suites` in configs/trees.yaml",
+    )

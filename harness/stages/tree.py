@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel trees: from configs/trees.yaml to commits in the cache, and to worktrees to build from."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import InputError
+from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.inputs import Project
+from harness.model.kernel import Tree
+from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSource
+from harness.parse import makefile
+from harness.proc import Deadline
+from harness.stages import debian_source, git_source, tarball
+from harness.tools.kept_trees import Kept, KeptTrees, digest
+from harness.tools.snapshot import snapshot
+from harness.tools.worktree import Worktree
+
+FETCH_S = 3600
+CHECKOUT_S = 900
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A row of `harness tree list`. `state`: fetched, changed (its entry was, since), absent."""
+
+    name: str
+    provider: str
+    state: str
+    release: str = ""
+    commit: str = ""
+    source: str = ""
+
+
+def fetch(
+    project: Project,
+    cache: Cache,
+    name: str,
+    listen: Listener = nobody,
+    *,
+    refresh: bool = False,
+) -> Tree:
+    """Return a tree by its name in configs/trees.yaml or by a release's tag, fetching it if needed.
+
+    `refresh` asks the provider for something newer. Raises InputError, MachineError.
+    """
+    name = name.removeprefix("tree/")
+    trees = KeptTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
+    source = project.trees().get(name)
+    if source is None:
+        released = trees.released(name)
+        if released is None:
+            known = [*project.trees(), *trees.releases()]
+            raise InputError(
+                f"no tree {name!r}",
+                where=str(project.configs / "trees.yaml"),
+                expected=f"one of {', '.join(dict.fromkeys(known))}",
+            )
+        return released
+    kept = _kept(trees, name, source)
+    if kept is not None and not refresh:
+        return kept
+    with cache.locked("trees"):
+        # Whoever held the lock may have fetched it.
+        kept = _kept(trees, name, source)
+        if kept is not None and not refresh:
+            return kept
+        return _fetch(project, cache, trees, name, source, listen)
+
+
+def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
+    """Return all trees of configs/trees.yaml, and how they are kept."""
+    trees = KeptTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
+    kept = trees.all()
+    rows = []
+    for name, source in project.trees().items():
+        provider = str(type(source).__struct_config__.tag)
+        found = kept.get(name)
+        if found is None:
+            rows.append(Listed(name, provider, "absent"))
+            continue
+        state = "fetched" if found.entry == digest(source) else "changed"
+        tree = found.tree
+        rows.append(Listed(name, provider, state, tree.release, tree.commit, tree.source))
+    return tuple(rows)
+
+
+@contextlib.contextmanager
+def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
+    """Give a tree's private worktree at exactly `commit`, locked until the block ends.
+
+    Only files that differ are touched, so that O= folders built from it stay valid.
+    """
+    name = (tree if isinstance(tree, str) else tree.name).removeprefix("tree/")
+    folder = cache.worktrees / name
+    with cache.locked(f"worktree-{name}"):
+        log = cache.log(f"worktree-{name}")
+        Worktree(cache.repository, folder, log=log, deadline=Deadline(CHECKOUT_S)).bring_to(commit)
+        yield folder
+
+
+def _kept(trees: KeptTrees, name: str, source: TreeSource) -> Tree | None:
+    kept = trees.get(f"tree/{name}")
+    return kept.tree if kept is not None and kept.entry == digest(source) else None
+
+
+def _fetch(
+    project: Project,
+    cache: Cache,
+    trees: KeptTrees,
+    name: str,
+    source: TreeSource,
+    listen: Listener,
+) -> Tree:
+    trees.create()
+    root, log, deadline = project.root, trees.git.log, trees.git.deadline
+    with cache.staging() as work:
+        tags: dict[str, str] = {}
+        match source:
+            case GitSource():
+                commit, tags = git_source.commit_of(trees.git, root, source, listen)
+                release = _release_of_commit(trees, commit, source)
+                label = f"git {source.ref}"
+            case DebianSource():
+                folder, label = debian_source.unpack(cache, source, work, listen, log, deadline)
+                release = _release_of_folder(folder, label)
+                commit = _commit(cache, trees, name, folder, release, label, listen)
+            case Tarball():
+                folder, label = tarball.unpack(cache, root, source, work, listen, log, deadline)
+                release = _release_of_folder(folder, source.location)
+                commit = _commit(cache, trees, name, folder, release, label, listen)
+    tree = Tree(name=name, commit=commit, release=release, source=label)
+    # A branch whose Makefile still says v7.3-rc3 is not v7.3-rc3, if the repository has that.
+    is_release = tags.get(f"v{release}", commit) == commit
+    elsewhere = trees.put(Kept(tree, digest(source)), with_release=is_release)
+    if elsewhere is not None:
+        listen(Said(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
+    listen(Ended(f"tree {name} is {release} ({label}), {commit[:12]}"))
+    return tree
+
+
+def _commit(
+    cache: Cache,
+    trees: KeptTrees,
+    name: str,
+    folder: Path,
+    release: str,
+    label: str,
+    listen: Listener,
+) -> str:
+    """Commit an unpacked source, and keep the folder as the tree's worktree where it has none."""
+    listen(Began(f"commit {release}"))
+    index = folder.parent / f"{folder.name}.index"
+    commit = snapshot(
+        trees.folder,
+        folder,
+        index,
+        f"Linux {release}\n\n{label}",
+        log=trees.git.log,
+        deadline=trees.git.deadline,
+        advanced=lambda done, total: listen(Advanced(done, total)),
+    )
+    place = cache.worktrees / name
+    with cache.locked(f"worktree-{name}"):
+        if not place.exists():
+            worktree = Worktree(trees.folder, place, log=trees.git.log, deadline=trees.git.deadline)
+            worktree.adopt(folder, index, commit)
+    return commit
+
+
+def _release_of_folder(folder: Path, where: str) -> str:
+    try:
+        text = (folder / "Makefile").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    return _kernel_release(text, where, has_kconfig=(folder / "Kconfig").is_file())
+
+
+def _release_of_commit(trees: KeptTrees, commit: str, source: GitSource) -> str:
+    done = trees.git("show", f"{commit}:Makefile", ok=None)
+    has_kconfig = trees.git("cat-file", "-e", f"{commit}:Kconfig", ok=None).exit_code == 0
+    return _kernel_release(done.stdout, f"{source.repository} {source.ref}", has_kconfig)
+
+
+def _kernel_release(text: str, where: str, has_kconfig: bool) -> str:  # noqa: FBT001
+    release = makefile.release(text) if has_kconfig else None
+    if release is None:
+        raise InputError(
+            "is not a kernel tree",
+            where=where,
+            expected="a Kconfig, and a Makefile with VERSION and PATCHLEVEL, at its top",
+        )
+    return release

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Private worktrees of the cache repository, brought to a commit again and again.
+
+Kernels are built from them with O=, so a switch may touch only what differs. git is always told
+which repository it works on: a worktree that lost its own must not lead it to one further up.
+"""
+
+import shutil
+from pathlib import Path
+
+from harness import proc
+from harness.errors import ToolFailed
+from harness.tools.git import Git
+
+_ALL_PROCESSORS = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "checkout.workers",
+    "GIT_CONFIG_VALUE_0": "0",
+}
+
+
+class Worktree:
+    """The worktree `folder` of a bare repository; made when it is first needed."""
+
+    def __init__(
+        self, repository: Path, folder: Path, *, log: Path, deadline: proc.Deadline
+    ) -> None:
+        self.folder = folder
+        self._repository = Git(repository, log=log, deadline=deadline, git_dir=repository)
+        # `git worktree add` names its administrative folder after the worktree's.
+        self._admin = repository / "worktrees" / folder.name
+        self._git = Git(folder, log=log, deadline=deadline, git_dir=self._admin)
+
+    def bring_to(self, commit: str) -> None:
+        """Bring the worktree to a commit, with nothing else in it, rebuilding it if damaged.
+
+        Files that are equal in both keep their modification time. Raises ToolFailed.
+        """
+        if self._is_ours():
+            try:
+                self._switch(commit)
+            except ToolFailed:
+                pass  # whatever is wrong with it, a new one is right
+            else:
+                return
+        self._remove()
+        self._repository(
+            "worktree", "add", "--quiet", "--detach", str(self.folder), commit, env=_ALL_PROCESSORS
+        )
+
+    def adopt(self, source: Path, index: Path, commit: str) -> None:
+        """Make a folder that holds exactly a commit's files, with their index, the worktree."""
+        self._remove()
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ("--quiet", "--detach", "--no-checkout", str(self.folder), commit)
+        self._repository("worktree", "add", *arguments)
+        (self.folder / ".git").rename(source / ".git")
+        self.folder.rmdir()
+        index.rename(self._admin / "index")
+        source.rename(self.folder)
+
+    def _is_ours(self) -> bool:
+        try:
+            there = (self.folder / ".git").read_text()
+            back = (self._admin / "gitdir").read_text()
+        except OSError:
+            return False
+        return there == f"gitdir: {self._admin}\n" and back == f"{self.folder}/.git\n"
+
+    def _switch(self, commit: str) -> None:
+        # We hold the worktree's lock, so git's own are those of a killed run.
+        for name in ("index.lock", "HEAD.lock"):
+            (self._admin / name).unlink(missing_ok=True)
+        env = {"GIT_WORK_TREE": str(self.folder)}
+        # Without this, a file whose time changed but not its content would be written again.
+        self._git("update-index", "-q", "--refresh", env=env, ok=None)
+        self._git("checkout", "--quiet", "--force", "--detach", commit, env=env)
+        self._git("clean", "-ffdxq", env=env)
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._admin, ignore_errors=True)
