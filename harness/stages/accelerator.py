@@ -74,14 +74,21 @@ def prove(
     return Accelerator("tcg", f"KVM is unusable: {reason}")
 
 
-def unusable(
-    cache: Cache, image: Path, listen: Listener = nobody, *, believe: bool = True
-) -> str | None:
-    """Boot `image` under KVM; return why that does not work, or None."""
+def closed() -> str | None:
+    """Return why there is nothing to try, or None."""
     if not KVM.exists():
         return "there is no /dev/kvm"
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "/dev/kvm may not be opened by this user (join the group kvm)"
+    return None
+
+
+def unusable(
+    cache: Cache, image: Path, listen: Listener = nobody, *, believe: bool = True
+) -> str | None:
+    """Boot `image` under KVM; return why that does not work, or None."""
+    if reason := closed():
+        return reason
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     if believe and (reason := _remembered(cache, digest)) is not None:
         listen(Said(f"KVM is unusable: {reason} (tried within the hour, not tried again)"))

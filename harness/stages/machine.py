@@ -3,33 +3,26 @@
 
 import os
 import platform
-import re
 from pathlib import Path
 
 import msgspec
 
-from harness import proc
 from harness.cache import Cache
-from harness.errors import HarnessError
+from harness.errors import ToolMissing
 from harness.model.record import Machine
 from harness.stages.accelerator import Accelerator
-from harness.tools import locate, qemu, scripts
+from harness.tools import locate, qemu, scripts, version
 
-#: How each program is asked for its version; the first number with a dot in it is taken.
-ASKED = {
-    "qemu": (qemu.PROGRAM, "--version"),
-    "vng": ("vng", "--version"),
-    "b4": ("b4", "--version"),
-    "git": ("git", "--version"),
-    "gcc": ("gcc", "--version"),
-    "make": ("make", "--version"),
-    "ndctl": ("ndctl", "--version"),
-    "busybox": ("busybox",),
-    "bwrap": ("bwrap", "--version"),
+#: What a measurement may depend on; the compiler is the kernels' own affair.
+MEASURING = {
+    "qemu": qemu.PROGRAM,
+    "vng": "vng",
+    "ndctl": "ndctl",
+    "busybox": "busybox",
+    "bwrap": "bwrap",
 }
-#: Those that a measurement may depend on; the compiler is the kernels' own affair.
-MEASURING = ("qemu", "vng", "ndctl", "busybox", "bwrap")
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+#: Those that come with this package's own dependencies.
+PYTHON_PROGRAMS = ("vng", "b4")
 #: Intel's models of Ice Lake servers: SP and D (arch/x86/include/asm/intel-family.h).
 ICE_LAKE_SERVERS = {(6, 0x6A), (6, 0x6C)}
 #: What Ice Lake added over Cascade Lake and later server cores kept.
@@ -66,7 +59,11 @@ def describe(cache: Cache, accelerator: Accelerator) -> Machine:
         kernel=platform.release(),
         accelerator=accelerator.name,
         accelerator_proof=accelerator.proof,
-        tools={name: version for name in MEASURING if (version := tool_version(cache, name))},
+        tools={
+            name: said
+            for name, program in MEASURING.items()
+            if (said := tool_version(cache, program))
+        },
     )
 
 
@@ -86,14 +83,11 @@ def cpu(cpuinfo: str) -> Cpu:
     )
 
 
-def tool_version(cache: Cache, name: str) -> str | None:
-    """Return the version that a program of ASKED gives itself; None if it is missing or mute."""
-    program, *arguments = ASKED[name]
+def tool_version(cache: Cache, program: str) -> str:
+    """Return a program's version; empty if it is missing or mute."""
     try:
-        path = scripts.installed(program) if name in ("vng", "b4") else locate.require(program)
-        log = cache.log(f"version-{name}")
-        done = proc.run([str(path), *arguments], log=log, deadline=proc.Deadline(30), ok=None)
-    except HarnessError:
-        return None
-    match = _VERSION.search(done.stdout or log.read_text("utf-8", "replace").partition("\n")[2])
-    return match[0] if match else None
+        ours = program in PYTHON_PROGRAMS
+        path = Path(scripts.installed(program)) if ours else locate.require(program)
+    except ToolMissing:
+        return ""
+    return version.of(path, log=cache.log(f"version-{program}"))

@@ -7,18 +7,22 @@ from harness.errors import MachineError
 from harness.proc import Deadline, run
 from harness.tools import ldd, locate
 
+#: openSUSE names the static one apart.
+NAMES = ("busybox-static", "busybox")
+
 
 def require_static(log: Path) -> Path:
     """Return the distribution's static busybox. Raises ToolMissing, or MachineError if dynamic."""
-    program = locate.require("busybox")
-    if ldd.libraries(program, log=log):
-        raise MachineError(
-            "is linked dynamically",
-            where=str(program),
-            expected="a static busybox",
-            mend="install the package that configs/packages.txt names for it",
-        )
-    return program
+    found = [program for name in NAMES if (program := locate.find(name)) is not None]
+    for program in found or [locate.require("busybox")]:
+        if not ldd.libraries(program, log=log):
+            return program
+    raise MachineError(
+        "is linked dynamically",
+        where=str(found[-1]),
+        expected="a static busybox",
+        mend="install the package that configs/packages.txt names for it",
+    )
 
 
 def applets(program: Path, log: Path) -> list[str]:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether the programs and headers that this project needs are here, and in which version."""
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from harness import proc
+from harness.cache import Cache
+from harness.errors import HarnessError, InputError, ToolMissing
+from harness.inputs import Project
+from harness.model.diagnosis import Diagnosis
+from harness.parse.packages import Need, distribution, needs
+from harness.stages.machine import PYTHON_PROGRAMS
+from harness.tools import busybox, locate, scripts, version
+
+INSTALL = {
+    "debian": "apt-get install",
+    "fedora": "dnf install",
+    "arch": "pacman -S",
+    "opensuse": "zypper install",
+}
+SCOPES = {"run": "", "extra": " (optional)"}
+
+
+def examine(project: Project, cache: Cache) -> Iterator[Diagnosis]:
+    """Give each need of configs/packages.txt, then our own programs. Raises InputError."""
+    path = project.configs / "packages.txt"
+    try:
+        table = needs(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from error
+    here = _distribution()
+    for need in table:
+        if need.packages.get(here) != "-":
+            yield _diagnose(need, here, cache)
+    for name in PYTHON_PROGRAMS:
+        yield _script(cache, name)
+
+
+def _distribution() -> str:
+    named = os.environ.get("MEMMAP_HARNESS_OS_RELEASE")
+    for path in (*([named] if named else []), "/etc/os-release", "/usr/lib/os-release"):
+        if Path(path).is_file():
+            return distribution(Path(path).read_text())
+    return ""
+
+
+def _diagnose(need: Need, here: str, cache: Cache) -> Diagnosis:
+    text = _found(need, cache)
+    if text is not None:
+        return Diagnosis(need.name, "ok", text)
+    package = need.packages.get(here)
+    mend = f"{INSTALL[here]} {package}" if package else f"install {need.name}"
+    only = SCOPES.get(need.scope, " (for our own tests)")
+    status: Literal["missing", "warning"] = "missing" if need.scope == "run" else "warning"
+    return Diagnosis(need.name, status, f"{need.purpose}{only}", mend)
+
+
+def _found(need: Need, cache: Cache) -> str | None:
+    """Return what to say of a need that is met, its version where it has one; None if it is not."""
+    log = cache.log(f"doctor-{need.name.replace('/', '-')}")
+    try:
+        match need.kind:
+            case "python":
+                return platform.python_version() if find_spec(need.name) else None
+            case "header":
+                argv = ["gcc", "-E", "-include", need.name, "-x", "c", os.devnull]
+                proc.run(argv, log=log, deadline=proc.Deadline(30))
+                return "found"
+            case "static":
+                path = busybox.require_static(log)
+            case _:
+                path = locate.require(need.name)
+    except HarnessError:
+        return None
+    return version.of(path, log=log) or "found"
+
+
+def _script(cache: Cache, name: str) -> Diagnosis:
+    try:
+        path = Path(scripts.installed(name))
+    except ToolMissing:
+        return Diagnosis(name, "missing", "not installed", "run ./bootstrap, which installs it")
+    return Diagnosis(name, "ok", version.of(path, log=cache.log(f"doctor-{name}")) or "found")
