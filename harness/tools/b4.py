@@ -52,15 +52,26 @@ def shazam(
 
 
 def fetch(
-    message_id: str, folder: Path, home: Path, *, log: Path, deadline: proc.Deadline
-) -> proc.Finished:
-    """Fetch the series that a message belongs to into `folder`/series.mbx, as it was posted.
+    message_id: str,
+    version: int,
+    folder: Path,
+    home: Path,
+    *,
+    log: Path,
+    deadline: proc.Deadline,
+) -> Path:
+    """Fetch a version of the series that a message belongs to and return its mbox in `folder`.
 
     Trailers that reviewers sent later are left out, so that the file is the same on every day.
+    Raises ToolFailed, TimedOut.
     """
     argv = [installed("b4"), "--no-stdin", "am", "--no-cover", "--no-add-trailers"]
-    argv += ["--outdir", str(folder), "--mbox-name", "series.mbx", message_id]
-    return proc.run(argv, log=log, deadline=deadline, cwd=folder, env=_homes(home), called="b4")
+    argv += ["--use-version", str(version), "--outdir", str(folder)]
+    argv += ["--mbox-name", "series.mbx", message_id]
+    # Git's variables keep out the configuration that the user's own b4 works with.
+    env = {**_homes(home), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(folder)}
+    proc.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4")
+    return folder / "series.mbx"
 
 
 def _homes(home: Path) -> dict[str, str]:

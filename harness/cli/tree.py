@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness tree`."""
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.options import DEFAULT_TREE, json_option, print_json
+from harness.cli.progress import watching
+from harness.inputs import Project
+
+
+@click.group(short_help="Fetch and list kernel trees.")
+def tree() -> None:
+    """Kernel trees, from Debian's archive, git or tarballs, as configs/trees.yaml names them."""
+
+
+@tree.command(short_help="Fetch a tree, unless it is there already.")
+@click.argument("name", metavar="[NAME]", default=DEFAULT_TREE)
+@click.option("--refresh", is_flag=True, help="Ask for something newer than what is there.")
+@json_option
+def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
+    """Fetch tree NAME (default: v7.2) into the cache as one commit, tagged with its release.
+
+    Fetching again costs nothing; --refresh looks for a newer one.
+
+    \b
+    Examples:
+      harness tree fetch                newest 7.2.x from Debian's archive
+      harness tree fetch v7.3
+      harness tree fetch v7.2 --refresh
+    """
+    from harness.stages import tree as stage
+
+    with watching() as listen:
+        found = stage.fetch(Project.find(), Cache.default(), name, listen, refresh=refresh)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(printable(f"{found.name}  v{found.release}  {found.commit[:12]}  {found.source}"))
+
+
+@tree.command("list", short_help="List the trees and how they are kept.")
+@json_option
+def list_trees(*, as_json: bool) -> None:
+    """List the trees of configs/trees.yaml and what of them is in the cache.
+
+    \b
+    Examples:
+      harness tree list
+      harness tree list --json
+    """
+    from harness.stages import tree as stage
+
+    rows = stage.listing(Project.find(), Cache.default())
+    if as_json:
+        print_json(rows)
+        return
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
+        kept = f"v{row.release:<9} {row.commit[:12]}  {row.source}" if row.commit else ""
+        click.echo(printable(f"{row.name:<{width}}  {row.provider:13}  {row.state:7}  {kept}"))

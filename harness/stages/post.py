@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series as it was posted: fetched once from the mailing list's archive, by message-id."""
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import InputError, MachineError, TimedOut, ToolFailed
+from harness.events import Began, Ended, Listener, nobody
+from harness.inputs import Project
+from harness.model.series import Series, Version
+from harness.parse.mail import MailError, parse_series
+from harness.proc import Deadline
+from harness.records import digest, replace_file
+from harness.tools import b4
+
+FETCH_S = 60
+
+
+class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is noted beside an mbox: what it was fetched by, and what was got."""
+
+    message_id: str
+    sha256: str
+    patches: int
+
+
+def fetch(
+    project: Project, cache: Cache, slug: str, version: int, listen: Listener = nobody
+) -> Path:
+    """Return the mbox of a posted version, fetching it unless it is there, whole.
+
+    Raises InputError (no such version, or none that a message-id is known of), MachineError (the
+    archive cannot be reached, or gave something else).
+    """
+    posted = _posted(project.series(slug), version)
+    if not posted.cover:
+        raise InputError(
+            f"the message-id of v{version} is not known",
+            where=f"series/{slug}/series.yaml",
+            expected="key cover",
+            mend="add it, or give the mails with --mbox",
+        )
+    path = place(cache, slug, version)
+    if noted(path, posted.cover) is not None:
+        return path
+    listen(Began(f"fetch v{version} by message-id {posted.cover}"))
+    with cache.staging() as work:
+        made = _from_archive(cache, posted, work)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetched = Fetched(posted.cover, digest(made), posted.patches)
+        replace_file(path, made.read_bytes())
+        # Last: an mbox counts only with a note that fits it.
+        replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
+    listen(Ended(f"fetched v{version}: {posted.patches} patches"))
+    return path
+
+
+def place(cache: Cache, slug: str, version: int) -> Path:
+    """Return where the mbox of a posted version is kept."""
+    return cache.mails / slug / f"v{version}.mbox"
+
+
+def noted(path: Path, message_id: str | None = None) -> Fetched | None:
+    """Return the note on an mbox that is there and unchanged since it was fetched."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        found = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Fetched)
+        if found.sha256 == digest(path) and message_id in (None, found.message_id):
+            return found
+    return None
+
+
+def _posted(series: Series, version: int) -> Version:
+    found = next((v for v in series.versions if v.version == version), None)
+    if found is None:
+        known = ", ".join(str(v.version) for v in series.versions)
+        raise InputError(
+            f"no version {version}",
+            where=f"series/{series.slug}/series.yaml",
+            expected=f"one of {known}",
+        )
+    return found
+
+
+def _from_archive(cache: Cache, posted: Version, work: Path) -> Path:
+    (work / "home").mkdir()
+    log = cache.log("series-fetch")
+    try:
+        made = b4.fetch(
+            posted.cover or "",
+            posted.version,
+            work,
+            work / "home",
+            log=log,
+            deadline=Deadline(FETCH_S),
+        )
+        patches = parse_series(made.read_bytes(), posted.version)
+    except (ToolFailed, TimedOut) as error:
+        raise MachineError(
+            f"v{posted.version} cannot be fetched by b4 from the mailing list's archive",
+            where=posted.cover,
+            mend="check the network, or save the mails elsewhere with `b4 am` and use --mbox FILE",
+            detail=error.detail,
+        ) from error
+    except (OSError, MailError) as error:
+        raise MachineError(
+            f"what b4 brought is no series: {error}", where=posted.cover, mend=f"see {log}"
+        ) from error
+    if len(patches) != posted.patches:
+        raise MachineError(
+            f"b4 brought {len(patches)} patches",
+            where=posted.cover,
+            expected=f"{posted.patches} (series.yaml)",
+            mend=f"see {log}",
+        )
+    return made
