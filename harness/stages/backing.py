@@ -11,7 +11,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness.cache import Cache
@@ -32,9 +33,34 @@ def room_bytes(guest: Guest) -> int:
     return guest.memmap_bytes + guest.memmap_bytes // 50 + MARGIN_BYTES
 
 
+class Images:
+    """The backing files of one boot, by driver.
+
+    `named` is for QEMU to open. Once it has, `forget_names` takes the names away, so that nothing
+    is left of the content when the last process that has it open is gone, however it went.
+    """
+
+    def __init__(self, named: Mapping[str, Path], open_files: ExitStack) -> None:
+        self.named = named
+        self._handles = {
+            driver: open_files.enter_context(path.open("rb")) for driver, path in named.items()
+        }
+
+    def forget_names(self) -> None:
+        """Unlink the files, which stay as long as they are open."""
+        for path in self.named.values():
+            path.unlink(missing_ok=True)
+
+    @property
+    def readable(self) -> dict[str, Path]:
+        """Paths that any process of this user may open while we have the files open."""
+        folder = Path(f"/proc/{os.getpid()}/fd")
+        return {driver: folder / str(file.fileno()) for driver, file in self._handles.items()}
+
+
 @contextlib.contextmanager
-def files(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[dict[str, Path]]:
-    """Give a sparse file for each namespace, by driver, all in one folder that is ours alone.
+def images(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[Images]:
+    """Give a sparse file for each namespace, all in one folder that is ours alone.
 
     Raises MachineError when neither memory nor the cache's file system has the room.
     """
@@ -44,13 +70,12 @@ def files(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[dic
         cache.require_room(room_bytes(guest), "for the guest's memmaps")
         listen(Said(f"too little memory for the memmaps: backing files in {cache.root}"))
         place = cache.staging()
-    with place as folder:
-        made = {}
+    with place as folder, ExitStack() as open_files:
+        named = {ns.driver: folder / f"{ns.driver}.img" for ns in guest.namespaces}
         for namespace in guest.namespaces:
-            made[namespace.driver] = folder / f"{namespace.driver}.img"
-            made[namespace.driver].touch(mode=0o600)
-            os.truncate(made[namespace.driver], namespace.size_bytes)
-        yield made
+            named[namespace.driver].touch(mode=0o600)
+            os.truncate(named[namespace.driver], namespace.size_bytes)
+        yield Images(named, open_files)
 
 
 def fits_in_memory(guest: Guest) -> bool:
@@ -76,7 +101,7 @@ def _in_memory() -> Iterator[Path]:
 
 
 def _sweep() -> None:
-    """Remove what killed runs of ours left in memory: the lock on it died with its owner."""
+    """Remove the folders that killed runs of ours left: the lock on them died with its owner."""
     for folder in SHARED_MEMORY.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # somebody else sweeps, or it is somebody else's
             status = folder.lstat()

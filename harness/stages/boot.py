@@ -22,6 +22,7 @@ from harness.parse import agent, console
 from harness.parse.findings import findings
 from harness.stages import checks, guest, root
 from harness.stages.accelerator import Accelerator
+from harness.stages.backing import Images
 from harness.tools.qemu import Nvdimm
 
 LOGS = "logs"
@@ -44,10 +45,10 @@ def boot(
     kernel: Kernel,
     side: str,
     number: int,
-    images: Mapping[str, Path],
+    images: Images,
     listen: Listener = nobody,
 ) -> Boot:
-    """Boot `kernel` on backing files given by driver and return what came of it.
+    """Boot `kernel` on these backing files and return what came of it.
 
     Both logs are kept under the run's folder. Raises ToolMissing, ToolFailed or MachineError
     where the guest cannot even be started.
@@ -58,11 +59,11 @@ def boot(
     console_log = logs / f"{side}-{number}.console.log"
     ran = guest.boot(
         same.cache,
-        _command(same, kernel, images),
+        _command(same, kernel, images.named),
         log=console_log,
         seconds=same.plan.boot_s,
         confined=same.confined,
-        on_message=_Progress(same, listen).hear,
+        on_message=_Progress(same, images, listen).hear,
     )
     agent_log = records.replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
@@ -138,15 +139,18 @@ def _outcome(
 
 
 class _Progress:
-    """Tells of each binding as its line appears on the console."""
+    """Follows the console: QEMU has its files once a kernel speaks, and each binding is told."""
 
-    def __init__(self, same: Conditions, listen: Listener) -> None:
+    def __init__(self, same: Conditions, images: Images, listen: Listener) -> None:
+        self._images = images
         self._listen = listen
         self._total = sum(_asked(same).values())
         self._done = 0
         self._at = ""
 
     def hear(self, text: str) -> None:
+        if text.startswith(guest.KERNEL_STARTED):
+            self._images.forget_names()
         match console.read_line(text):
             case console.Marker("begin", driver, index):
                 self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"

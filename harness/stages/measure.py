@@ -26,8 +26,8 @@ from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot
 from harness.tools import bwrap
 
-#: Called after a boot that ended well, with its side, number and backing files by driver, which
-#: are gone afterwards. If it raises, the boot is not recorded and comes again on resuming.
+#: Called after a boot that ended well, with its side, number and backing files by driver. They can
+#: be opened and read until it returns. If it raises, the boot comes again on resuming.
 AfterBoot = Callable[[str, int, Mapping[str, Path]], None]
 COPY_S = 1800
 
@@ -69,12 +69,12 @@ def measure(
                 continue
             title = f"boot {position} of {len(planned)}, {side}"
             listen(Began(title))
-            with backing.files(cache, guest, listen) as images:
+            with backing.images(cache, guest, listen) as images:
                 made = boot(same, kernels[side], side, number, images, listen)
                 if made.outcome == "complete" and after_boot is not None:
-                    after_boot(side, number, images)
+                    after_boot(side, number, images.readable)
                 if keep_images:
-                    _keep(cache, images, folder, f"{side}-{number}")
+                    _keep(cache, images.readable, folder, f"{side}-{number}")
             record = msgspec.structs.replace(record, boots=(*record.boots, made))
             if made.outcome != "complete":
                 _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
@@ -132,7 +132,7 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
 
 
 def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:
-    """Move the backing files beside the record; mv leaves their holes as they are."""
+    """Copy the backing files beside the record, holes and all."""
     for driver, path in images.items():
-        argv = ["mv", "--", str(path), str(folder / f"{name}-{driver}.img")]
+        argv = ["cp", "--sparse=always", "--", str(path), str(folder / f"{name}-{driver}.img")]
         proc.run(argv, log=cache.log("keep-images"), deadline=proc.Deadline(COPY_S))
