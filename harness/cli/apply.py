@@ -45,14 +45,11 @@ def apply(
       harness apply memcpy-streaming --version 2     as posted, fetched from lore
     """
     from harness.stages import apply as stage
-    from harness.stages import tree as tree_stage
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)
     with watching() as listen:
-        kernel_tree = tree_stage.fetch(project, cache, tree, listen)
-        source = source or stage.default_source(project, slug, kernel_tree)
-        applied = stage.apply(project, cache, slug, kernel_tree, source, listen)
+        _, applied = stage.on_tree(project, cache, slug, tree, source, listen)
     if as_json:
         print_json(applied)
         return

@@ -61,15 +61,12 @@ def build(
     from harness.stages import apply as apply_stage
     from harness.stages import build as build_stage
     from harness.stages import configure
-    from harness.stages import tree as tree_stage
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)
     how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
     with watching() as listen:
-        kernel_tree = tree_stage.fetch(project, cache, tree, listen)
-        source = source or apply_stage.default_source(project, slug, kernel_tree)
-        applied = apply_stage.apply(project, cache, slug, kernel_tree, source, listen)
+        kernel_tree, applied = apply_stage.on_tree(project, cache, slug, tree, source, listen)
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))
         kernels = [
             build_stage.build(

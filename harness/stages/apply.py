@@ -20,7 +20,8 @@ from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch
 from harness.parse.mail import MailError, PatchMail, parse_series
-from harness.stages.tree import checked_out
+from harness.stages import post
+from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
 from harness.tools.git import COMMITTER, Git
 
@@ -66,6 +67,26 @@ def default_source(project: Project, slug: str, tree: Tree) -> Port:
         expected=f"one of {', '.join(ports)}" if ports else "a port",
         mend="choose with --port, --version or --mbox",
     )
+
+
+def on_tree(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    tree: str,
+    source: Source | None,
+    listen: Listener = nobody,
+) -> tuple[Tree, Applied]:
+    """Fetch a tree by name and apply a series to it; `source` None takes the tree's port.
+
+    What can be found wrong with the series alone is found before anything is fetched.
+    """
+    project.series(slug)
+    if isinstance(source, Port | Mbox):
+        _patches(project, cache, slug, source, listen)
+    kernel_tree = fetch(project, cache, tree, listen)
+    source = source or default_source(project, slug, kernel_tree)
+    return kernel_tree, apply(project, cache, slug, kernel_tree, source, listen)
 
 
 def apply(
@@ -136,9 +157,7 @@ def _patches(
         case Mbox(path, version):
             return _parsed(_read(path), path, version), f"mbox {path.name}"
         case Posted(version):
-            from harness.stages.post import fetch
-
-            path = fetch(project, cache, slug, version, listen)
+            path = post.fetch(project, cache, slug, version, listen)
             return _parsed(_read(path), path, None), f"v{version}"
 
 

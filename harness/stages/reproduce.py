@@ -21,7 +21,7 @@ from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied
-from harness.stages import accelerator, apply, build, configure, machine, measure, tree
+from harness.stages import accelerator, apply, build, configure, machine, measure
 from harness.stages.apply import Posted, Source
 
 
@@ -65,9 +65,9 @@ def build_both(
 ) -> tuple[Applied, dict[str, Kernel]]:
     """Fetch, apply and build; return the applied series and the kernels by side."""
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    kernel_tree = tree.fetch(project, cache, wanted.tree, listen)
-    source = wanted.source or apply.default_source(project, wanted.slug, kernel_tree)
-    applied = apply.apply(project, cache, wanted.slug, kernel_tree, source, listen)
+    kernel_tree, applied = apply.on_tree(
+        project, cache, wanted.slug, wanted.tree, wanted.source, listen
+    )
     prefix = chosen_prefix(applied, wanted.prefix)
     kernels = {
         side: build.build(cache, kernel_tree, applied.prefix(k), how, listen, title=side)
