@@ -18,7 +18,7 @@ _MAY = {
         "decides a claim where guest and procedure match it",
     ),
     "boot-tcg": (
-        "emulated (TCG), no KVM here",
+        "emulated time (TCG)",
         "shows that base and series build, boot, bind and initialize every page, not how fast",
     ),
     "boot-icount": (
@@ -43,7 +43,8 @@ def table(record: RunRecord, verdicts: Sequence[Verdict]) -> RenderableType:
         f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side",
         title_justify="left",
     )
-    for name in ("driver", "", "base", tip_name, "reduction", "claimed", "verdict"):
+    reduction = "reduction" if record.evidence == "boot-kvm" else "reduction (no CPU's time)"
+    for name in ("driver", "", "base", tip_name, reduction, "claimed", "verdict"):
         grid.add_column(name, justify="right" if name in ("base", tip_name) else "left")
     for v in verdicts:
         s = v.summary
@@ -61,7 +62,16 @@ def table(record: RunRecord, verdicts: Sequence[Verdict]) -> RenderableType:
     what, may = _MAY[record.evidence]
     lines = [f"[bold]{v.summary.driver}[/]: {v.verdict}: {escape(v.reason)}" for v in verdicts]
     lines.append(f"[bold]evidence[/]: {record.evidence}, {what}: {may}")
+    lines.append(f"[bold]machine[/]: {escape(_machine(record))}")
     return Group(grid, *(Text.from_markup(line) for line in lines))
+
+
+def _machine(record: RunRecord) -> str:
+    host = record.machine
+    return (
+        f"{host.cpu}, {host.cpus} cpus; {host.accelerator}: {host.accelerator_proof}; "
+        f"kernels built with {record.sides[0].compiler}"
+    )
 
 
 def _average(base: Binding | None, tip: Binding | None) -> str:
