@@ -123,13 +123,13 @@ class Apt:
         )
 
 
-def archives(etc: Path = ETC) -> tuple[Archive, ...]:
+def archives() -> tuple[Archive, ...]:
     """Return where this machine's own configuration gets Debian from.
 
     Raises InputError when it names no such place (another distribution, Debian's relatives).
     """
     entries: list[Entry] = []
-    for file in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
+    for file in [ETC / "sources.list", *sorted((ETC / "sources.list.d").glob("*"))]:
         if file.suffix not in (".list", ".sources") or not file.is_file():
             continue
         parse = deb822 if file.suffix == ".sources" else one_line
@@ -138,7 +138,7 @@ def archives(etc: Path = ETC) -> tuple[Archive, ...]:
     if not found:
         raise InputError(
             "no source of Debian's own archive",
-            where=str(etc),
+            where=str(ETC),
             mend="name one there, or define a git or tarball tree in configs/trees.yaml",
         )
     return found
