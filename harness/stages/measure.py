@@ -60,6 +60,8 @@ def measure(
     with cache.locked(f"run-{record.run_id}"):
         if (folder / records.FILE).exists():
             record = records.load(folder)  # whoever held the lock may have gone further
+            if record.outcome != "lost":
+                return record
         else:
             records.save(project.results, record)
         planned = list(order(record))

@@ -281,6 +281,15 @@ def test_a_run_goes_on_with_the_boots_it_lacks(bench: Bench) -> None:
     assert len([e for e in bench.heard if isinstance(e, Advanced)]) == 12
 
 
+def test_a_run_that_has_ended_is_left_alone(bench: Bench) -> None:
+    bench.kernels = {side: bench.kernel(side, 30, "lost") for side in bench.kernels}
+    with pytest.raises(GuestLost):
+        bench.measure()
+    ended = bench.saved()
+    assert bench.measure(bench.record()) == ended
+    assert bench.saved() == ended
+
+
 def test_sides_take_turns_in_going_first(bench: Bench) -> None:
     planned = list(order(bench.record(boots=4)))
     assert len(set(planned)) == 8
