@@ -18,7 +18,8 @@ from harness.cache import Cache
 from harness.errors import InputError, MachineError
 from harness.events import Event, Said
 from harness.inputs import Project
-from harness.stages import tarball, tree
+from harness.model.kernel import Tree
+from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
 from harness.tools import http
 
@@ -98,7 +99,7 @@ class Scene:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         return {"provider": "tarball", "location": str(file), "sha256": digest}
 
-    def fetch(self, name: str, listen: Callable[[Event], None] = lambda _e: None) -> tree.Tree:
+    def fetch(self, name: str, listen: Callable[[Event], None] = lambda _e: None) -> Tree:
         return fetch(self.project, self.cache, name, listen)
 
     def nothing_is_kept(self) -> bool:
@@ -233,7 +234,7 @@ def test_a_signature_as_kernel_org_gives_it(scene: Scene, tmp_path: Path) -> Non
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", ""]
     for name in ("good", "other"):
-        subprocess.run([*gpg, "--quick-gen-key", name, "rsa2048", "sign"], check=True)
+        subprocess.run([*gpg, "--quick-gen-key", name, "ed25519", "sign"], check=True)
         exported = subprocess.run([*gpg, "--export", name], check=True, capture_output=True).stdout
         (scene.folder / f"{name}.gpg").write_bytes(exported)
     entry = scene.packed("linux.tar.xz")
@@ -402,6 +403,7 @@ import sys
 from pathlib import Path
 from harness.cache import Cache
 from harness.inputs import Project
+from harness.model.kernel import Tree
 from harness.stages.tree import fetch
 fetch(Project(Path(sys.argv[1])), Cache(Path(sys.argv[2])), "mine",
       lambda event: print(event, flush=True))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Posted series: what b4 brings is checked, kept, and not asked for again."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cache import Cache
+from harness.errors import InputError, MachineError, ToolFailed
+from harness.inputs import Project
+from harness.stages import post
+from harness.tools import b4
+
+YAML = """\
+title: a series
+function: f
+object: mm/x.o
+port_of: 1
+versions:
+  - {version: 1, date: 2026-01-01, patches: 1, base: v7.2}
+  - {version: 2, date: 2026-01-02, patches: 2, base: v7.2, cover: two@example.org}
+"""
+MAIL = """\
+From mboxrd@z Thu Jan  1 00:00:00 1970
+From: A <a@example.org>
+Date: Thu, 1 Jan 2026 00:00:00 +0000
+Subject: [PATCH v2 {n}/{of}] mm: step {n}
+
+---
+diff --git a/mm/x.c b/mm/x.c
+--- a/mm/x.c
++++ b/mm/x.c
+@@ -{n} +{n} @@
+-a
++b
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "series" / "test").mkdir(parents=True)
+    (tmp_path / "series" / "test" / "series.yaml").write_text(YAML)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+class Lore:
+    """Stands in for b4 and the archive behind it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(
+        self, message_id: str, version: int, folder: Path, *_: object, **__: object
+    ) -> Path:
+        self.asked.append((message_id, version))
+        (folder / "series.mbx").write_text(self.text)
+        return folder / "series.mbx"
+
+
+def lore(monkeypatch: pytest.MonkeyPatch, of: int, *numbers: int) -> Lore:
+    made = Lore("".join(MAIL.format(n=n, of=of) for n in numbers))
+    monkeypatch.setattr(b4, "fetch", made)
+    return made
+
+
+def test_what_was_fetched_is_kept_and_not_asked_for_again(
+    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = lore(monkeypatch, 2, 1, 2)
+    path = post.fetch(project, cache, "test", 2)
+    assert post.fetch(project, cache, "test", 2) == path
+    assert archive.asked == [("two@example.org", 2)]
+    kept = post.noted(path)
+    assert kept is not None
+    assert (kept.patches, kept.message_id) == (2, "two@example.org")
+
+
+def test_a_kept_file_that_changed_is_fetched_anew(
+    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = lore(monkeypatch, 2, 1, 2)
+    path = post.fetch(project, cache, "test", 2)
+    path.write_text("changed")
+    assert post.noted(path) is None
+    assert post.fetch(project, cache, "test", 2).read_text() == archive.text
+    assert len(archive.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("of", "numbers", "said"),
+    [(2, (1,), "lacks patch 2"), (3, (1, 2, 3), "brought 3 patches; expected 2"), (2, (), "holds")],
+)
+def test_what_is_not_the_series_is_not_kept(
+    project: Project,
+    cache: Cache,
+    monkeypatch: pytest.MonkeyPatch,
+    of: int,
+    numbers: tuple[int, ...],
+    said: str,
+) -> None:
+    lore(monkeypatch, of, *numbers)
+    with pytest.raises(MachineError, match=said) as caught:
+        post.fetch(project, cache, "test", 2)
+    assert caught.value.exit_code == 69
+    assert not cache.mails.exists()
+
+
+def test_what_is_not_known_is_bad_input(project: Project, cache: Cache) -> None:
+    with pytest.raises(InputError, match="no version 3; expected one of 1, 2"):
+        post.fetch(project, cache, "test", 3)
+    with pytest.raises(InputError, match="message-id of v1 is not known"):
+        post.fetch(project, cache, "test", 1)
+
+
+def test_an_archive_out_of_reach_is_told_within_seconds(
+    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    began = time.monotonic()
+    with pytest.raises(MachineError, match="cannot be fetched by b4") as caught:
+        post.fetch(project, cache, "test", 2)
+    assert isinstance(caught.value.__cause__, ToolFailed)
+    assert time.monotonic() - began < 30
+    assert not cache.mails.exists()
