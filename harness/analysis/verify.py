@@ -7,17 +7,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.parse.dwarf import Layout
+from harness.parse.dwarf import Layout, Member
 
 Bytes = npt.NDArray[np.uint8]
-#: Names the members that a byte belongs to, given the page's number and the byte's offset in it.
-Namer = Callable[[int, int], Sequence[str]]
+#: Gives the members that hold a byte, given the page's number and the byte's offset in it.
+Finder = Callable[[int, int], Sequence[Member]]
+PADDING = "padding"
 
 
 class Difference(msgspec.Struct, frozen=True):
     """One page that differs: its number from the first struct page, and the members that do.
 
-    `fields` holds every member that overlaps a differing byte, alternatives joined by `|`; `base`
+    Each of `fields` is one place in the page with all the names that it has, joined by `|`; `base`
     and `tip` are the whole pages in hex. A number outside the memmap is a guard page's.
     """
 
@@ -27,21 +28,19 @@ class Difference(msgspec.Struct, frozen=True):
     tip: str
 
 
-def namer(page: Layout, folio: Layout | None = None, order: int = 0) -> Namer:
-    """Name bytes by struct page and, within a compound's first pages, by struct folio.
+def finder(page: Layout, folio: Layout, order: int, first: int = 0) -> Finder:
+    """Find members in struct page and, within a compound's first pages, in struct folio.
 
-    struct folio repeats struct page's members under names that begin with `page` or `__page`.
+    `first` is the number of the page that the first compound begins with. struct folio repeats
+    struct page's members under names that begin with `page` or `__page`.
     """
 
-    def names(number: int, offset: int) -> tuple[str, ...]:
-        found = [m.name for m in page.at(offset)]
-        if folio is not None:
-            within = number % (1 << order) * page.size + offset
-            members = folio.at(within) if within < folio.size else ()
-            found += [m.name for m in members if not m.name.startswith(("page.", "__page"))]
-        return tuple(dict.fromkeys(found)) or (f"offset {offset}",)
+    def find(number: int, offset: int) -> tuple[Member, ...]:
+        start = (number - first) % (1 << order) * page.size
+        own = [m for m in folio.at(start + offset) if not m.name.startswith(("page.", "__page"))]
+        return (*page.at(offset), *own)
 
-    return names
+    return find
 
 
 def differing(base: Bytes, tip: Bytes, size: int) -> npt.NDArray[np.int64]:
@@ -50,9 +49,14 @@ def differing(base: Bytes, tip: Bytes, size: int) -> npt.NDArray[np.int64]:
     return pages.astype(np.int64)
 
 
-def describe(number: int, base: Bytes, tip: Bytes, names: Namer) -> Difference:
+def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
     """Say what differs between two struct pages; `number` is the page's place in the memmap."""
-    fields: dict[str, None] = {}
+    places: dict[int, dict[str, None]] = {}
     for offset in np.flatnonzero(base != tip):
-        fields["|".join(names(number, int(offset)))] = None
-    return Difference(number, tuple(fields), base.tobytes().hex(), tip.tobytes().hex())
+        members = find(number, int(offset))
+        # What overlaps a larger member is another name for a part of it.
+        place = max((m.size, m.offset) for m in members)[1] if members else -1
+        names = places.setdefault(place, {})
+        names.update(dict.fromkeys([m.name for m in members] or [PADDING]))
+    fields = tuple("|".join(names) for names in places.values())
+    return Difference(number, fields, base.tobytes().hex(), tip.tobytes().hex())

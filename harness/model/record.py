@@ -94,6 +94,19 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str = ""
 
 
+class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one side did beside base on the same calls (evidence `replay`).
+
+    `seed` is what the cases were drawn by; `detail` tells of the first that came out unequal.
+    """
+
+    side: str
+    cases: int
+    seed: int
+    equal: bool
+    detail: str
+
+
 class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel that was measured: `prefix` patches of the series on the base (0 is base)."""
 
@@ -161,6 +174,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     started: str
     boots: tuple[Boot, ...] = ()
     passes: tuple[Pass, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     outcome: Outcome = "lost"
     reason: str = "the run has not ended"
     finished: str | None = None

@@ -19,7 +19,9 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for.
 
-    `port_of` is the posted version that the ports implement, and so answer to.
+    `port_of` is the posted version that the ports implement, and so answer to. `non_temporal` says
+    that the whole series stores past the caches where base does not: `harness replay --check`
+    holds the compiled object to it.
     """
 
     title: str
@@ -27,6 +29,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
     versions: tuple[Version, ...]
     port_of: int
+    non_temporal: bool = False
     slug: str = ""
     ports: tuple[str, ...] = ()
 

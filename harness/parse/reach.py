@@ -54,4 +54,3 @@ def _callees(code: Code, function: Function, instruction: Instruction) -> list[F
     if instruction.target is not None and not instruction.relocations:
         targets.append(code.at(function.section, instruction.target))
     return [target for target in targets if target is not None]
-

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.analysis.verify import Bytes, Difference, describe, differing, namer
+from harness.analysis.verify import Bytes, Difference, describe, differing, finder
 from harness.errors import HarnessError
 from harness.events import Advanced, Began, Ended, Listener, nobody
 from harness.parse.dwarf import Layout, structure
@@ -89,9 +89,9 @@ def _first(
         got = driver(programs[side], lines).ran
     except Trapped as trap:
         return _trapped(side, cases, trap)
-    for case, ours, theirs in zip(cases, expected, got, strict=True):
+    for number, (case, ours, theirs) in enumerate(zip(cases, expected, got, strict=True), 1):
         if ours.digest != theirs.digest:
-            return _decoded(driver, programs, side, case)
+            return _decoded(driver, programs, side, cases[:number])
         told = _told(ours, theirs)
         if told:
             return Unequal(side, case, told)
@@ -125,15 +125,22 @@ def _ranges(ran: Ran) -> str:
     return shown + (f" and {len(ran.pageblocks) - SHOWN} more" if ran.pageblocks[SHOWN:] else "")
 
 
-def _decoded(driver: Driver, programs: Mapping[str, Program], side: str, case: Case) -> Unequal:
-    """Run one case again on base and side and name what differs in the memmaps they leave."""
+def _decoded(
+    driver: Driver, programs: Mapping[str, Program], side: str, cases: Sequence[Case]
+) -> Unequal:
+    """Run the cases again on base and side and name what differs in the last one's memmaps.
+
+    All of them, since what is wrong may be what an earlier call left behind.
+    """
+    *before, case = cases
+    lines = [earlier.line(soil=1) for earlier in before]
     with tempfile.TemporaryDirectory() as name:
         images = []
         for which in (BASE, side):
             path = Path(name) / f"{which}.img"
-            answers = driver(programs[which], [case.line(soil=1, image=str(path))])
+            answers = driver(programs[which], [*lines, case.line(soil=1, image=str(path))])
             images.append(np.fromfile(path, dtype=np.uint8))
-        return _named(side, case, images, answers.ran[0].before, answers.facts, programs[BASE])
+        return _named(side, case, images, answers.ran[-1].before, answers.facts, programs[BASE])
 
 
 def _named(
@@ -149,19 +156,20 @@ def _named(
             "a digest differed, the images do not", where=f"{side}, {case}", expected="both or none"
         )
     page, folio = layouts(base)
-    names = namer(page, folio, case.shift)
+    find = finder(page, folio, case.shift, case.nr - case.nr_pages)
     shown = tuple(
         describe(
             int(at) - before // size,
             ours[at * size : (at + 1) * size],
             theirs[at * size : (at + 1) * size],
-            names,
+            find,
         )
         for at in pages[:SHOWN]
     )
     first = shown[0]
     place = _place(first.page, case)
-    what = f"{len(pages)} struct pages differ, the first {place}: {', '.join(first.fields)}"
+    count = "1 struct page differs" if len(pages) == 1 else f"{len(pages)} struct pages differ"
+    what = f"{count}, the first {place}: {', '.join(first.fields)}"
     return Unequal(side, case, what, len(pages), shown)
 
 

@@ -173,8 +173,9 @@ class _Stopped(msgspec.Struct):
 
 
 def _written(lines: Sequence[str]) -> list[Path]:
-    words = [word for line in lines for word in line.split()]
-    return sorted({Path(w[len("image=") :]).parent for w in words if w.startswith("image=")})
+    """The folders of files that the lines name."""
+    pairs = [word.partition("=") for line in lines for word in line.split()]
+    return sorted({Path(value).parent for key, _, value in pairs if key in ("image", "trace")})
 
 
 def _decode(reply: str, kind: type[T]) -> T:

@@ -20,6 +20,8 @@ SHIM = Path(__file__).parent / "shim"
 #: The shim compiled with kernel headers; everything else is ordinary C.
 KERNEL_SIDE = "kernel.c"
 INTERFACE = "replay.h"
+#: The kernel's object in a program's folder.
+OBJECT = "object.o"
 #: shim/user.h: TRAP_FIRST and TRAP_END.
 TRAP_FIRST, TRAP_END, TRAP_STEP = 0x10000, 0x400000, 0x1000
 #: What the program calls; the function on trial is reached from the second.
@@ -66,7 +68,7 @@ class Program(msgspec.Struct, frozen=True):
     @property
     def object(self) -> Path:
         """The kernel's object, as kbuild made it."""
-        return Path(self.folder) / "object.o"
+        return Path(self.folder) / OBJECT
 
     @property
     def shim(self) -> Path:
@@ -85,7 +87,7 @@ def link(folder: Path, user_side: Path, function: str, log: Path) -> tuple[str, 
     Raises Unprovided, naming the symbol and who wants it, before anything could run.
     """
     joined = folder / "joined.o"
-    binutils.join([folder / "object.o", folder / "shim.o"], joined, {}, log=log)
+    binutils.join([folder / OBJECT, folder / "shim.o"], joined, {}, log=log)
     undefined = binutils.undefined(joined, log=log)
     require_provided(disassembled(joined, log), undefined, function)
     traps = [s for s in undefined if not s.startswith("replay_") and s not in BOUNDS]

@@ -20,7 +20,7 @@ from harness.model.kernel import Recipe, Tree
 from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
 from harness.replay import link
-from harness.replay.link import KERNEL_SIDE, SHIM, Program
+from harness.replay.link import KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build
 from harness.tools.kbuild import Make
 
@@ -53,20 +53,20 @@ def program(
     `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
     """
     compiler = build.compiler_version(cache, how.compiler)
-    key = _digest(commit, msgspec.json.encode(how).decode(), compiler, source_object, _sources())
-    folder = cache.root / "replay" / key[:24]
+    folder = _folder(cache, commit, how, compiler, source_object, _sources())
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((folder / META).read_bytes(), type=Program)
     listen(Began(f"object {title or commit[:12]}"))
     with cache.staging() as work:
         with build.objects(cache, tree, commit, how, listen) as make:
             _compile(make, source_object, work)
+            _compile_shim(make, source_object, work)
             config = records.digest(make.objects / ".config")
-        log = cache.log(f"replay-{key[:12]}")
+        log = cache.log(f"replay-{folder.name[:12]}")
         made = Program(
             folder=str(folder),
             traps=link.link(work, _user_side(cache), FUNCTION, log),
-            object_sha256=records.digest(work / "object.o"),
+            object_sha256=records.digest(work / OBJECT),
             config_sha256=config,
             compiler=compiler,
         )
@@ -77,11 +77,48 @@ def program(
     return made
 
 
+def unlinked(
+    cache: Cache,
+    tree: Tree,
+    commit: str,
+    how: Recipe,
+    source_object: str,
+    listen: Listener = nobody,
+    *,
+    title: str = "",
+) -> Path:
+    """Return the object of a commit alone, for a configuration that cannot be replayed."""
+    compiler = build.compiler_version(cache, how.compiler)
+    folder = _folder(cache, commit, how, compiler, source_object, "unlinked")
+    if not (folder / OBJECT).exists():
+        listen(Began(f"object {title or commit[:12]}"))
+        with cache.staging() as work:
+            with build.objects(cache, tree, commit, how, listen) as make:
+                _compile(make, source_object, work)
+            publish(work, folder)
+        listen(Ended(f"compiled {title or commit[:12]}"))
+    return folder / OBJECT
+
+
+def _folder(cache: Cache, *parts: str | Recipe) -> Path:
+    texts = [p if isinstance(p, str) else msgspec.json.encode(p).decode() for p in parts]
+    return cache.root / "replay" / _digest(*texts)[:24]
+
+
 def _compile(make: Make, source_object: str, into: Path) -> None:
-    """Make the object and, by its own command line, the kernel side of the program."""
-    saved = make.objects / source_object
     try:
         make(source_object)
+    except ToolFailed as error:
+        raise DoesNotBuild(
+            f"{source_object} does not build: {error.what}", mend=error.mend, detail=error.detail
+        ) from error
+    shutil.copyfile(make.objects / source_object, into / OBJECT)
+
+
+def _compile_shim(make: Make, source_object: str, into: Path) -> None:
+    """Compile the kernel side of the program by the object's own command line."""
+    saved = make.objects / source_object
+    try:
         argv = saved_command((saved.parent / f".{saved.name}.cmd").read_text(), source_object)
         ours = make.objects / "replay"
         ours.mkdir(exist_ok=True)
@@ -92,13 +129,12 @@ def _compile(make: Make, source_object: str, into: Path) -> None:
         make.run(["env", "-C", str(make.objects), *argv])
     except ToolFailed as error:
         raise DoesNotBuild(
-            f"{source_object} does not build for the replay: {error.what}",
+            f"the replay's kernel side does not build in this tree: {error.what}",
             mend=error.mend,
             detail=error.detail,
         ) from error
     except (OSError, ValueError) as error:
         raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error
-    shutil.copyfile(saved, into / "object.o")
     shutil.copyfile(ours / "shim.o", into / "shim.o")
 
 

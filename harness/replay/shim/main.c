@@ -24,6 +24,8 @@ struct command {
 	unsigned int soil;	/* start from a known pattern, not from the run before */
 	unsigned int digest;
 	char image[512];
+	char trace[512];	/* needs watch */
+	char watch[512];
 	char how[32];
 };
 
@@ -38,6 +40,7 @@ static const struct {
 	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
 	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
 	KEY("soil", soil), KEY("digest", digest), KEY("image", image), KEY("how", how),
+	KEY("trace", trace), KEY("watch", watch),
 #undef KEY
 };
 
@@ -111,9 +114,13 @@ static void run(const struct command *command, const struct replay_facts *facts,
 	if (command->soil)
 		arena_soil();
 	replay_prepare(c, room);
+	if (command->trace[0])
+		trace_open(command->watch, command->trace);
 	counter_start();
 	begin = now();
+	trace_start();
 	replay_run(c, room);
+	trace_stop();
 	end = now();
 	instructions = counter_stop();
 	printf("{");

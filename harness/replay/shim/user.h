@@ -50,6 +50,11 @@ void seen_print(void);
 bool fill_supported(const char *how);
 void fill(const char *how, unsigned char *at, size_t nr_bytes);
 
+/* trace.c: one call, instruction by instruction. */
+void trace_open(const char *watch, const char *path);
+void trace_start(void);
+void trace_stop(void);
+
 /* digest.c */
 uint64_t xxh64(const unsigned char *at, size_t nr_bytes);
 

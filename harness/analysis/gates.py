@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an object may do with non-temporal stores: whether it has any, and when it drains them.
+
+The first is read off the disassembly. The second is followed through a traced run, store by store,
+since which branches exclude each other is not to be seen in the code.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from harness.parse.objdump import Code, Instruction
+from harness.parse.reach import reach
+
+_NON_TEMPORAL = re.compile(r"v?movnt(?!dqa)\w+|movdir64b|movdiri?[lq]?")
+_FENCES = ("sfence", "mfence")
+_NO_STORE = re.compile(r"v?u?comis|cmp(?!xchg)|test|bt[lqw]?$|lea|nop|prefetch|push|call|j|clflush")
+#: The last operand, where it is memory: `0x8(%rdi,%rax,8)`, `%es:(%rdi)`.
+_MEMORY = re.compile(r"(?:.*[\s,])?(?:%\ws:)?(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+),([1248]))?\)")
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A condition on one side's object."""
+
+    side: str
+    name: str
+    ok: bool
+    detail: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An instruction about to be executed, with the registers it finds, by name (`%rdi`)."""
+
+    instruction: Instruction
+    registers: dict[str, int]
+
+    @property
+    def address(self) -> int | None:
+        """Where its last operand lies in memory; None where that is a register."""
+        match = _MEMORY.fullmatch(self.instruction.operands)
+        if match is None:
+            return None
+        displacement, base, index, scale = match.groups()
+        address = int(displacement or "0", 16)
+        for register, factor in ((base, 1), (index, int(scale or 1))):
+            if register is not None:
+                address += self.registers.get(register, 0) * factor
+        return address % (1 << 64)
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a traced call did: non-temporal and ordinary stores to struct pages, and fences.
+
+    `overtaken` names the ordinary stores to a page that still had non-temporal ones pending;
+    `pending` counts the pages that had at the end.
+    """
+
+    non_temporal: int
+    ordinary: int
+    fences: int
+    overtaken: tuple[str, ...]
+    pending: int
+
+
+def non_temporal_stores(code: Code, function: str) -> int:
+    """Count them in all that `function` reaches. Raises ValueError where it is not there."""
+    reached = reach(code, (function,), ()).functions
+    return sum(is_non_temporal(i) for f in reached for i in f.instructions)
+
+
+def is_non_temporal(instruction: Instruction) -> bool:
+    """Whether it stores past the caches."""
+    return _NON_TEMPORAL.fullmatch(instruction.mnemonic) is not None
+
+
+def may_matter(instruction: Instruction) -> bool:
+    """Whether it is a fence or may store to memory: what a trace must hold."""
+    if instruction.mnemonic in _FENCES:
+        return True
+    if _NO_STORE.match(instruction.mnemonic):
+        return False
+    return _MEMORY.fullmatch(instruction.operands) is not None
+
+
+def order(steps: Iterable[Step], low: int, high: int, size: int) -> Order:
+    """Follow the stores to the struct pages of `size` bytes from address `low` up to `high`."""
+    pending: set[int] = set()
+    non_temporal = ordinary = fences = 0
+    overtaken: dict[str, None] = {}
+    for step in steps:
+        if step.instruction.mnemonic in _FENCES:
+            fences += 1
+            pending.clear()
+            continue
+        address = step.address
+        if address is None or not low <= address < high:
+            continue
+        page = (address - low) // size
+        if is_non_temporal(step.instruction):
+            non_temporal += 1
+            pending.add(page)
+        else:
+            ordinary += 1
+            if page in pending:
+                text = f"{step.instruction.mnemonic} {step.instruction.operands}"
+                overtaken[f"{text} to page {page}"] = None
+    return Order(non_temporal, ordinary, fences, tuple(overtaken), len(pending))
+
+
+def has_stores(side: str, found: int, *, wanted: bool) -> Gate:
+    """Judge how many non-temporal stores an object has."""
+    name = "has non-temporal stores" if wanted else "has no non-temporal store"
+    return Gate(side, name, (found > 0) == wanted, f"{found} in the code")
+
+
+def drained(side: str, kind: str, found: Order) -> Iterator[Gate]:
+    """Judge a traced call of one kind."""
+    counts = (
+        f"{kind}: {found.non_temporal} non-temporal and {found.ordinary} ordinary stores, "
+        f"{found.fences} fences"
+    )
+    detail = f"{kind}: {found.overtaken[0]}" if found.overtaken else counts
+    yield Gate(side, "drained before ordinary stores to a page", not found.overtaken, detail)
+    detail = f"{kind}: {found.pending} pages pending" if found.pending else counts
+    yield Gate(side, "drained before returning", not found.pending, detail)

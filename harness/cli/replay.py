@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness replay`: every prefix of a series, natively, in a minute, without a boot."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cache import Cache
+from harness.cli.options import (
+    build_options,
+    chosen_source,
+    json_option,
+    plan_option,
+    print_json,
+    series_argument,
+    source_options,
+    tree_option,
+)
+from harness.cli.progress import watching
+from harness.errors import EXIT_VERDICT, InputError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from harness.model.record import RunRecord
+    from harness.replay.measure import Schedule
+    from harness.replay.replay import Checked, Prepared, Request
+
+
+@click.command(short_help="Time and check every prefix natively, without a boot.")
+@series_argument
+@tree_option
+@source_options
+@plan_option
+@build_options
+@click.option(
+    "--prefix", "prefixes", multiple=True, type=int, metavar="K", help="Only these, beside base."
+)
+@click.option(
+    "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
+)
+@click.option("--rounds", default=6, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--passes",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Passes of each kind a process, beside the first.",
+)
+@click.option(
+    "--cases",
+    default=100,
+    show_default=True,
+    type=click.IntRange(0, 1_000_000),
+    help="Cases to compare, drawn by lot, beside the plainest ones.",
+)
+@click.option("--seed", default=1, show_default=True, type=int, help="Draws order and cases.")
+@click.option("--check", "only_check", is_flag=True, help="Compare and gate, time nothing.")
+@json_option
+def replay(
+    slug: str,
+    tree: str,
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    plan: str,
+    profile: str,
+    compiler: str,
+    prefixes: tuple[int, ...],
+    size: str,
+    rounds: int,
+    passes: int,
+    cases: int,
+    seed: int,
+    only_check: bool,
+    as_json: bool,
+) -> None:
+    """Run SERIES' own compiled memmap_init_zone_device() as a process of this machine.
+
+    Base and every prefix are compiled (one object each, as the boot kernels are), linked with
+    what the function needs of the rest of the kernel, compared with base on many calls, and timed
+    in turn. Exits with 1 where a prefix leaves another memmap than base does.
+
+    \b
+    Examples:
+      harness replay                    all prefixes, 100 GiB namespaces
+      harness replay --prefix 7         base and the first seven patches
+      harness replay --check            equality and gates on the objects, no timing
+      harness replay --size 4G --json   smaller, for programs
+    """
+    from harness.replay import replay as run
+
+    wanted = run.Request(
+        slug=slug,
+        tree=tree,
+        schedule=_schedule(size, rounds, passes, seed),
+        source=chosen_source(version, port, mbox),
+        plan=plan,
+        profile=profile,
+        compiler=compiler,
+        prefixes=prefixes or None,
+        cases=cases,
+    )
+    project, cache = Project.find(), Cache.default()
+    with watching() as listen:
+        made = run.prepare(project, cache, wanted, listen)
+        drive = run.driver(cache, listen)
+        if only_check:
+            checked = run.checked(project, cache, drive, made, wanted, listen)
+        else:
+            compared = run.compared(drive, made, wanted, listen)
+            record = run.timed(project, drive, made, wanted, compared, listen)
+    if only_check:
+        _show_checked(checked, wanted, as_json=as_json)
+        ok = checked.ok
+    else:
+        show(project, record, _titles(made), as_json=as_json)
+        ok = not compared.unequal
+    if not ok:
+        raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def show(project: Project, record: "RunRecord", titles: dict[int, str], *, as_json: bool) -> None:
+    """Print the table of a replay's record."""
+    from harness import records
+    from harness.report import replayed
+
+    path = records.folder_of(project.results, record) / records.FILE
+    if as_json:
+        print_json(replayed.document(record, str(path), titles))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(replayed.table(record, titles))
+    console.print(f"record: {path}", markup=False, soft_wrap=True)
+
+
+def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": checked.ok, "seed": wanted.schedule.seed, "checked": checked})
+        return
+    for name, compared in checked.compared.items():
+        click.echo(f"{compared.cases} cases {name}: {len(compared.unequal)} sides differ")
+        for found in compared.unequal:
+            click.echo(f"  {found.side}: {found.case}: {found.what}")
+    for gate in checked.gates:
+        if not gate.ok:
+            click.echo(f"  {gate.side}: {gate.name}: no ({gate.detail})")
+    failed = sum(not gate.ok for gate in checked.gates)
+    click.echo(f"{len(checked.gates)} gates on the objects: {failed} failed")
+
+
+def _schedule(size: str, rounds: int, passes: int, seed: int) -> "Schedule":
+    from harness.model.units import MIB, parse_size
+    from harness.replay.measure import Schedule
+
+    try:
+        size_bytes = parse_size(size)
+    except ValueError as error:
+        raise InputError(str(error), where="--size") from error
+    if size_bytes % (128 * MIB) or not size_bytes:
+        raise InputError(
+            f"{size} is no multiple of the kernel's section size",
+            where="--size",
+            expected="a multiple of 128M",
+        )
+    return Schedule(size_bytes, rounds, passes, seed)
+
+
+def _titles(made: "Prepared") -> dict[int, str]:
+    return {patch.number: patch.subject for patch in made.applied.patches}

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb: tree, series, one program a prefix; compared, gated, timed; one run record."""
+
+import datetime
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import msgspec
+
+from harness import records
+from harness.analysis.gates import Gate
+from harness.cache import Cache
+from harness.errors import HarnessError, InputError
+from harness.events import Listener, Said, nobody
+from harness.inputs import Project
+from harness.model.kernel import Recipe, Tree
+from harness.model.record import Comparison, Machine, Pass, RunRecord, Setup, Side, Subject
+from harness.model.series import Applied, Series
+from harness.proc import Deadline
+from harness.replay import check, measure, objects, trace
+from harness.replay.cases import Case, corners, drawn
+from harness.replay.check import Compared
+from harness.replay.drive import Driver
+from harness.replay.link import Program
+from harness.replay.measure import Schedule
+from harness.stages import apply, backing, configure, tree
+from harness.stages.apply import Posted, Source
+from harness.stages.machine import cpu
+from harness.tools import bwrap
+
+BASE = "base"
+RUN_S = 3600
+#: configs/kconfig/: what the equality of the tracepoint's slow path, and the KASAN gate, need.
+PAGE_REF, KASAN = "page-ref", "kasan"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to replay. `prefixes` None is all of them; base always comes along."""
+
+    slug: str
+    tree: str
+    schedule: Schedule
+    source: Source | None = None
+    plan: str = "reproduce"
+    profile: str = "minimal"
+    compiler: str = "gcc"
+    prefixes: tuple[int, ...] | None = None
+    cases: int = 100
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """The sides of a replay: what they were made of, and their programs by side."""
+
+    series: Series
+    tree: Tree
+    applied: Applied
+    how: Recipe
+    sides: dict[str, int]
+    programs: dict[str, Program]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What `--check` found: comparisons by configuration, and the gates."""
+
+    compared: dict[str, Compared]
+    gates: tuple[Gate, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs and every gate holds."""
+        return all(not c.unequal for c in self.compared.values()) and all(g.ok for g in self.gates)
+
+
+def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Prepared:
+    """Fetch, apply, compile and link. Raises HarnessError from whichever step failed."""
+    series = project.series(wanted.slug)
+    objects.require_function(series)
+    how = configure.recipe(
+        project,
+        project.plan(wanted.plan).kconfig,
+        profile=wanted.profile,
+        compiler=wanted.compiler,
+    )
+    kernel_tree = tree.fetch(project, cache, wanted.tree, listen)
+    source = wanted.source or apply.default_source(project, wanted.slug, kernel_tree)
+    applied = apply.apply(project, cache, wanted.slug, kernel_tree, source, listen)
+    sides = _sides(len(applied.patches), wanted.prefixes)
+    made = Prepared(series, kernel_tree, applied, how, sides, {})
+    return msgspec.structs.replace(made, programs=_programs(cache, made, how, listen))
+
+
+def _programs(cache: Cache, made: Prepared, how: Recipe, listen: Listener) -> dict[str, Program]:
+    return {
+        side: objects.program(
+            cache,
+            made.tree,
+            made.applied.prefix(k),
+            how,
+            made.series.object,
+            listen,
+            title=_title(made.applied, k),
+        )
+        for side, k in made.sides.items()
+    }
+
+
+def _title(applied: Applied, k: int) -> str:
+    return BASE if k == 0 else f"{k} of {len(applied.patches)}: {applied.patches[k - 1].subject}"
+
+
+def _sides(count: int, asked: tuple[int, ...] | None) -> dict[str, int]:
+    wanted = range(1, count + 1) if asked is None else sorted(set(asked) - {0})
+    for k in wanted:
+        if not 0 <= k <= count:
+            raise InputError(f"no prefix {k}", where="--prefix", expected=f"0 to {count}")
+    return {BASE: 0, **{str(k): k for k in wanted}}
+
+
+def driver(cache: Cache, listen: Listener = nobody) -> Driver:
+    """Return how programs are run here."""
+    unusable = bwrap.unusable(cache)
+    if unusable:
+        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+    return Driver(cache.log("replay"), Deadline(RUN_S), confined=not unusable)
+
+
+def compared(drive: Driver, made: Prepared, wanted: Request, listen: Listener = nobody) -> Compared:
+    """Compare all sides with base on the objects that are timed."""
+    return check.compare(drive, made.programs, cases(wanted, page_ref=False), listen)
+
+
+def cases(wanted: Request, *, page_ref: bool) -> list[Case]:
+    """Return the plainest cases, then as many by lot as are wanted."""
+    return [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=page_ref)]
+
+
+def checked(
+    project: Project,
+    cache: Cache,
+    drive: Driver,
+    made: Prepared,
+    wanted: Request,
+    listen: Listener = nobody,
+) -> Checked:
+    """Compare on both configurations and judge the objects, without any timing."""
+    tip = list(made.sides)[-1]
+    found = {"as booted": compared(drive, made, wanted, listen)}
+    with_events = _programs(cache, made, _with(project, made.how, PAGE_REF), listen)
+    found["page_ref_set traceable"] = check.compare(
+        drive, with_events, cases(wanted, page_ref=True), listen
+    )
+    gates = list(trace.gates(drive, made.programs, listen, **_expected(made)))
+    if made.series.non_temporal:
+        kasan = objects.unlinked(
+            cache,
+            made.tree,
+            made.applied.prefix(made.sides[tip]),
+            _with(project, made.how, KASAN),
+            made.series.object,
+            listen,
+            title=f"{tip} with KASAN",
+        )
+        gates.append(trace.plain(drive, f"{tip} with KASAN", kasan))
+    return Checked(found, tuple(gates))
+
+
+def _expected(made: Prepared) -> dict[str, list[str]]:
+    """Whose objects must, and must not, have non-temporal stores."""
+    if not made.series.non_temporal:
+        return {}
+    whole = [side for side, k in made.sides.items() if k == len(made.applied.patches)]
+    return {"streaming": whole, "plain": [BASE]}
+
+
+def _with(project: Project, how: Recipe, fragment: str) -> Recipe:
+    added = configure.recipe(project, [fragment]).fragments
+    return msgspec.structs.replace(how, fragments=(*how.fragments, *added))
+
+
+def timed(
+    project: Project,
+    drive: Driver,
+    made: Prepared,
+    wanted: Request,
+    found: Compared,
+    listen: Listener = nobody,
+) -> RunRecord:
+    """Time all sides and return the finished record, which is saved after every round."""
+    measure.require_memory(wanted.schedule, backing.available_bytes())
+    record = _record(made, wanted, found)
+
+    def keep(passes: tuple[Pass, ...]) -> None:
+        records.save(project.results, msgspec.structs.replace(record, passes=passes))
+
+    keep(())
+    try:
+        passes = measure.measure(
+            drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
+        )
+    except HarnessError as error:
+        lost = records.load(records.folder_of(project.results, record))
+        _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
+        raise
+    whole = msgspec.structs.replace(record, passes=passes, outcome="complete", reason="")
+    return _finish(project, whole)
+
+
+def _finish(project: Project, record: RunRecord) -> RunRecord:
+    record = msgspec.structs.replace(record, finished=_now().isoformat())
+    records.save(project.results, record)
+    return record
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
+def _record(made: Prepared, wanted: Request, found: Compared) -> RunRecord:
+    schedule, applied = wanted.schedule, made.applied
+    version = wanted.source.version if isinstance(wanted.source, Posted) else None
+    digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
+    unequal = {u.side: f"{u.case}: {u.what}" for u in found.unequal}
+    now = _now()
+    return RunRecord(
+        run_id=records.new_run_id(now),
+        evidence="replay",
+        subject=Subject(
+            slug=applied.slug,
+            version=made.series.port_of if version is None else version,
+            source=applied.source,
+            tree=applied.tree,
+            release=applied.release,
+            base=applied.base,
+            patch_ids=tuple(patch.patch_id for patch in applied.patches),
+        ),
+        setup=Setup(
+            plan="replay",
+            plan_sha256=digest,
+            guest="none",
+            guest_sha256=digest,
+            rebinds=schedule.passes,
+            nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
+            boots=schedule.rounds,
+        ),
+        machine=_machine(made),
+        sides=tuple(
+            Side(
+                name=side,
+                prefix=k,
+                commit=applied.prefix(k),
+                release=applied.release,
+                build_id=made.programs[side].object_sha256,
+                config_sha256=made.programs[side].config_sha256,
+                compiler=made.programs[side].compiler,
+            )
+            for side, k in made.sides.items()
+        ),
+        started=now.isoformat(),
+        comparisons=tuple(
+            Comparison(
+                side=side,
+                cases=found.cases,
+                seed=schedule.seed,
+                equal=side not in unequal,
+                detail=unequal.get(side, ""),
+            )
+            for side in made.sides
+            if side != BASE
+        ),
+    )
+
+
+def _machine(made: Prepared) -> Machine:
+    return Machine(
+        cpu=cpu(Path("/proc/cpuinfo").read_text()).name,
+        cpus=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        accelerator="native",
+        accelerator_proof="the function runs as a process of this machine",
+        tools={"cc": made.programs[BASE].compiler},
+    )

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One call executed instruction by instruction: at those that are watched, the registers are
+ * written down. Which to watch, and what they store to, is worked out from the disassembly
+ * (harness/analysis/gates.py).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ucontext.h>
+
+#include "user.h"
+
+#define TRAP_FLAG	0x100
+#define MAX_STEPS	(1UL << 24)
+/* In the order that harness/replay/trace.py reads. */
+static const int registers[] = {
+	REG_RIP, REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+#define NR_REGISTERS	(sizeof(registers) / sizeof(registers[0]))
+
+static uint64_t *watched;
+static size_t nr_watched;
+static FILE *out;
+static unsigned long steps;
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void on_step(int number, siginfo_t *info, void *context)
+{
+	const greg_t *values = ((ucontext_t *)context)->uc_mcontext.gregs;
+	uint64_t at = values[REG_RIP], found[NR_REGISTERS];
+
+	(void)number;
+	(void)info;
+	if (++steps > MAX_STEPS)
+		fail("the call took more than %lu instructions", MAX_STEPS);
+	if (!bsearch(&at, watched, nr_watched, sizeof(at), compare))
+		return;
+	for (size_t i = 0; i < NR_REGISTERS; i++)
+		found[i] = values[registers[i]];
+	fwrite(found, sizeof(found), 1, out);
+}
+
+/* `watch` holds sorted addresses, `path` receives registers, both as 64-bit numbers. */
+void trace_open(const char *watch, const char *path)
+{
+	const struct sigaction action = {
+		.sa_sigaction = on_step,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
+	};
+	FILE *in = fopen(watch, "r");
+
+	if (!in)
+		fail("%s: %s", watch, strerror(errno));
+	if (fseek(in, 0, SEEK_END))
+		fail("%s: %s", watch, strerror(errno));
+	nr_watched = ftell(in) / sizeof(*watched);
+	rewind(in);
+	watched = calloc(nr_watched ? nr_watched : 1, sizeof(*watched));
+	if (!watched || fread(watched, sizeof(*watched), nr_watched, in) != nr_watched)
+		fail("%s cannot be read", watch);
+	fclose(in);
+	out = fopen(path, "w");
+	if (!out)
+		fail("%s: %s", path, strerror(errno));
+	if (sigaction(SIGTRAP, &action, NULL))
+		fail("SIGTRAP cannot be caught");
+	steps = 0;
+}
+
+static void set_trap_flag(unsigned long flag)
+{
+	unsigned long flags;
+
+	/* The red zone must not be in the way of push and pop. */
+	asm volatile("lea -128(%%rsp), %%rsp; pushfq; popq %0; lea 128(%%rsp), %%rsp"
+		     : "=r"(flags) : : "memory");
+	flags = (flags & ~TRAP_FLAG) | flag;
+	asm volatile("lea -128(%%rsp), %%rsp; pushq %0; popfq; lea 128(%%rsp), %%rsp"
+		     : : "r"(flags) : "memory", "cc");
+}
+
+void trace_start(void)
+{
+	if (out)
+		set_trap_flag(TRAP_FLAG);
+}
+
+void trace_stop(void)
+{
+	if (!out)
+		return;
+	set_trap_flag(0);
+	if (fclose(out))
+		fail("the trace cannot be written: %s", strerror(errno));
+	out = NULL;
+	free(watched);
+	trap_install();
+}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The gates on an object: its non-temporal stores counted, a call of each kind traced."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.analysis.gates import (
+    Gate,
+    Order,
+    Step,
+    drained,
+    has_stores,
+    may_matter,
+    non_temporal_stores,
+    order,
+)
+from harness.errors import MachineError
+from harness.events import Began, Ended, Listener, nobody
+from harness.replay.cases import START_PFN, Case
+from harness.replay.drive import VMEMMAP, Driver
+from harness.replay.link import Program, disassembled
+from harness.replay.objects import FUNCTION
+
+#: shim/trace.c, in its order.
+REGISTERS = tuple(
+    f"%{name}"
+    for name in (
+        *("rip", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"),
+        *(f"r{number}" for number in range(8, 16)),
+    )
+)
+#: Enough to enter and leave every loop: two pageblocks, two compound pages.
+TRACED = {
+    "order0": Case("fs_dax", 0, START_PFN, 1 << 10),
+    "order9": Case("generic", 9, START_PFN, 1 << 10, altmap=True),
+}
+
+
+def gates(
+    driver: Driver,
+    programs: Mapping[str, Program],
+    listen: Listener = nobody,
+    *,
+    streaming: Sequence[str] = (),
+    plain: Sequence[str] = (),
+) -> tuple[Gate, ...]:
+    """Judge every side's object; those in `streaming` must have non-temporal stores.
+
+    Those in `plain` must have none. Raises MachineError where a call cannot be traced.
+    """
+    listen(Began(f"gates on {len(programs)} objects"))
+    found: list[Gate] = []
+    for side, program in programs.items():
+        stores = count(driver, program.object)
+        if side in (*streaming, *plain):
+            found.append(has_stores(side, stores, wanted=side in streaming))
+        for kind, case in TRACED.items():
+            found += drained(side, kind, traced(driver, program, case))
+    failed = [gate for gate in found if not gate.ok]
+    listen(Ended(f"{len(found)} gates, {len(failed)} failed"))
+    return tuple(found)
+
+
+def plain(driver: Driver, side: str, file: Path) -> Gate:
+    """Judge an object that cannot be run (KASAN has no shadow here) by its code alone."""
+    return has_stores(side, count(driver, file), wanted=False)
+
+
+def count(driver: Driver, file: Path) -> int:
+    """Return how many non-temporal stores a kernel's object has in the function's reach."""
+    code = disassembled(file, driver.log)
+    try:
+        return non_temporal_stores(code, FUNCTION)
+    except ValueError as error:
+        raise MachineError(str(error), where=str(file)) from error
+
+
+def traced(driver: Driver, program: Program, case: Case) -> Order:
+    """Return what one call does, store by store."""
+    code = disassembled(program.path, driver.log)
+    watched = {i.address: i for f in code.functions for i in f.instructions if may_matter(i)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.array(sorted(watched), dtype=np.uint64).tofile(folder / "watch")
+        line = case.line(soil=1, watch=str(folder / "watch"), trace=str(folder / "trace"))
+        size = driver(program, [line]).facts.page_struct_size
+        values = np.fromfile(folder / "trace", dtype=np.uint64).reshape(-1, len(REGISTERS))
+    steps = (
+        Step(watched[row[0]], dict(zip(REGISTERS, row, strict=True))) for row in values.tolist()
+    )
+    low = VMEMMAP + case.start * size
+    return order(steps, low, low + case.nr * size, size)
