@@ -17,6 +17,8 @@ PINNED = (
     "KBUILD_BUILD_USER=harness",
     "KBUILD_BUILD_HOST=harness",
     "KBUILD_BUILD_VERSION=1",
+    # Empty, but set: else kbuild adds a "+" for what git says of the tree.
+    "LOCALVERSION=",
 )
 #: The targets that kbuild names when it makes something: `  CC      mm/mm_init.o`.
 _MADE = re.compile(r"\s*(?:set -e;\s*)?(?:echo\s+'?)?\s{2}(?:CC|AS|AR|LD|HOSTCC|HOSTLD)\s+\S+")
