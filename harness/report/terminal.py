@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -38,14 +39,20 @@ def table(record: RunRecord, verdicts: Sequence[Verdict]) -> RenderableType:
     subject, setup = record.subject, record.setup
     tip = record.sides[1]
     tip_name = "series" if tip.prefix == len(subject.patch_ids) else f"patches 1-{tip.prefix}"
+    setting = f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side"
     grid = Table(
-        title=f"{subject.slug} ({subject.source}) on v{subject.release}: "
-        f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side",
+        title=f"{subject.slug} ({subject.source}) on v{subject.release}\n{setting}",
         title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
-    reduction = "reduction" if record.evidence == "boot-kvm" else "reduction (no CPU's time)"
-    for name in ("driver", "", "base", tip_name, reduction, "claimed", "verdict"):
-        grid.add_column(name, justify="right" if name in ("base", tip_name) else "left")
+    # Emulated or counted, a reduction is no CPU's: the heading says so wherever the number stands.
+    reduction = "reduction" if record.evidence == "boot-kvm" else f"reduction\n({record.evidence})"
+    for name in ("driver", ""):
+        grid.add_column(name, no_wrap=True)
+    for name in ("base\n(ms)", f"{tip_name}\n(ms)", reduction, "claimed"):
+        grid.add_column(name, justify="right", no_wrap=True)
     for v in verdicts:
         s = v.summary
         grid.add_row(s.driver, "first binding", _ms(s.base, "first"), _ms(s.tip, "first"))
@@ -56,11 +63,13 @@ def table(record: RunRecord, verdicts: Sequence[Verdict]) -> RenderableType:
             _ms(s.tip, "mean"),
             _percent(s.reduction_percent),
             _percent(v.claimed_percent),
-            Text(v.verdict, style=_STYLE.get(v.verdict, "yellow")),
-            end_section=True,
         )
     what, may = _MAY[record.evidence]
-    lines = [f"[bold]{v.summary.driver}[/]: {v.verdict}: {escape(v.reason)}" for v in verdicts]
+    lines = [
+        f"[bold]{v.summary.driver}[/]: [{_STYLE.get(v.verdict, 'yellow')}]{v.verdict}[/]: "
+        f"{escape(v.reason)}"
+        for v in verdicts
+    ]
     lines.append(f"[bold]evidence[/]: {record.evidence}, {what}: {may}")
     lines.append(f"[bold]machine[/]: {escape(_machine(record))}")
     return Group(grid, *(Text.from_markup(line) for line in lines))
@@ -82,7 +91,7 @@ def _average(base: Binding | None, tip: Binding | None) -> str:
 def _ms(binding: Binding | None, which: str) -> str:
     if binding is None:
         return "-"
-    return f"{binding.first_ms if which == 'first' else binding.rebind_mean_ms:.2f} ms"
+    return f"{binding.first_ms if which == 'first' else binding.rebind_mean_ms:.2f}"
 
 
 def _percent(value: float | None) -> str:
