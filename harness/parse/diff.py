@@ -13,7 +13,8 @@ _GIT = re.compile(r"diff --git a/(?P<old>.+) b/(?P<new>.+)")
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@.*")
 #: Headers of a file's diff that name paths or modes.
 _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
-_LINK = re.compile(r"(?:new file mode|new mode|index \S+) 120000")
+#: Symbolic links, and other repositories as git embeds them.
+_SPECIAL = re.compile(r"(?:new file mode|new mode|index \S+) 1[26]0000")
 
 
 class DiffError(ValueError):
@@ -59,8 +60,8 @@ class _Reader:
             self._file = match["new"]
         elif self._file is not None and (match := _NAMED.fullmatch(line)):
             self._name(match[1].partition("\t")[0])
-        elif self._file is not None and _LINK.match(line):
-            raise DiffError(self.at + 1, f"makes {self._file} a symbolic link")
+        elif self._file is not None and _SPECIAL.match(line):
+            raise DiffError(self.at + 1, f"makes {self._file} a link")
         elif self._file is not None and line.startswith("@@"):
             self._hunk()
             return
@@ -90,5 +91,9 @@ class _Reader:
             self.at += 1
         if old or new:
             raise DiffError(first + 1, "the hunk has other lines than its header counts")
+        after = self.lines[self.at] if self.at < len(self.lines) else ""
+        # A line of dashes ends the mail or begins its signature; git would drop the others.
+        if after.startswith("+") or (after.startswith("-") and not after.startswith("--")):
+            raise DiffError(self.at + 1, "the hunk has more lines than its header counts")
         text = "\n".join(self.lines[first : self.at])
         self.hunks.append(Hunk(self._file or "", int(match[1]), text))

@@ -4,6 +4,7 @@
 import email
 import email.header
 import email.message
+import email.utils
 import re
 
 import msgspec
@@ -12,7 +13,9 @@ from harness.parse.diff import DiffError, Hunk, parse_diff
 
 #: mbox separators: a line `From `, a sender or commit, and a date.
 _SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
-_TAG = re.compile(r"\[([^\]]*\bPATCH\b[^\]]*)\]\s*(.*)", re.DOTALL)
+#: Further tags after [PATCH …] are no part of the commit's subject either.
+_TAG = re.compile(r"\[([^\]]*\bPATCH\b[^\]]*)\]\s*(?:\[[^\]]*\]\s*)*(.*)", re.DOTALL)
+_REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
 _PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
 _VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
 
@@ -84,6 +87,9 @@ def _split(raw: bytes) -> list[tuple[bytes, int]]:
 def _patch(raw: bytes, first_line: int) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
     message = email.message_from_bytes(raw)
+    subject = " ".join(_header(message, "Subject").split())
+    if _REPLY.match(subject):
+        return None
     text = _body(message)
     # Where the body begins in the file: a diff's error is told by the file's line.
     before = (
@@ -94,7 +100,6 @@ def _patch(raw: bytes, first_line: int) -> PatchMail | None:
         hunks = parse_diff(text.splitlines())
     except DiffError as error:
         raise MailError(error.what, offset + error.line) from error
-    subject = " ".join(_decoded(message.get("Subject", "")).split())
     match = _TAG.match(subject)
     if match is None or not hunks:
         return None
@@ -104,6 +109,11 @@ def _patch(raw: bytes, first_line: int) -> PatchMail | None:
         return None
     if not 1 <= number <= total:
         raise MailError(f"is patch {number} of {total}", first_line)
+    if not _header(message, "From"):
+        raise MailError("the mail has no From, the patch no author", first_line)
+    if email.utils.parsedate_tz(_header(message, "Date")) is None:
+        # git would take today, and the same patches would be other commits tomorrow.
+        raise MailError("the mail has no Date that can be read", first_line)
     said = _VERSION.search(match[1])
     return PatchMail(number, total, int(said[1]) if said else 1, match[2], hunks, raw)
 
@@ -115,8 +125,11 @@ def _body(message: email.message.Message) -> str:
     return data.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
-def _decoded(header: object) -> str:
+def _header(message: email.message.Message, name: str) -> str:
+    """Return a header decoded, also where it is plain UTF-8, which it must not be and often is."""
+    raw = next((str(v) for k, v in message.raw_items() if k.lower() == name.lower()), "")
+    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
-        return str(email.header.make_header(email.header.decode_header(str(header))))
+        return str(email.header.make_header(email.header.decode_header(text)))
     except (LookupError, UnicodeError, ValueError):
-        return str(header)
+        return text

@@ -110,6 +110,9 @@ def apply(
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
         if repository.has_commit(found.tip):
+            # Other patches of the same label and release may have taken the tags over.
+            if repository.commit(f"refs/tags/{found.tags}/tip") != found.tip:
+                _tag(repository, found)
             return msgspec.structs.replace(found, source=label, tree=tree.name)
     listen(Began(f"apply {slug} ({label}) to {tree.name}"))
     with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:

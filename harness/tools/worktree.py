@@ -71,6 +71,8 @@ class Worktree:
         # We hold the worktree's lock, so git's own are those of a killed run.
         for name in ("index.lock", "HEAD.lock"):
             (self._admin / name).unlink(missing_ok=True)
+        # Where `git am` was killed, it would refuse to begin again.
+        shutil.rmtree(self._admin / "rebase-apply", ignore_errors=True)
         env = {"GIT_WORK_TREE": str(self.folder)}
         # Without this, a file whose time changed but not its content would be written again.
         self._git("update-index", "-q", "--refresh", env=env, ok=None)

@@ -145,6 +145,18 @@ def test_the_same_patches_give_the_same_commits_and_at_once(
     assert again.tip == first.tip
 
 
+def test_tags_follow_what_was_asked_for_last(scene: Scene) -> None:
+    series = b"".join(scene.patches())
+    path = scene.mbox(series)
+    first = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    scene.mbox(series.replace(b"1024", b"2048"))
+    second = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert (second.tags, second.tip == first.tip) == (first.tags, False)
+    scene.mbox(series)
+    again = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert git(scene.cache.repository, "rev-parse", f"{again.tags}/tip") == again.tip == first.tip
+
+
 def test_the_users_git_configuration_and_hooks_change_nothing(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

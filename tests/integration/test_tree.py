@@ -375,6 +375,7 @@ def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scen
         lambda folder, admin: (admin / "HEAD.lock").touch(),
         lambda folder, admin: shutil.rmtree(folder),
         lambda folder, admin: shutil.rmtree(folder / "mm"),
+        lambda folder, admin: (admin / "rebase-apply").mkdir(),
     ],
 )
 def test_a_damaged_worktree_is_mended(scene: Scene, damage: Callable[[Path, Path], object]) -> None:
@@ -383,9 +384,11 @@ def test_a_damaged_worktree_is_mended(scene: Scene, damage: Callable[[Path, Path
     found = scene.fetch("mine")
     with checked_out(scene.cache, found, two) as folder:
         whole = {path: content for path, (content, _) in state(folder).items()}
-    damage(folder, scene.cache.repository / "worktrees" / "mine")
+    admin = scene.cache.repository / "worktrees" / "mine"
+    damage(folder, admin)
     with checked_out(scene.cache, found, two) as folder:
         assert {path: content for path, (content, _) in state(folder).items()} == whole
+    assert not (admin / "rebase-apply").exists()
     # The repository around the cache, which git would find further up, is as it was.
     assert (scene.folder / ".git" / "HEAD").read_text().startswith("ref: ")
     assert scene.linux.is_dir()

@@ -59,6 +59,15 @@ def test_encoded_and_folded_subjects_are_read() -> None:
     assert series(mail(subject="mm: a long\n subject")) == ["mm: a long subject"]
 
 
+def test_tags_are_no_part_of_a_subject_and_plain_utf8_is_read() -> None:
+    assert series(mail(subject="[mm] [RFC] mm: café")) == ["mm: café"]
+
+
+def test_a_reply_with_half_a_patch_in_it_is_passed_over() -> None:
+    half = mail(diff=DIFF.rpartition("+")[0]).replace("Subject: [", "Subject: Re: [")
+    assert series(mail(), half) == ["mm: one"]
+
+
 def test_dos_line_ends_are_read() -> None:
     assert parse_series(mail().replace("\n", "\r\n").encode())[0].subject == "mm: one"
 
@@ -100,6 +109,12 @@ def test_a_version_can_be_chosen() -> None:
         (mail(diff=DIFF.replace("index 03", "rename to ../x\nindex 03")), 10, "outside"),
         (mail(diff=DIFF.replace("index 03", "new file mode 120000\nindex 03")), 10, "link"),
         (mail(diff=DIFF.replace("58f46b3 100644", "58f46b3 120000")), 10, "link"),
+        (mail(diff=DIFF.replace("index 03", "new file mode 160000\nindex 03")), 10, "link"),
+        (mail(diff=DIFF + "+\tone too many;\n"), 19, "more lines"),
+        (mail(diff=DIFF + "-\tone too many;\n"), 19, "more lines"),
+        (mail().replace("From: A", "X-From: A"), 1, "no From"),
+        (mail().replace("Date: M", "X-Date: M"), 1, "no Date"),
+        (mail().replace("Date: Mon, 1 Jun 2026 12:00:00", "Date: one day"), 1, "no Date"),
     ],
 )
 def test_what_is_no_whole_series_is_told_by_line(text: str, line: int | None, said: str) -> None:
