@@ -36,7 +36,7 @@ void counter_open(void)
 		.exclude_hv = 1,
 	};
 
-	counter = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	counter = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
 void counter_start(void)

@@ -95,7 +95,7 @@ static const struct {
 
 static size_t find(const char *how)
 {
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 		if (!strcmp(ways[i].name, how))
 			return i;
 	fail("no way to fill memory is called %s", how);

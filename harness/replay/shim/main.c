@@ -48,11 +48,11 @@ static void set_number(void *at, size_t size, const char *name, const char *text
 {
 	char *end;
 	unsigned long value;
-	unsigned int narrow;
+	unsigned int narrow;	/* keys are of one type or the other */
 
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	narrow = value;
+	narrow = (unsigned int)value;
 	if (errno || *end || !*text || (size == sizeof(narrow) && narrow != value))
 		fail("%s=%s is no number", name, text);
 	memcpy(at, size == sizeof(narrow) ? (void *)&narrow : (void *)&value, size);
@@ -65,7 +65,7 @@ static void set(struct command *command, char *word)
 	if (!value)
 		fail("%s: KEY=VALUE expected", word);
 	*value++ = '\0';
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		char *at = (char *)command + keys[i].offset;
 
 		if (strcmp(keys[i].name, word))
@@ -198,6 +198,15 @@ static bool perform(char *text, const struct replay_facts *facts, void *room)
 	return true;
 }
 
+static void print_facts(const struct replay_facts *facts)
+{
+	printf("{\"page_struct_size\": %lu", facts->page_struct_size);
+	printf(", \"pages_per_section\": %lu", facts->pages_per_section);
+	printf(", \"pages_per_pageblock\": %lu", facts->pages_per_pageblock);
+	printf(", \"max_nodes\": %lu", facts->max_nodes);
+	printf(", \"page_ref\": %s}\n", facts->has_page_ref ? "true" : "false");
+}
+
 int main(int argc, char **argv)
 {
 	struct replay_facts facts = { 0 };
@@ -215,10 +224,7 @@ int main(int argc, char **argv)
 	replay_describe(&facts);
 	replay_boot(VMEMMAP_ADDRESS);
 	counter_open();
-	printf("{\"page_struct_size\": %lu, \"pages_per_section\": %lu, \"pages_per_pageblock\": %lu, "
-	       "\"max_nodes\": %lu, \"page_ref\": %s}\n",
-	       facts.page_struct_size, facts.pages_per_section, facts.pages_per_pageblock,
-	       facts.max_nodes, facts.has_page_ref ? "true" : "false");
+	print_facts(&facts);
 	void *room = make_room();
 
 	for (unsigned int number = 1; fgets(text, sizeof(text), plan); number++) {

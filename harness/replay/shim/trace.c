@@ -22,7 +22,6 @@ static const int registers[] = {
 	REG_RIP, REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
 	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
-#define NR_REGISTERS	(sizeof(registers) / sizeof(registers[0]))
 
 static uint64_t *watched;
 static size_t nr_watched;
@@ -39,7 +38,7 @@ static int compare(const void *a, const void *b)
 static void on_step(int number, siginfo_t *info, void *context)
 {
 	const greg_t *values = ((ucontext_t *)context)->uc_mcontext.gregs;
-	uint64_t at = values[REG_RIP], found[NR_REGISTERS];
+	uint64_t at = values[REG_RIP], found[ARRAY_SIZE(registers)];
 
 	(void)number;
 	(void)info;
@@ -47,7 +46,7 @@ static void on_step(int number, siginfo_t *info, void *context)
 		fail("the call took more than %lu instructions", MAX_STEPS);
 	if (!bsearch(&at, watched, nr_watched, sizeof(at), compare))
 		return;
-	for (size_t i = 0; i < NR_REGISTERS; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
 		found[i] = values[registers[i]];
 	fwrite(found, sizeof(found), 1, out);
 }

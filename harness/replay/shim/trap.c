@@ -75,7 +75,7 @@ void trap_install(void)
 
 	if (sigaltstack(&alternate, NULL))
 		fail("no alternate signal stack");
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (sigaction(numbers[i], &action, NULL))
 			fail("signal %d cannot be caught", numbers[i]);
 }

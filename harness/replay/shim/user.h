@@ -23,6 +23,8 @@
 /* Kernel code keeps its stack 8-byte aligned; ours may use instructions that want 16. */
 #define FROM_KERNEL __attribute__((force_align_arg_pointer))
 
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 /* arena.c: the memory that holds the memmap, with guard pages around it. */
 struct arena {
 	unsigned char *low;		/* first mapped byte */
