@@ -80,7 +80,16 @@ def convert(data: Any, kind: type[T], where: Path) -> T:
         message = str(error)
         what, _, key = message.partition(" - at `")
         key = key.rstrip("`").removeprefix("$").lstrip(".") or "top level"
-        raise InputError(f"key {key}: {what}", where=str(where)) from error
+        raise InputError(
+            f"key {key}: {what}", where=str(where), expected=_known_keys(kind, what)
+        ) from error
+
+
+def _known_keys(kind: object, what: str) -> str | None:
+    """What to write instead of a key that is unknown or missing, where the keys are known."""
+    if "field `" not in what or not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
+        return None
+    return "the keys " + ", ".join(f.encode_name for f in msgspec.structs.fields(kind))
 
 
 class Project:
