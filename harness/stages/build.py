@@ -15,7 +15,7 @@ import msgspec
 
 from harness import proc
 from harness.cache import Cache, publish
-from harness.errors import DoesNotBuild, ToolFailed
+from harness.errors import DoesNotBuild, InputError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.stages.configure import configure
@@ -64,6 +64,12 @@ def objects(
 
     Both are locked until the block ends.
     """
+    if any(c.isspace() or c == ":" for c in str(cache.root)):
+        raise InputError(
+            "make builds no kernel below a path with a space or colon",
+            where=str(cache.root),
+            mend="set XDG_CACHE_HOME to a folder without",
+        )
     cache.require_room(ROOM_BYTES, "to build a kernel")
     unusable = bwrap.unusable(cache)
     if unusable:

@@ -127,6 +127,13 @@ def test_a_line_that_is_no_option_names_its_fragment(cache: Cache) -> None:
         build.build(cache, TREE, "c" * 40, recipe("NUMA=y\n"))
 
 
+def test_a_cache_below_a_path_with_a_space_is_refused_with_what_to_do(
+    cache: Cache, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="XDG_CACHE_HOME"):
+        build.build(Cache(tmp_path / "my cache"), TREE, "c" * 40, recipe())
+
+
 def test_a_build_that_hangs_is_killed_at_its_deadline(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,8 +64,9 @@ def test_what_is_missing_says_which_package_brings_it(
         "ID=arch": "pacman -S qemu-system-x86",
         "ID=slackware": "install qemu-system-x86_64",
     }.items():
-        (tmp_path / "os-release").write_text(release)
-        monkeypatch.setenv("MEMMAP_HARNESS_OS_RELEASE", str(tmp_path / "os-release"))
+        (tmp_path / "etc").mkdir(exist_ok=True)
+        (tmp_path / "etc" / "os-release").write_text(release)
+        monkeypatch.setenv("MEMMAP_HARNESS_SYSROOT", str(tmp_path))
         found = examined(cache)
         assert found["qemu-system-x86_64"].status == "missing"
         assert found["qemu-system-x86_64"].mend == mend
@@ -141,7 +142,6 @@ def test_kvm_without_a_kernel_is_unproved(cache: Cache, monkeypatch: pytest.Monk
 def test_the_command(tmp_path: Path) -> None:
     code = "from harness.cli import main; main()"
     argv = [sys.executable, "-c", code, "doctor", "--plan", "quick"]
-    (tmp_path / "os-release").write_text("ID=debian")
     env = os.environ | {"PATH": "/nonexistent", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False, timeout=120)
     found = [line.split()[:2] for line in done.stdout.splitlines()]
