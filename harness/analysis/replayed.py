@@ -66,6 +66,40 @@ def rows(record: RunRecord) -> tuple[Row, ...]:
     return tuple(found)
 
 
+class Null(msgspec.Struct, frozen=True):
+    """What noise alone made of one kind: in how many tries the interval held 1, how wide it was."""
+
+    tries: int
+    held: int
+    median_width: float
+
+
+def null(record: RunRecord, tries: int) -> dict[str, Null]:
+    """Judge a run of base against itself, its rounds dealt out into `tries` of equal length.
+
+    Raises ValueError where there are too few rounds for any interval.
+    """
+    base, again = (side.name for side in record.sides)
+    each = record.setup.boots // tries
+    found = {}
+    for kind in sorted({p.kind for p in record.passes if p.side != LIMIT}):
+        times = {
+            side: fastest([p for p in record.passes if p.side == side and p.kind == kind])
+            for side in (base, again)
+        }
+        held, widths = 0, []
+        for n in range(tries):
+            rounds = range(n * each, (n + 1) * each)
+            part = [{r: times[side][r] for r in rounds} for side in (base, again)]
+            result = paired(*part)
+            if result.low is None or result.high is None:
+                raise ValueError(f"{each} rounds a try say nothing of an interval")
+            held += result.low <= 1 <= result.high
+            widths.append(result.high - result.low)
+        found[kind] = Null(tries, held, statistics.median(widths))
+    return found
+
+
 def fillings(record: RunRecord) -> tuple[Filling, ...]:
     """Return what the memory takes by each way of filling it, fastest first."""
     passes = [p for p in record.passes if p.side == LIMIT]

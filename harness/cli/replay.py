@@ -23,6 +23,7 @@ from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.model.record import RunRecord
+    from harness.replay.count import Counted
     from harness.replay.measure import Schedule
     from harness.replay.replay import Checked, Prepared, Request
 
@@ -56,6 +57,21 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", default=1, show_default=True, type=int, help="Draws order and cases.")
 @click.option("--check", "only_check", is_flag=True, help="Compare and gate, time nothing.")
+@click.option(
+    "--null",
+    "tries",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Time base against itself: in how many of N tries does the interval hold 1?",
+)
+@click.option(
+    "--count", "only_count", is_flag=True, help="Count instructions a page instead of time."
+)
+@click.option(
+    "--store",
+    metavar="NAME,...",
+    help="Instead of prefixes: the whole series, storing otherwise (see series.yaml).",
+)
 @json_option
 def replay(
     slug: str,
@@ -73,6 +89,9 @@ def replay(
     cases: int,
     seed: int,
     only_check: bool,
+    tries: int | None,
+    only_count: bool,
+    store: str | None,
     as_json: bool,
 ) -> None:
     """Run SERIES' own compiled memmap_init_zone_device() as a process of this machine.
@@ -86,33 +105,48 @@ def replay(
       harness replay                    all prefixes, 100 GiB namespaces
       harness replay --prefix 7         base and the first seven patches
       harness replay --check            equality and gates on the objects, no timing
+      harness replay --count            instructions a page, repeatable to the last digit
+      harness replay --store movnti,movdir64b,avx512,rep-movsb,memcpy
+      harness replay --null 100 --size 16G
       harness replay --size 4G --json   smaller, for programs
     """
+    if sum((only_check, tries is not None, only_count)) > 1:
+        raise InputError(
+            "given together", where="--check, --null, --count", expected="one of them at most"
+        )
     from harness.replay import replay as run
 
     wanted = run.Request(
         slug=slug,
         tree=tree,
-        schedule=_schedule(size, rounds, passes, seed),
+        schedule=_schedule(size, rounds * (tries or 1), passes, seed),
         source=chosen_source(version, port, mbox),
         plan=plan,
         profile=profile,
         compiler=compiler,
-        prefixes=prefixes or None,
+        prefixes=(0,) if tries else prefixes or None,
+        stores=tuple(store.split(",")) if store else (),
         cases=cases,
     )
     project, cache = Project.find(), Cache.default()
     with watching() as listen:
         made = run.prepare(project, cache, wanted, listen)
         drive = run.driver(cache, listen)
-        if only_check:
+        if tries:
+            record = run.timed(project, drive, run.twice(made), wanted, None, listen)
+        elif only_count:
+            counted = run.counted(drive, made, listen)
+        elif only_check:
             checked = run.checked(project, cache, drive, made, wanted, listen)
         else:
             compared = run.compared(drive, made, wanted, listen)
             record = run.timed(project, drive, made, wanted, compared, listen)
-    if only_check:
-        _show_checked(checked, wanted, as_json=as_json)
-        ok = checked.ok
+    if tries:
+        ok = _show_null(record, tries, as_json=as_json)
+    elif only_count:
+        ok = _show_counted(counted, as_json=as_json)
+    elif only_check:
+        ok = _show_checked(checked, wanted, as_json=as_json)
     else:
         show(project, record, _titles(made), as_json=as_json)
         ok = not compared.unequal
@@ -120,7 +154,7 @@ def replay(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def show(project: Project, record: "RunRecord", titles: dict[int, str], *, as_json: bool) -> None:
+def show(project: Project, record: "RunRecord", titles: dict[str, str], *, as_json: bool) -> None:
     """Print the table of a replay's record."""
     from harness import records
     from harness.report import replayed
@@ -136,12 +170,12 @@ def show(project: Project, record: "RunRecord", titles: dict[int, str], *, as_js
     console.print(f"record: {path}", markup=False, soft_wrap=True)
 
 
-def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> None:
+def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> bool:
     if as_json:
         print_json({"ok": checked.ok, "seed": wanted.schedule.seed, "checked": checked})
-        return
+        return checked.ok
     for name, compared in checked.compared.items():
-        click.echo(f"{compared.cases} cases {name}: {len(compared.unequal)} sides differ")
+        click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} sides differ")
         for found in compared.unequal:
             click.echo(f"  {found.side}: {found.case}: {found.what}")
     for gate in checked.gates:
@@ -149,6 +183,33 @@ def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> No
             click.echo(f"  {gate.side}: {gate.name}: no ({gate.detail})")
     failed = sum(not gate.ok for gate in checked.gates)
     click.echo(f"{len(checked.gates)} gates on the objects: {failed} failed")
+    return checked.ok
+
+
+def _show_null(record: "RunRecord", tries: int, *, as_json: bool) -> bool:
+    from harness.analysis.replayed import null
+
+    found = null(record, tries)
+    if as_json:
+        print_json({"tries": tries, "kinds": found})
+    else:
+        for kind, result in found.items():
+            click.echo(
+                f"{kind}: the interval holds 1 in {result.held} of {tries} tries, "
+                f"its width is {result.median_width:.3f} (median)"
+            )
+    return all(result.held >= 0.95 * tries for result in found.values())
+
+
+def _show_counted(counted: "tuple[Counted, ...]", *, as_json: bool) -> bool:
+    if as_json:
+        print_json(counted)
+        return True
+    for side in counted:
+        told = ", ".join(f"{kind} {value:.3f}" for kind, value in side.per_page.items())
+        click.echo(f"{side.side:>10}  {told}")
+    click.echo(f"instructions a struct page, by {counted[0].by}")
+    return True
 
 
 def _schedule(size: str, rounds: int, passes: int, seed: int) -> "Schedule":
@@ -168,5 +229,5 @@ def _schedule(size: str, rounds: int, passes: int, seed: int) -> "Schedule":
     return Schedule(size_bytes, rounds, passes, seed)
 
 
-def _titles(made: "Prepared") -> dict[int, str]:
-    return {patch.number: patch.subject for patch in made.applied.patches}
+def _titles(made: "Prepared") -> dict[str, str]:
+    return {side.name: side.title for side in made.sides if side.name != side.title}

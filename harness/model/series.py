@@ -16,6 +16,17 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cover: str | None = None
 
 
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another way to store, for `harness replay --store`: a patch on top of a port.
+
+    `cpu` is the flag of /proc/cpuinfo that it needs; `is_tip` says the series itself stores so.
+    """
+
+    name: str
+    cpu: str = ""
+    is_tip: bool = False
+
+
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for.
 
@@ -30,6 +41,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: tuple[Version, ...]
     port_of: int
     non_temporal: bool = False
+    variants: tuple[Variant, ...] = ()
     slug: str = ""
     ports: tuple[str, ...] = ()
 

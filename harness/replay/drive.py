@@ -105,9 +105,16 @@ class Driver:
         self.cpu = max(os.sched_getaffinity(0))
 
     def __call__(
-        self, program: Program, lines: Sequence[str], *, before: Sequence[str] = ()
+        self,
+        program: Program,
+        lines: Sequence[str],
+        *,
+        before: Sequence[str] = (),
+        writable: Sequence[Path] = (),
     ) -> Answers:
         """Run `lines`; `before` goes before the program's own argv (an emulator, say).
+
+        `writable` are folders for what such a program writes.
 
         Raises Trapped where the program stopped itself.
         """
@@ -118,7 +125,9 @@ class Driver:
             argv = [*before, str(program.path), str(plan), str(self.cpu)]
             if self.confined:
                 readable = [Path(program.folder), folder]
-                argv = list(bwrap.wrap(argv, readable=readable, writable=_written(lines)))
+                argv = list(
+                    bwrap.wrap(argv, readable=readable, writable=[*writable, *_written(lines)])
+                )
             done = run(
                 argv,
                 log=self.log,

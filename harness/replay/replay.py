@@ -19,9 +19,10 @@ from harness.model.kernel import Recipe, Tree
 from harness.model.record import Comparison, Machine, Pass, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied, Series
 from harness.proc import Deadline
-from harness.replay import check, measure, objects, trace
+from harness.replay import check, count, measure, objects, trace, variants
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
+from harness.replay.count import Counted
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.measure import Schedule
@@ -31,13 +32,19 @@ from harness.stages.machine import cpu
 from harness.tools import bwrap
 
 BASE = "base"
+#: Base's other self, for --null.
+AGAIN = "again"
+UNLINKED = Program("", ())
 RUN_S = 3600
 #: configs/kconfig/: what the equality of the tracepoint's slow path, and the KASAN gate, need.
 PAGE_REF, KASAN = "page-ref", "kasan"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What to replay. `prefixes` None is all of them; base always comes along."""
+    """What to replay. `prefixes` None is all of them; base always comes along.
+
+    With `stores` it is base and, instead of prefixes, these variants of the whole series.
+    """
 
     slug: str
     tree: str
@@ -47,7 +54,18 @@ class Request(msgspec.Struct, frozen=True):
     profile: str = "minimal"
     compiler: str = "gcc"
     prefixes: tuple[int, ...] | None = None
+    stores: tuple[str, ...] = ()
     cases: int = 100
+
+
+class Made(msgspec.Struct, frozen=True):
+    """One side: how many patches of the series it has, its commit, its program, its title."""
+
+    name: str
+    prefix: int
+    commit: str
+    title: str
+    program: Program
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -57,8 +75,12 @@ class Prepared(msgspec.Struct, frozen=True):
     tree: Tree
     applied: Applied
     how: Recipe
-    sides: dict[str, int]
-    programs: dict[str, Program]
+    sides: tuple[Made, ...]
+
+    @property
+    def programs(self) -> dict[str, Program]:
+        """The programs by side."""
+        return {side.name: side.program for side in self.sides}
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -86,36 +108,73 @@ def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = 
     kernel_tree = tree.fetch(project, cache, wanted.tree, listen)
     source = wanted.source or apply.default_source(project, wanted.slug, kernel_tree)
     applied = apply.apply(project, cache, wanted.slug, kernel_tree, source, listen)
-    sides = _sides(len(applied.patches), wanted.prefixes)
-    made = Prepared(series, kernel_tree, applied, how, sides, {})
-    return msgspec.structs.replace(made, programs=_programs(cache, made, how, listen))
+    if wanted.stores:
+        commits = _variants(project, cache, kernel_tree, applied, series, wanted.stores, listen)
+    else:
+        commits = _prefixes(applied, wanted.prefixes)
+    made = Prepared(series, kernel_tree, applied, how, commits)
+    return msgspec.structs.replace(made, sides=_linked(cache, made, how, listen))
 
 
-def _programs(cache: Cache, made: Prepared, how: Recipe, listen: Listener) -> dict[str, Program]:
-    return {
-        side: objects.program(
-            cache,
-            made.tree,
-            made.applied.prefix(k),
-            how,
-            made.series.object,
-            listen,
-            title=_title(made.applied, k),
-        )
-        for side, k in made.sides.items()
-    }
-
-
-def _title(applied: Applied, k: int) -> str:
-    return BASE if k == 0 else f"{k} of {len(applied.patches)}: {applied.patches[k - 1].subject}"
-
-
-def _sides(count: int, asked: tuple[int, ...] | None) -> dict[str, int]:
+def _prefixes(applied: Applied, asked: tuple[int, ...] | None) -> tuple[Made, ...]:
+    count = len(applied.patches)
     wanted = range(1, count + 1) if asked is None else sorted(set(asked) - {0})
     for k in wanted:
         if not 0 <= k <= count:
             raise InputError(f"no prefix {k}", where="--prefix", expected=f"0 to {count}")
-    return {BASE: 0, **{str(k): k for k in wanted}}
+    titles = {k: applied.patches[k - 1].subject for k in wanted}
+    sides = [Made(str(k), k, applied.prefix(k), titles[k], UNLINKED) for k in wanted]
+    return (_base(applied), *sides)
+
+
+def _variants(
+    project: Project,
+    cache: Cache,
+    kernel_tree: Tree,
+    applied: Applied,
+    series: Series,
+    names: tuple[str, ...],
+    listen: Listener,
+) -> tuple[Made, ...]:
+    sides = [_base(applied)]
+    for variant in variants.chosen(series, names):
+        lacking = variants.lacks(variant)
+        if lacking:
+            listen(Said(lacking))
+            continue
+        commit = variants.commit(project, cache, kernel_tree, applied, variant)
+        title = "the series" if variant.is_tip else f"the series with {variant.name}"
+        sides.append(Made(variant.name, len(applied.patches), commit, title, UNLINKED))
+    return tuple(sides)
+
+
+def _base(applied: Applied) -> Made:
+    return Made(BASE, 0, applied.base, BASE, UNLINKED)
+
+
+def _linked(cache: Cache, made: Prepared, how: Recipe, listen: Listener) -> tuple[Made, ...]:
+    return tuple(
+        msgspec.structs.replace(
+            side,
+            program=objects.program(
+                cache,
+                made.tree,
+                side.commit,
+                how,
+                made.series.object,
+                listen,
+                title=side.title if side.name == BASE else f"{side.name}: {side.title}",
+            ),
+        )
+        for side in made.sides
+    )
+
+
+def twice(made: Prepared) -> Prepared:
+    """Return base against itself: what the machine's noise alone makes of a ratio."""
+    base = made.sides[0]
+    again = msgspec.structs.replace(base, name=AGAIN, title="base once more")
+    return msgspec.structs.replace(made, sides=(base, again))
 
 
 def driver(cache: Cache, listen: Listener = nobody) -> Driver:
@@ -145,9 +204,10 @@ def checked(
     listen: Listener = nobody,
 ) -> Checked:
     """Compare on both configurations and judge the objects, without any timing."""
-    tip = list(made.sides)[-1]
+    tip = made.sides[-1]
     found = {"as booted": compared(drive, made, wanted, listen)}
-    with_events = _programs(cache, made, _with(project, made.how, PAGE_REF), listen)
+    sides = _linked(cache, made, _with(project, made.how, PAGE_REF), listen)
+    with_events = msgspec.structs.replace(made, sides=sides).programs
     found["page_ref_set traceable"] = check.compare(
         drive, with_events, cases(wanted, page_ref=True), listen
     )
@@ -156,13 +216,13 @@ def checked(
         kasan = objects.unlinked(
             cache,
             made.tree,
-            made.applied.prefix(made.sides[tip]),
+            tip.commit,
             _with(project, made.how, KASAN),
             made.series.object,
             listen,
-            title=f"{tip} with KASAN",
+            title=f"{tip.name} with KASAN",
         )
-        gates.append(trace.plain(drive, f"{tip} with KASAN", kasan))
+        gates.append(trace.plain(drive, f"{tip.name} with KASAN", kasan))
     return Checked(found, tuple(gates))
 
 
@@ -170,7 +230,7 @@ def _expected(made: Prepared) -> dict[str, list[str]]:
     """Whose objects must, and must not, have non-temporal stores."""
     if not made.series.non_temporal:
         return {}
-    whole = [side for side, k in made.sides.items() if k == len(made.applied.patches)]
+    whole = [side.name for side in made.sides if side.commit == made.applied.tip]
     return {"streaming": whole, "plain": [BASE]}
 
 
@@ -179,12 +239,17 @@ def _with(project: Project, how: Recipe, fragment: str) -> Recipe:
     return msgspec.structs.replace(how, fragments=(*how.fragments, *added))
 
 
+def counted(drive: Driver, made: Prepared, listen: Listener = nobody) -> tuple[Counted, ...]:
+    """Count every side's instructions a struct page."""
+    return count.count(drive, made.programs, listen)
+
+
 def timed(
     project: Project,
     drive: Driver,
     made: Prepared,
     wanted: Request,
-    found: Compared,
+    found: Compared | None,
     listen: Listener = nobody,
 ) -> RunRecord:
     """Time all sides and return the finished record, which is saved after every round."""
@@ -217,11 +282,11 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
-def _record(made: Prepared, wanted: Request, found: Compared) -> RunRecord:
+def _record(made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
     schedule, applied = wanted.schedule, made.applied
     version = wanted.source.version if isinstance(wanted.source, Posted) else None
     digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
-    unequal = {u.side: f"{u.case}: {u.what}" for u in found.unequal}
+    unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()
     return RunRecord(
         run_id=records.new_run_id(now),
@@ -247,27 +312,27 @@ def _record(made: Prepared, wanted: Request, found: Compared) -> RunRecord:
         machine=_machine(made),
         sides=tuple(
             Side(
-                name=side,
-                prefix=k,
-                commit=applied.prefix(k),
+                name=side.name,
+                prefix=side.prefix,
+                commit=side.commit,
                 release=applied.release,
-                build_id=made.programs[side].object_sha256,
-                config_sha256=made.programs[side].config_sha256,
-                compiler=made.programs[side].compiler,
+                build_id=side.program.object_sha256,
+                config_sha256=side.program.config_sha256,
+                compiler=side.program.compiler,
             )
-            for side, k in made.sides.items()
+            for side in made.sides
         ),
         started=now.isoformat(),
         comparisons=tuple(
             Comparison(
-                side=side,
+                side=side.name,
                 cases=found.cases,
                 seed=schedule.seed,
-                equal=side not in unequal,
-                detail=unequal.get(side, ""),
+                equal=side.name not in unequal,
+                detail=unequal.get(side.name, ""),
             )
             for side in made.sides
-            if side != BASE
+            if found is not None and side.name != BASE
         ),
     )
 
@@ -280,5 +345,5 @@ def _machine(made: Prepared) -> Machine:
         kernel=platform.release(),
         accelerator="native",
         accelerator_proof="the function runs as a process of this machine",
-        tools={"cc": made.programs[BASE].compiler},
+        tools={"cc": made.sides[0].program.compiler},
     )

@@ -5,22 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.replayed import Cost, Filling, Row, fillings, rows
+from harness.analysis.replayed import Cost, Filling, fillings, rows
 from harness.model.record import RunRecord
 
-MAY = (
-    "replay: the compiled function on this CPU, without a guest: supports or doubts a claim, "
-    "does not decide it"
-)
+MAY = "replay, the compiled function on this CPU: supports or doubts a claim, does not decide it"
 
 
-def document(record: RunRecord, path: str, titles: Mapping[int, str]) -> dict[str, Any]:
-    """Return the shape of `--json`; `titles` gives each prefix's subject."""
+def document(record: RunRecord, path: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    """Return the shape of `--json`; `titles` says what each side is."""
     return {
         "record": path,
         "outcome": record.outcome,
@@ -33,7 +31,7 @@ def document(record: RunRecord, path: str, titles: Mapping[int, str]) -> dict[st
             {
                 "side": row.side,
                 "prefix": row.prefix,
-                "title": titles.get(row.prefix, ""),
+                "title": titles.get(row.side, ""),
                 **{kind: _plain(cost) for kind, cost in row.kinds.items()},
             }
             for row in rows(record)
@@ -49,40 +47,46 @@ def _plain(cost: Cost) -> dict[str, Any]:
     }
 
 
-def table(record: RunRecord, titles: Mapping[int, str]) -> RenderableType:
-    """Return the report as something rich can print."""
+def table(record: RunRecord, titles: Mapping[str, str]) -> RenderableType:
+    """Return the report as something rich can print, 80 columns wide."""
     subject, setup = record.subject, record.setup
     grid = Table(
-        title=f"{subject.slug} ({subject.source}) on v{subject.release}: "
-        f"{setup.boots} rounds of {setup.rebinds} passes on {record.machine.cpu}",
+        title=f"{subject.slug} ({subject.source}) on v{subject.release}, {record.machine.cpu}: "
+        f"{setup.boots} rounds of {setup.rebinds} passes",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    columns = ("", "", "ns/page", "GB/s", "ms", "first ms", "of base", "95 %", "of limit", "memmap")
-    for name in columns:
-        grid.add_column(name, justify="left" if not name else "right", no_wrap=bool(name))
+    for name in ("side", "kind"):
+        grid.add_column(name, no_wrap=True)
+    for name in ("ns/page", "GB/s", "ms", "first", "ratio", "95 %", "limit", "memmap"):
+        grid.add_column(name, justify="right", no_wrap=True)
     found = rows(record)
+    base = record.sides[0].name
     for row in found:
-        title = titles.get(row.prefix, "") if row.prefix else "base"
         for number, (kind, cost) in enumerate(row.kinds.items()):
-            first = escape(f"{row.prefix} {title}" if row.prefix else title) if not number else ""
             last = number == len(row.kinds) - 1
-            grid.add_row(first, kind, *_cells(cost, row), end_section=last)
-    lines = [_limit(fillings(record)), *_unequal(record), f"[bold]evidence[/] {MAY}"]
+            name = "" if number else escape(row.side)
+            grid.add_row(name, kind, *_cells(cost, is_base=row.side == base), end_section=last)
+    lines = [f"[bold]{escape(name)}[/] {escape(title)}" for name, title in titles.items()]
+    lines += [_limit(fillings(record)), *_unequal(record)]
+    lines.append("first: ms of the passes that fault the memory in; limit: share of what it takes")
+    lines.append(f"[bold]evidence[/] {MAY}")
     return Group(grid, *(Text.from_markup(line) for line in lines if line))
 
 
-def _cells(cost: Cost, row: Row) -> list[str | Text]:
-    equal: str | Text = "-"
-    if cost.equal_memmap is not None and row.prefix:
+def _cells(cost: Cost, *, is_base: bool) -> list[str | Text]:
+    equal: str | Text = ""
+    if cost.equal_memmap is not None and not is_base:
         equal = Text("equal", "green") if cost.equal_memmap else Text("differs", "red")
     return [
         f"{cost.ns_per_page:.2f}",
         f"{cost.gb_per_s:.1f}",
         f"{cost.ms:.1f}",
-        "-" if cost.first_ms is None else f"{cost.first_ms:.0f}",
-        f"{cost.ratio:.3f}" if row.prefix else "1",
-        _interval(cost) if row.prefix else "",
-        "-" if cost.limit_share is None else f"{cost.limit_share:.0%}",
+        "" if cost.first_ms is None else f"{cost.first_ms:.0f}",
+        "" if is_base else f"{cost.ratio:.3f}",
+        "" if is_base else _interval(cost),
+        "" if cost.limit_share is None else f"{cost.limit_share:.0%}",
         equal,
     ]
 
@@ -90,7 +94,7 @@ def _cells(cost: Cost, row: Row) -> list[str | Text]:
 def _interval(cost: Cost) -> str:
     if cost.ratio_low is None or cost.ratio_high is None:
         return "too few"
-    return f"{cost.ratio_low:.3f} to {cost.ratio_high:.3f}"
+    return f"{cost.ratio_low:.3f}-{cost.ratio_high:.3f}"
 
 
 def _limit(found: Sequence[Filling]) -> str:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Counts instructions instead of time: repeatable to the last digit, and blind to the memory.
+
+Two calls that differ in length alone are counted and subtracted: what is left is the work a page,
+without what a call costs once.
+"""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import MachineError, ToolMissing
+from harness.events import Began, Ended, Listener, nobody
+from harness.replay.cases import START_PFN, Case
+from harness.replay.drive import Driver
+from harness.replay.link import Program
+from harness.replay.objects import FUNCTION
+from harness.tools import locate
+
+#: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.
+PAGES = 1 << 14
+_SUMMARY = re.compile(r"^summary: (\d+)$", re.MULTILINE)
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Instructions a struct page, by kind; `by` says what counted them."""
+
+    side: str
+    by: str
+    per_page: dict[str, float]
+
+
+def count(
+    driver: Driver, programs: Mapping[str, Program], listen: Listener = nobody
+) -> tuple[Counted, ...]:
+    """Count every side's instructions, by the CPU's counter or else by valgrind.
+
+    Raises ToolMissing where the machine has neither.
+    """
+    first = next(iter(programs.values()))
+    by = "the CPU's instruction counter" if _has_counter(driver, first) else "valgrind"
+    if by == "valgrind" and locate.find("valgrind") is None:
+        raise ToolMissing(
+            "this machine has no instruction counter, and valgrind is not installed",
+            mend="install valgrind",
+        )
+    listen(Began(f"count instructions of {len(programs)} sides by {by}"))
+    counter = _by_valgrind if by == "valgrind" else _by_cpu
+    found = []
+    for side, program in programs.items():
+        per_page = {}
+        for kind, case in _cases().items():
+            short, long = counter(driver, program, [case, _twice(case)])
+            per_page[kind] = (long - short) / case.nr
+        found.append(Counted(side, by, per_page))
+    listen(Ended(f"counted {len(programs)} sides by {by}"))
+    return tuple(found)
+
+
+def _cases() -> dict[str, Case]:
+    return {
+        "order0": Case("fs_dax", 0, START_PFN, PAGES),
+        "order9": Case("generic", 9, START_PFN, PAGES, early=True),
+    }
+
+
+def _twice(case: Case) -> Case:
+    return msgspec.structs.replace(case, nr=2 * case.nr)
+
+
+def _has_counter(driver: Driver, program: Program) -> bool:
+    ran = driver(program, [_cases()["order0"].line()]).ran[0]
+    return ran.instructions >= 0
+
+
+def _by_cpu(driver: Driver, program: Program, cases: list[Case]) -> list[int]:
+    # Once before, so that no page fault's return is counted.
+    return [driver(program, [case.line(), case.line()]).ran[1].instructions for case in cases]
+
+
+def _by_valgrind(driver: Driver, program: Program, cases: list[Case]) -> list[int]:
+    counts = []
+    for case in cases:
+        with tempfile.TemporaryDirectory() as name:
+            out = Path(name) / "callgrind.out"
+            valgrind = [
+                str(locate.require("valgrind")),
+                "--tool=callgrind",
+                f"--toggle-collect={FUNCTION}",
+                f"--callgrind-out-file={out}",
+            ]
+            driver(program, [case.line()], before=valgrind, writable=[out.parent])
+            match = _SUMMARY.search(out.read_text())
+        if match is None:
+            raise MachineError(f"valgrind counted nothing, its words are in {driver.log}")
+        counts.append(int(match[1]))
+    return counts
