@@ -46,13 +46,14 @@ class Bench:
         self.kernels = {"base": self.kernel("base", 60), "tip": self.kernel("tip", 30)}
         self.heard: list[Event] = []
 
-    def kernel(self, side: str, ms: int, *flaws: str, hz: int = 1000) -> Kernel:
+    def kernel(self, side: str, ms: int, *flaws: str, hz: int = 1000, ticks: str = "y") -> Kernel:
         folder = self.folder / f"kernel {side}"
         folder.mkdir(exist_ok=True)
         build_id = hashlib.sha1(side.encode()).hexdigest()
         image = {"release": "7.2.13", "build_id": build_id, "ms": ms, "flaws": flaws}
         (folder / "bzImage").write_text(json.dumps(image))
-        (folder / "config").write_text(f"CONFIG_HZ={hz}\n")
+        config = f"CONFIG_HZ={hz}\nCONFIG_HIGH_RES_TIMERS={ticks}\n"
+        (folder / "config").write_text(config)
         return Kernel(
             key=side,
             commit=side,
@@ -214,6 +215,11 @@ def test_another_tick_rate_does_not_count(bench: Bench) -> None:
     assert failed(record)["tip"] == ["clock"]
     (tip,) = [b for b in record.boots if b.side == "tip"]
     assert {s.resolution_ns for s in tip.samples} == {4_000_000}
+
+
+def test_a_clock_that_loses_ticks_does_not_count(bench: Bench) -> None:
+    bench.kernels["tip"] = bench.kernel("tip", 30, ticks="n")
+    assert failed(bench.measure())["tip"] == ["clock"]
 
 
 def test_a_config_that_was_changed_afterwards_proves_nothing(bench: Bench) -> None:
