@@ -25,15 +25,17 @@ AGENT_STARTED = "memmap-harness: <started>"
 #: From QEMU's start to the kernel's first line, and from there to the agent's.
 KERNEL_S = {"kvm": 10.0, "tcg": 60.0}
 AGENT_S = {"kvm": 60.0, "tcg": 120.0}
-#: The report goes to the console as well, the log holds all of it, and the agent's marks come
-#: through unthrottled. After an oops nobody would be left to power the guest off. The last one is
-#: virtme-ng's own with a cache added: nobody changes the root, and without one every program that
-#: starts is fetched again, a third of a short boot.
 KERNEL_OPTIONS = (
+    # Bindings show on the console as well, all of the log is kept, and no marker is throttled.
     "ignore_loglevel",
     "log_buf_len=16M",
     "printk.devkmsg=on",
+    # Nobody would be left to power the guest off.
     "oops=panic",
+    # A busy host may deliver an emulated timer's first ticks too late for the kernel's patience.
+    "no_timer_check",
+    # virtme-ng's own with a cache added: the root does not change, and without one every program
+    # that starts is fetched again, a third of a short boot.
     "rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose",
 )
 

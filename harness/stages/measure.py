@@ -127,7 +127,7 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
     kind = TimedOut if made.outcome == "timed_out" else GuestLost
     splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
     return kind(
-        f"{title}: {made.outcome.replace('_', ' ')}: {made.reason}",
+        f"{title}: {made.outcome.replace('_', ' ')}: {made.reason.rstrip('.')}",
         mend=f"the console is in {folder / LOGS / f'{made.side}-{made.number}.console.log'}",
         detail="\n".join(splat) or None,
     )
