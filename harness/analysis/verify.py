@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two memmaps compared page by page; what differs is named by the members of struct page."""
+"""Memmaps compared page by page; what differs is named by the members of struct page."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,12 +7,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.model.record import RunRecord
 from harness.parse.dwarf import Layout, Member
+from harness.parse.structpages import Runs
 
 Bytes = npt.NDArray[np.uint8]
 #: Gives the members that hold a byte, given the page's number and the byte's offset in it.
 Finder = Callable[[int, int], Sequence[Member]]
 PADDING = "padding"
+#: Runs of differing pages that are decoded; the pages are counted in full.
+SHOWN = 3
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -60,3 +64,71 @@ def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
         names.update(dict.fromkeys([m.name for m in members] or [PADDING]))
     fields = tuple("|".join(names) for names in places.values())
     return Difference(number, fields, base.tobytes().hex(), tip.tobytes().hex())
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """One namespace of one boot beside base's first boot: pages compared, and those equal.
+
+    `problem` says why nothing could be compared; `first` are the first pages that differ, their
+    pointers replaced by what they point to.
+    """
+
+    side: str
+    number: int
+    driver: str
+    compared: int
+    equal: int
+    problem: str = ""
+    first: tuple[Difference, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether there was something to compare, and all of it is equal."""
+        return not self.problem and self.compared == self.equal > 0
+
+
+def verify(
+    record: RunRecord, load: Callable[[str, int, str], Runs], find: Callable[[str], Finder]
+) -> tuple[Verified, ...]:
+    """Compare every namespace of every boot with the same one of base's first boot.
+
+    `load` gives what was kept of (side, number, driver) and is asked only where digests differ;
+    `find` gives the finder for a driver, asked likewise. A run without memmaps gives nothing.
+    """
+    base = record.sides[0].name
+    found = []
+    for driver in record.setup.nr_pages:
+        kept = [(b, m) for b in record.boots for m in b.memmaps if m.driver == driver]
+        reference = next(((b, m) for b, m in kept if b.side == base and not m.problem), None)
+        for boot, memmap in kept:
+            at = (boot.side, boot.number, driver)
+            if memmap.problem or reference is None:
+                problem = memmap.problem or "no boot of base left a memmap to compare with"
+                found.append(Verified(*at, 0, 0, problem))
+            elif memmap.sha256 == reference[1].sha256:
+                found.append(Verified(*at, memmap.nr_pages, memmap.nr_pages))
+            else:
+                theirs = load(reference[0].side, reference[0].number, driver)
+                found.append(_unequal(at, theirs, load(*at), find(driver)))
+    return tuple(found)
+
+
+def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> Verified:
+    if base.nr_pages != tip.nr_pages:
+        problem = f"{tip.nr_pages} struct pages, base has {base.nr_pages}"
+        return Verified(*at, 0, 0, problem)
+    ends = np.union1d(np.cumsum(base.lengths), np.cumsum(tip.lengths))
+    starts = np.concatenate(([0], ends[:-1]))
+    sides = [runs.which[np.searchsorted(np.cumsum(runs.lengths), ends)] for runs in (base, tip)]
+    unequal = (base.pages[sides[0]] != tip.pages[sides[1]]).any(axis=1)
+    first = tuple(
+        describe(
+            int(starts[n]),
+            base.pages[sides[0][n]].view(np.uint8),
+            tip.pages[sides[1][n]].view(np.uint8),
+            find,
+        )
+        for n in np.flatnonzero(unequal)[:SHOWN]
+    )
+    differing_pages = int((ends - starts)[unequal].sum())
+    return Verified(*at, base.nr_pages, base.nr_pages - differing_pages, "", first)

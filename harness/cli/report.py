@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness report`: a run record to a table and verdicts, with nothing run again."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import click
 
 from harness import records
 from harness.cli.options import json_option, print_json
+from harness.errors import RecordError
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -31,7 +33,13 @@ def report(run: str | None, as_json: bool) -> None:
       harness report results/memcpy-streaming/20260101T120000-abcdef --json
     """
     project = Project.find()
-    show(project, records.load(_found(project, run)), as_json=as_json)
+    record = records.load(found_run(project, run))
+    if record.evidence == "replay":
+        from harness.cli.replay import show as show_replay
+
+        show_replay(project, record, {}, as_json=as_json)
+    else:
+        show(project, record, as_json=as_json)
 
 
 def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[Verdict]":
@@ -55,11 +63,21 @@ def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[V
     return verdicts
 
 
-def _found(project: Project, run: str | None) -> Path:
+def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> Path:
+    """Return where a run's record is; the newest (that booted guests) where `run` is None."""
     if run is None:
-        return records.newest(project.results)
+        newest = records.newest(project.results)
+        return _of_guests(project) or newest if of_guests else newest
     named = Path(run)
     if named.exists():
         return named
     matching = [folder for folder in records.runs(project.results) if folder.name == run]
     return matching[0] if matching else named
+
+
+def _of_guests(project: Project) -> Path | None:
+    for folder in reversed(records.runs(project.results)):
+        with contextlib.suppress(RecordError):
+            if records.load(folder).evidence != "replay":
+                return folder
+    return None

@@ -50,6 +50,19 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A namespace's struct pages after a boot: their number, and the SHA-256 of what they say.
+
+    Pointers count by what they point to (harness.parse.structpages). `problem` says why there is
+    no digest.
+    """
+
+    driver: str
+    nr_pages: int
+    sha256: str
+    problem: str = ""
+
+
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One boot of one side. Born `lost`; only the guest's end marker makes it `complete`."""
 
@@ -63,6 +76,7 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     findings: tuple[Finding, ...] = ()
     samples: tuple[Sample, ...] = ()
     logs: tuple[Log, ...] = ()
+    memmaps: tuple[Memmap, ...] = ()
     load_1min: float = 0.0
 
     @property

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness verify`: did base and tip leave the same memmaps in the guest?"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import records
+from harness.cache import Cache
+from harness.cli.options import json_option, print_json
+from harness.cli.progress import watching
+from harness.errors import EXIT_VERDICT, RecordError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.analysis.verify import Finder, Verified
+    from harness.events import Listener
+    from harness.model.record import RunRecord
+
+
+@click.command(short_help="Compare the struct pages that base and tip left in the guest.")
+@click.argument("run", required=False, metavar="[RUN]")
+@json_option
+def verify(run: str | None, as_json: bool) -> None:
+    """Compare the memmaps of RUN's boots, page by page, pointers by what they point to.
+
+    RUN is a run id, a run's folder or its record.json; the newest run of a guest where it is left
+    out. Exits with 1 where a page differs, naming the members of struct page that do.
+
+    \b
+    Examples:
+      harness verify
+      harness verify 20260101T120000-abcdef --json
+    """
+    from harness.analysis.verify import verify as compare
+    from harness.cli.report import found_run
+    from harness.stages import memmaps
+
+    project = Project.find()
+    record = records.load(found_run(project, run, of_guests=True))
+    folder = records.folder_of(project.results, record)
+    if not any(boot.memmaps for boot in record.boots):
+        raise RecordError(
+            "holds no memmaps", where=str(folder), expected="a run on namespaces with map=dev"
+        )
+    with watching() as listen:
+        found = compare(
+            record,
+            lambda side, number, driver: memmaps.load(folder, side, number, driver),
+            _finders(project, record, listen),
+        )
+    if as_json:
+        print_json([{"ok": v.ok, "verified": v} for v in found])
+    else:
+        for v in found:
+            _show(v)
+    if not all(v.ok for v in found):
+        raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def _show(v: "Verified") -> None:
+    title = f"{v.side} boot {v.number}, {v.driver}"
+    if v.problem:
+        click.echo(f"{title}: {v.problem}")
+        return
+    click.echo(f"{title}: {v.compared} struct pages compared with base's, {v.equal} equal")
+    for page in v.first:
+        click.echo(f"  page {page.page}: {', '.join(page.fields)}")
+        click.echo(f"    base {page.base}")
+        click.echo(f"    here {page.tip}")
+
+
+def _finders(
+    project: Project, record: "RunRecord", listen: "Listener"
+) -> "Callable[[str], Finder]":
+    """Name fields by the debug information of base's own configuration, made when asked for."""
+
+    def find(driver: str) -> "Finder":
+        from harness.analysis.verify import finder
+        from harness.replay import check, objects
+        from harness.stages import configure, tree
+
+        how = configure.recipe(
+            project,
+            project.plan(record.setup.plan).kconfig,
+            compiler="clang" if "clang" in record.sides[0].compiler else "gcc",
+        )
+        cache = Cache.default()
+        program = objects.program(
+            cache,
+            tree.fetch(project, cache, record.subject.tree, listen),
+            record.sides[0].commit,
+            how,
+            project.series(record.subject.slug).object,
+            listen,
+            title="base",
+        )
+        order = 0 if driver == "nd_pmem" else 9
+        return finder(*check.layouts(program), order)
+
+    return find
