@@ -242,8 +242,8 @@ def test_a_warning_is_a_finding_and_does_not_count(bench: Bench) -> None:
         ("panic", GuestLost, "panicked", "Kernel panic - not syncing: fake"),
         ("lost", GuestLost, "lost", "without the agent's end marker (last: reboot: Power down)"),
         ("ndctl", GuestLost, "failed", "ndctl create-namespace: no such device"),
-        ("hang", TimedOut, "timed_out", "not over within 2 s"),
-        ("dead", TimedOut, "timed_out", "no sign of the kernel within 1 s"),
+        ("hang", TimedOut, "timed_out", "not over within 8 s"),
+        ("dead", TimedOut, "timed_out", "no sign of the kernel within 5 s"),
     ],
 )
 def test_a_boot_that_fails_is_recorded_and_ends_the_run(
@@ -254,8 +254,8 @@ def test_a_boot_that_fails_is_recorded_and_ends_the_run(
     outcome: str,
     reason: str,
 ) -> None:
-    monkeypatch.setitem(guest.KERNEL_S, "tcg", 1.0)
-    bench.plan = msgspec.structs.replace(bench.plan, boot_s=2)
+    monkeypatch.setitem(guest.KERNEL_S, "tcg", 5.0)
+    bench.plan = msgspec.structs.replace(bench.plan, boot_s=8)
     bench.kernels = {side: bench.kernel(side, 30, flaw) for side in bench.kernels}
     before = leftovers()
     with pytest.raises(error) as caught:
