@@ -30,18 +30,24 @@ unsigned long volatile jiffies;
 struct cpuinfo_x86 boot_cpu_data;
 
 /*
- * Calls that a booted kernel has patched away (fentry, return thunks) or that find nothing to do
- * (rescheduling). Per-CPU variables are %gs:symbol, and a process's GS base is 0.
+ * Calls that a booted kernel has patched away (fentry, return thunks), or that find nothing to do
+ * (rescheduling). The former must leave every register alone. Per-CPU variables are %gs:symbol,
+ * and a process's GS base is 0.
  */
 asm(".pushsection .text, \"ax\"\n"
-    ".irp name, __fentry__, __x86_return_thunk, __cond_resched, __SCT__cond_resched,"
-    " __SCT__might_resched, __SCT__preempt_schedule, __SCT__preempt_schedule_notrace,"
-    " preempt_schedule_thunk, preempt_schedule_notrace_thunk\n"
+    ".irp name, __cond_resched, __SCT__cond_resched, __SCT__might_resched\n"
     ".globl \\name\n"
     ".type \\name, @function\n"
     "\\name:\n"
     ".endr\n"
     "	xorl %eax, %eax\n"
+    ".irp name, __fentry__, __x86_return_thunk, preempt_schedule_thunk,"
+    " preempt_schedule_notrace_thunk, __SCT__preempt_schedule,"
+    " __SCT__preempt_schedule_notrace\n"
+    ".globl \\name\n"
+    ".type \\name, @function\n"
+    "\\name:\n"
+    ".endr\n"
     "	ret\n"
     ".popsection\n"
     ".pushsection .bss, \"aw\", @nobits\n"
