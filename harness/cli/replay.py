@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
 )
-@click.option("--rounds", default=6, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
 @click.option(
     "--passes",
     default=2,

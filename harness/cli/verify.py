@@ -88,14 +88,13 @@ def _finders(
             compiler="clang" if "clang" in record.sides[0].compiler else "gcc",
         )
         cache = Cache.default()
-        program = objects.program(
+        (program,) = objects.programs(
             cache,
             tree.fetch(project, cache, record.subject.tree, listen),
-            record.sides[0].commit,
+            [objects.Wanted(record.sides[0].commit, "base")],
             how,
             project.series(record.subject.slug).object,
             listen,
-            title="base",
         )
         order = 0 if driver == "nd_pmem" else 9
         return finder(*check.layouts(program), order)

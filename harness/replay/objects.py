@@ -8,6 +8,7 @@ this recipe are built in: what is replayed is what would be booted.
 import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,13 +20,17 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.model.kernel import Recipe, Tree
 from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
+from harness.proc import Deadline
 from harness.replay import link
 from harness.replay.link import KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build
+from harness.tools.git import Git
 from harness.tools.kbuild import Make
+from harness.tools.worktree import Worktree
 
 FUNCTION = "memmap_init_zone_device"
 META = "program.json"
+GIT_S = 120
 
 
 def require_function(series: Series) -> None:
@@ -38,43 +43,86 @@ def require_function(series: Series) -> None:
         )
 
 
-def program(
+class Wanted(msgspec.Struct, frozen=True):
+    """A commit to make a program of, and what to call it meanwhile."""
+
+    commit: str
+    title: str
+
+
+def programs(
     cache: Cache,
     tree: Tree,
-    commit: str,
+    wanted: Sequence[Wanted],
     how: Recipe,
     source_object: str,
     listen: Listener = nobody,
-    *,
-    title: str = "",
-) -> Program:
-    """Return the program of a commit, making it unless it is kept already.
+) -> tuple[Program, ...]:
+    """Return the programs of commits, in order, making those that are not kept already.
 
     `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
     """
     compiler = build.compiler_version(cache, how.compiler)
-    folder = _folder(cache, commit, how, compiler, source_object, _sources())
+    folders = {
+        one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
+        for one in wanted
+    }
+    missing = [one for one in wanted if _kept(folders[one.commit]) is None]
+    for group in _alike(cache, missing):
+        with build.objects(cache, tree, group[0].commit, how, listen) as make:
+            for one in group:
+                listen(Began(f"object {one.title}"))
+                Worktree(
+                    cache.repository, make.source, log=make.log, deadline=make.deadline
+                ).bring_to(one.commit)
+                _make(cache, make, source_object, folders[one.commit], compiler)
+                listen(Ended(f"linked {one.title}"))
+    found = [_kept(folder) for folder in (folders[one.commit] for one in wanted)]
+    return tuple(program for program in found if program is not None)
+
+
+def _kept(folder: Path) -> Program | None:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((folder / META).read_bytes(), type=Program)
-    listen(Began(f"object {title or commit[:12]}"))
+    return None
+
+
+def _alike(cache: Cache, wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """Group commits that are configured alike: a third of an object's time is its .config's."""
+    repository = Git(cache.repository, log=cache.log("replay-alike"), deadline=Deadline(GIT_S))
+    group: list[Wanted] = []
+    for one in wanted:
+        if group and not _configured_alike(repository, group[0].commit, one.commit):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _configured_alike(repository: Git, first: str, second: str) -> bool:
+    changed = repository("diff", "--name-only", first, second).stdout.splitlines()
+    return not any(
+        name.startswith("scripts/") or name.rpartition("/")[2].startswith("Kconfig")
+        for name in changed
+    )
+
+
+def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: str) -> None:
     with cache.staging() as work:
-        with build.objects(cache, tree, commit, how, listen) as make:
-            _compile(make, source_object, work)
-            _compile_shim(make, source_object, work)
-            config = records.digest(make.objects / ".config")
+        _compile(make, source_object, work)
+        _compile_shim(make, source_object, work)
         log = cache.log(f"replay-{folder.name[:12]}")
         made = Program(
             folder=str(folder),
             traps=link.link(work, _user_side(cache), FUNCTION, log),
             object_sha256=records.digest(work / OBJECT),
-            config_sha256=config,
+            config_sha256=records.digest(make.objects / ".config"),
             compiler=compiler,
         )
         (work / META).write_bytes(msgspec.json.encode(made))
         shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
         publish(work, folder)
-    listen(Ended(f"linked {title or commit[:12]}"))
-    return made
 
 
 def unlinked(

@@ -153,20 +153,14 @@ def _base(applied: Applied) -> Made:
 
 
 def _linked(cache: Cache, made: Prepared, how: Recipe, listen: Listener) -> tuple[Made, ...]:
+    titles = [s.title if s.name == BASE else f"{s.name}: {s.title}" for s in made.sides]
+    wanted = [
+        objects.Wanted(side.commit, title) for side, title in zip(made.sides, titles, strict=True)
+    ]
+    programs = objects.programs(cache, made.tree, wanted, how, made.series.object, listen)
     return tuple(
-        msgspec.structs.replace(
-            side,
-            program=objects.program(
-                cache,
-                made.tree,
-                side.commit,
-                how,
-                made.series.object,
-                listen,
-                title=side.title if side.name == BASE else f"{side.name}: {side.title}",
-            ),
-        )
-        for side in made.sides
+        msgspec.structs.replace(side, program=program)
+        for side, program in zip(made.sides, programs, strict=True)
     )
 
 

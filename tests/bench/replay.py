@@ -5,7 +5,7 @@ Each case prints one JSON line:
   cold    from an applied series and nothing compiled to the full table, 100 GiB namespaces
   edit    the last patch compiled anew, and its row: what an author waits for after an edit
   usual   the usual way, one prefix of it: a kernel built and booted, times the number of prefixes
-  null    base against itself, 100 tries of 6 rounds on 16 GiB namespaces
+  null    base against itself, 100 tries of 5 rounds on 16 GiB namespaces
 """
 
 import json
