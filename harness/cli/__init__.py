@@ -34,6 +34,8 @@ COMMANDS = {
     "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit a patch."),
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
+    "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
+    "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
     "report": _Entry("report:report", "Show the table and verdicts of a run record."),
 }
 

@@ -67,7 +67,8 @@ def _run(
 def measure(as_json: bool, **wanted: Any) -> None:
     """Boot base and tip of SERIES on the plan's guest, rebind the drivers, keep a run record.
 
-    Nothing is concluded: `harness report` does that, from the record alone.
+    Nothing is concluded of the times: `harness report` does that, from the record alone. Exits
+    with 1 where the sides left different struct pages.
 
     \b
     Examples:
@@ -82,6 +83,8 @@ def measure(as_json: bool, **wanted: Any) -> None:
         print_json(record)
     else:
         click.echo(records.folder_of(project.results, record) / records.FILE)
+    if record.outcome != "complete":
+        raise click.exceptions.Exit(EXIT_VERDICT)
 
 
 @click.command(short_help="Do it all: fetch, apply, build, boot, compare.")

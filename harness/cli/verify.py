@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.model.record import RunRecord
 
 
-@click.command(short_help="Compare the struct pages that base and tip left in the guest.")
+@click.command(short_help="Compare the struct pages that base and tip left.")
 @click.argument("run", required=False, metavar="[RUN]")
 @json_option
 def verify(run: str | None, as_json: bool) -> None:

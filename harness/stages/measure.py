@@ -7,7 +7,7 @@ record says so. What the samples mean is not decided here.
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -21,14 +21,12 @@ from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Boot, Outcome, RunRecord
-from harness.stages import backing
+from harness.stages import backing, memmaps
 from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot
+from harness.stages.memmaps import AfterBoot
 from harness.tools import bwrap
 
-#: Called after a boot that ended well, with its side, number and backing files by driver. They can
-#: be opened and read until it returns. If it raises, the boot comes again on resuming.
-AfterBoot = Callable[[str, int, Mapping[str, Path]], None]
 COPY_S = 1800
 
 
@@ -47,7 +45,8 @@ def measure(
 ) -> RunRecord:
     """Run the boots that `record` does not have yet and return the finished record.
 
-    `keep_images` leaves the backing files beside the record, as `<side>-<number>-<driver>.img`.
+    `keep_images` leaves the backing files beside the record, as `<side>-<number>-<driver>.img`;
+    `after_boot` gives the memmaps that a boot left. A run whose sides left different ones failed.
     Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well;
     MachineError when there is no room for one.
     """
@@ -74,7 +73,8 @@ def measure(
             with backing.images(cache, guest, listen) as images:
                 made = boot(same, kernels[side], side, number, images, listen)
                 if made.outcome == "complete" and after_boot is not None:
-                    after_boot(side, number, images.readable)
+                    left = after_boot(side, number, images.readable)
+                    made = msgspec.structs.replace(made, memmaps=left)
                 if keep_images:
                     _keep(cache, images.readable, folder, f"{side}-{number}")
             record = msgspec.structs.replace(record, boots=(*record.boots, made))
@@ -83,7 +83,8 @@ def measure(
                 raise _error(made, title, folder)
             records.save(project.results, record)
             listen(Ended(f"{title}: {summary(made)}"))
-        return _finish(project, record, "complete", "")
+        differ = memmaps.unequal(record)
+        return _finish(project, record, "failed" if differ else "complete", differ)
 
 
 def order(record: RunRecord) -> Iterator[tuple[str, int]]:

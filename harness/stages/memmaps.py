@@ -4,54 +4,54 @@
 With map=dev the struct pages lie in the namespace: what the driver left there is in the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from harness import records
 from harness.errors import RecordError
-from harness.inputs import Project
 from harness.model.record import Memmap, RunRecord
 from harness.parse import infoblock, structpages
 from harness.parse.structpages import Runs
-from harness.stages.measure import AfterBoot
 
 #: 4 MiB of struct pages at a time.
 CHUNK_PAGES = 1 << 16
+#: Called after a boot that ended well, with its side, number and backing files by driver, which can
+#: be opened and read until it returns. If it raises, the boot comes again on resuming.
+AfterBoot = Callable[[str, int, Mapping[str, Path]], tuple[Memmap, ...]]
 
 
-def keeper(project: Project, record: RunRecord) -> AfterBoot:
-    """Return what `measure` is to call after each boot: it keeps each namespace's memmap."""
-    folder = records.folder_of(project.results, record)
+def keeper(folder: Path) -> AfterBoot:
+    """Return what `measure` is to call after each boot: it keeps the memmaps in the run's folder.
 
-    def keep(side: str, number: int, images: Mapping[str, Path]) -> None:
-        found = [_kept(folder, side, number, driver, path) for driver, path in images.items()]
-        data = msgspec.json.encode([memmap for memmap in found if memmap is not None])
-        records.replace_file(folder / f"{_name(side, number)}.json", data)
+    A memmap that cannot be read is a Memmap that says why.
+    """
+
+    def keep(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+        found = (_kept(folder, side, number, driver, path) for driver, path in images.items())
+        return tuple(memmap for memmap in found if memmap is not None)
 
     return keep
 
 
-def recorded(project: Project, record: RunRecord) -> RunRecord:
-    """Return the record with the digests that were kept, saved so."""
-    folder = records.folder_of(project.results, record)
-    boots = []
-    for boot in record.boots:
-        file = folder / f"{_name(boot.side, boot.number)}.json"
-        found = boot.memmaps
-        if file.exists():
-            found = msgspec.json.decode(file.read_bytes(), type=tuple[Memmap, ...])
-        boots.append(msgspec.structs.replace(boot, memmaps=found))
-    record = msgspec.structs.replace(record, boots=tuple(boots))
-    records.save(project.results, record)
-    return record
+def unequal(record: RunRecord) -> str:
+    """Say which boot left other struct pages than base's first boot did, or none; else nothing."""
+    expected: dict[str, Memmap] = {}
+    base = record.sides[0].name
+    for boot in sorted(record.boots, key=lambda boot: (boot.side != base, boot.number)):
+        for memmap in boot.memmaps:
+            name = f"boot {boot.number} of {boot.side}: the struct pages of {memmap.driver}"
+            if memmap.problem:
+                return f"{name} cannot be read: {memmap.problem}"
+            first = expected.setdefault(memmap.driver, memmap)
+            if (memmap.nr_pages, memmap.sha256) != (first.nr_pages, first.sha256):
+                return f"{name} differ from base's; `harness verify` names the first"
+    return ""
 
 
 def load(folder: Path, side: str, number: int, driver: str) -> Runs:
     """Return what was kept of one namespace. Raises RecordError."""
-    file = folder / f"{_name(side, number)}-{driver}.npz"
+    file = _file(folder, side, number, driver)
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Runs(arrays["pages"], arrays["which"], arrays["lengths"], str(arrays["digest"]))
@@ -87,12 +87,12 @@ def _kept(folder: Path, side: str, number: int, driver: str, path: Path) -> Memm
         return Memmap(driver, 0, "", str(error))
     if runs is None:
         return None
-    file = folder / f"{_name(side, number)}-{driver}.npz"
+    file = _file(folder, side, number, driver)
     part = file.with_suffix(".part.npz")
     np.savez_compressed(part, **runs._asdict())
     part.replace(file)
     return Memmap(driver, runs.nr_pages, runs.digest)
 
 
-def _name(side: str, number: int) -> str:
-    return f"memmap-{side}-{number}"
+def _file(folder: Path, side: str, number: int, driver: str) -> Path:
+    return folder / f"memmap-{side}-{number}-{driver}.npz"

@@ -21,7 +21,7 @@ from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied
-from harness.stages import accelerator, apply, build, configure, machine, measure
+from harness.stages import accelerator, apply, build, configure, machine, measure, memmaps
 from harness.stages.apply import Posted, Source
 
 
@@ -57,7 +57,10 @@ def reproduce(
     if unfinished := records.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
         record = unfinished
-    return measure.measure(project, cache, record, kernels, guest, plan, chosen, listen)
+    keep = memmaps.keeper(records.folder_of(project.results, record))
+    return measure.measure(
+        project, cache, record, kernels, guest, plan, chosen, listen, after_boot=keep
+    )
 
 
 def build_both(

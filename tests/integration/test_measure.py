@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Said
 from harness.inputs import Project
 from harness.model.kernel import Kernel
-from harness.model.record import Machine, RunRecord, Setup, Side, Subject
+from harness.model.record import Machine, Memmap, RunRecord, Setup, Side, Subject
 from harness.stages import backing, guest
 from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order
@@ -309,7 +310,7 @@ def test_sides_take_turns_in_going_first(bench: Bench) -> None:
 def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: Bench) -> None:
     seen: list[Path] = []
 
-    def look(side: str, number: int, images: Mapping[str, Path]) -> None:
+    def look(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         assert set(images) == {"nd_pmem", "dax_pmem"}
         for path in images.values():
             assert path.stat().st_size == 4 << 30
@@ -320,15 +321,18 @@ def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: B
         # A SIGKILL now would leave no content behind: it has no name any more.
         names = [p for p in leftovers() - before for p in p.glob("*.img")]
         assert names == []
+        return (Memmap("nd_pmem", 1, "equal"),)
 
     before = leftovers()
-    bench.measure(after_boot=look)
+    record = bench.measure(after_boot=look)
+    assert [boot.memmaps for boot in record.boots] == [(Memmap("nd_pmem", 1, "equal"),)] * 2
+    assert record.outcome == "complete"
     assert len(seen) == 4
     assert not any(path.exists() for path in seen)
 
 
 def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -> None:
-    def fail(side: str, number: int, images: Mapping[str, Path]) -> None:
+    def fail(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         raise MachineError("no")
 
     with pytest.raises(MachineError):
@@ -336,6 +340,33 @@ def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -
     assert bench.saved().boots == ()
     assert bench.saved().outcome == "lost"
     assert bench.measure(bench.saved()).outcome == "complete"
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (
+            Memmap("nd_pmem", 9, "b"),
+            "boot 1 of tip: the struct pages of nd_pmem differ from base's",
+        ),
+        (
+            Memmap("nd_pmem", 8, "a"),
+            "boot 1 of tip: the struct pages of nd_pmem differ from base's",
+        ),
+        (Memmap("nd_pmem", 0, "", "no block"), "boot 1 of tip: .* cannot be read: no block"),
+    ],
+)
+def test_a_side_with_other_struct_pages_fails_the_run_whatever_its_times(
+    bench: Bench, left: Memmap, said: str
+) -> None:
+    def keep(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+        return (Memmap("nd_pmem", 9, "a") if side == "base" else left,)
+
+    record = bench.measure(after_boot=keep)
+    assert all(boot.counts for boot in record.boots)
+    assert record.outcome == "failed"
+    assert re.search(said, record.reason)
+    assert bench.saved(record) == record
 
 
 def test_images_are_kept_when_asked_for(bench: Bench) -> None:
