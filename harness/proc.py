@@ -11,6 +11,7 @@ import selectors
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ TAIL_LINES = 12
 GRACE_S = 2.0
 #: What a program may print into one log. A guest that floods its console must not fill the disk.
 MAX_LOG_BYTES = 64 << 20
+#: What may raise KeyboardInterrupt in us.
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Variables that would change what git, make or the compiler do behind our back.
 SCRUBBED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "KCFLAGS", "CFLAGS", "CROSS_COMPILE", "ARCH")
 
@@ -185,17 +188,32 @@ def _started(
     env: Mapping[str, str] | None,
     stdin: Path | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
+    process = None
     try:
-        with Path(stdin or os.devnull).open("rb") as source:
-            process = subprocess.Popen(
-                argv,
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=environment(env),
-                start_new_session=True,
-            )
+        with Path(stdin or os.devnull).open("rb") as source, _interruptions_held():
+            process = _spawned(argv, source, cwd, env)
+        yield process
+    finally:
+        if process is not None:
+            _kill_group(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _spawned(
+    argv: Sequence[str], source: IO[bytes], cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=environment(env),
+            start_new_session=True,
+        )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise ToolFailed(f"{cwd}: no such folder to run {argv[0]} in") from error
@@ -204,13 +222,30 @@ def _started(
         ) from error
     except PermissionError as error:
         raise ToolFailed(f"{argv[0]} cannot be executed: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Put off what a signal would raise until the block ends.
+
+    A program that is half started, when KeyboardInterrupt is raised, has nobody who would end it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # nothing is raised in other threads
+        return
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _frame: caught.append(got))
+        for number in INTERRUPTIONS
+        if callable(signal.getsignal(number))
+    }
     try:
-        yield process
+        yield
     finally:
-        _kill_group(process)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for held in caught:
+            signal.raise_signal(held)
 
 
 def _pump(

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -139,6 +142,32 @@ def test_an_exception_in_the_listener_leaves_nothing_running(tmp_path: Path) -> 
             on_line=stop,
         )
     assert not alive(pids[0])
+
+
+@pytest.mark.parametrize("number", proc.INTERRUPTIONS)
+def test_an_interruption_while_a_program_is_started_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        signal.raise_signal(number)
+        return started[0]
+
+    def interrupt(_signal: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        monkeypatch.setattr(subprocess, "Popen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            proc.run(["sleep", "100"], log=tmp_path / "log", deadline=proc.Deadline(100))
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert not alive(started[0].pid)
 
 
 def test_a_flood_is_cut_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
