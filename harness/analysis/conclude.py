@@ -5,8 +5,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness.analysis.compare import Identity
+from harness.analysis.effects import Effect
 from harness.analysis.judge import Verdict, judge
+from harness.analysis.noise import Noise
+from harness.analysis.nulls import NullSeen
 from harness.analysis.replayed import Filling, Row, fillings, rows
+from harness.analysis.rules import Gated
+from harness.analysis.verify import Verified
 from harness.model.claim import Claim
 from harness.model.record import RunRecord
 
@@ -14,14 +20,23 @@ from harness.model.record import RunRecord
 class Conclusion(msgspec.Struct, frozen=True):
     """A run and what follows from it.
 
-    `verdicts` has one entry a driver, and is empty for a replay; `rows` and `fillings` are a
-    replay's, and empty otherwise.
+    `verdicts` has one entry a claim that a side of the run answers to, and one a driver without;
+    `rows` and `fillings` are a replay's, and empty otherwise; `identity` has an entry a side but
+    base; `memmaps` are compared by digest alone, so a Verified that is not `ok` names no page;
+    `null` is the newest base-against-base run that this one may be held to, if there is any;
+    `gates` are the rules that were asked for.
     """
 
     record: RunRecord
     verdicts: tuple[Verdict, ...] = ()
+    effects: tuple[Effect, ...] = ()
     rows: tuple[Row, ...] = ()
     fillings: tuple[Filling, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    identity: tuple[Identity, ...] = ()
+    memmaps: tuple[Verified, ...] = ()
+    null: NullSeen | None = None
+    gates: tuple[Gated, ...] = ()
 
 
 def conclude(record: RunRecord, claims: Sequence[Claim]) -> Conclusion:

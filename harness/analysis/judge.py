@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 import numpy
 
+from harness.analysis.effects import Effect
 from harness.analysis.summary import DriverSummary, counting, samples_of, summarize
 from harness.model.claim import Claim
 from harness.model.record import RunRecord
@@ -26,13 +27,35 @@ SEED = 1
 Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
 
 
+#: What a replay does to a claim that it cannot decide.
+Stance = Literal["supports", "doubts", ""]
+
+
 class Verdict(msgspec.Struct, frozen=True):
-    """What is to be said of one driver's claim; `claimed_percent` None means nothing is claimed."""
+    """What is to be said of one claim, or of a driver of which nothing is claimed (`claim` None).
+
+    `side` is the side that answers to it (`tip`, or a replay's prefix); `summary` has the boots'
+    figures, none for a replay; `effect` is what the verdict rests on, where there is a figure.
+    """
 
     summary: DriverSummary
     claimed_percent: float | None
     verdict: Word
     reason: str
+    side: str = "tip"
+    claim: Claim | None = None
+    effect: Effect | None = None
+    stance: Stance = ""
+
+    @property
+    def driver(self) -> str:
+        """The driver that the claim is about."""
+        return self.summary.driver
+
+    @property
+    def after_patch(self) -> int | None:
+        """The patch after which the claim is made; None for the whole series."""
+        return None if self.claim is None else self.claim.after_patch
 
 
 def judge(record: RunRecord, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
