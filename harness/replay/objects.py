@@ -8,7 +8,7 @@ this recipe are built in: what is replayed is what would be booted.
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,17 +20,13 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.model.kernel import Recipe, Tree
 from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
-from harness.proc import Deadline
 from harness.replay import link
 from harness.replay.link import KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build
-from harness.tools.git import Git
 from harness.tools.kbuild import Make
-from harness.tools.worktree import Worktree
 
 FUNCTION = "memmap_init_zone_device"
 META = "program.json"
-GIT_S = 120
 
 
 def require_function(series: Series) -> None:
@@ -67,16 +63,12 @@ def programs(
         one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
         for one in wanted
     }
-    missing = [one for one in wanted if _kept(folders[one.commit]) is None]
-    for group in _alike(cache, missing):
-        with build.objects(cache, tree, group[0].commit, how, listen) as make:
-            for one in group:
-                listen(Began(f"object {one.title}"))
-                Worktree(
-                    cache.repository, make.source, log=make.log, deadline=make.deadline
-                ).bring_to(one.commit)
+    for one in wanted:
+        if _kept(folders[one.commit]) is None:
+            listen(Began(f"object {one.title}"))
+            with build.objects(cache, tree, one.commit, how, listen) as make:
                 _make(cache, make, source_object, folders[one.commit], compiler)
-                listen(Ended(f"linked {one.title}"))
+            listen(Ended(f"linked {one.title}"))
     found = [_kept(folder) for folder in (folders[one.commit] for one in wanted)]
     return tuple(program for program in found if program is not None)
 
@@ -85,27 +77,6 @@ def _kept(folder: Path) -> Program | None:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((folder / META).read_bytes(), type=Program)
     return None
-
-
-def _alike(cache: Cache, wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """Group commits that are configured alike: a third of an object's time is its .config's."""
-    repository = Git(cache.repository, log=cache.log("replay-alike"), deadline=Deadline(GIT_S))
-    group: list[Wanted] = []
-    for one in wanted:
-        if group and not _configured_alike(repository, group[0].commit, one.commit):
-            yield group
-            group = []
-        group.append(one)
-    if group:
-        yield group
-
-
-def _configured_alike(repository: Git, first: str, second: str) -> bool:
-    changed = repository("diff", "--name-only", first, second).stdout.splitlines()
-    return not any(
-        name.startswith("scripts/") or name.rpartition("/")[2].startswith("Kconfig")
-        for name in changed
-    )
 
 
 def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: str) -> None:

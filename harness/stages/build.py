@@ -18,12 +18,14 @@ from harness.cache import Cache, publish
 from harness.errors import DoesNotBuild, InputError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.model.kernel import Kernel, Recipe, Tree
-from harness.stages.configure import configure
+from harness.stages import configure
 from harness.stages.tree import checked_out
-from harness.tools import binutils, bwrap, kbuild
+from harness.tools import binutils, bwrap, kbuild, scripts, version
+from harness.tools.git import Git
 from harness.tools.kbuild import Make
 
 BUILD_S = 3 * 3600
+GIT_S = 120
 #: An O= folder of the minimal profile takes about 300 MB, the kernel that is kept 20 MB.
 ROOM_BYTES = 2 << 30
 META = "kernel.json"
@@ -86,8 +88,25 @@ def objects(
             log=cache.log(f"build-{name}"),
             deadline=proc.Deadline(BUILD_S),
         )
-        configure(make, how)
+        configure.ensure(make, how, _configured_by(cache, commit, how))
         yield make
+
+
+def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
+    """Everything that a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
+    git = Git(cache.repository, log=cache.log("configured-by"), deadline=proc.Deadline(GIT_S))
+    listed = git("ls-tree", "-r", commit).stdout.splitlines()
+    paths = (line.partition("\t") for line in listed)
+    steering = [
+        line
+        for line, (_, _, path) in zip(listed, paths, strict=True)
+        if path.startswith("scripts/")
+        or path.rpartition("/")[2].startswith(("Kconfig", "Makefile", "Kbuild"))
+    ]
+    programs = [compiler_version(cache, how.compiler)]
+    if how.profile == "vng":
+        programs.append(version.of(Path(scripts.installed("vng")), log=cache.log("version-vng")))
+    return "\n".join([*steering, *programs])
 
 
 def compiler_version(cache: Cache, compiler: str) -> str:

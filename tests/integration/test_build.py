@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The build stage with real make, gcc, git and bubblewrap, on a fake kernel tree."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -15,10 +16,15 @@ from harness.cache import Cache
 from harness.errors import DoesNotBuild, InputError, TimedOut
 from harness.events import Advanced, Event
 from harness.model.kernel import Fragment, Recipe, Tree
-from harness.stages import build
+from harness.stages import build, configure
 
+COMMITTER = {
+    f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+}
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 TREE = Tree(name="fake", commit="0" * 40, release="7.2.99", source="fake")
+#: Of the fake tree as it is, and of the same with another option in its Kconfig.
+COMMIT, OTHER = "refs/tags/one", "refs/tags/other"
 
 
 def recipe(text: str = "CONFIG_DAX=y\n") -> Recipe:
@@ -29,18 +35,27 @@ def recipe(text: str = "CONFIG_DAX=y\n") -> Recipe:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     source = tmp_path / "source"
     shutil.copytree(FAKE, source)
+    cache = Cache(tmp_path / "cache")
+    for text, tag in (("", "one"), ("config OTHER\n\tbool\n", "other")):
+        with (source / "drivers/dax/Kconfig").open("a") as kconfig:
+            kconfig.write(text)
+        for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", tag], ["tag", tag]):
+            subprocess.run(
+                ["git", "-C", source, *arguments], check=True, env=os.environ | COMMITTER
+            )
+    subprocess.run(["git", "clone", "-q", "--bare", source, cache.repository], check=True)
 
     @contextmanager
     def checked_out(_cache: Cache, _tree: Tree, _commit: str) -> Iterator[Path]:
         yield source
 
     monkeypatch.setattr(build, "checked_out", checked_out)
-    return Cache(tmp_path / "cache")
+    return cache
 
 
 def test_a_kernel_is_built_kept_and_given_again_at_once(cache: Cache) -> None:
     events: list[Event] = []
-    kernel = build.build(cache, TREE, "c" * 40, recipe(), events.append)
+    kernel = build.build(cache, TREE, COMMIT, recipe(), events.append)
     assert Path(kernel.image).read_bytes().startswith(b"\x7fELF")
     assert kernel.release == "7.2.99"
     notes = subprocess.run(
@@ -52,23 +67,43 @@ def test_a_kernel_is_built_kept_and_given_again_at_once(cache: Cache) -> None:
     assert [(e.done, e.total) for e in steps] == [(1, 3), (2, 3), (3, 3)]
 
     began = time.monotonic()
-    assert build.build(cache, TREE, "c" * 40, recipe()) == kernel
+    assert build.build(cache, TREE, COMMIT, recipe()) == kernel
     assert time.monotonic() - began < 1
 
 
 def test_another_commit_or_recipe_is_another_kernel(cache: Cache) -> None:
     kernels = {
         build.build(cache, TREE, commit, how).key
-        for commit in ("c" * 40, "d" * 40)
+        for commit in (COMMIT, OTHER)
         for how in (recipe(), recipe("CONFIG_DAX=y\nCONFIG_NUMA=y\n"))
     }
     assert len(kernels) == 4
 
 
+def test_it_is_configured_again_only_when_that_can_make_a_difference(
+    cache: Cache, tmp_path: Path
+) -> None:
+    def configured(commit: str, how: Recipe) -> int:
+        with build.objects(cache, TREE, commit, how) as make:
+            assert (make.objects / ".config").read_text() == how.fragments[0].text
+            return (make.objects / ".config").stat().st_mtime_ns
+
+    first = configured(COMMIT, recipe())
+    assert configured(COMMIT, recipe()) == first
+    second = configured(OTHER, recipe())
+    assert second != first
+    (config,) = (tmp_path / "cache" / "objects").glob("*/.config")
+    config.write_text("CONFIG_DAX=m\n")  # by whoever looked around in there
+    third = configured(OTHER, recipe())
+    assert third != second
+    (config.parent / configure.NOTE).write_text("{")
+    assert configured(OTHER, recipe()) != third
+
+
 def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
-    kernel = build.build(cache, TREE, "c" * 40, recipe())
+    kernel = build.build(cache, TREE, COMMIT, recipe())
     (Path(kernel.folder) / "kernel.json").write_text("{")
-    again = build.build(cache, TREE, "c" * 40, recipe())
+    again = build.build(cache, TREE, COMMIT, recipe())
     assert again.build_id == kernel.build_id
 
 
@@ -78,12 +113,12 @@ def test_what_does_not_build_is_exit_3_and_leaves_no_kernel(
 ) -> None:
     monkeypatch.setenv("FAIL", target)
     with pytest.raises(DoesNotBuild) as caught:
-        build.build(cache, TREE, "c" * 40, recipe())
+        build.build(cache, TREE, COMMIT, recipe())
     assert caught.value.exit_code == 3
     assert f"{target}: broken on request" in (caught.value.detail or "")
     assert not cache.kernels.exists()
     monkeypatch.delenv("FAIL")
-    assert build.build(cache, TREE, "c" * 40, recipe()).release == "7.2.99"
+    assert build.build(cache, TREE, COMMIT, recipe()).release == "7.2.99"
 
 
 def test_a_source_that_does_not_compile_shows_the_compilers_words(
@@ -93,7 +128,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_words(
         "int broken(void) { return nonesuch; }\n"
     )
     with pytest.raises(DoesNotBuild) as caught:
-        build.build(cache, TREE, "c" * 40, recipe())
+        build.build(cache, TREE, COMMIT, recipe())
     assert "nonesuch" in (caught.value.detail or "")
 
 
@@ -102,7 +137,7 @@ def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
 ) -> None:
     monkeypatch.setenv("DROP", "DEV_DAX")
     with pytest.raises(InputError) as caught:
-        build.build(cache, TREE, "c" * 40, recipe("CONFIG_DAX=y\nCONFIG_DEV_DAX=y\n"))
+        build.build(cache, TREE, COMMIT, recipe("CONFIG_DAX=y\nCONFIG_DEV_DAX=y\n"))
     assert caught.value.exit_code == 2
     assert "configs/kconfig/test.config:2: CONFIG_DEV_DAX=y became n" in str(caught.value)
     assert "not set: TRANSPARENT_HUGEPAGE" in str(caught.value)
@@ -113,25 +148,25 @@ def test_an_option_that_no_kconfig_file_has_is_said(
 ) -> None:
     monkeypatch.setenv("DROP", "NO_SUCH_THING")
     with pytest.raises(InputError, match="this tree has no such option"):
-        build.build(cache, TREE, "c" * 40, recipe("CONFIG_NO_SUCH_THING=y\n"))
+        build.build(cache, TREE, COMMIT, recipe("CONFIG_NO_SUCH_THING=y\n"))
 
 
 def test_fragments_that_contradict_each_other_are_refused(cache: Cache) -> None:
     how = Recipe("minimal", (Fragment("a", "CONFIG_X=y\n"), Fragment("b", "\nCONFIG_X=n\n")), "gcc")
     with pytest.raises(InputError, match=r"b\.config:2: CONFIG_X=n contradicts .*a\.config:1"):
-        build.build(cache, TREE, "c" * 40, how)
+        build.build(cache, TREE, COMMIT, how)
 
 
 def test_a_line_that_is_no_option_names_its_fragment(cache: Cache) -> None:
     with pytest.raises(InputError, match=r"test\.config: line 1"):
-        build.build(cache, TREE, "c" * 40, recipe("NUMA=y\n"))
+        build.build(cache, TREE, COMMIT, recipe("NUMA=y\n"))
 
 
 def test_a_cache_below_a_path_with_a_space_is_refused_with_what_to_do(
     cache: Cache, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="XDG_CACHE_HOME"):
-        build.build(Cache(tmp_path / "my cache"), TREE, "c" * 40, recipe())
+        build.build(Cache(tmp_path / "my cache"), TREE, COMMIT, recipe())
 
 
 def test_a_build_that_hangs_is_killed_at_its_deadline(
@@ -141,6 +176,6 @@ def test_a_build_that_hangs_is_killed_at_its_deadline(
     monkeypatch.setattr(build, "BUILD_S", 3)
     monkeypatch.setattr(proc, "GRACE_S", 0.5)
     with pytest.raises(TimedOut) as caught:
-        build.build(cache, TREE, "c" * 40, recipe())
+        build.build(cache, TREE, COMMIT, recipe())
     assert caught.value.exit_code == 69
     assert not cache.kernels.exists()
