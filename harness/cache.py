@@ -10,10 +10,16 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
+from harness import stop
 from harness.errors import MachineError
+
+#: How often a thread that nobody can interrupt looks whether a lock is free.
+POLL_S = 0.1
 
 
 class Cache:
@@ -47,12 +53,17 @@ class Cache:
         return path
 
     @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock that dies with its process; wait for whoever holds it now."""
+    def locked(
+        self, name: str, *, shared: bool = False, waiting: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """Hold a lock that dies with its process; wait for whoever holds it now.
+
+        Those who hold it `shared` hold it together. `waiting` is called if there is a wait.
+        """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, waiting)
             yield
 
     @contextlib.contextmanager
@@ -103,6 +114,27 @@ def publish(made: Path, destination: Path) -> None:
     except OSError:
         if not destination.exists():
             raise
+
+
+def _lock(handle: IO[str], how: int, waiting: Callable[[], None]) -> None:
+    """Take a lock; a thread that is asked to end stops waiting for it."""
+    if _try_lock(handle, how):
+        return
+    waiting()
+    if not stop.is_stoppable():
+        fcntl.flock(handle, how)
+        return
+    while not _try_lock(handle, how):
+        stop.check()
+        time.sleep(POLL_S)
+
+
+def _try_lock(handle: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sweep(parent: Path) -> None:

@@ -20,6 +20,7 @@ from typing import IO
 
 import msgspec
 
+from harness import stop
 from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
 
 TAIL_LINES = 12
@@ -263,6 +264,7 @@ def _pump(
             os.set_blocking(pipe.fileno(), False)
             selector.register(pipe.fileno(), selectors.EVENT_READ)
         while selector.get_map():
+            stop.check()
             if deadline.remaining == 0:
                 raise _Late
             ready = selector.select(min(deadline.remaining, 0.5))
@@ -291,6 +293,7 @@ def _reap(process: subprocess.Popen[bytes], deadline: Deadline) -> float:
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             return usage.ru_utime + usage.ru_stime
+        stop.check()
         if deadline.remaining == 0:
             raise _Late
         time.sleep(0.005)
