@@ -89,5 +89,11 @@ class TimedOut(MachineError):
     """An external program did not end within its deadline and was killed."""
 
 
+class Defect(HarnessError):
+    """The harness is wrong. sysexits.h EX_SOFTWARE: no verdict and no input error."""
+
+    exit_code = 70
+
+
 class GuestLost(MachineError):
     """The guest ended, or was ended, without its end marker."""

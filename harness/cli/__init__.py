@@ -14,10 +14,9 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from harness.errors import EXIT_INTERRUPTED, HarnessError, InputError
+from harness.errors import EXIT_INTERRUPTED, Defect, HarnessError, InputError
 
-#: sysexits.h EX_SOFTWARE: a defect of ours, which must look like no verdict and no input error.
-EXIT_DEFECT = 70
+DEFECT = "this is a defect in the harness, not a result"
 
 
 class _Entry(NamedTuple):
@@ -99,8 +98,8 @@ def main() -> NoReturn:
         sys.exit(0)
     except Exception:  # noqa: BLE001 (a defect must not exit with 1, which is a verdict)
         traceback.print_exc()
-        click.echo("harness: this is a defect in the harness, not a result", err=True)
-        sys.exit(EXIT_DEFECT)
+        click.echo(f"harness: {DEFECT}", err=True)
+        sys.exit(Defect.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -113,6 +112,8 @@ def _fail(error: HarnessError) -> int:
     click.echo(printable(f"harness: {error}"), err=True)
     for line in (error.detail or "").splitlines():
         click.echo(printable(f"  | {line}"), err=True)
+    if isinstance(error, Defect):
+        click.echo(f"harness: {DEFECT}", err=True)
     return error.exit_code
 
 

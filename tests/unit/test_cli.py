@@ -7,6 +7,7 @@ import click
 import pytest
 
 from harness import cli
+from harness.errors import Defect
 from harness.inputs import Project
 
 ROOT = Project.find().root
@@ -115,7 +116,7 @@ def test_a_defect_is_no_verdict() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode == cli.EXIT_DEFECT
+    assert done.returncode == Defect.exit_code
     assert "defect in the harness" in done.stderr
 
 

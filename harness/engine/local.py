@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs on this machine: one after the other, or several builds at once and boots by themselves."""
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from harness import stop
+from harness.cache import Cache
+from harness.engine.graph import Graph, Hear, Here, Job, Outcome, Run, unheard
+from harness.engine.perform import perform
+from harness.events import Event
+from harness.inputs import Project
+
+
+class Local:
+    """Runs graphs in this process. `slots` bounds the jobs that run at once."""
+
+    def __init__(self, project: Project, cache: Cache, slots: int = 1) -> None:
+        self._project = project
+        self._cache = cache
+        self._slots = slots
+
+    def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
+        """Run all jobs and return what came of each, by its name.
+
+        An interruption ends those that run and is raised when nothing of them is left.
+        """
+        lock = threading.Lock()
+
+        def one_at_a_time(job: str, heard: Event | Outcome) -> None:
+            with lock:
+                hear(job, heard)
+
+        run = Run(graph, one_at_a_time)
+        if self._slots == 1:
+            # In the main thread, where interruptions arrive by themselves.
+            while run.ready:
+                job = run.ready[0]
+                needed = run.begin(job)
+                run.end(job.name, self._perform(job, needed, one_at_a_time))
+        else:
+            self._at_once(run, one_at_a_time)
+        return run.outcomes
+
+    def _at_once(self, run: Run, hear: Hear) -> None:
+        asked = threading.Event()
+
+        def perform_stoppably(job: Job, needed: Sequence[Any]) -> Outcome:
+            with stop.stoppable(asked):
+                return self._perform(job, needed, hear)
+
+        with ThreadPoolExecutor(self._slots) as threads, contextlib.ExitStack() as in_the_end:
+            in_the_end.callback(asked.set)
+            running: dict[Future[Outcome], Job] = {}
+            while run.ready or running:
+                while (job := self._next(run, list(running.values()))) is not None:
+                    running[threads.submit(perform_stoppably, job, run.begin(job))] = job
+                for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                    run.end(running.pop(ended).name, ended.result())
+
+    def _next(self, run: Run, running: Sequence[Job]) -> Job | None:
+        """What may begin beside what is running: no boot beside anything."""
+        if len(running) == self._slots or any(job.kind == "boot" for job in running):
+            return None
+        allowed = (job for job in run.ready if job.kind != "boot" or not running)
+        return next(allowed, None)
+
+    def _perform(self, job: Job, needed: Sequence[Any], hear: Hear) -> Outcome:
+        def listen(event: Event) -> None:
+            hear(job.name, event)
+
+        return perform(job, Here(self._project, self._cache, listen), needed)
