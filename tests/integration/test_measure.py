@@ -126,6 +126,13 @@ class Bench:
         return records.load(records.folder_of(self.project.results, record or self.record()))
 
 
+@pytest.fixture(autouse=True)
+def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others leave in /dev/shm, or are just using, is not this test's."""
+    monkeypatch.setattr(backing, "SHARED_MEMORY", tmp_path / "shm")
+    backing.SHARED_MEMORY.mkdir()
+
+
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
@@ -415,11 +422,12 @@ def test_what_a_killed_run_left_in_memory_is_removed(
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.integration.test_measure import FAKES, Bench, scripts
+from tests.integration.test_measure import FAKES, Bench, backing, scripts
 def interrupt(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, interrupt)
 os.environ["PATH"] = f"{FAKES}:{os.environ['PATH']}"
 scripts.sysconfig.get_path = lambda _name: str(FAKES)
+backing.SHARED_MEMORY = Path(sys.argv[1]).parent / "shm"
 bench = Bench(Path(sys.argv[1]))
 bench.kernels = {side: bench.kernel(side, 30, *flaws) for side, flaws in
                  (("base", sys.argv[2:3]), ("tip", sys.argv[3:4]))}
