@@ -81,12 +81,17 @@ def on_tree(
 
     What can be found wrong with the series alone is found before anything is fetched.
     """
-    project.series(slug)
-    if isinstance(source, Port | Mbox):
-        _patches(project, cache, slug, source, listen)
+    require_readable(project, cache, slug, source)
     kernel_tree = fetch(project, cache, tree, listen)
     source = source or default_source(project, slug, kernel_tree)
     return kernel_tree, apply(project, cache, slug, kernel_tree, source, listen)
+
+
+def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
+    """Raise InputError for a series that is not there, or of which the mails are not right."""
+    project.series(slug)
+    if isinstance(source, Port | Mbox):
+        _patches(project, cache, slug, source, nobody)
 
 
 def apply(
@@ -105,7 +110,9 @@ def apply(
     patches, label = _patches(project, cache, slug, source, listen)
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
-    repository = Git(cache.repository, log=cache.log("apply"), deadline=proc.Deadline(APPLY_S))
+    repository = Git(
+        cache.repository, log=cache.log(f"apply-{tree.name}"), deadline=proc.Deadline(APPLY_S)
+    )
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
