@@ -20,6 +20,7 @@ from harness.errors import MachineError
 
 #: How often a thread that nobody can interrupt looks whether a lock is free.
 POLL_S = 0.1
+NOTICED_S = 0.5
 
 
 class Cache:
@@ -54,11 +55,12 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(
-        self, name: str, *, shared: bool = False, waiting: Callable[[], None] = lambda: None
+        self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
         """Hold a lock that dies with its process; wait for whoever holds it now.
 
-        Those who hold it `shared` hold it together. `waiting` is called if there is a wait.
+        Those who hold it `shared` hold it together. `waiting` is called if there is a wait
+        that somebody would notice.
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,11 +118,15 @@ def publish(made: Path, destination: Path) -> None:
             raise
 
 
-def _lock(handle: IO[str], how: int, waiting: Callable[[], None]) -> None:
+def _lock(handle: IO[str], how: int, waiting: Callable[[], None] | None) -> None:
     """Take a lock; a thread that is asked to end stops waiting for it."""
-    if _try_lock(handle, how):
-        return
-    waiting()
+    if waiting is not None:
+        end = time.monotonic() + NOTICED_S
+        while time.monotonic() < end:
+            if _try_lock(handle, how):
+                return
+            time.sleep(POLL_S / 10)
+        waiting()
     if not stop.is_stoppable():
         fcntl.flock(handle, how)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cache import Cache
+from harness.cli.engine import Workers, engine, engine_options
 from harness.cli.options import (
     F,
     build_options,
@@ -19,7 +20,6 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
-from harness.cli.progress import watching
 from harness.cli.report import show
 from harness.errors import EXIT_VERDICT
 from harness.inputs import Project
@@ -39,6 +39,7 @@ def run_options(command: F) -> F:
     )
     for decorate in (
         json_option,
+        engine_options,
         accelerator_option,
         build_options,
         prefix_option,
@@ -52,14 +53,20 @@ def run_options(command: F) -> F:
 
 
 def _run(
-    project: Project, version: int | None, port: str | None, mbox: Path | None, **wanted: Any
+    project: Project,
+    workers: Workers,
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    **wanted: Any,
 ) -> "RunRecord":
-    from harness.stages.reproduce import Request
-    from harness.stages.reproduce import reproduce as run
+    from harness.engine.reproduce import Request
+    from harness.engine.reproduce import reproduce as run
 
     request = Request(source=chosen_source(version, port, mbox), **wanted)
-    with watching() as listen:
-        return run(project, Cache.default(), request, listen)
+    cache = Cache.default()
+    with engine(project, cache, workers) as (runs, hear):
+        return run(runs, project, cache, request, hear)
 
 
 @click.command(short_help="Boot base and tip and time their bindings.")

@@ -4,13 +4,24 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from harness.cli import printable
 from harness.events import Advanced, Began, Ended, Event, Listener, Said
+
+if TYPE_CHECKING:
+    from harness.engine.graph import Hear, Outcome
 
 #: How often a line of progress is worth reading where no bar can be drawn.
 PLAIN_EVERY_S = 15.0
@@ -19,6 +30,27 @@ PLAIN_EVERY_S = 15.0
 @contextlib.contextmanager
 def watching() -> Iterator[Listener]:
     """Give a listener that draws until the block ends."""
+    with _drawn() as draw:
+        yield lambda event: draw("", event)
+
+
+@contextlib.contextmanager
+def watching_jobs(*, named: bool) -> "Iterator[Hear]":
+    """Give what draws the progress of jobs, of several at once where they are `named`."""
+    with _drawn() as draw:
+
+        def hear(job: str, heard: "Event | Outcome") -> None:
+            name = job if named else ""
+            if isinstance(heard, Event):
+                draw(name, heard)
+            else:
+                draw.forget(name)
+
+        yield hear
+
+
+@contextlib.contextmanager
+def _drawn() -> "Iterator[_Plain | _Bars]":
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield _Plain(console)
@@ -34,45 +66,62 @@ def watching() -> Iterator[Listener]:
         yield _Bars(progress)
 
 
+def _of(job: str, text: str) -> str:
+    return escape(printable(f"{job}: {text}" if job else text))
+
+
 class _Plain:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._title = ""
-        self._last = 0.0
+        self._titles: dict[str, str] = {}
+        self._last: dict[str, float] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, job: str, event: Event) -> None:
         match event:
             case Began(title):
-                self._title = title
-                self._last = time.monotonic()
-                self._print(title)
+                self._titles[job] = title
+                self._last[job] = time.monotonic()
+                self._print(_of(job, title))
             case Said(text) | Ended(text):
-                self._print(f"  {text}")
+                self._print(f"  {_of(job, text)}")
             case Advanced(done, total, text):
-                if time.monotonic() - self._last >= PLAIN_EVERY_S:
-                    self._last = time.monotonic()
-                    self._print(f"  {self._title}: {done}{f' of {total}' if total else ''} {text}")
+                if time.monotonic() - self._last.get(job, 0.0) >= PLAIN_EVERY_S:
+                    self._last[job] = time.monotonic()
+                    title = self._titles.get(job, "")
+                    of = f" of {total}" if total else ""
+                    self._print(f"  {_of(job, title)}: {done}{of} {_of('', text)}")
+
+    def forget(self, job: str) -> None:
+        """The job has ended."""
+        self._titles.pop(job, None)
+        self._last.pop(job, None)
 
     def _print(self, text: str) -> None:
-        self._console.print(escape(printable(text)), soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
 
 class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("", total=None, text="", visible=False)
+        self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, job: str, event: Event) -> None:
         match event:
             case Began(title):
-                self._progress.remove_task(self._task)
-                self._task = self._progress.add_task(escape(printable(title)), total=None, text="")
+                self.forget(job)
+                self._tasks[job] = self._progress.add_task(_of(job, title), total=None, text="")
             case Advanced(done, total, text):
-                self._progress.update(
-                    self._task, completed=done, total=total, text=escape(printable(text))
-                )
+                if job in self._tasks:
+                    self._progress.update(
+                        self._tasks[job], completed=done, total=total, text=_of("", text)
+                    )
             case Said(text):
-                self._progress.console.print(f"  {escape(printable(text))}", soft_wrap=True)
+                self._progress.console.print(f"  {_of(job, text)}", soft_wrap=True)
             case Ended(text):
-                self._progress.update(self._task, visible=False)
-                self._progress.console.print(f"[green]✓[/] {escape(printable(text))}")
+                self.forget(job)
+                self._progress.console.print(f"[green]✓[/] {_of(job, text)}")
+
+    def forget(self, job: str) -> None:
+        """The job's step has ended."""
+        if job in self._tasks:
+            self._progress.remove_task(self._tasks.pop(job))

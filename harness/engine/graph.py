@@ -7,7 +7,8 @@ A job that fails costs those that need it and nobody else: each job ends with an
 import graphlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -33,7 +34,7 @@ class Here(msgspec.Struct, frozen=True):
     project: Project
     cache: Cache
     listen: Listener
-    bring_home: Callable[[str], None] = lambda _folder: None
+    bring_home: Callable[[Path], None] = lambda _folder: None
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -131,6 +132,16 @@ class Graph:
             circle = " needs ".join(repr(name) for name in reversed(error.args[1]))
             raise _wrong(circle, "no job to need itself") from error
         return sorter
+
+
+class Engine(Protocol):
+    """Whoever runs graphs."""
+
+    def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
+        """Run all jobs and return what came of each, by its name.
+
+        Whatever `hear` raises ends the run, as an interruption does: nothing goes on running.
+        """
 
 
 class Run:

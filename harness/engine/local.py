@@ -26,7 +26,8 @@ class Local:
     def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
         """Run all jobs and return what came of each, by its name.
 
-        An interruption ends those that run and is raised when nothing of them is left.
+        An interruption, or what `hear` raises, ends those that run, and is raised when nothing
+        of them is left.
         """
         lock = threading.Lock()
 

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole job: tree, series, base and tip kernels, boots; one run record.
+"""A run: from the kernels of a series to the finished run record, on this machine.
 
-Every step keeps what it finished, so a run that is killed goes on where it was.
+Every boot is kept when it is over, so a run that is killed goes on where it was.
 """
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from harness import records
 from harness.cache import Cache
-from harness.errors import InputError
 from harness.events import Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.guest import Guest
@@ -21,70 +20,41 @@ from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied
-from harness.stages import accelerator, apply, build, configure, machine, measure, memmaps
-from harness.stages.apply import Posted, Source
+from harness.stages import accelerator, machine, measure, memmaps
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg."""
-
-    slug: str
-    tree: str
-    source: Source | None = None
-    plan: str = "reproduce"
-    profile: str = "minimal"
-    compiler: str = "gcc"
-    prefix: int | None = None
-    accelerator: str = "auto"
-
-
-def reproduce(
-    project: Project, cache: Cache, wanted: Request, listen: Listener = nobody
+def run(
+    project: Project,
+    cache: Cache,
+    applied: Applied,
+    version: int,
+    kernels: Mapping[str, Kernel],
+    plan: Plan,
+    guest: Guest,
+    wanted: str = "auto",
+    listen: Listener = nobody,
+    *,
+    begun: Callable[[Path], None] = lambda _folder: None,
 ) -> RunRecord:
-    """Do everything that a run record needs and return the finished record.
+    """Measure the kernels, by side, of a series that answers to posted `version`.
 
-    Raises HarnessError from whichever step failed; the record tells of boots that failed.
+    `wanted` is the accelerator: auto, kvm or tcg, proved on the first side's kernel. `begun` is
+    told the run's folder. Raises HarnessError from whichever step failed; the record tells of
+    boots that failed.
     """
-    plan = project.plan(wanted.plan)
-    guest = project.guest(plan.guest)
-    applied, kernels = build_both(project, cache, wanted, plan, listen)
-    chosen = accelerator.prove(cache, Path(kernels["base"].image), wanted.accelerator, listen)
+    first = next(iter(kernels.values()))
+    chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
     host = machine.describe(cache, chosen)
-    version = wanted.source.version if isinstance(wanted.source, Posted) else None
-    if version is None:
-        version = project.series(wanted.slug).port_of
     record = _record(applied, version, kernels, plan, guest, host)
     if unfinished := records.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
         record = unfinished
-    keep = memmaps.keeper(records.folder_of(project.results, record))
+    folder = records.folder_of(project.results, record)
+    begun(folder)
+    keep = memmaps.keeper(folder)
     return measure.measure(
         project, cache, record, kernels, guest, plan, chosen, listen, after_boot=keep
     )
-
-
-def build_both(
-    project: Project, cache: Cache, wanted: Request, plan: Plan, listen: Listener
-) -> tuple[Applied, dict[str, Kernel]]:
-    """Fetch, apply and build; return the applied series and the kernels by side."""
-    how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    kernel_tree, applied = apply.on_tree(
-        project, cache, wanted.slug, wanted.tree, wanted.source, listen
-    )
-    prefix = chosen_prefix(applied, wanted.prefix)
-    kernels = {
-        side: build.build(cache, kernel_tree, applied.prefix(k), how, listen, title=side)
-        for side, k in (("base", 0), ("tip", prefix))
-    }
-    return applied, kernels
-
-
-def chosen_prefix(applied: Applied, asked: int | None) -> int:
-    """Return how many patches to take. Raises InputError for more than there are."""
-    count = len(applied.patches)
-    if asked is not None and not 0 <= asked <= count:
-        raise InputError(f"no prefix {asked}", where="--prefix", expected=f"0 to {count}")
-    return count if asked is None else asked
 
 
 def _record(

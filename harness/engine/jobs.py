@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What jobs call: the stages, with everything they need given as data.
+
+Nothing but the guest's agent is read from the project where a job runs, which may be another
+checkout than the user's.
+"""
+
+import msgspec
+
+from harness.engine.graph import Here
+from harness.errors import InputError
+from harness.model.guest import Guest
+from harness.model.kernel import Kernel, Recipe, Tree
+from harness.model.plan import Plan
+from harness.model.record import RunRecord
+from harness.model.series import Applied
+from harness.stages import apply as apply_stage
+from harness.stages import build as build_stage
+from harness.stages import run
+from harness.stages import tree as tree_stage
+from harness.stages.apply import Source
+
+
+class Patches(msgspec.Struct, frozen=True):
+    """Which patches to apply: a series from `source` (None: the tree's port).
+
+    `prefix` is the longest prefix that will be asked for; None is the whole series.
+    """
+
+    slug: str
+    source: Source | None = None
+    prefix: int | None = None
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Which kernel to build: of the first `prefix` patches (None: all), called `title`."""
+
+    how: Recipe
+    prefix: int | None
+    title: str
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What to measure the `sides` on, and by which accelerator (auto, kvm or tcg).
+
+    `version` is the posted version whose claims the patches answer to.
+    """
+
+    plan: Plan
+    guest: Guest
+    version: int
+    accelerator: str = "auto"
+    sides: tuple[str, ...] = ("base", "tip")
+
+
+def fetch(here: Here, name: str) -> Tree:
+    """Return a tree by its name in configs/trees.yaml or a release's tag."""
+    return tree_stage.fetch(here.project, here.cache, name, here.listen)
+
+
+def apply(here: Here, given: Patches, tree: Tree) -> Applied:
+    """Apply a series. Raises InputError for a prefix that it does not have."""
+    source = given.source or apply_stage.default_source(here.project, given.slug, tree)
+    applied = apply_stage.apply(here.project, here.cache, given.slug, tree, source, here.listen)
+    prefix_of(applied, given.prefix)
+    return applied
+
+
+def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
+    """Build base, or base and some patches."""
+    commit = applied.prefix(prefix_of(applied, given.prefix))
+    return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
+
+
+def measure(here: Here, given: Comparison, applied: Applied, *kernels: Kernel) -> RunRecord:
+    """Boot all sides of a comparison in turn, on this one machine."""
+    return run.run(
+        here.project,
+        here.cache,
+        applied,
+        given.version,
+        dict(zip(given.sides, kernels, strict=True)),
+        given.plan,
+        given.guest,
+        given.accelerator,
+        here.listen,
+        begun=here.bring_home,
+    )
+
+
+def prefix_of(applied: Applied, asked: int | None) -> int:
+    """Return how many patches to take. Raises InputError for more than there are."""
+    count = len(applied.patches)
+    if asked is not None and not 0 <= asked <= count:
+        raise InputError(f"no prefix {asked}", where="--prefix", expected=f"0 to {count}")
+    return count if asked is None else asked

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The whole job as a graph: tree, series, base and tip kernels, boots; one run record.
+
+Every job keeps what it finished, so a run that is killed goes on where it was.
+"""
+
+import msgspec
+
+from harness.cache import Cache
+from harness.engine import jobs
+from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
+from harness.events import Event
+from harness.inputs import Project
+from harness.model.record import RunRecord
+from harness.stages import apply, configure
+from harness.stages.apply import Posted, Source
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg."""
+
+    slug: str
+    tree: str
+    source: Source | None = None
+    plan: str = "reproduce"
+    profile: str = "minimal"
+    compiler: str = "gcc"
+    prefix: int | None = None
+    accelerator: str = "auto"
+
+
+def graph(project: Project, wanted: Request) -> Graph:
+    """Return the jobs of a request. Raises InputError for what project and request lack."""
+    plan = project.plan(wanted.plan)
+    how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
+    version = wanted.source.version if isinstance(wanted.source, Posted) else None
+    comparison = jobs.Comparison(
+        plan=plan,
+        guest=project.guest(plan.guest),
+        version=version or project.series(wanted.slug).port_of,
+        accelerator=wanted.accelerator,
+    )
+    patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
+    return Graph(
+        [
+            Job("fetch", "fetch", jobs.fetch, wanted.tree),
+            Job("apply", "apply", jobs.apply, patches, ("fetch",)),
+            *(
+                Job(
+                    f"build {side}",
+                    "build",
+                    jobs.build,
+                    jobs.Commit(how, prefix, side),
+                    ("fetch", "apply"),
+                )
+                for side, prefix in (("base", 0), ("tip", wanted.prefix))
+            ),
+            Job("measure", "boot", jobs.measure, comparison, ("apply", "build base", "build tip")),
+        ]
+    )
+
+
+def reproduce(
+    engine: Engine, project: Project, cache: Cache, wanted: Request, hear: Hear = unheard
+) -> RunRecord:
+    """Do everything that a run record needs and return the finished record.
+
+    Raises HarnessError from whichever step failed; the record tells of boots that failed.
+    """
+    jobs_of_it = graph(project, wanted)
+    # What can be found wrong with the series alone is found before anything is fetched.
+    apply.require_readable(project, cache, wanted.slug, wanted.source)
+    outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
+    assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
+    assert isinstance(outcome.value, RunRecord)  # noqa: S101
+    return outcome.value
+
+
+def ending_at_a_failure(hear: Hear) -> Hear:
+    """Return a `hear` that raises what a job raised, where all that counts needs every job."""
+
+    def hear_or_raise(job: str, heard: Event | Outcome) -> None:
+        hear(job, heard)
+        if isinstance(heard, Failed):
+            raise heard.error()
+
+    return hear_or_raise

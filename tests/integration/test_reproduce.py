@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness reproduce` as a user types it, with real git, b4 and make, over stand-ins."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import records
+from tests.whole import STAND_INS, Whole, replace
+
+REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Whole:
+    return Whole(tmp_path)
+
+
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_from_a_tree_to_a_record(whole: Whole) -> None:
+    made = result(whole.harness(*REPRODUCE))
+    assert made["outcome"] == "complete"
+    for driver in made["drivers"].values():
+        assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 30)
+        assert driver["base"]["rebinds"] == driver["tip"]["rebinds"] == 4
+    record = records.load(Path(made["record"]))
+    assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("tip", 2)]
+    assert all(boot.counts and len(boot.memmaps) == 2 for boot in record.boots)
+
+    again = whole.harness(*REPRODUCE, "--jobs", "2")
+    assert result(again)["drivers"] == made["drivers"]
+    assert "measure: boot 4 of 4" in again.stderr
+    assert "build" not in again.stderr, "kept kernels were built again"
+
+
+def test_a_prefix_that_is_none_is_refused_before_anything_is_built(whole: Whole) -> None:
+    done = whole.harness(*REPRODUCE, "--prefix", "3")
+    assert done.returncode == 2
+    assert "harness: --prefix: no prefix 3; expected 0 to 2\n" in done.stderr
+    assert not whole.cache.kernels.exists()
+
+
+def test_a_series_with_a_broken_patch_file_is_refused_before_anything_is_fetched(
+    whole: Whole,
+) -> None:
+    mbox = whole.folder / "mbox"
+    mbox.write_text("no mail\n")
+    done = whole.harness(*REPRODUCE, "--mbox", str(mbox))
+    assert done.returncode == 2
+    assert not whole.cache.repository.exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_does_not_build_is_exit_3_and_nothing_is_booted(whole: Whole, jobs: str) -> None:
+    (port,) = (whole.root / "series/test/ports/v7.2").glob("0002-*")
+    replace(port, "1024", "nonesuch")
+    done = whole.harness(*REPRODUCE, "--jobs", jobs)
+    assert done.returncode == 3
+    assert "harness: the kernel does not build" in done.stderr
+    assert "nonesuch" in done.stderr
+    assert not whole.project.results.exists()
+    assert len(list(whole.cache.kernels.iterdir())) == 1
+
+
+@pytest.mark.parametrize("option", ["--scheduler", "--store"])
+def test_a_clusters_options_without_a_cluster_are_refused(whole: Whole, option: str) -> None:
+    done = whole.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr == f"harness: {option}: is for a cluster; expected --engine dask\n"
+
+
+def test_a_run_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
+    code = f"{STAND_INS}from harness.cli import main\nmain()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *REPRODUCE],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=whole.environment,
+        text=True,
+    )
+    assert child.stderr is not None
+    with child:
+        for line in child.stderr:
+            if line.startswith("boot 2 of 4"):
+                break
+        child.send_signal(signal.SIGTERM)
+        said = child.stderr.read()
+    assert child.returncode == 130
+    assert said.endswith("interrupted; what was finished is kept\n")
+    (run,) = records.runs(whole.project.results)
+    kept = records.load(run).boots
+    assert 1 <= len(kept) < 4
+    done = whole.harness(*REPRODUCE)
+    assert f"going on with run {run.name}" in done.stderr
+    assert result(done)["record"] == str(run / records.FILE)
+    assert records.load(run).boots[: len(kept)] == kept

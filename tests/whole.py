@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A whole project over stand-ins: a fake kernel in git, a series for it, a guest that never was.
+
+Everything between, from b4 to the record, is real, and takes a second or two.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.cache import Cache
+from harness.inputs import Project
+
+FAKES = Path(__file__).parent / "fakes"
+ROOT = Path(__file__).parent.parent
+SERIES = """\
+title: a series
+function: memmap_init_zone_device
+object: mm/mm_init.o
+port_of: 1
+versions:
+  - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
+"""
+PLAN = """\
+description: a quick look
+guest: pmem-128m
+rebinds: 2
+kconfig: [fake]
+boots: {kvm: 1, tcg: 2}
+boot_s: 60
+"""
+GUEST = """\
+description: two NVDIMMs that are quickly written to
+memory: 1G
+namespaces:
+  - {mode: fsdax, size: 128M}
+  - {mode: devdax, size: 128M}
+"""
+CONFIG = "CONFIG_HZ=1000\nCONFIG_HIGH_RES_TIMERS=y\n"
+#: The stand-in for virtme-run comes before the one beside the interpreter.
+STAND_INS = (
+    "import sys\n"
+    "from harness.tools import scripts\n"
+    "beside = scripts.installed\n"
+    f"scripts.installed = lambda name: {str(FAKES / 'bin' / 'virtme-run')!r}"
+    " if name == 'virtme-run' else beside(name)\n"
+)
+#: The machine's own bubblewrap, through which the stand-ins are seen as well.
+BWRAP = """\
+#!/bin/sh
+seen=
+for arg; do
+	shift
+	if [ "$arg$seen" = -- ]; then
+		seen=yes
+		set -- "$@" --ro-bind {0} {0}
+	fi
+	set -- "$@" "$arg"
+done
+exec {1} "$@"
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"), ("DATE", "1700000000 +0000"))
+    }
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=os.environ | identity | {"GIT_CONFIG_GLOBAL": "/dev/null"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+class Whole:
+    """A project with tree v7.2, series `test` of two patches, and plan `quick`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "project"
+        self.project = Project(self.root)
+        self.cache = Cache(folder / "cache" / "memmap-harness")
+        linux = folder / "linux"
+        shutil.copytree(FAKES / "linux", linux)
+        git(linux, "init", "-q", "-b", "main")
+        git(linux, "add", "-A")
+        git(linux, "commit", "-qm", "base")
+        self._series(linux)
+        git(linux, "checkout", "-q", "--detach", "HEAD~2")
+        git(linux, "branch", "-qf", "main", "HEAD")
+        self._write("guests/pmem-128m.yaml", GUEST)
+        (self.root / "guests" / "agent").symlink_to(ROOT / "guests" / "agent")
+        self._write("configs/kconfig/fake.config", CONFIG)
+        self._write("configs/plans/quick.yaml", PLAN)
+        self._write(
+            "configs/trees.yaml",
+            f"v7.2: {{provider: git, repository: {str(linux)!r}, ref: main}}\n",
+        )
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        for name in ("busybox", "ndctl"):
+            (self.programs / name).symlink_to(FAKES / "bin" / name)
+        (self.programs / "bwrap").write_text(BWRAP.format(FAKES, shutil.which("bwrap")))
+        (self.programs / "bwrap").chmod(0o755)
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def _series(self, linux: Path) -> None:
+        """Patch 1 halves the time of a rebind, patch 2 changes nothing that is seen."""
+        self._write("series/test/series.yaml", SERIES)
+        replace(linux / "mm/mm_init.c", "60}", "30}")
+        git(linux, "commit", "-qam", "mm/mm_init: in half the time")
+        replace(linux / "mm/memremap.c", "512", "1024")
+        git(linux, "commit", "-qam", "mm/memremap: map more")
+        ports = self.root / "series/test/ports/v7.2"
+        git(linux, "format-patch", "-q", "-o", str(ports), "HEAD~2")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to be in this place."""
+        return os.environ | {
+            "MEMMAP_HARNESS_ROOT": str(self.root),
+            "XDG_CACHE_HOME": str(self.cache.root.parent),
+            "PATH": f"{self.programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def harness(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the harness as a user would."""
+        code = f"{STAND_INS}from harness.cli import main\nmain()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=self.environment,
+            check=False,
+            timeout=120,
+        )
