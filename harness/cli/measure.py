@@ -37,8 +37,14 @@ def run_options(command: F) -> F:
         show_default=True,
         help="auto takes KVM only where it is proved to run this kernel.",
     )
+    images_option = click.option(
+        "--keep-images",
+        is_flag=True,
+        help="Leave the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
+    )
     for decorate in (
         json_option,
+        images_option,
         engine_options,
         accelerator_option,
         build_options,

@@ -51,6 +51,7 @@ class Comparison(msgspec.Struct, frozen=True):
     version: int
     accelerator: str = "auto"
     sides: tuple[str, ...] = ("base", "tip")
+    keep_images: bool = False
 
 
 def fetch(here: Here, name: str) -> Tree:
@@ -85,6 +86,7 @@ def measure(here: Here, given: Comparison, applied: Applied, *kernels: Kernel) -
         given.accelerator,
         here.listen,
         begun=here.bring_home,
+        keep_images=given.keep_images,
     )
 
 

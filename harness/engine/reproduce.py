@@ -17,7 +17,10 @@ from harness.stages.apply import Posted, Source
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg."""
+    """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg.
+
+    `keep_images` leaves the NVDIMMs' backing files beside the record.
+    """
 
     slug: str
     tree: str
@@ -27,6 +30,7 @@ class Request(msgspec.Struct, frozen=True):
     compiler: str = "gcc"
     prefix: int | None = None
     accelerator: str = "auto"
+    keep_images: bool = False
 
 
 def graph(project: Project, wanted: Request) -> Graph:
@@ -39,6 +43,7 @@ def graph(project: Project, wanted: Request) -> Graph:
         guest=project.guest(plan.guest),
         version=version or project.series(wanted.slug).port_of,
         accelerator=wanted.accelerator,
+        keep_images=wanted.keep_images,
     )
     patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
     return Graph(

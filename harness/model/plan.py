@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A plan: which kernel configuration is measured, on which guest, and how often."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -16,13 +18,18 @@ class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is one boot's deadline."""
+    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is one boot's deadline.
+
+    `clock` is what the guest's time is: the host's, or the instructions it executed (`icount`), one
+    a nanosecond, which is the same on every boot and knows nothing of caches.
+    """
 
     description: str
     guest: str
     rebinds: int
     kconfig: tuple[str, ...]
     boots: Boots = Boots()
+    clock: Literal["host", "icount"] = "host"
     boot_s: int = 900
     name: str = ""
 

@@ -14,9 +14,10 @@ from typing import Literal
 import msgspec
 
 from harness.cache import Cache
-from harness.errors import MachineError
+from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said, nobody
 from harness.model.guest import Guest, Namespace
+from harness.model.plan import Plan
 from harness.records import replace_file
 from harness.stages import guest, root
 from harness.tools import bwrap
@@ -72,6 +73,20 @@ def prove(
             mend="use --accelerator tcg for functional evidence, or another machine",
         )
     return Accelerator("tcg", f"KVM is unusable: {reason}")
+
+
+def counting(plan: Plan, wanted: str = "auto") -> Accelerator:
+    """Return the accelerator that counts instructions, for a plan whose clock is icount.
+
+    Raises InputError when KVM is wanted, which cannot.
+    """
+    if wanted == "kvm":
+        raise InputError(
+            "is not for a plan that counts instructions",
+            where="--accelerator kvm",
+            expected=f"auto or tcg for plan {plan.name}",
+        )
+    return Accelerator("tcg", "the plan's clock counts instructions, as TCG alone can")
 
 
 def closed() -> str | None:

@@ -104,6 +104,7 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
         sign=guest.AGENT_STARTED,
         accelerator=same.accelerator.name,
         guest=same.guest,
+        icount=same.plan.clock == "icount",
         kernel_options=(f"dyndbg=func {console.FUNCTION} +p",),
         nvdimms=tuple(Nvdimm(images[ns.driver], ns.size_bytes) for ns in namespaces),
     )

@@ -99,6 +99,7 @@ class Command(msgspec.Struct, frozen=True):
     sign: str
     accelerator: Literal["kvm", "tcg"]
     guest: Guest
+    icount: bool = False
     kernel_options: tuple[str, ...] = ()
     nvdimms: tuple[qemu.Nvdimm, ...] = ()
 
@@ -156,7 +157,7 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         kvm=command.accelerator == "kvm",
         kernel_options=[*KERNEL_OPTIONS, *command.kernel_options],
         qemu_options=[
-            *qemu.machine(command.accelerator, guest.cpu_model),
+            *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
             *qemu.nvdimms(guest.memory_bytes, command.nvdimms),
             *qemu.channel(channel),
         ],

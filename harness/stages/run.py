@@ -18,7 +18,7 @@ from harness.inputs import Project
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
-from harness.model.record import Machine, RunRecord, Setup, Side, Subject
+from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied
 from harness.stages import accelerator, machine, measure, memmaps
 
@@ -35,15 +35,19 @@ def run(
     listen: Listener = nobody,
     *,
     begun: Callable[[Path], None] = lambda _folder: None,
+    keep_images: bool = False,
 ) -> RunRecord:
     """Measure the kernels, by side, of a series that answers to posted `version`.
 
     `wanted` is the accelerator: auto, kvm or tcg, proved on the first side's kernel. `begun` is
-    told the run's folder. Raises HarnessError from whichever step failed; the record tells of
-    boots that failed.
+    told the run's folder, where `keep_images` leaves the backing files. Raises HarnessError from
+    whichever step failed; the record tells of boots that failed.
     """
     first = next(iter(kernels.values()))
-    chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
+    if plan.clock == "icount":
+        chosen = accelerator.counting(plan, wanted)
+    else:
+        chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
     host = machine.describe(cache, chosen)
     record = _record(applied, version, kernels, plan, guest, host)
     if unfinished := records.resumable(project.results, record):
@@ -53,7 +57,16 @@ def run(
     begun(folder)
     keep = memmaps.keeper(folder)
     return measure.measure(
-        project, cache, record, kernels, guest, plan, chosen, listen, after_boot=keep
+        project,
+        cache,
+        record,
+        kernels,
+        guest,
+        plan,
+        chosen,
+        listen,
+        keep_images=keep_images,
+        after_boot=keep,
     )
 
 
@@ -70,7 +83,7 @@ def _record(
     commits = [applied.prefix(k) for k in range(len(applied.patches) + 1)]
     return RunRecord(
         run_id=records.new_run_id(now),
-        evidence="boot-kvm" if kvm else "boot-tcg",
+        evidence=_evidence(plan, host),
         subject=Subject(
             slug=applied.slug,
             version=version,
@@ -104,6 +117,12 @@ def _record(
         ),
         started=now.isoformat(),
     )
+
+
+def _evidence(plan: Plan, host: Machine) -> Evidence:
+    if plan.clock == "icount":
+        return "boot-icount"
+    return "boot-kvm" if host.accelerator == "kvm" else "boot-tcg"
 
 
 def _digest(value: object) -> str:

@@ -43,6 +43,21 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
     assert "build" not in again.stderr, "kept kernels were built again"
 
 
+def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
+    replace(whole.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\nclock: icount")
+    arguments = [word for word in REPRODUCE if word not in ("--accelerator", "tcg")]
+    made = result(whole.harness(*arguments, "--keep-images"))
+    assert made["evidence"] == "boot-icount"
+    record = records.load(Path(made["record"]))
+    for boot in record.boots:
+        assert boot.argv[boot.argv.index("--qemu-opt=-icount") + 1].startswith("--qemu-opt=shift=0")
+    assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # sides, boots, namespaces
+
+    refused = whole.harness(*arguments, "--accelerator", "kvm")
+    assert refused.returncode == 2
+    assert "harness: --accelerator kvm: is not for a plan that counts" in refused.stderr
+
+
 def test_a_prefix_that_is_none_is_refused_before_anything_is_built(whole: Whole) -> None:
     done = whole.harness(*REPRODUCE, "--prefix", "3")
     assert done.returncode == 2
