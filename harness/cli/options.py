@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands share, and the JSON they print."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,10 +62,11 @@ def build_options(command: F) -> F:
     for decorate in (
         click.option(
             "--compiler",
-            type=click.Choice(["gcc", "clang"]),
+            callback=_compiler,
             default="gcc",
             show_default=True,
-            help="Compiler of the kernels.",
+            metavar="CC",
+            help="Compiler of the kernels: gcc or clang, or one of several, like clang-19.",
         ),
         click.option(
             "--profile",
@@ -76,6 +78,14 @@ def build_options(command: F) -> F:
     ):
         command = decorate(command)
     return command
+
+
+def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"(gcc|clang)(-\d{1,3})?", value):
+        raise InputError(
+            f"no compiler {value!r}", where="--compiler", expected="gcc, clang, gcc-14, clang-19 …"
+        )
+    return value
 
 
 def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":

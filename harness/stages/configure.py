@@ -16,8 +16,6 @@ from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fr
 from harness.tools.kbuild import Make
 from harness.tools.scripts import installed
 
-PROFILES = ("minimal", "vng")
-COMPILERS = ("gcc", "clang")
 #: Notes in the O= folder what its .config was made from.
 NOTE = "harness.configured"
 

@@ -25,7 +25,7 @@ _MADE = re.compile(r"\s*(?:set -e;\s*)?(?:echo\s+'?)?\s{2}(?:CC|AS|AR|LD|HOSTCC|
 
 
 class Make:
-    """make for one source folder and one O= folder; `compiler` is gcc or clang.
+    """make for one source folder and one O= folder; `compiler` is gcc, clang, gcc-14, clang-19 …
 
     Patches decide what make executes, so it runs where only the O= folder is writable.
     """
@@ -44,7 +44,7 @@ class Make:
         self.objects = objects
         self.log = log
         self._confined = confined
-        self._llvm = ("LLVM=1",) if compiler == "clang" else ()
+        self._tools = _tools(compiler)
         self.deadline = deadline
 
     def __call__(
@@ -55,7 +55,7 @@ class Make:
     ) -> proc.Finished:
         """Run make with these targets, variables or options. Raises ToolFailed, TimedOut."""
         argv = ["make", f"-j{os.cpu_count() or 1}", "-C", str(self.source), f"O={self.objects}"]
-        return self.run([*argv, *PINNED, *self._llvm, *arguments], on_line=on_line, ok=ok)
+        return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
 
     def run(
         self,
@@ -79,6 +79,14 @@ class Make:
             ok=ok,
             called=called,
         )
+
+
+def _tools(compiler: str) -> tuple[str, ...]:
+    """Variables that choose it (Documentation/kbuild/llvm.rst); the plain gcc needs none."""
+    kind, _, version = compiler.partition("-")
+    if kind == "clang":
+        return (f"LLVM=-{version}",) if version else ("LLVM=1",)
+    return (f"CC={compiler}", f"HOSTCC={compiler}") if version else ()
 
 
 def makes_object(line: str) -> bool:

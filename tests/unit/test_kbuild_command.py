@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command lines that kbuild keeps, made to compile another source."""
 
+from pathlib import Path
+
 import pytest
 
+from harness.cli.build import build
+from harness.errors import InputError
 from harness.parse.kbuild import compiling, saved_command
+from harness.proc import Deadline
+from harness.tools.kbuild import Make
 
 TEXT = """savedcmd_mm/mm_init.o := gcc -Wp,-MMD,mm/.mm_init.o.d -nostdinc -I../include -O2 \
 -DKBUILD_MODFILE='"mm/mm_init"' -c -o mm/mm_init.o ../mm/mm_init.c   ; \
@@ -45,3 +51,37 @@ def test_another_objects_command_is_none_of_ours() -> None:
 def test_what_compiles_no_source_is_refused(argv: list[str]) -> None:
     with pytest.raises(ValueError, match="not understood"):
         compiling(argv, "x.c", "x.o")
+
+
+@pytest.mark.parametrize(
+    ("compiler", "variables"),
+    [
+        ("gcc", []),
+        ("gcc-14", ["CC=gcc-14", "HOSTCC=gcc-14"]),
+        ("clang", ["LLVM=1"]),
+        ("clang-19", ["LLVM=-19"]),
+    ],
+)
+def test_the_compiler_is_chosen_as_kbuild_wants_it(
+    compiler: str, variables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "make"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    make = Make(
+        tmp_path,
+        tmp_path / "objects",
+        compiler,
+        confined=False,
+        log=tmp_path / "log",
+        deadline=Deadline(10),
+    )
+    said = make("bzImage").stdout.splitlines()
+    assert [a for a in said if a.startswith(("CC=", "HOSTCC=", "LLVM="))] == variables
+
+
+@pytest.mark.parametrize("compiler", ["tcc", "clang-", "gcc-14;reboot", "/tmp/gcc", "clang-19-x"])
+def test_what_is_no_compiler_is_refused(compiler: str) -> None:
+    with pytest.raises(InputError, match="--compiler: no compiler"):
+        build.main(["--compiler", compiler], standalone_mode=False)
