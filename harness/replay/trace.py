@@ -20,7 +20,7 @@ from harness.analysis.gates import (
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, nobody
 from harness.replay.cases import START_PFN, Case
-from harness.replay.drive import VMEMMAP, Driver
+from harness.replay.drive import VMEMMAP, Driver, Trapped
 from harness.replay.link import Program, disassembled
 from harness.replay.objects import FUNCTION
 
@@ -58,7 +58,11 @@ def gates(
         if side in (*streaming, *plain):
             found.append(has_stores(side, stores, wanted=side in streaming))
         for kind, case in TRACED.items():
-            found += drained(side, kind, traced(driver, program, case))
+            try:
+                found += drained(side, kind, traced(driver, program, case))
+            except Trapped as trap:
+                # An object that cannot be judged has passed no gate.
+                found.append(Gate(side, "runs to its end", ok=False, detail=f"{kind}: {trap}"))
     failed = [gate for gate in found if not gate.ok]
     listen(Ended(f"{len(found)} gates, {len(failed)} failed"))
     return tuple(found)

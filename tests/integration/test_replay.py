@@ -223,6 +223,12 @@ def test_a_missing_fence_fails_the_gates(make: Maker, driver: Driver) -> None:
     assert "pages pending" in failed["drained before returning"]
 
 
+def test_an_object_that_cannot_run_to_its_end_fails_the_gates(make: Maker, driver: Driver) -> None:
+    found = gates(driver, {"tip": make("WRONG_FAR_AWAY")})
+    assert {g.name for g in found if not g.ok} == {"runs to its end"}
+    assert all("beyond the memmap and its guard pages" in g.detail for g in found if not g.ok)
+
+
 def test_stores_that_should_be_there_and_are_not_fail_the_gates(
     make: Maker, driver: Driver
 ) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The replay on a real kernel's object: our port is equal, series that are wrong are caught."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.cache import Cache
+from harness.errors import HarnessError
+from harness.inputs import Project
+from harness.model.kernel import Tree
+from harness.replay import count, replay
+from harness.replay.drive import Driver
+from harness.replay.measure import Schedule
+from harness.replay.replay import Checked, Prepared, Request
+from harness.stages.apply import Mbox
+
+pytestmark = pytest.mark.boot
+WRONG = Path(__file__).parent.parent / "data" / "wrong-series"
+REQUEST = Request(
+    slug="memcpy-streaming",
+    tree="v7.2",
+    plan="quick",
+    schedule=Schedule(size_bytes=1 << 30, rounds=3, passes=1, seed=1),
+    cases=40,
+)
+
+
+@pytest.fixture(scope="module")
+def port(project: Project, cache: Cache, tree: Tree) -> Prepared:
+    return replay.prepare(project, cache, REQUEST)
+
+
+@pytest.fixture(scope="module")
+def driver(cache: Cache) -> Driver:
+    return replay.driver(cache)
+
+
+def checked_wrong(project: Project, cache: Cache, driver: Driver, name: str) -> Checked:
+    source = Mbox(WRONG / f"{name}.mbox")
+    wanted = msgspec.structs.replace(REQUEST, source=source)
+    made = replay.prepare(project, cache, wanted)
+    return replay.checked(project, cache, driver, made, wanted)
+
+
+def test_every_prefix_is_equal_and_passes_the_gates(
+    project: Project, cache: Cache, driver: Driver, port: Prepared
+) -> None:
+    found = replay.checked(project, cache, driver, port, REQUEST)
+    assert found.ok, [u.what for c in found.compared.values() for u in c.unequal]
+    assert all(c.cases > 40 for c in found.compared.values())
+    names = {gate.name for gate in found.gates}
+    assert {"has non-temporal stores", "has no non-temporal store"} <= names
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("missing-refcount", "_refcount.counter"),
+        ("stale-links", "flags.f"),
+        ("section-of-the-first-page", "flags.f"),
+        ("wrong-compound-info", "compound_info"),
+        ("skipped-last-page", "1 struct page differs"),
+        ("past-the-end", "0 past the end of the range: flags.f"),
+        ("far-past-the-end", "beyond the memmap and its guard pages"),
+        ("lost-head-flags", "flags.f"),
+        ("pageblocks-cut-short", "pageblocks initialized"),
+        ("silent-tracepoint", "page_ref_set"),
+    ],
+)
+def test_a_wrong_series_is_caught_by_name(
+    project: Project, cache: Cache, driver: Driver, name: str, named: str
+) -> None:
+    found = checked_wrong(project, cache, driver, name)
+    assert not found.ok
+    unequal = [u.what for compared in found.compared.values() for u in compared.unequal]
+    assert any(named in what for what in unequal), unequal
+
+
+def test_missing_fences_are_caught_where_the_memmap_is_right(
+    project: Project, cache: Cache, driver: Driver
+) -> None:
+    found = checked_wrong(project, cache, driver, "undrained")
+    assert all(not compared.unequal for compared in found.compared.values())
+    failed = {gate.name for gate in found.gates if not gate.ok}
+    assert {"drained before ordinary stores to a page", "drained before returning"} <= failed
+
+
+def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
+    project: Project, cache: Cache
+) -> None:
+    wanted = msgspec.structs.replace(REQUEST, source=Mbox(WRONG / "unprovided-symbol.mbox"))
+    with pytest.raises(HarnessError, match=r"wake_up_process \(wanted by memmap_init_zone_device"):
+        replay.prepare(project, cache, wanted)
+
+
+def test_instructions_repeat_to_the_last_digit(driver: Driver, port: Prepared) -> None:
+    pair = {name: port.programs[name] for name in ("base", port.sides[-1].name)}
+    first, second = count.count(driver, pair), count.count(driver, pair)
+    assert first == second
+    base, tip = first
+    assert tip.per_page["order0"] < base.per_page["order0"] / 2
+
+
+def test_the_record_holds_every_pass(
+    project: Project, driver: Driver, port: Prepared, results: Path
+) -> None:
+    compared = replay.compared(driver, port, REQUEST)
+    record = replay.timed(project, driver, port, REQUEST, compared)
+    assert record.outcome == "complete"
+    assert record.evidence == "replay"
+    # A round is a process of 3 passes for each prefix, and one that fills the memory.
+    timed = [p for p in record.passes if p.side != "limit"]
+    assert len(timed) == len(port.sides) * REQUEST.schedule.rounds * 3
+    assert all(c.equal for c in record.comparisons)
+    assert results.is_dir()
