@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Do a series' own figures fit each other? Arithmetic on claims alone; nothing is measured.
+
+A finding is no accusation: it says what does not fit and what it would take to be right, which is
+often something that the mail only leaves out.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.whole_means import (
+    can_be_cut_mean,
+    can_be_mean,
+    fitting_counts,
+    nearest_means,
+)
+from harness.model.claim import Claim, Figures, Posted, decimal_text
+
+#: Where one step of the clock is more than this share of a mean, the clock decides its digits.
+COARSE_SHARE = Fraction(1, 50)
+
+Outcome = Literal["fits", "finding", "unchecked"]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at: what is to be said of it, and what it would take to be right.
+
+    `figure` is the number in question as it was posted. `mend` is empty unless it is a finding.
+    """
+
+    name: Literal["percentage", "mean", "first-binding", "clock"]
+    figure: str
+    outcome: Outcome
+    said: str
+    mend: str = ""
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """A claim and everything that was looked at in it."""
+
+    claim: Claim
+    checks: tuple[Check, ...]
+
+    @property
+    def findings(self) -> tuple[Check, ...]:
+        """What does not fit."""
+        return tuple(check for check in self.checks if check.outcome == "finding")
+
+
+def audit(claims: Sequence[Claim]) -> tuple[Audited, ...]:
+    """Return what can be said of each claim by its own figures, in the order of `claims`."""
+    return tuple(Audited(claim, _checks(claim)) for claim in claims)
+
+
+def counts(rebinds: int) -> tuple[int, ...]:
+    """How many samples a mean of `rebinds` rebinds may have, the likeliest first.
+
+    One binding fewer, where the first of them is set apart; all of them; one more, where the
+    binding before them was counted in.
+    """
+    return tuple(n for n in (rebinds - 1, rebinds, rebinds + 1) if n > 0)
+
+
+def _checks(claim: Claim) -> tuple[Check, ...]:
+    sides = [(name, f) for name, f in (("base", claim.base), ("tip", claim.tip)) if f is not None]
+    checks = [_percentage(claim)] if claim.reduction is not None else []
+    for name, figures in sides:
+        checks.append(_mean(claim, name, figures.mean))
+        if figures.first_ms is not None:
+            checks.append(_first(name, figures, figures.first_ms))
+        checks.append(_clock(claim, name, figures.mean))
+    return tuple(checks)
+
+
+def _percentage(claim: Claim) -> Check:
+    posted = claim.reduction
+    assert posted is not None  # noqa: S101 (the caller has looked)
+    figure = f"{posted} %"
+    if claim.base is None or claim.tip is None:
+        return Check("percentage", figure, "unchecked", "the means it rests on are not given")
+    base, tip = claim.base.mean, claim.tip.mean
+    if base.value <= base.half_step:
+        return Check("percentage", figure, "unchecked", f"{base} ms is too coarse to divide by")
+    reduction = _reduction(base.value, tip.value)
+    exact = decimal_text(abs(reduction), max(posted.decimals, 0) + 2)
+    said = f"from {base} to {tip} ms is {exact} % {'less' if reduction >= 0 else 'more'}"
+    # The means are rounded themselves: what may lie behind them is a range.
+    low = _reduction(base.value - base.half_step, tip.value + tip.half_step)
+    high = _reduction(base.value + base.half_step, tip.value - tip.half_step)
+    if low - posted.half_step <= posted.value <= high + posted.half_step:
+        return Check("percentage", figure, "fits", said)
+    right = decimal_text(reduction, posted.decimals)
+    mend = f"{right} %, or other means"
+    if _is_speedup(base, tip, posted):
+        mend += f"; {posted} % is how much longer base takes than tip"
+    return Check("percentage", figure, "finding", said, mend)
+
+
+def _reduction(base: Fraction, tip: Fraction) -> Fraction:
+    return (1 - tip / base) * 100
+
+
+def _is_speedup(base: Posted, tip: Posted, posted: Posted) -> bool:
+    return abs((base.value / tip.value - 1) * 100 - posted.value) <= posted.half_step
+
+
+def _mean(claim: Claim, side: str, mean: Posted) -> Check:
+    figure, step = f"{side} average {mean} ms", claim.resolution_ms
+    samples = "whole milliseconds" if step == 1 else f"multiples of {step} ms"
+    tried = counts(claim.rebinds)
+    fitting = [n for n in tried if can_be_mean(mean, n, step)]
+    if fitting:
+        return Check("mean", figure, "fits", f"can be the mean of {_either(fitting)} {samples}")
+    low, high = nearest_means(mean, tried[0], step)
+    said = (
+        f"is no mean of {_either(tried)} {samples}; "
+        f"the nearest means of {tried[0]} are {low} and {high} ms"
+    )
+    return Check("mean", figure, "finding", said, _mend_mean(mean, tried, step))
+
+
+def _mend_mean(mean: Posted, tried: Sequence[int], step: int) -> str:
+    ways = []
+    fitting = fitting_counts(mean, tried[0], step)
+    if fitting:
+        ways.append(f"{_either(fitting)} samples")
+    cut = [n for n in tried if can_be_cut_mean(mean, n, step)]
+    if cut:
+        ways.append(f"{_either(cut)} samples and decimals cut off, not rounded")
+    ways.append(f"a clock finer than {step} ms")
+    ways.append("a mean of several runs' means")
+    return ", or ".join(ways)
+
+
+def _first(side: str, figures: Figures, first_ms: float) -> Check:
+    first, mean = Posted.of(first_ms), figures.mean
+    figure = f"{side} first binding {first} ms"
+    if first.value > mean.value:
+        return Check("first-binding", figure, "fits", f"is longer than the average, {mean} ms")
+    return Check(
+        "first-binding",
+        figure,
+        "finding",
+        f"is not longer than the average, {mean} ms, though it alone pays for untouched memory",
+        "memory that was touched before, by an earlier binding or because it was preallocated",
+    )
+
+
+def _clock(claim: Claim, side: str, mean: Posted) -> Check:
+    step = Fraction(claim.resolution_ms)
+    share = decimal_text(step / mean.value * 100, 1)
+    figure, said = f"{side} average {mean} ms", f"a step of the clock is {share} % of it"
+    if step <= mean.value * COARSE_SHARE:
+        return Check("clock", figure, "fits", said)
+    factor = step / COARSE_SHARE / mean.value
+    return Check(
+        "clock",
+        figure,
+        "finding",
+        f"{said}: too coarse for the size",
+        f"namespaces {decimal_text(factor + Fraction(1, 20), 1)} times as large, or a finer clock",
+    )
+
+
+def _either(numbers: Sequence[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} or {last}" if most else last
