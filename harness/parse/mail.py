@@ -1,23 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A patch series in mails: an mbox, or the files of `git format-patch`, to numbered patches."""
 
-import email
-import email.header
-import email.message
-import email.utils
-import re
-
 import msgspec
 
 from harness.parse.diff import DiffError, Hunk, parse_diff
-
-#: mbox separators: a line `From `, a sender or commit, and a date.
-_SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
-#: Further tags after [PATCH …] are no part of the commit's subject either.
-_TAG = re.compile(r"\[([^\]]*\bPATCH\b[^\]]*)\]\s*(?:\[[^\]]*\]\s*)*(.*)", re.DOTALL)
-_REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
-_PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
-_VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
+from harness.parse.letters import Letter, read_letters
 
 
 class MailError(ValueError):
@@ -46,7 +33,7 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
     Of several versions in one mbox `version` chooses. Raises MailError naming what is missing or
     the line that is wrong.
     """
-    patches = [patch for patch in (_patch(*part) for part in _split(raw)) if patch is not None]
+    patches = [patch for patch in map(_patch, read_letters(raw)) if patch is not None]
     if not patches:
         raise MailError("holds no patch with headers (From, Subject: [PATCH …]) and a diff", 1)
     versions = sorted({patch.version for patch in patches})
@@ -72,64 +59,22 @@ def _complete(patches: list[PatchMail], version: int) -> tuple[PatchMail, ...]:
     return tuple(by_number[n] for n in range(1, total + 1))
 
 
-def _split(raw: bytes) -> list[tuple[bytes, int]]:
-    """Return each mail with the number of the line it begins at."""
-    starts = [match.start() for match in _SEPARATOR.finditer(raw)]
-    if not starts or raw[: starts[0]].strip():
-        starts.insert(0, 0)
-    ends = [*starts[1:], len(raw)]
-    return [
-        (raw[start:end], raw.count(b"\n", 0, start) + 1)
-        for start, end in zip(starts, ends, strict=True)
-    ]
-
-
-def _patch(raw: bytes, first_line: int) -> PatchMail | None:
+def _patch(letter: Letter) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
-    message = email.message_from_bytes(raw)
-    subject = " ".join(_header(message, "Subject").split())
-    if _REPLY.match(subject):
+    if letter.is_reply:
         return None
-    text = _body(message)
-    # Where the body begins in the file: a diff's error is told by the file's line.
-    before = (
-        raw.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[0].count("\n") + 2
-    )
-    offset = first_line + (before if message.keys() else 0) - 1
     try:
-        hunks = parse_diff(text.splitlines())
+        hunks = parse_diff(letter.text.splitlines())
     except DiffError as error:
-        raise MailError(error.what, offset + error.line) from error
-    match = _TAG.match(subject)
-    if match is None or not hunks:
+        raise MailError(error.what, letter.text_line + error.line - 1) from error
+    if letter.tag is None or not hunks or letter.tag.number == 0:
         return None
-    place = _PLACE.search(match[1])
-    number, total = (int(place[1]), int(place[2])) if place else (1, 1)
-    if number == 0:
-        return None
-    if not 1 <= number <= total:
-        raise MailError(f"is patch {number} of {total}", first_line)
-    if not _header(message, "From"):
-        raise MailError("the mail has no From, the patch no author", first_line)
-    if email.utils.parsedate_tz(_header(message, "Date")) is None:
+    number, total = letter.tag.number, letter.tag.total
+    if number > total:
+        raise MailError(f"is patch {number} of {total}", letter.first_line)
+    if not letter.sender:
+        raise MailError("the mail has no From, the patch no author", letter.first_line)
+    if letter.date is None:
         # git would take today, and the same patches would be other commits tomorrow.
-        raise MailError("the mail has no Date that can be read", first_line)
-    said = _VERSION.search(match[1])
-    return PatchMail(number, total, int(said[1]) if said else 1, match[2], hunks, raw)
-
-
-def _body(message: email.message.Message) -> str:
-    part = next((p for p in message.walk() if p.get_content_type() == "text/plain"), message)
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    return data.decode("utf-8", "replace").replace("\r\n", "\n")
-
-
-def _header(message: email.message.Message, name: str) -> str:
-    """Return a header decoded, also where it is plain UTF-8, which it must not be and often is."""
-    raw = next((str(v) for k, v in message.raw_items() if k.lower() == name.lower()), "")
-    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    try:
-        return str(email.header.make_header(email.header.decode_header(text)))
-    except (LookupError, UnicodeError, ValueError):
-        return text
+        raise MailError("the mail has no Date that can be read", letter.first_line)
+    return PatchMail(number, total, letter.tag.version, letter.title, hunks, letter.raw)
