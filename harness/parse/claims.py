@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the mails of a posted version promise, as claims that quote them.
+
+Nothing is guessed: a figure that the text leaves open is a problem of its line, and figures that
+contradict each other are problems that nothing can be kept with.
+"""
+
+import datetime
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.model.claim import Claim, Figures, Posted
+from harness.parse.figures import Stated
+from harness.parse.letters import Letter, read_letters
+from harness.parse.message import Problem, read_message
+from harness.parse.procedure import Procedure, agreed, read_procedure
+from harness.parse.promises import Promise, join, read_promises
+
+_SOURCE = re.compile(r"^diff --git a/(\S+\.c) b/\S+ ?$", re.MULTILINE)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What the user says that the mails do not: `patch` 0 is the cover letter, or all patches."""
+
+    version: int | None = None
+    patch: int | None = None
+    rebinds: int | None = None
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """What a file of mails says of one posted version.
+
+    `version`, `patches`, `date` and `cover` are None where it does not say; the claims then have
+    version 0. They name no guest: `procedure` describes it. `has_cover` says that the cover letter
+    itself was there; `sources` are the C files that the mails patch.
+    """
+
+    version: int | None
+    title: str
+    patches: int | None
+    date: datetime.date | None
+    cover: str | None
+    has_cover: bool
+    procedure: Procedure
+    claims: tuple[Claim, ...]
+    problems: tuple[Problem, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def fatal(self) -> Problem | None:
+        """The first thing that must be settled before anything of this can be used."""
+        return next((problem for problem in self.problems if problem.fatal), None)
+
+
+def read_posting(raw: bytes, given: Given) -> Posting:
+    """Return what mails (or a page of an archive) promise. Any bytes give a posting."""
+    letters, problems = _chosen(read_letters(raw), given)
+    promises: dict[tuple[str, int | None], Promise] = {}
+    procedures: list[Procedure] = []
+    for letter in letters:
+        message = read_message(letter.text, letter.text_line)
+        procedure, contradictions = read_procedure(message.passages)
+        procedures.append(procedure)
+        found, open_ = read_promises(letter, message, given.patch)
+        problems += [*message.problems, *contradictions, *open_]
+        for promise in found:
+            key = (promise.driver, promise.after_patch)
+            join(promises.setdefault(key, Promise(*key)), promise, problems)
+    procedure = agreed(procedures, problems)
+    rebinds = given.rebinds or procedure.rebinds
+    tags = [letter.tag for letter in letters if letter.tag]
+    version = given.version or (tags[0].version if tags else None)
+    claims = []
+    if promises and rebinds is None and not any(problem.fatal for problem in problems):
+        problems.append(_whole("says no number of rebinds; give it with --rebinds N"))
+    for key in sorted(promises, key=lambda key: (key[1] is not None, key[1], key[0] != "nd_pmem")):
+        claim = _claim(promises[key], version or 0, rebinds or 1, procedure, problems)
+        claims += [claim] if claim else []
+    if not claims and not any(problem.fatal for problem in problems):
+        problems.append(_whole("promises nothing that can be understood"))
+    cover = next((x for x in letters if x.tag and x.tag.number == 0), None)
+    first = cover or (letters[0] if letters else None)
+    sources = [path for x in letters for path in _SOURCE.findall(x.text)]
+    return Posting(
+        version=version,
+        title=first.title if first else "",
+        patches=tags[0].total if tags else None,
+        date=first.date if first else None,
+        cover=_fetched_by(first) if first else None,
+        has_cover=cover is not None,
+        procedure=procedure,
+        claims=tuple(claims),
+        problems=tuple(sorted(problems, key=lambda problem: problem.line)),
+        sources=tuple(dict.fromkeys(sources)),
+    )
+
+
+def _whole(what: str) -> Problem:
+    return Problem(1, what, fatal=True)
+
+
+def _fetched_by(letter: Letter) -> str | None:
+    """The cover letter's message-id, or that of the mail which a patch was sent in answer to."""
+    is_cover = letter.tag is not None and letter.tag.number == 0
+    return letter.message_id if is_cover else letter.thread or letter.message_id
+
+
+def _chosen(letters: Sequence[Letter], given: Given) -> tuple[list[Letter], list[Problem]]:
+    """The letters of one version, without replies."""
+    own = [letter for letter in letters if not letter.is_reply]
+    if not own:
+        return [], [_whole("is a reply; expected the author's own mail")]
+    versions = sorted({letter.tag.version for letter in own if letter.tag})
+    names = ", ".join(f"v{version}" for version in versions)
+    if given.version is None and len(versions) > 1:
+        return [], [_whole(f"holds mails of {names}; choose one with --version N")]
+    if given.version is not None and versions and given.version not in versions:
+        return [], [_whole(f"is of {names}, not of v{given.version}")]
+    wanted = given.version or (versions[0] if versions else None)
+    return [x for x in own if x.tag is None or x.tag.version == wanted], []
+
+
+def _claim(
+    promise: Promise,
+    version: int,
+    rebinds: int,
+    procedure: Procedure,
+    problems: list[Problem],
+) -> Claim | None:
+    base, tip = (_figures(side, problems) for side in (promise.base, promise.tip))
+    percent = promise.tip.get("percent")
+    if tip is None and percent is None:
+        return None
+    number, decimals = _number(percent) if percent else (None, None)
+    # Jiffies are read; steps that are no whole milliseconds are printed as if they were.
+    hz = procedure.hz or 1000
+    return Claim(
+        version=version,
+        driver=promise.driver,
+        guest="",
+        rebinds=rebinds,
+        base=base,
+        tip=tip,
+        after_patch=promise.after_patch,
+        reduction_percent=number,
+        percent_decimals=decimals,
+        resolution_ms=max(1, 1000 // hz) if 1000 % hz == 0 else 1,
+        quotes=tuple(promise.quotes[n] for n in sorted(promise.quotes)),
+    )
+
+
+def _figures(side: dict[str, Stated], problems: list[Problem]) -> Figures | None:
+    first, mean = side.get("first"), side.get("mean")
+    if mean is None:
+        if first is not None:
+            what = f"{first.value} ms of {first.driver} is a first binding without an average"
+            problems.append(Problem(first.at, what))
+        return None
+    number, decimals = _number(mean)
+    return Figures(
+        mean_ms=number, first_ms=_number(first)[0] if first else None, mean_decimals=decimals
+    )
+
+
+def _number(stated: Stated) -> tuple[float, int | None]:
+    """A figure for a data file: the number, and its decimals where the number hides them."""
+    number = float(stated.value)
+    shown = Posted.of(number).decimals
+    return number, None if shown == stated.decimals else stated.decimals

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Durations and percentages in running text, exactly as written or not at all.
+
+A number that can be read in two ways (1,486 is 1486 here and 1.486 there) is none: what is wrong
+with it is said, and nobody guesses.
+"""
+
+import re
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+Unit = Literal["ms", "%"]
+
+#: What may be a number, well written or not; \d takes the digits of all scripts. Never entered in
+#: the middle of one, so that a long one is looked at once.
+_NUMBER = r"(?<![\d.,'\u2019_])\d[\d.,'\u2019_]*"
+_QUANTITY = re.compile(
+    rf"(?P<number>{_NUMBER})[ \t]?"
+    r"(?:(?P<time>milliseconds?|msecs?|ms|microseconds?|usecs?|[uµμ]s|nanoseconds?|nsecs?|ns"
+    r"|seconds?|secs?|s)(?!\w)|%|percent\b|per cent\b)",
+    re.IGNORECASE,
+)
+#: A number before another that has the unit of both: "1515 to 1422 ms", "1515 -> 1422 ms".
+_SHARED = re.compile(rf"(?P<number>{_NUMBER})[ \t]*(?:\bto\b|[-=]+>|\u2192)[ \t]*\Z")
+_PLAIN = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+#: Powers of ten that make milliseconds of a unit, by its first letter.
+_POWER = {"s": 3, "m": 0, "u": -3, "µ": -3, "μ": -3, "n": -6}
+#: What may stand before a number and make it something else, with what it is then.
+_SPOILED_BY = (
+    (re.compile(r"\d\s\Z"), "may go on before the space"),
+    (re.compile(r"[\d%][-\u2212\u2013]\Z"), "is the end of a range"),
+    (re.compile(r"[+\-\u2212\u2013]\Z"), "has a sign"),
+    (re.compile(r"(?<![-=])[<>\u2264\u2265][ \t]?\Z"), "is a bound, not a figure"),
+    (
+        re.compile(
+            r"\b(?:up to|at (?:most|least)|(?:more|less|fewer) than|over|under|below|above|within)"
+            r"\s+(?:about\s+|around\s+)?\Z",
+            re.IGNORECASE,
+        ),
+        "is a bound, not a figure",
+    ),
+    (re.compile(r"[\w./]\Z"), "is part of something longer"),
+)
+#: What a data file's floating-point number keeps exactly.
+MAX_DIGITS = 15
+#: How far before a number any of this is looked for.
+_BEFORE = 60
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """A duration in milliseconds or a percentage, at text[start:end].
+
+    `decimals` is to how many decimals it was written, negative where that was in a coarser unit.
+    Where `problem` says why it cannot be read, `value` is 0.
+    """
+
+    unit: Unit
+    value: Decimal
+    decimals: int
+    start: int
+    end: int
+    problem: str = ""
+
+
+def quantities(text: str) -> list[Quantity]:
+    """Return everything in a text that looks like a duration or a percentage, in its order."""
+    found: list[Quantity] = []
+    for match in _QUANTITY.finditer(text):
+        start, end = match.span()
+        power = _POWER[match["time"][0].lower()] if match["time"] else None
+        offset = max(0, start - _BEFORE)
+        shared = _SHARED.search(text[offset:start])
+        if shared is not None and not (found and found[-1].end > offset + shared.start()):
+            first = offset + shared.start()
+            found.append(_read(text, first, first + len(shared["number"]), shared[1], power))
+        found.append(_read(text, start, end, match["number"], power))
+    return found
+
+
+def _read(text: str, start: int, end: int, number: str, power: int | None) -> Quantity:
+    unit: Unit = "%" if power is None else "ms"
+    problem = _problem(text, start, end, number)
+    if problem:
+        return Quantity(unit, Decimal(0), 0, start, end, f"{text[start:end]!r} {problem}")
+    decimals = len(number.partition(".")[2]) - (power or 0)
+    return Quantity(unit, Decimal(number).scaleb(power or 0), decimals, start, end)
+
+
+def _problem(text: str, start: int, end: int, number: str) -> str:
+    if not _PLAIN.fullmatch(number):
+        return "is no plain number such as 1486 or 273.52"
+    if Decimal(number) == 0:
+        return "is nothing"
+    if len(number) > MAX_DIGITS:
+        return f"has over {MAX_DIGITS} digits"
+    if text[end : end + 1] == "/":
+        return "is a rate"
+    before = text[max(0, start - _BEFORE) : start]
+    return next((what for spoils, what in _SPOILED_BY if spoils.search(before)), "")
