@@ -106,7 +106,7 @@ def _cleaned(raw: str) -> tuple[str, str]:
     line = html.unescape(raw) if "&" in raw else raw
     line = "".join(" " if unicodedata.category(c) == "Zs" else c for c in line)
     line = line.replace("\t", " ").rstrip("\r ")
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs") for c in line):
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp") for c in line):
         return line, "has control characters"
     if _QUOTED.match(line):
         return line, "is quoted from somebody else's mail"
