@@ -60,6 +60,11 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text", where=str(path)) from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> Any:
+    """Return the plain data of a YAML file's text. Raises InputError naming file and line."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -83,6 +88,23 @@ def convert(data: Any, kind: type[T], where: Path) -> T:
         raise InputError(
             f"key {key}: {what}", where=str(where), expected=_known_keys(kind, what)
         ) from error
+
+
+def series_of(data: Any, path: Path) -> Series:
+    """Return what the data of a series' file says, but its claims. Raises InputError."""
+    kept = {k: v for k, v in _keys(data, path).items() if k != "claims"}
+    return convert(kept, Series, path)
+
+
+def claims_of(data: Any, path: Path) -> tuple[Claim, ...]:
+    """Return the claims that the data of a series' file has. Raises InputError."""
+    return convert(_keys(data, path).get("claims") or [], tuple[Claim, ...], path)
+
+
+def _keys(data: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise InputError("holds no keys", where=str(path), expected="title, versions, claims")
+    return data
 
 
 def _known_keys(kind: object, what: str) -> str | None:
@@ -124,6 +146,10 @@ class Project:
         path = _listed(self.guests_folder, name, ".yaml", "guest")
         return msgspec.structs.replace(convert(read_yaml(path), Guest, path), name=name)
 
+    def guests(self) -> list[Guest]:
+        """Load every guest there is, by name."""
+        return [self.guest(path.stem) for path in sorted(self.guests_folder.glob("*.yaml"))]
+
     def plan(self, name: str) -> Plan:
         """Load configs/plans/<name>.yaml."""
         path = _listed(self.configs / "plans", name, ".yaml", "plan")
@@ -146,35 +172,35 @@ class Project:
                 )
         return found
 
+    def series_file(self, slug: str) -> Path:
+        """Where a series' file is, or would be."""
+        return self.series_folder / slug / "series.yaml"
+
     def series(self, slug: str) -> Series:
         """Load series/<slug>/series.yaml, without its claims."""
-        path, data = self._series_data(slug)
-        loaded = convert({k: v for k, v in data.items() if k != "claims"}, Series, path)
+        path = self._listed_series(slug)
+        loaded = series_of(read_yaml(path), path)
         ports = path.parent / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
         return msgspec.structs.replace(loaded, slug=slug, ports=tuple(names))
 
     def claims(self, slug: str) -> tuple[Claim, ...]:
         """Load what series/<slug>/series.yaml says the series promises."""
-        path, data = self._series_data(slug)
-        return convert(data.get("claims", []), tuple[Claim, ...], path)
+        path = self._listed_series(slug)
+        return claims_of(read_yaml(path), path)
 
     def slugs(self) -> list[str]:
         """Every series there is."""
         return sorted(p.parent.name for p in self.series_folder.glob("*/series.yaml"))
 
-    def _series_data(self, slug: str) -> tuple[Path, dict[str, Any]]:
+    def _listed_series(self, slug: str) -> Path:
         if slug not in self.slugs():
             raise InputError(
                 f"no series {slug!r}",
                 where=str(self.series_folder),
                 expected=_choices(self.slugs()),
             )
-        path = self.series_folder / slug / "series.yaml"
-        data = read_yaml(path)
-        if not isinstance(data, dict):
-            raise InputError("holds no keys", where=str(path), expected="title, versions, claims")
-        return path, data
+        return self.series_file(slug)
 
 
 def _choices(names: list[str]) -> str:

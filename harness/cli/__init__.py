@@ -29,12 +29,13 @@ COMMANDS = {
     "reproduce": _Entry("measure:reproduce", "Do it all: fetch, apply, build, boot, compare."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do, and how to mend the rest."),
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
-    "series": _Entry("series:series", "List, show and fetch the series on trial."),
+    "series": _Entry("series:series", "List, show, fetch and import the series on trial."),
     "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit a patch."),
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
+    "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
     "report": _Entry("report:report", "Show the table and verdicts of a run record."),
 }
 

@@ -7,10 +7,11 @@ from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import json_option, print_json, series_argument
 from harness.cli.progress import watching
+from harness.cli.series_import import import_claims
 from harness.inputs import Project
 
 
-@click.group(short_help="List, show and fetch the series on trial.")
+@click.group(short_help="List, show, fetch and import the series on trial.")
 def series() -> None:
     """Series on trial, as series/ describes them."""
 
@@ -56,7 +57,9 @@ def show(slug: str, *, as_json: bool) -> None:
     for one in found.versions:
         kept = post.noted(post.place(cache, slug, one.version), one.cover)
         state = f"fetched, sha256 {kept.sha256[:12]}" if kept else one.cover or "message-id unknown"
-        line = f"v{one.version}  {one.date}  {one.patches} patches on {one.base:9}  {state}"
+        date = str(one.date or "date unknown")
+        patches = f"{one.patches} patches " if one.patches else ""
+        line = f"v{one.version}  {date}  {patches}on {one.base:9}  {state}"
         click.echo(printable(line))
     for port in found.ports:
         click.echo(printable(f"port {port}  implements v{found.port_of}"))
@@ -82,3 +85,6 @@ def fetch(slug: str, version: int, *, as_json: bool) -> None:
         print_json({"mbox": str(path), "fetched": post.noted(path)})
         return
     click.echo(printable(str(path)))
+
+
+series.add_command(import_claims)

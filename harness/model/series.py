@@ -7,12 +7,15 @@ import msgspec
 
 
 class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One posted version. `cover` is the message-id of the mail b4 fetches it by, where known."""
+    """One posted version. `cover` is the message-id of the mail b4 fetches it by.
+
+    `date`, `patches` and `cover` are None where they are not known.
+    """
 
     version: int
-    date: datetime.date
-    patches: int
     base: str
+    date: datetime.date | None = None
+    patches: int | None = None
     cover: str | None = None
 
 

@@ -18,7 +18,9 @@ from harness.parse.message import Problem, read_message
 from harness.parse.procedure import Procedure, agreed, read_procedure
 from harness.parse.promises import Promise, join, read_promises
 
-_SOURCE = re.compile(r"^diff --git a/(\S+\.c) b/\S+ ?$", re.MULTILINE)
+_CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
+#: C files in a diffstat, as cover letters have one, and in diffs.
+_SOURCE = re.compile(r"^(?: (\S+\.c) +\| +\d+ |diff --git a/(\S+\.c) b/)", re.MULTILINE)
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -34,7 +36,7 @@ class Posting(msgspec.Struct, frozen=True):
 
     `version`, `patches`, `date` and `cover` are None where it does not say; the claims then have
     version 0. They name no guest: `procedure` describes it. `has_cover` says that the cover letter
-    itself was there; `sources` are the C files that the mails patch.
+    itself was there; `sources` are the C files that the mails patch, `functions` those they name.
     """
 
     version: int | None
@@ -47,6 +49,7 @@ class Posting(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...]
     problems: tuple[Problem, ...]
     sources: tuple[str, ...]
+    functions: tuple[str, ...]
 
     @property
     def fatal(self) -> Problem | None:
@@ -82,7 +85,8 @@ def read_posting(raw: bytes, given: Given) -> Posting:
         problems.append(_whole("promises nothing that can be understood"))
     cover = next((x for x in letters if x.tag and x.tag.number == 0), None)
     first = cover or (letters[0] if letters else None)
-    sources = [path for x in letters for path in _SOURCE.findall(x.text)]
+    sources = [m[1] or m[2] for x in letters for m in _SOURCE.finditer(x.text)]
+    functions = [name for x in letters for name in _CALL.findall(x.text)]
     return Posting(
         version=version,
         title=first.title if first else "",
@@ -94,6 +98,7 @@ def read_posting(raw: bytes, given: Given) -> Posting:
         claims=tuple(claims),
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         sources=tuple(dict.fromkeys(sources)),
+        functions=tuple(dict.fromkeys(functions)),
     )
 
 

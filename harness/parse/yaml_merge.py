@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from harness.parse.yaml_text import flow, item_lines
+from harness.parse.yaml_text import flow, item_lines, piece_lines
 
 Additions = Mapping[str, Sequence[Mapping[str, Any]]]
 Identities = Mapping[str, Sequence[str]]
@@ -135,7 +135,9 @@ class _Merger:
         if not missing:
             return
         if node.flow_style:
-            self._insert_flow(node, [f"{key}: {flow(value)}" for key, value in missing.items()])
+            indent = self.newline + " " * (node.start_mark.column + 1)
+            pieces = [indent.join(piece_lines(key, value)) for key, value in missing.items()]
+            self._insert_flow(node, pieces)
             return
         end, column = self._end_of_line(node), node.start_mark.column
         for key, value in missing.items():

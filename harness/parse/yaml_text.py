@@ -10,7 +10,9 @@ from typing import Any
 
 COLUMNS = 100
 #: Words that need no quotation marks; YAML 1.1 takes some of them for something else.
-_WORD = re.compile(r"(?!(?:true|false|yes|no|on|off|null|[yn])$)[a-z]\w*(?:[-.]\w+)*", re.I | re.A)
+_WORD = re.compile(
+    r"(?!(?:true|false|yes|no|on|off|null|[yn])$)[a-z]\w*(?:[-./@]\w+)*", re.I | re.A
+)
 
 
 def flow(value: Any) -> str:
@@ -36,7 +38,7 @@ def item_lines(item: Mapping[str, Any], column: int) -> list[str]:
     lines = [" " * column + "- {"]
     indent = " " * (column + 3)
     for number, (key, value) in enumerate(_present(item)):
-        first, *more = _piece_lines(key, value)
+        first, *more = piece_lines(key, value)
         if number:
             lines[-1] += ","
             if more or len(lines[-1]) + len(first) + 2 > COLUMNS:
@@ -50,7 +52,8 @@ def item_lines(item: Mapping[str, Any], column: int) -> list[str]:
     return lines
 
 
-def _piece_lines(key: str, value: Any) -> list[str]:
+def piece_lines(key: str, value: Any) -> list[str]:
+    """Return a key with its value; several texts of a list stand one a line, below each other."""
     if not isinstance(value, (list, tuple)) or len(value) < 2:
         return [f"{key}: {flow(value)}"]
     indent = " " * (len(key) + 3)

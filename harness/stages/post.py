@@ -48,13 +48,13 @@ def fetch(
         return path
     listen(Began(f"fetch v{version} by message-id {posted.cover}"))
     with cache.staging() as work:
-        made = _from_archive(cache, posted, work)
+        made, patches = _from_archive(cache, posted, work)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fetched = Fetched(posted.cover, digest(made), posted.patches)
+        fetched = Fetched(posted.cover, digest(made), patches)
         replace_file(path, made.read_bytes())
         # Last: an mbox counts only with a note that fits it.
         replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
-    listen(Ended(f"fetched v{version}: {posted.patches} patches"))
+    listen(Ended(f"fetched v{version}: {patches} patches"))
     return path
 
 
@@ -84,7 +84,7 @@ def _posted(series: Series, version: int) -> Version:
     return found
 
 
-def _from_archive(cache: Cache, posted: Version, work: Path) -> Path:
+def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int]:
     (work / "home").mkdir()
     log = cache.log("series-fetch")
     try:
@@ -108,11 +108,11 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> Path:
         raise MachineError(
             f"what b4 brought is no series: {error}", where=posted.cover, mend=f"see {log}"
         ) from error
-    if len(patches) != posted.patches:
+    if posted.patches not in (None, len(patches)):
         raise MachineError(
             f"b4 brought {len(patches)} patches",
             where=posted.cover,
             expected=f"{posted.patches} (series.yaml)",
             mend=f"see {log}",
         )
-    return made
+    return made, len(patches)

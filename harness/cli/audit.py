@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness audit`: do the posted figures fit each other?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import printable
+from harness.cli.options import DEFAULT_SERIES, json_option, print_json
+from harness.cli.postings import patch_name, posting_of, read_mails, show_problems
+from harness.errors import EXIT_VERDICT, InputError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.audit import Audited, Check
+    from harness.model.claim import Claim
+
+
+@click.command(short_help="Ask whether the posted figures fit each other.")
+@click.argument("what", metavar="[SERIES|FILE]", default=DEFAULT_SERIES)
+@click.option("--mbox", metavar="F", help="Audit these mails, or a saved page (-: standard input).")
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Only posted version N.")
+@click.option(
+    "--patch",
+    type=click.IntRange(0),
+    metavar="K",
+    help="Which patch of its series a page without headers is (0: the cover letter).",
+)
+@click.option(
+    "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds, where mails do not say."
+)
+@click.option("--all", "show_all", is_flag=True, help="Also show what fits.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if there is a finding.")
+@json_option
+def audit(
+    what: str,
+    mbox: str | None,
+    version: int | None,
+    patch: int | None,
+    rebinds: int | None,
+    show_all: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Check the figures that SERIES (or a mail in FILE) claims against each other.
+
+    Does each percentage follow from its means? Can each mean be one of so many whole milliseconds?
+    Is the first binding the longest, and the clock fine enough? A finding is no accusation: it
+    says what it would take to be right. The exit code is 0 whatever is found, unless --strict.
+
+    \b
+    Examples:
+      harness audit                                 all that was posted of memcpy-streaming
+      harness audit memcpy-streaming --version 2 --all
+      harness audit --mbox patch.txt                a mail, before anything is kept of it
+      harness audit patch.txt --strict --json
+    """
+    from harness.analysis.audit import audit as look
+
+    claims = _claims(what, mbox, version, patch, rebinds)
+    found = look(claims)
+    findings = [_finding(one.claim, check) for one in found for check in one.findings]
+    if as_json:
+        print_json({"findings": findings, "claims": found})
+    else:
+        for one in found:
+            _show(one, show_all=show_all)
+        checks = sum(len(one.checks) for one in found)
+        click.echo(
+            f"{_count(len(found), 'claim')}, {checks} checks: {_count(len(findings), 'finding')}"
+        )
+    if strict and findings:
+        raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def _claims(
+    what: str, mbox: str | None, version: int | None, patch: int | None, rebinds: int | None
+) -> "Sequence[Claim]":
+    project = Project.find()
+    if mbox is None and what not in project.slugs() and (what == "-" or Path(what).is_file()):
+        mbox = what
+    if mbox is not None:
+        posting = posting_of(read_mails(mbox), mbox, version=version, patch=patch, rebinds=rebinds)
+        show_problems(posting, mbox)
+        return posting.claims
+    if patch is not None or rebinds is not None:
+        raise InputError("are for mails only", where="--patch, --rebinds", mend="add --mbox FILE")
+    claims = project.claims(what)
+    if version is None:
+        return claims
+    chosen = [claim for claim in claims if claim.version == version]
+    if not chosen:
+        known = ", ".join(str(n) for n in sorted({claim.version for claim in claims}))
+        raise InputError(
+            f"has no claims of version {version}",
+            where=str(project.series_file(what)),
+            expected=f"one of {known}" if known else "claims",
+        )
+    return chosen
+
+
+def _finding(claim: "Claim", check: "Check") -> dict[str, object]:
+    return {
+        "version": claim.version or None,
+        "driver": claim.driver,
+        "after_patch": claim.after_patch,
+        "check": check.name,
+        "figure": check.figure,
+        "said": check.said,
+        "mend": check.mend,
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _show(one: "Audited", *, show_all: bool) -> None:
+    claim = one.claim
+    version = f"v{claim.version} " if claim.version else ""
+    said = _count(len(one.findings), "finding") if one.findings else "fits"
+    click.echo(printable(f"{version}{claim.driver}, {patch_name(claim.after_patch)}: {said}"))
+    for check in one.checks:
+        if check.outcome == "finding" or show_all or check.outcome == "unchecked":
+            mark = {"finding": "!", "unchecked": "?", "fits": " "}[check.outcome]
+            click.echo(printable(f"  {mark} {check.figure}: {check.said}"))
+            if check.mend:
+                click.echo(printable(f"      it would take {check.mend}"))
