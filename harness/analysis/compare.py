@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must be equal before two sides, or two records, may be compared."""
+"""What must be equal before base and another side of a run may be compared, and the proof of it.
+
+Whatever is not equal is named. Only the series may differ between the two.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import msgspec
+
+from harness.analysis.summary import counting
+from harness.model.record import Boot, RunRecord, Side
+from harness.parse.bootargv import boot_command
+
+#: Between a pin's values, where boots of one side do not even agree among themselves.
+SEVERAL = " / "
+NOT_KNOWN = "not known"
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -39,3 +52,86 @@ class Identity(msgspec.Struct, frozen=True):
     def ok(self) -> bool:
         """Whether everything pinned is equal."""
         return all(pin.equal for pin in self.pins)
+
+
+def identity(record: RunRecord) -> tuple[Identity, ...]:
+    """Return the proof for each side but base."""
+    base, *others = record.sides
+    return tuple(
+        Identity(
+            side=side.name,
+            pins=tuple(_pins(record, base, side)),
+            files=side.files,
+            symbols=_sizes(side),
+            config_diff=side.config_diff,
+        )
+        for side in others
+    )
+
+
+def _sizes(side: Side) -> tuple[SymbolSize, ...] | None:
+    if side.symbols is None:
+        return None
+    return tuple(SymbolSize(s.name, s.base_bytes, s.side_bytes) for s in side.symbols)
+
+
+def _pins(record: RunRecord, base: Side, side: Side) -> Iterator[Pin]:
+    """What a record has once holds for both sides, and is shown as that."""
+    yield _pin("compiler", base.compiler, side.compiler)
+    yield _configuration(base, side)
+    yield _pin("release", base.release, side.release)
+    machine, setup = record.machine, record.setup
+    yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
+    yield _once("accelerator", machine.accelerator)
+    if record.evidence == "replay":
+        sizes = [{p.nr_bytes for p in record.passes if p.side == s.name} for s in (base, side)]
+        yield _pin("bytes of a memmap", *(_listed(map(str, sorted(size))) for size in sizes))
+        return
+    yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
+    boots = [[b for b in record.boots if b.side == s.name] for s in (base, side)]
+    if not all(boots):
+        return
+    yield _pin("kernel command line", *(_commands(side, "kernel") for side in boots))
+    yield _pin("QEMU options", *(_commands(side, "qemu") for side in boots))
+    yield _pin("rest of the boot's command", *(_commands(side, "others") for side in boots))
+    counted = [counting(record, s.name) for s in (base, side)]
+    if all(counted):
+        for name in ("nr_pages", "resolution_ns", "source"):
+            yield _pin(f"samples' {name}", *(_samples(side, name) for side in counted))
+
+
+def _pin(name: str, base: str, side: str) -> Pin:
+    return Pin(name, base, side, base == side and SEVERAL not in base)
+
+
+def _once(name: str, value: str) -> Pin:
+    return Pin(name, value, value, equal=True)
+
+
+def _configuration(base: Side, side: Side) -> Pin:
+    """Equal options; a series may add options that base's Kconfig files do not know."""
+    name = "configuration"
+    if base.options_sha256 and side.options_sha256:
+        ours, theirs = base.options_sha256, side.options_sha256
+    else:
+        ours, theirs = base.config_sha256, side.config_sha256
+    if ours == theirs:
+        return _pin(name, ours, theirs)
+    diff = side.config_diff or ()
+    brings = any(file.rpartition("/")[2].startswith("Kconfig") for file in side.files or ())
+    added = bool(diff) and all(line.startswith("+") for line in diff)
+    return Pin(name, ours, theirs, equal=brings and added)
+
+
+def _commands(boots: Sequence[Boot], part: str) -> str:
+    found = {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
+    return _listed(sorted(found)) if found else NOT_KNOWN
+
+
+def _samples(boots: Sequence[Boot], name: str) -> str:
+    found = {f"{s.driver} {getattr(s, name)}" for boot in boots for s in boot.samples}
+    return ", ".join(sorted(found))
+
+
+def _listed(values: Sequence[str] | Iterator[str]) -> str:
+    return SEVERAL.join(values)

@@ -1,15 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What each side costs of what base does: one ratio with its interval a driver, or a replay's kind.
 
-The unit of repetition is the boot or the replay's process; the first binding is always apart.
+The unit of repetition is the boot or the replay's process, since what one of them got (where its
+memory lies, whom it shares the machine with) holds for all its bindings. First bindings, which also
+fault the memory in, are apart. Every unit that counts is used: none is left out for its value.
 """
 
+import statistics
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
 
+from harness.analysis.replayed import LIMIT, fastest
+from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
+from harness.analysis.summary import counting, samples_of
+from harness.model.record import RunRecord, Side
+
 Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]
+OPS: tuple[Op, ...] = ("rebind", "first")
+PAIRED = "trimmed mean of the logarithms of {n} pairs, one a round, with its t interval"
+APART = "mean of the logarithms, with Welch's t interval"
+ALONE = "{n} {unit}(s) a side: too few for an interval"
+COUNTED = "instructions counted, repeatable to the last digit"
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -17,9 +31,10 @@ class Effect(msgspec.Struct, frozen=True):
 
     `kind` is a driver (nd_pmem, dax_pmem) of a boot or a kind of pass (order0, order9) of a replay,
     whose passes after the first stand for rebinds. Costs are medians over the units, in the
-    metric's own unit: ns a binding, or instructions a struct page. `low` and `high` bound the ratio
-    with 95 % confidence, None where there are too few units to tell; `p_value` is None where no
-    rank test could reach the threshold. `method` and `rank` say how each came about, or why not.
+    metric's own unit: ns a binding, or instructions a struct page. `ratio` is the side's cost over
+    base's; `low` and `high` bound it with 95 % confidence, None where there are too few units to
+    tell; `p_value` is None where no rank test could reach the threshold. `method` and `rank` say
+    how each came about, or why not.
     """
 
     kind: str
@@ -48,3 +63,152 @@ class Effect(msgspec.Struct, frozen=True):
     def differs(self) -> bool:
         """Whether the interval leaves 1 out; without an interval nothing differs."""
         return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
+
+
+class Units(msgspec.Struct, frozen=True):
+    """The costs of one side's units by number; equal numbers are of one round.
+
+    `step` is what the clock's coarseness may make of one cost.
+    """
+
+    costs: dict[int, float]
+    step: float = 0.0
+
+    @property
+    def middle(self) -> float:
+        """The median cost."""
+        return statistics.median(self.costs.values())
+
+
+def effects(record: RunRecord) -> tuple[Effect, ...]:
+    """Return the effects of all sides but base, in the order of sides, kinds, rebinds first."""
+    base, *others = record.sides
+    return tuple(
+        effect
+        for side in others
+        for kind in kinds(record)
+        for effect in (*_timed(record, base, side, kind), *_counted(record, base, side, kind))
+    )
+
+
+def clock(record: RunRecord) -> Metric:
+    """Return what the run's own clock counts."""
+    return "instructions" if record.evidence == "boot-icount" else "ns"
+
+
+def kinds(record: RunRecord) -> tuple[str, ...]:
+    """Return what a run has figures of: the guest's drivers, or a replay's kinds of pass."""
+    if record.evidence != "replay":
+        return tuple(record.setup.nr_pages)
+    found = {p.kind for p in record.passes if p.side != LIMIT} | {c.kind for c in record.counts}
+    return tuple(sorted(found))
+
+
+def units(record: RunRecord, side: str, kind: str, op: Op) -> Units:
+    """Return one side's costs a unit; empty where there is nothing that counts."""
+    if record.evidence == "replay":
+        return _processes(record, side, kind, op)
+    found, steps = {}, [0.0]
+    for boot in counting(record, side):
+        samples = samples_of(boot, kind, op)
+        if samples:
+            found[boot.number] = statistics.fmean(s.ns for s in samples)
+            steps += [float(s.resolution_ns) for s in samples]
+    return Units(found, max(steps))
+
+
+def _processes(record: RunRecord, side: str, kind: str, op: Op) -> Units:
+    passes = [p for p in record.passes if p.side == side and p.kind == kind]
+    if op == "rebind":
+        return Units({number: float(ns) for number, ns in fastest(passes).items()})
+    return Units({p.process: float(p.cpu_ns) for p in passes if p.index == 0})
+
+
+def _timed(record: RunRecord, base: Side, side: Side, kind: str) -> Iterator[Effect]:
+    if record.evidence != "replay" and len(_pages(record, kind)) != 1:
+        return
+    for op in OPS:
+        theirs, ours = units(record, base.name, kind, op), units(record, side.name, kind, op)
+        if not theirs.costs or not ours.costs or min(*_all(theirs), *_all(ours)) <= 0:
+            continue
+        found, method = _ratio(record, theirs, ours, op)
+        p_value, rank = rank_test(_all(theirs), _all(ours))
+        metric, scale = _metric(record, kind)
+        yield Effect(
+            kind=kind,
+            op=op,
+            side=side.name,
+            prefix=side.prefix,
+            metric=metric,
+            unit="process" if record.evidence == "replay" else "boot",
+            n_base=len(theirs.costs),
+            n_side=len(ours.costs),
+            base_cost=theirs.middle * scale,
+            side_cost=ours.middle * scale,
+            ratio=found.value,
+            low=found.low,
+            high=found.high,
+            p_value=p_value,
+            method=method,
+            rank=rank,
+        )
+
+
+def _ratio(record: RunRecord, base: Units, side: Units, op: Op) -> tuple[Ratio, str]:
+    if record.evidence == "boot-icount":
+        value = side.middle / base.middle
+        exact = Ratio(value, value, value)
+        return widened(exact, base.step / base.middle, side.step / side.middle), COUNTED
+    # Which kind a replay's process begins with is drawn by lot: first passes form no pairs.
+    rounds = sorted(base.costs.keys() & side.costs.keys())
+    if (record.evidence == "replay" and op == "first") or not rounds:
+        found = unpaired(_all(base), _all(side))
+        method, few = APART, min(len(base.costs), len(side.costs))
+    else:
+        found = ratio([base.costs[r] for r in rounds], [side.costs[r] for r in rounds])
+        method, few = PAIRED.format(n=len(rounds)), len(rounds)
+    if found.low is None:
+        unit = "process" if record.evidence == "replay" else "boot"
+        return found, ALONE.format(n=few, unit=unit)
+    # A reading is off by less than a step, and by half of one where its phase is anyone's.
+    return widened(found, base.step / 2 / base.middle, side.step / 2 / side.middle), method
+
+
+def _metric(record: RunRecord, kind: str) -> tuple[Metric, float]:
+    """With -icount shift=0 an instruction takes a nanosecond of the guest's time."""
+    metric = clock(record)
+    return metric, 1.0 if metric == "ns" else 1 / next(iter(_pages(record, kind)))
+
+
+def _pages(record: RunRecord, kind: str) -> set[int]:
+    samples = (s for side in record.sides for b in counting(record, side.name) for s in b.samples)
+    return {s.nr_pages for s in samples if s.driver == kind}
+
+
+def _counted(record: RunRecord, base: Side, side: Side, kind: str) -> Iterator[Effect]:
+    found: Mapping[str, float] = {c.side: c.per_page for c in record.counts if c.kind == kind}
+    if min(found.get(base.name, 0), found.get(side.name, 0)) <= 0:
+        return
+    value = found[side.name] / found[base.name]
+    yield Effect(
+        kind=kind,
+        op="rebind",
+        side=side.name,
+        prefix=side.prefix,
+        metric="instructions",
+        unit="process",
+        n_base=1,
+        n_side=1,
+        base_cost=found[base.name],
+        side_cost=found[side.name],
+        ratio=value,
+        low=value,
+        high=value,
+        p_value=None,
+        method=COUNTED,
+        rank="no rank test: a count has no spread",
+    )
+
+
+def _all(found: Units) -> list[float]:
+    return list(found.costs.values())

@@ -1,19 +1,229 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What spoils a run's figures, as values: each finding says where, and what would mend it."""
+"""What spoils a run's figures, as values: each finding says where, and what would mend it.
 
+A finding takes nothing out of the figures. Thresholds are where what was found could move a ratio
+by about a percent or more; `spoils` is where it could move one by more than a claim is off.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from harness.analysis.effects import OPS, kinds, units
+from harness.analysis.spread import far, modes, trend
+from harness.analysis.stats import FEWEST
+from harness.analysis.summary import counting, samples_of
+from harness.model.record import HostUse, RunRecord
+
 NoiseKind = Literal[
     "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"
 ]
+#: Shares of the machine's CPU time (all CPUs) that others, or the hypervisor, may have.
+LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
+#: A difference between the sides in either that makes them no longer comparable.
+UNEQUAL_SHARE = 0.05
+#: A clock's step as a share of the median that it measured.
+COARSE_SHARE, USELESS_SHARE = 0.02, 0.10
+#: A drift from first to last, two modes' distance, a unit's distance from the median.
+DRIFT_SHARE, MODES_SHARE, OUTLIER_SHARE = 0.02, 0.05, 0.05
+#: Chance of one false finding of a kind in a run; divided by how often it is looked for.
+CHANCE = 0.05
+
+_REMEDY = {
+    "too-few": "measure with more boots (plan) or --rounds",
+    "drift": "let the machine come to rest first, or measure more rounds: they alternate the sides",
+    "load": "measure while nothing else runs",
+    "steal": "measure on a machine of your own, or when its neighbours rest",
+    "throttled": "cool the machine, or fix its clock below the limit (no turbo)",
+    "coarse-clock": "take larger namespaces, or a kernel with a finer clock",
+    "bimodal": "look for what switches (huge pages, NUMA node, clock); more boots show how often",
+    "outlier": "look at that boot's log; run again: no value is left out",
+}
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """One finding: `where` names side, boot or kind, `text` has the figures."""
+    """One finding: `where` names side, boot or kind, `text` has the figures.
+
+    `spoils` says that no verdict may rest on this run's times.
+    """
 
     kind: NoiseKind
     where: str
     text: str
     remedy: str
+    spoils: bool = False
+
+
+def noise(record: RunRecord) -> tuple[Noise, ...]:
+    """Return what was found, the gravest first; nothing for a quiet run."""
+    if record.evidence == "boot-icount" or not (record.boots or record.passes):
+        return ()
+    found = [
+        *_few(record),
+        *_host(record),
+        *_preempted(record),
+        *_coarse(record),
+        *_drift(record),
+        *_modes(record),
+        *_outliers(record),
+    ]
+    return tuple(sorted(found, key=lambda f: not f.spoils))
+
+
+def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> Noise:
+    return Noise(kind, where, text, _REMEDY[kind], spoils)
+
+
+def _few(record: RunRecord) -> Iterator[Noise]:
+    unit = "processes" if record.evidence == "replay" else "boots"
+    for side in record.sides:
+        counts = {
+            kind: len(units(record, side.name, kind, "rebind").costs) for kind in kinds(record)
+        }
+        few = min(counts.values(), default=0)
+        if few < FEWEST:
+            text = f"{few} {unit} that count, {FEWEST} show how far they lie apart"
+            yield _noise("too-few", side.name, text)
+
+
+def _host(record: RunRecord) -> Iterator[Noise]:
+    """Load, stolen time and throttling, where the record has them."""
+    uses = host_uses(record)
+    if uses["all"]:
+        yield from _shares(uses)
+        yield from _throttled(uses)
+        return
+    loads = [boot.load_1min for boot in record.boots]
+    if loads and max(loads) > record.machine.cpus / 2:
+        text = f"load average {max(loads):.1f} on {record.machine.cpus} CPUs before a boot"
+        yield _noise("load", "host", text)
+
+
+def host_uses(record: RunRecord) -> dict[str, list[HostUse]]:
+    """Return what the host did, by side and under `all`; a replay's rounds have no side."""
+    found = {"all": [b.host for b in record.boots if b.host is not None] + list(record.rounds)}
+    for side in record.sides:
+        found[side.name] = [b.host for b in counting(record, side.name) if b.host is not None]
+    return found
+
+
+def _shares(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
+    measures: tuple[tuple[NoiseKind, float, str], ...] = (
+        ("load", LOAD_SHARE, "other programs took"),
+        ("steal", STEAL_SHARE, "the hypervisor gave others"),
+    )
+    for kind, most, what in measures:
+        share = {name: _share(found, kind) for name, found in uses.items() if found}
+        apart = [value for name, value in share.items() if name != "all"]
+        spread = max(apart, default=0.0) - min(apart, default=0.0)
+        if share["all"] > most or spread > UNEQUAL_SHARE:
+            text = f"{what} {share['all']:.0%} of the machine's CPU time"
+            if spread > UNEQUAL_SHARE:
+                text += f", {spread:.0%} more beside one side than beside the other"
+            yield _noise(kind, "host", text, spoils=spread > UNEQUAL_SHARE)
+
+
+def _share(found: Sequence[HostUse], kind: str) -> float:
+    whole = sum(use.wall_s * use.cpus for use in found)
+    others = [use.steal_s if kind == "steal" else max(0.0, use.busy_s - use.own_s) for use in found]
+    return sum(others) / whole if whole else 0.0
+
+
+def _throttled(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
+    times = {name: sum(use.throttles or 0 for use in found) for name, found in uses.items()}
+    total = times.pop("all")
+    if total:
+        hit = [name for name, count in times.items() if count]
+        one = bool(hit) and len(hit) < len(times)
+        text = f"the CPU was slowed down {total} times for its heat" + (
+            f", beside {' and '.join(hit)} alone" if one else ""
+        )
+        yield _noise("throttled", "host", text, spoils=one)
+
+
+def _preempted(record: RunRecord) -> Iterator[Noise]:
+    """Others had a replay's CPU: its times leave that out, but not what it did to the caches."""
+    passes = [p for p in record.passes if p.index > 0]
+    wall = sum(p.ns for p in passes)
+    share = 1 - sum(p.cpu_ns for p in passes) / wall if wall else 0.0
+    if share > LOAD_SHARE:
+        yield _noise("load", "replay", f"others had its CPU for {share:.0%} of the time")
+
+
+def _coarse(record: RunRecord) -> Iterator[Noise]:
+    for kind in kinds(record) if record.boots else ():
+        found = {
+            side.name: (
+                [s.ns for b in counting(record, side.name) for s in samples_of(b, kind, "rebind")],
+                units(record, side.name, kind, "rebind").step,
+            )
+            for side in record.sides
+        }
+        shares = {
+            name: step / statistics.median(times) if statistics.median(times) else 1.0
+            for name, (times, step) in found.items()
+            if times
+        }
+        side = max(shares, key=shares.__getitem__, default="")
+        if shares and shares[side] > COARSE_SHARE:
+            step_ms = found[side][1] / 1e6
+            text = f"the clock's step, {step_ms:g} ms, is {shares[side]:.0%} of the median rebind"
+            yield _noise(
+                "coarse-clock", f"{kind} on {side}", text, spoils=shares[side] > USELESS_SHARE
+            )
+
+
+def _drift(record: RunRecord) -> Iterator[Noise]:
+    watched = list(_sequences(record))
+    for where, values in watched:
+        change = trend(values, CHANCE / len(watched))
+        if change is not None and abs(change) > DRIFT_SHARE:
+            yield _noise("drift", where, f"{change:+.0%} from first to last of {len(values)}")
+
+
+def _sequences(record: RunRecord) -> Iterator[tuple[str, list[float]]]:
+    """What is watched for a trend: a boot's rebinds, and base's costs from round to round."""
+    for side in record.sides:
+        for boot in counting(record, side.name):
+            for kind in kinds(record):
+                times = [float(s.ns) for s in samples_of(boot, kind, "rebind")]
+                yield f"{kind}, boot {boot.number} of {side.name}", times
+    base = record.sides[0].name
+    for kind in kinds(record):
+        costs = units(record, base, kind, "rebind").costs
+        yield f"{kind} on {base}, round to round", [costs[n] for n in sorted(costs)]
+
+
+def _modes(record: RunRecord) -> Iterator[Noise]:
+    watched = [(side.name, kind) for side in record.sides for kind in kinds(record)]
+    for side, kind in watched:
+        times, step = _rebinds(record, side, kind)
+        apart = modes(times, step, CHANCE / len(watched))
+        if apart is not None and apart > MODES_SHARE:
+            text = f"two modes, about {apart:.0%} apart, in {len(times)} rebinds"
+            yield _noise("bimodal", f"{kind} on {side}", text)
+
+
+def _rebinds(record: RunRecord, side: str, kind: str) -> tuple[list[int], int]:
+    """All of one side's repeated times, and the step of their clock."""
+    if record.evidence == "replay":
+        passes = (p for p in record.passes if p.side == side and p.kind == kind)
+        return [p.cpu_ns for p in passes if p.index > 0], 0
+    samples = [s for b in counting(record, side) for s in samples_of(b, kind, "rebind")]
+    return [s.ns for s in samples], max((s.resolution_ns for s in samples), default=0)
+
+
+def _outliers(record: RunRecord) -> Iterator[Noise]:
+    """Units far from their side's others. They stay in: the trimmed mean does with few of them."""
+    unit = "the process of round" if record.evidence == "replay" else "boot"
+    for side in record.sides:
+        for kind in kinds(record):
+            for op in OPS:
+                costs = units(record, side.name, kind, op).costs
+                for number, off in far(costs).items():
+                    if abs(off) > OUTLIER_SHARE:
+                        where = f"{kind} {op}, {unit} {number} of {side.name}"
+                        text = f"{off:+.0%} beside the median of {len(costs)}"
+                        yield _noise("outlier", where, text)

@@ -6,7 +6,10 @@ from typing import Literal
 import msgspec
 
 # 1: first schema.
-SCHEMA = 1
+# 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
+#    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
+#    config_diff). All have defaults that mean "not known", so records of schema 1 load.
+SCHEMA = 2
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
 Evidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "replay"]
@@ -63,6 +66,26 @@ class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problem: str = ""
 
 
+class HostUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the host did during a boot or a replay's round, in seconds of CPU time of all CPUs.
+
+    `busy_s` is what they worked, for us and others, `own_s` what the harness and the programs it
+    started took of that; `steal_s` is what a hypervisor gave to other guests while we wanted it
+    (proc_stat(5)). Loads are averages of one minute. `throttles` counts how often a core or package
+    was slowed down for its heat (/sys/devices/system/cpu/cpu*/thermal_throttle), None where the
+    machine does not say.
+    """
+
+    wall_s: float
+    cpus: int
+    busy_s: float
+    own_s: float
+    steal_s: float
+    load_before: float
+    load_after: float
+    throttles: int | None = None
+
+
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One boot of one side. Born `lost`; only the guest's end marker makes it `complete`."""
 
@@ -78,6 +101,7 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: tuple[Log, ...] = ()
     memmaps: tuple[Memmap, ...] = ()
     load_1min: float = 0.0
+    host: HostUse | None = None
 
     @property
     def counts(self) -> bool:
@@ -121,8 +145,34 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detail: str
 
 
+class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Instructions a struct page that one side takes (evidence `replay`); `by` says who counted."""
+
+    side: str
+    kind: str
+    by: str
+    per_page: float
+
+
+class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A symbol whose size differs from base's, in bytes; None where it is not there.
+
+    Symbols that share a name, but for a number that the compiler gave them, are taken together.
+    """
+
+    name: str
+    base_bytes: int | None
+    side_bytes: int | None
+
+
 class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kernel that was measured: `prefix` patches of the series on the base (0 is base)."""
+    """A kernel that was measured: `prefix` patches of the series on the base (0 is base).
+
+    `options_sha256` is of the .config's options without its comments, sorted. `files` differ
+    between base's commit and this one's; `symbols` have another size in its kernel (a replay: its
+    object) than in base's; `config_diff` has the options that differ, `-` as base has them and `+`
+    as this side does. None or empty where nobody looked.
+    """
 
     name: str
     prefix: int
@@ -131,6 +181,10 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build_id: str
     config_sha256: str
     compiler: str
+    options_sha256: str = ""
+    files: tuple[str, ...] | None = None
+    symbols: tuple[Symbol, ...] | None = None
+    config_diff: tuple[str, ...] | None = None
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,7 +231,11 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run. Times are UTC, ISO 8601, to the second."""
+    """A run. Times are UTC, ISO 8601, to the second.
+
+    `rounds` tells of the host during each round of a replay. A run that has only `counts` timed
+    nothing.
+    """
 
     run_id: str
     evidence: Evidence
@@ -188,8 +246,16 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     started: str
     boots: tuple[Boot, ...] = ()
     passes: tuple[Pass, ...] = ()
+    rounds: tuple[HostUse, ...] = ()
+    counts: tuple[Count, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     outcome: Outcome = "lost"
     reason: str = "the run has not ended"
     finished: str | None = None
     schema: int = SCHEMA
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it measured base against itself: all sides are one and the same program."""
+        built = {(side.commit, side.build_id, side.config_sha256) for side in self.sides}
+        return len(self.sides) > 1 and len(built) == 1

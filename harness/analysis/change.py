@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two records of the same kind beside each other: may they be compared, and what changed.
+
+Only the series, its version, the base's commit and the time may differ. Each tip is taken beside
+its own base, so what the machine did in between cancels as far as it met both.
+"""
+
+import msgspec
+
+from harness.analysis.compare import NOT_KNOWN, identity
+from harness.analysis.effects import Effect, Op, clock, effects, units
+from harness.analysis.stats import Ratio, unpaired
+from harness.errors import NotComparable
+from harness.model.record import RunRecord
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a second record says beside a first, of one driver or kind of pass.
+
+    `before` and `after` are tip over base in each; `ratio` is `after` over `before`, `base` is the
+    second's base over the first's: what changed in the kernel or the machine, not in the series.
+    """
+
+    kind: str
+    op: Op
+    before: float
+    after: float
+    ratio: Ratio
+    base: Ratio
+
+
+def pinned(record: RunRecord) -> dict[str, str]:
+    """Return what two records must share, by the name of the field in the record."""
+    machine, setup, base = record.machine, record.setup, record.sides[0]
+    found = {
+        "evidence": record.evidence,
+        "machine.cpu": machine.cpu,
+        "machine.cpus": str(machine.cpus),
+        "machine.memory_bytes": str(machine.memory_bytes),
+        "machine.kernel": machine.kernel,
+        "machine.accelerator": machine.accelerator,
+        "setup.guest": setup.guest,
+        "setup.rebinds": str(setup.rebinds),
+        "sides[0].compiler": base.compiler,
+        "sides[0].options": base.options_sha256 or base.config_sha256,
+    }
+    found |= {f"machine.tools.{name}": said for name, said in machine.tools.items()}
+    found |= {f"setup.nr_pages.{kind}": str(pages) for kind, pages in setup.nr_pages.items()}
+    if record.evidence != "replay":  # whose digest is of the schedule, its rounds and seed
+        found["setup.guest_sha256"] = setup.guest_sha256
+    return found
+
+
+def differing(first: RunRecord, second: RunRecord) -> str:
+    """Name the first field that keeps two records from being compared; empty where none does."""
+    ours, theirs = pinned(first), pinned(second)
+    for name in dict.fromkeys((*ours, *theirs)):
+        values = [found.get(name) or NOT_KNOWN for found in (ours, theirs)]
+        if values[0] != values[1]:
+            return f"{name} differs: {values[0]} and {values[1]}"
+    return ""
+
+
+def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
+    """Return what changed between two records' tips, each beside its own base.
+
+    Raises NotComparable, naming what is not equal, or which record is not fit for it.
+    """
+    where = f"{first.run_id} and {second.run_id}"
+    for record in (first, second):
+        _require_whole(record)
+    unequal = differing(first, second)
+    if unequal:
+        raise NotComparable(unequal, where=where)
+    before, after = (_of_tip(record) for record in (first, second))
+    if not before.keys() & after.keys():
+        raise NotComparable("have no times that both count", where=where)
+    return tuple(_change(first, second, before[key], after[key]) for key in before if key in after)
+
+
+def _require_whole(record: RunRecord) -> None:
+    if record.outcome != "complete":
+        raise NotComparable(f"is {record.outcome}: {record.reason}", where=record.run_id)
+    proof = identity(record)[-1]
+    for pin in proof.pins:
+        if not pin.equal:
+            what = f"{pin.name} differs between base and {proof.side}: {pin.base} and {pin.tip}"
+            raise NotComparable(what, where=record.run_id)
+
+
+def _of_tip(record: RunRecord) -> dict[tuple[str, Op], Effect]:
+    """The effects on the last side by the run's own clock."""
+    metric, tip = clock(record), record.sides[-1].name
+    return {(e.kind, e.op): e for e in effects(record) if (e.side, e.metric) == (tip, metric)}
+
+
+def _change(first: RunRecord, second: RunRecord, before: Effect, after: Effect) -> Change:
+    kind, op = before.kind, before.op
+    (earlier, before_pairs), (later, after_pairs) = (
+        _units(record, kind, op) for record in (first, second)
+    )
+    return Change(
+        kind,
+        op,
+        before.ratio,
+        after.ratio,
+        unpaired(before_pairs, after_pairs),
+        unpaired(earlier, later),
+    )
+
+
+def _units(record: RunRecord, kind: str, op: Op) -> tuple[list[float], list[float]]:
+    """Base's costs, and tip's over base's round by round (over base's median without rounds)."""
+    base, tip = (units(record, record.sides[at].name, kind, op) for at in (0, -1))
+    rounds = sorted(base.costs.keys() & tip.costs.keys())
+    pairs = [tip.costs[n] / base.costs[n] for n in rounds]
+    return list(base.costs.values()), pairs or [c / base.middle for c in tip.costs.values()]

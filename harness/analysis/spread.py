@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How repeated values lie: a trend, two modes, single ones far off. Numbers in, numbers out."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+#: Fewer values than these have no trend, no modes, and none of them is far from the others.
+FEWEST_FOR_TREND, FEWEST_FOR_MODES, FEWEST_FOR_FAR = 5, 10, 4
+#: Modified z score, in units of the scaled median absolute deviation (Iglewicz and Hoaglin, How to
+#: Detect and Handle Outliers, 1993).
+FAR, SCALED = 3.5, 0.6745
+
+
+def trend(values: Sequence[float], chance: float) -> float | None:
+    """Return the change from first to last as a share of the median; None where there is no trend.
+
+    A trend is a rank correlation with the order (Kendall, Biometrika 30, 1938) that chance alone
+    gives with less than this probability; its size comes from the slope of Theil and Sen.
+    """
+    from scipy import stats
+
+    middle = statistics.median(values) if values else 0.0
+    if len(values) < FEWEST_FOR_TREND or len(set(values)) == 1 or middle == 0:
+        return None
+    order = range(len(values))
+    if stats.kendalltau(order, values).pvalue >= chance:
+        return None
+    return float(stats.theilslopes(values, order).slope) * (len(values) - 1) / middle
+
+
+def modes(times: Sequence[int], step: int, chance: float) -> float | None:
+    """Return how far two modes are apart as a share of the median; None where there is but one.
+
+    The dip test (Hartigan and Hartigan, Annals of Statistics 13, 1985). Equal readings are spread
+    evenly over the clock's `step` first: else each of its steps would be a mode.
+    """
+    import diptest
+
+    middle = statistics.median(times) if times else 0.0
+    if len(times) < FEWEST_FOR_MODES or middle == 0:
+        return None
+    values = _smooth(times, step)
+    if diptest.diptest(values)[1] >= chance:
+        return None
+    return _distance(values) / middle
+
+
+def far(costs: Mapping[int, float]) -> dict[int, float]:
+    """Return those far from the others, with their distance as a share of the median.
+
+    Where more than half are equal the median deviation is 0, and whatever is not equal is far.
+    """
+    if len(costs) < FEWEST_FOR_FAR:
+        return {}
+    middle = statistics.median(costs.values())
+    deviation = statistics.median(abs(cost - middle) for cost in costs.values())
+    limit = FAR / SCALED * deviation
+    return {
+        number: (cost - middle) / middle
+        for number, cost in costs.items()
+        if middle and abs(cost - middle) > limit
+    }
+
+
+def _smooth(times: Sequence[int], step: int) -> Values:
+    values, counts = np.unique(np.asarray(times, dtype=np.float64), return_counts=True)
+    return np.concatenate(
+        [
+            value + step * ((np.arange(count) + 0.5) / count - 0.5)
+            for value, count in zip(values, counts, strict=True)
+        ]
+    )
+
+
+def _distance(values: Values) -> float:
+    """Between the means of the two groups that differ least within (Fisher, JASA 53, 1958)."""
+    ordered = np.sort(values)
+    at = range(1, len(ordered))
+    split = min(at, key=lambda n: ordered[:n].var() * n + ordered[n:].var() * (len(ordered) - n))
+    return float(ordered[split:].mean() - ordered[:split].mean())
