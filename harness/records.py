@@ -90,6 +90,27 @@ class _Head(msgspec.Struct):
     schema: int
 
 
+class _Built(msgspec.Struct):
+    commit: str
+    build_id: str
+    config_sha256: str
+
+
+class _Sides(msgspec.Struct):
+    sides: list[_Built]
+
+
+def is_null(path: Path) -> bool:
+    """Whether a run's folder holds one of base against itself, at a fraction of what loading costs.
+
+    What cannot be read is none.
+    """
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        sides = msgspec.json.decode((path / FILE).read_bytes(), type=_Sides).sides
+        return len(sides) > 1 and all(side == sides[0] for side in sides)
+    return False
+
+
 def runs(results: Path, slug: str | None = None) -> list[Path]:
     """Return the folders of all runs (of one series), oldest first."""
     return sorted(

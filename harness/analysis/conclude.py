@@ -7,14 +7,16 @@ import msgspec
 
 from harness.analysis.compare import Identity
 from harness.analysis.effects import Effect
+from harness.analysis.grounds import grounds
 from harness.analysis.judge import Verdict, judge
 from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.replayed import Filling, Row, fillings, rows
-from harness.analysis.rules import Gated
+from harness.analysis.rules import Gated, hold
 from harness.analysis.verify import Verified
 from harness.model.claim import Claim
 from harness.model.record import RunRecord
+from harness.parse.gate import Rule
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -39,8 +41,28 @@ class Conclusion(msgspec.Struct, frozen=True):
     gates: tuple[Gated, ...] = ()
 
 
-def conclude(record: RunRecord, claims: Sequence[Claim]) -> Conclusion:
-    """Return the conclusion from a record and the claims of its series."""
-    if record.evidence == "replay":
-        return Conclusion(record, rows=rows(record), fillings=fillings(record))
-    return Conclusion(record, verdicts=judge(record, claims))
+def conclude(
+    record: RunRecord,
+    claims: Sequence[Claim],
+    nulls: Sequence[RunRecord] = (),
+    rules: Sequence[Rule] = (),
+) -> Conclusion:
+    """Return the conclusion from a record and the claims of its series.
+
+    `nulls` are runs of base against base, of which the newest that may be held against the run is
+    used. Raises InputError for a rule that this evidence must never be held to.
+    """
+    found = grounds(record, nulls)
+    replayed = record.evidence == "replay"
+    return Conclusion(
+        record,
+        verdicts=judge(found, claims),
+        effects=found.effects,
+        rows=rows(record) if replayed else (),
+        fillings=fillings(record) if replayed else (),
+        noise=found.noise,
+        identity=found.identity,
+        memmaps=found.memmaps,
+        null=found.null,
+        gates=hold(rules, found),
+    )

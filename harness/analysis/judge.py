@@ -1,32 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Claims against a run record: a verdict each, with its reason in one sentence.
+"""Claims against a run: a verdict each, with its reason in one sentence.
 
 What may decide a claim is fixed before anything is measured. Whatever is missing, spoiled or too
 little makes `inconclusive` or `untested`, never the other way round.
 """
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
-import numpy
 
-from harness.analysis.effects import Effect
-from harness.analysis.summary import DriverSummary, counting, samples_of, summarize
+from harness.analysis.effects import Effect, clock
+from harness.analysis.grounds import Grounds, why_uncounted
+from harness.analysis.summary import DriverSummary, summarize
 from harness.model.claim import Claim
-from harness.model.record import RunRecord
+from harness.model.record import RunRecord, Side
 
 #: A claim is a round figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
-#: With fewer boots a side, the spread between boots is a guess.
-MIN_BOOTS = 3
-RESAMPLES = 10_000
-SEED = 1
+#: What of a replay stands for a driver's rebinds: the pages that it initializes are of this order.
+STANDS_FOR = {"nd_pmem": "order0", "dax_pmem": "order9"}
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
-
-
 #: What a replay does to a claim that it cannot decide.
 Stance = Literal["supports", "doubts", ""]
 
@@ -58,17 +53,54 @@ class Verdict(msgspec.Struct, frozen=True):
         return None if self.claim is None else self.claim.after_patch
 
 
-def judge(record: RunRecord, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Return a verdict for each driver of the run, on the claims about the whole series."""
+def judge(found: Grounds, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+    """Return a verdict for each claim that a side answers to, and each driver without any."""
+    record = found.record
+    if record.evidence == "replay":
+        return tuple(_replayed(found, claims))
+    tip = record.sides[-1]
     return tuple(
-        _judge_driver(record, s, _claim(record, claims, s.driver)) for s in summarize(record)
+        _booted(found, s, tip, _claim(record, claims, s.driver)) for s in summarize(record)
     )
 
 
-def _claim(record: RunRecord, claims: Sequence[Claim], driver: str) -> Claim | None:
-    """The claim that the run's tip answers to: the whole series', or a prefix's own."""
+def _booted(found: Grounds, summary: DriverSummary, tip: Side, claim: Claim | None) -> Verdict:
+    effect = found.effect(summary.driver, tip.name, "rebind", clock(found.record))
+    claimed = percent(claim)
+    word, reason = _decide(found, summary, effect, claim)
+    return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
+
+
+def _replayed(found: Grounds, claims: Sequence[Claim]) -> Iterator[Verdict]:
+    record = found.record
+    for side in record.sides[1:]:
+        if side.name != str(side.prefix):
+            continue  # a variant, which stores otherwise than the series that claims
+        for driver, kind in STANDS_FOR.items():
+            claim = _claim(record, claims, driver, side)
+            claimed = percent(claim)
+            if claim is None or claimed is None:
+                continue
+            effect = found.effect(kind, side.name, "rebind", "ns")
+            word, reason, stance = _doubt(found, effect, claimed)
+            yield Verdict(
+                DriverSummary(driver, None, None),
+                claimed,
+                word,
+                reason,
+                side.name,
+                claim,
+                effect,
+                stance,
+            )
+
+
+def _claim(
+    record: RunRecord, claims: Sequence[Claim], driver: str, side: Side | None = None
+) -> Claim | None:
+    """The claim that a side answers to: the whole series', or a prefix's own."""
     patches = len(record.subject.patch_ids)
-    prefix = record.sides[1].prefix
+    prefix = (side or record.sides[-1]).prefix
     for claim in claims:
         after = patches if claim.after_patch is None else claim.after_patch
         if (claim.version, claim.driver, after) == (record.subject.version, driver, prefix):
@@ -76,27 +108,26 @@ def _claim(record: RunRecord, claims: Sequence[Claim], driver: str) -> Claim | N
     return None
 
 
-def _percent(claim: Claim | None) -> float | None:
+def percent(claim: Claim | None) -> float | None:
+    """Return the reduction that is claimed: as stated, or as it follows from the means."""
     if claim is None or claim.reduction_percent is not None or not claim.base or not claim.tip:
         return None if claim is None else claim.reduction_percent
     return round((1 - claim.tip.mean_ms / claim.base.mean_ms) * 100, 1)
 
 
-def _judge_driver(record: RunRecord, summary: DriverSummary, claim: Claim | None) -> Verdict:
-    claimed = _percent(claim)
-    word, reason = _decide(record, summary, claim, claimed)
-    return Verdict(summary, claimed, word, reason)
-
-
 def _decide(
-    record: RunRecord, summary: DriverSummary, claim: Claim | None, claimed: float | None
+    found: Grounds, summary: DriverSummary, effect: Effect | None, claim: Claim | None
 ) -> tuple[Word, str]:
+    record = found.record
+    claimed = percent(claim)
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}"
     if summary.base is None or summary.tip is None:
-        return "inconclusive", _why_unusable(record)
+        return "inconclusive", why_uncounted(record)
     if summary.base.nr_pages != summary.tip.nr_pages:
         return "inconclusive", "base and tip initialized different numbers of pages"
+    if record.is_null:
+        return "untested", "base against itself: nothing is claimed of that"
     if claim is None or claimed is None:
         return "untested", f"version {record.subject.version} claims nothing for this"
     if record.evidence != "boot-kvm":
@@ -105,58 +136,58 @@ def _decide(
         return "untested", f"guest {record.setup.guest} is not the claim's, {claim.guest}"
     if record.setup.rebinds < claim.rebinds:
         return "untested", f"{record.setup.rebinds} rebinds; the claim rests on {claim.rebinds}"
-    return _measured(record, summary.driver, claimed)
+    return _measured(found, effect, claimed)
 
 
 _WHY_NOT = {
     "boot-tcg": "emulated time (TCG) is no CPU's time: this shows that it works, not how fast",
     "boot-icount": "instruction counts say nothing of memory bandwidth",
-    "replay": "a replay runs outside a guest: it supports or doubts the claim, it decides nothing",
 }
 
 
-def _why_unusable(record: RunRecord) -> str:
-    for boot in record.boots:
-        name = f"boot {boot.number} of {boot.side}"
-        if boot.outcome != "complete":
-            return f"{name} is {boot.outcome}: {boot.reason}"
-        if boot.findings:
-            return f"{name} shows {boot.findings[0].kind} on its console"
-        for check in boot.checks:
-            if not check.ok:
-                return f"{name} fails the check {check.name}: {check.detail}"
-    return "no boot gave samples that count"
+def _measured(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Word, str]:
+    if effect is None:
+        return "inconclusive", "a time of 0 ms has no ratio: the clock is too coarse"
+    spoiled = found.spoiled(effect.kind, effect.side)
+    if spoiled:
+        return "inconclusive", spoiled
+    if effect.low is None or effect.high is None:
+        return "inconclusive", effect.method
+    said = f"{_said(effect)}, {effect.n_base} and {effect.n_side} boots)"
+    word = _held(effect, claimed)
+    if word == "":
+        return "inconclusive", f"{said} straddles what would bear out {claimed:.1f} %"
+    return word, f"{said}, claimed {claimed:.1f} %"
 
 
-def _measured(record: RunRecord, driver: str, claimed: float) -> tuple[Word, str]:
-    base, tip = (_boot_means(record, side.name, driver) for side in record.sides)
-    if min(len(base), len(tip)) < MIN_BOOTS:
-        few = min(len(base), len(tip))
-        return "inconclusive", f"{few} boots a side; {MIN_BOOTS} are needed to see their spread"
-    low, high = _interval(base, tip)
-    said = f"reduction {low:.1f} % to {high:.1f} % (95 %, {len(base)} and {len(tip)} boots)"
+def _doubt(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
+    """What a replay says of a claim: at most that it supports or doubts it."""
+    record = found.record
+    if record.outcome != "complete":
+        return "inconclusive", f"the run is {record.outcome}: {record.reason}", ""
+    only = "a replay decides nothing"
+    if effect is None:
+        return "untested", f"{only}, and this one timed nothing that stands for it", ""
+    spoiled = found.spoiled(effect.kind, effect.side)
+    if spoiled or effect.low is None or effect.high is None:
+        return "untested", f"{only}, and this one says nothing: {spoiled or effect.method}", ""
+    said = f"on this CPU {effect.kind} shows a {_said(effect)}), claimed {claimed:.1f} %"
+    word = _held(effect, claimed)
+    if word == "":
+        return "untested", f"{only} and leaves this one open: {said}", ""
+    stance: Stance = "supports" if word == "reproduced" else "doubts"
+    return "untested", f"{only} but {stance} it: {said}", stance
+
+
+def _said(effect: Effect) -> str:
+    low, high = ((1 - bound) * 100 for bound in (effect.high or 0.0, effect.low or 0.0))
+    return f"reduction of {low:.1f} % to {high:.1f} % (95 %"
+
+
+def _held(effect: Effect, claimed: float) -> Literal["reproduced", "contradicted", ""]:
+    """What the whole interval says of a claim; nothing where it straddles."""
+    low, high = ((1 - bound) * 100 for bound in (effect.high or 0.0, effect.low or 0.0))
     floor = claimed - TOLERANCE_POINTS
     if low >= floor:
-        return "reproduced", f"{said}, claimed {claimed:.1f} %"
-    if high < floor:
-        return "contradicted", f"{said}, claimed {claimed:.1f} %"
-    return "inconclusive", f"{said} straddles what would bear out {claimed:.1f} %"
-
-
-def _boot_means(record: RunRecord, side: str, driver: str) -> list[float]:
-    """One mean rebind a boot: the boot is the unit of repetition, not the rebind."""
-    return [
-        statistics.fmean(s.ns for s in samples_of(boot, driver, "rebind"))
-        for boot in counting(record, side)
-    ]
-
-
-def _interval(base: Sequence[float], tip: Sequence[float]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the reduction in percent, over boots, seeded."""
-    draw = numpy.random.default_rng(SEED)
-    means = [
-        draw.choice(numpy.asarray(side), (RESAMPLES, len(side))).mean(axis=1)
-        for side in (base, tip)
-    ]
-    low, high = numpy.percentile((1 - means[1] / means[0]) * 100, [2.5, 97.5])
-    return float(low), float(high)
+        return "reproduced"
+    return "contradicted" if high < floor else ""

@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rules of the user's own (`--gate`) against a run: what has no number fails."""
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
+
+from harness.analysis.effects import COUNTED, Effect
+from harness.analysis.grounds import Grounds
+from harness.analysis.verify import Verified
+from harness.errors import InputError
+from harness.model.record import RunRecord
+from harness.parse.gate import EACH, MEMMAP_EQUAL, Rule
+
+_WHERE = "--gate"
 
 
 class Gated(msgspec.Struct, frozen=True):
@@ -11,3 +22,117 @@ class Gated(msgspec.Struct, frozen=True):
     ok: bool
     value: float | None
     reason: str
+
+
+def require_decidable(record: RunRecord, rules: Sequence[Rule]) -> None:
+    """Raise InputError for a rule that this kind of evidence must never be held to."""
+    for rule in rules:
+        if record.evidence == "boot-tcg" and rule.metric != MEMMAP_EQUAL:
+            raise InputError(
+                f"{rule.text}: emulated times (boot-tcg) are no CPU's and gate nothing",
+                where=_WHERE,
+                expected=f"{MEMMAP_EQUAL}, or a run on KVM, a replay, or counted instructions",
+            )
+
+
+def hold(rules: Sequence[Rule], found: Grounds) -> tuple[Gated, ...]:
+    """Hold a run to every rule. Raises InputError for what it must never be held to."""
+    require_decidable(found.record, rules)
+    return tuple(_hold(rule, found) for rule in rules)
+
+
+def _hold(rule: Rule, found: Grounds) -> Gated:
+    record = found.record
+    if record.outcome != "complete":
+        return _fails(rule, f"the run is {record.outcome}: {record.reason}")
+    if rule.metric == MEMMAP_EQUAL:
+        return _memmaps(rule, found.memmaps)
+    sides = [side.name for side in record.sides[1:]]
+    wanted = sides if rule.side == EACH else [rule.side or sides[-1]]
+    if not set(wanted) <= set(sides):
+        return _fails(rule, f"no side {rule.side!r}; the run has {', '.join(sides)}")
+    values: dict[str, float] = {}
+    for side in wanted:
+        effect = _effect(rule, side, found.effects)
+        if effect is None:
+            return _fails(rule, _nothing(rule, side, found))
+        value, why = _value(rule, effect, record), _undecided(effect, found)
+        if value is None or why:
+            return _fails(rule, why or f"{rule.kind}: the run does not say how many pages")
+        values[side] = value
+    return _judged(rule, values)
+
+
+def _judged(rule: Rule, values: dict[str, float]) -> Gated:
+    """The value that is told is the one nearest to failing, or furthest beyond it."""
+    worst = max if rule.relation in ("<", "<=") else min
+    side = worst(values, key=values.__getitem__)
+    ok = all(rule.holds(value) for value in values.values())
+    told = f"{rule.metric} of {side} is {values[side]:.4g}"
+    verb = "holds" if ok else "fails"
+    return Gated(rule.text, ok, values[side], f"{told}: {rule.relation} {rule.bound:g} {verb}")
+
+
+def _fails(rule: Rule, reason: str) -> Gated:
+    return Gated(rule.text, ok=False, value=None, reason=reason)
+
+
+def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> Gated:
+    if not memmaps:
+        return _fails(rule, "no memmap was compared")
+    for v in memmaps:
+        if not v.ok:
+            return _fails(rule, f"{v.driver} of {v.side}: {v.problem or 'pages differ'}")
+    return Gated(rule.text, ok=True, value=None, reason=f"{len(memmaps)} compared, all equal")
+
+
+def _effect(rule: Rule, side: str, effects: Sequence[Effect]) -> Effect | None:
+    """The effect that a rule is about. By an instruction-counting clock every ratio is of those."""
+    for effect in effects:
+        if (effect.kind, effect.op, effect.side) != (rule.kind, rule.op, side):
+            continue
+        counts = rule.metric.startswith("instructions")
+        if counts == (effect.metric == "instructions") or _by_the_clock(rule, effect):
+            return effect
+    return None
+
+
+def _by_the_clock(rule: Rule, effect: Effect) -> bool:
+    """A boot counts instructions by its clock alone, and then its ratios are theirs."""
+    ratio = rule.metric in ("ratio", "ratio_low", "ratio_high")
+    return ratio and effect.metric == "instructions" and effect.unit == "boot"
+
+
+def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
+    pages = record.setup.nr_pages.get(effect.kind, 0)
+    values = {
+        "ratio": effect.ratio,
+        "ratio_low": effect.low,
+        "ratio_high": effect.high,
+        "ms": effect.side_cost / 1e6,
+        "ns_per_page": effect.side_cost / pages if pages else None,
+        "instructions": effect.side_cost,
+        "instructions_ratio": effect.ratio,
+    }
+    return values[rule.metric]
+
+
+def _nothing(rule: Rule, side: str, found: Grounds) -> str:
+    """Say what there is instead of the number that a rule asks for."""
+    there = dict.fromkeys(_names(found.effects))
+    wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {side}"
+    return f"{wanted} has no number; the run has {', '.join(there) or 'none'}"
+
+
+def _names(effects: Sequence[Effect]) -> Iterator[str]:
+    for e in effects:
+        yield f"{e.kind}.{e.op}" + (".instructions" if e.metric == "instructions" else "")
+
+
+def _undecided(effect: Effect, found: Grounds) -> str:
+    """Say why nothing may be held to an effect, in words; empty where it may."""
+    if effect.method == COUNTED:
+        return ""
+    if effect.low is None:
+        return f"{effect.kind} of {effect.side}: {effect.method}"
+    return found.spoiled(effect.kind, effect.side)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Memmaps compared page by page; what differs is named by the members of struct page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.model.record import RunRecord
+from harness.model.record import Boot, RunRecord
 from harness.parse.dwarf import Layout, Member
 from harness.parse.structpages import Runs
 
@@ -15,6 +15,8 @@ Bytes = npt.NDArray[np.uint8]
 #: Gives the members that hold a byte, given the page's number and the byte's offset in it.
 Finder = Callable[[int, int], Sequence[Member]]
 PADDING = "padding"
+#: Said where digests differ and nothing else is at hand.
+UNEQUAL = "its digest is not base's; `harness verify` names the pages that differ"
 #: Runs of differing pages that are decoded; the pages are counted in full.
 SHOWN = 3
 
@@ -95,22 +97,69 @@ def verify(
     `load` gives what was kept of (side, number, driver) and is asked only where digests differ;
     `find` gives the finder for a driver, asked likewise. A run without memmaps gives nothing.
     """
-    base = record.sides[0].name
     found = []
-    for driver in record.setup.nr_pages:
-        kept = [(b, m) for b in record.boots for m in b.memmaps if m.driver == driver]
-        reference = next(((b, m) for b, m in kept if b.side == base and not m.problem), None)
-        for boot, memmap in kept:
-            at = (boot.side, boot.number, driver)
-            if memmap.problem or reference is None:
-                problem = memmap.problem or "no boot of base left a memmap to compare with"
-                found.append(Verified(*at, 0, 0, problem))
-            elif memmap.sha256 == reference[1].sha256:
-                found.append(Verified(*at, memmap.nr_pages, memmap.nr_pages))
-            else:
-                theirs = load(reference[0].side, reference[0].number, driver)
-                found.append(_unequal(at, theirs, load(*at), find(driver)))
+    for v in by_digest(record):
+        first = _reference(record, v.driver)
+        if v.problem == UNEQUAL and first is not None:
+            theirs = load(first.side, first.number, v.driver)
+            at = (v.side, v.number, v.driver)
+            found.append(_unequal(at, theirs, load(*at), find(v.driver)))
+        else:
+            found.append(v)
     return tuple(found)
+
+
+def by_digest(record: RunRecord) -> tuple[Verified, ...]:
+    """Compare all memmaps by what the record alone has of them: no page is named.
+
+    A replay has an entry for each full-size memmap that it took a digest of, and one a side for the
+    cases it compared.
+    """
+    if record.evidence == "replay":
+        return (*_of_passes(record), *_of_cases(record))
+    return tuple(v for driver in record.setup.nr_pages for v in _of_boots(record, driver))
+
+
+def _reference(record: RunRecord, driver: str) -> Boot | None:
+    """Base's first boot that left a memmap."""
+    base = record.sides[0].name
+    for boot in record.boots:
+        if boot.side == base and any(m.driver == driver and not m.problem for m in boot.memmaps):
+            return boot
+    return None
+
+
+def _of_boots(record: RunRecord, driver: str) -> Iterator[Verified]:
+    first = _reference(record, driver)
+    expected = {m.sha256 for m in first.memmaps if m.driver == driver} if first else set()
+    for boot in record.boots:
+        for memmap in boot.memmaps:
+            at = (boot.side, boot.number, driver)
+            if memmap.driver != driver:
+                continue
+            if memmap.problem or not expected:
+                problem = memmap.problem or "no boot of base left a memmap to compare with"
+                yield Verified(*at, 0, 0, problem)
+            elif memmap.sha256 in expected:
+                yield Verified(*at, memmap.nr_pages, memmap.nr_pages)
+            else:
+                yield Verified(*at, memmap.nr_pages, 0, UNEQUAL)
+
+
+def _of_passes(record: RunRecord) -> Iterator[Verified]:
+    base = record.sides[0].name
+    expected = {(p.kind, p.digest) for p in record.passes if p.side == base and p.digest}
+    for p in record.passes:
+        if p.side != base and p.digest:
+            equal = (p.kind, p.digest) in expected
+            problem = "" if equal else "its digest is not base's"
+            yield Verified(p.side, p.process, p.kind, p.nr_pages, p.nr_pages * equal, problem)
+
+
+def _of_cases(record: RunRecord) -> Iterator[Verified]:
+    for c in record.comparisons:
+        problem = "" if c.equal else c.detail or "one differs"
+        yield Verified(c.side, 0, "cases", c.cases, c.cases * c.equal, problem)
 
 
 def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> Verified:

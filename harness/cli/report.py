@@ -44,9 +44,10 @@ def report(run: str | None, as_json: bool) -> None:
 
 def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[Verdict]":
     """Print the report of a record and return its verdicts."""
-    from harness.analysis.judge import judge
+    from harness.analysis.conclude import conclude
 
-    verdicts = judge(record, project.claims(record.subject.slug))
+    claims = project.claims(record.subject.slug)
+    verdicts = conclude(record, claims, nulls_for(project, record)).verdicts
     path = records.folder_of(project.results, record) / records.FILE
     if as_json:
         from harness.report.document import document
@@ -61,6 +62,16 @@ def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[V
         console.print(table(record, verdicts))
         console.print(f"record: {path}", markup=False, soft_wrap=True)
     return verdicts
+
+
+def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":
+    """Return the runs of base against base that might be held against a run."""
+    found = []
+    for folder in records.runs(project.results, record.subject.slug):
+        with contextlib.suppress(RecordError):
+            if records.is_null(folder):
+                found.append(records.load(folder))
+    return found
 
 
 def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import io
 import json
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -8,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.analysis.judge import judge
+from harness.analysis.conclude import conclude
+from harness.analysis.judge import Verdict
 from harness.analysis.summary import summarize
+from harness.model.claim import Claim
 from harness.model.record import Check, Finding, RunRecord
 from harness.report.document import document
 from harness.report.terminal import table
 from tests.unit.builders import PAGES, claims, record
 
 replace = msgspec.structs.replace
+
+
+def judge(rec: RunRecord, promised: Sequence[Claim]) -> tuple[Verdict, ...]:
+    return conclude(rec, promised).verdicts
 
 
 def words(rec: RunRecord, percent: float | None = 59.4) -> set[str]:
@@ -42,7 +49,7 @@ def test_kvm_with_the_claims_guest_and_procedure_may_decide() -> None:
     assert words(record(tip_ms=[60, 120, 200])) == {"inconclusive"}
 
 
-@pytest.mark.parametrize("evidence", ["boot-tcg", "boot-icount", "replay"])
+@pytest.mark.parametrize("evidence", ["boot-tcg", "boot-icount"])
 def test_no_other_evidence_decides_anything(evidence: str) -> None:
     assert words(record(evidence)) == {"untested"}  # type: ignore[arg-type]
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What verdicts and rules rest on, worked out once a run, and what forbids to rest on it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.analysis.compare import Identity, identity
+from harness.analysis.effects import Effect, effects
+from harness.analysis.noise import Noise, noise
+from harness.analysis.nulls import NullSeen, newest
+from harness.analysis.summary import counting
+from harness.analysis.verify import Verified, by_digest
+from harness.model.record import RunRecord
+
+
+class Grounds(msgspec.Struct, frozen=True):
+    """A run and what was worked out of it; see Conclusion for the fields."""
+
+    record: RunRecord
+    effects: tuple[Effect, ...]
+    noise: tuple[Noise, ...]
+    identity: tuple[Identity, ...]
+    memmaps: tuple[Verified, ...]
+    null: NullSeen | None
+
+    def effect(self, kind: str, side: str, op: str, metric: str) -> Effect | None:
+        """Return the effect of that kind, side, binding and metric, if there is one."""
+        for e in self.effects:
+            if (e.kind, e.side, e.op, e.metric) == (kind, side, op, metric):
+                return e
+        return None
+
+    def spoiled(self, kind: str, side: str) -> str:
+        """Say why this side's times of a kind decide nothing, in words; empty where they may."""
+        return self._unlike(side) or self._uncounted() or self._noisy(kind)
+
+    def _unlike(self, side: str) -> str:
+        for proof in self.identity:
+            for pin in proof.pins:
+                if proof.side == side and not pin.equal:
+                    return f"{pin.name} differs: base has {pin.base}, {side} has {pin.tip}"
+        return ""
+
+    def _uncounted(self) -> str:
+        """One boot that does not count spoils the run: what is left was chosen by what failed."""
+        record = self.record
+        if record.evidence == "replay":
+            return ""
+        for side in record.sides:
+            if len(counting(record, side.name)) < record.setup.boots:
+                return why_uncounted(record)
+        return ""
+
+    def _noisy(self, kind: str) -> str:
+        for finding in self.noise:
+            if finding.spoils:
+                return f"{finding.where}: {finding.text}"
+        if self.null is not None and kind in self.null.kinds:
+            return f"noise alone makes a difference in run {self.null.run_id}: {self.null.finds}"
+        return ""
+
+
+def grounds(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Grounds:
+    """Work out what there is; of `nulls` the newest that may be held against the run is used."""
+    return Grounds(
+        record=record,
+        effects=effects(record),
+        noise=noise(record),
+        identity=identity(record),
+        memmaps=by_digest(record),
+        null=newest(record, nulls),
+    )
+
+
+def why_uncounted(record: RunRecord) -> str:
+    """Name the first boot that does not count, and why; or that boots are missing."""
+    for boot in record.boots:
+        name = f"boot {boot.number} of {boot.side}"
+        if boot.outcome != "complete":
+            return f"{name} is {boot.outcome}: {boot.reason}"
+        if boot.findings:
+            return f"{name} shows {boot.findings[0].kind} on its console"
+        for check in boot.checks:
+            if not check.ok:
+                return f"{name} fails the check {check.name}: {check.detail}"
+    planned = record.setup.boots * len(record.sides)
+    if len(record.boots) < planned and record.boots:
+        return f"{len(record.boots)} of {planned} boots were made"
+    return "no boot gave samples that count"

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A rule that CI holds a run to: `nd_pmem.rebind.ratio<0.6`, `order9@7.ratio_high<=0.8`.
+
+    KIND[@SIDE][.OP].METRIC RELATION NUMBER, or memmap.equal
+
+Strict: whatever is not understood is refused with the names that are, since a rule with a typing
+error in it would guard nothing.
+"""
+
+import re
+from typing import Literal
+
+import msgspec
+
+Relation = Literal["<", "<=", ">", ">="]
+#: Drivers of a boot, kinds of pass of a replay.
+KINDS = ("nd_pmem", "dax_pmem", "order0", "order9")
+OPS = ("rebind", "first")
+METRICS = {
+    "ratio": "the side's cost over base's",
+    "ratio_low": "the lower bound of its 95 % interval",
+    "ratio_high": "the upper bound of its 95 % interval",
+    "ms": "the side's median in milliseconds",
+    "ns_per_page": "the same in nanoseconds a struct page",
+    "instructions": "what the side executes a struct page",
+    "instructions_ratio": "the same over base's",
+}
+MEMMAP_EQUAL = "memmap.equal"
+#: `@each` holds all sides but base to the rule.
+EACH = "each"
+FORM = f"KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or {MEMMAP_EQUAL}"
+MAX_LENGTH = 200
+
+_RULE = re.compile(r"([^<>=]*?)\s*(<=|>=|<|>)\s*([^<>=]*)")
+_SUBJECT = re.compile(r"([a-z0-9_]+)(?:@([A-Za-z0-9_.+-]+?))?(?:\.([a-z]+))?\.([a-z_]+)")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule taken apart; `text` as it was given. `side` is a side's name, `each`, or the last.
+
+    For memmap.equal all but `text` have their defaults.
+    """
+
+    text: str
+    kind: str = ""
+    side: str = ""
+    op: str = "rebind"
+    metric: str = MEMMAP_EQUAL
+    relation: Relation = "<"
+    bound: float = 0.0
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure is on the right side of the bound; what is no number never is."""
+        if self.relation == "<":
+            return value < self.bound
+        if self.relation == "<=":
+            return value <= self.bound
+        if self.relation == ">":
+            return value > self.bound
+        return value >= self.bound
+
+
+def parse_rule(text: str) -> Rule:
+    """Return a rule. Raises ValueError with what is wrong and what is known instead."""
+    said = text.strip()
+    if said == MEMMAP_EQUAL:
+        return Rule(said)
+    match = _RULE.fullmatch(said) if len(said) <= MAX_LENGTH else None
+    if match is None:
+        raise ValueError(f"{_short(said)} is no rule; expected {FORM}")
+    subject, relation, number = match.groups()
+    parts = _SUBJECT.fullmatch(subject)
+    if parts is None:
+        raise ValueError(f"{_short(subject)} names nothing to measure; expected {FORM}")
+    kind, side, op, metric = parts.groups()
+    for what, name, known in (
+        ("kind", kind, KINDS),
+        ("binding", op or OPS[0], OPS),
+        ("metric", metric, tuple(METRICS)),
+    ):
+        if name not in known:
+            raise ValueError(f"no {what} {_short(name)}; expected one of {', '.join(known)}")
+    if _NUMBER.fullmatch(number) is None:
+        raise ValueError(f"{_short(number)} is no bound; expected a number like 0.6")
+    if op == "first" and metric.startswith("instructions"):
+        raise ValueError(f"{metric} is counted for rebinds; expected no .first")
+    return Rule(
+        text=said,
+        kind=kind,
+        side=side or "",
+        op=op or OPS[0],
+        metric=metric,
+        relation=msgspec.convert(relation, Relation),
+        bound=float(number),
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
