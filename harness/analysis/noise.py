@@ -7,7 +7,7 @@ by about a percent or more; `spoils` is where it could move one by more than a c
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -176,43 +176,52 @@ def _coarse(record: RunRecord) -> Iterator[Noise]:
 
 
 def _drift(record: RunRecord) -> Iterator[Noise]:
-    watched = list(_sequences(record))
+    base = record.sides[0].name
+    watched = [(w.where, [float(ns) for ns in w.times]) for w in _within(record)]
+    for kind in kinds(record):
+        costs = units(record, base, kind, "rebind").costs
+        watched.append((f"{kind} on {base}, round to round", [costs[n] for n in sorted(costs)]))
     for where, values in watched:
         change = trend(values, CHANCE / len(watched))
         if change is not None and abs(change) > DRIFT_SHARE:
             yield _noise("drift", where, f"{change:+.0%} from first to last of {len(values)}")
 
 
-def _sequences(record: RunRecord) -> Iterator[tuple[str, list[float]]]:
-    """What is watched for a trend: a boot's rebinds, and base's costs from round to round."""
+def _modes(record: RunRecord) -> Iterator[Noise]:
+    watched = [*_within(record), *_between(record)]
+    for w in watched:
+        apart = modes(w.times, w.step, CHANCE / len(watched))
+        if apart is not None and apart > MODES_SHARE:
+            text = f"two modes, about {apart:.0%} apart, in {len(w.times)} values"
+            yield _noise("bimodal", w.where, text)
+
+
+class _Watched(NamedTuple):
+    """Times in their order, in ns, and the step of their clock."""
+
+    where: str
+    times: list[int]
+    step: int
+
+
+def _within(record: RunRecord) -> Iterator[_Watched]:
+    """Each boot's rebinds."""
     for side in record.sides:
         for boot in counting(record, side.name):
             for kind in kinds(record):
-                times = [float(s.ns) for s in samples_of(boot, kind, "rebind")]
-                yield f"{kind}, boot {boot.number} of {side.name}", times
-    base = record.sides[0].name
-    for kind in kinds(record):
-        costs = units(record, base, kind, "rebind").costs
-        yield f"{kind} on {base}, round to round", [costs[n] for n in sorted(costs)]
+                samples = samples_of(boot, kind, "rebind")
+                where = f"{kind}, boot {boot.number} of {side.name}"
+                step = max((s.resolution_ns for s in samples), default=0)
+                yield _Watched(where, [s.ns for s in samples], step)
 
 
-def _modes(record: RunRecord) -> Iterator[Noise]:
-    watched = [(side.name, kind) for side in record.sides for kind in kinds(record)]
-    for side, kind in watched:
-        times, step = _rebinds(record, side, kind)
-        apart = modes(times, step, CHANCE / len(watched))
-        if apart is not None and apart > MODES_SHARE:
-            text = f"two modes, about {apart:.0%} apart, in {len(times)} rebinds"
-            yield _noise("bimodal", f"{kind} on {side}", text)
-
-
-def _rebinds(record: RunRecord, side: str, kind: str) -> tuple[list[int], int]:
-    """All of one side's repeated times, and the step of their clock."""
-    if record.evidence == "replay":
-        passes = (p for p in record.passes if p.side == side and p.kind == kind)
-        return [p.cpu_ns for p in passes if p.index > 0], 0
-    samples = [s for b in counting(record, side) for s in samples_of(b, kind, "rebind")]
-    return [s.ns for s in samples], max((s.resolution_ns for s in samples), default=0)
+def _between(record: RunRecord) -> Iterator[_Watched]:
+    """Each side's units."""
+    for side in record.sides:
+        for kind in kinds(record):
+            costs = units(record, side.name, kind, "rebind").costs
+            times = [round(costs[n]) for n in sorted(costs)]
+            yield _Watched(f"{kind} on {side.name}, round to round", times, 0)
 
 
 def _outliers(record: RunRecord) -> Iterator[Noise]:

@@ -79,6 +79,9 @@ def _smooth(times: Sequence[int], step: int) -> Values:
 def _distance(values: Values) -> float:
     """Between the means of the two groups that differ least within (Fisher, JASA 53, 1958)."""
     ordered = np.sort(values)
-    at = range(1, len(ordered))
-    split = min(at, key=lambda n: ordered[:n].var() * n + ordered[n:].var() * (len(ordered) - n))
-    return float(ordered[split:].mean() - ordered[:split].mean())
+    sums = np.cumsum(ordered)
+    left = np.arange(1, len(ordered))
+    right = len(ordered) - left
+    apart = (sums[-1] - sums[:-1]) / right - sums[:-1] / left
+    # What is least within is most between them, the whole being fixed.
+    return float(apart[np.argmax(left * right * apart**2)])

@@ -17,6 +17,7 @@ An Introduction to the Bootstrap, 1993, ch. 12 to 14), and where it is wide enou
 three times too wide, which pairing cancels. tests/bench/judge.py repeats it on a replay's samples.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -109,10 +110,15 @@ def rank_test(base: Sequence[float], side: Sequence[float]) -> tuple[float | Non
         found = stats.mannwhitneyu(base, side, method="asymptotic")
         return float(found.pvalue), "Mann-Whitney, normal curve corrected for ties"
     ranks = stats.rankdata([*base, *side])
-    dealt = np.array(list(itertools.combinations(range(len(ranks)), len(base))))
-    off = np.abs(ranks[dealt].sum(axis=1) - ranks.mean() * len(base))
+    off = np.abs(ranks[_ways(len(ranks), len(base))].sum(axis=1) - ranks.mean() * len(base))
     # The first way is the one that was seen; half ranks are exact, so nothing is rounded.
     return float(np.mean(off >= off[0])), f"Mann-Whitney, exact over {ways} ways"
+
+
+@functools.lru_cache(maxsize=16)
+def _ways(count: int, chosen: int) -> npt.NDArray[np.int64]:
+    """All ways to choose, a row each; the first is 0, 1, 2 …"""
+    return np.array(list(itertools.combinations(range(count), chosen)))
 
 
 def _logs(costs: Sequence[float]) -> Logs:

@@ -23,7 +23,6 @@ from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.model.record import RunRecord
-    from harness.replay.count import Counted
     from harness.replay.measure import Schedule
     from harness.replay.replay import Checked, Prepared, Request
 
@@ -133,18 +132,18 @@ def replay(
         made = run.prepare(project, cache, wanted, listen)
         drive = run.driver(cache, listen)
         if tries:
-            record = run.timed(project, drive, run.twice(made), wanted, None, listen)
+            record = run.timed(project, cache, drive, run.twice(made), wanted, None, listen)
         elif only_count:
-            counted = run.counted(drive, made, listen)
+            record = run.counted(project, cache, drive, made, wanted, listen)
         elif only_check:
             checked = run.checked(project, cache, drive, made, wanted, listen)
         else:
             compared = run.compared(drive, made, wanted, listen)
-            record = run.timed(project, drive, made, wanted, compared, listen)
+            record = run.timed(project, cache, drive, made, wanted, compared, listen)
     if tries:
         ok = _show_null(record, tries, as_json=as_json)
     elif only_count:
-        ok = _show_counted(counted, as_json=as_json)
+        ok = _show_counted(record, as_json=as_json)
     elif only_check:
         ok = _show_checked(checked, wanted, as_json=as_json)
     else:
@@ -201,14 +200,18 @@ def _show_null(record: "RunRecord", tries: int, *, as_json: bool) -> bool:
     return all(result.held >= 0.95 * tries for result in found.values())
 
 
-def _show_counted(counted: "tuple[Counted, ...]", *, as_json: bool) -> bool:
+def _show_counted(record: "RunRecord", *, as_json: bool) -> bool:
+    found: dict[str, dict[str, float]] = {}
+    for count in record.counts:
+        found.setdefault(count.side, {})[count.kind] = count.per_page
+    by = record.counts[0].by
     if as_json:
-        print_json(counted)
+        print_json([{"side": side, "by": by, "per_page": kinds} for side, kinds in found.items()])
         return True
-    for side in counted:
-        told = ", ".join(f"{kind} {value:.3f}" for kind, value in side.per_page.items())
-        click.echo(f"{side.side:>10}  {told}")
-    click.echo(f"instructions a struct page, by {counted[0].by}")
+    for side, kinds in found.items():
+        told = ", ".join(f"{kind} {value:.3f}" for kind, value in kinds.items())
+        click.echo(f"{side:>10}  {told}")
+    click.echo(f"instructions a struct page, by {by}")
     return True
 
 

@@ -56,6 +56,12 @@ def parse_config(text: str) -> dict[str, str]:
     return {m[1]: m[2] for m in matches if m}
 
 
+def options(text: str) -> frozenset[str]:
+    """Return a .config's lines that set an option or say that it is not set, without comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return frozenset(line for line in lines if _SET.fullmatch(line) or _UNSET.fullmatch(line))
+
+
 def dropped(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option, ...]:
     """Return the options that did not stick."""
     return tuple(o for o in wanted if config.get(o.name, "n") != o.value)

@@ -22,6 +22,8 @@ KERNEL_SIDE = "kernel.c"
 INTERFACE = "replay.h"
 #: The kernel's object in a program's folder.
 OBJECT = "object.o"
+#: The .config that it was made with.
+CONFIG = "config"
 #: shim/user.h: TRAP_FIRST and TRAP_END.
 TRAP_FIRST, TRAP_END, TRAP_STEP = 0x10000, 0x400000, 0x1000
 #: What the program calls; the function on trial is reached from the second.
@@ -69,6 +71,12 @@ class Program(msgspec.Struct, frozen=True):
     def object(self) -> Path:
         """The kernel's object, as kbuild made it."""
         return Path(self.folder) / OBJECT
+
+    @property
+    def config(self) -> Path | None:
+        """The .config; None for a program that was kept before it was."""
+        file = Path(self.folder) / CONFIG
+        return file if file.exists() else None
 
     @property
     def shim(self) -> Path:

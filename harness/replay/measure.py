@@ -7,15 +7,17 @@ from boot to boot. The machine's own limit is one more side, so it meets the sam
 
 import random
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from harness.errors import MachineError
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
-from harness.model.record import Pass
+from harness.model.record import HostUse, Pass
 from harness.replay.cases import Case, namespace
 from harness.replay.drive import Driver, Filled, Ran
 from harness.replay.link import Program
+from harness.stages.hostuse import Meter
 
 KINDS = ("order0", "order9")
 #: The side that measures what this machine's memory can take.
@@ -40,25 +42,34 @@ class Schedule(msgspec.Struct, frozen=True):
         return namespace(kind, self.size_bytes)
 
 
+class Timed(NamedTuple):
+    """The passes, and what the host did in each round."""
+
+    passes: tuple[Pass, ...]
+    rounds: tuple[HostUse, ...]
+
+
 def measure(
     driver: Driver,
     programs: Mapping[str, Program],
     schedule: Schedule,
-    keep: Callable[[tuple[Pass, ...]], None],
+    keep: Callable[[Timed], None],
     listen: Listener = nobody,
     *,
     limit_with: Program | None = None,
-) -> tuple[Pass, ...]:
-    """Run all rounds and return the passes; `keep` hears all so far after each round.
+) -> Timed:
+    """Run all rounds and return what they gave; `keep` hears all so far after each round.
 
     `limit_with` is a program to fill the memory with; any will do. Raises Trapped, TimedOut.
     """
     lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
     sides = [*programs, *([LIMIT] if limit_with is not None else [])]
     passes: list[Pass] = []
+    rounds: list[HostUse] = []
     process = 0
     listen(Began(f"time {len(sides)} sides in {schedule.rounds} rounds"))
     for round_number in range(schedule.rounds):
+        meter = Meter()
         for side in lot.sample(sides, len(sides)):
             listen(Advanced(process, len(sides) * schedule.rounds, side))
             if side == LIMIT and limit_with is not None:
@@ -70,11 +81,12 @@ def measure(
                 for p in made
             ]
             process += 1
-        keep(tuple(passes))
+        rounds.append(meter.used())
+        keep(Timed(tuple(passes), tuple(rounds)))
     if passes and not any(p.huge_bytes for p in passes):
         listen(Said("the machine gave no huge pages: TLB misses are part of these times"))
     listen(Ended(f"{len(passes)} passes in {process} processes"))
-    return tuple(passes)
+    return Timed(tuple(passes), tuple(rounds))
 
 
 def _run(

@@ -21,7 +21,7 @@ from harness.model.kernel import Recipe, Tree
 from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
 from harness.replay import link
-from harness.replay.link import KERNEL_SIDE, OBJECT, SHIM, Program
+from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build
 from harness.tools.kbuild import Make
 
@@ -83,6 +83,7 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
     with cache.staging() as work:
         _compile(make, source_object, work)
         _compile_shim(make, source_object, work)
+        shutil.copyfile(make.objects / ".config", work / CONFIG)
         log = cache.log(f"replay-{folder.name[:12]}")
         made = Program(
             folder=str(folder),

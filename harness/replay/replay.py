@@ -16,17 +16,16 @@ from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
 from harness.inputs import Project
 from harness.model.kernel import Recipe, Tree
-from harness.model.record import Comparison, Machine, Pass, RunRecord, Setup, Side, Subject
+from harness.model.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied, Series
 from harness.proc import Deadline
 from harness.replay import check, count, measure, objects, trace, variants
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
-from harness.replay.count import Counted
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.measure import Schedule
-from harness.stages import apply, backing, configure, tree
+from harness.stages import apply, backing, configure, identity, tree
 from harness.stages.apply import Posted, Source
 from harness.stages.machine import cpu
 from harness.tools import bwrap
@@ -233,13 +232,34 @@ def _with(project: Project, how: Recipe, fragment: str) -> Recipe:
     return msgspec.structs.replace(how, fragments=(*how.fragments, *added))
 
 
-def counted(drive: Driver, made: Prepared, listen: Listener = nobody) -> tuple[Counted, ...]:
-    """Count every side's instructions a struct page."""
-    return count.count(drive, made.programs, listen)
+def counted(
+    project: Project,
+    cache: Cache,
+    drive: Driver,
+    made: Prepared,
+    wanted: Request,
+    listen: Listener = nobody,
+) -> RunRecord:
+    """Count every side's instructions a struct page and return the record, which is saved."""
+    record = _record(cache, made, wanted, None)
+    found = count.count(drive, made.programs, listen)
+    record = msgspec.structs.replace(
+        record,
+        setup=msgspec.structs.replace(record.setup, rebinds=0, boots=0),
+        counts=tuple(
+            Count(one.side, kind, one.by, per_page)
+            for one in found
+            for kind, per_page in one.per_page.items()
+        ),
+        outcome="complete",
+        reason="",
+    )
+    return _finish(project, record)
 
 
 def timed(
     project: Project,
+    cache: Cache,
     drive: Driver,
     made: Prepared,
     wanted: Request,
@@ -248,22 +268,24 @@ def timed(
 ) -> RunRecord:
     """Time all sides and return the finished record, which is saved after every round."""
     measure.require_memory(wanted.schedule, backing.available_bytes())
-    record = _record(made, wanted, found)
+    record = _record(cache, made, wanted, found)
 
-    def keep(passes: tuple[Pass, ...]) -> None:
-        records.save(project.results, msgspec.structs.replace(record, passes=passes))
+    def keep(so_far: measure.Timed) -> None:
+        records.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
 
-    keep(())
+    keep(measure.Timed((), ()))
     try:
-        passes = measure.measure(
+        whole = measure.measure(
             drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
         )
     except HarnessError as error:
         lost = records.load(records.folder_of(project.results, record))
         _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
         raise
-    whole = msgspec.structs.replace(record, passes=passes, outcome="complete", reason="")
-    return _finish(project, whole)
+    return _finish(
+        project,
+        msgspec.structs.replace(record, outcome="complete", reason="", **whole._asdict()),
+    )
 
 
 def _finish(project: Project, record: RunRecord) -> RunRecord:
@@ -276,7 +298,7 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
-def _record(made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
+def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
     schedule, applied = wanted.schedule, made.applied
     version = wanted.source.version if isinstance(wanted.source, Posted) else None
     digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
@@ -304,18 +326,7 @@ def _record(made: Prepared, wanted: Request, found: Compared | None) -> RunRecor
             boots=schedule.rounds,
         ),
         machine=_machine(made),
-        sides=tuple(
-            Side(
-                name=side.name,
-                prefix=side.prefix,
-                commit=side.commit,
-                release=applied.release,
-                build_id=side.program.object_sha256,
-                config_sha256=side.program.config_sha256,
-                compiler=side.program.compiler,
-            )
-            for side in made.sides
-        ),
+        sides=_sides(cache, made),
         started=now.isoformat(),
         comparisons=tuple(
             Comparison(
@@ -329,6 +340,26 @@ def _record(made: Prepared, wanted: Request, found: Compared | None) -> RunRecor
             if found is not None and side.name != BASE
         ),
     )
+
+
+def _sides(cache: Cache, made: Prepared) -> tuple[Side, ...]:
+    built = [
+        identity.Built(
+            Side(
+                name=side.name,
+                prefix=side.prefix,
+                commit=side.commit,
+                release=made.applied.release,
+                build_id=side.program.object_sha256,
+                config_sha256=side.program.config_sha256,
+                compiler=side.program.compiler,
+            ),
+            binary=side.program.object,
+            config=side.program.config,
+        )
+        for side in made.sides
+    ]
+    return tuple(identity.beside(cache, built[0], one) for one in built)
 
 
 def _machine(made: Prepared) -> Machine:

@@ -5,7 +5,6 @@ Total over whatever a guest can do: a boot that went wrong is a Boot that says h
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from harness.parse.findings import findings
 from harness.stages import checks, guest, root
 from harness.stages.accelerator import Accelerator
 from harness.stages.backing import Images
+from harness.stages.hostuse import Meter
 from harness.tools.qemu import Nvdimm
 
 LOGS = "logs"
@@ -53,7 +53,7 @@ def boot(
     Both logs are kept under the run's folder. Raises ToolMissing, ToolFailed or MachineError
     where the guest cannot even be started.
     """
-    load_1min = os.getloadavg()[0]
+    meter = Meter()
     logs = same.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     console_log = logs / f"{side}-{number}.console.log"
@@ -65,6 +65,7 @@ def boot(
         confined=same.confined,
         on_message=_Progress(same, images, listen).hear,
     )
+    used = meter.used()
     agent_log = records.replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
     # The console shows the same, but others write there too, and it may end in the middle.
@@ -87,7 +88,8 @@ def boot(
             Log(path=f"{LOGS}/{path.name}", sha256=records.digest(path))
             for path in (console_log, agent_log)
         ),
-        load_1min=round(load_1min, 2),
+        load_1min=used.load_before,
+        host=used,
     )
 
 

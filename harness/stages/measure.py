@@ -28,6 +28,8 @@ from harness.stages.memmaps import AfterBoot
 from harness.tools import bwrap
 
 COPY_S = 1800
+#: The folder of the .config files, below the run's.
+CONFIGS = "configs"
 
 
 def measure(
@@ -63,6 +65,7 @@ def measure(
                 return record
         else:
             records.save(project.results, record)
+        _keep_configs(record, kernels, folder)
         planned = list(order(record))
         done = {(b.side, b.number) for b in record.boots}
         for position, (side, number) in enumerate(planned, 1):
@@ -132,6 +135,14 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
         mend=f"the console is in {folder / LOGS / f'{made.side}-{made.number}.console.log'}",
         detail="\n".join(splat) or None,
     )
+
+
+def _keep_configs(record: RunRecord, kernels: Mapping[str, Kernel], folder: Path) -> None:
+    """Leave each side's .config beside the record, whose `config_sha256` vouches for it."""
+    (folder / CONFIGS).mkdir(exist_ok=True)
+    for side in record.sides:
+        data = Path(kernels[side.name].config).read_bytes()
+        records.replace_file(folder / CONFIGS / f"{side.name}.config", data)
 
 
 def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:

@@ -20,7 +20,7 @@ from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied
-from harness.stages import accelerator, machine, measure, memmaps
+from harness.stages import accelerator, identity, machine, measure, memmaps
 
 
 def run(
@@ -50,6 +50,7 @@ def run(
         chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
     host = machine.describe(cache, chosen)
     record = _record(applied, version, kernels, plan, guest, host)
+    record = msgspec.structs.replace(record, sides=_told_apart(cache, record, kernels))
     if unfinished := records.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
         record = unfinished
@@ -117,6 +118,20 @@ def _record(
         ),
         started=now.isoformat(),
     )
+
+
+def _told_apart(
+    cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]
+) -> tuple[Side, ...]:
+    built = [
+        identity.Built(
+            side,
+            binary=Path(kernels[side.name].folder) / "vmlinux",
+            config=Path(kernels[side.name].config),
+        )
+        for side in record.sides
+    ]
+    return tuple(identity.beside(cache, built[0], one) for one in built)
 
 
 def _evidence(plan: Plan, host: Machine) -> Evidence:

@@ -33,6 +33,12 @@ def addresses(file: Path, *, log: Path) -> list[tuple[int, str]]:
     return [(int(words[0], 16), words[2]) for words in split if len(words) == 3]
 
 
+def sizes(file: Path, *, log: Path) -> str:
+    """Return what nm says of a program's symbols and their sizes, for harness.parse.symbols."""
+    argv = ["nm", "--print-size", "--defined-only", str(file)]
+    return run(argv, log=log, deadline=Deadline(60)).stdout
+
+
 def disassembly(file: Path, *, log: Path) -> str:
     """Return an object's code with its relocations, for harness.parse.objdump."""
     argv = ["objdump", "--disassemble", "--reloc", "--no-show-raw-insn", str(file)]

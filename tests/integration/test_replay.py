@@ -245,9 +245,15 @@ def test_sides_are_timed_in_turn_and_the_limit_with_them(make: Maker, driver: Dr
     kept: list[int] = []
     schedule = Schedule(size_bytes=128 << 20, rounds=3, passes=2, seed=5)
     programs = {"base": make(), "1": make("STREAMING")}
-    passes = measure.measure(
-        driver, programs, schedule, lambda p: kept.append(len(p)), limit_with=programs["base"]
+    passes, rounds = measure.measure(
+        driver,
+        programs,
+        schedule,
+        lambda so_far: kept.append(len(so_far.passes)),
+        limit_with=programs["base"],
     )
+    assert len(rounds) == 3
+    assert all(r.wall_s > 0 and r.cpus > 0 and 0 < r.own_s for r in rounds)
     assert kept == [len(passes) // 3, len(passes) * 2 // 3, len(passes)]
     for round_number in range(3):
         ours = [p for p in passes if p.round == round_number]
@@ -268,7 +274,7 @@ def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Driver
         programs = {"base": make(), "1": make(), "2": make()}
         return [
             p.side
-            for p in measure.measure(driver, programs, schedule, lambda _: None)
+            for p in measure.measure(driver, programs, schedule, lambda _: None).passes
             if p.index == 0
         ]
 
@@ -278,6 +284,6 @@ def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Driver
 
 def test_passes_survive_the_record(make: Maker, driver: Driver) -> None:
     schedule = Schedule(128 << 20, rounds=1, passes=1, seed=1)
-    passes = measure.measure(driver, {"base": make()}, schedule, lambda _: None)
+    passes, _ = measure.measure(driver, {"base": make()}, schedule, lambda _: None)
     again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
     assert again == passes

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What tells a side from base, as raw facts: files, options, sizes of symbols.
+
+Whether that is the series and nothing else is for others to judge.
+"""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.model.record import Side
+from harness.parse.kconfig import options
+from harness.parse.symbols import changed, sizes
+from harness.proc import Deadline
+from harness.tools import binutils
+from harness.tools.git import Git
+
+GIT_S = 120
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A side as it was built: the binary whose symbols count, and the .config, where it is kept."""
+
+    side: Side
+    binary: Path
+    config: Path | None
+
+
+def beside(cache: Cache, base: Built, built: Built) -> Side:
+    """Return a side of the record with what tells it from base; nothing does for base itself."""
+    git = Git(cache.repository, log=cache.log("identity"), deadline=Deadline(GIT_S))
+    range_ = (base.side.commit, built.side.commit)
+    files = git("diff", "--no-renames", "--name-only", "-z", *range_).stdout
+    log = cache.log("identity")
+    before, after = (sizes(binutils.sizes(b.binary, log=log)) for b in (base, built))
+    told = msgspec.structs.replace(
+        built.side,
+        files=tuple(sorted(name for name in files.split("\0") if name)),
+        symbols=changed(before, after),
+    )
+    if base.config is None or built.config is None:
+        return told
+    theirs, ours = (options(b.read_text()) for b in (base.config, built.config))
+    return msgspec.structs.replace(
+        told,
+        options_sha256=hashlib.sha256("\n".join(sorted(ours)).encode()).hexdigest(),
+        config_diff=(
+            *(f"-{line}" for line in sorted(theirs - ours)),
+            *(f"+{line}" for line in sorted(ours - theirs)),
+        ),
+    )
