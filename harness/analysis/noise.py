@@ -39,7 +39,7 @@ _REMEDY = {
     "throttled": "cool the machine, or fix its clock below the limit (no turbo)",
     "coarse-clock": "take larger namespaces, or a kernel with a finer clock",
     "bimodal": "look for what switches (huge pages, NUMA node, clock); more boots show how often",
-    "outlier": "look at that boot's log; run again: no value is left out",
+    "outlier": "see what else ran at that time, and run again: no value is left out",
 }
 
 
@@ -226,13 +226,20 @@ def _between(record: RunRecord) -> Iterator[_Watched]:
 
 def _outliers(record: RunRecord) -> Iterator[Noise]:
     """Units far from their side's others. They stay in: the trimmed mean does with few of them."""
-    unit = "the process of round" if record.evidence == "replay" else "boot"
     for side in record.sides:
         for kind in kinds(record):
             for op in OPS:
                 costs = units(record, side.name, kind, op).costs
-                for number, off in far(costs).items():
-                    if abs(off) > OUTLIER_SHARE:
-                        where = f"{kind} {op}, {unit} {number} of {side.name}"
-                        text = f"{off:+.0%} beside the median of {len(costs)}"
-                        yield _noise("outlier", where, text)
+                found = {n: off for n, off in far(costs).items() if abs(off) > OUTLIER_SHARE}
+                if found:
+                    told = ", ".join(
+                        f"{_unit(record, op)} {n} {off:+.0%}" for n, off in found.items()
+                    )
+                    text = f"{len(found)} of {len(costs)} far from their median: {told}"
+                    yield _noise("outlier", f"{kind} {op} on {side.name}", text)
+
+
+def _unit(record: RunRecord, op: str) -> str:
+    if record.evidence != "replay":
+        return "boot"
+    return "round" if op == "rebind" else "process"

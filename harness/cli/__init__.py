@@ -36,6 +36,9 @@ COMMANDS = {
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
     "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
+    "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),
+    "null": _Entry("null:null", "Measure base against itself: does noise alone differ?"),
+    "compare": _Entry("compare:compare", "Compare two runs, where everything pinned is equal."),
     "report": _Entry("report:report", "Show the table and verdicts of a run record."),
 }
 

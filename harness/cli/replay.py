@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from harness.replay.replay import Checked, Prepared, Request
 
 
+PASSES, SEED = 2, 1
+
+
 @click.command(short_help="Time and check every prefix natively, without a boot.")
 @series_argument
 @tree_option
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
 @click.option(
     "--passes",
-    default=2,
+    default=PASSES,
     show_default=True,
     type=click.IntRange(1, 1000),
     help="Passes of each kind a process, beside the first.",
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 1_000_000),
     help="Cases to compare, drawn by lot, beside the plainest ones.",
 )
-@click.option("--seed", default=1, show_default=True, type=int, help="Draws order and cases.")
+@click.option("--seed", default=SEED, show_default=True, type=int, help="Draws order and cases.")
 @click.option("--check", "only_check", is_flag=True, help="Compare and gate, time nothing.")
 @click.option(
     "--null",
@@ -118,7 +121,7 @@ def replay(
     wanted = run.Request(
         slug=slug,
         tree=tree,
-        schedule=_schedule(size, rounds * (tries or 1), passes, seed),
+        schedule=schedule_of(size, rounds * (tries or 1), passes, seed),
         source=chosen_source(version, port, mbox),
         plan=plan,
         profile=profile,
@@ -215,7 +218,8 @@ def _show_counted(record: "RunRecord", *, as_json: bool) -> bool:
     return True
 
 
-def _schedule(size: str, rounds: int, passes: int, seed: int) -> "Schedule":
+def schedule_of(size: str, rounds: int, passes: int = PASSES, seed: int = SEED) -> "Schedule":
+    """Return what the options say. Raises InputError for a size that no namespace can have."""
     from harness.model.units import MIB, parse_size
     from harness.replay.measure import Schedule
 

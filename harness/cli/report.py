@@ -75,10 +75,13 @@ def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":
 
 
 def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> Path:
-    """Return where a run's record is; the newest (that booted guests) where `run` is None."""
+    """Return where a run's record is; the newest (that booted guests) where `run` is None.
+
+    A run of base against itself is taken only where it is named, or there is no other.
+    """
     if run is None:
-        newest = records.newest(project.results)
-        return _of_guests(project) or newest if of_guests else newest
+        newest = records.newest(project.results)  # which says so where there is none at all
+        return _newest(project, of_guests=of_guests) or newest
     named = Path(run)
     if named.exists():
         return named
@@ -86,9 +89,12 @@ def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> 
     return matching[0] if matching else named
 
 
-def _of_guests(project: Project) -> Path | None:
+def _newest(project: Project, *, of_guests: bool) -> Path | None:
+    """The newest run that is no null run, of guests where that is asked."""
     for folder in reversed(records.runs(project.results)):
         with contextlib.suppress(RecordError):
-            if records.load(folder).evidence != "replay":
+            if records.is_null(folder):
+                continue
+            if not of_guests or records.load(folder).evidence != "replay":
                 return folder
     return None

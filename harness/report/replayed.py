@@ -69,6 +69,10 @@ def table(record: RunRecord, titles: Mapping[str, str]) -> RenderableType:
             name = "" if number else escape(row.side)
             grid.add_row(name, kind, *_cells(cost, is_base=row.side == base), end_section=last)
     lines = [f"[bold]{escape(name)}[/] {escape(title)}" for name, title in titles.items()]
+    lines += [
+        f"[bold]{escape(c.side)}[/] {c.kind}: {c.per_page:.3f} instructions a struct page ({c.by})"
+        for c in record.counts
+    ]
     lines += [_limit(fillings(record)), *_unequal(record)]
     lines.append("first: ms of the passes that fault the memory in; limit: share of what it takes")
     lines.append(f"[bold]evidence[/] {MAY}")

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness compare`: two runs beside each other, where that is fair."""
+
+import click
+
+from harness import records
+from harness.cli.options import json_option, print_json
+from harness.inputs import Project
+
+
+@click.command(short_help="Compare two runs, where everything pinned is equal.")
+@click.argument("first", metavar="RUN")
+@click.argument("second", metavar="RUN")
+@json_option
+def compare(first: str, second: str, as_json: bool) -> None:
+    """Say what changed from the first RUN to the second: of two versions of a series, say.
+
+    Machine, accelerator, guest, procedure, compiler and base's configuration must be equal; else
+    nothing is compared, the field is named, and the exit code is 65.
+
+    \b
+    Examples:
+      harness compare 20260101T120000-abcdef 20260102T120000-fedcba
+      harness compare results/memcpy-streaming/20260101T120000-abcdef … --json
+    """
+    from harness.analysis.change import compare as changes
+    from harness.cli.report import found_run
+
+    project = Project.find()
+    before, after = (records.load(found_run(project, run)) for run in (first, second))
+    found = changes(before, after)
+    if as_json:
+        print_json({"first": before.run_id, "second": after.run_id, "changes": found})
+        return
+    for c in found:
+        click.echo(f"{c.kind} {c.op}: tip/base {c.before:.3f}, then {c.after:.3f}")
+        for name, ratio in (("series", c.ratio), ("base", c.base)):
+            bounds = (
+                f"95 %: {ratio.low:.3f} to {ratio.high:.3f}"
+                if ratio.low is not None and ratio.high is not None
+                else "too few for an interval"
+            )
+            click.echo(f"  {name:<6}  {ratio.value:.3f} of before ({bounds})")

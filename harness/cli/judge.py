@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness judge`: what may be concluded of a run, as an exit code for CI."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import records
+from harness.cli import printable
+from harness.cli.options import json_option, print_json
+from harness.errors import EXIT_VERDICT, InputError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from harness.analysis.conclude import Conclusion
+    from harness.parse.gate import Rule
+
+
+@click.command(short_help="Hold a run to its claims, or to rules of your own.")
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="RULE",
+    help="Hold the run to this rule instead of the claims; may be given many times.",
+)
+@click.option(
+    "--require-verdict", is_flag=True, help="Beside --gate: every claim must be reproduced as well."
+)
+@json_option
+def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_json: bool) -> None:
+    """Say what may be concluded of RUN, from its record alone, and exit accordingly.
+
+    RUN is a run id, a run's folder or its record.json; the newest run (but for nulls) where it is
+    left out. Without --gate the exit code is 0 only if every claim is reproduced. With it, the
+    rules decide alone; a rule whose number is missing or spoiled fails.
+
+    \b
+    A rule is KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
+      KIND     nd_pmem, dax_pmem (boots); order0, order9 (a replay)
+      SIDE     a prefix or variant of a replay, or each; the last side where it is left out
+      METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio
+
+    \b
+    Examples:
+      harness judge
+      harness judge --gate 'nd_pmem.rebind.ratio<0.6' --gate memmap.equal
+      harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
+      harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
+    """
+    from harness.analysis.conclude import conclude
+    from harness.cli.report import found_run, nulls_for
+
+    rules = [_rule(text) for text in gates]
+    project = Project.find()
+    record = records.load(found_run(project, run))
+    claims = project.claims(record.subject.slug)
+    found = conclude(record, claims, nulls_for(project, record), rules)
+    path = records.folder_of(project.results, record) / records.FILE
+    ok = _ok(found, verdicts=not gates or require_verdict)
+    if as_json:
+        print_json(_document(found, str(path), ok=ok))
+    else:
+        _show(found)
+        click.echo(f"record: {path}")
+    if not ok:
+        raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def _rule(text: str) -> "Rule":
+    from harness.parse.gate import parse_rule
+
+    try:
+        return parse_rule(text)
+    except ValueError as error:
+        raise InputError(str(error), where="--gate") from error
+
+
+def _ok(found: "Conclusion", *, verdicts: bool) -> bool:
+    """Whether all that was asked holds; no claim at all is none that holds."""
+    if not all(gate.ok for gate in found.gates):
+        return False
+    words = {v.verdict for v in found.verdicts}
+    return not verdicts or words == {"reproduced"}
+
+
+def _show(found: "Conclusion") -> None:
+    for v in found.verdicts:
+        at = f" after patch {v.after_patch}" if v.after_patch is not None else ""
+        click.echo(printable(f"{v.driver}{at}: {v.verdict}: {v.reason}"))
+    if not found.verdicts:
+        click.echo(f"version {found.record.subject.version} claims nothing that this run measured")
+    for noise in found.noise:
+        click.echo(printable(f"noise: {noise.where}: {noise.text}; {noise.remedy}"))
+    if found.null is not None:
+        said = found.null.finds or "no difference, as it should"
+        click.echo(f"base against itself (run {found.null.run_id}): {said}")
+    for gate in found.gates:
+        click.echo(printable(f"gate {gate.rule}: {'ok' if gate.ok else 'FAILED'}: {gate.reason}"))
+
+
+def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
+    return {
+        "ok": ok,
+        "record": path,
+        "outcome": found.record.outcome,
+        "evidence": found.record.evidence,
+        "verdicts": [
+            {
+                "driver": v.driver,
+                "side": v.side,
+                "after_patch": v.after_patch,
+                "claimed_percent": v.claimed_percent,
+                "verdict": v.verdict,
+                "stance": v.stance,
+                "reason": v.reason,
+            }
+            for v in found.verdicts
+        ],
+        "effects": found.effects,
+        "noise": found.noise,
+        "null": found.null,
+        "alike": {proof.side: proof.ok for proof in found.identity},
+        "gates": found.gates,
+    }

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness null`: base against base, to see what this machine's noise alone looks like."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import records
+from harness.cache import Cache
+from harness.cli.options import (
+    build_options,
+    chosen_source,
+    json_option,
+    plan_option,
+    print_json,
+    series_argument,
+    source_options,
+    tree_option,
+)
+from harness.cli.progress import watching
+from harness.errors import EXIT_VERDICT
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.effects import Effect
+    from harness.events import Listener
+    from harness.model.record import RunRecord
+
+
+@click.command(short_help="Measure base against itself: does noise alone differ?")
+@series_argument
+@tree_option
+@source_options
+@plan_option
+@build_options
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    default="auto",
+    show_default=True,
+    help="As for `harness reproduce`.",
+)
+@click.option("--replay", "replayed", is_flag=True, help="Natively, as `harness replay` does.")
+@click.option(
+    "--size", default="100G", show_default=True, metavar="S", help="With --replay: namespaces."
+)
+@click.option(
+    "--rounds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(3, 1000),
+    help="With --replay: processes a side.",
+)
+@json_option
+def null(
+    accelerator: str,
+    replayed: bool,
+    size: str,
+    rounds: int,
+    as_json: bool,
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    **asked: Any,
+) -> None:
+    """Measure SERIES' base twice under two names, and say whether that "finds" a difference.
+
+    One sound comparison in twenty does, by chance. While the newest null run that shares
+    everything with a run does, no claim of that run is decided. Exits with 1 where it does, or
+    where it is too short to say.
+
+    \b
+    Examples:
+      harness null                       as `harness reproduce` measures
+      harness null --plan quick
+      harness null --replay --size 16G   in half a minute, for replays of that size
+    """
+    from harness.analysis.effects import clock, effects
+    from harness.analysis.nulls import read
+
+    project, cache = Project.find(), Cache.default()
+    asked["source"] = chosen_source(version, port, mbox)
+    with watching() as listen:
+        if replayed:
+            record = _replay(project, cache, size, rounds, listen, **asked)
+        else:
+            from harness.stages import reproduce
+
+            request = reproduce.Request(accelerator=accelerator, null=True, **asked)
+            record = reproduce.reproduce(project, cache, request, listen)
+    seen = read(record)
+    path = records.folder_of(project.results, record) / records.FILE
+    found = [e for e in effects(record) if e.metric == clock(record)]
+    if as_json:
+        print_json({"record": str(path), "null": seen, "effects": found})
+    else:
+        _show(found)
+        click.echo(f"record: {path}")
+    if seen is None or seen.finds:
+        raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def _show(found: "Sequence[Effect]") -> None:
+    for e in found:
+        told = f"{e.kind} {e.op}: base against itself comes to {e.ratio:.3f}"
+        if e.low is None or e.high is None:
+            click.echo(f"{told}: {e.method}")
+            continue
+        click.echo(f"{told} (95 %: {e.low:.3f} to {e.high:.3f})")
+        if e.op == "rebind":
+            hidden = max(e.high / e.ratio, e.ratio / e.low) - 1
+            what = "noise alone DIFFERS" if e.differs else "no difference, as it should be"
+            click.echo(f"  {what}; less than {hidden:.1%} would not be seen")
+
+
+def _replay(
+    project: Project, cache: Cache, size: str, rounds: int, listen: "Listener", **asked: Any
+) -> "RunRecord":
+    from harness.cli.replay import schedule_of
+    from harness.replay import replay as run
+
+    wanted = run.Request(schedule=schedule_of(size, rounds), prefixes=(0,), **asked)
+    made = run.twice(run.prepare(project, cache, wanted, listen))
+    drive = run.driver(cache, listen)
+    return run.timed(project, cache, drive, made, wanted, None, listen)
