@@ -108,3 +108,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         records.save(tmp_path, replace(record(), outcome="failed"))
     assert records.load(path).outcome == "complete"
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path: Path) -> None:
+    plain = json.loads(msgspec.json.encode(record()))
+    for key in ("rounds", "counts"):
+        del plain[key]
+    for side in plain["sides"]:
+        for key in ("options_sha256", "files", "symbols", "config_diff"):
+            del side[key]
+    for boot in plain["boots"]:
+        del boot["host"]
+    plain["schema"] = 1
+    (tmp_path / "record.json").write_text(json.dumps(plain))
+    loaded = records.load(tmp_path)
+    assert loaded == replace(record(), schema=1)
+    assert {side.files for side in loaded.sides} == {None}
+    assert {boot.host for boot in loaded.boots} == {None}
+
+
+def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
+    same = tuple(replace(record().sides[0], name=name) for name in ("base", "again"))
+    for number, (sides, expected) in enumerate(((same, True), (record().sides, False))):
+        path = records.save(tmp_path / str(number), replace(record(), sides=sides))
+        assert records.is_null(path.parent) is expected
+    (tmp_path / "record.json").write_text("{")
+    assert records.is_null(tmp_path) is False
+    assert records.is_null(tmp_path / "nothing") is False

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from harness.analysis.stats import ratio
+from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
 
 
 def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:
@@ -53,3 +53,62 @@ def test_two_pairs_say_nothing_of_how_far_off_they_are() -> None:
 def test_what_is_no_pair_of_costs_is_refused(base: list[float], side: list[float]) -> None:
     with pytest.raises(ValueError, match=r"pairs|positive"):
         ratio(base, side)
+
+
+def test_costs_in_no_pairs_are_held_as_often() -> None:
+    lot = random.Random("unpaired")
+    held = 0
+    for _ in range(1000):
+        base = [80.0 * math.exp(lot.gauss(0, 0.02)) for _ in range(5)]
+        side = [60.0 * math.exp(lot.gauss(0, 0.04)) for _ in range(7)]
+        found = unpaired(base, side)
+        assert found.low is not None and found.high is not None
+        held += found.low <= 0.75 <= found.high
+    assert held >= 930
+
+
+def test_costs_in_no_pairs_know_when_they_are_too_few() -> None:
+    assert unpaired([1.0, 1.1], [2.0, 2.0, 2.1]).low is None
+    exact = unpaired([2.0] * 3, [1.0] * 4)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((0.5, 0.5, 0.5))
+    for base, side in (([], [1.0]), ([1.0], []), ([1.0], [-1.0])):
+        with pytest.raises(ValueError, match=r"no ratio|positive"):
+            unpaired(base, side)
+
+
+def test_a_clocks_step_widens_and_never_narrows() -> None:
+    sure, unsure = Ratio(0.5, 0.5, 0.5), Ratio(0.5, 0.1, 0.9)
+    wide = widened(sure, 0.01, 0.02)
+    assert (wide.low, wide.high) == pytest.approx((0.5 * 0.98 / 1.01, 0.5 * 1.02 / 0.99))
+    assert widened(unsure, 0.01, 0.02) == unsure
+    assert widened(Ratio(0.5, None, None), 0.5, 0.5) == Ratio(0.5, None, None)
+    useless = widened(sure, 1.0, 2.0)
+    assert useless.low == 0 and useless.high is not None and useless.high > 1000
+
+
+@pytest.mark.parametrize(("base", "side"), [(3, 3), (2, 7), (0, 9), (1, 30), (4, 3)])
+def test_a_rank_test_that_cannot_reach_is_not_asked(base: int, side: int) -> None:
+    found, why = rank_test(list(range(base)), list(range(100, 100 + side)))
+    reachable = math.comb(base + side, base) >= 40
+    assert (found is not None) == reachable
+    assert reachable or f"{base} and {side} values" in why
+
+
+def test_the_rank_test_is_scipys_where_nothing_is_tied() -> None:
+    from scipy import stats
+
+    lot = random.Random("ranks")
+    for _ in range(20):
+        base = [lot.random() for _ in range(5)]
+        side = [lot.random() + 0.3 for _ in range(6)]
+        theirs = stats.mannwhitneyu(base, side, method="exact").pvalue
+        assert rank_test(base, side)[0] == pytest.approx(theirs)
+
+
+def test_ties_only_make_the_rank_test_less_sure() -> None:
+    assert rank_test([1, 2, 3, 4], [5, 6, 7, 8])[0] == pytest.approx(2 / 70)
+    tied, _ = rank_test([1, 2, 3, 5], [5, 6, 7, 8])
+    assert tied is not None and tied > 2 / 70
+    assert rank_test([1] * 4, [1] * 4)[0] == 1
+    many, how = rank_test([1, 2] * 10, [3, 4] * 10)
+    assert many is not None and many < 1e-6 and "normal" in how

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Records of replays, built from costs in their rounds."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from harness.model.record import Comparison, Pass, RunRecord
+from tests.unit.builders import record, side
+
+PAGES = 1000
+
+
+def passes(name: str, kind: str, costs: Sequence[float], digest: str = "d") -> list[Pass]:
+    """A process a round: a first pass, the cost, and a slower pass that does not count."""
+    found = []
+    for number, cost in enumerate(costs):
+        for index, ns in enumerate((cost * 9, cost, cost * 1.1)):
+            found.append(
+                Pass(
+                    side=name,
+                    process=number,
+                    round=number,
+                    index=index,
+                    kind=kind,
+                    ns=round(ns) + 1,
+                    cpu_ns=round(ns),
+                    nr_pages=PAGES,
+                    nr_bytes=PAGES * 64,
+                    digest=digest if number == 0 and index == 2 else "",
+                )
+            )
+    return found
+
+
+def replay(
+    costs: Mapping[str, Sequence[float]],
+    *,
+    kinds: Sequence[str] = ("order0", "order9"),
+    prefixes: Mapping[str, int] | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> RunRecord:
+    """Sides by name, base first; a name that is a number is the prefix."""
+    names = list(costs)
+    known = {name: int(name) if name.isdigit() else 0 for name in names} | dict(prefixes or {})
+    made = record("replay")
+    return msgspec.structs.replace(
+        made,
+        sides=tuple(side(name, known[name]) for name in names),
+        setup=msgspec.structs.replace(
+            made.setup, nr_pages=dict.fromkeys(kinds, PAGES), boots=len(costs[names[0]])
+        ),
+        boots=(),
+        passes=tuple(
+            p
+            for name in names
+            for kind in kinds
+            for p in passes(name, kind, costs[name], (digests or {}).get(name, "d"))
+        ),
+        comparisons=tuple(
+            Comparison(name, 100, 1, equal=True, detail="") for name in names if known[name]
+        ),
+    )
