@@ -80,15 +80,36 @@ class Units(msgspec.Struct, frozen=True):
         return statistics.median(self.costs.values())
 
 
-def effects(record: RunRecord) -> tuple[Effect, ...]:
-    """Return the effects of all sides but base, in the order of sides, kinds, rebinds first."""
+#: What every side's units cost, by side, kind and binding.
+Costs = Mapping[tuple[str, str, Op], Units]
+
+
+def effects(record: RunRecord, costs: Costs | None = None) -> tuple[Effect, ...]:
+    """Return the effects of all sides but base, in the order of sides, kinds, rebinds first.
+
+    `costs` are the record's own, from tabulate(), where they are at hand already.
+    """
     base, *others = record.sides
+    table = tabulate(record) if costs is None else costs
     return tuple(
         effect
         for side in others
         for kind in kinds(record)
-        for effect in (*_timed(record, base, side, kind), *_counted(record, base, side, kind))
+        for effect in (
+            *_timed(record, table, base, side, kind),
+            *_counted(record, base, side, kind),
+        )
     )
+
+
+def tabulate(record: RunRecord) -> Costs:
+    """Return the costs of all sides' units; empty where there is nothing that counts."""
+    return {
+        (side.name, kind, op): units(record, side.name, kind, op)
+        for side in record.sides
+        for kind in kinds(record)
+        for op in OPS
+    }
 
 
 def clock(record: RunRecord) -> Metric:
@@ -124,11 +145,11 @@ def _processes(record: RunRecord, side: str, kind: str, op: Op) -> Units:
     return Units({p.process: float(p.cpu_ns) for p in passes if p.index == 0})
 
 
-def _timed(record: RunRecord, base: Side, side: Side, kind: str) -> Iterator[Effect]:
+def _timed(record: RunRecord, costs: Costs, base: Side, side: Side, kind: str) -> Iterator[Effect]:
     if record.evidence != "replay" and len(_pages(record, kind)) != 1:
         return
     for op in OPS:
-        theirs, ours = units(record, base.name, kind, op), units(record, side.name, kind, op)
+        theirs, ours = costs[base.name, kind, op], costs[side.name, kind, op]
         if not theirs.costs or not ours.costs or min(*_all(theirs), *_all(ours)) <= 0:
             continue
         found, method = _ratio(record, theirs, ours, op)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.analysis.compare import Identity, identity
-from harness.analysis.effects import Effect, effects
+from harness.analysis.effects import Effect, effects, tabulate
 from harness.analysis.noise import Noise, noise
 from harness.analysis.nulls import NullSeen, newest
-from harness.analysis.summary import counting
+from harness.analysis.summary import counting, samples_of
 from harness.analysis.verify import Verified, by_digest
 from harness.model.record import RunRecord
 
@@ -48,8 +48,15 @@ class Grounds(msgspec.Struct, frozen=True):
         if record.evidence == "replay":
             return ""
         for side in record.sides:
-            if len(counting(record, side.name)) < record.setup.boots:
+            boots = counting(record, side.name)
+            if len(boots) < record.setup.boots:
                 return why_uncounted(record)
+            for boot in boots:
+                for driver in record.setup.nr_pages:
+                    found = len(samples_of(boot, driver, "rebind"))
+                    if found != record.setup.rebinds:
+                        rebinds = f"{found} of {record.setup.rebinds} rebinds of {driver}"
+                        return f"boot {boot.number} of {side.name} has {rebinds}"
         return ""
 
     def _noisy(self, kind: str) -> str:
@@ -63,10 +70,11 @@ class Grounds(msgspec.Struct, frozen=True):
 
 def grounds(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Grounds:
     """Work out what there is; of `nulls` the newest that may be held against the run is used."""
+    costs = tabulate(record)
     return Grounds(
         record=record,
-        effects=effects(record),
-        noise=noise(record),
+        effects=effects(record, costs),
+        noise=noise(record, costs),
         identity=identity(record),
         memmaps=by_digest(record),
         null=newest(record, nulls),

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.effects import OPS, kinds, units
+from harness.analysis.effects import Costs, kinds, tabulate
 from harness.analysis.spread import far, modes, trend
 from harness.analysis.stats import FEWEST
 from harness.analysis.summary import counting, samples_of
@@ -56,18 +56,23 @@ class Noise(msgspec.Struct, frozen=True):
     spoils: bool = False
 
 
-def noise(record: RunRecord) -> tuple[Noise, ...]:
-    """Return what was found, the gravest first; nothing for a quiet run."""
+def noise(record: RunRecord, costs: Costs | None = None) -> tuple[Noise, ...]:
+    """Return what was found, the gravest first; nothing for a quiet run.
+
+    `costs` are the record's own, from tabulate(), where they are at hand already.
+    """
     if record.evidence == "boot-icount" or not (record.boots or record.passes):
         return ()
+    table = tabulate(record) if costs is None else costs
+    watched = _within(record)
     found = [
-        *_few(record),
+        *_few(record, table),
         *_host(record),
         *_preempted(record),
-        *_coarse(record),
-        *_drift(record),
-        *_modes(record),
-        *_outliers(record),
+        *_coarse(record, watched),
+        *_drift(record, table, watched),
+        *_modes(record, table, watched),
+        *_outliers(record, table),
     ]
     return tuple(sorted(found, key=lambda f: not f.spoils))
 
@@ -76,13 +81,12 @@ def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> N
     return Noise(kind, where, text, _REMEDY[kind], spoils)
 
 
-def _few(record: RunRecord) -> Iterator[Noise]:
+def _few(record: RunRecord, costs: Costs) -> Iterator[Noise]:
     unit = "processes" if record.evidence == "replay" else "boots"
     for side in record.sides:
-        counts = {
-            kind: len(units(record, side.name, kind, "rebind").costs) for kind in kinds(record)
-        }
-        few = min(counts.values(), default=0)
+        few = min(
+            (len(costs[side.name, kind, "rebind"].costs) for kind in kinds(record)), default=0
+        )
         if few < FEWEST:
             text = f"{few} {unit} that count, {FEWEST} show how far they lie apart"
             yield _noise("too-few", side.name, text)
@@ -152,43 +156,37 @@ def _preempted(record: RunRecord) -> Iterator[Noise]:
         yield _noise("load", "replay", f"others had its CPU for {share:.0%} of the time")
 
 
-def _coarse(record: RunRecord) -> Iterator[Noise]:
+def _coarse(record: RunRecord, watched: "Sequence[_Watched]") -> Iterator[Noise]:
+    """The coarsest side of each driver. A median of 0 is all step."""
     for kind in kinds(record) if record.boots else ():
-        found = {
-            side.name: (
-                [s.ns for b in counting(record, side.name) for s in samples_of(b, kind, "rebind")],
-                units(record, side.name, kind, "rebind").step,
-            )
-            for side in record.sides
-        }
-        shares = {
-            name: step / statistics.median(times) if statistics.median(times) else 1.0
-            for name, (times, step) in found.items()
-            if times
-        }
-        side = max(shares, key=shares.__getitem__, default="")
-        if shares and shares[side] > COARSE_SHARE:
-            step_ms = found[side][1] / 1e6
-            text = f"the clock's step, {step_ms:g} ms, is {shares[side]:.0%} of the median rebind"
-            yield _noise(
-                "coarse-clock", f"{kind} on {side}", text, spoils=shares[side] > USELESS_SHARE
-            )
+        worst, text, where = 0.0, "", ""
+        for side in record.sides:
+            ours = [w for w in watched if (w.side, w.kind) == (side.name, kind)]
+            times = [ns for w in ours for ns in w.times]
+            step = max((w.step for w in ours), default=0)
+            middle = statistics.median(times) if times else 0.0
+            share = min(1.0, step / middle) if middle else float(bool(times))
+            if share > worst:
+                worst, where = share, f"{kind} on {side.name}"
+                text = f"the clock's step, {step / 1e6:g} ms, is {share:.0%} of the median rebind"
+        if worst > COARSE_SHARE:
+            yield _noise("coarse-clock", where, text, spoils=worst > USELESS_SHARE)
 
 
-def _drift(record: RunRecord) -> Iterator[Noise]:
+def _drift(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Iterator[Noise]:
     base = record.sides[0].name
-    watched = [(w.where, [float(ns) for ns in w.times]) for w in _within(record)]
+    watched = [(w.where, [float(ns) for ns in w.times]) for w in within]
     for kind in kinds(record):
-        costs = units(record, base, kind, "rebind").costs
-        watched.append((f"{kind} on {base}, round to round", [costs[n] for n in sorted(costs)]))
+        found = costs[base, kind, "rebind"].costs
+        watched.append((f"{kind} on {base}, round to round", [found[n] for n in sorted(found)]))
     for where, values in watched:
         change = trend(values, CHANCE / len(watched))
         if change is not None and abs(change) > DRIFT_SHARE:
             yield _noise("drift", where, f"{change:+.0%} from first to last of {len(values)}")
 
 
-def _modes(record: RunRecord) -> Iterator[Noise]:
-    watched = [*_within(record), *_between(record)]
+def _modes(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Iterator[Noise]:
+    watched = [*within, *_between(record, costs)]
     for w in watched:
         apart = modes(w.times, w.step, CHANCE / len(watched))
         if apart is not None and apart > MODES_SHARE:
@@ -199,44 +197,43 @@ def _modes(record: RunRecord) -> Iterator[Noise]:
 class _Watched(NamedTuple):
     """Times in their order, in ns, and the step of their clock."""
 
+    side: str
+    kind: str
     where: str
     times: list[int]
     step: int
 
 
-def _within(record: RunRecord) -> Iterator[_Watched]:
+def _within(record: RunRecord) -> list[_Watched]:
     """Each boot's rebinds."""
+    found = []
     for side in record.sides:
         for boot in counting(record, side.name):
             for kind in kinds(record):
                 samples = samples_of(boot, kind, "rebind")
                 where = f"{kind}, boot {boot.number} of {side.name}"
                 step = max((s.resolution_ns for s in samples), default=0)
-                yield _Watched(where, [s.ns for s in samples], step)
+                found.append(_Watched(side.name, kind, where, [s.ns for s in samples], step))
+    return found
 
 
-def _between(record: RunRecord) -> Iterator[_Watched]:
+def _between(record: RunRecord, costs: Costs) -> Iterator[_Watched]:
     """Each side's units."""
     for side in record.sides:
         for kind in kinds(record):
-            costs = units(record, side.name, kind, "rebind").costs
-            times = [round(costs[n]) for n in sorted(costs)]
-            yield _Watched(f"{kind} on {side.name}, round to round", times, 0)
+            found = costs[side.name, kind, "rebind"].costs
+            times = [round(found[n]) for n in sorted(found)]
+            yield _Watched(side.name, kind, f"{kind} on {side.name}, round to round", times, 0)
 
 
-def _outliers(record: RunRecord) -> Iterator[Noise]:
+def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
     """Units far from their side's others. They stay in: the trimmed mean does with few of them."""
-    for side in record.sides:
-        for kind in kinds(record):
-            for op in OPS:
-                costs = units(record, side.name, kind, op).costs
-                found = {n: off for n, off in far(costs).items() if abs(off) > OUTLIER_SHARE}
-                if found:
-                    told = ", ".join(
-                        f"{_unit(record, op)} {n} {off:+.0%}" for n, off in found.items()
-                    )
-                    text = f"{len(found)} of {len(costs)} far from their median: {told}"
-                    yield _noise("outlier", f"{kind} {op} on {side.name}", text)
+    for (side, kind, op), found in costs.items():
+        off = {n: by for n, by in far(found.costs).items() if abs(by) > OUTLIER_SHARE}
+        if off:
+            told = ", ".join(f"{_unit(record, op)} {n} {by:+.0%}" for n, by in off.items())
+            text = f"{len(off)} of {len(found.costs)} far from their median: {told}"
+            yield _noise("outlier", f"{kind} {op} on {side}", text)
 
 
 def _unit(record: RunRecord, op: str) -> str:
