@@ -4,6 +4,7 @@
 Whether that is the series and nothing else is for others to judge.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def beside(cache: Cache, base: Built, built: Built) -> Side:
         files=tuple(sorted(name for name in files.split("\0") if name)),
         symbols=changed(before, after),
     )
-    if base.config is None or built.config is None:
+    theirs, ours = (_options(b.config) for b in (base, built))
+    if theirs is None or ours is None:
         return told
-    theirs, ours = (options(b.read_text()) for b in (base.config, built.config))
     return msgspec.structs.replace(
         told,
         options_sha256=hashlib.sha256("\n".join(sorted(ours)).encode()).hexdigest(),
@@ -51,3 +52,12 @@ def beside(cache: Cache, base: Built, built: Built) -> Side:
             *(f"+{line}" for line in sorted(ours - theirs)),
         ),
     )
+
+
+def _options(config: Path | None) -> frozenset[str] | None:
+    """A .config's options; None where it is not kept, or is kept no more."""
+    if config is None:
+        return None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return options(config.read_text(encoding="utf-8"))
+    return None

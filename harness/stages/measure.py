@@ -5,6 +5,7 @@ The record is saved after every boot, so whatever ends a run costs the boot that
 record says so. What the samples mean is not decided here.
 """
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -138,11 +139,16 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
 
 
 def _keep_configs(record: RunRecord, kernels: Mapping[str, Kernel], folder: Path) -> None:
-    """Leave each side's .config beside the record, whose `config_sha256` vouches for it."""
+    """Leave each side's .config beside the record, whose `config_sha256` vouches for it.
+
+    One that is gone, or is not what the kernel was built with, is no evidence and stays away.
+    """
     (folder / CONFIGS).mkdir(exist_ok=True)
     for side in record.sides:
-        data = Path(kernels[side.name].config).read_bytes()
-        records.replace_file(folder / CONFIGS / f"{side.name}.config", data)
+        with contextlib.suppress(OSError):
+            data = Path(kernels[side.name].config).read_bytes()
+            if hashlib.sha256(data).hexdigest() == side.config_sha256:
+                records.replace_file(folder / CONFIGS / f"{side.name}.config", data)
 
 
 def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:

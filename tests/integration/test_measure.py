@@ -172,9 +172,15 @@ def test_a_healthy_run(bench: Bench) -> None:
             assert [s.ns for s in samples] == [ms * 5_000_000, *[ms * 1_000_000] * 5]
             assert [s.op for s in samples] == ["first", *["rebind"] * 5]
             assert {(s.nr_pages, s.resolution_ns) for s in samples} == {(1_031_680, 1_000_000)}
+        assert boot.host is not None
+        assert boot.host.wall_s >= boot.wall_s > 0
+        assert boot.host.load_before == boot.load_1min
         for log in boot.logs:
             path = records.folder_of(bench.project.results, record) / log.path
             assert records.digest(path) == log.sha256
+    for side in record.sides:
+        kept = records.folder_of(bench.project.results, record) / f"configs/{side.name}.config"
+        assert records.digest(kept) == side.config_sha256
     assert leftovers() == before
     assert list((bench.cache.root / "staging").iterdir()) == []
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.effects import Effect, effects
@@ -14,6 +14,8 @@ from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay
 
 replace = msgspec.structs.replace
+#: A whole record is worked out each time.
+few = settings(max_examples=25)
 times = st.lists(st.integers(50, 2000), min_size=3, max_size=6)
 
 
@@ -23,7 +25,7 @@ def one(rec: RunRecord, kind: str = "nd_pmem", op: str = "rebind") -> Effect:
 
 
 def run(base: Sequence[int], tip: Sequence[int]) -> RunRecord:
-    return record(base_ms=base, tip_ms=tip)
+    return record(base_ms=base, tip_ms=tip, rebinds=4)
 
 
 def rescaled(rec: RunRecord, factor: int) -> RunRecord:
@@ -40,6 +42,7 @@ def rescaled(rec: RunRecord, factor: int) -> RunRecord:
     return replace(rec, boots=tuple(boots))
 
 
+@few
 @given(times, st.integers(1, 9))
 def test_swapping_the_sides_turns_the_ratio_over(base: list[int], shift: int) -> None:
     tip = [ms + shift * n for n, ms in enumerate(base)]
@@ -52,6 +55,7 @@ def test_swapping_the_sides_turns_the_ratio_over(base: list[int], shift: int) ->
     assert (there.base_cost, there.side_cost) == (back.side_cost, back.base_cost)
 
 
+@few
 @given(times, times, st.sampled_from([2, 1000, 7_919]))
 def test_another_unit_of_time_changes_nothing(base: list[int], tip: list[int], factor: int) -> None:
     rec = run(base, tip)
@@ -62,6 +66,7 @@ def test_another_unit_of_time_changes_nothing(base: list[int], tip: list[int], f
     assert after.side_cost == pytest.approx(before.side_cost * factor)
 
 
+@few
 @given(times, st.randoms(use_true_random=False))
 def test_the_order_of_boots_in_the_record_changes_nothing(base: list[int], lot: object) -> None:
     rec = run(base, [ms // 2 for ms in base])
@@ -70,6 +75,7 @@ def test_the_order_of_boots_in_the_record_changes_nothing(base: list[int], lot: 
     assert set(effects(replace(rec, boots=tuple(mixed)))) == set(effects(rec))
 
 
+@few
 @given(times, times)
 def test_the_interval_holds_the_ratio_and_knows_the_clock(base: list[int], tip: list[int]) -> None:
     found = one(run(base, tip))

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What tells a side from base, from real commits, objects and configurations."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.analysis.compare import identity
+from harness.cache import Cache
+from harness.errors import ToolFailed
+from harness.model.record import RunRecord, Side
+from harness.stages.identity import Built, beside
+from tests.integration.test_apply import git
+from tests.unit.builders import record
+
+BASE = (
+    "int kept(void) { return 1; }\nint changed(int a) { return a; }\nint gone(void) { return 2; }\n"
+)
+TIP = (
+    "int kept(void) { return 1; }\nint changed(int a) { return a * a * 7 + a / 3; }\n"
+    "static int fresh(int a) { return a + 5; }\nint (*user)(int) = fresh;\n"
+)
+
+
+class Scene:
+    """A repository with two commits, and what was built of each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cache = Cache(folder / "cache")
+        self.cache.repository.parent.mkdir(parents=True)
+        work = folder / "work"
+        work.mkdir()
+        git(work, "init", "--quiet")
+        self.commits = {
+            "base": self.commit(work, {"mm/mm_init.c": BASE, "README": "a\n"}),
+            "tip": self.commit(work, {"mm/mm_init.c": TIP, "mm/new ä.h": "\n"}),
+        }
+        git(work, "clone", "--quiet", "--bare", ".", str(self.cache.repository))
+
+    def commit(self, work: Path, files: dict[str, str]) -> str:
+        for name, text in files.items():
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_text(text)
+        git(work, "add", "--all")
+        git(work, "commit", "--quiet", "--message", "a change")
+        return git(work, "rev-parse", "HEAD")
+
+    def built(self, name: str, source: str, config: str | None) -> Built:
+        binary = self.folder / f"{name}.o"
+        argv = ["cc", "-O1", "-x", "c", "-c", "-o", str(binary), "-"]
+        subprocess.run(argv, input=source, text=True, check=True)
+        kept = None
+        if config is not None:
+            kept = self.folder / f"{name}.config"
+            kept.write_text(config)
+        side = Side(name, 0, self.commits[name], "7.2", name, name, "gcc")
+        return Built(side, binary, kept)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_what_tells_a_side_from_base(scene: Scene) -> None:
+    base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n# CONFIG_B is not set\n")
+    tip = scene.built("tip", TIP, "# made later\nCONFIG_A=y\nCONFIG_B=y\n")
+    told = beside(scene.cache, base, tip)
+    assert told.files == ("mm/mm_init.c", "mm/new ä.h")
+    assert told.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
+    assert told.symbols is not None
+    sizes = {s.name: (s.base_bytes, s.side_bytes) for s in told.symbols}
+    assert set(sizes) == {"changed", "gone", "fresh", "user"}
+    before, after = sizes["changed"]
+    assert before is not None and after is not None and before < after
+    assert sizes["gone"][1] is None and sizes["user"] == (None, 8)
+
+
+def test_nothing_tells_base_from_itself(scene: Scene) -> None:
+    base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n")
+    told = beside(scene.cache, base, base)
+    assert (told.files, told.symbols, told.config_diff) == ((), (), ())
+    again = scene.built("base", BASE, "# made an hour later\nCONFIG_A=y\n")
+    assert beside(scene.cache, base, again).options_sha256 == told.options_sha256 != ""
+
+
+def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
+    base = scene.built("base", BASE, "CONFIG_A=y\n")
+    tip = scene.built("tip", TIP, None)
+    for one in (tip, Built(tip.side, tip.binary, scene.folder / "gone.config")):
+        told = beside(scene.cache, base, one)
+        assert (told.options_sha256, told.config_diff) == ("", None)
+        assert told.files == ("mm/mm_init.c", "mm/new ä.h")
+
+
+def test_an_unknown_commit_is_an_error(scene: Scene) -> None:
+    base = scene.built("base", BASE, None)
+    lost = Side("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
+    with pytest.raises(ToolFailed, match="git diff"):
+        beside(scene.cache, base, Built(lost, base.binary, None))
+
+
+def test_the_facts_become_the_proof(scene: Scene) -> None:
+    import msgspec
+
+    config = "CONFIG_A=y\n"
+    base, tip = (scene.built(n, s, config) for n, s in (("base", BASE), ("tip", TIP)))
+    rec: RunRecord = msgspec.structs.replace(
+        record(), sides=(beside(scene.cache, base, base), beside(scene.cache, base, tip))
+    )
+    again = msgspec.json.decode(msgspec.json.encode(rec), type=RunRecord)
+    (proof,) = identity(again)
+    assert proof.ok
+    assert proof.files == ("mm/mm_init.c", "mm/new ä.h")
+    assert proof.config_diff == ()
