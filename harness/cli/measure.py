@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from harness.model.record import RunRecord
 
 
+accelerator_option = click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    default="auto",
+    show_default=True,
+    help="auto takes KVM only where it is proved to run this kernel.",
+)
+
+
 def run_options(command: F) -> F:
     """Add everything that says what is measured and how."""
-    accelerator_option = click.option(
-        "--accelerator",
-        type=click.Choice(["auto", "kvm", "tcg"]),
-        default="auto",
-        show_default=True,
-        help="auto takes KVM only where it is proved to run this kernel.",
-    )
     images_option = click.option(
         "--keep-images",
         is_flag=True,
@@ -58,7 +60,7 @@ def run_options(command: F) -> F:
     return command
 
 
-def _run(
+def measured(
     project: Project,
     workers: Workers,
     version: int | None,
@@ -66,6 +68,7 @@ def _run(
     mbox: Path | None,
     **wanted: Any,
 ) -> "RunRecord":
+    """Measure what the options say and return the finished record."""
     from harness.engine.reproduce import Request
     from harness.engine.reproduce import reproduce as run
 
@@ -91,7 +94,7 @@ def measure(as_json: bool, **wanted: Any) -> None:
     from harness import records
 
     project = Project.find()
-    record = _run(project, **wanted)
+    record = measured(project, **wanted)
     if as_json:
         print_json(record)
     else:
@@ -122,7 +125,7 @@ def reproduce(as_json: bool, require_verdict: bool, **wanted: Any) -> None:
       harness reproduce --tree v7.3
     """
     project = Project.find()
-    record = _run(project, **wanted)
+    record = measured(project, **wanted)
     verdicts = show(project, record, as_json=as_json)
     words = {v.verdict for v in verdicts}
     if words & {"contradicted", "inconclusive"} or (require_verdict and words != {"reproduced"}):

@@ -8,6 +8,8 @@ import click
 
 from harness import records
 from harness.cache import Cache
+from harness.cli.engine import Workers, engine_options
+from harness.cli.measure import accelerator_option, measured
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -19,14 +21,13 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
-from harness.errors import EXIT_VERDICT
+from harness.errors import EXIT_VERDICT, InputError
 from harness.inputs import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.effects import Effect
-    from harness.events import Listener
     from harness.model.record import RunRecord
 
 
@@ -36,13 +37,8 @@ if TYPE_CHECKING:
 @source_options
 @plan_option
 @build_options
-@click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "kvm", "tcg"]),
-    default="auto",
-    show_default=True,
-    help="As for `harness reproduce`.",
-)
+@accelerator_option
+@engine_options
 @click.option("--replay", "replayed", is_flag=True, help="Natively, as `harness replay` does.")
 @click.option(
     "--size", default="100G", show_default=True, metavar="S", help="With --replay: namespaces."
@@ -56,14 +52,11 @@ if TYPE_CHECKING:
 )
 @json_option
 def null(
-    accelerator: str,
     replayed: bool,
     size: str,
     rounds: int,
     as_json: bool,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
+    workers: Workers,
     **asked: Any,
 ) -> None:
     """Measure SERIES' base twice under two names, and say whether that "finds" a difference.
@@ -81,16 +74,11 @@ def null(
     from harness.analysis.effects import clock, effects
     from harness.analysis.nulls import read
 
-    project, cache = Project.find(), Cache.default()
-    asked["source"] = chosen_source(version, port, mbox)
-    with watching() as listen:
-        if replayed:
-            record = _replay(project, cache, size, rounds, listen, **asked)
-        else:
-            from harness.stages import reproduce
-
-            request = reproduce.Request(accelerator=accelerator, null=True, **asked)
-            record = reproduce.reproduce(project, cache, request, listen)
+    project = Project.find()
+    if replayed:
+        record = _replay(project, size, rounds, **asked)
+    else:
+        record = measured(project, workers, null=True, **asked)
     seen = read(record)
     path = records.folder_of(project.results, record) / records.FILE
     found = [e for e in effects(record) if e.metric == clock(record)]
@@ -117,12 +105,28 @@ def _show(found: "Sequence[Effect]") -> None:
 
 
 def _replay(
-    project: Project, cache: Cache, size: str, rounds: int, listen: "Listener", **asked: Any
+    project: Project,
+    size: str,
+    rounds: int,
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    accelerator: str,
+    **asked: Any,
 ) -> "RunRecord":
     from harness.cli.replay import schedule_of
     from harness.replay import replay as run
 
-    wanted = run.Request(schedule=schedule_of(size, rounds), prefixes=(0,), **asked)
-    made = run.twice(run.prepare(project, cache, wanted, listen))
-    drive = run.driver(cache, listen)
-    return run.timed(project, cache, drive, made, wanted, None, listen)
+    if accelerator != "auto":
+        raise InputError("a replay has none", where="--accelerator", expected="no --replay")
+    cache = Cache.default()
+    wanted = run.Request(
+        schedule=schedule_of(size, rounds),
+        source=chosen_source(version, port, mbox),
+        prefixes=(0,),
+        **asked,
+    )
+    with watching() as listen:
+        made = run.twice(run.prepare(project, cache, wanted, listen))
+        drive = run.driver(cache, listen)
+        return run.timed(project, cache, drive, made, wanted, None, listen)

@@ -19,7 +19,8 @@ from harness.stages.apply import Posted, Source
 class Request(msgspec.Struct, frozen=True):
     """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg.
 
-    `keep_images` leaves the NVDIMMs' backing files beside the record.
+    `keep_images` leaves the NVDIMMs' backing files beside the record. With `null` it is base
+    against itself: what the machine's noise alone makes of a ratio.
     """
 
     slug: str
@@ -31,6 +32,12 @@ class Request(msgspec.Struct, frozen=True):
     prefix: int | None = None
     accelerator: str = "auto"
     keep_images: bool = False
+    null: bool = False
+
+    @property
+    def sides(self) -> dict[str, int | None]:
+        """The prefix of each side, base first; base's other self is `again`."""
+        return {"base": 0, "again": 0} if self.null else {"base": 0, "tip": self.prefix}
 
 
 def graph(project: Project, wanted: Request) -> Graph:
@@ -43,6 +50,7 @@ def graph(project: Project, wanted: Request) -> Graph:
         guest=project.guest(plan.guest),
         version=version or project.series(wanted.slug).port_of,
         accelerator=wanted.accelerator,
+        sides=tuple(wanted.sides),
         keep_images=wanted.keep_images,
     )
     patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
@@ -58,9 +66,15 @@ def graph(project: Project, wanted: Request) -> Graph:
                     jobs.Commit(how, prefix, side),
                     ("fetch", "apply"),
                 )
-                for side, prefix in (("base", 0), ("tip", wanted.prefix))
+                for side, prefix in wanted.sides.items()
             ),
-            Job("measure", "boot", jobs.measure, comparison, ("apply", "build base", "build tip")),
+            Job(
+                "measure",
+                "boot",
+                jobs.measure,
+                comparison,
+                ("apply", *(f"build {side}" for side in wanted.sides)),
+            ),
         ]
     )
 

@@ -31,14 +31,11 @@ class Built(msgspec.Struct, frozen=True):
 
 def beside(cache: Cache, base: Built, built: Built) -> Side:
     """Return a side of the record with what tells it from base; nothing does for base itself."""
-    git = Git(cache.repository, log=cache.log("identity"), deadline=Deadline(GIT_S))
-    range_ = (base.side.commit, built.side.commit)
-    files = git("diff", "--no-renames", "--name-only", "-z", *range_).stdout
     log = cache.log("identity")
     before, after = (sizes(binutils.sizes(b.binary, log=log)) for b in (base, built))
     told = msgspec.structs.replace(
         built.side,
-        files=tuple(sorted(name for name in files.split("\0") if name)),
+        files=_files(cache, base.side.commit, built.side.commit),
         symbols=changed(before, after),
     )
     theirs, ours = (_options(b.config) for b in (base, built))
@@ -52,6 +49,15 @@ def beside(cache: Cache, base: Built, built: Built) -> Side:
             *(f"+{line}" for line in sorted(ours - theirs)),
         ),
     )
+
+
+def _files(cache: Cache, base: str, commit: str) -> tuple[str, ...] | None:
+    """The files that differ; None on a machine that was given the kernels without the commits."""
+    git = Git(cache.repository, log=cache.log("identity"), deadline=Deadline(GIT_S))
+    if not git.has_commit(base) or not git.has_commit(commit):
+        return None
+    names = git("diff", "--no-renames", "--name-only", "-z", base, commit).stdout
+    return tuple(sorted(name for name in names.split("\0") if name))
 
 
 def _options(config: Path | None) -> frozenset[str] | None:

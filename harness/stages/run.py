@@ -120,9 +120,7 @@ def _record(
     )
 
 
-def _told_apart(
-    cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]
-) -> tuple[Side, ...]:
+def _told_apart(cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]) -> tuple[Side, ...]:
     built = [
         identity.Built(
             side,

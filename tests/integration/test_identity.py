@@ -4,11 +4,11 @@
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.analysis.compare import identity
 from harness.cache import Cache
-from harness.errors import ToolFailed
 from harness.model.record import RunRecord, Side
 from harness.stages.identity import Built, beside
 from tests.integration.test_apply import git
@@ -95,16 +95,16 @@ def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
         assert told.files == ("mm/mm_init.c", "mm/new ä.h")
 
 
-def test_an_unknown_commit_is_an_error(scene: Scene) -> None:
+def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, None)
     lost = Side("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
-    with pytest.raises(ToolFailed, match="git diff"):
-        beside(scene.cache, base, Built(lost, base.binary, None))
+    told = beside(scene.cache, base, Built(lost, base.binary, None))
+    assert (told.files, told.symbols) == (None, ())
+    empty = Cache(scene.folder / "another")
+    assert beside(empty, base, base).files is None
 
 
 def test_the_facts_become_the_proof(scene: Scene) -> None:
-    import msgspec
-
     config = "CONFIG_A=y\n"
     base, tip = (scene.built(n, s, config) for n, s in (("base", BASE), ("tip", TIP)))
     rec: RunRecord = msgspec.structs.replace(
