@@ -84,16 +84,15 @@ def _pins(record: RunRecord, base: Side, side: Side) -> Iterator[Pin]:
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
     yield _once("accelerator", machine.accelerator)
     if record.evidence == "replay":
-        sizes = [{p.nr_bytes for p in record.passes if p.side == s.name} for s in (base, side)]
-        yield _pin("bytes of a memmap", *(_listed(map(str, sorted(size))) for size in sizes))
+        yield _pin("bytes of a memmap", *(_sizes_of_passes(record, s) for s in (base, side)))
         return
     yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
     boots = [[b for b in record.boots if b.side == s.name] for s in (base, side)]
     if not all(boots):
         return
-    yield _pin("kernel command line", *(_commands(side, "kernel") for side in boots))
-    yield _pin("QEMU options", *(_commands(side, "qemu") for side in boots))
-    yield _pin("rest of the boot's command", *(_commands(side, "others") for side in boots))
+    yield _agreed("kernel command line", *(_commands(side, "kernel") for side in boots))
+    yield _agreed("QEMU options", *(_commands(side, "qemu") for side in boots))
+    yield _agreed("rest of the boot's command", *(_commands(side, "others") for side in boots))
     counted = [counting(record, s.name) for s in (base, side)]
     if all(counted):
         for name in ("nr_pages", "resolution_ns", "source"):
@@ -101,7 +100,13 @@ def _pins(record: RunRecord, base: Side, side: Side) -> Iterator[Pin]:
 
 
 def _pin(name: str, base: str, side: str) -> Pin:
-    return Pin(name, base, side, base == side and SEVERAL not in base)
+    return Pin(name, base, side, base == side)
+
+
+def _agreed(name: str, base: set[str], side: set[str]) -> Pin:
+    """A pin of what every boot or pass has: those of one side must agree among themselves too."""
+    told = [SEVERAL.join(sorted(values)) or NOT_KNOWN for values in (base, side)]
+    return Pin(name, told[0], told[1], equal=base == side and len(base) <= 1)
 
 
 def _once(name: str, value: str) -> Pin:
@@ -123,15 +128,15 @@ def _configuration(base: Side, side: Side) -> Pin:
     return Pin(name, ours, theirs, equal=brings and added)
 
 
-def _commands(boots: Sequence[Boot], part: str) -> str:
-    found = {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
-    return _listed(sorted(found)) if found else NOT_KNOWN
+def _commands(boots: Sequence[Boot], part: str) -> set[str]:
+    return {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
+
+
+def _sizes_of_passes(record: RunRecord, side: Side) -> str:
+    found = {f"{p.kind} {p.nr_bytes}" for p in record.passes if p.side == side.name}
+    return ", ".join(sorted(found))
 
 
 def _samples(boots: Sequence[Boot], name: str) -> str:
     found = {f"{s.driver} {getattr(s, name)}" for boot in boots for s in boot.samples}
     return ", ".join(sorted(found))
-
-
-def _listed(values: Sequence[str] | Iterator[str]) -> str:
-    return SEVERAL.join(values)

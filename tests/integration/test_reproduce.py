@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import records
+from harness.analysis.compare import identity
 from tests.whole import STAND_INS, Whole, replace
 
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
@@ -36,11 +37,37 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
     record = records.load(Path(made["record"]))
     assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("tip", 2)]
     assert all(boot.counts and len(boot.memmaps) == 2 for boot in record.boots)
+    base, tip = record.sides
+    assert (base.files, base.symbols, base.config_diff) == ((), (), ())
+    assert tip.files == ("mm/memremap.c", "mm/mm_init.c")
+    assert tip.config_diff == () and tip.options_sha256 == base.options_sha256 != ""
+    (proof,) = identity(record)
+    assert [pin for pin in proof.pins if not pin.equal] == []
+    assert {"kernel command line", "QEMU options"} <= {pin.name for pin in proof.pins}
 
     again = whole.harness(*REPRODUCE, "--jobs", "2")
     assert result(again)["drivers"] == made["drivers"]
     assert "measure: boot 4 of 4" in again.stderr
     assert "build" not in again.stderr, "kept kernels were built again"
+
+
+def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
+    done = whole.harness("null", *REPRODUCE[1:])
+    assert done.returncode == 1, "two boots a side are too few to find anything"
+    made = json.loads(done.stdout)
+    assert made["null"] is None
+    assert {e["ratio"] for e in made["effects"]} == {1.0}
+    record = records.load(Path(made["record"]))
+    assert record.is_null
+    assert [(side.name, side.files) for side in record.sides] == [("base", ()), ("again", ())]
+    assert len(list(whole.cache.kernels.glob("*"))) == 1
+
+    result(whole.harness(*REPRODUCE))
+    judged = whole.harness("judge", "--gate", "memmap.equal", "--json")
+    assert result(judged)["record"] != made["record"]
+    refused = whole.harness("judge", "--gate", "nd_pmem.ratio<1")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "harness: --gate: nd_pmem.ratio<1: emulated times" in refused.stderr
 
 
 def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
@@ -52,6 +79,8 @@ def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
     for boot in record.boots:
         assert boot.argv[boot.argv.index("--qemu-opt=-icount") + 1].startswith("--qemu-opt=shift=0")
     assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # sides, boots, namespaces
+    assert whole.harness("judge", "--gate", "nd_pmem.instructions_ratio<0.6").returncode == 0
+    assert whole.harness("judge", "--gate", "nd_pmem.rebind.ratio<0.4").returncode == 1
 
     refused = whole.harness(*arguments, "--accelerator", "kvm")
     assert refused.returncode == 2
