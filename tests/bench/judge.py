@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How far a replay's verdicts are to be trusted: false alarms, and what is found. By hand:
+
+    .venv/bin/python -m tests.bench.judge fit FILE [SIZE]       how slow is slow here?
+    .venv/bin/python -m tests.bench.judge sample FILE [ROUNDS]  measure, and add to FILE
+    .venv/bin/python -m tests.bench.judge judge FILE            print what comes of it
+    .venv/bin/python -m tests.bench.judge simulate [TRIES]      intervals on made-up noise
+
+`fit` finds how many turns the loop of tests/data/slower/delay.mbox takes to cost SLOWER. `sample`
+times three programs in turn: base, base again, and base with that delay. Both want a quiet machine;
+FILE may grow over several calls. `judge` deals the rounds out in their order, as many a try as
+`harness replay` has, each used once, and asks the same code that judges runs: in how many of TRIES
+does base differ from itself, and in how many of FINDS is the slower one found to be slower.
+"""
+
+import json
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.analysis.effects import Effect, effects
+from harness.analysis.stats import ratio, unpaired
+from harness.cache import Cache
+from harness.cli.replay import PASSES, schedule_of
+from harness.inputs import Project
+from harness.model.record import Pass, RunRecord
+from harness.replay import measure
+from harness.replay import replay as run
+from harness.stages.apply import Mbox
+from tests.unit.replays import replay as blank
+
+SLOWER = 0.03
+#: The default of `harness replay`.
+ROUNDS = 5
+TRIES, FINDS = 200, 100
+SIZE = "16G"
+FIT_ROUNDS = 40
+DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
+KINDS = measure.KINDS
+
+
+class Samples(msgspec.Struct):
+    """All passes so far, and the turns of the delay loop that they were made with."""
+
+    size: str
+    turns: int
+    passes: list[Pass]
+
+    @property
+    def rounds(self) -> int:
+        return max((p.round for p in self.passes), default=-1) + 1
+
+
+def prepared(turns: int) -> run.Prepared:
+    text = re.sub(r"turn < \d+", f"turn < {turns}", DELAY.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        mbox = Path(folder) / f"delay-{turns}.mbox"
+        mbox.write_text(text)
+        wanted = run.Request("memcpy-streaming", "v7.2", schedule_of(SIZE, 1), source=Mbox(mbox))
+        made = run.prepare(Project.find(), Cache.default(), wanted)
+    base, slower = made.sides
+    again = msgspec.structs.replace(base, name=run.AGAIN)
+    slower = msgspec.structs.replace(slower, name="slower")
+    return msgspec.structs.replace(made, sides=(base, again, slower))
+
+
+def measured(made: run.Prepared, size: str, rounds: int, seed: int) -> tuple[Pass, ...]:
+    drive = run.driver(Cache.default())
+    schedule = schedule_of(size, rounds, PASSES, seed)
+    return measure.measure(drive, made.programs, schedule, lambda _: None).passes
+
+
+def fitted(size: str) -> int:
+    """The turns that cost SLOWER, by what 1000 cost."""
+    passes = measured(prepared(1000), size, FIT_ROUNDS, 1)
+    costs = [e.ratio - 1 for e in judged(list(passes), ("base", "slower"))]
+    return max(1, round(1000 * SLOWER / statistics.fmean(costs)))
+
+
+def judged(passes: list[Pass], sides: tuple[str, str]) -> list[Effect]:
+    """What the harness says of these passes: the effect of each kind."""
+    record: RunRecord = msgspec.structs.replace(
+        blank({name: [1.0] for name in sides}),
+        passes=tuple(p for p in passes if p.side in sides),
+    )
+    return [e for e in effects(record) if e.op == "rebind"]
+
+
+def tries(samples: Samples, sides: tuple[str, str], count: int) -> Iterator[list[Effect]]:
+    for number in range(count):
+        rounds = range(number * ROUNDS, (number + 1) * ROUNDS)
+        yield judged([p for p in samples.passes if p.round in rounds], sides)
+
+
+def fit(file: Path, size: str) -> None:
+    samples = Samples(size, fitted(size), [])
+    prepared(samples.turns)  # so that sampling need not compile
+    file.write_bytes(msgspec.json.encode(samples))
+    print(json.dumps({"size": size, "turns": samples.turns}))
+
+
+def sample(file: Path, rounds: int) -> None:
+    samples = msgspec.json.decode(file.read_bytes(), type=Samples)
+    before = samples.rounds
+    for p in measured(prepared(samples.turns), samples.size, rounds, before + 1):
+        samples.passes.append(msgspec.structs.replace(p, round=p.round + before))
+    file.write_bytes(msgspec.json.encode(samples))
+    print(json.dumps({"rounds": samples.rounds, "size": samples.size, "turns": samples.turns}))
+
+
+def judge(file: Path) -> None:
+    samples = msgspec.json.decode(file.read_bytes(), type=Samples)
+    if samples.rounds < TRIES * ROUNDS:
+        sys.exit(f"{file} holds {samples.rounds} rounds, {TRIES * ROUNDS} are needed")
+    null = list(zip(*tries(samples, ("base", run.AGAIN), TRIES), strict=True))
+    found = list(zip(*tries(samples, ("base", "slower"), FINDS), strict=True))
+    result = {
+        "size": samples.size,
+        "rounds_a_try": ROUNDS,
+        "false_alarms": {
+            side[0].kind: {
+                "tries": TRIES,
+                "differ": sum(e.differs for e in side),
+                "width": round(statistics.median(width(e) for e in side), 4),
+            }
+            for side in null
+        },
+        "found": {
+            side[0].kind: {
+                "tries": FINDS,
+                "slower": sum(e.low is not None and e.low > 1 for e in side),
+                "turns": samples.turns,
+                "truly": round(true_ratio(samples, side[0].kind), 4),
+            }
+            for side in found
+        },
+    }
+    print(json.dumps(result))
+
+
+def width(effect: Effect) -> float:
+    assert effect.low is not None and effect.high is not None
+    return effect.high - effect.low
+
+
+def true_ratio(samples: Samples, kind: str) -> float:
+    """What the delay costs over all rounds together."""
+    (found,) = [e for e in judged(samples.passes, ("base", "slower")) if e.kind == kind]
+    return found.ratio
+
+
+Noise = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def normal(share: float) -> Noise:
+    return lambda lot, n: np.exp(lot.normal(0, share, n))
+
+
+def bursts(lot: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(abs(lot.normal(0, 0.03, n))) * np.where(lot.random(n) < 0.15, 1.6, 1)
+
+
+def heavy(lot: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(0.02 * lot.standard_t(3, n))
+
+
+def drifting(lot: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(np.linspace(0, 0.1, n) + lot.normal(0, 0.01, n))
+
+
+def two_modes(lot: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(lot.normal(0, 0.02, n)) * np.where(lot.random(n) < 0.5, 1.1, 1)
+
+
+#: How base and side are made up, as stats.py's docstring lists them.
+MADE_UP: dict[str, tuple[Noise, Noise]] = {
+    "normal": (normal(0.02), normal(0.02)),
+    "bursts": (bursts, bursts),
+    "heavy": (heavy, heavy),
+    "drifting": (drifting, drifting),
+    "two modes": (two_modes, two_modes),
+    "unequal": (normal(0.01), normal(0.04)),
+}
+
+
+def bootstrap(middle: Callable[..., np.ndarray]) -> Callable[..., tuple[float, float]]:
+    def interval(lot: np.random.Generator, base: np.ndarray, side: np.ndarray) -> tuple[float, ...]:
+        drawn = [middle(lot.choice(x, (2000, len(x))), axis=1) for x in (base, side)]
+        return tuple(np.percentile(drawn[1] / drawn[0], [2.5, 97.5]))
+
+    return interval
+
+
+def ours(of: Callable[..., object]) -> Callable[..., tuple[float, float]]:
+    def interval(_lot: object, base: np.ndarray, side: np.ndarray) -> tuple[float, float]:
+        found = of(base.tolist(), side.tolist())
+        return found.low, found.high
+
+    return interval
+
+
+METHODS = {
+    "bootstrap of means": bootstrap(np.mean),
+    "bootstrap of medians": bootstrap(np.median),
+    "pairs": ours(ratio),
+    "no pairs": ours(unpaired),
+}
+
+
+def simulate(count: int) -> None:
+    lot = np.random.default_rng(7)
+    for n in (3, 5, 10):
+        held: dict[str, dict[str, int]] = {name: {} for name in METHODS}
+        for noise, (first, second) in MADE_UP.items():
+            for _ in range(count):
+                base, side = first(lot, n), second(lot, n)
+                for name, method in METHODS.items():
+                    low, high = method(lot, base, side)
+                    held[name][noise] = held[name].get(noise, 0) + (low <= 1 <= high)
+        shares = {
+            name: {noise: round(100 * times / count, 1) for noise, times in found.items()}
+            for name, found in held.items()
+        }
+        print(json.dumps({"n": n, "held_percent": shares}), flush=True)
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["fit", file, *more] if len(more) <= 1:
+            fit(Path(file), more[0] if more else SIZE)
+        case ["sample", file, *more] if len(more) <= 1:
+            sample(Path(file), int(more[0]) if more else 100)
+        case ["judge", file]:
+            judge(Path(file))
+        case ["simulate", *more] if len(more) <= 1:
+            simulate(int(more[0]) if more else 1500)
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
