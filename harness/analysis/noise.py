@@ -227,16 +227,16 @@ def _between(record: RunRecord, costs: Costs) -> Iterator[_Watched]:
 
 
 def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
-    """Units far from their side's others. They stay in: the trimmed mean does with few of them."""
+    """Units far from their side's others. They stay in: the trimmed mean does with few of them.
+
+    A replay's first passes are the host's page faults, which are never alike.
+    """
     for (side, kind, op), found in costs.items():
+        if record.evidence == "replay" and op == "first":
+            continue
         off = {n: by for n, by in far(found.costs).items() if abs(by) > OUTLIER_SHARE}
         if off:
-            told = ", ".join(f"{_unit(record, op)} {n} {by:+.0%}" for n, by in off.items())
+            unit = "round" if record.evidence == "replay" else "boot"
+            told = ", ".join(f"{unit} {n} {by:+.0%}" for n, by in off.items())
             text = f"{len(off)} of {len(found.costs)} far from their median: {told}"
             yield _noise("outlier", f"{kind} {op} on {side}", text)
-
-
-def _unit(record: RunRecord, op: str) -> str:
-    if record.evidence != "replay":
-        return "boot"
-    return "round" if op == "rebind" else "process"
