@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.model.series import Applied
+
 # 1: first schema.
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
 #    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
@@ -202,7 +204,9 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured: which patches on which tree, with git's patch-ids in order.
 
-    `version` is the posted version whose claims these patches answer to.
+    `version` is the posted version whose claims these patches answer to. `patch_sha256` are the
+    patches as they were given (model.series.Patch), `message_id` the mail that introduced them;
+    both are empty in records that were made before there was such a field.
     """
 
     slug: str
@@ -212,6 +216,23 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: str
     base: str
     patch_ids: tuple[str, ...]
+    patch_sha256: tuple[str, ...] = ()
+    message_id: str = ""
+
+    @classmethod
+    def of(cls, applied: Applied, version: int) -> "Subject":
+        """Return the subject of a run that measures an applied series."""
+        return cls(
+            slug=applied.slug,
+            version=version,
+            source=applied.source,
+            tree=applied.tree,
+            release=applied.release,
+            base=applied.base,
+            patch_ids=tuple(patch.patch_id for patch in applied.patches),
+            patch_sha256=tuple(patch.sha256 for patch in applied.patches),
+            message_id=applied.message_id,
+        )
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -57,19 +57,24 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One applied patch: its place in the series, the commit it became, git's patch-id."""
+    """One applied patch: its place in the series, the commit it became, git's patch-id.
+
+    `sha256` is of the patch as it was given: a port's file, or the mail's part of the mbox.
+    """
 
     number: int
     subject: str
     commit: str
     patch_id: str
+    sha256: str = ""
 
 
 class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series on a tree: base commit and one commit a patch.
 
     `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
-    prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository.
+    prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository;
+    `message_id` the mail that introduced the series, without brackets, where that is known.
     """
 
     slug: str
@@ -79,6 +84,7 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: str
     patches: tuple[Patch, ...]
     tags: str
+    message_id: str = ""
 
     @property
     def tip(self) -> str:

@@ -21,6 +21,7 @@ _REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
 _PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
 _VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
+_WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
 #: How far down a page without headers its title is looked for.
 _TITLE_LINES = 30
 
@@ -37,7 +38,8 @@ class Letter(msgspec.Struct, frozen=True):
     """One mail. `title` is its subject without tags; `tag` is None where it has no [PATCH …].
 
     `text` is decoded, its first line is line `text_line` of the file. `thread` is the message-id
-    of the mail it answers to, the first of several; `date` is in UTC.
+    of the mail it answers to, the first of several; `parent` the one it answers directly; `date` is
+    in UTC.
     """
 
     raw: bytes
@@ -50,7 +52,16 @@ class Letter(msgspec.Struct, frozen=True):
     is_reply: bool = False
     message_id: str | None = None
     thread: str | None = None
+    parent: str | None = None
     date: datetime.date | None = None
+
+
+def is_message_id(text: str) -> bool:
+    """Whether a text may stand between the brackets of a header, and in other programs' data.
+
+    RFC 5322, without the quoted forms that nobody's mailer writes.
+    """
+    return _WHOLE_ID.fullmatch(text) is not None
 
 
 def read_letters(raw: bytes) -> tuple[Letter, ...]:
@@ -89,6 +100,7 @@ def _letter(raw: bytes, first_line: int) -> Letter:
         is_reply=_REPLY.match(subject) is not None,
         message_id=next(iter(_ids(message, "Message-ID")), None),
         thread=next(iter(thread), None),
+        parent=next(iter(_ids(message, "In-Reply-To")), None),
         date=_date(_header(message, "Date")),
     )
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A patch series in mails: an mbox, or the files of `git format-patch`, to numbered patches."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from harness.parse.diff import DiffError, Hunk, parse_diff
-from harness.parse.letters import Letter, read_letters
+from harness.parse.letters import Letter, is_message_id, read_letters
 
 
 class MailError(ValueError):
@@ -17,7 +19,10 @@ class MailError(ValueError):
 
 
 class PatchMail(msgspec.Struct, frozen=True):
-    """One patch: its place in the series, its subject without tags, its hunks, the mail itself."""
+    """One patch: its place in the series, its subject without tags, its hunks, the mail itself.
+
+    `message_id` is the mail's own, `parent` that of the one it answers directly; "" for none.
+    """
 
     number: int
     total: int
@@ -25,6 +30,8 @@ class PatchMail(msgspec.Struct, frozen=True):
     subject: str
     hunks: tuple[Hunk, ...]
     raw: bytes
+    message_id: str = ""
+    parent: str = ""
 
 
 def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...]:
@@ -41,6 +48,18 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
         raise MailError(f"holds versions {', '.join(f'v{v}' for v in versions)} of a series")
     wanted = versions[0] if version is None else version
     return _complete([patch for patch in patches if patch.version == wanted], wanted)
+
+
+def introduced_by(patches: Sequence[PatchMail]) -> str:
+    """Return the message-id, without brackets, of the mail that a series was posted with.
+
+    That is the cover letter, which all patches answer, or else the first patch; "" for patches
+    that were never posted, or whose id is none.
+    """
+    parents = {patch.parent for patch in patches}
+    named = parents.pop() if len(patches) > 1 and len(parents) == 1 else ""
+    named = named or patches[0].message_id
+    return named if is_message_id(named) else ""
 
 
 def _complete(patches: list[PatchMail], version: int) -> tuple[PatchMail, ...]:
@@ -77,4 +96,13 @@ def _patch(letter: Letter) -> PatchMail | None:
     if letter.date is None:
         # git would take today, and the same patches would be other commits tomorrow.
         raise MailError("the mail has no Date that can be read", letter.first_line)
-    return PatchMail(number, total, letter.tag.version, letter.title, hunks, letter.raw)
+    return PatchMail(
+        number,
+        total,
+        letter.tag.version,
+        letter.title,
+        hunks,
+        letter.raw,
+        letter.message_id or "",
+        letter.parent or "",
+    )

@@ -299,7 +299,7 @@ def _now() -> datetime.datetime:
 
 
 def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
-    schedule, applied = wanted.schedule, made.applied
+    schedule = wanted.schedule
     version = wanted.source.version if isinstance(wanted.source, Posted) else None
     digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
     unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
@@ -307,15 +307,7 @@ def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | Non
     return RunRecord(
         run_id=records.new_run_id(now),
         evidence="replay",
-        subject=Subject(
-            slug=applied.slug,
-            version=made.series.port_of if version is None else version,
-            source=applied.source,
-            tree=applied.tree,
-            release=applied.release,
-            base=applied.base,
-            patch_ids=tuple(patch.patch_id for patch in applied.patches),
-        ),
+        subject=Subject.of(made.applied, made.series.port_of if version is None else version),
         setup=Setup(
             plan="replay",
             plan_sha256=digest,

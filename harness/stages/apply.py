@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch
-from harness.parse.mail import MailError, PatchMail, parse_series
+from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.stages import post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
@@ -107,7 +108,8 @@ def apply(
     Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
     hunk.
     """
-    patches, label = _patches(project, cache, slug, source, listen)
+    given = _patches(project, cache, slug, source, listen)
+    patches, label = given.mails, given.label
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
     repository = Git(
@@ -120,7 +122,16 @@ def apply(
             # Other patches of the same label and release may have taken the tags over.
             if repository.commit(f"refs/tags/{found.tags}/tip") != found.tip:
                 _tag(repository, found)
-            return msgspec.structs.replace(found, source=label, tree=tree.name)
+            return msgspec.structs.replace(
+                found,
+                source=label,
+                tree=tree.name,
+                message_id=given.message_id,
+                patches=tuple(
+                    msgspec.structs.replace(patch, sha256=sha256)
+                    for patch, sha256 in zip(found.patches, given.sha256, strict=True)
+                ),
+            )
     listen(Began(f"apply {slug} ({label}) to {tree.name}"))
     with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
         worktree = Git(folder, log=repository.log, deadline=repository.deadline)
@@ -136,10 +147,11 @@ def apply(
             release=tree.release,
             base=tree.commit,
             patches=tuple(
-                Patch(p.number, p.subject, commit, worktree.patch_id(commit))
-                for p, commit in zip(patches, commits, strict=True)
+                Patch(p.number, p.subject, commit, worktree.patch_id(commit), sha256)
+                for p, commit, sha256 in zip(patches, commits, given.sha256, strict=True)
             ),
             tags=f"series/{slug}/{_word(label)}/{tree.release}",
+            message_id=given.message_id,
         )
         _tag(repository, applied)
         (work / "applied.json").write_bytes(msgspec.json.encode(applied))
@@ -148,10 +160,16 @@ def apply(
     return applied
 
 
-def _patches(
-    project: Project, cache: Cache, slug: str, source: Source, listen: Listener
-) -> tuple[tuple[PatchMail, ...], str]:
-    """Return the patches of a source, and what to call it."""
+class _Given(NamedTuple):
+    """The patches of a source, what to call it, a digest each, and the mail they came with."""
+
+    mails: tuple[PatchMail, ...]
+    label: str
+    sha256: tuple[str, ...]
+    message_id: str
+
+
+def _patches(project: Project, cache: Cache, slug: str, source: Source, listen: Listener) -> _Given:
     match source:
         case Port(base):
             folder = project.series_folder / slug / "ports" / base
@@ -162,13 +180,28 @@ def _patches(
                     where=str(folder.parent),
                     expected=f"one of {', '.join(ports)}",
                 )
-            files = sorted(folder.glob("*.patch"))
-            return _parsed(b4.mbox([_read(file) for file in files]), folder, None), f"port {base}"
+            files = [_read(file) for file in sorted(folder.glob("*.patch"))]
+            mails = _parsed(b4.mbox(files), folder, None)
+            # The mbox has headers that the files do not have; a cover letter is no mail of these.
+            digests = {_body(file): _sha256(file) for file in files}
+            of_files = tuple(digests[_body(mail.raw)] for mail in mails)
+            return _Given(mails, f"port {base}", of_files, "")
         case Mbox(path, version):
-            return _parsed(_read(path), path, version), f"mbox {path.name}"
+            mails = _parsed(_read(path), path, version)
+            label, cover = f"mbox {path.name}", introduced_by(mails)
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
-            return _parsed(_read(path), path, None), f"v{version}"
+            mails, note = _parsed(_read(path), path, None), post.noted(path)
+            label, cover = f"v{version}", note.message_id if note else ""
+    return _Given(mails, label, tuple(_sha256(mail.raw) for mail in mails), cover)
+
+
+def _body(mail: bytes) -> bytes:
+    return mail.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip(b"\n")
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _read(path: Path) -> bytes:

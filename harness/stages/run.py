@@ -85,15 +85,7 @@ def _record(
     return RunRecord(
         run_id=records.new_run_id(now),
         evidence=_evidence(plan, host),
-        subject=Subject(
-            slug=applied.slug,
-            version=version,
-            source=applied.source,
-            tree=applied.tree,
-            release=applied.release,
-            base=applied.base,
-            patch_ids=tuple(patch.patch_id for patch in applied.patches),
-        ),
+        subject=Subject.of(applied, version),
         setup=Setup(
             plan=plan.name,
             plan_sha256=_digest(plan),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The apply stage with real git and real b4, offline, on a fake kernel tree."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -131,6 +132,31 @@ def test_a_port_becomes_one_commit_a_patch_with_tags(scene: Scene) -> None:
         ["git", "patch-id", "--stable"], input=shown.stdout, capture_output=True, check=True
     )
     assert own.stdout.decode().split()[0] == applied.patches[1].patch_id
+
+
+def test_a_patch_of_a_port_has_its_files_digest_also_beside_a_cover_letter(scene: Scene) -> None:
+    (scene.ports / "0000-cover-letter.patch").write_bytes(
+        scene.patches()[0].partition(b"\n---\n")[0].replace(b"[PATCH 1/2]", b"[PATCH 0/2]")
+    )
+    files = [hashlib.sha256(patch).hexdigest() for patch in scene.patches()[1:]]
+    for _ in range(2):  # applied, then found again
+        applied = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+        assert [patch.sha256 for patch in applied.patches] == files
+        assert applied.message_id == ""
+
+
+def test_a_patch_of_an_mbox_has_its_mails_digest_and_the_series_its_message_id(
+    scene: Scene,
+) -> None:
+    mails = [
+        patch.replace(b"\nSubject:", b"\nMessage-ID: <%d@example.org>\nSubject:" % n, 1)
+        for n, patch in enumerate(scene.patches(), 1)
+    ]
+    path = scene.mbox(b"".join(mails))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    digests = [hashlib.sha256(mail).hexdigest() for mail in mails]
+    assert [patch.sha256 for patch in applied.patches] == digests
+    assert applied.message_id == "1@example.org"
 
 
 def test_the_same_patches_give_the_same_commits_and_at_once(

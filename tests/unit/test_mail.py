@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.parse.diff import DiffError, parse_diff
-from harness.parse.mail import MailError, parse_series
+from harness.parse.letters import is_message_id
+from harness.parse.mail import MailError, introduced_by, parse_series
 
 DIFF = """\
 diff --git a/mm/mm_init.c b/mm/mm_init.c
@@ -52,6 +53,42 @@ def test_hunks_know_their_file_and_line() -> None:
     (hunk,) = patch.hunks
     assert (hunk.file, hunk.old_start) == ("mm/mm_init.c", 4)
     assert hunk.text.endswith("\n }")
+
+
+def posted(number: int, answers: str = "") -> str:
+    answering = f"In-Reply-To: <{answers}>\n" if answers else ""
+    return mail(f"PATCH {number}/2", subject=f"patch {number}").replace(
+        "Message-ID: <1@", f"{answering}Message-ID: <{number}@"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mails", "expected"),
+    [
+        ([posted(1, "0@example.org"), posted(2, "0@example.org")], "0@example.org"),
+        ([posted(1), posted(2, "1@example.org")], "1@example.org"),
+        # Answering an older version's cover letter makes that mail none of this series.
+        ([posted(1, "old@example.org"), posted(2, "1@example.org")], "1@example.org"),
+        ([mail()], "1@example.org"),
+        ([mail().replace("Message-ID: <1@example.org>\n", "")], ""),
+        ([mail().replace("<1@example.org>", "not one")], ""),
+    ],
+)
+def test_a_series_is_known_by_the_mail_that_introduced_it(mails: list[str], expected: str) -> None:
+    assert introduced_by(parse_series("".join(mails).encode())) == expected
+
+
+@given(st.text())
+def test_a_message_id_never_breaks_out_of_a_header(text: str) -> None:
+    if is_message_id(f"{text}@example.org"):
+        assert text.isascii()
+        assert not set(text) & set(' \r\n<>,;"')
+
+
+@pytest.mark.parametrize("text", ["", "a", "a@b c", "a@b>", "a@b\nBcc: c", "é@b", "a@"])
+def test_what_is_no_message_id(text: str) -> None:
+    assert is_message_id("20260101120000.1-1-name.2@example.org")
+    assert not is_message_id(text)
 
 
 def test_encoded_and_folded_subjects_are_read() -> None:
