@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A conclusion as results: which there are, and what each of them says."""
+
+import collections
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.judge import Verdict, Word
+from harness.analysis.replayed import Cost
+from harness.analysis.summary import Binding
+from harness.model.record import Boot, RunRecord
+from harness.report import alike, words
+from harness.report.result import Number, Result, Status
+
+#: What each verdict is to a test system: only what is borne out passes.
+OF_VERDICT: dict[Word, Status] = {
+    "reproduced": "pass",
+    "contradicted": "fail",
+    "inconclusive": "error",
+    "untested": "skip",
+}
+
+
+def results(conclusion: Conclusion) -> tuple[Result, ...]:
+    """Return all results, group by group, with a name each that its group has once.
+
+    A run always has at least the one of the run itself.
+    """
+    found = (
+        _run(conclusion.record),
+        *_boots(conclusion.record),
+        *_identity(conclusion),
+        *_memmaps(conclusion),
+        *_passes(conclusion),
+        *_counts(conclusion),
+        *_claims(conclusion),
+        *_gates(conclusion),
+    )
+    groups: dict[str, list[Result]] = {}
+    for result in found:
+        groups.setdefault(result.group, []).append(result)
+    return tuple(result for members in groups.values() for result in _distinct(members))
+
+
+def _distinct(members: Iterable[Result]) -> Iterator[Result]:
+    seen: collections.Counter[str] = collections.Counter()
+    for result in members:
+        seen[result.name] += 1
+        times = seen[result.name]
+        name = result.name if times == 1 else f"{result.name}-again-{times}"
+        yield msgspec.structs.replace(result, name=name)
+
+
+def _run(record: RunRecord) -> Result:
+    status: Status = "error"
+    if record.outcome in ("complete", "lost"):
+        status = "pass" if record.outcome == "complete" else "miss"
+    return Result("run", "complete", status, words.outcome(record))
+
+
+def _boots(record: RunRecord) -> Iterator[Result]:
+    for boot in record.boots:
+        status, text = _boot(boot)
+        if status == "fail" and words.is_base(record, boot.side):
+            status = "error"  # base's own faults are none of the series'
+        log = boot.findings[0].splat if boot.findings else ""
+        name = f"{boot.side}-{boot.number}"
+        yield Result("boots", name, status, text, boot.side, log, duration_s=boot.wall_s)
+
+
+def _boot(boot: Boot) -> tuple[Status, str]:
+    if boot.outcome == "lost":
+        return "miss", boot.reason
+    if boot.outcome == "panicked" or (boot.findings and boot.outcome == "complete"):
+        kinds = ", ".join(dict.fromkeys(finding.kind for finding in boot.findings))
+        shown = f"its console shows {kinds}" if kinds else ""
+        return "fail", ": ".join(part for part in (boot.reason, shown) if part)
+    if boot.outcome != "complete":
+        return "error", f"{boot.outcome}: {boot.reason}"
+    for check in boot.checks:
+        if not check.ok:
+            return "error", f"does not count: {check.name}: {check.detail}"
+    return "pass", f"{len(boot.samples)} bindings"
+
+
+def _identity(conclusion: Conclusion) -> Iterator[Result]:
+    for identity in conclusion.identity:
+        if differing := alike.unequal_pins(identity):
+            text = f"not comparable with base: {'; '.join(differing)}"
+            yield Result("identity", words.prefix(identity.side), "error", text, identity.side)
+        else:
+            text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
+            yield Result("identity", words.prefix(identity.side), "pass", text, identity.side)
+
+
+def _memmaps(conclusion: Conclusion) -> Iterator[Result]:
+    for left in alike.memmaps(conclusion):
+        status: Status = "pass"
+        if left.unlike:
+            status = "fail" if left.at_fault else "error"
+        name = f"{words.prefix(left.side)}-{left.driver}"
+        yield Result("memmaps", name, status, left.sentence, left.side)
+
+
+def _passes(conclusion: Conclusion) -> Iterator[Result]:
+    for kind in dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds):
+        for row in conclusion.rows:
+            name = words.prefix(row.side)
+            if (cost := row.kinds.get(kind)) is None:
+                yield Result(kind, name, "miss", "no pass of it was timed", row.side)
+                continue
+            numbers = _costs(row.side, cost, is_base=words.is_base(conclusion.record, row.side))
+            yield Result(kind, name, "done", "timed", row.side, numbers=numbers)
+
+
+def _costs(side: str, cost: Cost, *, is_base: bool) -> tuple[Number, ...]:
+    found = [
+        Number(side, "cost", cost.ns_per_page, "ns/page"),
+        Number(side, "pass", cost.ms, "ms"),
+        Number(side, "rate", cost.gb_per_s, "GB/s"),
+    ]
+    if cost.first_ms is not None:
+        found.append(Number(side, "first", cost.first_ms, "ms"))
+    if not is_base:
+        found += _ratio(cost.ratio, cost.ratio_low, cost.ratio_high)
+    return tuple(found)
+
+
+def _ratio(value: float, low: float | None, high: float | None, name: str = "") -> list[Number]:
+    found = [Number("", f"{name}ratio", value, "")]
+    if low is not None and high is not None:
+        found += [
+            Number("", f"{name}ratio_low", low, ""),
+            Number("", f"{name}ratio_high", high, ""),
+        ]
+    return found
+
+
+def _counts(conclusion: Conclusion) -> Iterator[Result]:
+    """Give what was counted instead of timed."""
+    base = conclusion.record.sides[0].name
+    for effect in conclusion.effects:
+        if effect.metric == "instructions":
+            numbers = (
+                Number(base, "instructions", effect.base_cost, "per page"),
+                Number(effect.side, "instructions", effect.side_cost, "per page"),
+                *_ratio(effect.ratio, effect.low, effect.high, "instructions_"),
+            )
+            name = f"{words.prefix(effect.side)}-{effect.op}-instructions"
+            yield Result(effect.kind, name, "done", "counted", effect.side, numbers=numbers)
+
+
+def _claims(conclusion: Conclusion) -> Iterator[Result]:
+    shown: set[str] = set()
+    for verdict in conclusion.verdicts:
+        name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
+        # The same bindings stand behind all claims about a driver: told once.
+        numbers = [] if verdict.driver in shown else _bindings(conclusion.record, verdict)
+        shown.add(verdict.driver)
+        if verdict.claimed_percent is not None:
+            claimed = Number("", "reduction", verdict.claimed_percent, "percent", measured=False)
+            numbers.append(claimed)
+        effect = verdict.effect
+        if effect is not None and conclusion.record.evidence != "boot-tcg":
+            numbers += _ratio(effect.ratio, effect.low, effect.high)
+        text = f"{words.ruling(verdict)}: {verdict.reason}"
+        status = OF_VERDICT[verdict.verdict]
+        yield Result(verdict.driver, name, status, text, numbers=tuple(numbers))
+
+
+def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
+    base, last = record.sides[0].name, record.sides[-1].name
+    summary = verdict.summary
+    found = [*_binding(base, summary.base), *_binding(last, summary.tip)]
+    if summary.reduction_percent is not None:
+        found.append(Number("", "reduction", summary.reduction_percent, "percent"))
+    return found
+
+
+def _binding(side: str, binding: Binding | None) -> list[Number]:
+    if binding is None:
+        return []
+    return [
+        Number(side, "first", binding.first_ms, "ms"),
+        Number(side, "rebind_mean", binding.rebind_mean_ms, "ms"),
+    ]
+
+
+def _gates(conclusion: Conclusion) -> Iterator[Result]:
+    if (null := conclusion.null) is not None:
+        text = null.finds or "base against base makes no difference"
+        status: Status = "error" if null.finds else "pass"
+        yield Result("gates", "null", status, f"{text} (run {null.run_id})")
+    for number, gate in enumerate(conclusion.gates, 1):
+        value = () if gate.value is None else (Number("", "value", gate.value, ""),)
+        text = f"{gate.rule}: {gate.reason}"
+        status = "pass" if gate.ok else "fail"
+        yield Result("gates", f"gate-{number}", status, text, numbers=value)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tables that reports share, as plain cells: how they are drawn is each report's own.
+
+A heading may break its line; a cell never does. Wherever a reduction or a ratio stands, its heading
+says by which kind of evidence.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.effects import Effect
+from harness.analysis.judge import Verdict
+from harness.analysis.replayed import Cost
+from harness.analysis.summary import Binding
+from harness.report import words
+
+
+class Table(NamedTuple):
+    """Headings and rows of equal length; the first `texts` columns are text, the others numbers."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    texts: int
+
+
+def bindings(conclusion: Conclusion) -> Table:
+    """Return first bindings and rebinds by driver, in the author's own figures."""
+    record = conclusion.record
+    tip = words.patches(record, record.sides[-1].prefix)
+    rows: list[tuple[str, ...]] = []
+    shown: set[str] = set()
+    for verdict in conclusion.verdicts:
+        summary = verdict.summary
+        if record.evidence == "replay":
+            continue  # it binds nothing
+        if verdict.driver not in shown:
+            first = (_first(summary.base), _first(summary.tip))
+            rows.append((verdict.driver, "first binding", *first, "", ""))
+        name = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
+        rows.append((name, *_average(verdict)))
+        shown.add(verdict.driver)
+    reduction = f"reduction\n({record.evidence})"
+    return Table(("driver", "", "base\n(ms)", f"{tip}\n(ms)", reduction, "claimed"), rows, 2)
+
+
+def _average(verdict: Verdict) -> tuple[str, ...]:
+    base, tip = verdict.summary.base, verdict.summary.tip
+    counts = sorted({b.rebinds for b in (base, tip) if b is not None})
+    return (
+        f"average of {' and '.join(map(str, counts)) or 'no'} rebinds",
+        ms(base.rebind_mean_ms if base else None),
+        ms(tip.rebind_mean_ms if tip else None),
+        percent(verdict.summary.reduction_percent),
+        percent(verdict.claimed_percent),
+    )
+
+
+def _first(binding: Binding | None) -> str:
+    return ms(binding.first_ms if binding else None)
+
+
+def ms(value: float | None) -> str:
+    """Return milliseconds as the author prints them; a dash for none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a percentage; a dash for none."""
+    return "-" if value is None else f"{value:.1f} %"
+
+
+def passes(conclusion: Conclusion) -> Table:
+    """Return what a replay's sides cost, by kind of page."""
+    record = conclusion.record
+    base = record.sides[0].name
+    spread = f"95 %\n({record.evidence})"  # beside the ratio, and wide enough to say so
+    headings = ("side", "kind", "ns/page", "GB/s", "ms", "first", "ratio", spread)
+    rows = [
+        (row.side, kind, *_cost(cost, is_base=row.side == base))
+        for row in conclusion.rows
+        for kind, cost in row.kinds.items()
+    ]
+    return Table((*headings, "limit", "memmap"), rows, 2)
+
+
+def _cost(cost: Cost, *, is_base: bool) -> tuple[str, ...]:
+    equal = {None: "", True: "equal", False: "differs"}[cost.equal_memmap]
+    return (
+        f"{cost.ns_per_page:.2f}",
+        f"{cost.gb_per_s:.1f}",
+        f"{cost.ms:.1f}",
+        "" if cost.first_ms is None else f"{cost.first_ms:.0f}",
+        "" if is_base else f"{cost.ratio:.3f}",
+        "" if is_base else interval(cost.ratio_low, cost.ratio_high),
+        "" if cost.limit_share is None else f"{cost.limit_share:.0%}",
+        "" if is_base else equal,
+    )
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return an interval of a ratio, or that there are too few measurements for one."""
+    return "too few" if low is None or high is None else f"{low:.3f}-{high:.3f}"
+
+
+def effects(conclusion: Conclusion) -> Table:
+    """Return what each side costs of what base does."""
+    ratio = f"ratio\n({conclusion.record.evidence})"
+    rows = [
+        (
+            words.side(conclusion.record, effect.side),
+            effect.kind,
+            _what(effect),
+            f"{effect.ratio:.3f}",
+            interval(effect.low, effect.high),
+            _units(effect),
+            "-" if effect.p_value is None else f"{effect.p_value:.3f}",
+        )
+        for effect in conclusion.effects
+        if not (conclusion.rows and effect.metric == "ns")  # a replay's rows have these
+        and conclusion.record.evidence != "boot-tcg"  # an interval would look like a finding
+    ]
+    return Table(("side", "kind", "what", ratio, "95 %", "units", "p"), rows, 3)
+
+
+def _what(effect: Effect) -> str:
+    op = "first binding" if effect.op == "first" else "rebind"
+    return op if effect.metric == "ns" else f"{op}, instructions"
+
+
+def _units(effect: Effect) -> str:
+    units = "boots" if effect.unit == "boot" else "processes"
+    return f"{effect.n_base} and {effect.n_side} {units}"

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a conclusion is put into words, the same in every report; escaping is left to the formats."""
+
+import datetime
+from typing import NamedTuple
+
+from harness.analysis.judge import Verdict
+from harness.errors import RecordError
+from harness.model.record import Evidence, RunRecord
+from harness.model.units import format_bytes
+from harness.parse.letters import is_message_id
+
+
+class _Kind(NamedTuple):
+    clock: str
+    may: str
+
+
+#: What each kind of evidence is, and what its numbers may be used for.
+EVIDENCE: dict[Evidence, _Kind] = {
+    "boot-kvm": _Kind(
+        "guest time on a real CPU",
+        "decides a claim where guest and procedure match it",
+    ),
+    "boot-tcg": _Kind(
+        "emulated time (TCG)",
+        "can show that base and series build, boot, bind and initialize every page; nothing is "
+        "concluded about speed",
+    ),
+    "boot-icount": _Kind(
+        "executed instructions",
+        "compares work done; nothing is concluded about speed",
+    ),
+    "replay": _Kind(
+        "the compiled function on this CPU, without a guest",
+        "supports or doubts a claim; does not decide it",
+    ),
+}
+
+
+def evidence(record: RunRecord) -> str:
+    """Return what the numbers are and what they may be used for."""
+    kind = EVIDENCE[record.evidence]
+    return f"{record.evidence}, {kind.clock}: {kind.may}"
+
+
+def subject(record: RunRecord) -> str:
+    """Return what was on trial, and on which kernel."""
+    on_trial = record.subject
+    if record.is_null:
+        return f"{on_trial.slug}: base against itself, v{on_trial.release}"
+    part = "" if is_whole(record) else f", {patches(record, record.sides[-1].prefix)}"
+    return f"{on_trial.slug} ({on_trial.source}{part}) on v{on_trial.release}"
+
+
+def is_whole(record: RunRecord) -> bool:
+    """Whether the last side has all patches of the series, not only the first few or none."""
+    return record.sides[-1].prefix == len(record.subject.patch_ids)
+
+
+def setting(record: RunRecord) -> str:
+    """Return how often what was done."""
+    setup = record.setup
+    if record.evidence == "replay":
+        return f"{setup.boots} rounds of {setup.rebinds} passes"
+    return f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side"
+
+
+def decides(record: RunRecord) -> bool:
+    """Whether this kind of evidence may decide a claim at all."""
+    return record.evidence == "boot-kvm"
+
+
+def is_posted(record: RunRecord) -> bool:
+    """Whether the patches are those that were posted, and not our port of them."""
+    return bool(message_id(record)) or record.subject.source == f"v{record.subject.version}"
+
+
+def message_id(record: RunRecord) -> str:
+    """Return the mail that introduced the patches, without brackets; "" where there is none."""
+    named = record.subject.message_id
+    return named if is_message_id(named) else ""
+
+
+def started(record: RunRecord) -> datetime.datetime:
+    """Return when the run began, in UTC. Raises RecordError where the record does not say."""
+    try:
+        return datetime.datetime.fromisoformat(record.started).astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(
+            f"{record.started!r} is no time",
+            where=f"run {record.run_id}, key started",
+            expected="ISO 8601, UTC",
+        ) from error
+
+
+def patches(record: RunRecord, prefix: int) -> str:
+    """Return what a side has on top of base: `series`, `patches 1-3`, or `nothing`."""
+    if prefix == 0:
+        return "nothing"
+    if prefix == len(record.subject.patch_ids):
+        return "series"
+    return "patch 1" if prefix == 1 else f"patches 1-{prefix}"
+
+
+def side(record: RunRecord, name: str) -> str:
+    """Return what a side is; a replay's variants have no other name than their own."""
+    found = next((one for one in record.sides if one.name == name), None)
+    if found is None or not (name == "tip" or name.isdigit()):
+        return name
+    return patches(record, found.prefix)
+
+
+_ENDED = {
+    "lost": "the run was broken off",
+    "timed_out": "the run timed out",
+    "panicked": "the guest panicked",
+    "failed": "the run failed",
+    "complete": "the run is complete",
+}
+
+
+def outcome(record: RunRecord) -> str:
+    """Return how the run ended, and why so."""
+    ended = _ENDED[record.outcome]
+    return f"{ended}: {record.reason}" if record.reason else ended
+
+
+def about(verdict: Verdict) -> str:
+    """Return what a verdict is about: the driver, and the patch after which it is claimed."""
+    if verdict.after_patch is None:
+        return verdict.driver
+    return f"{verdict.driver} after patch {verdict.after_patch}"
+
+
+def ruling(verdict: Verdict) -> str:
+    """Return the verdict in words; a replay supports or doubts what it leaves untested."""
+    return f"{verdict.verdict}, {verdict.stance}" if verdict.stance else verdict.verdict
+
+
+def environment(record: RunRecord) -> list[tuple[str, str]]:
+    """Return name and value of whatever one has to know to do it again."""
+    host, setup = record.machine, record.setup
+    rows = [
+        ("run", record.run_id),
+        ("base", f"v{record.subject.release}, commit {record.subject.base[:12]}"),
+        ("patches", f"{record.subject.source}, {len(record.subject.patch_ids)} patches"),
+        ("CPU", f"{host.cpu}, {host.cpus} CPUs"),
+        ("memory", format_bytes(host.memory_bytes)),
+        ("host kernel", host.kernel),
+        ("accelerator", f"{host.accelerator}: {host.accelerator_proof}"),
+        ("compiler", ", ".join(dict.fromkeys(side.compiler for side in record.sides))),
+    ]
+    if record.evidence != "replay":
+        rows.append(("guest", f"{setup.guest}, plan {setup.plan}"))
+    pages = ", ".join(f"{name} {count}" for name, count in setup.nr_pages.items())
+    rows.append(("struct pages", pages))
+    rows += list(host.tools.items())
+    return rows
+
+
+def unit(record: RunRecord) -> str:
+    """Return what is repeated in this kind of run."""
+    return "process" if record.evidence == "replay" else "boot"
+
+
+def is_base(record: RunRecord, name: str) -> bool:
+    """Whether a side has nothing on top of base: it is base, or base once more."""
+    return any(one.name == name and one.prefix == 0 for one in record.sides)
+
+
+def prefix(name: str) -> str:
+    """Return a side's name where it has to stand for itself: a replay's are bare numbers."""
+    return f"prefix-{name}" if name.isdigit() else name

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a conclusion comes to for a test system: nothing passes that was not borne out."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analysis.conclude import Conclusion, conclude
+from harness.analysis.nulls import NullSeen
+from harness.analysis.rules import Gated
+from harness.model.record import Boot, Check, Finding
+from harness.report.result import Result, Status, worst
+from harness.report.results import results
+from tests.unit.builders import claims, record
+from tests.unit.conclusions import broken, named
+
+replace = msgspec.structs.replace
+CONCLUSIONS = named()
+
+
+def found(conclusion: Conclusion, group: str) -> dict[str, Result]:
+    return {r.name: r for r in results(conclusion) if r.group == group}
+
+
+def statuses(conclusion: Conclusion, group: str) -> dict[str, Status]:
+    return {name: result.status for name, result in found(conclusion, group).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("reproduced", "pass"),
+        ("contradicted", "fail"),
+        ("inconclusive", "error"),
+        ("tcg", "skip"),
+        ("failed", "error"),
+        ("lost", "error"),
+        ("replay", "skip"),
+    ],
+)
+def test_a_claim_passes_only_where_it_is_reproduced(name: str, status: Status) -> None:
+    for driver in ("nd_pmem", "dax_pmem"):
+        assert statuses(CONCLUSIONS[name], driver) == {"claim": status}
+
+
+def test_a_run_that_was_broken_off_is_the_harnesss_miss() -> None:
+    assert statuses(CONCLUSIONS["lost"], "run") == {"complete": "miss"}
+    assert statuses(CONCLUSIONS["lost"], "boots") == {"base-0": "pass", "tip-0": "miss"}
+    assert statuses(CONCLUSIONS["failed"], "run") == {"complete": "error"}
+
+
+def test_a_splat_is_the_fault_of_the_series_only_where_the_series_is() -> None:
+    splat = Finding("oops", 3, "BUG: unable to handle")
+
+    def with_splat(side: str) -> Status:
+        rec = record()
+        boots = tuple(replace(b, findings=(splat,)) if b.side == side else b for b in rec.boots)
+        made = found(conclude(replace(rec, boots=boots), claims()), "boots")[f"{side}-0"]
+        assert "oops" in made.text
+        assert made.log == splat.splat
+        return made.status
+
+    assert with_splat("tip") == "fail"
+    assert with_splat("base") == "error"
+
+
+@pytest.mark.parametrize("outcome", ["timed_out", "failed"])
+def test_a_boot_that_ended_badly_without_a_splat_blames_nobody(outcome: str) -> None:
+    rec = broken(record(), outcome=outcome, reason="no end marker")
+    made = found(conclude(rec, claims()), "boots")["tip-2"]
+    assert made.status == "error"
+    assert "no end marker" in made.text
+
+
+def test_a_boot_whose_check_fails_is_no_pass() -> None:
+    rec = broken(record(), checks=(Check("clock", ok=False, detail="HZ=250"),))
+    made = found(conclude(rec, claims()), "boots")["tip-2"]
+    assert (made.status, made.text) == ("error", "does not count: clock: HZ=250")
+
+
+def test_struct_pages_are_the_fault_of_whoever_left_others_than_base() -> None:
+    made = statuses(CONCLUSIONS["memmaps-differ"], "memmaps")
+    assert made == {
+        "base-nd_pmem": "pass",
+        "base-dax_pmem": "pass",
+        "tip-nd_pmem": "fail",
+        "tip-dax_pmem": "fail",
+    }
+    assert statuses(CONCLUSIONS["replay-differs"], "memmaps")["prefix-2-cases"] == "fail"
+
+
+def test_emulated_time_has_no_interval() -> None:
+    numbers = [n for r in results(CONCLUSIONS["tcg"]) for n in r.numbers]
+    assert {n.name for n in numbers} == {"first", "rebind_mean", "reduction"}
+    assert {n.name for r in results(CONCLUSIONS["reproduced"]) for n in r.numbers} >= {"ratio_low"}
+
+
+def test_what_is_claimed_is_not_measured() -> None:
+    for name in ("reproduced", "tcg", "replay"):
+        numbers = found(CONCLUSIONS[name], "nd_pmem")["claim"].numbers
+        assert [n.value for n in numbers if not n.measured] == [59.4]
+
+
+def test_noise_that_differs_is_no_pass() -> None:
+    made = replace(CONCLUSIONS["reproduced"], null=NullSeen("r", "nd_pmem differs"))
+    assert statuses(made, "gates") == {"null": "error"}
+    made = replace(
+        made, null=NullSeen("r", ""), gates=(Gated("a<1", ok=False, value=None, reason=""),)
+    )
+    assert statuses(made, "gates") == {"null": "pass", "gate-1": "fail"}
+
+
+@given(st.permutations(["pass", "done", "skip", "miss", "error", "fail"]))
+def test_the_worst_is_the_worst_in_any_order(order: list[Status]) -> None:
+    while order:
+        told = worst(Result("g", "n", status, "") for status in order)
+        assert told == max(order, key=["pass", "done", "skip", "miss", "error", "fail"].index)
+        order.remove(told)
+
+
+@pytest.mark.parametrize("name", CONCLUSIONS)
+def test_names_are_given_once_a_group_and_groups_hang_together(name: str) -> None:
+    made = results(CONCLUSIONS[name])
+    places = [(r.group, r.name) for r in made]
+    assert len(set(places)) == len(places)
+    groups = [r.group for r in made]
+    assert [g for n, g in enumerate(groups) if n == 0 or groups[n - 1] != g] == list(
+        dict.fromkeys(groups)
+    )
+
+
+def test_a_run_without_anything_still_has_a_result() -> None:
+    empty = replace(record(), boots=(), outcome="lost", reason="")
+    assert worst(results(conclude(empty, ()))) in ("error", "miss")
+    again = replace(record(), boots=(Boot("tip", 1), Boot("tip", 1)))
+    assert set(statuses(conclude(again, ()), "boots")) == {"tip-1", "tip-1-again-2"}
