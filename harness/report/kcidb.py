@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A conclusion as a KCIDB report, schema 5.3, checked with kcidb-io. Submitting is the user's own.
+
+A checkout is a base with patches on it: one of base, one of every side beside it. A build is a
+side. What a side measured is a test each, DONE with a number; what was concluded is another test,
+without one: a number passes nothing.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from harness.analysis.conclude import Conclusion
+from harness.model.record import RunRecord, Side
+from harness.report import words
+from harness.report.result import Number, Result
+from harness.report.results import results
+from harness.report.text import one_line, printable
+
+ORIGIN = "memmap_harness"
+#: The schema's limit for an excerpt, in characters.
+MAX_EXCERPT = 16384
+#: Units as KCIDB wants them, without prefix, and what a number is multiplied by.
+_UNITS = {
+    "ms": ("s", 1e-3),
+    "ns/page": ("s/page", 1e-9),
+    "GB/s": ("B/s", 1e9),
+}
+_NO_PATH = re.compile(r"[^A-Za-z0-9_-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+Object = dict[str, Any]
+
+
+def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
+    """Return the report as JSON. Raises RecordError for a run without a time."""
+    from kcidb_io.schema import V5_3
+
+    record = conclusion.record
+    checkouts = {side.commit: _checkout(record, side, origin) for side in record.sides}
+    builds = {
+        side.name: _build(record, side, checkouts[side.commit]["id"], origin)
+        for side in record.sides
+    }
+    report = {
+        "version": {"major": 5, "minor": 3},
+        "checkouts": list(checkouts.values()),
+        "builds": list(builds.values()),
+        "tests": list(_tests(conclusion, builds, origin)),
+    }
+    V5_3.validate(report)
+    return json.dumps(report, indent=2, allow_nan=False) + "\n"
+
+
+def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
+    subject = record.subject
+    made: Object = {
+        "id": f"{origin}:{_id(subject.base, side.commit)}",
+        "origin": origin,
+        "git_commit_name": one_line(f"v{subject.release}"),
+        "start_time": words.started(record).isoformat(),
+        "valid": True,
+        "misc": {"tree": subject.tree, "commit": side.commit},
+    }
+    if _COMMIT.fullmatch(subject.base):
+        made["git_commit_hash"] = subject.base
+    if side.prefix == 0:
+        return made | {"patchset_hash": ""}
+    # A variant has a patch more than the series, which the record does not know.
+    if side.name == "tip" or side.name.isdigit():
+        made |= _patchset(record, side)
+    made["comment"] = one_line(f"{subject.slug} ({subject.source}), side {side.name}")
+    made["misc"] |= {
+        "series": subject.slug,
+        "version": subject.version,
+        "patch_ids": list(subject.patch_ids[: side.prefix]),
+    }
+    return made
+
+
+def _patchset(record: RunRecord, side: Side) -> Object:
+    """Return what is known of the patches: nothing, in a record from before this was kept."""
+    subject = record.subject
+    made: Object = {}
+    if len(subject.patch_sha256) == len(subject.patch_ids):
+        made["patchset_hash"] = patchset_hash(subject.patch_sha256[: side.prefix])
+    if message_id := words.message_id(record):
+        made["message_id"] = message_id
+    return made
+
+
+def patchset_hash(digests: tuple[str, ...]) -> str:
+    """Return KCIDB's hash of a patchset from the SHA-256 of each patch, in order."""
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def _build(record: RunRecord, side: Side, checkout: str, origin: str) -> Object:
+    made: Object = {
+        "checkout_id": checkout,
+        "id": f"{origin}:{_id(side.commit, side.config_sha256, side.build_id, side.name)}",
+        "origin": origin,
+        "architecture": "x86_64",
+        "compiler": one_line(side.compiler),
+        "status": "PASS",
+        "misc": {
+            "side": side.name,
+            "release": side.release,
+            "build_id": side.build_id,
+            "config_sha256": side.config_sha256,
+        },
+    }
+    if record.evidence == "replay":
+        made["comment"] = "the object with the function on trial alone, run outside a kernel"
+    return made
+
+
+def _tests(conclusion: Conclusion, builds: dict[str, Object], origin: str) -> Iterator[Object]:
+    record = conclusion.record
+    last = record.sides[-1].name
+    for result in results(conclusion):
+        build = builds.get(result.side or last, builds[last])
+        yield _test(record, build, origin, result)
+        for number in result.numbers:
+            if number.measured:
+                of = builds.get(number.side, build)
+                yield _measurement(record, of, origin, result, number)
+
+
+def _test(record: RunRecord, build: Object, origin: str, result: Result) -> Object:
+    made = _of(record, build, origin, (result.group, result.name))
+    made["status"] = result.status.upper()
+    made["comment"] = one_line(result.text)
+    if result.log:
+        made["log_excerpt"] = printable(result.log)[:MAX_EXCERPT]
+    if result.duration_s:
+        made["duration"] = result.duration_s
+    claimed = [number.value for number in result.numbers if not number.measured]
+    if claimed:
+        made["misc"]["claimed_reduction_percent"] = claimed[0]
+    return made
+
+
+def _measurement(
+    record: RunRecord, build: Object, origin: str, result: Result, number: Number
+) -> Object:
+    side = "" if number.side == result.side else number.side
+    path = [part for part in (result.group, result.name, side, number.name) if part]
+    unit, scale = _UNITS.get(number.unit, (number.unit, 1.0))
+    measured: Object = {"value": number.value * scale}
+    if unit:
+        measured["unit"] = "%" if unit == "percent" else unit
+    if number.unit in _UNITS:
+        measured["prefix"] = "metric"
+    made = _of(record, build, origin, path)
+    return made | {"status": "DONE", "number": measured}
+
+
+def _of(record: RunRecord, build: Object, origin: str, path: list[str] | tuple[str, ...]) -> Object:
+    """Return what all tests have. The kind of evidence is part of the path, so that nobody's trend
+    mixes emulated time with a CPU's.
+    """
+    parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
+    where = ".".join(part or "_" for part in parts)
+    return {
+        "build_id": build["id"],
+        "id": f"{origin}:{_NO_PATH.sub('_', record.run_id)}:{where}",
+        "origin": origin,
+        "path": where,
+        "environment": {
+            "comment": one_line(f"{record.machine.cpu}; {words.evidence(record)}"),
+            "misc": {name: one_line(value) for name, value in words.environment(record)},
+        },
+        "misc": {"evidence": record.evidence},
+    }
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
