@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError, RecordError
-from harness.model.record import SCHEMA, RunRecord
+from harness.model.record import SCHEMA, RunRecord, Subject
 
 FILE = "record.json"
 
@@ -109,6 +109,22 @@ def is_null(path: Path) -> bool:
         sides = msgspec.json.decode((path / FILE).read_bytes(), type=_Sides).sides
         return len(sides) > 1 and all(side == sides[0] for side in sides)
     return False
+
+
+class _Trial(msgspec.Struct):
+    subject: Subject
+
+
+def on_trial(path: Path) -> Subject | None:
+    """Return what a run's folder has on trial, as quickly as `is_null`; None if it cannot be read.
+
+    A run of base against base has nothing on trial.
+    """
+    if is_null(path):
+        return None
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((path / FILE).read_bytes(), type=_Trial).subject
+    return None
 
 
 def runs(results: Path, slug: str | None = None) -> list[Path]:
