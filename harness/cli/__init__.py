@@ -15,6 +15,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from harness.errors import EXIT_INTERRUPTED, Defect, HarnessError, InputError
+from harness.report.text import printable as printable
 
 DEFECT = "this is a defect in the harness, not a result"
 
@@ -39,7 +40,10 @@ COMMANDS = {
     "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),
     "null": _Entry("null:null", "Measure base against itself: does noise alone differ?"),
     "compare": _Entry("compare:compare", "Compare two runs, where everything pinned is equal."),
-    "report": _Entry("report:report", "Show the table and verdicts of a run record."),
+    "b4-check": _Entry(
+        "b4_check:b4_check", "Answer a mail on stdin from the newest run of its series."
+    ),
+    "report": _Entry("report:report", "Show what may be concluded of a run, in many forms."),
 }
 
 
@@ -105,11 +109,6 @@ def main() -> NoReturn:
         click.echo(f"harness: {DEFECT}", err=True)
         sys.exit(Defect.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def printable(text: str) -> str:
-    """Return text that cannot steer a terminal: control characters shown as escapes."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def _fail(error: HarnessError) -> int:

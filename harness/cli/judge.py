@@ -49,14 +49,12 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
       harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
       harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
     """
-    from harness.analysis.conclude import conclude
-    from harness.cli.report import found_run, nulls_for
+    from harness.cli.report import concluded, found_run
 
-    rules = [_rule(text) for text in gates]
+    rules = [rule_of(text) for text in gates]
     project = Project.find()
     record = records.load(found_run(project, run))
-    claims = project.claims(record.subject.slug)
-    found = conclude(record, claims, nulls_for(project, record), rules)
+    found = concluded(project, record, rules)
     path = records.folder_of(project.results, record) / records.FILE
     ok = _ok(found, verdicts=not gates or require_verdict)
     if as_json:
@@ -68,7 +66,8 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _rule(text: str) -> "Rule":
+def rule_of(text: str) -> "Rule":
+    """Return a rule as it is written on the command line. Raises InputError."""
     from harness.parse.gate import parse_rule
 
     try:

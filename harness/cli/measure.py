@@ -20,7 +20,7 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
-from harness.cli.report import show
+from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT
 from harness.inputs import Project
 
@@ -126,7 +126,8 @@ def reproduce(as_json: bool, require_verdict: bool, **wanted: Any) -> None:
     """
     project = Project.find()
     record = measured(project, **wanted)
-    verdicts = show(project, record, as_json=as_json)
-    words = {v.verdict for v in verdicts}
+    found = concluded(project, record)
+    show(project, found, as_json=as_json)
+    words = {v.verdict for v in found.verdicts}
     if words & {"contradicted", "inconclusive"} or (require_verdict and words != {"reproduced"}):
         raise click.exceptions.Exit(EXIT_VERDICT)

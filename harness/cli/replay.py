@@ -18,6 +18,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.inputs import Project
 
@@ -150,26 +151,10 @@ def replay(
     elif only_check:
         ok = _show_checked(checked, wanted, as_json=as_json)
     else:
-        show(project, record, _titles(made), as_json=as_json)
+        show(project, concluded(project, record), _titles(made), as_json=as_json)
         ok = not compared.unequal
     if not ok:
         raise click.exceptions.Exit(EXIT_VERDICT)
-
-
-def show(project: Project, record: "RunRecord", titles: dict[str, str], *, as_json: bool) -> None:
-    """Print the table of a replay's record."""
-    from harness import records
-    from harness.report import replayed
-
-    path = records.folder_of(project.results, record) / records.FILE
-    if as_json:
-        print_json(replayed.document(record, str(path), titles))
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.print(replayed.table(record, titles))
-    console.print(f"record: {path}", markup=False, soft_wrap=True)
 
 
 def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> bool:

@@ -2,66 +2,149 @@
 """`harness report`: a run record to a table and verdicts, with nothing run again."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness import records
+from harness.cli.formats import FORMATS, known_origin
 from harness.cli.options import json_option, print_json
-from harness.errors import RecordError
+from harness.errors import InputError, RecordError
 from harness.inputs import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.analysis.judge import Verdict
+    from harness.analysis.conclude import Conclusion
     from harness.model.record import RunRecord
+    from harness.parse.gate import Rule
 
 
-@click.command(short_help="Show the table and verdicts of a run record.")
+@click.command(short_help="Show what may be concluded of a run, in many forms.")
 @click.argument("run", required=False, metavar="[RUN]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="terminal",
+    show_default=True,
+    help="Form of the report.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write it to FILE instead of standard output.",
+)
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="RULE",
+    help="Report on this rule as well, as `harness judge` writes it; may be given many times.",
+)
+@click.option(
+    "--github",
+    is_flag=True,
+    help="In a GitHub job: append to its summary, and print annotations.",
+)
+@click.option(
+    "--origin",
+    default="memmap_harness",
+    show_default=True,
+    metavar="NAME",
+    callback=known_origin,
+    help="With kcidb: the system that the report comes from.",
+)
 @json_option
-def report(run: str | None, as_json: bool) -> None:
+def report(
+    run: str | None,
+    form: str,
+    output: Path | None,
+    gates: tuple[str, ...],
+    github: bool,
+    origin: str,
+    as_json: bool,
+) -> None:
     """Show what RUN measured, what was claimed, and what may be concluded.
 
-    RUN is a run id, a run's folder or its record.json; the newest run where it is left out.
+    RUN is a run id, a run's folder or its record.json; the newest run where it is left out. Every
+    form is made from the record alone, and none says more than its evidence allows.
+
+    \b
+    Forms:
+      terminal  tables and verdicts, 80 columns
+      md        GitHub's Markdown, within the size limit of a job's summary
+      mail      a reply to the list, to be read, addressed and sent by you
+      ktap      for `tools/testing/kunit/kunit.py parse`
+      junit     JUnit XML
+      kcidb     KernelCI's schema 5.3; nothing is submitted
+      b4        what `b4 review` reads from a check command
 
     \b
     Examples:
       harness report
       harness report results/memcpy-streaming/20260101T120000-abcdef --json
+      harness report --format mail --output reply.eml
+      harness report --format junit --output junit.xml --gate memmap.equal
+      harness report --github
     """
+    from harness.cli import formats
+    from harness.cli.judge import rule_of
+
+    if as_json and (form != "terminal" or output is not None):
+        raise InputError(
+            "given together", where="--json, --format, --output", expected="--json alone"
+        )
+    if github:
+        formats.require_github()
+    rules = [rule_of(text) for text in gates]
     project = Project.find()
     record = records.load(found_run(project, run))
-    if record.evidence == "replay":
-        from harness.cli.replay import show as show_replay
-
-        show_replay(project, record, {}, as_json=as_json)
+    found = concluded(project, record, rules)
+    if form == "terminal" and output is None:
+        show(project, found, as_json=as_json)
     else:
-        show(project, record, as_json=as_json)
+        formats.put(formats.rendered(project, form, found, origin), output)
+    if github:
+        formats.tell_github(found)
 
 
-def show(project: Project, record: "RunRecord", *, as_json: bool) -> "Sequence[Verdict]":
-    """Print the report of a record and return its verdicts."""
+def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
+    """Return what follows from a record, from the claims and null runs that the project has."""
     from harness.analysis.conclude import conclude
 
     claims = project.claims(record.subject.slug)
-    verdicts = conclude(record, claims, nulls_for(project, record)).verdicts
-    path = records.folder_of(project.results, record) / records.FILE
+    return conclude(record, claims, nulls_for(project, record), rules)
+
+
+def show(
+    project: Project,
+    found: "Conclusion",
+    titles: Mapping[str, str] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print a conclusion as a terminal shows it; `titles` says what a replay's sides are."""
+    path = records.folder_of(project.results, found.record) / records.FILE
     if as_json:
         from harness.report.document import document
 
-        print_json(document(record, str(path), verdicts))
-    else:
-        from rich.console import Console
+        print_json(document(found, str(path), titles or {}))
+        return
+    from rich.console import Console
 
-        from harness.report.terminal import table
+    from harness.report.terminal import terminal
 
-        console = Console(highlight=False)
-        console.print(table(record, verdicts))
-        console.print(f"record: {path}", markup=False, soft_wrap=True)
-    return verdicts
+    class Quiet(Console):
+        """Rich exits with 1, which is a verdict, where whoever reads has gone."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = Quiet(highlight=False)
+    console.print(terminal(found, titles or {}))
+    console.print(f"record: {path}", markup=False, soft_wrap=True)
 
 
 def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":

@@ -1,31 +1,91 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A judged run as plain data for other programs: the shape of `--json`."""
+"""A conclusion as plain data for other programs: the shape of `--json`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Verdict
 from harness.analysis.summary import Binding
-from harness.model.record import RunRecord
+from harness.report.headline import headline
+
+_NO_TITLES: Mapping[str, str] = {}
 
 
-def document(record: RunRecord, path: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Return the document: the record's path, the kind of evidence, and one entry a driver."""
-    return {
+def document(
+    conclusion: Conclusion, path: str, titles: Mapping[str, str] = _NO_TITLES
+) -> dict[str, Any]:
+    """Return the document: the record's path, the kind of evidence, and all that follows.
+
+    A run of guests has one entry a driver, a replay one row a side; `titles` says what these are.
+    """
+    record = conclusion.record
+    found = {
         "record": path,
         "outcome": record.outcome,
         "evidence": record.evidence,
-        "drivers": {
-            v.summary.driver: {
-                "base": _binding(v.summary.base),
-                "tip": _binding(v.summary.tip),
-                "reduction_percent": _rounded(v.summary.reduction_percent, 1),
-                "claimed_percent": v.claimed_percent,
-                "verdict": v.verdict,
-                "reason": v.reason,
+        "headline": headline(conclusion),
+    }
+    found |= _replayed(conclusion, titles) if record.evidence == "replay" else _booted(conclusion)
+    return found | {
+        "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
+        "effects": _plain(conclusion.effects),
+        "memmaps": [{"ok": one.ok, **_plain(one)} for one in conclusion.memmaps],
+        "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
+        "noise": _plain(conclusion.noise),
+        "null": _plain(conclusion.null),
+        "gates": _plain(conclusion.gates),
+    }
+
+
+def _booted(conclusion: Conclusion) -> dict[str, Any]:
+    """Return the first verdict of each driver beside its bindings."""
+    drivers: dict[str, Any] = {}
+    for verdict in conclusion.verdicts:
+        summary = verdict.summary
+        entry = {
+            "base": _binding(summary.base),
+            "tip": _binding(summary.tip),
+            "reduction_percent": _rounded(summary.reduction_percent, 1),
+            "claimed_percent": verdict.claimed_percent,
+            "verdict": verdict.verdict,
+            "reason": verdict.reason,
+        }
+        drivers.setdefault(verdict.driver, entry)
+    return {"drivers": drivers}
+
+
+def _replayed(conclusion: Conclusion, titles: Mapping[str, str]) -> dict[str, Any]:
+    record = conclusion.record
+    return {
+        "cpu": record.machine.cpu,
+        "nr_pages": record.setup.nr_pages,
+        "rounds": record.setup.boots,
+        "limit_gb_per_s": {f.how: round(f.gb_per_s, 3) for f in conclusion.fillings},
+        "rows": [
+            {
+                "side": row.side,
+                "prefix": row.prefix,
+                "title": titles.get(row.side, ""),
+                **{kind: _plain(cost) for kind, cost in row.kinds.items()},
             }
-            for v in verdicts
-        },
+            for row in conclusion.rows
+        ],
+        "comparisons": _plain(record.comparisons),
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "driver": verdict.driver,
+        "side": verdict.side,
+        "after_patch": verdict.after_patch,
+        "claimed_percent": verdict.claimed_percent,
+        "verdict": verdict.verdict,
+        "stance": verdict.stance,
+        "reason": verdict.reason,
     }
 
 
@@ -42,3 +102,18 @@ def _binding(binding: Binding | None) -> dict[str, Any] | None:
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
+
+
+def _plain(value: object) -> Any:
+    """Return a model object as plain data, its numbers with as many digits as anyone can use."""
+    return _shortened(msgspec.to_builtins(value))
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _shortened(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shortened(part) for part in value]
+    return value

@@ -1,98 +1,100 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A judged run for a terminal: the table, the verdicts, and what this evidence may be used for."""
+"""A conclusion for a terminal, 80 columns wide: the table, the verdicts, what spoils them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.analysis.judge import Verdict
-from harness.analysis.summary import Binding
-from harness.model.record import RunRecord
+from harness.analysis.conclude import Conclusion
+from harness.report import alike, tables, words
+from harness.report.tables import Table
+from harness.report.text import one_line
 
-_MAY = {
-    "boot-kvm": (
-        "guest time on a real CPU",
-        "decides a claim where guest and procedure match it",
-    ),
-    "boot-tcg": (
-        "emulated time (TCG)",
-        "shows that base and series build, boot, bind and initialize every page, not how fast",
-    ),
-    "boot-icount": (
-        "executed instructions",
-        "compares work done; says nothing of memory bandwidth",
-    ),
-    "replay": (
-        "the compiled function on this CPU, without a guest",
-        "supports or doubts a claim; does not decide it",
-    ),
-}
-_STYLE = {"reproduced": "green", "contradicted": "red"}
+_COLOUR = {"reproduced": "green", "contradicted": "red", "equal": "green", "differs": "red"}
+_NO_TITLES: Mapping[str, str] = {}
 
 
-def table(record: RunRecord, verdicts: Sequence[Verdict]) -> RenderableType:
-    """Return the report as something rich can print."""
-    subject, setup = record.subject, record.setup
-    tip = record.sides[1]
-    tip_name = "series" if tip.prefix == len(subject.patch_ids) else f"patches 1-{tip.prefix}"
-    setting = f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side"
-    grid = Table(
-        title=f"{subject.slug} ({subject.source}) on v{subject.release}\n{setting}",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    # Emulated or counted, a reduction is no CPU's: the heading says so wherever the number stands.
-    reduction = "reduction" if record.evidence == "boot-kvm" else f"reduction\n({record.evidence})"
-    for name in ("driver", ""):
-        grid.add_column(name, no_wrap=True)
-    for name in ("base\n(ms)", f"{tip_name}\n(ms)", reduction, "claimed"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    for v in verdicts:
-        s = v.summary
-        grid.add_row(s.driver, "first binding", _ms(s.base, "first"), _ms(s.tip, "first"))
-        grid.add_row(
-            "",
-            _average(s.base, s.tip),
-            _ms(s.base, "mean"),
-            _ms(s.tip, "mean"),
-            _percent(s.reduction_percent),
-            _percent(v.claimed_percent),
+def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
+    """Return the report as something rich can print; `titles` says what a replay's sides are."""
+    record = conclusion.record
+    title = f"{one_line(words.subject(record))}\n{one_line(words.setting(record))}"
+    grids = [
+        _grid(table)
+        for table in (
+            tables.bindings(conclusion),
+            tables.passes(conclusion),
+            tables.effects(conclusion),
         )
-    what, may = _MAY[record.evidence]
-    lines = [
-        f"[bold]{v.summary.driver}[/]: [{_STYLE.get(v.verdict, 'yellow')}]{v.verdict}[/]: "
-        f"{escape(v.reason)}"
-        for v in verdicts
+        if table.rows
     ]
-    lines.append(f"[bold]evidence[/]: {record.evidence}, {what}: {may}")
-    lines.append(f"[bold]machine[/]: {escape(_machine(record))}")
-    return Group(grid, *(Text.from_markup(line) for line in lines))
+    lines = [
+        *(_line(name, text) for name, text in titles.items()),
+        *_findings(conclusion),
+        *_circumstances(conclusion),
+    ]
+    return Group(Text(title, "bold"), *grids, *lines)
 
 
-def _machine(record: RunRecord) -> str:
-    host = record.machine
-    return (
+def _grid(table: Table) -> Grid:
+    # Ten columns fit into 80 only with one blank between them.
+    gap = 1 if len(table.headings) < 8 else 0
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
+    for number, heading in enumerate(table.headings):
+        justify = "left" if number < table.texts else "right"
+        grid.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for row in table.rows:
+        grid.add_row(*(Text(one_line(cell), _COLOUR.get(cell, "")) for cell in row))
+    return grid
+
+
+def _findings(conclusion: Conclusion) -> Iterator[Text]:
+    """What follows, the verdicts first."""
+    if not conclusion.verdicts or conclusion.record.outcome != "complete":
+        yield _line("outcome", words.outcome(conclusion.record), "yellow")
+    for verdict in conclusion.verdicts:
+        text = f"{words.ruling(verdict)}: {verdict.reason}"
+        yield _line(words.about(verdict), text, _COLOUR.get(verdict.verdict, "yellow"))
+    for gate in conclusion.gates:
+        word = "holds" if gate.ok else "fails"
+        yield _line("gate", f"{gate.rule} {word}: {gate.reason}", "green" if gate.ok else "red")
+    if told := alike.unlike(conclusion):
+        yield from (_line("memmap", text, "red") for text in told)
+    elif conclusion.memmaps:
+        text = f"as base's, in all {len(conclusion.memmaps)} comparisons"
+        yield _line("memmap", text, "green")
+    for noise in conclusion.noise:
+        yield _line("noise", f"{noise.where}: {noise.text}; to mend it: {noise.remedy}", "yellow")
+    if (null := conclusion.null) is not None:
+        found = null.finds or "makes no difference"
+        text = f"base against base (run {null.run_id}): {found}"
+        yield _line("null", text, "red" if null.finds else "green")
+
+
+def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
+    record, host = conclusion.record, conclusion.record.machine
+    for identity in conclusion.identity:
+        for told in alike.sameness(identity, alike.SHOWN):
+            yield _line(words.side(record, identity.side), told, "" if identity.ok else "red")
+    if conclusion.fillings:
+        rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
+        text = f"{rates} GB/s; the limit is the best non-temporal one"
+        yield _line("this memory takes", text)
+    if conclusion.rows:
+        yield _line("first", "ms of the passes that fault the memory in")
+    yield _line("evidence", words.evidence(record))
+    built = ", ".join(dict.fromkeys(side.compiler for side in record.sides))
+    yield _line(
+        "machine",
         f"{host.cpu}, {host.cpus} cpus; {host.accelerator}: {host.accelerator_proof}; "
-        f"kernels built with {record.sides[0].compiler}"
+        f"kernels built with {built}",
     )
 
 
-def _average(base: Binding | None, tip: Binding | None) -> str:
-    counts = sorted({b.rebinds for b in (base, tip) if b is not None})
-    return f"average of {' and '.join(map(str, counts)) or 'no'} rebinds"
-
-
-def _ms(binding: Binding | None, which: str) -> str:
-    if binding is None:
-        return "-"
-    return f"{binding.first_ms if which == 'first' else binding.rebind_mean_ms:.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} %"
+def _line(name: str, text: str, colour: str = "") -> Text:
+    """Return `name: text`; colour goes to what stands before the text's first colon."""
+    told = one_line(text)
+    word, colon, rest = told.partition(":") if colour else ("", "", told)
+    return Text.assemble((one_line(name), "bold"), ": ", (word, colour), colon + rest)

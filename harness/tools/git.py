@@ -28,6 +28,24 @@ _FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
 _ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
 
 
+def configured(key: str, *, log: Path, deadline: proc.Deadline) -> str:
+    """Return what the user's own configuration says; "" where it says nothing.
+
+    The one question that their configuration is asked: who they are, for what they sign.
+    """
+    done = proc.run(
+        ["git", "config", "--get", key], log=log, deadline=deadline, ok=(0, 1), called="git config"
+    )
+    return done.stdout.strip()
+
+
+def mailed_patch_id(file: Path, *, log: Path, deadline: proc.Deadline) -> str:
+    """Return the stable patch-id of the first patch in a mail; "" where there is none."""
+    argv = ["git", "patch-id", "--stable"]
+    done = proc.run(argv, log=log, deadline=deadline, called="git patch-id", stdin=file)
+    return done.stdout.partition(" ")[0].strip()
+
+
 class Git:
     """git on one repository or worktree, under one deadline and with one log."""
 

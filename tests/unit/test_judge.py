@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-import io
-import json
 from collections.abc import Sequence
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from harness.analysis.conclude import conclude
 from harness.analysis.judge import Verdict
 from harness.analysis.summary import summarize
 from harness.model.claim import Claim
 from harness.model.record import Check, Finding, RunRecord
-from harness.report.document import document
-from harness.report.terminal import table
 from tests.unit.builders import PAGES, claims, record
 
 replace = msgspec.structs.replace
@@ -125,40 +120,3 @@ def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) 
         assert effect.reduction_percent >= 54.4
     if first[0].verdict == "contradicted":
         assert effect.reduction_percent < 54.4
-
-
-def test_the_document_has_the_promised_shape() -> None:
-    rec = record("boot-tcg")
-    made = json.loads(json.dumps(document(rec, "results/x/record.json", judge(rec, claims()))))
-    assert set(made) == {"record", "outcome", "evidence", "drivers"}
-    assert set(made["drivers"]) == {"nd_pmem", "dax_pmem"}
-    driver = made["drivers"]["nd_pmem"]
-    assert set(driver["base"]) == {"first_ms", "rebind_mean_ms", "rebinds", "nr_pages"}
-    assert driver["verdict"] == "untested"
-    assert driver["claimed_percent"] == 59.4
-    assert (
-        document(replace(rec, boots=()), "x", judge(replace(rec, boots=()), claims()))["drivers"][
-            "nd_pmem"
-        ]["base"]
-        is None
-    )
-
-
-def shown(rec: RunRecord) -> str:
-    console = Console(file=io.StringIO(), width=130)
-    console.print(table(rec, judge(rec, claims())))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def test_the_table_says_what_the_evidence_allows() -> None:
-    text = shown(record("boot-tcg"))
-    for word in ("1360.00", "272.00", "59.4 %", "untested", "boot-tcg", "not how"):
-        assert word in text
-    assert "reproduced" not in text
-
-
-def test_the_table_of_an_empty_run_shows_no_number() -> None:
-    text = shown(replace(record(), boots=(), outcome="lost", reason="killed"))
-    assert "00" not in text.partition("nd_pmem")[2].partition("inconclusive")[0]
-    assert "inconclusive" in text

@@ -6,7 +6,6 @@ import pytest
 
 from harness.analysis.replayed import fillings, null, rows
 from harness.model.record import Comparison, Evidence, Pass, RunRecord
-from harness.report.replayed import document, table
 from tests.unit.builders import record, side
 
 PAGES, SIZE = 1000, 64
@@ -99,31 +98,3 @@ def test_base_against_itself_is_judged_try_by_try() -> None:
     assert (found.tries, found.held) == (2, 1)
     with pytest.raises(ValueError, match="2 rounds a try"):
         null(made, 6)
-
-
-def test_the_document_has_what_programs_ask_for() -> None:
-    plain = document(replayed(usual()), "results/x/record.json", {"1": "mm: copy"})
-    assert plain["evidence"] == "replay"
-    base, tip = plain["rows"]
-    assert (base["side"], tip["side"], tip["prefix"], tip["title"]) == ("base", "1", 1, "mm: copy")
-    assert set(tip["order0"]) >= {
-        "ns_per_page",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "equal_memmap",
-        "limit_share",
-    }
-
-
-def test_the_table_fits_80_columns_and_says_what_it_may_be_used_for() -> None:
-    from rich.console import Console
-
-    bad = Comparison("1", 100, 1, equal=False, detail="_refcount.counter differs")
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(table(replayed(usual(), (bad,)), {"1": "mm: copy [from] a template"}))
-    text = console.export_text()
-    assert max(len(line) for line in text.splitlines()) <= 80
-    assert "differs" in text and "_refcount.counter" in text
-    assert "mm: copy [from] a template" in text
-    assert "does not decide it" in text

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness b4-check`: the newest stored run that answers a mail, for `b4 review`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from harness import records
+from harness.cache import Cache
+from harness.inputs import Project
+
+#: A patch of a kernel series is kilobytes.
+MAX_MAIL_BYTES = 16 << 20
+PATCH_ID_S = 10
+
+
+@click.command("b4-check", short_help="Answer a mail on stdin from the newest run of its series.")
+def b4_check() -> None:
+    """Print what the newest stored run says of the mail on standard input, as `b4 review` reads it.
+
+    The mail is a cover letter or a patch. It is known by its message-id, its patch, or the series
+    and version that it names; where no run had that on trial, the answer is `[]`. Nothing is built
+    or run.
+
+    \b
+    Examples:
+      harness b4-check < cover.eml
+      git config b4.review-series-check-cmd '/path/to/.venv/bin/harness b4-check'
+    """
+    raw = sys.stdin.buffer.read(MAX_MAIL_BYTES)
+    project = Project.find()
+    found = _newest(project, raw)
+    if found is None:
+        from harness.report.b4 import NOTHING
+
+        click.echo(NOTHING, nl=False)
+        return
+    from harness.cli.report import concluded
+    from harness.report.b4 import b4
+
+    click.echo(b4(concluded(project, records.load(found))), nl=False)
+
+
+def _newest(project: Project, raw: bytes) -> Path | None:
+    """Return the folder of the newest run that answers a mail."""
+    from harness.analysis.posted import answers
+    from harness.parse.letters import read_letters
+
+    mail = read_letters(raw)[0]
+    if mail.tag is None or mail.is_reply:
+        click.echo("standard input holds no cover letter and no patch", err=True)
+        return None
+    patch_id = _patch_id(mail.raw) if mail.tag.number else ""
+    series = {slug: project.series(slug) for slug in project.slugs()}
+    for folder in reversed(records.runs(project.results)):
+        subject = records.on_trial(folder)
+        if subject is None or subject.slug not in series:
+            continue
+        if answers(subject, mail, series[subject.slug], patch_id):
+            return folder
+    return None
+
+
+def _patch_id(raw: bytes) -> str:
+    """Return git's patch-id of a mailed patch; "" where git finds none."""
+    from harness.proc import Deadline
+    from harness.tools.git import mailed_patch_id
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(raw)
+        file.flush()
+        return mailed_patch_id(
+            Path(file.name), log=Cache.default().log("b4-check"), deadline=Deadline(PATCH_ID_S)
+        )

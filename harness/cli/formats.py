@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The forms that `harness report` gives a conclusion, and where it puts them.
+
+What a form needs beside the conclusion is found here: whose mail it is, which thread it answers,
+where GitHub wants its summary. Every form is imported when it is asked for.
+"""
+
+import datetime
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import records
+from harness.cache import Cache
+from harness.cli import printable
+from harness.errors import InputError, MachineError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from harness.analysis.conclude import Conclusion
+    from harness.report.mail import Thread
+    from harness.report.tested_by import Person
+
+FORMATS = ("terminal", "md", "mail", "ktap", "junit", "kcidb", "b4")
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+IDENTITY_S = 10
+
+
+def rendered(project: Project, form: str, conclusion: "Conclusion", origin: str) -> bytes:
+    """Return a conclusion in one of FORMATS. What the user has to know of it goes to stderr."""
+    if form == "mail":
+        return _mail(project, conclusion)
+    return _text(form, conclusion, origin).encode()
+
+
+def _text(form: str, conclusion: "Conclusion", origin: str) -> str:
+    if form == "md":
+        from harness.report.markdown import markdown
+
+        return markdown(conclusion)
+    if form == "ktap":
+        from harness.report.ktap import ktap
+
+        return ktap(conclusion)
+    if form == "junit":
+        from harness.report.junit import junit
+
+        return junit(conclusion)
+    if form == "kcidb":
+        from harness.report.kcidb import kcidb
+
+        return kcidb(conclusion, origin)
+    if form == "b4":
+        from harness.report.b4 import b4
+
+        return b4(conclusion)
+    return _plain(conclusion)
+
+
+def _plain(conclusion: "Conclusion") -> str:
+    """Return what a terminal would show, 80 columns wide and without colours."""
+    import io
+
+    from rich.console import Console
+
+    from harness.report.terminal import terminal
+
+    out = io.StringIO()
+    Console(file=out, width=80, highlight=False, no_color=True).print(terminal(conclusion))
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _mail(project: Project, conclusion: "Conclusion") -> bytes:
+    from harness.report.mail import mail
+    from harness.report.tested_by import withheld
+
+    person = _person()
+    click.echo("To and Cc are left to you; nothing is sent", err=True)
+    if reason := withheld(conclusion, person):
+        click.echo(printable(f"no Tested-by: {reason}"), err=True)
+    now = datetime.datetime.now(datetime.UTC).astimezone().replace(microsecond=0)
+    try:
+        return mail(conclusion, _thread(project, conclusion), person, now)
+    except ValueError as error:
+        raise InputError(
+            str(error), where="git config user.email", expected="name@domain"
+        ) from error
+
+
+def _person() -> "Person | None":
+    """Return the user as git knows them; None unless it knows both name and address."""
+    from harness.proc import Deadline
+    from harness.report.tested_by import Person
+    from harness.tools.git import configured
+
+    log, deadline = Cache.default().log("identity"), Deadline(IDENTITY_S)
+    name, address = (
+        configured(key, log=log, deadline=deadline) for key in ("user.name", "user.email")
+    )
+    return Person(name, address) if name and address else None
+
+
+def _thread(project: Project, conclusion: "Conclusion") -> "Thread":
+    """Return what there is to reply to: the patches' own mail, or else that of their version."""
+    from harness.report.mail import Thread
+    from harness.report.words import message_id
+
+    on_trial = conclusion.record.subject
+    series = project.series(on_trial.slug)
+    own = message_id(conclusion.record)
+    posted = next((v for v in series.versions if v.version == on_trial.version), None)
+    if posted is None or on_trial.source.startswith("mbox "):
+        # An mbox answers to a version's claims; which version it is, nobody said.
+        return Thread(f"[PATCH] {series.title}", own)
+    number = "" if posted.version == 1 else f" v{posted.version}"
+    count = f" 0/{posted.patches}" if posted.patches else ""
+    return Thread(f"[PATCH{number}{count}] {series.title}", own or posted.cover or "")
+
+
+def put(data: bytes, output: Path | None) -> None:
+    """Write to a file, whole or not at all, or to standard output.
+
+    Raises InputError where there is no such folder, MachineError where it cannot be written.
+    """
+    if output is None or str(output) == "-":
+        click.echo(data, nl=False)
+        return
+    if not output.parent.is_dir():
+        raise InputError(
+            f"{output.parent} is no folder", where="--output", expected="a file in one that is"
+        )
+    try:
+        records.replace_file(output, data)
+    except OSError as error:
+        raise MachineError(f"cannot be written: {error.strerror}", where=str(output)) from error
+
+
+def require_github() -> Path:
+    """Return where the job's summary is. Raises InputError outside a job of GitHub's."""
+    named = os.environ.get(SUMMARY_VARIABLE)
+    if not named:
+        raise InputError(
+            f"{SUMMARY_VARIABLE} is not set", where="--github", expected="a job of GitHub Actions"
+        )
+    return Path(named)
+
+
+def tell_github(conclusion: "Conclusion") -> None:
+    """Append to the job's summary, as far as there is room, and print annotations."""
+    from harness.report.github import annotations
+    from harness.report.markdown import MAX_BYTES, markdown
+
+    path = require_github()
+    try:
+        with path.open("ab") as summary:
+            room = MAX_BYTES - summary.tell()
+            summary.write(markdown(conclusion, room).encode() if room > 0 else b"")
+    except OSError as error:
+        raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    click.echo(annotations(conclusion), nl=False)
+
+
+def known_origin(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Check what KCIDB takes for the name of a system."""
+    if re.fullmatch(r"[a-z0-9_]+", value) is None:
+        raise InputError(
+            f"{value!r} is no origin", where="--origin", expected="lower-case letters, digits, _"
+        )
+    return value

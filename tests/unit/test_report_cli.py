@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness report` and `harness b4-check`, as they are typed, on stored records."""
+
+import email
+import io
+import json
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from harness import records
+from harness.cli import cli
+from harness.cli.formats import FORMATS
+from harness.errors import InputError, RecordError
+from harness.inputs import Project
+from harness.model.record import RunRecord
+from harness.report.markdown import MAX_BYTES
+from harness.tools import git
+from tests.unit.builders import record, side
+from tests.unit.conclusions import memmaps, posted
+
+replace = msgspec.structs.replace
+COVER = "20260521040124.10608-1-lizhe.67@bytedance.com"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Our data files with an empty results/ of their own, and a user whom git knows."""
+    root = tmp_path / "project"
+    root.mkdir()
+    for folder in ("series", "configs", "guests"):
+        (root / folder).symlink_to(Project.find().root / folder)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[user]\nname = Réka Tester\nemail = tester@example.org\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("MEMMAP_HARNESS_ROOT", str(root))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Project(root)
+
+
+def borne_out() -> RunRecord:
+    """A run that bears out what version 2 really claims of both drivers."""
+    return posted(memmaps(record(tip_ms=(90, 91, 92))))
+
+
+@pytest.fixture
+def run(project: Project) -> RunRecord:
+    made = borne_out()
+    records.save(project.results, made)
+    return made
+
+
+def typed(*arguments: str) -> None:
+    cli.main(list(arguments), standalone_mode=False)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_goes_to_a_file_or_to_standard_output(
+    form: str, run: RunRecord, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    file = tmp_path / "report"
+    typed("report", "--format", form, "--output", str(file))
+    assert capfdbinary.readouterr().out == b""
+    typed("report", run.run_id, "--format", form, "--output", "-")
+    shown = capfdbinary.readouterr().out
+    if form != "mail":  # which is dated
+        assert shown == file.read_bytes()
+    assert b"memcpy" in shown
+    assert b"\x1b" not in shown
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_default_is_what_a_terminal_shows(
+    run: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("report")
+    assert f"{run.run_id}/record.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--json", "--format", "md"), "--json alone"),
+        (("--json", "--output", "x"), "--json alone"),
+        (("--output", "nowhere/x"), "nowhere is no folder"),
+        (("--format", "kcidb", "--origin", "Our CI"), "'Our CI' is no origin"),
+        (("--gate", "nd_pmem"), "nd_pmem"),
+        (("--github",), "GITHUB_STEP_SUMMARY is not set"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_shown(
+    arguments: tuple[str, ...], said: str, run: RunRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match=said):
+        typed("report", *arguments)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_unknown_form_is_answered_with_the_known_ones(run: RunRecord) -> None:
+    with pytest.raises(click.BadParameter, match="'ktap'"):
+        typed("report", "--format", "html5")
+
+
+def test_a_run_that_is_not_there_is_a_records_error(project: Project) -> None:
+    with pytest.raises(RecordError):
+        typed("report", "nonesuch", "--format", "ktap")
+
+
+def test_rules_are_reported_on(run: RunRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    typed("report", "--format", "ktap", "--gate", "memmap.equal", "--gate", "nd_pmem.ratio<0.1")
+    shown = capsys.readouterr().out
+    assert "ok 1 gate-1" in shown
+    assert "not ok 2 gate-2" in shown
+
+
+def test_a_reply_names_the_user_and_answers_the_patches_own_mail(
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("report", "--format", "mail", "--output", "reply.eml")
+    mail = email.message_from_bytes((tmp_path / "reply.eml").read_bytes())
+    assert mail["In-Reply-To"] == "<cover@example.org>"
+    assert mail["Subject"].startswith("Re: [PATCH v2 0/7] speed up ZONE_DEVICE")
+    assert mail["To"] is None
+    payload = mail.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert "Tested-by: Réka Tester <tester@example.org>" in payload.decode()
+    told = capsys.readouterr().err
+    assert "To and Cc are left to you; nothing is sent" in told
+    assert "no Tested-by" not in told
+
+
+def test_a_ports_reply_answers_the_version_that_it_stands_for(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.save(project.results, record())
+    typed("report", "--format", "mail")
+    shown = capsys.readouterr()
+    assert f"In-Reply-To: <{COVER}>" in shown.out
+    assert "no Tested-by: port v7.2 is not what was posted" in shown.err
+
+
+def test_an_mbox_without_message_ids_answers_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rec = record()
+    records.save(project.results, replace(rec, subject=replace(rec.subject, source="mbox x")))
+    typed("report", "--format", "mail")
+    assert "In-Reply-To" not in capsys.readouterr().out
+
+
+def test_whom_git_does_not_know_is_not_invented(
+    run: RunRecord, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(git, "configured", lambda key, **_: "" if key == "user.email" else "N")
+    typed("report", "--format", "mail")
+    shown = capsys.readouterr()
+    assert "From:" not in shown.out
+    assert "Tested-by" not in shown.out
+    assert "git knows no name and address of yours" in shown.err
+
+
+def test_an_address_that_is_none_is_bad_input(
+    run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "configured", lambda key, **_: "nobody")
+    with pytest.raises(InputError, match="'nobody' is no mail address"):
+        typed("report", "--format", "mail")
+
+
+def test_a_github_job_gets_summary_and_annotations(
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    records.save(project.results, record("boot-tcg"))
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    typed("report", "--github", "--format", "junit", "--output", "junit.xml")
+    assert summary.read_text().startswith("before\n## memcpy-streaming")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("::warning ") for line in lines)
+
+
+@pytest.mark.parametrize("left", [0, 10, 100, 3000])
+def test_a_summary_that_is_nearly_full_is_not_overfilled(
+    left: int, run: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_bytes(b"x" * (MAX_BYTES - left))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    typed("report", "--github", "--format", "b4", "--output", "b4.json")
+    assert summary.stat().st_size <= MAX_BYTES
+
+
+# --- b4-check ---
+
+
+def answered(
+    mail: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[dict[str, str]]:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(mail.encode())))
+    typed("b4-check")
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, list)
+    return found
+
+
+def cover(message_id: str, version: int = 2) -> str:
+    return f"Subject: [PATCH v{version} 0/7] mm: anything\nMessage-ID: <{message_id}>\n\nhello\n"
+
+
+def test_b4_is_answered_from_the_newest_run_that_had_the_mail_on_trial(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older, newer = borne_out(), record("boot-tcg")
+    other = replace(newer, subject=replace(newer.subject, version=3))
+    null = replace(newer, sides=(side("base", 0), side("again", 0)))
+    for second, made in enumerate((older, newer, other, null)):
+        records.save(project.results, replace(made, run_id=f"20260101T00000{second}-abcdef"))
+    (entry,) = answered(cover(COVER), monkeypatch, capsys)
+    assert (entry["tool"], entry["status"]) == ("memmap-harness", "warn")
+    assert "20260101T000001-abcdef" in entry["details"]
+    (entry,) = answered(cover("cover@example.org", 7), monkeypatch, capsys)
+    assert entry["status"] == "pass"
+    assert "20260101T000000-abcdef" in entry["details"]
+
+
+@pytest.mark.parametrize(
+    "mail", ["", "no mail\n", cover("unknown@example.org"), cover(COVER, 5), f"Re: {cover(COVER)}"]
+)
+def test_b4_is_answered_with_nothing_where_there_is_nothing_to_say(
+    mail: str,
+    run: RunRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert answered(mail, monkeypatch, capsys) == []
+
+
+def test_a_patch_is_known_by_its_diff(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports = Project.find().series_folder / "memcpy-streaming/ports/v7.2"
+    text = sorted(ports.glob("*.patch"))[0].read_text()
+    rec = record()
+    patch_id = "0" * 40
+    subject = replace(rec.subject, source="mbox mine", patch_ids=(patch_id, "b"))
+    records.save(project.results, replace(rec, subject=subject))
+    assert answered(text, monkeypatch, capsys) == []
+    monkeypatch.setattr(git, "mailed_patch_id", lambda *_a, **_k: patch_id)
+    assert len(answered(text, monkeypatch, capsys)) == 1
+
+
+def test_damaged_and_foreign_records_keep_b4_from_nothing(
+    project: Project,
+    run: RunRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, text in (("20270101T000000-bad", "{"), ("20270101T000001-bad", '{"subject": 1}')):
+        folder = project.results / "memcpy-streaming" / name
+        folder.mkdir()
+        (folder / records.FILE).write_text(text)
+    foreign = replace(run, subject=replace(run.subject, slug="other"), run_id="20270101T000002-x")
+    records.save(project.results, foreign)
+    (entry,) = answered(cover("cover@example.org"), monkeypatch, capsys)
+    assert run.run_id in entry["details"]
