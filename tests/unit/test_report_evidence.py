@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""No form of a report says more than its evidence allows."""
+
+import json
+import re
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+
+from harness.analysis.conclude import conclude
+from harness.report.tested_by import withheld
+from tests.unit.builders import claims, record
+from tests.unit.conclusions import memmaps
+from tests.unit.reports import CONCLUSIONS, FORMS, PERSON, as_mail, made
+
+replace = msgspec.structs.replace
+UNDECIDED = [name for name, c in CONCLUSIONS.items() if c.record.evidence != "boot-kvm"]
+#: A rule of the user's own (ratio<0.6) is no number of ours.
+OF_NUMBERS = re.compile(r"reduction|\bratio\b(?![<&])|rebind_mean|\bfirst\b|cost")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_what_decides_no_claim_reproduces_and_contradicts_none(name: str, form: str) -> None:
+    text = made(name, form)
+    assert "reproduced" not in text
+    assert "contradicted" not in text
+    assert "Tested-by" not in text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_emulated_run_says_that_nothing_is_concluded_about_speed(form: str) -> None:
+    text = " ".join(made("tcg", form).split())
+    if form != "github.txt":  # annotations are of what went wrong
+        assert re.search(r"[Nn]othing is concluded about speed", text)
+    assert "interval" not in text
+    assert not re.search(r"\bratio", text)
+
+
+@pytest.mark.parametrize("form", ["terminal.txt", "md"])
+@pytest.mark.parametrize("name", CONCLUSIONS)
+def test_a_tables_reductions_and_ratios_stand_below_their_kind_of_evidence(
+    name: str, form: str
+) -> None:
+    evidence = CONCLUSIONS[name].record.evidence
+    lines = made(name, form).splitlines()
+    for number, line in enumerate(lines):
+        if re.search(r"reduction(?! of)|\bratio\b(?![<&])", line):
+            assert f"({evidence})" in line + lines[number + 1], line
+
+
+@pytest.mark.parametrize("name", CONCLUSIONS)
+def test_every_number_of_a_machines_form_names_its_kind_of_evidence(name: str) -> None:
+    evidence = CONCLUSIONS[name].record.evidence
+    for line in made(name, "ktap").splitlines():
+        if OF_NUMBERS.search(line) and re.search(r": [0-9.]+( \w|$)", line):
+            assert f"({evidence})" in line or "(claimed)" in line
+    for one in ElementTree.fromstring(made(name, "xml")).iter("property"):
+        if OF_NUMBERS.search(one.attrib["name"]):
+            assert one.attrib["name"].startswith((f"{evidence}.", "claimed."))
+    for test in json.loads(made(name, "kcidb.json"))["tests"]:
+        assert test["path"].split(".")[1] == evidence
+        assert ("number" in test) == (test["status"] == "DONE" and "number" in test)
+
+
+@pytest.mark.parametrize("name", CONCLUSIONS)
+def test_kcidb_passes_no_number_and_counts_no_verdict(name: str) -> None:
+    for test in json.loads(made(name, "kcidb.json"))["tests"]:
+        if "number" in test:
+            assert test["status"] == "DONE"
+        if ".claim" in test["path"] and "number" not in test:
+            assert test["status"] != "DONE"
+
+
+def test_a_mails_emulated_milliseconds_are_marked_each() -> None:
+    text = as_mail(CONCLUSIONS["tcg"]).decode()
+    marked = [line for line in text.splitlines() if re.search(r"[0-9] ms", line)]
+    assert len(marked) == 8
+    assert all(line.endswith("ms (emulated)") for line in marked)
+
+
+GOOD = CONCLUSIONS["reproduced"]
+
+
+def test_tested_by_is_the_users_and_stands_for_what_was_posted_and_borne_out() -> None:
+    assert withheld(GOOD, PERSON) == ""
+    text = as_mail(GOOD).decode()
+    assert text.count("Tested-by:") == 1
+    assert text.endswith(f"\n\nTested-by: {PERSON.name} <{PERSON.address}>\n")
+    assert "Tested was no more than this: nd_pmem and dax_pmem" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("port", "port v7.2 is not what was posted"),
+        ("contradicted", "not what was posted"),
+        ("tcg", "boot-tcg decides no claim"),
+        ("replay", "replay decides no claim"),
+        ("failed", "the run is panicked"),
+        ("lost", "the run is lost"),
+        ("memmaps-differ", "the run is failed"),
+        ("everything", "not what was posted"),
+    ],
+)
+def test_otherwise_it_is_withheld_with_a_reason(name: str, why: str) -> None:
+    assert why in withheld(CONCLUSIONS[name], PERSON)
+    assert "Tested-by" not in as_mail(CONCLUSIONS[name]).decode()
+
+
+def test_every_single_condition_withholds_it() -> None:
+    everything = CONCLUSIONS["everything"]
+    rec = GOOD.record
+    tip = replace(rec.sides[1], prefix=1)
+    unlike = replace(
+        everything.identity[0], pins=(replace(everything.identity[0].pins[0], equal=False),)
+    )
+    differing = replace(GOOD.memmaps[-1], equal=0)
+    for changed in (
+        replace(GOOD, verdicts=()),
+        replace(GOOD, verdicts=(GOOD.verdicts[0], replace(GOOD.verdicts[1], verdict="untested"))),
+        replace(GOOD, memmaps=()),
+        replace(GOOD, memmaps=(*GOOD.memmaps[:-1], differing)),
+        replace(GOOD, gates=everything.gates),
+        replace(GOOD, identity=(unlike,)),
+        replace(GOOD, null=msgspec.structs.replace(everything.null, finds="nd_pmem differs")),  # type: ignore[type-var]
+        replace(GOOD, record=replace(rec, sides=(rec.sides[0], tip))),
+        replace(
+            GOOD,
+            record=replace(rec, subject=replace(rec.subject, source="port v7.2", message_id="")),
+        ),
+    ):
+        assert withheld(changed, PERSON)
+        assert "Tested-by" not in as_mail(changed).decode()
+
+
+def test_nobody_is_invented() -> None:
+    text = as_mail(GOOD, None).decode()
+    assert "Tested-by" not in text
+    assert not re.search(r"^(From|To|Cc):", text, re.MULTILINE)
+    assert "user.name" in withheld(GOOD, None)
+
+
+def test_the_first_patches_are_not_the_series() -> None:
+    rec = memmaps(record())
+    tip = replace(rec.sides[1], prefix=1)
+    partial = conclude(replace(rec, sides=(rec.sides[0], tip)), claims())
+    for form in ("terminal.txt", "md", "eml", "ktap", "b4.json"):
+        text = FORMS[form](partial)
+        assert "patch 1" in text
+        assert "With this series" not in text

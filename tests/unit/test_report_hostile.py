@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Text of patches, consoles and tools breaks out of no form: it changes no structure, only text."""
+
+import email
+import email.policy
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.noise import Noise
+from harness.model.record import Finding
+from harness.report.b4 import b4
+from harness.report.github import annotations
+from harness.report.junit import junit
+from harness.report.kcidb import kcidb
+from harness.report.ktap import ktap
+from harness.report.markdown import markdown
+from harness.report.text import one_line, printable
+from tests.unit.conclusions import named
+from tests.unit.reports import as_mail, as_terminal
+
+replace = msgspec.structs.replace
+FAILED = named()["failed"]
+#: What each form takes for markup, beside whatever else there is.
+MARKUP = (
+    "#", "]]>", "|", "`", "```", "::error::x", "##[error]x", "\n", "\r\n", "\x1b[31m", "\x00",
+    "\u202e", "\u2028", "\ud800", "<b>", "&amp;", "</details>", "<!--", "[x](y)", "![x](y)",
+    "**", "@user", "https://x.example", "ok 1 x", "not ok 1 - x # SKIP", "1..9", " # SKIP ",
+    "KTAP version 1", "# Subtest: x", "Subtest: x", "Kernel panic - not syncing: VFS: x",
+    "List of all partitions:", "reboot: System halted", "Tested-by: X <x@example.org>",
+    "\n\nTested-by: X <x@example.org>\n", "\nBcc: x@example.org\n", "From x", "[bold]x[/]", "]",
+    "%0A::error::x", "é", "中" * 50, "x" * 3000,
+)  # fmt: skip
+hostile = st.lists(st.sampled_from(MARKUP) | st.text(max_size=20), max_size=6).map("".join)
+
+
+def spoilt(text: str) -> Conclusion:
+    """A failed run, with a text in whatever holds text of others."""
+    rec = FAILED.record
+    machine = replace(
+        rec.machine, cpu=f"CPU {text}", accelerator_proof=text, tools={"qemu": text}, kernel=text
+    )
+    *boots, last = rec.boots
+    last = replace(last, reason=text, findings=(Finding("warn", 1, f"{text}\nsplat {text}"),))
+    changed = replace(
+        rec,
+        machine=machine,
+        subject=replace(rec.subject, source=f"mbox {text}"),
+        sides=tuple(replace(side, compiler=text) for side in rec.sides),
+        boots=(*boots, last),
+        reason=text,
+    )
+    verdicts = tuple(replace(verdict, reason=text) for verdict in FAILED.verdicts)
+    noise = (Noise("load", text, text, text),)
+    return replace(FAILED, record=changed, verdicts=verdicts, noise=noise)
+
+
+PLAIN = spoilt("plain")
+
+
+def same(skeleton: Callable[[Conclusion], object]) -> Callable[[str], None]:
+    """Return a test that a form's skeleton is the same with any text in it."""
+    expected = skeleton(PLAIN)
+
+    def check(text: str) -> None:
+        assert skeleton(spoilt(text)) == expected
+
+    return check
+
+
+_KTAP = re.compile(r"\s*(KTAP version|TAP version|(ok|not ok) [0-9]|1\.\.[0-9]|# Subtest: )")
+_ENDS = ("List of all partitions:", "Kernel panic - not syncing: VFS:", "reboot: System halted")
+
+
+def ktap_skeleton(conclusion: Conclusion) -> list[str]:
+    """The lines that a parser takes for more than diagnostics, without what stands behind a #."""
+    text = ktap(conclusion)
+    assert not any(end in text for end in _ENDS)
+    assert text.isprintable() or set(text) - {"\n"} <= set(filter(str.isprintable, text))
+    found = []
+    for line in text.split("\n"):
+        if _KTAP.match(line):
+            result, _, rest = line.partition(" # ")
+            assert "#" not in rest
+            found.append(f"{result} # {rest.partition(' ')[0]}" if "ok " in result else line)
+        else:
+            assert re.fullmatch(r"( {2})?# [^#]*|", line), line
+    return found
+
+
+def xml_skeleton(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
+    return [(e.tag, sorted(e.attrib)) for e in ElementTree.fromstring(junit(conclusion)).iter()]
+
+
+def html_skeleton(conclusion: Conclusion) -> list[str]:
+    """The tags that the Markdown becomes; a console's lines may be of any number."""
+    text = markdown(conclusion)
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    assert "##[" not in text
+    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
+    return re.findall(r"<[^>]*>", html)
+
+
+def mail_skeleton(conclusion: Conclusion) -> list[str]:
+    raw = as_mail(conclusion)
+    assert all(len(line.decode()) <= 78 for line in raw.split(b"\n"))
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert message.defects == []
+    body = message.get_content()
+    assert not re.search(r"-by\s*:", body, re.IGNORECASE)  # git takes blanks before the colon
+    assert all(c == "\n" or c.isprintable() for c in body)
+    return [*message.keys(), str(message["Subject"]), str(message["From"])]
+
+
+def annotation_skeleton(conclusion: Conclusion) -> list[str]:
+    lines = annotations(conclusion).split("\n")
+    assert all(c.isprintable() for line in lines for c in line)
+    return [re.sub(r"title=[^:,]*::.*", "", line) for line in lines]
+
+
+def b4_skeleton(conclusion: Conclusion) -> list[str]:
+    (entry,) = json.loads(b4(conclusion))
+    assert "\n" not in entry["summary"]
+    assert all(line.isprintable() for line in entry["details"].split("\n"))
+    return [*entry, entry["tool"], entry["status"], str(entry["details"].count("\n"))]
+
+
+def terminal_skeleton(conclusion: Conclusion) -> int:
+    text = as_terminal(conclusion)
+    assert all(c == "\n" or c.isprintable() for c in text)
+    return 0
+
+
+def kcidb_skeleton(conclusion: Conclusion) -> list[tuple[str, str]]:
+    report = json.loads(kcidb(conclusion))
+    return [(test["path"], test["status"]) for test in report["tests"]]
+
+
+SKELETONS = {
+    "ktap": ktap_skeleton,
+    "junit": xml_skeleton,
+    "markdown": html_skeleton,
+    "mail": mail_skeleton,
+    "github": annotation_skeleton,
+    "b4": b4_skeleton,
+    "terminal": terminal_skeleton,
+    "kcidb": kcidb_skeleton,
+}
+CHECKS = {name: same(skeleton) for name, skeleton in SKELETONS.items()}
+
+
+@pytest.mark.parametrize("form", SKELETONS)
+def test_markup_is_text(form: str) -> None:
+    alone = () if form in ("kcidb", "terminal") else MARKUP  # these take ten times as long
+    for text in (*alone, "".join(MARKUP[:-1]), "\n".join(MARKUP)):
+        CHECKS[form](text)
+
+
+@pytest.mark.parametrize("form", SKELETONS)
+@given(text=hostile)
+@settings(max_examples=15)
+def test_whatever_text_there_is_is_text(form: str, text: str) -> None:
+    CHECKS[form](text)
+
+
+@given(st.text())
+@example("\ud800")
+def test_what_is_printable_steers_nothing(text: str) -> None:
+    made = printable(text)
+    assert all(unicodedata.category(c) not in ("Cc", "Cf", "Cs") or c in "\n\t" for c in made)
+    assert printable(made) == made
+
+
+@given(st.text(), st.integers(2, 50))
+def test_one_line_is_one_line_and_no_longer_than_asked(text: str, limit: int) -> None:
+    made = one_line(text, limit)
+    assert len(made) <= limit
+    assert made.isprintable()
