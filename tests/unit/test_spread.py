@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is worked out here rather than by scipy, beside what scipy says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from harness.analysis import stats as ours
+from harness.analysis.spread import kendall, trend
+
+VALUES = st.lists(
+    st.one_of(st.integers(0, 6), st.integers(0, 10_000)).map(float), min_size=2, max_size=45
+).filter(lambda values: len(set(values)) > 1)
+
+
+@given(VALUES)
+def test_kendall_is_scipys(values: list[float]) -> None:
+    expected = stats.kendalltau(range(len(values)), values).pvalue
+    assert kendall(values) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
+@given(st.permutations(range(12)))
+def test_kendall_is_scipys_where_it_is_exact(values: list[int]) -> None:
+    expected = stats.kendalltau(range(12), values).pvalue
+    assert kendall([float(v) for v in values]) == pytest.approx(expected, rel=1e-9)
+
+
+@given(VALUES)
+def test_a_trends_size_is_theils_and_sens(values: list[float]) -> None:
+    found = trend(values, 2.0)
+    middle = float(np.median(values))
+    if len(values) < 5 or middle == 0:
+        assert found is None
+        return
+    slope = stats.theilslopes(values, range(len(values))).slope
+    assert found == pytest.approx(slope * (len(values) - 1) / middle, rel=1e-9, abs=1e-12)
+
+
+@given(VALUES)
+def test_ranks_are_scipys(values: list[float]) -> None:
+    assert np.array_equal(ours._ranks(values), stats.rankdata(values))
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 2.37, 3, 10.5, 100])
+def test_students_t_is_scipys(freedom: float) -> None:
+    assert special.stdtrit(freedom, 0.975) == stats.t.ppf(0.975, freedom)
