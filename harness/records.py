@@ -46,14 +46,18 @@ def save(results: Path, record: RunRecord) -> Path:
         ) from error
 
 
-def replace_file(path: Path, data: bytes) -> Path:
-    """Replace a file's content at once: temporary file, fsync, rename."""
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> Path:
+    """Replace a file's content at once: temporary file, fsync, rename.
+
+    What can be made again need not be `durable`: then there is no fsync, which takes milliseconds.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         # mkstemp makes files private; a record is for everyone who may read the folder.
         Path(name).chmod(0o644)
         Path(name).replace(path)
