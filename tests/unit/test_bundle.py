@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import records
+from harness.bundle import archive, manifest
+from harness.bundle.contents import contents
+from harness.bundle.manifest import Absent, Manifest, Member
+from harness.bundle.read import read as read_bundle
+from harness.bundle.unpack import check, unpack
+from harness.bundle.write import write
+from harness.cache import Cache
+from harness.errors import MachineError, RecordError
+from harness.inputs import Project
+from harness.model.kernel import Kernel
+from harness.model.record import Log, RunRecord
+from tests.unit.builders import record
+
+replace = msgspec.structs.replace
+SLUG, RUN = "memcpy-streaming", "20260101T000000-abcdef"
+HERE = f"results/{SLUG}/{RUN}"
+FILES: dict[str, Path | bytes] = {
+    f"{HERE}/record.json": b"{}",
+    f"{HERE}/logs/base-0.console.log": b"booting\n" * 400,
+    f"series/{SLUG}/series.yaml": b"title: t\n",
+}
+
+
+def written(folder: Path, files: dict[str, Path | bytes] | None = None) -> Path:
+    path = folder / "made.tar.gz"
+    write(path, SLUG, RUN, FILES if files is None else files)
+    return path
+
+
+def read(path: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+
+    def keep(member: Member, data: object) -> None:
+        found[member.path] = b"".join(data)  # type: ignore[call-overload]
+
+    read_bundle(path, keep)
+    return found
+
+
+def sealed(path: Path, tar: bytes) -> Path:
+    """What somebody writes who knows the format: any tar, with the right checksum at its end."""
+    packed = gzip.compress(tar, mtime=0)
+    trailer = archive.trailer(hashlib.sha256(packed).digest())
+    path.write_bytes(packed + trailer)
+    return path
+
+
+def tar_of(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())
+
+
+def test_files_come_back_as_they_were(tmp_path: Path) -> None:
+    assert read(written(tmp_path)) == dict(sorted(FILES.items()))
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    first = written(tmp_path).read_bytes()
+    source = tmp_path / "log"
+    source.write_bytes(bytes(FILES[f"{HERE}/logs/base-0.console.log"]))  # type: ignore[arg-type]
+    again = {**dict(reversed(FILES.items())), f"{HERE}/logs/base-0.console.log": source}
+    os.utime(source, (1, 1))
+    assert written(tmp_path, again).read_bytes() == first
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
+def test_tar_unpacks_it_without_a_word(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["tar", "xzf", written(tmp_path)], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+    top = tmp_path / f"memmap-harness-{RUN}"
+    assert (top / HERE / "record.json").read_bytes() == b"{}"
+    assert msgspec.json.decode((top / manifest.NAME).read_bytes())["run_id"] == RUN
+
+
+def test_python_unpacks_it_too(tmp_path: Path) -> None:
+    with tarfile.open(written(tmp_path)) as tar:
+        assert len(tar.getnames()) == len(FILES) + 1
+
+
+SMALL: dict[str, Path | bytes] = {f"{HERE}/record.json": b"{}"}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("small"), SMALL)
+
+
+def test_any_changed_byte_is_noticed(small: Path, tmp_path: Path) -> None:
+    whole = small.read_bytes()
+    changed = tmp_path / "changed.tar.gz"
+    for at in range(len(whole)):
+        for bit in (0x01, 0x80):
+            changed.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+            with pytest.raises(RecordError, match="no bundle as harness wrote it"):
+                check(changed)
+
+
+@given(st.data())
+def test_no_other_bytes_are_a_bundle(small: Path, data: st.DataObject) -> None:
+    whole = small.read_bytes()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    other = whole[:start] + data.draw(st.binary(max_size=100)) + whole[end:]
+    changed = small.with_name("changed.tar.gz")
+    changed.write_bytes(other)
+    if other == whole:
+        check(changed)
+        return
+    with pytest.raises(RecordError) as caught:
+        check(changed)
+    assert caught.value.exit_code == 65
+
+
+@given(st.data())
+def test_not_even_with_a_checksum_that_fits(small: Path, data: st.DataObject) -> None:
+    """The format leaves no choice: a forger can only write another bundle, never an odd one."""
+    tar = tar_of(small)
+    at = data.draw(st.integers(0, len(tar) - 1))
+    changed = bytearray(tar)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(RecordError) as caught:
+        check(sealed(small.with_name("forged.tar.gz"), bytes(changed)))
+    assert "\n" not in str(caught.value)
+
+
+def rebuilt(path: Path, change: Callable[[tarfile.TarFile], None]) -> Path:
+    """A bundle whose tar has something more at its end."""
+    out = io.BytesIO(tar_of(path)[: -len(archive.END)])
+    out.seek(0, io.SEEK_END)
+    with tarfile.TarFile(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.offset = out.tell()
+        change(tar)
+    return sealed(path.with_name("rebuilt.tar.gz"), out.getvalue())
+
+
+def special(name: str, kind: bytes, link: str = "") -> Callable[[tarfile.TarFile], None]:
+    def add(tar: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, link
+        tar.addfile(info)
+
+    return add
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        special("../../.bashrc", tarfile.REGTYPE),
+        special("/etc/passwd", tarfile.REGTYPE),
+        special("x", tarfile.SYMTYPE, "/etc/passwd"),
+        special("x", tarfile.LNKTYPE, "../../x"),
+        special("x", tarfile.CHRTYPE),
+        special("x", tarfile.FIFOTYPE),
+        special("x", tarfile.DIRTYPE),
+        special(f"memmap-harness-{RUN}/results/more", tarfile.REGTYPE),
+        special(f"memmap-harness-{RUN}/{HERE}/record.json", tarfile.REGTYPE),
+    ],
+)
+def test_a_member_more_is_refused(
+    tmp_path: Path, change: Callable[[tarfile.TarFile], None]
+) -> None:
+    folder = tmp_path / "into"
+    folder.mkdir()
+    with pytest.raises(RecordError, match=r"more in it than MANIFEST\.json lists"):
+        unpack(rebuilt(written(tmp_path), change), folder)
+    assert not (tmp_path / ".bashrc").exists()
+    assert {p.name for p in folder.iterdir()} == {"series", "configs", "guests", "results"}
+
+
+def forged(tmp_path: Path, change: Callable[[dict[str, object]], None]) -> Path:
+    """A bundle that says something else in its manifest, with all the rest in order."""
+    tar = tar_of(written(tmp_path))
+    size = tarfile.TarInfo.frombuf(tar[:512], "ascii", "strict").size
+    said = msgspec.json.decode(tar[512 : 512 + size])
+    change(said)
+    text = msgspec.json.encode(said)
+    info = tarfile.TarInfo(f"memmap-harness-{said['run_id']}/{manifest.NAME}")
+    info.size = len(text)
+    rest = tar[512 + size + -size % 512 :]
+    head = info.tobuf(tarfile.USTAR_FORMAT)
+    return sealed(tmp_path / "forged.tar.gz", head + text + bytes(-len(text) % 512) + rest)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: m["members"].pop(), "more in it"),
+        (lambda m: m["members"].pop(0), "should be"),
+        (lambda m: m["members"].append(m["members"][0]), "not in order"),
+        (lambda m: m["members"][0].update(path="../x"), "no path"),
+        (lambda m: m["members"][0].update(path="/etc/passwd"), "no path"),
+        (lambda m: m["members"][0].update(path="results/../../x"), "no path"),
+        (lambda m: m["members"][0].update(path="results/.ssh/x"), "no path"),
+        (lambda m: m["members"][0].update(path="results/a\nb"), "no path"),
+        (lambda m: m["members"][0].update(path="-rf"), "no path"),
+        (lambda m: m["members"][0].update(bytes=1 << 40), "more than the 1024 MiB"),
+        (lambda m: m["members"][0].update(bytes=-1), "negative"),
+        (lambda m: m["members"][1].update(bytes=3), "should be"),
+        (lambda m: m["members"][1].update(sha256="0" * 64), "is not what"),
+        (lambda m: m.update(run_id="../../x"), "no name"),
+        (lambda m: m.update(slug=".."), "no name"),
+        (lambda m: m.update(schema=99), "newer harness"),
+        (lambda m: m.update(verdict="reproduced"), "verdict"),
+        (lambda m: m.pop("members"), "members"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, object]], None], said: str
+) -> None:
+    with pytest.raises(RecordError, match=said):
+        check(forged(tmp_path, change))
+
+
+def test_a_forged_manifest_that_changes_nothing_passes(tmp_path: Path) -> None:
+    assert check(forged(tmp_path, lambda said: None)).run_id == RUN
+
+
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path) -> None:
+    info = tarfile.TarInfo(f"memmap-harness-{RUN}/{manifest.NAME}")
+    info.size = 1 << 40
+    bomb = sealed(tmp_path / "bomb.tar.gz", info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+    with pytest.raises(RecordError, match=r"MANIFEST\.json has 1099511627776 bytes"):
+        check(bomb)
+
+
+def test_zeros_without_end_are_not_unpacked(tmp_path: Path) -> None:
+    tar = tar_of(written(tmp_path))
+    with pytest.raises(RecordError, match="more in it"):
+        check(sealed(tmp_path / "bomb.tar.gz", tar + bytes(64 << 20)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x1f",
+        b"\x1f\x8b",
+        b"\x1f\x8b" + bytes(200),
+        gzip.compress(b""),
+        gzip.compress(bytes(1024)),
+        b"PK\x03\x04" + bytes(100),
+        bytes(archive.TRAILER_BYTES),
+        archive.trailer(hashlib.sha256(b"").digest()),
+    ],
+)
+def test_what_is_no_bundle_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(RecordError) as caught:
+        check(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="cannot be read"):
+        check(tmp_path / "none.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a//b", ".x", "a b", "a\x1b", "", "x" * 300])
+def test_what_no_bundle_may_hold_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecordError, match="cannot be bundled"):
+        write(tmp_path / "x.tar.gz", SLUG, RUN, {name: b""})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_grows_meanwhile_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"some")
+    header = archive.header
+
+    def slow(whole: Manifest, member: Member) -> bytes:
+        log.write_bytes(b"some more")
+        return header(whole, member)
+
+    monkeypatch.setattr(archive, "header", slow)
+    with pytest.raises(RecordError, match="cannot be bundled: log is not what"):
+        write(tmp_path / "x.tar.gz", SLUG, RUN, {"log": log})
+    assert [p.name for p in tmp_path.iterdir()] == ["log"]
+
+
+def test_no_room_is_the_machines_fault_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gzip.GzipFile, "write", full)
+    with pytest.raises(MachineError, match="No space left"):
+        written(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what of a run goes in ---
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "project"
+    root.mkdir()
+    for folder in ("series", "configs", "guests"):
+        (root / folder).symlink_to(Project.find().root / folder)
+    return Project(root)
+
+
+def stored(project: Project, **changes: object) -> tuple[Path, RunRecord]:
+    """A run whose boots each have a log."""
+    made = record()
+    folder = records.folder_of(project.results, made)
+    (folder / "logs").mkdir(parents=True)
+    boots = []
+    for boot in made.boots:
+        log = folder / "logs" / f"{boot.side}-{boot.number}.console.log"
+        log.write_text(f"{boot.side} {boot.number}\n")
+        boots.append(replace(boot, logs=(Log(f"logs/{log.name}", records.digest(log)),)))
+    setup = replace(
+        made.setup,
+        plan_sha256=hashlib.sha256(msgspec.json.encode(project.plan("reproduce"))).hexdigest(),
+    )
+    made = replace(made, boots=tuple(boots), setup=setup, **changes)
+    records.save(project.results, made)
+    return folder, made
+
+
+def kept_kernel(cache: Cache, config: bytes) -> str:
+    folder = cache.kernels / "key"
+    folder.mkdir(parents=True)
+    (folder / "config").write_bytes(config)
+    digest = hashlib.sha256(config).hexdigest()
+    kernel = Kernel("key", "c", "r", "b", digest, "gcc", "minimal", (), str(folder), 1.0, 1.0)
+    (folder / "kernel.json").write_bytes(msgspec.json.encode(kernel))
+    return digest
+
+
+def test_a_run_is_packed_and_comes_back_as_a_checkout(project: Project, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    digest = kept_kernel(cache, b"CONFIG_ZONE_DEVICE=y\n")
+    base, tip = record().sides
+    folder, made = stored(project, sides=(replace(base, config_sha256=digest), tip))
+    (folder / "memmap-base-0-nd_pmem.npz").write_bytes(b"npz")
+    (folder / "base-0-nd_pmem.img").write_bytes(b"large")
+    files, absent = contents(project, cache, folder, made)
+    assert [a.path for a in absent] == ["tip.config", f"guests/{made.setup.guest}.yaml"]
+    assert "changed since" in absent[1].why
+    write(tmp_path / "x.tar.gz", SLUG, RUN, files, absent)
+
+    there = tmp_path / "there"
+    there.mkdir()
+    found, again = unpack(tmp_path / "x.tar.gz", there)
+    assert again == made
+    assert found.absent == absent
+    elsewhere = Project(there)
+    assert elsewhere.claims(SLUG) == project.claims(SLUG)
+    assert elsewhere.plan("reproduce") == project.plan("reproduce")
+    run = there / HERE
+    assert sorted(p.name for p in run.iterdir()) == [
+        "base.config",
+        "logs",
+        "memmap-base-0-nd_pmem.npz",
+        "record.json",
+    ]
+    assert len(list((run / "logs").iterdir())) == len(made.boots)
+
+
+def test_a_log_that_is_gone_is_said(project: Project, tmp_path: Path) -> None:
+    folder, made = stored(project)
+    (folder / "logs" / "tip-1.console.log").unlink()
+    _, absent = contents(project, Cache(tmp_path / "cache"), folder, made)
+    assert Absent("logs/tip-1.console.log", "the log is no longer where the run left it") in absent
+
+
+def test_a_log_that_was_changed_is_refused(project: Project, tmp_path: Path) -> None:
+    folder, made = stored(project)
+    (folder / "logs" / "tip-1.console.log").write_text("faster\n")
+    with pytest.raises(RecordError, match="not what it was when the record was made"):
+        contents(project, Cache(tmp_path / "cache"), folder, made)
+
+
+def test_a_config_that_was_changed_is_not_taken(project: Project, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    digest = kept_kernel(cache, b"CONFIG_ZONE_DEVICE=y\n")
+    (cache.kernels / "key" / "config").write_bytes(b"CONFIG_KASAN=y\n")
+    base, tip = record().sides
+    folder, made = stored(project, sides=(replace(base, config_sha256=digest), tip))
+    _, absent = contents(project, cache, folder, made)
+    assert Absent("base.config", "it is no longer in the cache") in absent
+
+
+def packed(project: Project, tmp_path: Path, change: dict[str, bytes]) -> Path:
+    folder, made = stored(project)
+    files, absent = contents(project, Cache(tmp_path / "cache"), folder, made)
+    path = tmp_path / "x.tar.gz"
+    write(path, SLUG, RUN, files | change, absent)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({f"{HERE}/logs/tip-1.console.log": b"faster\n"}, "is not the log of its record"),
+        ({f"{HERE}/record.json": b"{}"}, r"record\.json is no run record"),
+        (
+            {f"{HERE}/record.json": msgspec.json.encode(replace(record(), run_id="x"))},
+            "another run",
+        ),
+    ],
+)
+def test_a_bundle_made_anew_must_fit_its_own_record(
+    project: Project, tmp_path: Path, change: dict[str, bytes], said: str
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    with pytest.raises(RecordError, match=said):
+        unpack(packed(project, tmp_path, change), there)
+
+
+def test_a_bundle_without_record_is_refused(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(path, SLUG, RUN, {f"series/{SLUG}/series.yaml": b"x"})
+    there = tmp_path / "there"
+    there.mkdir()
+    with pytest.raises(RecordError, match=r"record\.json cannot be read"):
+        unpack(path, there)
