@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many runs beside each other: what each came to in short, and how a ratio went from tag to tag."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.effects import Effect, Metric
+
+_NUMBER = re.compile(r"\d+")
+_CANDIDATE = re.compile(r"[-~]?rc(\d+)")
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What the whole series costs of what base does: a driver's rebinds, or a kind of pass."""
+
+    kind: str
+    metric: Metric
+    ratio: float
+    low: float | None
+    high: float | None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """What runs must share for their ratios to make one line."""
+
+    slug: str
+    version: int
+    source: str
+    evidence: str
+    machine: str
+    guest: str
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One run's ratio, on the release that it was measured on."""
+
+    run_id: str
+    release: str
+    cost: Cost
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """A ratio over the releases, oldest release first, and within one the oldest run."""
+
+    group: Group
+    kind: str
+    metric: Metric
+    points: tuple[Point, ...]
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The releases there are points of, in order."""
+        return tuple(dict.fromkeys(point.release for point in self.points))
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a history keeps of a run. `costs` is empty unless the run is complete."""
+
+    run_id: str
+    group: Group
+    release: str
+    costs: tuple[Cost, ...]
+
+
+def seen(conclusion: Conclusion) -> Seen:
+    """Return what a history keeps of a conclusion."""
+    record = conclusion.record
+    group = Group(
+        record.subject.slug,
+        record.subject.version,
+        # Ports differ from base to base, and are the same series all the same.
+        record.subject.source.partition(" ")[0],
+        record.evidence,
+        record.machine.cpu,
+        record.setup.guest,
+    )
+    costs = tuple(_costs(conclusion)) if record.outcome == "complete" else ()
+    return Seen(record.run_id, group, record.subject.release, costs)
+
+
+def _costs(conclusion: Conclusion) -> Iterator[Cost]:
+    for e in conclusion.effects:
+        if e.op == "rebind" and _whole_series(conclusion, e):
+            yield Cost(e.kind, e.metric, e.ratio, e.low, e.high)
+
+
+def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
+    """Whether the side is the series itself, and no other way to store of the same length."""
+    whole = len(conclusion.record.subject.patch_ids)
+    return effect.prefix == whole and effect.side in ("tip", str(whole))
+
+
+def trends(runs: Iterable[Seen]) -> tuple[Trend, ...]:
+    """Return a trend for each group, kind and metric, in the order of the groups' fields."""
+    found: dict[tuple[Group, str, Metric], list[Point]] = {}
+    for run in runs:
+        for cost in run.costs:
+            points = found.setdefault((run.group, cost.kind, cost.metric), [])
+            points.append(Point(run.run_id, run.release, cost))
+    ordered = sorted(found, key=lambda key: (msgspec.structs.astuple(key[0]), *key[1:]))
+    return tuple(
+        Trend(
+            *key,
+            tuple(sorted(found[key], key=lambda p: (release_key(p.release), p.run_id))),
+        )
+        for key in ordered
+    )
+
+
+def release_key(release: str) -> tuple[tuple[int, ...], int, str]:
+    """Sort 7.2 before 7.2.13 before 7.3-rc1 before 7.3; what is no release comes first."""
+    candidate = _CANDIDATE.search(release)
+    numbers = release[: candidate.start()] if candidate else release
+    parts = tuple(int(n) for n in _NUMBER.findall(numbers.partition("-")[0])[:4])
+    return parts, int(candidate[1]) if candidate else 1 << 30, release
