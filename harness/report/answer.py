@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The answer in one word, for the top of a page and a row of the history."""
+
+from collections import Counter
+
+import msgspec
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.judge import Word
+from harness.report import alike
+from harness.report.headline import headline
+
+#: How a word is to be taken: bad is certain, doubt is ours to mend, open says nothing.
+TONE: dict[Word, str] = {
+    "reproduced": "good",
+    "contradicted": "bad",
+    "inconclusive": "doubt",
+    "untested": "open",
+}
+_ORDER = tuple(TONE)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`word` says it, never better than the worst part; `because` is what goes before the claims.
+
+    `tone` is good, bad, doubt or open.
+    """
+
+    word: str
+    tone: str
+    because: str
+
+
+def answer(conclusion: Conclusion) -> Answer:
+    """Return the answer to whether the series does what its cover letter says."""
+    record = conclusion.record
+    because = f"{_capital(headline(conclusion))}."
+    if unlike := [left for left in alike.memmaps(conclusion) if left.unlike]:
+        if any(left.at_fault for left in unlike):
+            return Answer("Struct pages differ", "bad", because)
+        return Answer("Struct pages unknown", "doubt", because)
+    if record.outcome != "complete":
+        return Answer(f"Run {record.outcome.replace('_', ' ')}", "doubt", because)
+    if any(not gate.ok for gate in conclusion.gates):
+        return Answer("Gate failed", "bad", because)
+    counted = Counter(verdict.verdict for verdict in conclusion.verdicts)
+    if not counted:
+        return Answer("No claim", "open", "Nothing that is claimed answers to what was measured.")
+    if len(counted) == 1:
+        (word,) = counted
+        return Answer(_capital(word), TONE[word], "")
+    told = ", ".join(f"{counted[word]} {word}" for word in _ORDER if word in counted)
+    tones = {TONE[word] for word in counted}
+    tone = next(tone for tone in ("bad", "doubt", "open", "good") if tone in tones)
+    return Answer(_capital(told), tone, "")
+
+
+def _capital(text: str) -> str:
+    return (text[:1].upper() + text[1:]).rstrip(".")

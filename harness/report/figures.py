@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the pictures show, as values: the page draws them as SVG, matplotlib draws the files."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from harness.analysis.conclude import Conclusion
+from harness.model.record import RunRecord
+
+NS_PER_MS = 1e6
+#: Dots closer than this share of the axis are one dot, as large as they are many.
+GRAIN = 0.004
+
+
+class Dot(msgspec.Struct, frozen=True):
+    """`count` samples of one boot or round at `ms`; `lane` is its place in the row.
+
+    `counts` says whether the boot's samples may be used.
+    """
+
+    ms: float
+    number: int
+    lane: int
+    count: int
+    counts: bool
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One side's samples. `middle_ms` is what the run's ratio takes as this side's cost."""
+
+    side: str
+    dots: tuple[Dot, ...]
+    middle_ms: float | None
+
+    @property
+    def total(self) -> int:
+        """How many samples the dots stand for."""
+        return sum(dot.count for dot in self.dots)
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """All samples of one kind and op, a row a side. `unit` is what a lane is: a boot or a round."""
+
+    kind: str
+    op: str
+    unit: str
+    lanes: int
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """What it shows."""
+        if self.unit == "boot":
+            return f"{self.kind}: {'first bindings' if self.op == 'first' else 'rebinds'}"
+        return f"{self.kind}: {'first passes' if self.op == 'first' else 'passes'}"
+
+
+class _Point(msgspec.Struct, frozen=True):
+    """A sample on its way into a strip."""
+
+    kind: str
+    op: str
+    side: str
+    lane: int
+    ms: float
+    counts: bool
+
+
+def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
+    """Return every sample of the run, nothing left out, by kind and op: rebinds before firsts."""
+    record = conclusion.record
+    replay = record.evidence == "replay"
+    points: dict[tuple[str, str], list[_Point]] = {}
+    for point in _passes(record) if replay else _bindings(record):
+        points.setdefault((point.kind, point.op), []).append(point)
+    sides = [side.name for side in record.sides]
+    found = []
+    for op in ("rebind", "first"):
+        for kind in record.setup.nr_pages:
+            ours = points.get((kind, op), [])
+            if not ours:
+                continue
+            grain = (max(p.ms for p in ours) - min(p.ms for p in ours)) * GRAIN
+            lanes = {lane: n for n, lane in enumerate(sorted({p.lane for p in ours}))}
+            rows = tuple(
+                Row(side, _dots(theirs, lanes, grain), _middle(conclusion, theirs[0]))
+                for side in sides
+                if (theirs := [p for p in ours if p.side == side])
+            )
+            found.append(Strip(kind, op, "round" if replay else "boot", len(lanes), rows))
+    return tuple(found)
+
+
+def _bindings(record: RunRecord) -> Iterator[_Point]:
+    for boot in record.boots:
+        counts = boot.counts
+        for s in boot.samples:
+            yield _Point(s.driver, s.op, boot.side, boot.number, s.ns / NS_PER_MS, counts)
+
+
+def _passes(record: RunRecord) -> Iterator[_Point]:
+    for p in record.passes:
+        op = "rebind" if p.index else "first"
+        yield _Point(p.kind, op, p.side, p.round, p.cpu_ns / NS_PER_MS, counts=True)
+
+
+def _dots(points: Sequence[_Point], lanes: Mapping[int, int], grain: float) -> tuple[Dot, ...]:
+    groups: Counter[tuple[int, int, bool]] = Counter()
+    exact: dict[tuple[int, int, bool], float] = {}
+    for p in points:
+        key = (p.lane, round(p.ms / grain) if grain else 0, p.counts)
+        groups[key] += 1
+        exact.setdefault(key, p.ms)
+    return tuple(
+        Dot(exact[key], key[0], lanes[key[0]], count, key[2])
+        for key, count in sorted(groups.items())
+    )
+
+
+def _middle(conclusion: Conclusion, point: _Point) -> float | None:
+    """What the effects take as this side's cost, where they are about time."""
+    base = conclusion.record.sides[0].name
+    for effect in conclusion.effects:
+        if (effect.kind, effect.op, effect.metric) != (point.kind, point.op, "ns"):
+            continue
+        if point.side in (base, effect.side):
+            cost = effect.base_cost if point.side == base else effect.side_cost
+            return cost / NS_PER_MS
+    return None

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run as one page: nothing to fetch, nothing to execute, everything that is not ours escaped.
+
+The templates say what stands where, page.css how it looks; both come with this package.
+"""
+
+import base64
+import functools
+import hashlib
+import shlex
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.effects import Effect
+from harness.analysis.judge import Verdict
+from harness.analysis.ladder import ladders
+from harness.model.record import RunRecord
+from harness.model.units import format_bytes
+from harness.report import words
+from harness.report.answer import TONE, answer
+from harness.report.drawing import NOTHING, draw_ladder, draw_strip
+from harness.report.figures import strips
+from harness.report.text import printable
+
+TEMPLATES = "templates"
+NAME = "report.html"
+
+
+def page(
+    conclusion: Conclusion, *, has: Callable[[str], bool], home: str = "./", index: str = ""
+) -> str:
+    """Return the page of a run.
+
+    `has` says whether a file of the run, by its path in the run's folder, can be linked to; what
+    cannot is named all the same. `home` leads from the page to that folder, `index` to the history.
+    """
+    record = conclusion.record
+    return (
+        environment()
+        .get_template("run.html")
+        .render(
+            it=conclusion,
+            answer=answer(conclusion),
+            tone=TONE,
+            evidence=words.EVIDENCE[record.evidence],
+            drivers=_by_driver(conclusion),
+            strips=[draw_strip(strip) for strip in strips(conclusion)],
+            listed=list(_listed(record)),
+            spoiled=any(boot.samples and not boot.counts for boot in record.boots),
+            ladders=[draw_ladder(ladder) for ladder in ladders(conclusion)],
+            has=lambda path: ".." not in path.split("/") and has(path),
+            home=home,
+            index=index,
+        )
+    )
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates, every value escaped unless it is Markup of our own."""
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_clean,
+        auto_reload=False,
+    )
+    style = _source("page.css")
+    made.globals |= {"style": Markup(style), "style_hash": style_hash(style)}  # noqa: S704 (ours)
+    made.filters |= {
+        "about": words.about,
+        "ruling": words.ruling,
+        "percent": lambda value: NOTHING if value is None else f"{value:.1f} %",
+        "capital": lambda text: text[:1].upper() + text[1:],
+        "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",
+        "basename": lambda path: path.rpartition("/")[2],
+        "bytes": format_bytes,
+        "command": shlex.join,
+        "cost": _cost,
+        "rebinds": _rebinds,
+    }
+    return made
+
+
+def style_hash(style: str) -> str:
+    """Return what a Content-Security-Policy calls this text of a style element."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}"
+
+
+def _source(name: str) -> str:
+    return (resources.files("harness.report") / TEMPLATES / name).read_text("utf-8")
+
+
+def _clean(value: Any) -> Any:
+    """Show control characters as escapes: HTML has no place for most of them."""
+    return printable(value) if type(value) is str and not value.isprintable() else value
+
+
+def _cost(effect: Effect, cost: float) -> str:
+    return f"{cost / 1e6:.2f} ms" if effect.metric == "ns" else f"{cost:.2f} instructions"
+
+
+def _rebinds(verdict: Verdict) -> str:
+    sides = (verdict.summary.base, verdict.summary.tip)
+    counts = sorted({side.rebinds for side in sides if side is not None})
+    return " and ".join(map(str, counts)) or "no"
+
+
+def _by_driver(conclusion: Conclusion) -> list[Verdict]:
+    """One verdict a driver: that on the whole series where there is one."""
+    found: dict[str, Verdict] = {}
+    for verdict in conclusion.verdicts:
+        if verdict.driver not in found or verdict.after_patch is None:
+            found[verdict.driver] = verdict
+    return list(found.values())
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """The samples of one kind of one boot, or of one process of a replay, as text."""
+
+    number: int
+    side: str
+    kind: str
+    first: str
+    then: str
+
+
+def _listed(record: RunRecord) -> Iterator[_Line]:
+    for boot in record.boots:
+        for driver in record.setup.nr_pages:
+            ours = [s for s in boot.samples if s.driver == driver]
+            first = [s.ns for s in ours if s.op == "first"]
+            then = [s.ns for s in ours if s.op == "rebind"]
+            if ours:
+                yield _Line(boot.number, boot.side, driver, _texts(first), _texts(then))
+    grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
+    for p in record.passes:
+        grouped.setdefault((p.process, p.side, p.round, p.kind), []).append((p.index, p.cpu_ns))
+    for (_, side, turn, kind), passes in grouped.items():
+        first = [ns for index, ns in passes if index == 0]
+        then = [ns for index, ns in passes if index]
+        yield _Line(turn, side, kind, _texts(first), _texts(then))
+
+
+def _texts(times_ns: list[int]) -> str:
+    return ", ".join(f"{ns / 1e6:.5g}" for ns in times_ns) or NOTHING

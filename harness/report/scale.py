@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An axis: from where to where, and which round values to mark."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """A linear axis. `ticks` are multiples of 1, 2 or 5 times a power of ten."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def at(self, value: float) -> float:
+        """Where a value lies, in percent of the axis's length from its beginning."""
+        return round((value - self.low) / (self.high - self.low) * 100, 2)
+
+    def label(self, tick: float) -> str:
+        """Write a tick with as many decimals as tell it from the next one."""
+        step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else 1.0
+        return f"{tick:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
+
+
+def scale(values: Iterable[float], *, ticks: int = 6, zero: bool = False) -> Scale:
+    """Return an axis with some room around all values; with `zero` it begins there.
+
+    Raises ValueError without values, or with one that is not finite.
+    """
+    found = list(values)
+    if not found or not all(math.isfinite(v) for v in found):
+        raise ValueError("no axis without finite values")
+    low, high = min(found), max(found)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    low, high = (0.0 if zero and low == 0 else low - room), high + room
+    step = _step((high - low) / ticks)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Scale(low, high, tuple(n * step for n in range(first, last + 1)))
+
+
+def _step(at_least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(at_least))
+    return next(power * n for n in (1, 2, 5, 10) if power * n >= at_least * (1 - 1e-9))

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.conclude import Conclusion, conclude
+from harness.model.record import Log, RunRecord
+from harness.report.answer import answer
+from harness.report.html import page
+from tests.unit import markup
+from tests.unit.builders import claims, record
+from tests.unit.conclusions import failed, lost, named, replay
+
+replace = msgspec.structs.replace
+NAMED = named()
+
+
+def nothing(_path: str) -> bool:
+    return False
+
+
+def rendered(conclusion: Conclusion, has: Callable[[str], bool] = nothing) -> markup.Page:
+    return markup.check(page(conclusion, has=has))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_kind_of_run_has_a_page_that_is_sound(name: str) -> None:
+    found = rendered(NAMED[name])
+    (h1,) = found.all("h1")
+    assert h1.text.endswith("?")
+    for verdict in NAMED[name].verdicts:
+        assert verdict.reason in found.text
+        assert verdict.verdict in found.text
+    assert NAMED[name].record.run_id in found.text
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_same_record_gives_the_same_page(name: str) -> None:
+    assert page(NAMED[name], has=nothing) == page(NAMED[name], has=nothing)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_answer_stands_before_the_figures(name: str) -> None:
+    found = rendered(NAMED[name])
+    h2 = [e.text for e in found.all("h2")]
+    assert h2[0] == answer(NAMED[name]).word
+    assert h2[1] == "What was measured"
+    assert "Evidence:" in found.text.split("What was measured")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "tone"),
+    [
+        ("reproduced", "Reproduced", "good"),
+        ("contradicted", "Contradicted", "bad"),
+        ("inconclusive", "Inconclusive", "doubt"),
+        ("tcg", "Untested", "open"),
+        ("failed", "Run panicked", "doubt"),
+        ("lost", "Run lost", "doubt"),
+        ("memmaps-differ", "Struct pages differ", "bad"),
+        ("replay-differs", "Struct pages differ", "bad"),
+        ("everything", "Gate failed", "bad"),
+    ],
+)
+def test_the_answer_is_never_better_than_the_worst_part(name: str, word: str, tone: str) -> None:
+    found = answer(NAMED[name])
+    assert (found.word, found.tone) == (word, tone)
+
+
+def test_verdicts_that_differ_are_counted() -> None:
+    made = NAMED["reproduced"]
+    first, second = made.verdicts
+    mixed = replace(made, verdicts=(first, replace(second, verdict="inconclusive")))
+    assert answer(mixed).word == "1 reproduced, 1 inconclusive"
+    assert answer(mixed).tone == "doubt"
+    assert answer(replace(made, verdicts=())).word == "No claim"
+
+
+# --- text of others ---
+
+HOSTILE = "</style></title></svg><script>alert(1)</script><img src=x onerror=y>\"'&{{7*7}}\x1b[2J\0"
+
+
+def poisoned(value: Any, kept: set[str]) -> Any:
+    """Put something hostile at the end of every text but those that the model restricts."""
+    if isinstance(value, str):
+        return value if value in kept else value + HOSTILE
+    if isinstance(value, dict):
+        return {
+            k if k in ("nd_pmem", "dax_pmem") or k in FIELDS else k + HOSTILE: poisoned(v, kept)
+            for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [poisoned(v, kept) for v in value]
+    return value
+
+
+FIELDS = {
+    f.encode_name
+    for kind in vars(__import__("harness.model.record", fromlist=["x"])).values()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    for f in msgspec.structs.fields(kind)
+}
+#: What the model allows only some values of, what must stay equal to be comparable, and times.
+KEPT = {
+    *("lost", "complete", "timed_out", "panicked", "failed", "boot-kvm", "boot-tcg", "replay"),
+    *("first", "rebind", "kvm", "tcg", "native", "nd_pmem", "dax_pmem", "base", "tip", "limit"),
+    *("order0", "order9", "movnti", "memset", "1", "2", ""),
+}
+
+
+@pytest.mark.parametrize("made", [record(), failed(), lost(), replay(), replay(differ=True)])
+def test_nothing_hostile_gets_through(made: RunRecord) -> None:
+    data = poisoned(msgspec.to_builtins(made), KEPT)
+    bad = msgspec.convert(data, RunRecord)
+    text = page(conclude(bad, claims()), has=lambda _: True)
+    found = markup.check(text)
+    assert "&lt;script&gt;" in text
+    assert "49" not in found.all("h1")[0].text
+    assert "\x1b" not in text
+    assert "\0" not in text
+    assert "\\x1b[2J" in found.text
+
+
+@given(st.text())
+@settings(max_examples=30)
+def test_no_text_breaks_a_page(text: str) -> None:
+    made = record(base_ms=(270,), tip_ms=(110,), rebinds=1)
+    made = replace(made, reason=text, outcome="failed")
+    found = rendered(conclude(made, claims()))
+    assert len(found.all("script")) == 0
+
+
+# --- links to logs ---
+
+
+def logged(path: str) -> Conclusion:
+    made = record()
+    first, *rest = made.boots
+    boots = (replace(first, logs=(Log(path, "a" * 64),)), *rest)
+    return conclude(replace(made, boots=boots), claims())
+
+
+def links(found: markup.Page) -> list[str]:
+    return [e.attributes["href"] for e in found.all("a") if "href" in e.attributes]
+
+
+def test_a_log_is_one_click_away() -> None:
+    made = logged("logs/base-0.console.log")
+    assert "./logs/base-0.console.log" in links(rendered(made, lambda _: True))
+    text = page(made, has=lambda _: True, home="../runs/x/")
+    assert "../runs/x/logs/base-0.console.log" in links(markup.check(text))
+
+
+def test_a_log_that_is_not_there_is_said() -> None:
+    found = rendered(logged("logs/base-0.console.log"), lambda path: path == "record.json")
+    assert "logs/base-0.console.log (not here)" in found.text
+    assert links(found) == ["#main", "./record.json"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../../etc/passwd",
+        "logs/../../x",
+        "..",
+        "javascript:alert(1)",
+        "https://example.org/x",
+        "//example.org/x",
+        "/etc/passwd",
+        'x" onclick="y',
+        "a b#c?d",
+    ],
+)
+def test_no_log_leads_anywhere_else(path: str) -> None:
+    for link in links(rendered(logged(path), lambda _: True)):
+        assert link == "#main" or link.startswith("./")
+        assert ".." not in link
+
+
+def test_the_way_back_to_all_runs_is_there_only_in_a_site() -> None:
+    made = NAMED["reproduced"]
+    assert "All runs" not in page(made, has=nothing)
+    assert "../../index.html" in links(
+        markup.check(page(made, has=nothing, index="../../index.html"))
+    )
+
+
+# --- what must be said ---
+
+
+def test_emulated_time_is_never_shown_as_speed() -> None:
+    found = rendered(NAMED["tcg"])
+    assert "no measure of speed" in found.text
+    assert "no measure of speed" not in rendered(NAMED["reproduced"]).text
+
+
+def test_what_was_not_looked_at_is_not_called_fine() -> None:
+    bare = Conclusion(record())
+    found = rendered(bare)
+    assert "Not compared in this run" in found.text
+    assert "Not worked out for this run" in found.text
+    assert "No run of base against base" in found.text
+
+
+def test_a_boot_that_does_not_count_says_why() -> None:
+    found = rendered(NAMED["failed"])
+    assert "tip 2 does not count" in found.text
+    assert "mm/mm_init.c:1080" in found.text
+
+
+def test_all_samples_are_on_the_page() -> None:
+    made = NAMED["reproduced"]
+    found = rendered(made)
+    drawn = [e.text for e in found.all("desc")]
+    assert sum("90 samples" in text for text in drawn) == 2
+    assert "272, 272, 272" in found.text
+
+
+def test_a_replay_shows_every_prefix_and_its_gain() -> None:
+    found = rendered(NAMED["replay"])
+    assert "patch 1: -10.0 points, to 90.0 %" in found.text
+    assert "comparisons show the struct pages that base leaves" in found.text
