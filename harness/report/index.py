@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The history as one page: the trends, all runs with what they came to, and all that is broken.
+
+Choosing what is shown needs no script: each choice has a line of CSS that hides the other rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from markupsafe import Markup
+
+from harness.analysis.conclude import Conclusion
+from harness.analysis.history import Cost, Group, Seen, release_key, seen, trends
+from harness.analysis.judge import Word
+from harness.model.record import Outcome
+from harness.report.answer import Answer, answer
+from harness.report.html import environment, style_hash
+from harness.report.trend import draw_trend
+
+NAME = "index.html"
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run in the history. `href` leads from the index to its page."""
+
+    seen: Seen
+    answer: Answer
+    outcome: Outcome
+    verdicts: tuple[Word, ...]
+    started: str
+    href: str
+
+    @property
+    def facets(self) -> tuple[str, ...]:
+        """What it can be found by, in the order of FACETS."""
+        group = self.seen.group
+        known = (*group_facets(group), self.seen.release)
+        return (*known, self.answer.word)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """Its ratios."""
+        return self.seen.costs
+
+
+FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")
+
+
+def group_facets(group: Group) -> tuple[str, ...]:
+    """What a trend can be found by: the first of FACETS."""
+    return (group.slug, f"v{group.version}", group.machine, group.evidence)
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A folder that should hold a run and does not hold one that can be judged."""
+
+    path: str
+    problem: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A facet's values, with how many runs have each."""
+
+    name: str
+    values: tuple[tuple[str, int], ...]
+
+
+def run_of(conclusion: Conclusion, href: str) -> Run:
+    """Return what the history shows of a conclusion."""
+    record = conclusion.record
+    words = tuple(verdict.verdict for verdict in conclusion.verdicts)
+    made = answer(conclusion)
+    return Run(seen(conclusion), made, record.outcome, words, record.started, href)
+
+
+def page(runs: Sequence[Run], broken: Sequence[Broken]) -> str:
+    """Return the page of a history: newest runs first."""
+    ordered = sorted(runs, key=lambda run: (run.started, run.href), reverse=True)
+    choices = [_choice(number, name, ordered) for number, name in enumerate(FACETS)]
+    places = [{value: n for n, (value, _) in enumerate(choice.values)} for choice in choices]
+
+    def at(facets: Sequence[str]) -> list[int]:
+        return [places[n][value] for n, value in enumerate(facets)]
+
+    drawn = [draw_trend(trend) for trend in trends(run.seen for run in ordered)]
+    style = _filters(choices)
+    return (
+        environment()
+        .get_template("index.html")
+        .render(
+            rows=[(run, at(run.facets)) for run in ordered],
+            broken=sorted(broken, key=lambda b: b.path),
+            choices=choices,
+            outcomes=Counter(run.outcome for run in ordered).most_common(),
+            verdicts=Counter(word for run in ordered for word in run.verdicts).most_common(),
+            trends=[(trend, at(group_facets(trend.group))) for trend in drawn],
+            more_style=Markup(style),  # noqa: S704 (numbers and names of ours)
+            more_hash=style_hash(style),
+        )
+    )
+
+
+def _choice(number: int, name: str, runs: Iterable[Run]) -> Choice:
+    counted = Counter(run.facets[number] for run in runs)
+    by_release = name == "Tag"
+    values = sorted(counted, key=lambda v: release_key(v) if by_release else ((), 0, v))
+    return Choice(name, tuple((value, counted[value]) for value in values))
+
+
+def _filters(choices: Sequence[Choice]) -> str:
+    lines = []
+    for n, choice in enumerate(choices):
+        lines += [
+            f"main:has(#choose-{n} option[value='{value}']:checked) "
+            f"[data-{n}]:not([data-{n}='{value}']){{display:none}}"
+            for value in range(len(choice.values))
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the history of 1,000 runs costs, by hand: `.venv/bin/python tests/bench/history.py [COUNT]`.
+
+Prints one JSON line a step: a site made from nothing, the same once more, and the page of one run,
+each as a process of its own, start included. The runs are made up: five boots a side of 30 rebinds
+of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth cannot be read.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from harness import records
+from harness.inputs import Project
+from harness.model.record import RunRecord, Sample
+from tests.unit.builders import record, samples
+
+replace = msgspec.structs.replace
+HARNESS = Path(sys.executable).parent / "harness"
+TAGS = [f"7.{minor}-rc{rc}" for minor in range(2, 6) for rc in range(1, 8)] + [
+    f"7.{minor}.{stable}" for minor in range(2, 6) for stable in range(1, 4)
+]
+TARGET_S = {"site": 10.0, "again": 10.0, "page": 1.0}
+
+
+def made_up(number: int, lot: random.Random) -> RunRecord:
+    """A run as `harness reproduce` leaves it, without logs."""
+    made = record("boot-kvm" if number % 3 else "boot-tcg", base_ms=range(5), tip_ms=range(5))
+    boots = tuple(
+        replace(boot, samples=_samples("nd_pmem", ms, lot) + _samples("dax_pmem", ms + 5, lot))
+        for boot in made.boots
+        for ms in [lot.randint(265, 280) if boot.side == "base" else lot.randint(105, 125)]
+    )
+    release = TAGS[number * len(TAGS) // COUNT]
+    return replace(
+        made,
+        boots=boots,
+        run_id=f"2026{number // 2000 + 1:02}01T{number:06}-abcdef",
+        subject=replace(made.subject, release=release, tree=f"v{release}"),
+        machine=replace(made.machine, cpu=f"Xeon {number % 4}"),
+        started=f"2026-01-01T{number // 60 % 24:02}:{number % 60:02}:00+00:00",
+        outcome="complete" if number % 20 else "lost",
+        reason="" if number % 20 else "the run has not ended",
+    )
+
+
+def _samples(driver: str, ms: int, lot: random.Random) -> tuple[Sample, ...]:
+    return samples(driver, ms * 5, [ms + lot.choice((0, 0, 0, 1, 1, 2, 6)) for _ in range(30)])
+
+
+def timed(root: Path, *arguments: str) -> float:
+    began = time.monotonic()
+    env = os.environ | {"MEMMAP_HARNESS_ROOT": str(root)}
+    subprocess.run([HARNESS, "report", *arguments], env=env, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def say(step: str, wall_s: float, **more: object) -> None:
+    load = os.getloadavg()[0]
+    result = {"case": step, "wall_s": round(wall_s, 2), "target_s": TARGET_S[step], "load": load}
+    print(json.dumps(result | more), flush=True)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for folder in ("series", "configs", "guests"):
+            (root / folder).symlink_to(Project.find().root / folder)
+        results = root / "results"
+        lot = random.Random(1)
+        for number in range(COUNT):
+            path = records.save(results, made_up(number, lot))
+            if number % 50 == 0:
+                path.write_bytes(path.read_bytes()[:1000])
+        say("site", timed(root, "--index"), runs=COUNT)
+        index = results / "index.html"
+        say("again", timed(root, "--index"), index_bytes=index.stat().st_size)
+        walls = sorted(timed(root, path.parent.name, "--format", "html") for _ in range(5))
+        say("page", walls[2], least_s=round(walls[0], 2), most_s=round(walls[-1], 2))
+
+
+if __name__ == "__main__":
+    COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    main()

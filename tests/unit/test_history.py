@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import records
+from harness.analysis.conclude import conclude
+from harness.analysis.history import release_key, seen, trends
+from harness.cli.history import write_site
+from harness.errors import MachineError
+from harness.events import nobody
+from harness.inputs import Project
+from harness.model.record import Log, RunRecord
+from harness.report.index import Broken, page, run_of
+from harness.report.trend import draw_trend
+from tests.unit import markup
+from tests.unit.builders import claims, record
+from tests.unit.conclusions import lost, replay
+
+replace = msgspec.structs.replace
+RELEASES = ["7.1", "7.2-rc1", "7.2-rc2", "7.2-rc10", "7.2", "7.2.1", "7.2.13", "7.10", "8.0-rc1"]
+
+
+def run(run_id: str, release: str = "7.2.13", **changes: object) -> RunRecord:
+    made = record()
+    subject = replace(made.subject, release=release)
+    return replace(made, run_id=run_id, subject=subject, started=f"2026-01-{run_id}", **changes)
+
+
+def runs_of(*made: RunRecord) -> list[object]:
+    return [run_of(conclude(m, claims()), f"x/{m.run_id}/report.html") for m in made]
+
+
+def test_releases_sort_as_they_come_out() -> None:
+    shuffled = random.Random(1).sample(RELEASES, len(RELEASES))
+    assert sorted(shuffled, key=release_key) == RELEASES
+    assert release_key("7.3~rc7") < release_key("7.3")
+    assert sorted(["7.2", "", "next-20260101", "7.2.13-dirty"], key=release_key)
+
+
+def test_a_trend_goes_through_the_tags_in_order() -> None:
+    made = [run(f"{n:02}", r) for n, r in enumerate(reversed(RELEASES))]
+    found = trends(seen(conclude(m, claims())) for m in made)
+    assert [(t.kind, t.releases) for t in found] == [
+        ("dax_pmem", tuple(RELEASES)),
+        ("nd_pmem", tuple(RELEASES)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda m: replace(m, machine=replace(m.machine, cpu="Another Xeon")),
+        lambda m: replace(m, setup=replace(m.setup, guest="pmem-4g")),
+        lambda m: replace(m, subject=replace(m.subject, version=5)),
+        lambda m: replace(m, subject=replace(m.subject, source="mbox mine.mbox")),
+        lambda m: replace(m, evidence="boot-tcg"),
+    ],
+)
+def test_what_may_not_be_compared_shares_no_line(
+    other: Callable[[RunRecord], RunRecord],
+) -> None:
+    made = [run("01", "7.2"), other(run("02", "7.3"))]
+    found = trends(seen(conclude(m, claims())) for m in made)
+    assert len(found) == 4
+    assert all(len(t.points) == 1 for t in found)
+
+
+def test_ports_of_one_version_are_one_series() -> None:
+    first, second = run("01", "7.2"), run("02", "7.3")
+    second = replace(second, subject=replace(second.subject, source="port v7.3"))
+    assert len(trends(seen(conclude(m, claims())) for m in (first, second))) == 2
+
+
+def test_only_complete_runs_of_the_whole_series_make_a_trend() -> None:
+    base, tip = record().sides
+    made = [
+        run("01", outcome="failed"),
+        lost(),
+        run("02", sides=(base, replace(tip, prefix=1))),
+    ]
+    assert trends(seen(conclude(m, claims())) for m in made) == ()
+    (order0, order9) = trends([seen(conclude(replay(), claims()))])
+    assert order0.points[0].cost.ratio == pytest.approx(0.45, abs=0.01)
+    assert order9.kind == "order9"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_a_trend_is_drawn_within_its_picture(count: int) -> None:
+    made = [run(f"{n:02}", r) for n, r in enumerate(RELEASES[:count])]
+    drawn = draw_trend(trends(seen(conclude(m, claims())) for m in made)[0])
+    assert len(drawn.marks) == count
+    assert len(drawn.line) == count - 1
+    assert all(0 <= m.x <= 100 and 0 <= m.y <= drawn.height for m in drawn.marks)
+    named = [t.label for t in drawn.releases if t.label]
+    assert named[0] == RELEASES[0]
+    assert named[-1] == RELEASES[count - 1]
+    assert len(named) <= 4
+
+
+def test_the_line_goes_through_the_newest_run_of_a_tag() -> None:
+    made = [run("03"), run("01"), run("02", "7.3")]
+    drawn = draw_trend(trends(seen(conclude(m, claims())) for m in made)[0])
+    assert [m.newest for m in drawn.marks] == [False, True, True]
+
+
+# --- the page ---
+
+
+def test_the_index_has_everything() -> None:
+    made = [run("01", "7.2"), run("02", "7.3"), lost()]
+    text = page(runs_of(*made), [Broken("s/20260101", "is damaged: <b>")])
+    found = markup.check(text)
+    for what in ("3 runs: 2 complete, 1 lost", "1 more cannot be judged", "is damaged: <b>"):
+        assert what in found.text
+    for name in ("Series", "Version", "Machine", "Evidence", "Tag", "Answer"):
+        assert name in [label.text.split()[0] for label in found.all("label")]
+    rows = [e for e in found.all("tr") if "data-0" in e.attributes]
+    assert len(rows) == 3
+    for choice in range(6):
+        at = {
+            e.attributes[f"data-{choice}"]
+            for e in found.elements
+            if f"data-{choice}" in e.attributes
+        }
+        chosen = f"#choose-{choice} option[value='"
+        assert all(f"{chosen}{value}']:checked" in found.all("style")[1].text for value in at)
+
+
+def test_an_index_of_nothing_says_how_to_begin() -> None:
+    found = markup.check(page([], []))
+    assert "0 runs." in found.text
+    assert "harness reproduce" in found.text
+
+
+def test_hostile_names_stay_text() -> None:
+    odd = "</option></select><script>alert(1)</script>'\"\x1b"
+    made = run("01", odd, machine=replace(record().machine, cpu=odd))
+    found = markup.check(page(runs_of(made), [Broken(odd, odd)]))
+    assert "\x1b" not in found.source
+    assert found.text.count("<script>") > 3
+
+
+# --- the site ---
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "project"
+    root.mkdir()
+    for folder in ("series", "configs", "guests"):
+        (root / folder).symlink_to(Project.find().root / folder)
+    return Project(root)
+
+
+def links(path: Path) -> dict[str, Path]:
+    """Every link of a page that leads to a file, with where it leads."""
+    found = markup.check(path.read_text())
+    hrefs = [e.attributes["href"] for e in found.all("a")]
+    return {h: (path.parent / h).resolve() for h in hrefs if not h.startswith("#")}
+
+
+def stored(project: Project, *made: RunRecord) -> None:
+    for one in made:
+        first, *rest = one.boots
+        log = Log("logs/base-0.console.log", "0" * 64)
+        path = records.save(
+            project.results, replace(one, boots=(replace(first, logs=(log,)), *rest))
+        )
+        (path.parent / "logs").mkdir()
+        (path.parent / log.path).write_text("booting\n")
+
+
+@pytest.mark.parametrize("where", ["results", "public/site"])
+def test_every_link_of_a_site_leads_to_a_file(project: Project, where: str) -> None:
+    stored(project, run("01"), run("02", "7.3"))
+    index = write_site(project, project.root / where, nobody)
+    pages = [p for p in links(index).values() if p.name == "report.html"]
+    assert len(pages) == 2
+    for path in (index, *pages):
+        assert all(target.is_file() for target in links(path).values())
+    assert (
+        project.results / "memcpy-streaming/01/logs/base-0.console.log"
+        in links(next(p for p in pages if p.parent.name == "01")).values()
+    )
+    assert index in links(pages[0]).values()
+
+
+def broken(project: Project) -> dict[str, str]:
+    """Folders with something wrong, and what is to be said of each."""
+    results = project.results
+    odd = {
+        "cut": b'{"schema": 1',
+        "newer": b'{"schema": 99}',
+        "empty": b"",
+        "partial": b'{"schema": 1}',
+        "binary": b"\x00\xff",
+    }
+    for name, content in odd.items():
+        (results / "memcpy-streaming" / name).mkdir(parents=True)
+        (results / "memcpy-streaming" / name / "record.json").write_bytes(content)
+    (results / "memcpy-streaming" / "nothing").mkdir()
+    (results / "memcpy-streaming" / "folder" / "record.json").mkdir(parents=True)
+    made = run("stranger")
+    records.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
+    records.save(results, run("one-side", sides=record().sides[:1]))
+    return {
+        "memcpy-streaming/cut": "is no run record",
+        "memcpy-streaming/newer": "newer harness",
+        "memcpy-streaming/empty": "is no run record",
+        "memcpy-streaming/partial": "is damaged",
+        "memcpy-streaming/binary": "is no run record",
+        "memcpy-streaming/nothing": "cannot be read",
+        "memcpy-streaming/folder": "cannot be read",
+        "unheard-of/stranger": "no series",
+    }
+
+
+def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
+    stored(project, run("01"))
+    expected = broken(project)
+    found = markup.check(write_site(project, project.results, nobody).read_text())
+    for path, said in expected.items():
+        row = next(e.text for e in found.all("tr") if path in e.text)
+        assert said in row
+    assert "01" in [e.text for e in found.all("a")]
+
+
+def test_a_site_made_again_is_the_same_and_touches_nothing(project: Project) -> None:
+    stored(project, run("01"), run("02"))
+    index = write_site(project, project.results, nobody)
+    files = sorted(project.results.rglob("*.html"))
+    before = [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files]
+    write_site(project, project.results, nobody)
+    assert [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files] == before
+    assert index in files
+
+
+def test_a_site_follows_what_changed(project: Project) -> None:
+    stored(project, run("01"), run("02"))
+    index = write_site(project, project.results, nobody)
+    shutil.rmtree(project.results / "memcpy-streaming/02")
+    (project.results / "memcpy-streaming/01/logs/base-0.console.log").unlink()
+    records.save(project.results, run("01", outcome="failed", reason="the guest was lost"))
+    write_site(project, project.results, nobody)
+    assert "1 run: 1 failed" in markup.check(index.read_text()).text
+    told = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text
+    assert "Run failed" in told
+
+
+def test_no_results_at_all_is_an_empty_site(project: Project) -> None:
+    assert "0 runs" in write_site(project, project.results, nobody).read_text()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(project: Project) -> None:
+    (project.root / "file").write_text("in the way")
+    with pytest.raises(MachineError, match="cannot be written"):
+        write_site(project, project.root / "file" / "site", nobody)
