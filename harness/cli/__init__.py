@@ -44,6 +44,7 @@ COMMANDS = {
         "b4_check:b4_check", "Answer a mail on stdin from the newest run of its series."
     ),
     "report": _Entry("report:report", "Show what may be concluded of a run, in many forms."),
+    "bundle": _Entry("bundle:bundle", "Pack a run into one file that can be judged elsewhere."),
 }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.report.mail import Thread
     from harness.report.tested_by import Person
 
-FORMATS = ("terminal", "md", "mail", "ktap", "junit", "kcidb", "b4")
+FORMATS = ("terminal", "html", "md", "mail", "ktap", "junit", "kcidb", "b4")
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 IDENTITY_S = 10
 

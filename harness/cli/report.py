@@ -2,13 +2,14 @@
 """`harness report`: a run record to a table and verdicts, with nothing run again."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness import records
+from harness.cli import printable
 from harness.cli.formats import FORMATS, known_origin
 from harness.cli.options import json_option, print_json
 from harness.errors import InputError, RecordError
@@ -31,10 +32,25 @@ if TYPE_CHECKING:
     help="Form of the report.",
 )
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write it to FILE instead of standard output.",
+    help="Write it to FILE instead of standard output (html: instead of beside the record).",
+)
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw the page's pictures into DIR, as SVG and PNG, and nothing else.",
+)
+@click.option(
+    "--index",
+    "site",
+    is_flag=False,
+    flag_value="",
+    metavar="[DIR]",
+    help="Write a site of all runs into DIR (default: results/), and nothing else.",
 )
 @click.option(
     "--gate",
@@ -61,6 +77,8 @@ def report(
     run: str | None,
     form: str,
     output: Path | None,
+    plots: Path | None,
+    site: str | None,
     gates: tuple[str, ...],
     github: bool,
     origin: str,
@@ -68,12 +86,13 @@ def report(
 ) -> None:
     """Show what RUN measured, what was claimed, and what may be concluded.
 
-    RUN is a run id, a run's folder or its record.json; the newest run where it is left out. Every
-    form is made from the record alone, and none says more than its evidence allows.
+    RUN is a run id, a run's folder, its record.json, or a bundle; the newest run where it is left
+    out. Every form is made from the record alone, and none says more than its evidence allows.
 
     \b
     Forms:
       terminal  tables and verdicts, 80 columns
+      html      one page with pictures, every log one click away
       md        GitHub's Markdown, within the size limit of a job's summary
       mail      a reply to the list, to be read, addressed and sent by you
       ktap      for `tools/testing/kunit/kunit.py parse`
@@ -88,8 +107,11 @@ def report(
       harness report --format mail --output reply.eml
       harness report --format junit --output junit.xml --gate memmap.equal
       harness report --github
+      harness report --format html
+      harness report --index
+      harness report memmap-harness-20260101T120000-abcdef.tar.gz
     """
-    from harness.cli import formats
+    from harness.cli import formats, page
     from harness.cli.judge import rule_of
 
     if as_json and (form != "terminal" or output is not None):
@@ -99,15 +121,52 @@ def report(
     if github:
         formats.require_github()
     rules = [rule_of(text) for text in gates]
+    if site is not None:
+        _write_site(site, run)
+        return
+    with opened(run) as (project, path, shown):
+        found = concluded(project, records.load(path), rules)
+        if plots is not None:
+            page.draw(found, plots)
+        elif form == "html":
+            page.write_page(found, shown, output)
+        elif form == "terminal" and output is None:
+            show(project, found, as_json=as_json, path=shown)
+        else:
+            formats.put(formats.rendered(project, form, found, origin), output)
+        if github:
+            formats.tell_github(found)
+
+
+def _write_site(site: str, run: str | None) -> None:
+    from harness.cli.history import write_site
+    from harness.cli.progress import watching
+
+    if run is not None:
+        raise InputError("shows all runs", where="--index", expected="no RUN beside it")
     project = Project.find()
-    record = records.load(found_run(project, run))
-    found = concluded(project, record, rules)
-    if form == "terminal" and output is None:
-        show(project, found, as_json=as_json)
-    else:
-        formats.put(formats.rendered(project, form, found, origin), output)
-    if github:
-        formats.tell_github(found)
+    with watching() as listen:
+        written = write_site(project, Path(site) if site else project.results, listen)
+    click.echo(printable(str(written)))
+
+
+@contextlib.contextmanager
+def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
+    """Give the project that a run is judged in, the run, and the file that it came in.
+
+    A bundle is a project of its own, unpacked until the block ends.
+    """
+    from harness.bundle import archive
+
+    if run is not None and Path(run).is_file() and archive.looks_like(Path(run)):
+        from harness.cli.bundle import unpacked
+
+        with unpacked(Path(run)) as (project, folder):
+            yield project, folder, Path(run)
+        return
+    project = Project.find()
+    path = found_run(project, run)
+    yield project, path, path / records.FILE if path.is_dir() else path
 
 
 def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
@@ -124,9 +183,13 @@ def show(
     titles: Mapping[str, str] | None = None,
     *,
     as_json: bool,
+    path: Path | None = None,
 ) -> None:
-    """Print a conclusion as a terminal shows it; `titles` says what a replay's sides are."""
-    path = records.folder_of(project.results, found.record) / records.FILE
+    """Print a conclusion as a terminal shows it; `titles` says what a replay's sides are.
+
+    `path` is where the record is, if that is not its place among the results.
+    """
+    path = path or records.folder_of(project.results, found.record) / records.FILE
     if as_json:
         from harness.report.document import document
 
@@ -144,7 +207,7 @@ def show(
 
     console = Quiet(highlight=False)
     console.print(terminal(found, titles or {}))
-    console.print(f"record: {path}", markup=False, soft_wrap=True)
+    console.print(printable(f"record: {path}"), markup=False, soft_wrap=True)
 
 
 def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where `harness report` puts what is no text for a terminal: a run's page, and its pictures."""
+
+import os
+import urllib.parse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import records
+from harness.cli import printable
+from harness.errors import MachineError
+
+if TYPE_CHECKING:
+    from harness.analysis.conclude import Conclusion
+
+
+def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> None:
+    """Write a run's page to `output` and say where; `-` is standard output.
+
+    Unless it is said, it goes beside the record; `source` is the record, or a bundle, whose page
+    goes here. Links lead from the page to the record and its logs; those that are not there are
+    named: a bundle's are in the bundle.
+    """
+    from harness.report import html
+
+    stored = source.name == records.FILE
+    folder = source.parent
+    here = folder / html.NAME if stored else Path(f"{source.name.partition('.')[0]}.html")
+    page = output or here
+    text = html.page(
+        conclusion,
+        has=lambda name: stored and (folder / name).is_file(),
+        home=urllib.parse.quote(os.path.relpath(folder, page.parent)) + "/",
+    )
+    if str(page) == "-":
+        click.echo(text, nl=False)
+    else:
+        _put(page, text.encode())
+
+
+def draw(conclusion: "Conclusion", folder: Path) -> None:
+    """Draw a run's pictures into `folder` and say where they are."""
+    from harness.report import plots
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+    for name, data in plots.draw(conclusion):
+        _put(folder / name, data)
+
+
+def _put(path: Path, data: bytes) -> None:
+    try:
+        records.replace_file(path, data, durable=False)
+    except OSError as error:
+        raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    click.echo(printable(str(path)))
