@@ -205,8 +205,9 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured: which patches on which tree, with git's patch-ids in order.
 
     `version` is the posted version whose claims these patches answer to. `patch_sha256` are the
-    patches as they were given (model.series.Patch), `message_id` the mail that introduced them;
-    both are empty in records that were made before there was such a field.
+    patches as they were given (model.series.Patch), `patch_subjects` what they call themselves,
+    `message_id` the mail that introduced them; all are empty in records that were made before there
+    was such a field.
     """
 
     slug: str
@@ -218,6 +219,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patch_ids: tuple[str, ...]
     patch_sha256: tuple[str, ...] = ()
     message_id: str = ""
+    patch_subjects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, applied: Applied, version: int) -> "Subject":
@@ -232,6 +234,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             patch_ids=tuple(patch.patch_id for patch in applied.patches),
             patch_sha256=tuple(patch.sha256 for patch in applied.patches),
             message_id=applied.message_id,
+            patch_subjects=tuple(patch.subject for patch in applied.patches),
         )
 
 

@@ -5,8 +5,10 @@ from collections import Counter
 
 import msgspec
 
+from harness.analysis import nulls
 from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Word
+from harness.model.record import RunRecord
 from harness.report import alike
 from harness.report.headline import headline
 
@@ -43,6 +45,8 @@ def answer(conclusion: Conclusion) -> Answer:
         return Answer(f"Run {record.outcome.replace('_', ' ')}", "doubt", because)
     if any(not gate.ok for gate in conclusion.gates):
         return Answer("Gate failed", "bad", because)
+    if record.is_null:
+        return _of_null(record)
     counted = Counter(verdict.verdict for verdict in conclusion.verdicts)
     if not counted:
         return Answer("No claim", "open", "Nothing that is claimed answers to what was measured.")
@@ -53,6 +57,15 @@ def answer(conclusion: Conclusion) -> Answer:
     tones = {TONE[word] for word in counted}
     tone = next(tone for tone in ("bad", "doubt", "open", "good") if tone in tones)
     return Answer(_capital(told), tone, "")
+
+
+def _of_null(record: RunRecord) -> Answer:
+    seen = nulls.read(record)
+    if seen is None:
+        return Answer("Too short to tell", "doubt", "There is no interval of every kind.")
+    if seen.finds:
+        return Answer("Noise looks like a difference", "doubt", f"{_capital(seen.finds)}.")
+    return Answer("No difference", "good", "Noise alone looks like none on this machine.")
 
 
 def _capital(text: str) -> str:

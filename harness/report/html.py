@@ -24,9 +24,10 @@ from harness.model.record import RunRecord
 from harness.model.units import format_bytes
 from harness.report import words
 from harness.report.answer import TONE, answer
-from harness.report.drawing import NOTHING, draw_ladder, draw_strip
+from harness.report.drawing import NOTHING, draw_strip
 from harness.report.figures import strips
 from harness.report.text import printable
+from harness.report.waterfall import draw_ladder
 
 TEMPLATES = "templates"
 NAME = "report.html"
@@ -46,6 +47,7 @@ def page(
         .get_template("run.html")
         .render(
             it=conclusion,
+            question=_question(record),
             answer=answer(conclusion),
             tone=TONE,
             evidence=words.EVIDENCE[record.evidence],
@@ -53,12 +55,26 @@ def page(
             strips=[draw_strip(strip) for strip in strips(conclusion)],
             listed=list(_listed(record)),
             spoiled=any(boot.samples and not boot.counts for boot in record.boots),
-            ladders=[draw_ladder(ladder) for ladder in ladders(conclusion)],
+            ladders=[
+                draw_ladder(one, record.subject.patch_subjects) for one in ladders(conclusion)
+            ],
             has=lambda path: ".." not in path.split("/") and has(path),
             home=home,
             index=index,
         )
     )
+
+
+def _question(record: RunRecord) -> str:
+    on_trial = record.subject
+    here = f"on v{on_trial.release}, on this machine?"
+    if record.is_null:
+        return f"Does base differ from itself, {here}"
+    series = f"{on_trial.slug} v{on_trial.version}"
+    if words.is_whole(record):
+        return f"Does {series} do what its cover letter says, {here}"
+    part = words.patches(record, record.sides[-1].prefix)
+    return f"What do {part} of {series} do, {here}"
 
 
 @functools.cache

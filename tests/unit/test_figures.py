@@ -10,9 +10,10 @@ from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.effects import Effect
 from harness.analysis.ladder import ladders
 from harness.model.record import Check
-from harness.report.drawing import draw_ladder, draw_strip
+from harness.report.drawing import draw_strip
 from harness.report.figures import strips
 from harness.report.scale import scale
+from harness.report.waterfall import draw_ladder
 from tests.unit.builders import claims, record, side
 from tests.unit.conclusions import replay
 
