@@ -2,6 +2,7 @@
 """Figures laid out for SVG: x in percent of the width, so that text keeps its size; y in pixels."""
 
 import math
+
 import msgspec
 
 from harness.report.figures import Row, Strip

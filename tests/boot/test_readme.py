@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every command that the README shows, run for real, with the exit code that it promises."""
+"""Every command that the README shows, run for real, in its order, with the code it promises."""
 
 import re
 import shlex
@@ -21,23 +21,50 @@ CODES = {
     "reproduce --plan quick --require-verdict": {0, 1},
     "series fetch memcpy-streaming --version 2": {0, 69},
 }
+#: Run by other tests: they would take too long here, or change the checkout.
+ELSEWHERE = {
+    "test": "bootstrap test is what runs this",
+    "null": "tests/integration/test_reproduce.py",
+    "series import mail.txt": "tests/unit/test_claims.py",
+    "b4-check": "tests/unit/test_report_cli.py",
+}
+HERE = [c for c in COMMANDS if c not in ELSEWHERE and c.split()[0] != "test"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the user is: what one command leaves there, a later one may read."""
+    place = tmp_path_factory.mktemp("readme")
+    patches = sorted((ROOT / "series/memcpy-streaming/ports/v7.2").glob("*.patch"))
+    (place / "my-series.mbox").write_bytes(b4.mbox([p.read_bytes() for p in patches]))
+    return place
+
+
+def words(command: str, results: Path) -> list[str]:
+    """The command's words, with the newest run in the place of RUN."""
+    runs = sorted(results.glob("*/*/record.json"), key=lambda path: path.parent.name)
+    newest = runs[-1].parent.name if runs else "none"
+    return [word.replace("RUN", newest) for word in shlex.split(command)]
 
 
 def test_the_readme_shows_what_is_asked_for() -> None:
     assert {"reproduce", "reproduce --plan quick", "doctor", "test"} <= set(COMMANDS)
-    assert set(CODES) <= set(COMMANDS)
+    assert set(CODES) | set(ELSEWHERE) <= set(COMMANDS)
+    tests = [where for where in ELSEWHERE.values() if where.startswith("tests/")]
+    assert all((ROOT / where).is_file() for where in tests)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[0] != "test"])
+@pytest.mark.parametrize("line", HERE)
 def test_the_readmes_command_works(
-    command: str, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, results: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patches = sorted((ROOT / "series/memcpy-streaming/ports/v7.2").glob("*.patch"))
-    (tmp_path / "my-series.mbox").write_bytes(b4.mbox([p.read_bytes() for p in patches]))
-    monkeypatch.chdir(tmp_path)
-    done = harness(results, *shlex.split(command), seconds=3600)
-    assert done.returncode in CODES.get(command, {0}), done.stderr
-    if done.returncode == 0:
-        assert done.stdout.strip()
-    else:
-        assert "Traceback" not in done.stderr
+    monkeypatch.chdir(folder)
+    for command in line.split(" && ./bootstrap "):
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        done = harness(results, *words(command, results), seconds=3600)
+        assert done.returncode in CODES.get(line, {0}), done.stderr
+        after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        if done.returncode == 0:
+            assert done.stdout.strip() or after != before, "it showed and left nothing"
+        else:
+            assert "Traceback" not in done.stderr
