@@ -53,9 +53,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name!r} is no name of a series or run")
         if self.schema > SCHEMA:
             raise ValueError(f"schema {self.schema} was made by a newer harness")
+        if self.schema < 1:
+            raise ValueError(f"there was no schema {self.schema}")
         paths = [m.path for m in self.members]
         if paths != sorted(set(paths)) or NAME in paths:
             raise ValueError("members are not in order, or one is there twice")
+        for path in paths:
+            if path.startswith("results/") and not path.startswith(f"{self.run}/"):
+                raise ValueError(f"{path} is no part of run {self.run_id} of {self.slug}")
         if sum(m.bytes for m in self.members) > MAX_BYTES:
             raise ValueError(f"members are more than the {MAX_BYTES >> 20} MiB that are unpacked")
 

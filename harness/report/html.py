@@ -74,7 +74,7 @@ def _question(record: RunRecord) -> str:
     if words.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
     part = words.patches(record, record.sides[-1].prefix)
-    return f"What do {part} of {series} do, {here}"
+    return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
 
 
 @functools.cache

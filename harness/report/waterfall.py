@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each patch adds, laid out for SVG: a bar from the cost before it to the cost with it."""
+"""What each patch adds, laid out for SVG: bars from the cost before a patch to the cost with it."""
 
 from collections.abc import Iterator, Sequence
 

@@ -225,3 +225,50 @@ def test_a_replay_shows_every_prefix_and_its_gain() -> None:
     found = rendered(NAMED["replay"])
     assert "patch 1: -10.0 points, to 90.0 %" in found.text
     assert "comparisons show the struct pages that base leaves" in found.text
+
+
+def null_of(tip_ms: tuple[int, ...]) -> Conclusion:
+    made = record(base_ms=(270, 271, 272, 273), tip_ms=tip_ms)
+    base = made.sides[0]
+    return conclude(replace(made, sides=(base, replace(base, name="tip"))), claims())
+
+
+@pytest.mark.parametrize(
+    ("tip_ms", "word", "tone"),
+    [
+        ((271, 270, 273, 272), "No difference", "good"),
+        ((290, 291, 292, 293), "Noise looks like a difference", "doubt"),
+    ],
+)
+def test_a_run_of_base_against_base_asks_another_question(
+    tip_ms: tuple[int, ...], word: str, tone: str
+) -> None:
+    made = null_of(tip_ms)
+    assert (answer(made).word, answer(made).tone) == (word, tone)
+    found = rendered(made)
+    assert found.all("h1")[0].text.startswith("Does base differ from itself")
+    assert "No run of base against base" not in found.text
+
+
+def test_a_null_run_of_one_boot_says_nothing() -> None:
+    made = record(base_ms=(270,), tip_ms=(270,))
+    base = made.sides[0]
+    short = conclude(replace(made, sides=(base, replace(base, name="tip"))), claims())
+    assert answer(short).word == "Too short to tell"
+
+
+def test_a_part_of_a_series_is_not_asked_for_what_the_whole_promises() -> None:
+    made = record()
+    base, tip = made.sides
+    part = conclude(replace(made, sides=(base, replace(tip, prefix=1))), claims())
+    assert (
+        rendered(part).all("h1")[0].text.startswith("What does patch 1 of memcpy-streaming v2 do")
+    )
+
+
+def test_patches_are_named_beside_what_they_gain() -> None:
+    made = replay()
+    subject = replace(made.subject, patch_subjects=("mm: one <b>", "mm: two"))
+    found = rendered(conclude(replace(made, subject=subject), claims()))
+    assert "mm: one <b>" in found.text
+    assert "mm: two" in found.text
