@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> None:
-    """Write a run's page to `output` and say where; `-` is standard output.
+    """Write a run's page to `output`; `-` is standard output.
 
-    Unless it is said, it goes beside the record; `source` is the record, or a bundle, whose page
+    Unless it is said, it goes beside the record, and where is printed; `source` is the record, or a bundle, whose page
     goes here. Links lead from the page to the record and its logs; those that are not there are
     named: a bundle's are in the bundle.
     """
@@ -36,8 +36,10 @@ def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> N
     )
     if str(page) == "-":
         click.echo(text, nl=False)
-    else:
-        _put(page, text.encode())
+        return
+    _put(page, text.encode())
+    if output is None:
+        click.echo(printable(str(page)))
 
 
 def draw(conclusion: "Conclusion", folder: Path) -> None:
@@ -50,6 +52,7 @@ def draw(conclusion: "Conclusion", folder: Path) -> None:
         raise MachineError(f"cannot be made: {error.strerror}", where=str(folder)) from error
     for name, data in plots.draw(conclusion):
         _put(folder / name, data)
+        click.echo(printable(str(folder / name)))
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -57,4 +60,3 @@ def _put(path: Path, data: bytes) -> None:
         records.replace_file(path, data, durable=False)
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error
-    click.echo(printable(str(path)))
