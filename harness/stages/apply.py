@@ -19,8 +19,8 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch
-from harness.parse.mail import MailError, PatchMail, parse_series
-from harness.stages import post
+from harness.parse.mail import PatchMail
+from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
 from harness.tools.git import COMMITTER, Git
@@ -91,7 +91,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     """Raise InputError for a series that is not there, or of which the mails are not right."""
     project.series(slug)
     if isinstance(source, Port | Mbox):
-        _patches(project, cache, slug, source, nobody)
+        _mails(project, cache, slug, source, nobody)
 
 
 def apply(
@@ -107,12 +107,14 @@ def apply(
     Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
     hunk.
     """
-    patches, label = _patches(project, cache, slug, source, listen)
+    mails, label = _mails(project, cache, slug, source, listen)
+    log = cache.log(f"apply-{tree.name}")
+    repository = Git(cache.repository, log=log, deadline=proc.Deadline(APPLY_S))
+    patches = mbox.with_tabs(
+        mails, lambda path: repository.content(tree.commit, path), label, project.series(slug)
+    )
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
-    repository = Git(
-        cache.repository, log=cache.log(f"apply-{tree.name}"), deadline=proc.Deadline(APPLY_S)
-    )
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
@@ -148,27 +150,28 @@ def apply(
     return applied
 
 
-def _patches(
+def _mails(
     project: Project, cache: Cache, slug: str, source: Source, listen: Listener
-) -> tuple[tuple[PatchMail, ...], str]:
-    """Return the patches of a source, and what to call it."""
+) -> tuple[mbox.Mails, str]:
+    """Return the mails of a source, and what to call it."""
+    series = project.series(slug)
     match source:
         case Port(base):
             folder = project.series_folder / slug / "ports" / base
-            ports = project.series(slug).ports
-            if base not in ports:
+            if base not in series.ports:
                 raise InputError(
                     f"no port {base!r}",
                     where=str(folder.parent),
-                    expected=f"one of {', '.join(ports)}",
+                    expected=f"one of {', '.join(series.ports)}",
                 )
             files = sorted(folder.glob("*.patch"))
-            return _parsed(b4.mbox([_read(file) for file in files]), folder, None), f"port {base}"
+            raw = b4.mbox([_read(file) for file in files])
+            return mbox.parsed(raw, folder, None, series), f"port {base}"
         case Mbox(path, version):
-            return _parsed(_read(path), path, version), f"mbox {path.name}"
+            return mbox.parsed(_read(path), path, version, series), f"mbox {path.name}"
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
-            return _parsed(_read(path), path, None), f"v{version}"
+            return mbox.parsed(_read(path), path, None, series), f"v{version}"
 
 
 def _read(path: Path) -> bytes:
@@ -178,18 +181,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _parsed(raw: bytes, path: Path, version: int | None) -> tuple[PatchMail, ...]:
-    try:
-        return parse_series(raw, version)
-    except MailError as error:
-        raise InputError(
-            error.what,
-            where=f"{path}:{error.line}" if error.line else str(path),
-            expected="a whole series as an mbox",
-            mend="fetch it by message-id: `harness series fetch SERIES --version N`, or `b4 am`",
-        ) from error
 
 
 def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:
