@@ -59,8 +59,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if paths != sorted(set(paths)) or NAME in paths:
             raise ValueError("members are not in order, or one is there twice")
         for path in paths:
-            if path.startswith("results/") and not path.startswith(f"{self.run}/"):
-                raise ValueError(f"{path} is no part of run {self.run_id} of {self.slug}")
+            if path.startswith("results/") and not path.startswith(f"results/{self.slug}/"):
+                raise ValueError(f"{path} is no run of {self.slug}")
         if sum(m.bytes for m in self.members) > MAX_BYTES:
             raise ValueError(f"members are more than the {MAX_BYTES >> 20} MiB that are unpacked")
 

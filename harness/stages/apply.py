@@ -20,8 +20,8 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch
-from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
-from harness.stages import post
+from harness.parse.mail import PatchMail, introduced_by
+from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
 from harness.tools.git import COMMITTER, Git
@@ -92,7 +92,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     """Raise InputError for a series that is not there, or of which the mails are not right."""
     project.series(slug)
     if isinstance(source, Port | Mbox):
-        _patches(project, cache, slug, source, nobody)
+        patches_of(project, cache, slug, source, nobody)
 
 
 def apply(
@@ -108,13 +108,15 @@ def apply(
     Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
     hunk.
     """
-    given = _patches(project, cache, slug, source, listen)
-    patches, label = given.mails, given.label
+    given = patches_of(project, cache, slug, source, listen)
+    label = given.label
+    log = cache.log(f"apply-{tree.name}")
+    repository = Git(cache.repository, log=log, deadline=proc.Deadline(APPLY_S))
+    patches = mbox.with_tabs(
+        given.mails, lambda path: repository.content(tree.commit, path), label, project.series(slug)
+    )
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
-    repository = Git(
-        cache.repository, log=cache.log(f"apply-{tree.name}"), deadline=proc.Deadline(APPLY_S)
-    )
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
@@ -160,40 +162,43 @@ def apply(
     return applied
 
 
-class _Given(NamedTuple):
-    """The patches of a source, what to call it, a digest each, and the mail they came with."""
+class Given(NamedTuple):
+    """The mails of a source, what to call it, a digest a patch, and the mail they came with."""
 
-    mails: tuple[PatchMail, ...]
+    mails: mbox.Mails
     label: str
     sha256: tuple[str, ...]
     message_id: str
 
 
-def _patches(project: Project, cache: Cache, slug: str, source: Source, listen: Listener) -> _Given:
+def patches_of(
+    project: Project, cache: Cache, slug: str, source: Source, listen: Listener
+) -> Given:
+    """Return the mails of a source. Raises InputError, MachineError."""
+    series = project.series(slug)
     match source:
         case Port(base):
             folder = project.series_folder / slug / "ports" / base
-            ports = project.series(slug).ports
-            if base not in ports:
+            if base not in series.ports:
                 raise InputError(
                     f"no port {base!r}",
                     where=str(folder.parent),
-                    expected=f"one of {', '.join(ports)}",
+                    expected=f"one of {', '.join(series.ports)}",
                 )
             files = [_read(file) for file in sorted(folder.glob("*.patch"))]
-            mails = _parsed(b4.mbox(files), folder, None)
+            mails = mbox.parsed(b4.mbox(files), folder, None, series)
             # The mbox has headers that the files do not have; a cover letter is no mail of these.
             digests = {_body(file): _sha256(file) for file in files}
-            of_files = tuple(digests[_body(mail.raw)] for mail in mails)
-            return _Given(mails, f"port {base}", of_files, "")
+            of_files = tuple(digests[_body(mail.raw)] for mail in mails.patches)
+            return Given(mails, f"port {base}", of_files, "")
         case Mbox(path, version):
-            mails = _parsed(_read(path), path, version)
-            label, cover = f"mbox {path.name}", introduced_by(mails)
+            mails = mbox.parsed(_read(path), path, version, series)
+            label, cover = f"mbox {path.name}", introduced_by(mails.patches)
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
-            mails, note = _parsed(_read(path), path, None), post.noted(path)
+            mails, note = mbox.parsed(_read(path), path, None, series), post.noted(path)
             label, cover = f"v{version}", note.message_id if note else ""
-    return _Given(mails, label, tuple(_sha256(mail.raw) for mail in mails), cover)
+    return Given(mails, label, tuple(_sha256(mail.raw) for mail in mails.patches), cover)
 
 
 def _body(mail: bytes) -> bytes:
@@ -211,18 +216,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _parsed(raw: bytes, path: Path, version: int | None) -> tuple[PatchMail, ...]:
-    try:
-        return parse_series(raw, version)
-    except MailError as error:
-        raise InputError(
-            error.what,
-            where=f"{path}:{error.line}" if error.line else str(path),
-            expected="a whole series as an mbox",
-            mend="fetch it by message-id: `harness series fetch SERIES --version N`, or `b4 am`",
-        ) from error
 
 
 def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:

@@ -286,3 +286,78 @@ def test_a_subject_with_terminal_escapes_is_never_shown_raw(scene: Scene) -> Non
     with pytest.raises(HarnessError) as caught:
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(one + spoiled)))
     assert "\x1b" not in printable(str(caught.value))
+
+
+def archived(mail: bytes, columns: int = 72) -> bytes:
+    """A mail as an archive shows its text: tabs as spaces, long lines broken behind a space."""
+    head, _, body = mail.decode().partition("\n\n")
+    lines = []
+    for line in body.expandtabs().split("\n"):
+        rest = line
+        while len(rest) > columns and " " in rest[:columns]:
+            at = rest.rindex(" ", 0, columns) + 1
+            lines.append(rest[:at])
+            rest = rest[at:]
+        lines.append(rest)
+    return f"{head}\n\n{chr(10).join(lines)}".encode()
+
+
+@pytest.fixture
+def long_lines(scene: Scene) -> Scene:
+    """The series, with a third patch that no archive shows as it is."""
+    replace(
+        scene.source / "mm/mm_init.c",
+        "refcount = 1;",
+        "refcount = 1; /* counted from one, as those who come after this page expect it to be */",
+    )
+    git(scene.source, "commit", "-qam", "mm/mm_init: say why")
+    for path in scene.ports.iterdir():
+        path.unlink()
+    git(scene.source, "format-patch", "-q", "-o", str(scene.ports), scene.tree.commit)
+    return scene
+
+
+def test_patches_that_an_archive_wrapped_become_the_commits_that_were_sent(
+    long_lines: Scene,
+) -> None:
+    scene = long_lines
+    sent = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    wrapped = [archived(mail) for mail in scene.patches()]
+    assert b"".join(wrapped).count(b"\n") > b"".join(scene.patches()).count(b"\n")
+    assert b"\t" not in b"".join(wrapped)
+    path = scene.mbox(b"".join(wrapped))
+    found = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert [p.commit for p in found.patches] == [p.commit for p in sent.patches]
+    # Also where nothing was long enough to be wrapped.
+    path = scene.mbox(b"".join(mail.expandtabs() for mail in scene.patches()))
+    found = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert [p.commit for p in found.patches] == [p.commit for p in sent.patches]
+
+
+def test_a_wrapped_patch_for_another_tree_names_what_to_fetch(long_lines: Scene) -> None:
+    scene = long_lines
+    *_, last = scene.patches()
+    last = last.replace(b"[PATCH 3/3]", b"[PATCH v2 1/1]")
+    path = scene.mbox(archived(last))
+    with pytest.raises(DoesNotApply, match="not the one it was made for") as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert caught.value.exit_code == 3
+    assert "by message-id" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert scene.is_clean()
+
+
+def test_a_page_without_headers_names_the_first_broken_line_and_what_to_fetch(
+    long_lines: Scene,
+) -> None:
+    scene = long_lines
+    yaml = scene.project.series_file("test")
+    yaml.write_text(SERIES_YAML.replace("v7.2}", "v7.2, cover: one@example.org}"))
+    *_, last = scene.patches()
+    page = archived(last).partition(b"\n\n")[2]
+    path = scene.mbox(page)
+    with pytest.raises(InputError, match="was wrapped by an archive") as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    line = int((caught.value.where or "").rpartition(":")[2])
+    assert page.splitlines()[line - 1].startswith(b"after this page")
+    assert "v1 is one@example.org" in str(caught.value)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where a posting belongs: which series and version it is of, and what its file will say then."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from harness.analysis.guest_of import guests_of
+from harness.errors import InputError
+from harness.inputs import Project, claims_of, parse_yaml, series_of
+from harness.model.claim import Claim
+from harness.model.series import Version
+from harness.parse.claims import Posting
+from harness.parse.series_file import IDENTITIES, additions, new_file, versions_like
+from harness.parse.yaml_merge import Contradiction, Unmergeable, merge
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+class Said(NamedTuple):
+    """What the user says that the mails do not."""
+
+    slug: str | None = None
+    base: str | None = None
+    guest: str | None = None
+    title: str | None = None
+    function: str | None = None
+    object_: str | None = None
+
+
+class Found(NamedTuple):
+    """What there is to keep, and where. None is what neither mails, files nor user say."""
+
+    slug: str | None
+    version: int | None
+    base: str | None
+    guest: str | None
+    title: str
+    function: str | None
+    object_: str | None
+    claims: tuple[Claim, ...]
+    known: Version | None
+    path: Path | None
+
+    def lacking(self) -> list[str]:
+        """What has to be said before it can be kept, and by which option."""
+        needs = {
+            "the series (--slug S)": self.slug,
+            "its version (--version N)": self.version,
+            "its base (--base TAG)": self.base,
+            "a guest like the author's (--guest G)": self.guest,
+        }
+        if self.path is not None and not self.path.exists():
+            needs["the function on trial (--function F)"] = self.function
+            needs["its object file (--object O)"] = self.object_
+        return [what for what, value in needs.items() if value is None]
+
+
+def find(project: Project, posting: Posting, said: Said) -> Found:
+    """Work out where a posting belongs, from its message-ids, its words and its figures.
+
+    Raises InputError for a name that is none, or not there.
+    """
+    slug = said.slug or _slug(project, posting)
+    if slug is not None and not _SLUG.fullmatch(slug):
+        raise InputError(
+            f"{slug!r} is no name for a series",
+            where="--slug",
+            expected="lower-case letters, digits and dashes, like memcpy-streaming",
+        )
+    there = project.series(slug) if slug and slug in project.slugs() else None
+    claims = project.claims(slug) if slug and there else ()
+    alike = versions_like(posting, claims)
+    version = posting.version or (alike[0] if len(alike) == 1 else None)
+    known = next((v for v in there.versions if v.version == version), None) if there else None
+    guest = _guest(project, posting, said, [c for c in claims if c.version == version])
+    objects = [source.removesuffix(".c") + ".o" for source in posting.sources]
+    return Found(
+        slug=slug,
+        version=version,
+        base=said.base or posting.procedure.base or (known.base if known else None),
+        guest=guest,
+        title=there.title if there else said.title or posting.title or slug or "",
+        function=said.function or posting.procedure.function,
+        object_=said.object_ or (objects[0] if len(objects) == 1 else None),
+        claims=tuple(replace(c, version=version or 0, guest=guest or "") for c in posting.claims),
+        known=known,
+        path=project.series_file(slug) if slug else None,
+    )
+
+
+def texts(found: Found, posting: Posting, file: str) -> tuple[str | None, str | None]:
+    """Return a series' file as it is (None: not there) and as it will be (None: something lacks).
+
+    Raises InputError where the file says something else than the mails in `file`, naming both.
+    """
+    path = found.path
+    before = path.read_bytes().decode() if path is not None and path.exists() else None
+    if found.lacking() or path is None or not found.base or not found.version:
+        return before, None
+    entries = additions(posting, found.claims, found.base, found.known)
+    if before is None:
+        after = new_file(
+            entries,
+            title=found.title,
+            function=found.function or "",
+            object_=found.object_ or "",
+            port_of=found.version,
+        )
+    else:
+        try:
+            after = merge(before, entries, IDENTITIES)
+        except Contradiction as error:
+            raise InputError(
+                f"{error.key} is {error.there}, and {file} says {error.here}",
+                where=f"{path}:{error.line}",
+                mend="correct whichever is wrong",
+            ) from error
+        except Unmergeable as error:
+            raise InputError(str(error), where=str(path), mend="add the claims by hand") from error
+    data = parse_yaml(after, path)
+    series_of(data, path)
+    claims_of(data, path)
+    return before, after
+
+
+def _slug(project: Project, posting: Posting) -> str | None:
+    """The one series that has the mails' message-id, or names their function, or their figures."""
+    known = [project.series(slug) for slug in project.slugs()]
+    ids = [s.slug for s in known if posting.cover in {v.cover for v in s.versions if v.cover}]
+    named = [s.slug for s in known if s.function in posting.functions]
+    alike = [s.slug for s in known if versions_like(posting, project.claims(s.slug))]
+    return next((slugs[0] for slugs in (ids, named, alike) if len(slugs) == 1), None)
+
+
+def _guest(project: Project, posting: Posting, said: Said, known: Sequence[Claim]) -> str | None:
+    """The guest that has the namespaces described: the version's own, or the only one."""
+    if said.guest is not None:
+        return project.guest(said.guest).name
+    own = {claim.guest for claim in known}
+    described = posting.procedure.namespaces
+    fitting = [guest.name for guest in guests_of(described, project.guests())]
+    candidates = [name for name in fitting if name in own] or fitting
+    if not described:
+        candidates = sorted(own)
+    return candidates[0] if len(candidates) == 1 else None

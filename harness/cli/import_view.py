@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What `harness series import` shows of a posting before anything is kept."""
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import printable
+from harness.cli.postings import patch_name
+
+if TYPE_CHECKING:
+    from harness.analysis.importing import Found
+    from harness.model.claim import Figures
+    from harness.parse.claims import Posting
+
+
+def show(found: "Found", posting: "Posting") -> None:
+    """Print series, version, base, procedure and a row a claim."""
+    version = f"v{found.version}" if found.version else "version unknown"
+    if found.version and not posting.version:
+        version += " (it has that version's figures)"
+    base = found.base or "base unknown"
+    click.echo(printable(f"{found.slug or 'unknown series'} {version} on {base}: {found.title}"))
+    spaces = [
+        f"{n.mode} {n.size}"
+        + (f" map={n.map}" if n.map else "")
+        + (f" align={n.align}" if n.align else "")
+        for n in posting.procedure.namespaces
+    ]
+    told = ", ".join([f"{found.claims[0].rebinds} rebinds", *spaces])
+    click.echo(printable(f"{told} (guest {found.guest or 'unknown'})"))
+    row = "{:<9} {:<13} {:>18} {:>18} {:>9}".format
+    click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed"))
+    for claim in found.claims:
+        percent = f"{claim.reduction} %" if claim.reduction else "-"
+        sides = (_side(claim.base), _side(claim.tip))
+        click.echo(row(claim.driver, patch_name(claim.after_patch), *sides, percent))
+
+
+def show_changes(before: str | None, after: str, path: Path | None) -> None:
+    """Print what a series' file will have more, as a diff."""
+    lines = difflib.unified_diff(
+        (before or "").splitlines(), after.splitlines(), "there", str(path), n=1, lineterm=""
+    )
+    for line in lines:
+        click.echo(printable(line))
+
+
+def document(
+    found: "Found", posting: "Posting", patch: dict[str, object] | None, *, kept: bool
+) -> dict[str, object]:
+    """Return all of it as plain data, for programs."""
+    procedure = posting.procedure
+    return {
+        "slug": found.slug,
+        "version": found.version,
+        "base": found.base,
+        "title": found.title,
+        "date": posting.date,
+        "patches": posting.patches,
+        "cover": posting.cover,
+        "procedure": {
+            "rebinds": found.claims[0].rebinds,
+            "namespaces": procedure.namespaces,
+            "hz": procedure.hz,
+            "function": procedure.function,
+            "guest": found.guest,
+        },
+        "claims": found.claims,
+        "not_understood": posting.problems,
+        "patch": patch,
+        "lacking": found.lacking(),
+        "path": None if found.path is None else str(found.path),
+        "kept": kept,
+    }
+
+
+def _side(figures: "Figures | None") -> str:
+    if figures is None:
+        return "-"
+    first = "-" if figures.first_ms is None else f"{figures.first_ms:g}"
+    return f"{first}, {figures.mean}"
