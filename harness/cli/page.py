@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> None:
     """Write a run's page to `output`; `-` is standard output.
 
-    Unless it is said, it goes beside the record, and where is printed; `source` is the record, or a bundle, whose page
-    goes here. Links lead from the page to the record and its logs; those that are not there are
-    named: a bundle's are in the bundle.
+    Unless it is said, it goes beside the record, and where is printed; `source` is the record, or
+    a bundle, whose page goes here. Links lead from the page to the record and its logs; those that
+    are not there are named: a bundle's are in the bundle.
     """
     from harness.report import html
 
