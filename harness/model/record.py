@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The run record: the bridge between measuring and judging. Raw samples only, no statistics."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -10,6 +10,9 @@ import msgspec
 #    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
 SCHEMA = 2
+
+#: What is counted is never less than nothing; a record that says so was tampered with.
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
 Evidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "replay"]
@@ -23,10 +26,10 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     driver: str
     op: Literal["first", "rebind"]
-    index: int
-    ns: int
-    resolution_ns: int
-    nr_pages: int
+    index: NotNegative
+    ns: NotNegative
+    resolution_ns: NotNegative
+    nr_pages: NotNegative
     source: str
 
 
@@ -202,7 +205,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured: which patches on which tree, with git's patch-ids in order.
 
-    `version` is the posted version whose claims these patches answer to.
+    `version` is the posted version whose claims these patches answer to; `attestation` what b4
+    said of each patch's signatures, empty where nobody checked them.
     """
 
     slug: str
@@ -212,6 +216,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: str
     base: str
     patch_ids: tuple[str, ...]
+    attestation: tuple[str, ...] = ()
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
