@@ -39,6 +39,7 @@ COMMANDS = {
     "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),
     "null": _Entry("null:null", "Measure base against itself: does noise alone differ?"),
     "compare": _Entry("compare:compare", "Compare two runs, where everything pinned is equal."),
+    "cache": _Entry("cache:cache_group", "Show and prune what is kept between runs."),
     "report": _Entry("report:report", "Show the table and verdicts of a run record."),
 }
 
