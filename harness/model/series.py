@@ -70,6 +70,8 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
     prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository.
+    `attestation` is what b4 said of each patch's signatures when it fetched them; empty where
+    nobody checked.
     """
 
     slug: str
@@ -79,6 +81,7 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: str
     patches: tuple[Patch, ...]
     tags: str
+    attestation: tuple[str, ...] = ()
 
     @property
     def tip(self) -> str:

@@ -26,6 +26,7 @@ from harness.tools import b4
 from harness.tools.git import COMMITTER, Git
 
 APPLY_S = 600
+CLEAN_S = 120
 #: A kernel series is kilobytes; what is larger is no series.
 MAX_MBOX_BYTES = 64 << 20
 
@@ -113,21 +114,26 @@ def apply(
     repository = Git(
         cache.repository, log=cache.log(f"apply-{tree.name}"), deadline=proc.Deadline(APPLY_S)
     )
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
         if repository.has_commit(found.tip):
             # Other patches of the same label and release may have taken the tags over.
             if repository.commit(f"refs/tags/{found.tags}/tip") != found.tip:
                 _tag(repository, found)
-            return msgspec.structs.replace(found, source=label, tree=tree.name)
+            return msgspec.structs.replace(
+                found, source=label, tree=tree.name, attestation=_attested(cache, slug, source)
+            )
     listen(Began(f"apply {slug} ({label}) to {tree.name}"))
     with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
         worktree = Git(folder, log=repository.log, deadline=repository.deadline)
         try:
             commits = _shazam(worktree, tree, patches, work)
         except BaseException:
-            worktree.clean_to(tree.commit)
+            # With time of its own, and silently: what went wrong before is what is to be told.
+            cleaner = Git(folder, log=repository.log, deadline=proc.Deadline(CLEAN_S))
+            with contextlib.suppress(HarnessError):
+                cleaner.clean_to(tree.commit)
             raise
         applied = Applied(
             slug=slug,
@@ -145,7 +151,17 @@ def apply(
         (work / "applied.json").write_bytes(msgspec.json.encode(applied))
         publish(work / "applied.json", kept)
     listen(Ended(f"applied {len(patches)} patches to {tree.name} ({tree.release})"))
-    return applied
+    # Not kept with it: the same patches may come from somewhere else another time.
+    attested = _attested(cache, slug, source)
+    return msgspec.structs.replace(applied, attestation=attested)
+
+
+def _attested(cache: Cache, slug: str, source: Source) -> tuple[str, ...]:
+    """Return what b4 said of the signatures of patches that it fetched."""
+    if not isinstance(source, Posted):
+        return ()
+    fetched = post.noted(post.place(cache, slug, source.version))
+    return () if fetched is None else fetched.attestation
 
 
 def _patches(
@@ -163,6 +179,8 @@ def _patches(
                     expected=f"one of {', '.join(ports)}",
                 )
             files = sorted(folder.glob("*.patch"))
+            for file in files:
+                _require_whole(file)
             return _parsed(b4.mbox([_read(file) for file in files]), folder, None), f"port {base}"
         case Mbox(path, version):
             return _parsed(_read(path), path, version), f"mbox {path.name}"
@@ -180,16 +198,29 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
+def _require_whole(file: Path) -> None:
+    """Raise InputError for a damaged patch, by its own file and line."""
+    try:
+        parse_series(_read(file))
+    except MailError as error:
+        if error.line is not None:
+            raise _wrong(error, file) from error
+
+
 def _parsed(raw: bytes, path: Path, version: int | None) -> tuple[PatchMail, ...]:
     try:
         return parse_series(raw, version)
     except MailError as error:
-        raise InputError(
-            error.what,
-            where=f"{path}:{error.line}" if error.line else str(path),
-            expected="a whole series as an mbox",
-            mend="fetch it by message-id: `harness series fetch SERIES --version N`, or `b4 am`",
-        ) from error
+        raise _wrong(error, path) from error
+
+
+def _wrong(error: MailError, path: Path) -> InputError:
+    return InputError(
+        error.what,
+        where=f"{path}:{error.line}" if error.line else str(path),
+        expected="a whole series as an mbox",
+        mend="fetch it by message-id: `harness series fetch SERIES --version N`, or `b4 am`",
+    )
 
 
 def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:
