@@ -396,7 +396,9 @@ def test_fast_tests_run_every_gate_and_pytest_last(machine: Machine) -> None:
         "mypy --strict",
         "import rules",
     ]
-    assert result.stdout.endswith("[--ignore=tests/boot][-k][two words] from pytest\n")
+    assert result.stdout.endswith(
+        "[--ignore=tests/boot][-m][not slow][-k][two words] from pytest\n"
+    )
     assert machine.calls(r"--editable .\[dev\]$")
     assert machine.calls("boot required: no")
     # The environment of the tests serves the verbs as well.
