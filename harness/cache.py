@@ -20,6 +20,8 @@ from harness.errors import MachineError
 
 #: How often a thread that nobody can interrupt looks whether a lock is free.
 POLL_S = 0.1
+#: The lock that everybody shares who uses the cache: `harness cache prune` wants it alone.
+USERS = "users"
 NOTICED_S = 0.5
 
 
@@ -37,6 +39,7 @@ class Cache:
         self.roots = root / "roots"
         self.mails = root / "mails"
         self.logs = root / "logs"
+        self._in_use: IO[str] | None = None
 
     @classmethod
     def default(cls) -> "Cache":
@@ -48,6 +51,7 @@ class Cache:
 
     def log(self, name: str) -> Path:
         """Return a log for the commands of one stage; the stage's previous one is overwritten."""
+        self._use()
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{name}.log"
         path.unlink(missing_ok=True)
@@ -62,11 +66,50 @@ class Cache:
         Those who hold it `shared` hold it together. `waiting` is called if there is a wait
         that somebody would notice.
         """
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}.lock").open("w") as handle:
+        self._use()
+        with self.lock_file(name).open("w") as handle:
             _lock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, waiting)
             yield
+
+    @contextlib.contextmanager
+    def free(self, name: str) -> Iterator[bool]:
+        """Hold a lock if nobody does; say whether. The lock's file does not show that we asked."""
+        with _opened(self.lock_file(name)) as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Keep others from beginning to use the cache, if nobody does; say whether."""
+        if self._in_use is not None:
+            self._in_use.close()
+        with _opened(self.lock_file(USERS)) as handle:
+            self._in_use = handle
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                yield False
+            else:
+                yield True
+        self._in_use = None
+
+    def lock_file(self, name: str) -> Path:
+        """Return the file of a lock. Its time of modification is when the lock was last taken."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.lock"
+
+    def _use(self) -> None:
+        """Let whoever prunes know that somebody uses the cache, until this object is gone."""
+        if self._in_use is None:
+            handle = self.lock_file(USERS).open("a")
+            _lock(handle, fcntl.LOCK_SH, None)
+            self._in_use = handle
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
@@ -91,6 +134,19 @@ class Cache:
     def require_room(self, nr_bytes: int, what: str) -> None:
         """Raise MachineError unless the cache's file system has `nr_bytes` free."""
         require_room(self.root, nr_bytes, what)
+
+
+def used(path: Path) -> None:
+    """Note that a kept folder is used now, for `harness cache` to know."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    # Without truncating it, which would change its time.
+    with path.open("a") as handle:
+        yield handle
 
 
 def require_room(folder: Path, nr_bytes: int, what: str) -> None:

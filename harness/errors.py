@@ -5,6 +5,7 @@ Raised anywhere, caught once: at the command line. The harness failing (69) must
 a series failing (3) or a claim not holding (1), nor the reverse.
 """
 
+import errno
 from typing import ClassVar
 
 EXIT_OK = 0
@@ -97,3 +98,37 @@ class Defect(HarnessError):
 
 class GuestLost(MachineError):
     """The guest ended, or was ended, without its end marker."""
+
+
+_SPACE = "free some space, or set XDG_CACHE_HOME to a folder with room"
+_ACCESS = "make it yours to write, or set XDG_CACHE_HOME to a folder that is"
+#: What the machine may refuse at any moment, and what to do about it.
+_REFUSALS = {
+    errno.ENOSPC: ("no space left on the device", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("file too large", "raise the limit on the size of files (ulimit -f)"),
+    errno.EROFS: ("cannot be written to: read-only file system", _ACCESS),
+    errno.EACCES: ("cannot be used: permission denied", _ACCESS),
+    errno.EPERM: ("cannot be used: operation not permitted", _ACCESS),
+    errno.EMFILE: ("too many open files", "raise the limit on open files (ulimit -n)"),
+    errno.ENFILE: ("too many open files on this machine", "close other programs"),
+    errno.ENOMEM: ("out of memory", "close other programs, or use a machine with more"),
+    errno.EAGAIN: ("the machine has no more processes to give", "close other programs"),
+    errno.EIO: ("input/output error", "look at the kernel's log: the disk may be failing"),
+    errno.ENOTDIR: ("is no folder", "move away the file that is in its place"),
+    errno.EEXIST: ("is no folder", "move away the file that is in its place"),
+    errno.ENAMETOOLONG: ("has too long a name", "set XDG_CACHE_HOME to a shorter path"),
+}
+
+
+def of_machine(error: OSError, where: str | None = None) -> MachineError | None:
+    """Return what to raise instead where the machine refused something; None for any other error.
+
+    `where` names the file if the error does not.
+    """
+    refusal = _REFUSALS.get(error.errno or 0)
+    if refusal is None:
+        return None
+    what, mend = refusal
+    named = where if error.filename is None else str(error.filename)
+    return MachineError(what, where=named, mend=mend)

@@ -2,13 +2,15 @@
 """The one door to other programs.
 
 Each runs in a process group of its own, without standard input, under a deadline, with everything
-it prints in a log; when it ends, or we do, the whole group goes. Never a shell.
+it prints in a log; when it ends, or we do, the whole group goes; when we are killed, the program
+is too. Never a shell.
 """
 
 import contextlib
 import os
 import selectors
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -21,12 +23,30 @@ from typing import IO
 import msgspec
 
 from harness import stop
-from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
+from harness.errors import (
+    HarnessError,
+    MachineError,
+    TimedOut,
+    ToolFailed,
+    ToolMissing,
+    of_machine,
+)
 
 TAIL_LINES = 12
 GRACE_S = 2.0
 #: What a program may print into one log. A guest that floods its console must not fill the disk.
 MAX_LOG_BYTES = 64 << 20
+#: How much of a program's standard output is handed back; what needs more has a file for it.
+MAX_STDOUT_BYTES = 64 << 20
+#: How often a watched program is looked at.
+WATCH_S = 0.2
+#: From util-linux: the kernel ends a program started through this when we die, however we die.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+#: Signals that end programs; others' numbers, added to 128, are exit codes of git.
+_DEADLY = (
+    *(signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS),
+    *(signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU),
+)
 #: What may raise KeyboardInterrupt in us.
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Variables that would change what git, make or the compiler do behind our back.
@@ -59,6 +79,11 @@ class Finished(msgspec.Struct, frozen=True):
     wall_s: float
     cpu_s: float
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it, or what it is a wrapper of."""
+        return self.exit_code < 0 or self.exit_code - 128 in _DEADLY
+
 
 def quoted(argv: Sequence[str]) -> str:
     """Return argv as it can be pasted into a shell."""
@@ -78,6 +103,10 @@ class _Late(Exception):
     """The deadline has passed and the program still runs."""
 
 
+class _Unwelcome(Exception):
+    """Whoever watches the program wants it ended at once; its cause is the reason."""
+
+
 class _Sink:
     """Where output goes: the log, the tail for error messages, whole lines to a listener."""
 
@@ -90,16 +119,21 @@ class _Sink:
 
     def feed(self, stream: int, data: bytes) -> None:
         if self._room > 0:
-            self._log.write(data[: self._room])
-            self._log.flush()
+            self.write(data[: self._room])
             self._room -= len(data)
             if self._room <= 0:
-                self._log.write(b"\n[log cut here: the program printed too much]\n")
+                self.write(b"\n[log cut here: the program printed too much]\n")
         *lines, rest = (self._partial.get(stream, b"") + data).split(b"\n")
         # A "line" without end must not grow without end.
         self._partial[stream] = rest[-65536:]
         for line in lines:
             self._line(line)
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._log.write(data)
+        except OSError as error:
+            raise of_machine(error, self._log.name) or error from error
 
     def close(self) -> None:
         for rest in self._partial.values():
@@ -109,7 +143,8 @@ class _Sink:
     def _line(self, raw: bytes) -> None:
         text = raw.decode("utf-8", "replace").rstrip("\r")
         self.tail.append(text)
-        if self._on_line is not None:
+        # A flood is not listened to: what is not kept decides nothing.
+        if self._on_line is not None and self._room > 0:
             self._on_line(text)
 
 
@@ -124,34 +159,44 @@ def run(
     on_line: Callable[[str], None] | None = None,
     called: str | None = None,
     stdin: Path | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Finished:
     """Run a program to its end and return what came of it.
 
     `log` is appended to; `env` is added to `environment()`; `ok` lists the exit codes that are no
     error (None: any); `on_line` hears each line of output and error output as it arrives;
     `called` names the program in errors where argv[0] is a wrapper around it; `stdin` is a file to
-    read from, where a program takes its input in no other way.
+    read from, where a program takes its input in no other way; `watch` is called every WATCH_S with
+    the program's process id, and what HarnessError it raises ends the program without mercy.
 
-    Raises ToolMissing, ToolFailed or TimedOut; on any exception the process group is killed.
+    Raises ToolMissing, ToolFailed or TimedOut, or MachineError where the log cannot be written; on
+    any exception the process group is killed.
     """
     argv = tuple(os.fspath(a) for a in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with log.open("ab") as sink_file:
-        sink_file.write(f"$ {quoted(argv)}\n".encode())
-        sink_file.flush()
+    # Unbuffered, so that what was printed before a crash is in it.
+    with log.open("ab", buffering=0) as sink_file:
         sink = _Sink(sink_file, on_line)
+        sink.write(f"$ {quoted(argv)}\n".encode())
         stdout = bytearray()
         with _started(argv, cwd, env, stdin) as process:
             try:
-                _pump(process, sink, stdout, deadline)
+                _pump(process, sink, stdout, deadline, watch)
                 cpu_s = _reap(process, deadline)
             except _Late as late:
                 what = f"did not end within {deadline.seconds:.0f} s and was killed"
                 raise _failure(TimedOut, argv, called, what, sink, log) from late
+            except _Unwelcome as unwelcome:
+                os.killpg(process.pid, signal.SIGKILL)
+                assert isinstance(unwelcome.__cause__, HarnessError)  # noqa: S101 (see _pump)
+                raise unwelcome.__cause__ from None
         sink.close()
     if ok is not None and process.returncode not in ok:
-        raise _failure(ToolFailed, argv, called, _ending(process.returncode), sink, log)
+        raise _failure(ToolFailed, argv, called, ending(process.returncode), sink, log)
+    if ok is not None and len(stdout) == MAX_STDOUT_BYTES:
+        # Half an answer is none. Whoever takes any exit code does not read the output.
+        raise _failure(ToolFailed, argv, called, "printed too much to be read", sink, log)
     return Finished(
         argv=argv,
         exit_code=process.returncode,
@@ -176,9 +221,12 @@ def _failure(
     )
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """Say how a program ended. A wrapper whose program was killed exits with 128 and the signal."""
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
+    if code - 128 in _DEADLY:
+        return f"was killed by {signal.Signals(code - 128).name} (exit code {code})"
     return f"failed with exit code {code}"
 
 
@@ -205,22 +253,26 @@ def _started(
 def _spawned(
     argv: Sequence[str], source: IO[bytes], cwd: Path | None, env: Mapping[str, str] | None
 ) -> subprocess.Popen[bytes]:
+    whole = environment(env)
+    if cwd is not None and not cwd.is_dir():
+        raise ToolFailed(f"{cwd}: no such folder to run {argv[0]} in")
+    # Looked up here, as the wrapper's own words for its absence would be those of any failure.
+    program = shutil.which(argv[0], path=whole.get("PATH"))
+    if program is None and not Path(argv[0]).is_file():
+        raise ToolMissing(
+            f"{argv[0]} is not installed", mend="run `harness doctor` to see what is missing"
+        )
+    wrapper = DIES_WITH_US if shutil.which(DIES_WITH_US[0]) else ()
     try:
         return subprocess.Popen(
-            argv,
+            [*wrapper, program, *argv[1:]] if program else argv,
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=environment(env),
+            env=whole,
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        if cwd is not None and not cwd.is_dir():
-            raise ToolFailed(f"{cwd}: no such folder to run {argv[0]} in") from error
-        raise ToolMissing(
-            f"{argv[0]} is not installed", mend="run `harness doctor` to see what is missing"
-        ) from error
     except PermissionError as error:
         raise ToolFailed(f"{argv[0]} cannot be executed: {error.strerror}") from error
 
@@ -254,11 +306,13 @@ def _pump(
     sink: _Sink,
     stdout: bytearray,
     deadline: Deadline,
+    watch: Callable[[int], None] | None,
 ) -> None:
     """Move output until both pipes are closed, or the program has ended and left them open."""
     assert process.stdout is not None  # noqa: S101 (both are PIPE, see _started)
     assert process.stderr is not None  # noqa: S101
     out = process.stdout.fileno()
+    look = _watcher(process, watch)
     with selectors.DefaultSelector() as selector:
         for pipe in (process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)
@@ -267,7 +321,8 @@ def _pump(
             stop.check()
             if deadline.remaining == 0:
                 raise _Late
-            ready = selector.select(min(deadline.remaining, 0.5))
+            look()
+            ready = selector.select(min(deadline.remaining, WATCH_S))
             if not ready and _has_ended(process):
                 return  # a grandchild holds the pipes open; it goes with the group
             for key, _ in ready:
@@ -277,7 +332,26 @@ def _pump(
                     continue
                 sink.feed(key.fd, data)
                 if key.fd == out:
-                    stdout += data
+                    stdout += data[: MAX_STDOUT_BYTES - len(stdout)]
+
+
+def _watcher(
+    process: subprocess.Popen[bytes], watch: Callable[[int], None] | None
+) -> Callable[[], None]:
+    """Return what looks at the program, as often as is due."""
+    due = 0.0
+
+    def look() -> None:
+        nonlocal due
+        if watch is None or time.monotonic() < due:
+            return
+        due = time.monotonic() + WATCH_S
+        try:
+            watch(process.pid)
+        except HarnessError as error:
+            raise _Unwelcome from error
+
+    return look
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:

@@ -42,7 +42,23 @@ def save(results: Path, record: RunRecord) -> Path:
         return replace_file(folder / FILE, text + b"\n")
     except OSError as error:
         raise MachineError(
-            f"the run record cannot be written: {error.strerror}", where=str(folder)
+            f"the run record cannot be written: {error.strerror}",
+            where=str(folder),
+            mend="make room, or make it writable; the run goes on where it was",
+        ) from error
+
+
+def require_writable(results: Path) -> None:
+    """Raise MachineError unless records can be written: better before hours of work than after."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise MachineError(
+            f"cannot be written to: {error.strerror}",
+            where=str(results),
+            mend="make it writable, or use another checkout",
         ) from error
 
 
@@ -76,7 +92,7 @@ def load(path: Path) -> RunRecord:
         raise RecordError(f"cannot be read: {error.strerror}", where=str(file)) from error
     try:
         schema = msgspec.json.decode(raw, type=_Head).schema
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"is no run record: {error}", where=str(file)) from error
     if schema > SCHEMA:
         raise RecordError(
@@ -84,9 +100,15 @@ def load(path: Path) -> RunRecord:
             where=str(file),
             expected=f"schema {SCHEMA} or older",
         )
+    if schema < 1:
+        raise RecordError(
+            f"has schema {schema}, which there never was",
+            where=str(file),
+            expected=f"1 to {SCHEMA}",
+        )
     try:
         return msgspec.json.decode(raw, type=RunRecord)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"is damaged: {error}", where=str(file)) from error
 
 

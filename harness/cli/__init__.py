@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from harness.errors import EXIT_INTERRUPTED, Defect, HarnessError, InputError
+from harness.errors import EXIT_INTERRUPTED, Defect, HarnessError, InputError, of_machine
 from harness.report.text import printable as printable
 
 DEFECT = "this is a defect in the harness, not a result"
@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "report": _Entry("report:report", "Show what may be concluded of a run, in many forms."),
     "bundle": _Entry("bundle:bundle", "Pack a run into one file that can be judged elsewhere."),
+    "cache": _Entry("cache:cache_group", "Show and prune what is kept between runs."),
 }
 
 
@@ -105,7 +106,9 @@ def main() -> NoReturn:
         # Whoever read our output has gone; that is their choice and no failure of ours.
         sys.stderr.close()
         sys.exit(0)
-    except Exception:  # noqa: BLE001 (a defect must not exit with 1, which is a verdict)
+    except Exception as error:  # noqa: BLE001 (a defect must not exit with 1, which is a verdict)
+        if isinstance(error, OSError) and (refused := of_machine(error)):
+            sys.exit(_fail(refused))
         traceback.print_exc()
         click.echo(f"harness: {DEFECT}", err=True)
         sys.exit(Defect.exit_code)

@@ -56,4 +56,8 @@ def apply(
     click.echo(f"base  {applied.base[:12]}  v{applied.release}")
     for patch in applied.patches:
         click.echo(printable(f"{patch.number:4}  {patch.commit[:12]}  {patch.subject}"))
+        if applied.attestation:
+            click.echo(printable(f"      {applied.attestation[patch.number - 1]}"))
+    if not applied.attestation:
+        click.echo("signatures not checked: b4 does that when it fetches (--version)")
     click.echo(f"tags  {applied.tags}/… in {cache.repository}")

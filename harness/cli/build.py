@@ -60,11 +60,12 @@ def build(
     """
     from harness.stages import apply as apply_stage
     from harness.stages import build as build_stage
-    from harness.stages import configure
+    from harness.stages import configure, sandbox
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)
     how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
+    sandbox.require(cache, source)
     with watching() as listen:
         kernel_tree, applied = apply_stage.on_tree(project, cache, slug, tree, source, listen)
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands share, and the JSON they print."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -57,9 +58,24 @@ def source_options(command: F) -> F:
     return command
 
 
+def _give_up_sandbox(_context: click.Context, _option: click.Parameter, value: object) -> None:
+    from harness.tools.bwrap import NO_SANDBOX
+
+    if value:
+        os.environ[NO_SANDBOX] = "1"
+
+
 def build_options(command: F) -> F:
-    """Add --profile and --compiler: how kernels are made."""
+    """Add --profile, --compiler and --no-sandbox: how kernels are made and run."""
     for decorate in (
+        click.option(
+            "--no-sandbox",
+            is_flag=True,
+            expose_value=False,
+            callback=_give_up_sandbox,
+            help="Build and boot outside bubblewrap: what the series runs can then read your "
+            "files, write where you can, and reach the network.",
+        ),
         click.option(
             "--compiler",
             callback=_compiler,

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cache import Cache
 from harness.engine.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
-from harness.errors import Defect, HarnessError
+from harness.errors import Defect, HarnessError, of_machine
 from harness.events import Listener, Said
 
 
@@ -24,9 +24,17 @@ def perform(job: Job, here: Here, needed: Sequence[Any]) -> Outcome:
         return Failed.of(error)
     except BrokenPipeError:
         raise  # whoever was told of the progress has gone
+    except OSError as error:
+        if refused := of_machine(error):
+            return Failed.of(refused)
+        return _defect(job, error)
     except Exception as error:  # noqa: BLE001 (a defect in one cell of a matrix is one cell's)
-        detail = "".join(traceback.format_exception(error))
-        return Failed.of(Defect(f"{job.name}: {error!r}", detail=detail))
+        return _defect(job, error)
+
+
+def _defect(job: Job, error: Exception) -> Failed:
+    detail = "".join(traceback.format_exception(error))
+    return Failed.of(Defect(f"{job.name}: {error!r}", detail=detail))
 
 
 @contextlib.contextmanager

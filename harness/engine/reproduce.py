@@ -6,13 +6,14 @@ Every job keeps what it finished, so a run that is killed goes on where it was.
 
 import msgspec
 
+from harness import records
 from harness.cache import Cache
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
 from harness.inputs import Project
 from harness.model.record import RunRecord
-from harness.stages import apply, configure
+from harness.stages import apply, configure, sandbox
 from harness.stages.apply import Posted, Source
 
 
@@ -87,8 +88,10 @@ def reproduce(
     Raises HarnessError from whichever step failed; the record tells of boots that failed.
     """
     jobs_of_it = graph(project, wanted)
+    records.require_writable(project.results)
     # What can be found wrong with the series alone is found before anything is fetched.
     apply.require_readable(project, cache, wanted.slug, wanted.source)
+    sandbox.require(cache, wanted.source)
     outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
     assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
     assert isinstance(outcome.value, RunRecord)  # noqa: S101

@@ -20,7 +20,7 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A built kernel. Paths are absolute; `build_id` is the linker's SHA-1 over vmlinux, in hex.
 
     `release` is what `uname -r` prints; `cpu_s` is what the build took, user and system, in
-    seconds of this machine.
+    seconds of this machine; `image_sha256` is empty for kernels that were kept without.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str
     cpu_s: float
     wall_s: float
+    image_sha256: str = ""
 
     @property
     def image(self) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The run record: the bridge between measuring and judging. Raw samples only, no statistics."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,9 @@ from harness.model.series import Applied
 #    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
 SCHEMA = 2
+
+#: What is counted is never less than nothing; a record that says so was tampered with.
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
 Evidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "replay"]
@@ -25,10 +28,10 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     driver: str
     op: Literal["first", "rebind"]
-    index: int
-    ns: int
-    resolution_ns: int
-    nr_pages: int
+    index: NotNegative
+    ns: NotNegative
+    resolution_ns: NotNegative
+    nr_pages: NotNegative
     source: str
 
 
@@ -207,7 +210,8 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `version` is the posted version whose claims these patches answer to. `patch_sha256` are the
     patches as they were given (model.series.Patch), `patch_subjects` what they call themselves,
     `message_id` the mail that introduced them; all are empty in records that were made before there
-    was such a field.
+    was such a field. `attestation` is what b4 said of each patch's signatures, empty where nobody
+    checked them.
     """
 
     slug: str
@@ -220,6 +224,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patch_sha256: tuple[str, ...] = ()
     message_id: str = ""
     patch_subjects: tuple[str, ...] = ()
+    attestation: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, applied: Applied, version: int) -> "Subject":
@@ -235,6 +240,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             patch_sha256=tuple(patch.sha256 for patch in applied.patches),
             message_id=applied.message_id,
             patch_subjects=tuple(patch.subject for patch in applied.patches),
+            attestation=applied.attestation,
         )
 
 

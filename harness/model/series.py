@@ -74,7 +74,9 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
     prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository;
-    `message_id` the mail that introduced the series, without brackets, where that is known.
+    `message_id` the mail that introduced the series, without brackets, where that is known;
+    `attestation` what b4 said of each patch's signatures when it fetched them, empty where nobody
+    checked.
     """
 
     slug: str
@@ -85,6 +87,7 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patches: tuple[Patch, ...]
     tags: str
     message_id: str = ""
+    attestation: tuple[str, ...] = ()
 
     @property
     def tip(self) -> str:

@@ -5,6 +5,8 @@ import re
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _SCALE = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
+_SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
+_AGE = re.compile(r"(\d{1,6})([hdw])")
 _SIZE = re.compile(r"(\d{1,12})([KMGT]?)")
 
 
@@ -14,6 +16,14 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is no size; expected digits and K, M, G or T, like 100G")
     return int(match[1]) * _SCALE[match[2]]
+
+
+def parse_age(text: str) -> int:
+    """Return seconds for `12h`, `30d` or `8w`. Raises ValueError otherwise."""
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no age; expected digits and h, d or w, like 30d")
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def format_bytes(nr_bytes: int) -> str:

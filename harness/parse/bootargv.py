@@ -12,6 +12,7 @@ import msgspec
 PATH = "PATH"
 #: An absolute path, at the beginning or behind what may stand in front of one in an option.
 _PATH = re.compile(r"(?<![^=,:\s])/[^\s,:]+")
+_VARIABLE = re.compile(r"[A-Z_]+=")
 _KERNEL, _QEMU = "--kopt=", "--qemu-opt="
 
 
@@ -29,6 +30,8 @@ def boot_command(argv: Sequence[str]) -> BootCommand:
     for word in argv:
         if word.startswith(_KERNEL):
             kernel.append(word.removeprefix(_KERNEL))
+        elif _VARIABLE.match(word):
+            continue  # of the sandbox's environment, which names the user's folders
         elif word.startswith(_QEMU):
             qemu.append(_PATH.sub(PATH, word.removeprefix(_QEMU)))
         else:

@@ -14,6 +14,9 @@ import msgspec
 #: The function whose pr_debug() line is the measurement.
 FUNCTION = "memmap_init_zone_device"
 
+#: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
+MAX_LINE = 4096
+
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]")
 #: `<7>`, `[    1.234567]` and `[    T1]` or `[    C0]` in front of a message, as printk.time,
 #: CONFIG_PRINTK_CALLER and `dmesg -r` put them there.
@@ -75,7 +78,11 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 def message(line: str) -> str:
-    """Return a console line without colours, carriage return, level, time and caller."""
+    """Return a console line without colours, carriage return, level, time and caller.
+
+    What is longer than any line of printk is cut: a guest may print one that never ends.
+    """
+    line = line[:MAX_LINE]
     line = _ANSI.sub("", line).replace("\r", "")
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import msgspec
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
 from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
+#: What pyelftools raises for files that no compiler wrote.
+_DAMAGED = (
+    *(ELFError, DWARFError, ConstructError, LookupError, TypeError, AttributeError),
+    *(OSError, OverflowError, MemoryError, RecursionError, AssertionError, UnicodeError),
+)
 _QUALIFIERS = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
 _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
@@ -49,7 +55,7 @@ def structure(file: Path, name: str) -> Layout:
                     if _defines(die, name):
                         members = sorted(_members(die, "", 0), key=lambda m: (m.offset, m.name))
                         return Layout(name, _number(die, "DW_AT_byte_size"), tuple(members))
-    except (ELFError, DWARFError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{file} cannot be read: {error}") from error
     raise ValueError(f"{file} does not tell what struct {name} is")
 

@@ -2,6 +2,7 @@
 """A guest's console to findings: what no healthy kernel prints, each with its splat kept whole."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from harness.model.record import Finding
@@ -10,6 +11,8 @@ from harness.parse.console import message, read_line
 #: A splat without an end of its own is kept up to the next binding, but never further than this.
 MAX_SPLAT_LINES = 300
 MAX_WORDS_LINES = 5
+#: One is enough for a boot not to count.
+MAX_FINDINGS = 100
 
 
 class _Kind(NamedTuple):
@@ -68,22 +71,44 @@ _KINDS = (
 )
 
 
+#: A word of each kind: a flooded console has millions of lines, and few of them have one.
+_HINT = re.compile(
+    r"BUG|panic|UBSAN|LOCKUP|rcu: |INFO: |Bad |WARNING: |Oops|Internal error|general protection"
+    r"|divide error|invalid opcode|stack segment|double fault"
+)
+
+
 def findings(text: str) -> tuple[Finding, ...]:
     """Return what a console shows that a healthy boot does not, in order; lines count from 1."""
     lines = text.split("\n")
     found: list[Finding] = []
-    number = end = 0
-    while number < len(lines):
-        kind = _starts(lines[number])
+    end = 0
+    for number in _hinted(text):
+        kind = _starts(lines[number]) if number >= end else None
         if kind is None:
-            number += 1
             continue
         first = _first(lines, number, kind, end)
         end = _end(lines, number, kind)
         splat = "\n".join(line.rstrip("\r") for line in lines[first:end])
         found.append(Finding(kind=kind.name, line=number + 1, splat=splat))
-        number = end
+        if len(found) == MAX_FINDINGS:
+            break
     return tuple(found)
+
+
+def _hinted(text: str) -> Iterator[int]:
+    """Give the index of each line that may begin a splat."""
+    number = at = 0
+    for match in _HINT.finditer(text):
+        if match.start() >= at:
+            number += text.count("\n", at, match.start())
+            yield number
+            at = match.start()
+            following = text.find("\n", at)
+            if following < 0:
+                return
+            number += 1
+            at = following + 1
 
 
 def _starts(line: str) -> _Kind | None:

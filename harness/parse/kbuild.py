@@ -3,6 +3,9 @@
 
 import shlex
 
+#: What one argument to the kernel's execve may have (MAX_ARG_STRLEN); objects' have some thousand.
+MAX_COMMAND = 128 << 10
+
 
 def saved_command(text: str, target: str) -> list[str]:
     """Return the compiler's argv from the text of `.<object>.cmd`. Raises ValueError.
@@ -12,6 +15,8 @@ def saved_command(text: str, target: str) -> list[str]:
     for line in text.splitlines():
         name, found, command = line.partition(" := ")
         if found and name in (f"savedcmd_{target}", f"cmd_{target}"):
+            if len(command) > MAX_COMMAND:
+                raise ValueError(f"the command for {target} has {len(command)} characters")
             words = shlex.split(command)
             return words[: words.index(";")] if ";" in words else words
     raise ValueError(f"no command for {target} in it")
@@ -25,5 +30,7 @@ def compiling(argv: list[str], source: str, target: str) -> list[str]:
     if argv.count("-o") != 1 or argv.count("-c") != 1 or not argv[-1].endswith(".c"):
         raise ValueError(f"not understood: {shlex.join(argv)}")
     kept = [word for word in argv[:-1] if not word.startswith("-Wp,-MMD")]
+    if kept[-1] == "-o":
+        raise ValueError(f"not understood: {shlex.join(argv)}")
     kept[kept.index("-o") + 1] = target
     return [*kept, "-g", source]

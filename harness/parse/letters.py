@@ -6,9 +6,11 @@ A file without mail headers, such as an archive's page saved as text, is one let
 
 import datetime
 import email
+import email.errors
 import email.header
 import email.message
 import email.utils
+import itertools
 import re
 
 import msgspec
@@ -22,6 +24,10 @@ _PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
 _VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
+#: No series is so long, with all that was answered to it.
+MAX_LETTERS = 2000
+#: RFC 5322 allows 998 characters a line.
+MAX_SUBJECT = 2000
 #: How far down a page without headers its title is looked for.
 _TITLE_LINES = 30
 
@@ -65,27 +71,36 @@ def is_message_id(text: str) -> bool:
 
 
 def read_letters(raw: bytes) -> tuple[Letter, ...]:
-    """Return every mail of a file, in its order. Any bytes make at least one letter."""
+    """Return every mail of a file, in its order. Any bytes make at least one letter.
+
+    A file of more than MAX_LETTERS gives one more than that, which holds the rest.
+    """
     return tuple(_letter(part, line) for part, line in _split(raw))
 
 
 def _split(raw: bytes) -> list[tuple[bytes, int]]:
     """Return each mail with the number of the line it begins at."""
-    starts = [match.start() for match in _SEPARATOR.finditer(raw)]
+    found = itertools.islice(_SEPARATOR.finditer(raw), MAX_LETTERS + 1)
+    starts = [match.start() for match in found]
     if not starts or raw[: starts[0]].strip():
         starts.insert(0, 0)
     ends = [*starts[1:], len(raw)]
-    return [
-        (raw[start:end], raw.count(b"\n", 0, start) + 1)
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    mails = []
+    line = 1
+    for start, end in zip(starts, ends, strict=True):
+        mails.append((raw[start:end], line))
+        line += raw.count(b"\n", start, end)
+    return mails
 
 
 def _letter(raw: bytes, first_line: int) -> Letter:
-    message = email.message_from_bytes(raw)
+    try:
+        message = email.message_from_bytes(raw)
+    except RecursionError:  # parts in parts in parts
+        return _page(raw, first_line)
     if "From" not in message and "Subject" not in message:
         return _page(raw, first_line)
-    subject = " ".join(_header(message, "Subject").split())
+    subject = " ".join(_header(message, "Subject").split())[:MAX_SUBJECT]
     head = raw.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[0]
     title, tag = _tagged(subject)
     thread = _ids(message, "References") + _ids(message, "In-Reply-To")
@@ -141,7 +156,7 @@ def _header(message: email.message.Message, name: str) -> str:
     text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         return str(email.header.make_header(email.header.decode_header(text)))
-    except (LookupError, UnicodeError, ValueError):
+    except (LookupError, UnicodeError, ValueError, email.errors.MessageError):
         return text
 
 

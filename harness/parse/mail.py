@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.parse.diff import DiffError, Hunk, parse_diff
-from harness.parse.letters import Letter, is_message_id, read_letters
+from harness.parse.letters import MAX_LETTERS, Letter, is_message_id, read_letters
 
 
 class MailError(ValueError):
@@ -40,7 +40,10 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
     Of several versions in one mbox `version` chooses. Raises MailError naming what is missing or
     the line that is wrong.
     """
-    patches = [patch for patch in map(_patch, read_letters(raw)) if patch is not None]
+    letters = read_letters(raw)
+    if len(letters) > MAX_LETTERS:
+        raise MailError(f"holds over {MAX_LETTERS} mails")
+    patches = [patch for patch in map(_patch, letters) if patch is not None]
     if not patches:
         raise MailError("holds no patch with headers (From, Subject: [PATCH …]) and a diff", 1)
     versions = sorted({patch.version for patch in patches})

@@ -124,7 +124,7 @@ def _piece(whole: Function, address: int) -> Function:
 
 
 def _instruction(address: int, text: str) -> Instruction:
-    words = text.split("#")[0].split()
+    words = text.split("#")[0].split() or [text]
     prefix = []
     while words[0] in _PREFIXES and len(words) > 1:
         prefix.append(words.pop(0))

@@ -134,6 +134,7 @@ class Driver:
                 deadline=self.deadline,
                 ok=(0, EXIT_TRAPPED),
                 called=program.path.name,
+                watch=bwrap.watch,
             )
         replies = done.stdout.splitlines()
         if done.exit_code == EXIT_TRAPPED:

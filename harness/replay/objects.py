@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from harness import records
-from harness.cache import Cache, publish
+from harness.cache import Cache, publish, used
 from harness.errors import DoesNotBuild, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.model.kernel import Recipe, Tree
@@ -74,8 +74,11 @@ def programs(
 
 
 def _kept(folder: Path) -> Program | None:
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((folder / META).read_bytes(), type=Program)
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
+        found = msgspec.json.decode((folder / META).read_bytes(), type=Program)
+        used(folder)
+        # The cache may have been moved since.
+        return msgspec.structs.replace(found, folder=str(folder))
     return None
 
 
@@ -129,9 +132,7 @@ def _compile(make: Make, source_object: str, into: Path) -> None:
     try:
         make(source_object)
     except ToolFailed as error:
-        raise DoesNotBuild(
-            f"{source_object} does not build: {error.what}", mend=error.mend, detail=error.detail
-        ) from error
+        raise build.failure(error, f"{source_object} does not build") from error
     shutil.copyfile(make.objects / source_object, into / OBJECT)
 
 
@@ -148,11 +149,8 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         # kbuild's paths are relative to the O= folder.
         make.run(["env", "-C", str(make.objects), *argv])
     except ToolFailed as error:
-        raise DoesNotBuild(
-            f"the replay's kernel side does not build in this tree: {error.what}",
-            mend=error.mend,
-            detail=error.detail,
-        ) from error
+        what = "the replay's kernel side does not build in this tree"
+        raise build.failure(error, what) from error
     except (OSError, ValueError) as error:
         raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error
     shutil.copyfile(ours / "shim.o", into / "shim.o")

@@ -25,7 +25,7 @@ from harness.replay.check import Compared
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.measure import Schedule
-from harness.stages import apply, backing, configure, identity, tree
+from harness.stages import apply, backing, configure, identity, sandbox, tree
 from harness.stages.apply import Posted, Source
 from harness.stages.machine import cpu
 from harness.tools import bwrap
@@ -98,6 +98,7 @@ def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = 
     """Fetch, apply, compile and link. Raises HarnessError from whichever step failed."""
     series = project.series(wanted.slug)
     objects.require_function(series)
+    sandbox.require(cache, wanted.source)
     how = configure.recipe(
         project,
         project.plan(wanted.plan).kconfig,

@@ -147,7 +147,7 @@ def _try(cache: Cache, image: Path) -> str | None:
 
 
 def _remembered(cache: Cache, digest: str) -> str | None:
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         failure = msgspec.json.decode((cache.root / MEMORY).read_bytes(), type=_Failure)
         fresh = 0 <= time.time() - failure.at < REMEMBERED_S
         if fresh and (failure.image_sha256, failure.host_boot) == (digest, _host_boot()):

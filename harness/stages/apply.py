@@ -19,14 +19,15 @@ from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.kernel import Tree
-from harness.model.series import Applied, Patch
-from harness.parse.mail import PatchMail, introduced_by
+from harness.model.series import Applied, Patch, Series
+from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
 from harness.tools.git import COMMITTER, Git
 
 APPLY_S = 600
+CLEAN_S = 120
 #: A kernel series is kilobytes; what is larger is no series.
 MAX_MBOX_BYTES = 64 << 20
 
@@ -117,7 +118,7 @@ def apply(
     )
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(kept.read_bytes(), type=Applied)
         # The repository may have been pruned since; names may differ for the same patches.
         if repository.has_commit(found.tip):
@@ -129,6 +130,7 @@ def apply(
                 source=label,
                 tree=tree.name,
                 message_id=given.message_id,
+                attestation=_attested(cache, slug, source),
                 patches=tuple(
                     msgspec.structs.replace(patch, sha256=sha256)
                     for patch, sha256 in zip(found.patches, given.sha256, strict=True)
@@ -140,7 +142,10 @@ def apply(
         try:
             commits = _shazam(worktree, tree, patches, work)
         except BaseException:
-            worktree.clean_to(tree.commit)
+            # With time of its own, and silently: what went wrong before is what is to be told.
+            cleaner = Git(folder, log=repository.log, deadline=proc.Deadline(CLEAN_S))
+            with contextlib.suppress(HarnessError):
+                cleaner.clean_to(tree.commit)
             raise
         applied = Applied(
             slug=slug,
@@ -159,7 +164,17 @@ def apply(
         (work / "applied.json").write_bytes(msgspec.json.encode(applied))
         publish(work / "applied.json", kept)
     listen(Ended(f"applied {len(patches)} patches to {tree.name} ({tree.release})"))
-    return applied
+    # Not kept with it: the same patches may come from somewhere else another time.
+    attested = _attested(cache, slug, source)
+    return msgspec.structs.replace(applied, attestation=attested)
+
+
+def _attested(cache: Cache, slug: str, source: Source) -> tuple[str, ...]:
+    """Return what b4 said of the signatures of patches that it fetched."""
+    if not isinstance(source, Posted):
+        return ()
+    fetched = post.noted(post.place(cache, slug, source.version))
+    return () if fetched is None else fetched.attestation
 
 
 class Given(NamedTuple):
@@ -185,10 +200,12 @@ def patches_of(
                     where=str(folder.parent),
                     expected=f"one of {', '.join(series.ports)}",
                 )
-            files = [_read(file) for file in sorted(folder.glob("*.patch"))]
-            mails = mbox.parsed(b4.mbox(files), folder, None, series)
+            files = {file: _read(file) for file in sorted(folder.glob("*.patch"))}
+            for file, raw in files.items():
+                _require_whole(raw, file, series)
+            mails = mbox.parsed(b4.mbox(list(files.values())), folder, None, series)
             # The mbox has headers that the files do not have; a cover letter is no mail of these.
-            digests = {_body(file): _sha256(file) for file in files}
+            digests = {_body(raw): _sha256(raw) for raw in files.values()}
             of_files = tuple(digests[_body(mail.raw)] for mail in mails.patches)
             return Given(mails, f"port {base}", of_files, "")
         case Mbox(path, version):
@@ -216,6 +233,16 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _require_whole(raw: bytes, file: Path, series: Series) -> None:
+    """Raise InputError for a damaged patch, by its own file and line."""
+    try:
+        parse_series(raw)
+    except MailError as error:
+        # Without a line it is about the series, of which one file is but a part.
+        if error.line is not None:
+            mbox.parsed(raw, file, None, series)
 
 
 def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:

@@ -95,6 +95,8 @@ def _in_memory() -> Iterator[Path]:
     try:
         with (folder / "owner").open("w") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
+            owner.write(f"{os.getpid()}\n")
+            owner.flush()
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

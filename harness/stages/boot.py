@@ -81,7 +81,10 @@ def boot(
         reason=reason,
         wall_s=round(ran.wall_s, 2),
         argv=ran.argv,
-        checks=checks.checks(kernel, config, same.guest, same.plan.rebinds, report, bindings),
+        checks=(
+            *checks.checks(kernel, config, same.guest, same.plan.rebinds, report, bindings),
+            checks.whole_console(is_cut=ran.is_cut),
+        ),
         findings=found,
         samples=checks.samples(bindings, checks.hz(config)),
         logs=tuple(
@@ -134,8 +137,10 @@ def _outcome(
         return "panicked", console.message(panics[0].splat.partition("\n")[0])
     if ran.stopped is not None:
         return "timed_out", ran.stopped
+    if ran.excess:
+        return "failed", ran.excess
     if not report.ended:
-        return "lost", f"the guest ended without the agent's end marker ({ran.last_words})"
+        return "lost", ran.unexplained
     if report.failed is not None:
         return "failed", report.failed
     return "complete", ""

@@ -8,16 +8,19 @@ not touch is not compiled again.
 import contextlib
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from harness import proc
-from harness.cache import Cache, publish
-from harness.errors import DoesNotBuild, InputError, ToolFailed
+from harness.cache import Cache, publish, used
+from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.model.kernel import Kernel, Recipe, Tree
+from harness.parse import makelog
+from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
 from harness.tools import binutils, bwrap, kbuild, scripts, version
@@ -47,8 +50,8 @@ def build(
     """
     compiler = compiler_version(cache, how.compiler)
     folder = cache.kernels / _key(commit, how, compiler)
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((folder / META).read_bytes(), type=Kernel)
+    if kept := _kept(folder):
+        return kept
     title = title or commit[:12]
     listen(Began(f"build {title}"))
     with objects(cache, tree, commit, how, listen) as make:
@@ -56,6 +59,16 @@ def build(
         kernel = _keep(cache, make, folder, commit, how, compiler, spent)
     listen(Ended(f"built {title}: {kernel.cpu_s:.0f} s of CPU time, {kernel.wall_s:.0f} s"))
     return kernel
+
+
+def _kept(folder: Path) -> Kernel | None:
+    """Return the kernel in a folder if it is whole. The cache may have been moved since."""
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
+        kernel = msgspec.json.decode((folder / META).read_bytes(), type=Kernel)
+        if kernel.image_sha256 in ("", digest(folder / "bzImage")):
+            used(folder)
+            return msgspec.structs.replace(kernel, folder=str(folder))
+    return None
 
 
 @contextlib.contextmanager
@@ -88,8 +101,43 @@ def objects(
             log=cache.log(f"build-{name}"),
             deadline=proc.Deadline(BUILD_S),
         )
-        configure.ensure(make, how, _configured_by(cache, commit, how))
-        yield make
+        with _stamped(folder, listen):
+            try:
+                configure.ensure(make, how, _configured_by(cache, commit, how))
+            except ToolFailed as error:
+                raise failure(error, "the kernel cannot be configured") from error
+            yield make
+
+
+@contextlib.contextmanager
+def _stamped(folder: Path, listen: Listener) -> Iterator[None]:
+    """Empty an O= folder of objects that seem to come from the future, for make to see changes."""
+    stamp = folder / "harness.stamp"
+    if stamp.exists() and stamp.stat().st_mtime > time.time():
+        listen(Said("the clock was set back since the last build: building afresh"))
+        shutil.rmtree(folder)
+        folder.mkdir()
+    stamp.touch()
+    try:
+        yield
+    finally:
+        stamp.touch()
+
+
+def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessError:
+    """Return what to raise for a make that failed: the machine's failure is not the series'.
+
+    `blamed` is a line of its output that names the machine; without one the last lines are asked.
+    """
+    told = [error.what, *(error.detail or "").splitlines()]
+    line = blamed or next((line for line in told if makelog.of_machine(line)), None)
+    if line is None:
+        return DoesNotBuild(f"{what}: {error.what}", mend=error.mend, detail=error.detail)
+    return MachineError(
+        f"the machine failed the build: {line.strip()[:300]}; this is not the series' fault",
+        mend=error.mend,
+        detail=error.detail,
+    )
 
 
 def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
@@ -117,27 +165,27 @@ def compiler_version(cache: Cache, compiler: str) -> str:
 
 def _compile(make: Make, listen: Listener) -> tuple[float, float]:
     """Make bzImage and return what it cost, as (CPU, wall) seconds."""
+    done = warnings = total = 0
+    blamed: str | None = None
+
+    def hear(line: str) -> None:
+        nonlocal done, warnings, blamed
+        if kbuild.makes_object(line):
+            done += 1
+            listen(Advanced(min(done, total), total, line.split()[-1]))
+        elif ": warning: " in line:
+            warnings += 1
+            if warnings <= MAX_WARNINGS_SHOWN:
+                listen(Said(line.strip()))
+        elif blamed is None and makelog.of_machine(line):
+            blamed = line
+
     try:
         prepared = make("prepare")
         total = _count(make)
-        done = 0
-        warnings = 0
-
-        def hear(line: str) -> None:
-            nonlocal done, warnings
-            if kbuild.makes_object(line):
-                done += 1
-                listen(Advanced(min(done, total), total, line.split()[-1]))
-            elif ": warning: " in line:
-                warnings += 1
-                if warnings <= MAX_WARNINGS_SHOWN:
-                    listen(Said(line.strip()))
-
         built = make("bzImage", on_line=hear)
     except ToolFailed as error:
-        raise DoesNotBuild(
-            f"the kernel does not build: {error.what}", mend=error.mend, detail=error.detail
-        ) from error
+        raise failure(error, "the kernel does not build", blamed) from error
     return prepared.cpu_s + built.cpu_s, prepared.wall_s + built.wall_s
 
 
@@ -176,6 +224,7 @@ def _keep(
         folder=str(folder),
         cpu_s=spent[0],
         wall_s=spent[1],
+        image_sha256=digest(make.objects / "arch/x86/boot/bzImage"),
     )
     with cache.staging() as work:
         shutil.copyfile(make.objects / "arch/x86/boot/bzImage", work / "bzImage")

@@ -54,6 +54,12 @@ def checks(
     return tuple(made)
 
 
+def whole_console(*, is_cut: bool) -> Check:
+    """What was not kept of a console may have told of anything."""
+    detail = "the guest printed too much: not all of it was kept" if is_cut else "whole"
+    return Check("console", ok=not is_cut, detail=detail)
+
+
 def _kernel(kernel: Kernel, report: Report) -> Check:
     if report.kernel is None:
         return Check("kernel", ok=False, detail="the agent did not say which kernel runs")

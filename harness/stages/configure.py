@@ -43,7 +43,7 @@ def ensure(make: Make, how: Recipe, made_from: str) -> None:
     """
     made_from = hashlib.sha256(msgspec.json.encode([made_from, how])).hexdigest()
     note, config = make.objects / NOTE, make.objects / ".config"
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(note.read_bytes(), type=_Note)
         if found == _Note(made_from, records.digest(config)):
             return

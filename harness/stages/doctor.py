@@ -61,7 +61,7 @@ def _sandbox(cache: Cache) -> Diagnosis:
     reason = bwrap.unusable(cache)
     if reason is None:
         return Diagnosis("sandbox", "ok", "builds and guests see no home and no network")
-    mend = "allow user namespaces, or go on without: nothing then ends a guest if we are killed"
+    mend = "allow user namespaces; until then strangers' series want --no-sandbox"
     return Diagnosis("sandbox", "warning", f"bubblewrap does not work ({reason})", mend)
 
 

@@ -36,7 +36,7 @@ def commit_of(
     else:
         commit, tags = _borrowed(kept, root, source)
     _end_history(kept.folder, commit)
-    if not kept.has_commit(commit):
+    if not kept.has_commit(commit) or not kept.has_tree(commit):
         raise InputError(
             f"the objects of {source.ref} cannot be read",
             where=source.repository,

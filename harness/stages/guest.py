@@ -4,6 +4,8 @@
 What the boot means is for others: this hands back what the console and the agent said.
 """
 
+import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,17 @@ import msgspec
 
 from harness import proc
 from harness.cache import Cache
-from harness.errors import TimedOut
+from harness.errors import MachineError, TimedOut
 from harness.model.guest import Guest
+from harness.model.units import format_bytes
 from harness.parse.console import message
-from harness.tools import bwrap, qemu, vng
+from harness.stages import backing
+from harness.tools import bwrap, locate, qemu, vng
 
 #: What the channel may take: a kernel log and some lines.
 MAX_CHANNEL_BYTES = 64 << 20
+#: The channel is the one file that QEMU lets grow; the namespaces are mapped.
+MAX_FILE_BYTES = 4 * MAX_CHANNEL_BYTES
 KERNEL_STARTED = "Linux version "
 AGENT_STARTED = "memmap-harness: <started>"
 #: From QEMU's start to the kernel's first line, and from there to the agent's.
@@ -41,19 +47,34 @@ KERNEL_OPTIONS = (
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """A boot that is over. `stopped` says why we ended it, None when it ended by itself."""
+    """A boot that is over. `stopped` says why we ended it, None when it ended by itself.
+
+    `killed` names the signal that ended QEMU, `excess` what the guest wrote too much of; the
+    console `is_cut` where there was more of it than is kept.
+    """
 
     argv: tuple[str, ...]
     stopped: str | None
     wall_s: float
     console: str
     channel: bytes
+    killed: str = ""
+    excess: str = ""
+    is_cut: bool = False
+
+    @property
+    def unexplained(self) -> str:
+        """What to say of a guest that ended without having said why."""
+        if KERNEL_STARTED not in self.console:
+            return f"QEMU started no kernel ({self.last_words})"
+        return f"the guest ended without the agent's end marker ({self.last_words})"
 
     @property
     def last_words(self) -> str:
         """The console's last line, for who must explain an end that nobody announced."""
         lines = [said for line in self.console.splitlines() if (said := message(line).strip())]
-        return f"last: {lines[-1][:200]}" if lines else "nothing was printed"
+        last = f"last: {lines[-1][:200]}" if lines else "nothing was printed"
+        return f"{last}; QEMU {self.killed}" if self.killed else last
 
 
 class Stages(proc.Deadline):
@@ -118,6 +139,7 @@ def boot(
     `log` becomes the console's log. Raises ToolMissing or ToolFailed only where the guest could
     not even be started; whatever the guest does is a value.
     """
+    locate.require(qemu.PROGRAM)
     deadline = Stages(seconds, command.accelerator, command.sign)
 
     def hear(line: str) -> None:
@@ -126,24 +148,59 @@ def boot(
             on_message(message(line))
 
     log.unlink(missing_ok=True)
-    with cache.staging() as folder:
+    with cache.staging() as folder, contextlib.ExitStack() as opened:
         channel = folder / "channel"
         channel.touch()
         argv = _argv(command, channel, confined=confined)
         started = time.monotonic()
-        stopped = None
+        stopped, killed, excess = None, "", ""
+        watch = _Watch(command, channel, opened)
         try:
             # Its exit code is the script's, or says that there is none: the agent's end marker
             # tells that better.
-            argv = proc.run(argv, log=log, deadline=deadline, ok=None, on_line=hear).argv
+            done = proc.run(argv, log=log, deadline=deadline, ok=None, on_line=hear, watch=watch)
+            killed = proc.ending(done.exit_code) if done.was_killed else ""
+            watch.look()  # the limit on its files may have ended QEMU first
         except TimedOut:
             stopped = deadline.verdict
+        except (Excess, bwrap.Multiplies) as error:
+            excess = str(error)
         wall_s = time.monotonic() - started
         with channel.open("rb") as handle:
             said = handle.read(MAX_CHANNEL_BYTES)
     # The log's first line is the command, which the guest did not say; lines still count as there.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
-    return Ran(argv, stopped, wall_s, console, said)
+    is_cut = log.stat().st_size > proc.MAX_LOG_BYTES
+    return Ran(argv, stopped, wall_s, console, said, killed, excess, is_cut)
+
+
+class Excess(MachineError):
+    """The guest wrote more into the host's files than any healthy one does."""
+
+
+class _Watch:
+    """Looks at what a running guest has written: it must fill neither disk nor memory."""
+
+    def __init__(self, command: Command, channel: Path, opened: contextlib.ExitStack) -> None:
+        self._channel = channel
+        self._limit = backing.room_bytes(command.guest)
+        # Held open: their names go as soon as QEMU has them.
+        paths = [device.backing for device in command.nvdimms]
+        self._backings = [opened.enter_context(path.open("rb")) for path in paths]
+
+    def __call__(self, pid: int) -> None:
+        """Raise Excess or Multiplies for what must be ended."""
+        bwrap.watch(pid)
+        self.look()
+
+    def look(self) -> None:
+        """Raise Excess for what was written by now."""
+        if self._channel.stat().st_size > MAX_CHANNEL_BYTES:
+            size = format_bytes(MAX_CHANNEL_BYTES)
+            raise Excess(f"the guest wrote over {size} to the agent's channel")
+        written = sum(os.fstat(file.fileno()).st_blocks * 512 for file in self._backings)
+        if written > self._limit:
+            raise Excess(f"the guest wrote over {format_bytes(self._limit)} into its namespaces")
 
 
 def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]:
@@ -166,4 +223,6 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         return argv
     writable = {channel.parent, *(device.backing.parent for device in command.nvdimms)}
     readable = [command.root, command.image]
-    return bwrap.wrap(argv, writable=sorted(writable), readable=readable)
+    return bwrap.wrap(
+        argv, writable=sorted(writable), readable=readable, max_file_bytes=MAX_FILE_BYTES
+    )

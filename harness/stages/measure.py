@@ -53,9 +53,10 @@ def measure(
     Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well;
     MachineError when there is no room for one.
     """
-    confined = bwrap.works(cache)
+    unusable = bwrap.unusable(cache)
+    confined = unusable is None
     if not confined:
-        listen(Said(bwrap.UNCONFINED))
+        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
     folder = records.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
     same = Conditions(cache, folder, agent, guest, plan, accelerator, confined)

@@ -4,6 +4,8 @@
 With map=dev the struct pages lie in the namespace: what the driver left there is in the file.
 """
 
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def load(folder: Path, side: str, number: int, driver: str) -> Runs:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Runs(arrays["pages"], arrays["which"], arrays["lengths"], str(arrays["digest"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise RecordError(f"holds no memmap: {error}", where=str(file)) from error
 
 

@@ -11,6 +11,7 @@ from harness.errors import InputError, MachineError, TimedOut, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.series import Series, Version
+from harness.parse.attestation import attestations
 from harness.parse.mail import MailError, parse_series
 from harness.proc import Deadline
 from harness.records import digest, replace_file
@@ -20,11 +21,15 @@ FETCH_S = 60
 
 
 class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is noted beside an mbox: what it was fetched by, and what was got."""
+    """What is noted beside an mbox: what it was fetched by, and what was got.
+
+    `attestation` is what b4 said of each patch's signatures; empty where it said nothing.
+    """
 
     message_id: str
     sha256: str
     patches: int
+    attestation: tuple[str, ...] = ()
 
 
 def fetch(
@@ -48,9 +53,9 @@ def fetch(
         return path
     listen(Began(f"fetch v{version} by message-id {posted.cover}"))
     with cache.staging() as work:
-        made, patches = _from_archive(cache, posted, work)
+        made, patches, attested = _from_archive(cache, posted, work)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fetched = Fetched(posted.cover, digest(made), patches)
+        fetched = Fetched(posted.cover, digest(made), patches, attested)
         replace_file(path, made.read_bytes())
         # Last: an mbox counts only with a note that fits it.
         replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
@@ -65,7 +70,7 @@ def place(cache: Cache, slug: str, version: int) -> Path:
 
 def noted(path: Path, message_id: str | None = None) -> Fetched | None:
     """Return the note on an mbox that is there and unchanged since it was fetched."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Fetched)
         if found.sha256 == digest(path) and message_id in (None, found.message_id):
             return found
@@ -84,8 +89,10 @@ def _posted(series: Series, version: int) -> Version:
     return found
 
 
-def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int]:
+def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int, tuple[str, ...]]:
+    """Return the mbox, how many patches it has, and what b4 said of their signatures."""
     (work / "home").mkdir()
+    heard: list[str] = []
     log = cache.log("series-fetch")
     try:
         made = b4.fetch(
@@ -95,6 +102,7 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int]
             work / "home",
             log=log,
             deadline=Deadline(FETCH_S),
+            on_line=heard.append,
         )
         patches = parse_series(made.read_bytes(), posted.version)
     except (ToolFailed, TimedOut) as error:
@@ -115,4 +123,5 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int]
             expected=f"{posted.patches} (series.yaml)",
             mend=f"see {log}",
         )
-    return made, len(patches)
+    attested = attestations("\n".join(heard))
+    return made, len(patches), attested if len(attested) == len(patches) else ()

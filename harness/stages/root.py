@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.cache import Cache, publish
+from harness.cache import Cache, publish, used
 from harness.tools import busybox, ldd, locate
 
 AGENT = "/agent"
@@ -44,6 +44,7 @@ def assemble(cache: Cache, agent: Path | None = None) -> Path:
         with cache.staging() as work:
             _fill(work, files, busybox.applets(shell, log))
             publish(work, folder)
+    used(folder)
     return folder
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from harness import records
 from harness.cache import Cache
+from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.guest import Guest
@@ -43,6 +44,7 @@ def run(
     told the run's folder, where `keep_images` leaves the backing files. Raises HarnessError from
     whichever step failed; the record tells of boots that failed.
     """
+    _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
     if plan.clock == "icount":
         chosen = accelerator.counting(plan, wanted)
@@ -69,6 +71,18 @@ def run(
         keep_images=keep_images,
         after_boot=keep,
     )
+
+
+def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
+    """Raise MachineError where the compiler was changed while the kernels were built."""
+    base, *others = kernels.items()
+    for side, kernel in others:
+        if kernel.compiler != base[1].compiler:
+            raise MachineError(
+                f"{base[0]} was built with {base[1].compiler}, {side} with {kernel.compiler}",
+                expected="one compiler for all sides",
+                mend="run it again: what the old one built is built anew",
+            )
 
 
 def _record(

@@ -8,14 +8,16 @@ import posixpath
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from harness import proc
-from harness.errors import InputError
+from harness.errors import InputError, of_machine
 from harness.model.units import GIB, format_bytes
 
 #: Three times a kernel tree of 2026. What claims to be more is a mistake or an attack.
 MAX_UNPACKED_BYTES = 6 * GIB
+#: Ten times what the best compression makes of one. A bomb is made of nothing, and much smaller.
+MAX_RATIO = 100
 #: Twenty times the files of one.
 MAX_FILES = 2_000_000
 _CHUNK = 1 << 20
@@ -30,20 +32,30 @@ _OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
 def decompressed(file: Path, tar: Path) -> None:
     """Write the plain tar of a tarball. Raises InputError for a damaged or an endless one."""
     read = _OPEN.get(file.suffix, Path.open)
+    most = min(MAX_UNPACKED_BYTES, max(file.stat().st_size * MAX_RATIO, 16 * _CHUNK))
     written = 0
     try:
         with read(file, "rb") as source, tar.open("wb") as target:
             while chunk := source.read(_CHUNK):
                 written += len(chunk)
-                if written > MAX_UNPACKED_BYTES:
+                if written > most:
                     raise InputError(
-                        f"unpacks to over {format_bytes(MAX_UNPACKED_BYTES)}",
+                        f"unpacks to over {format_bytes(most)}",
                         where=str(file),
                         expected="a kernel's source",
+                        mend="do not trust this file",
                     )
-                target.write(chunk)
+                _write(target, chunk)
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise InputError(f"cannot be read: {error}", where=str(file)) from error
+
+
+def _write(target: IO[bytes], chunk: bytes) -> None:
+    """Write; a full disk is no fault of the tarball."""
+    try:
+        target.write(chunk)
+    except OSError as error:
+        raise of_machine(error, target.name) or error from error
 
 
 def check(tar: Path, name: str) -> None:

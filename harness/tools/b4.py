@@ -6,7 +6,7 @@ home of its own, so that nobody's settings change what is applied.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness import proc
@@ -59,9 +59,11 @@ def fetch(
     *,
     log: Path,
     deadline: proc.Deadline,
+    on_line: Callable[[str], None] | None = None,
 ) -> Path:
     """Fetch a version of the series that a message belongs to and return its mbox in `folder`.
 
+    `on_line` hears what b4 says, of signatures too (harness.parse.attestation).
     Trailers that reviewers sent later are left out, so that the file is the same on every day.
     Raises ToolFailed, TimedOut.
     """
@@ -70,7 +72,7 @@ def fetch(
     argv += ["--mbox-name", "series.mbx", message_id]
     # Git's variables keep out the configuration that the user's own b4 works with.
     env = {**_homes(home), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(folder)}
-    proc.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4")
+    proc.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
     return folder / "series.mbx"
 
 

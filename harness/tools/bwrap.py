@@ -1,24 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """bubblewrap around builds and guests: no network, a read-only system, nothing of the user's.
 
-A wrapped program sees the system read-only, an empty home, /tmp and /run, and of our folders only
-those that are named. It has its own process namespace and dies with us, whatever it started and
-however we die: this is what makes QEMU end after `kill -9` of the harness.
+A wrapped program sees the system's programs read-only, a handful of files of /etc, an empty home,
+/tmp and /run, and of our folders only those that are named; of the environment what is listed here.
+What it may take is limited, and `watch` ends it when it multiplies. It has its own process
+namespace and dies with us, whatever it started and however we die: this is what makes QEMU end
+after `kill -9` of the harness.
 """
 
 import os
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.cache import Cache
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ToolFailed
+from harness.model.units import GIB
 from harness.proc import Deadline, run
 
 PROBE_S = 20
-#: Said by whoever runs a program unwrapped because `works()` is false.
-UNCONFINED = "bubblewrap does not work here: running without it (`harness doctor` says why)"
+#: Set by --no-sandbox, so that every process of ours knows.
+NO_SANDBOX = "MEMMAP_HARNESS_NO_SANDBOX"
+#: Said by whoever runs a program unwrapped because `unusable()` gives a reason.
+UNCONFINED = (
+    "running without bubblewrap: what is built and booted can read your files, write where you can "
+    "and reach the network"
+)
+#: What of the system programs need. Not /etc as a whole, /var, /srv or /mnt: keys lie there.
+SYSTEM = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"),
+    *("/nix/store", "/gnu/store", "/sys/devices/system"),
+)
+ETC = (
+    *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group"),
+    *("nsswitch.conf", "os-release", "ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies"),
+)
+#: Variables that are passed on. Tokens and agents' sockets are in others.
+VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH")
+MAX_FILE_BYTES = 8 * GIB
+#: Processes and threads: what `make -j` of this machine has, many times over.
+MAX_TASKS = 1024 + 32 * (os.cpu_count() or 1)
+
+
+class Multiplies(ToolFailed):
+    """A program that has too many processes, and was ended."""
 
 
 def wrap(
@@ -26,14 +51,16 @@ def wrap(
     *,
     writable: Sequence[Path] = (),
     readable: Sequence[Path] = (),
+    env: Mapping[str, str] | None = None,
     network: bool = False,
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> tuple[str, ...]:
-    """Return argv that runs `argv` inside bubblewrap.
+    """Return argv that runs `argv` inside bubblewrap, with `env` beside the usual variables.
 
     `writable` and `readable` are existing files or folders that it may use although they may lie
-    in a hidden place; the rest of the system is readable, and nothing else is writable for long:
-    home, /tmp, /var/tmp and /run are empty and vanish with the program. The Python that runs us
-    stays visible, since virtme-ng lives beside it.
+    in a hidden place; nothing else is writable for long: home, /tmp, /var/tmp and /run are empty
+    and vanish with the program. The Python that runs us stays visible, since virtme-ng lives
+    beside it.
     """
     options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     # Without bubblewrap's own process 1, which would outlive the program by a moment: as a zombie
@@ -43,7 +70,7 @@ def wrap(
     options += ["--cap-drop", "ALL"]
     if not network:
         options.append("--unshare-net")
-    options += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    options += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     # The one device a guest is worth having for.
     options += ["--dev-bind-try", "/dev/kvm", "/dev/kvm"]
     hidden = _hidden()
@@ -57,8 +84,38 @@ def wrap(
         # What led to it through a link in a hidden folder is gone with that folder.
         if path != path.resolve() and any(path.is_relative_to(h) for h in hidden):
             options += [how, str(path.resolve()), str(path)]
-    options += ["--setenv", "TMPDIR", "/tmp"]  # noqa: S108 (a private one)
-    return ("bwrap", *options, "--", *argv)
+    options += ["--remount-ro", "/"]
+    return (*_emptied(env), "bwrap", *options, "--", *_limited(max_file_bytes), *argv)
+
+
+def _emptied(env: Mapping[str, str] | None) -> list[str]:
+    kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    # /tmp is a private one.
+    kept |= {"LC_ALL": "C", "TMPDIR": "/tmp"} | dict(env or {})  # noqa: S108
+    return ["env", "-i", *(f"{name}={value}" for name, value in kept.items())]
+
+
+def _system() -> list[str]:
+    options: list[str] = []
+    for name in SYSTEM:
+        path = Path(name)
+        if path.is_symlink():  # /bin, where it is /usr/bin
+            options += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            options += ["--ro-bind", name, name]
+    for name in ETC:
+        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    return options
+
+
+def _limited(max_file_bytes: int) -> list[str]:
+    """No core, no endless file, no more memory than there is; the first to go when that is short.
+
+    Data, not address space: an NVDIMM of 100 GiB is mapped, but its pages are a file's.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = ["--core=0", f"--fsize={max_file_bytes}", f"--data={memory}"]
+    return ["prlimit", *limits, "choom", "-n", "1000", "--"]
 
 
 def _hidden() -> list[Path]:
@@ -72,13 +129,54 @@ def _hidden() -> list[Path]:
     return sorted(folders, key=lambda p: len(p.parts))
 
 
+def watch(pid: int) -> None:
+    """Raise Multiplies when the program `pid` has started more than builds do.
+
+    The limit that the kernel has for this (RLIMIT_NPROC) does not bind root, and counts what else
+    the user runs.
+    """
+    # The machine's count of tasks costs nothing to read, and is seldom so high.
+    if int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2]) <= MAX_TASKS:
+        return
+    count = _tasks_below(pid)
+    if count > MAX_TASKS:
+        raise Multiplies(
+            f"it had {count} processes, more than {MAX_TASKS}, and was killed",
+            mend="do not trust this series",
+        )
+
+
+def _tasks_below(pid: int) -> int:
+    children: dict[int, list[int]] = {}
+    threads: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        number = int(stat.parent.name)
+        children.setdefault(int(fields[1]), []).append(number)
+        threads[number] = int(fields[17])
+    todo, count = [pid], 0
+    while todo:
+        number = todo.pop()
+        count += threads.get(number, 0)
+        todo += children.get(number, [])
+    return count
+
+
 def unusable(cache: Cache) -> str | None:
-    """Try bubblewrap with all that `wrap` asks of it; return why it does not work, or None."""
+    """Try bubblewrap with all that `wrap` asks of it; return why it does not work, or None.
+
+    --no-sandbox is a reason too.
+    """
+    if given_up():
+        return "--no-sandbox"
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            argv = wrap(["touch", f"{folder}/made"], writable=[Path(folder)])
+        with cache.staging() as folder:
+            argv = wrap(["touch", f"{folder}/made"], writable=[folder])
             run(argv, log=cache.log("bwrap"), deadline=Deadline(PROBE_S))
-            if not os.path.lexists(f"{folder}/made"):
+            if not (folder / "made").exists():
                 return "a folder made writable in it is not the one outside"
     except HarnessError as error:
         return (error.detail or error.what).splitlines()[-1]
@@ -88,3 +186,8 @@ def unusable(cache: Cache) -> str | None:
 def works(cache: Cache) -> bool:
     """Whether programs can be wrapped on this machine. Takes some hundredths of a second."""
     return unusable(cache) is None
+
+
+def given_up() -> bool:
+    """Whether the user wants programs to run unwrapped."""
+    return os.environ.get(NO_SANDBOX, "") not in ("", "0")

@@ -96,6 +96,10 @@ class Git:
         """Whether the commit is there."""
         return self.folder.exists() and self.commit(commit) is not None
 
+    def has_tree(self, commit: str) -> bool:
+        """Whether the commit and the list of its files can be read."""
+        return self("cat-file", "-e", f"{commit}^{{tree}}", ok=None).exit_code == 0
+
     def tag(self, name: str, commit: str) -> None:
         """Set a lightweight tag, wherever it pointed before."""
         self("update-ref", f"refs/tags/{name}", commit)

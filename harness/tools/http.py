@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Downloads over http and https, with a deadline and a limit on their size."""
 
+import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import IO
 
-from harness.errors import InputError, MachineError
+from harness.errors import InputError, MachineError, of_machine
 from harness.model.units import format_bytes
 from harness.proc import Deadline
 
@@ -41,14 +43,29 @@ def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTE
                     raise InputError(f"is over {format_bytes(max_bytes)}", where=url)
                 if deadline.remaining == 0:
                     raise MachineError(f"took over {deadline.seconds:.0f} s", where=url)
-                target.write(chunk)
+                _write(target, chunk)
+            announced = source.headers.get("Content-Length", "")
+            # Python's own check of this came with 3.12.
+            if announced.isdecimal() and taken != int(announced):
+                raise MachineError(
+                    f"the download ended after {taken} of {announced} bytes",
+                    where=url,
+                    mend="try again, or fetch it elsewhere and give its path",
+                )
     except urllib.error.HTTPError as error:
         kind = InputError if 400 <= error.code < 500 else MachineError
         raise kind(f"the server says {error.code} {error.reason}", where=url) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise MachineError(
             f"cannot be fetched: {reason}",
             where=url,
             mend="check the network, or fetch it elsewhere and give its path",
         ) from error
+
+
+def _write(target: IO[bytes], chunk: bytes) -> None:
+    try:
+        target.write(chunk)
+    except OSError as error:
+        raise of_machine(error, target.name) or error from error

@@ -68,7 +68,7 @@ class Make:
         """Run another program that the source's own files steer, from the source folder."""
         called = argv[0]
         if self._confined:
-            argv = bwrap.wrap(argv, writable=[self.objects], readable=[self.source])
+            argv = bwrap.wrap(argv, writable=[self.objects], readable=[self.source], env=env)
         return proc.run(
             argv,
             log=self.log,
@@ -78,6 +78,7 @@ class Make:
             on_line=on_line,
             ok=ok,
             called=called,
+            watch=bwrap.watch,
         )
 
 

@@ -31,6 +31,11 @@ def recipe(text: str = "CONFIG_DAX=y\n") -> Recipe:
     return Recipe("minimal", (Fragment("test", text),), "gcc")
 
 
+def knob(folder: Path, name: str, value: str) -> None:
+    """Break the fake tree: its Makefile says how. Variables of ours do not reach make."""
+    (folder / "source" / "knobs.mk").write_text(f"{name} := {value}\n")
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     source = tmp_path / "source"
@@ -109,15 +114,15 @@ def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
 
 @pytest.mark.parametrize("target", ["prepare", "vmlinux", "bzImage"])
 def test_what_does_not_build_is_exit_3_and_leaves_no_kernel(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch, target: str
+    cache: Cache, tmp_path: Path, target: str
 ) -> None:
-    monkeypatch.setenv("FAIL", target)
+    knob(tmp_path, "FAIL", target)
     with pytest.raises(DoesNotBuild) as caught:
         build.build(cache, TREE, COMMIT, recipe())
     assert caught.value.exit_code == 3
     assert f"{target}: broken on request" in (caught.value.detail or "")
     assert not cache.kernels.exists()
-    monkeypatch.delenv("FAIL")
+    knob(tmp_path, "FAIL", "")
     assert build.build(cache, TREE, COMMIT, recipe()).release == "7.2.99"
 
 
@@ -133,9 +138,9 @@ def test_a_source_that_does_not_compile_shows_the_compilers_words(
 
 
 def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DROP", "DEV_DAX")
+    knob(tmp_path, "DROP", "DEV_DAX")
     with pytest.raises(InputError) as caught:
         build.build(cache, TREE, COMMIT, recipe("CONFIG_DAX=y\nCONFIG_DEV_DAX=y\n"))
     assert caught.value.exit_code == 2
@@ -144,9 +149,9 @@ def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
 
 
 def test_an_option_that_no_kconfig_file_has_is_said(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DROP", "NO_SUCH_THING")
+    knob(tmp_path, "DROP", "NO_SUCH_THING")
     with pytest.raises(InputError, match="this tree has no such option"):
         build.build(cache, TREE, COMMIT, recipe("CONFIG_NO_SUCH_THING=y\n"))
 
@@ -170,9 +175,9 @@ def test_a_cache_below_a_path_with_a_space_is_refused_with_what_to_do(
 
 
 def test_a_build_that_hangs_is_killed_at_its_deadline(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HANG", "vmlinux")
+    knob(tmp_path, "HANG", "vmlinux")
     monkeypatch.setattr(build, "BUILD_S", 3)
     monkeypatch.setattr(proc, "GRACE_S", 0.5)
     with pytest.raises(TimedOut) as caught:

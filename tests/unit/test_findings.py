@@ -2,6 +2,7 @@
 """Findings from consoles. Those in tests/data/console are real: a 7.2 kernel made to misbehave in
 its third memmap_init_zone_device()."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.parse.console import bindings
-from harness.parse.findings import MAX_SPLAT_LINES, findings
+from harness.parse.findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
 
 DATA = Path(__file__).parent.parent / "data" / "console"
 ASKED = {"nd_pmem": 3, "dax_pmem": 3}
@@ -141,3 +142,15 @@ def test_lines_in_front_only_move_a_finding(name: str, count: int) -> None:
     assert [(f.kind, f.line - count, f.splat) for f in moved] == [
         (f.kind, f.line, f.splat) for f in expected
     ]
+
+
+def test_a_flood_costs_no_time_and_what_is_in_it_is_found() -> None:
+    began = time.process_time()
+    bug = "[    1.0] BUG: Bad page state in process a  pfn:1\n"
+    found = findings("y\n" * 1_000_000 + bug + "\n" * 1_000_000)
+    assert [(f.kind, f.line) for f in found] == [("bad page state", 1_000_001)]
+    assert time.process_time() - began < 5
+
+
+def test_findings_without_end_are_cut_off() -> None:
+    assert len(findings("kernel BUG at mm/x.c:1!\n---[ end trace 0 ]---\n" * 1000)) == MAX_FINDINGS

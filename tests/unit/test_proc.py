@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from harness import proc
-from harness.errors import TimedOut, ToolFailed, ToolMissing
+from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
 
 
 def python(code: str) -> list[str]:
@@ -190,3 +190,66 @@ def test_a_folder_that_is_not_there_is_the_error_not_the_program(tmp_path: Path)
         proc.run(
             python("pass"), log=tmp_path / "log", deadline=proc.Deadline(10), cwd=tmp_path / "gone"
         )
+
+
+def test_a_watched_program_is_ended_at_once(tmp_path: Path) -> None:
+    def watch(pid: int) -> None:
+        assert alive(pid)
+        raise MachineError("enough")
+
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    began = time.monotonic()
+    with pytest.raises(MachineError, match="enough"):
+        proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(30), watch=watch)
+    assert time.monotonic() - began < 10
+
+
+def test_a_program_dies_with_us_however_we_die(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom harness import proc\n"
+        "proc.run([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True);"
+        " time.sleep(60)'], log=Path(sys.argv[1]), deadline=proc.Deadline(60))"
+    )
+    log = tmp_path / "log"
+    parent = subprocess.Popen([*python(code), str(log)])
+    end = time.monotonic() + 20
+    while not log.exists() or not log.read_text().splitlines()[-1].isdecimal():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    pid = int(log.read_text().splitlines()[-1])
+    parent.kill()
+    parent.wait()
+    while alive(pid):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_log_that_cannot_be_written_is_the_machines_failure(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.symlink_to("/dev/full")
+    with pytest.raises(MachineError, match="no space left on the device"):
+        proc.run(python("print(1)"), log=log, deadline=proc.Deadline(10))
+
+
+def test_half_an_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proc, "MAX_STDOUT_BYTES", 100)
+    with pytest.raises(ToolFailed, match="printed too much to be read"):
+        proc.run(python("print('y' * 200)"), log=tmp_path / "log", deadline=proc.Deadline(10))
+    done = proc.run(
+        python("print('y' * 200)"), log=tmp_path / "log", deadline=proc.Deadline(10), ok=None
+    )
+    assert len(done.stdout) == 100
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (-9, "was killed by SIGKILL"),
+        (137, "was killed by SIGKILL (exit code 137)"),
+        (128, "failed with exit code 128"),
+        (129, "failed with exit code 129"),
+        (2, "failed with exit code 2"),
+    ],
+)
+def test_how_a_program_ended(code: int, said: str) -> None:
+    assert proc.ending(code) == said

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness cache`: what is kept, and how to have less of it."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.options import json_option, print_json
+from harness.cli.progress import watching
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.stages.prune import Entry, Rule
+
+
+@click.group(
+    "cache", short_help="Show and prune what is kept between runs.", invoke_without_command=True
+)
+@json_option
+@click.pass_context
+def cache_group(context: click.Context, as_json: bool) -> None:
+    """Show what the cache keeps, by kind, with sizes and when it was last used.
+
+    \b
+    Examples:
+      harness cache
+      harness cache --json
+      harness cache prune --limit 20G
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from harness.stages.prune import entries
+
+    cache = Cache.default()
+    found = entries(cache)
+    if as_json:
+        print_json({"folder": str(cache.root), "entries": found})
+        return
+    _show(found)
+    click.echo(f"in {printable(str(cache.root))}")
+
+
+@cache_group.command(short_help="Take away what was not used for long, or is too much.")
+@click.option("--limit", metavar="SIZE", help="Keep at most this much (20G), what was used last.")
+@click.option(
+    "--older-than", metavar="AGE", help="Take away what was not used for this long (30d)."
+)
+@click.option("--all", "everything", is_flag=True, help="Take away all that nobody uses now.")
+@json_option
+def prune(limit: str | None, older_than: str | None, everything: bool, as_json: bool) -> None:
+    """Take things out of the cache; they are made, or downloaded, again when they are needed.
+
+    What a running harness uses stays. Run records are not in the cache.
+
+    \b
+    Examples:
+      harness cache prune --limit 20G
+      harness cache prune --older-than 30d
+      harness cache prune --all
+    """
+    from harness.model.units import format_bytes
+    from harness.stages import prune as stage
+
+    rule = _rule(limit, older_than, everything=everything)
+    with watching() as listen:
+        done = stage.prune(Cache.default(), rule, listen)
+    if as_json:
+        print_json(done)
+        return
+    freed = format_bytes(sum(entry.nr_bytes for entry in done.gone))
+    click.echo(f"{len(done.gone)} taken away, {freed}; {format_bytes(done.left_bytes)} left")
+    if done.held:
+        click.echo(f"{len(done.held)} in use by a running harness, left alone")
+
+
+def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Rule":
+    from harness.model.units import parse_age, parse_size
+    from harness.stages.prune import Rule
+
+    if sum((limit is not None, older_than is not None, everything)) != 1:
+        raise InputError(
+            "say what is to go",
+            where="harness cache prune",
+            expected="one of --limit, --older-than, --all",
+        )
+    if limit is not None:
+        try:
+            return Rule(limit_bytes=parse_size(limit))
+        except ValueError as error:
+            raise InputError(str(error), where="--limit") from error
+    if older_than is not None:
+        try:
+            return Rule(older_s=parse_age(older_than))
+        except ValueError as error:
+            raise InputError(str(error), where="--older-than") from error
+    return Rule(limit_bytes=-1)
+
+
+def _show(found: "tuple[Entry, ...]") -> None:
+    from harness.model.units import format_bytes
+
+    now = time.time()
+    by_kind: dict[str, list[Entry]] = {}
+    for entry in found:
+        by_kind.setdefault(entry.kind, []).append(entry)
+    sizes = {kind: sum(e.nr_bytes for e in group) for kind, group in by_kind.items()}
+    for kind in sorted(by_kind, key=lambda kind: -sizes[kind]):
+        group = by_kind[kind]
+        count = str(len(group)) if group[0].name else ""
+        days = (now - max(e.used for e in group)) / 86400
+        last = "today" if days < 1 else f"{days:.0f} days ago"
+        click.echo(printable(f"{kind:12} {count:>4} {format_bytes(sizes[kind]):>10}  {last}"))
+    click.echo(f"{'all':12} {'':>4} {format_bytes(sum(sizes.values())):>10}")

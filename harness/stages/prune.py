@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the cache holds, and taking away what is not needed: whatever goes is made again when asked.
+
+Nothing goes that a running harness holds: an O= folder or worktree is free when its lock is, and
+anything else when nobody uses the cache at all.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.events import Ended, Listener, Said, nobody
+from harness.model.units import format_bytes
+
+#: Folders whose parts stand for themselves, and what the lock on one is called.
+PARTS = {
+    "worktrees": "worktree-{}",
+    "objects": "objects-{}",
+    "kernels": "",
+    "replay": "",
+    "roots": "",
+    "mails": "",
+}
+#: Locks of what is kept as one.
+WHOLES = {"trees.git": "trees", "apt": "apt"}
+#: Neither kept nor counted: the locks themselves, and what is being made.
+NOT_KEPT = ("locks", "staging")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Something that is kept: its kind, name, size on the disk, and last use (seconds, epoch)."""
+
+    kind: str
+    name: str
+    nr_bytes: int
+    used: float
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What is to go: what was not used for `older_s`, and the least used above `limit_bytes`."""
+
+    older_s: float | None = None
+    limit_bytes: int | None = None
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What went, what was to go but is in use, and how much is left."""
+
+    gone: tuple[Entry, ...]
+    held: tuple[Entry, ...]
+    left_bytes: int
+
+
+def entries(cache: Cache) -> tuple[Entry, ...]:
+    """Return everything that is kept, least recently used first."""
+    found = [_entry(cache, path) for path in _paths(cache.root)]
+    return tuple(sorted(found, key=lambda entry: entry.used))
+
+
+def prune(cache: Cache, rule: Rule, listen: Listener = nobody) -> Pruned:
+    """Take away what the rule says and nobody holds."""
+    gone: list[Entry] = []
+    held: list[Entry] = []
+    with cache.alone() as is_alone:
+        there = entries(cache)
+        left = sum(entry.nr_bytes for entry in there)
+        for entry in there:
+            if not _goes(entry, rule, left):
+                continue
+            with _unheld(cache, entry, is_alone=is_alone) as may_go:
+                if not may_go:
+                    held.append(entry)
+                    listen(Said(f"{entry.kind} {entry.name} is in use"))
+                    continue
+                _remove(cache, entry)
+            gone.append(entry)
+            left -= entry.nr_bytes
+            listen(Ended(f"{entry.kind} {entry.name}, {format_bytes(entry.nr_bytes)}"))
+    return Pruned(tuple(gone), tuple(held), left)
+
+
+def _goes(entry: Entry, rule: Rule, left: int) -> bool:
+    if rule.older_s is not None and time.time() - entry.used > rule.older_s:
+        return True
+    return rule.limit_bytes is not None and left > rule.limit_bytes
+
+
+def _paths(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        return
+    for path in sorted(root.iterdir()):
+        if path.name in PARTS and path.is_dir():
+            yield from sorted(path.iterdir())
+        elif path.name not in NOT_KEPT:
+            yield path
+
+
+def _entry(cache: Cache, path: Path) -> Entry:
+    whole = path.parent == cache.root
+    kind, name = (path.name, "") if whole else (path.parent.name, path.name)
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    nr_bytes, newest = 0, 0.0
+    for file in files:
+        with contextlib.suppress(OSError):  # a harness that runs may take it away
+            status = file.lstat()
+            nr_bytes += status.st_blocks * 512
+            newest = max(newest, status.st_mtime) if whole else newest
+    used = newest
+    with contextlib.suppress(OSError):
+        used = max(used, path.lstat().st_mtime)
+    with contextlib.suppress(OSError):
+        used = max(used, (cache.root / "locks" / f"{_lock(kind, name)}.lock").stat().st_mtime)
+    return Entry(kind, name, nr_bytes, used)
+
+
+def _lock(kind: str, name: str) -> str:
+    return PARTS[kind].format(name) if kind in PARTS else WHOLES.get(kind, "")
+
+
+@contextlib.contextmanager
+def _unheld(cache: Cache, entry: Entry, *, is_alone: bool) -> Iterator[bool]:
+    """Say whether nobody holds an entry, and see to it that this stays so."""
+    lock = _lock(entry.kind, entry.name)
+    if is_alone:
+        yield True
+    elif lock and entry.kind in PARTS:
+        with cache.free(lock) as is_free:
+            yield is_free
+    else:
+        yield False
+
+
+def _remove(cache: Cache, entry: Entry) -> None:
+    """Move it out of the way first: what is half removed is nobody's to find."""
+    path = cache.root / entry.kind / entry.name
+    with cache.staging() as work:
+        path.rename(work / "gone")
+        if entry.kind == "worktrees":
+            shutil.rmtree(cache.repository / "worktrees" / entry.name, ignore_errors=True)

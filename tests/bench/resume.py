@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Is a run that was killed as good as one that was not? By hand:
+
+    .venv/bin/python tests/bench/resume.py [--tries 100] [--seed 1]      fake tree, fake guest
+    .venv/bin/python tests/bench/resume.py --real 5                      real kernel, quick plan
+
+Each try starts `harness reproduce` in an empty cache, kills it (SIGKILL) at a moment drawn by lot
+from an uninterrupted run's duration, and runs it again. The next run must end well, do no finished
+step over, leave no process, and give what the uninterrupted one gave. Prints one JSON object; exits
+with 1 where a try did not hold.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from harness import records
+from harness.model.record import RunRecord
+from tests.faults.scene import ROOT, Scene, adopting, strays
+
+FAKE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg")
+#: What a step says when it is finished, and when it is begun anew.
+STEPS = (
+    (r"tree v7\.2 is ", r"look for v7\.2|look for linux-source"),
+    (r"applied \d+ patches", r"^apply "),
+    (r"built base", r"^build base"),
+    (r"built tip", r"^build tip"),
+)
+BOOTED = re.compile(r"boot (\d) of 2, \w+: \d+ bindings")
+BOOTS = re.compile(r"^(?:measure: )?boot (\d) of 2", re.MULTILINE)
+
+
+class Try(NamedTuple):
+    """One try: when it was killed, how far it had got, and what did not hold (nothing: all did)."""
+
+    number: int
+    killed_at_s: float
+    finished: int
+    wrong: str
+
+
+class Machine:
+    """Runs the harness, in a scene or for real, in a cache that can be emptied."""
+
+    def __init__(self, folder: Path, *, is_real: bool) -> None:
+        self.is_real = is_real
+        self.cache = folder / "cache"
+        self.results = folder / "results"
+        self.scene = None if is_real else Scene(folder / "scene")
+        if self.scene is not None:
+            self.cache = self.scene.cache.parent
+            self.results = self.scene.root / "results"
+        else:
+            self._checkout(folder / "checkout")
+
+    def _checkout(self, root: Path) -> None:
+        """The checkout with results of its own."""
+        root.mkdir()
+        for name in ("series", "configs", "guests"):
+            (root / name).symlink_to(ROOT / name)
+        self.root = root
+        self.results = root / "results"
+
+    def start(self, log: Path) -> subprocess.Popen[bytes]:
+        """Start the whole job."""
+        if self.scene is not None:
+            argv = [str(self.scene.bin / "python3"), "-c", "from harness.cli import main; main()"]
+            env = self.scene.environment()
+            argv += FAKE
+        else:
+            argv = [str(Path(sys.executable).parent / "harness"), "reproduce", "--plan", "quick"]
+            env = os.environ | {
+                "XDG_CACHE_HOME": str(self.cache),
+                "MEMMAP_HARNESS_ROOT": str(self.root),
+            }
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+
+    def empty(self) -> None:
+        """Forget all that earlier tries left; a real tree is too dear to fetch each time."""
+        shutil.rmtree(self.results, ignore_errors=True)
+        kept = ("trees.git", "apt", "worktrees") if self.is_real else ()
+        if (root := self.cache / "memmap-harness").is_dir():
+            for path in root.iterdir():
+                if path.name not in kept:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def records(self) -> list[RunRecord]:
+        """Every record, oldest first."""
+        return [records.load(folder) for folder in records.runs(self.results)]
+
+
+def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:
+    """What must be equal: everything but times, paths and the run's own name."""
+    return {
+        "outcome": record.outcome,
+        "subject": record.subject,
+        "setup": record.setup,
+        "sides": record.sides,
+        "boots": {
+            (boot.side, boot.number): (
+                boot.outcome,
+                [check.name for check in boot.checks if not check.ok],
+                [(s.driver, s.op, s.index, s.nr_pages, is_real or s.ns) for s in boot.samples],
+                [(m.driver, m.nr_pages, m.sha256) for m in boot.memmaps],
+            )
+            for boot in record.boots
+        },
+    }
+
+
+def finished(text: str) -> tuple[set[int], set[str]]:
+    """The steps and boots that a log says are done."""
+    steps = {n for n, (done, _) in enumerate(STEPS) if re.search(done, text)}
+    return steps, set(BOOTED.findall(text))
+
+
+def judge(
+    first: str,
+    second: str,
+    found: list[dict[str, Any]],
+    wanted: dict[str, Any],
+    *,
+    was_over: bool,
+) -> str:
+    """Say what does not hold, or nothing."""
+    if len(found) != 1 + was_over:
+        return f"{len(found)} records: {[record['outcome'] for record in found]}"
+    steps, boots = finished(first)
+    again = [STEPS[n][1] for n in steps if re.search(STEPS[n][1], second, re.MULTILINE)]
+    if again:
+        return f"finished steps were done again: {again}"
+    if boots & set(BOOTS.findall(second)) and not was_over:
+        return "a finished boot was done again"
+    for record in found:
+        if record != wanted:
+            return f"another result: {[k for k in wanted if wanted[k] != record[k]]}"
+    return ""
+
+
+def tried(machine: Machine, number: int, moment_s: float, wanted: dict[str, Any], log: Path) -> Try:
+    machine.empty()
+    process = machine.start(log)
+    time.sleep(moment_s)
+    process.kill()
+    process.wait()
+    outlived = strays()
+    first = log.read_text(errors="replace")
+    # Killed while it printed its report: what is asked for next is another run.
+    was_over = any(record.outcome == "complete" for record in machine.records())
+    again = machine.start(log)
+    exit_code = again.wait()
+    second = log.read_text(errors="replace")
+    if outlived:
+        wrong = f"these outlived it: {outlived}"
+    elif exit_code != 0:
+        wrong = f"the next run ended with {exit_code}: {second[-800:]}"
+    else:
+        made = machine.records()
+        found = [essence(record, is_real=machine.is_real) for record in made]
+        wrong = judge(first, second, found, wanted, was_over=was_over)
+    staging = machine.cache / "memmap-harness" / "staging"
+    if not wrong and list(staging.iterdir()):
+        wrong = "something is left in staging"
+    steps, boots = finished(first)
+    return Try(number, round(moment_s, 3), len(steps) + len(boots), wrong)
+
+
+def run(folder: Path, tries: int, seed: int, *, is_real: bool) -> dict[str, Any]:
+    """Make the tries and return what came of them."""
+    draw = random.Random(seed)
+    machine = Machine(folder, is_real=is_real)
+    log = folder / "log"
+    began = time.monotonic()
+    if machine.start(log).wait() != 0:
+        raise SystemExit(log.read_text())
+    if is_real:
+        # The tree stays for all tries, so an uninterrupted run's duration is one without it.
+        machine.empty()
+        began = time.monotonic()
+        machine.start(log).wait()
+    whole_s = time.monotonic() - began
+    wanted = essence(machine.records()[-1], is_real=is_real)
+    made = [
+        tried(machine, number, draw.uniform(0.05, whole_s), wanted, log)
+        for number in range(1, tries + 1)
+    ]
+    return {
+        "tries": tries,
+        "seed": seed,
+        "real": is_real,
+        "whole_s": round(whole_s, 2),
+        "held": sum(not one.wrong for one in made),
+        "finished_steps_when_killed": [one.finished for one in made],
+        "wrong": [one._asdict() for one in made if one.wrong],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tries", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--real", type=int, metavar="N")
+    asked = parser.parse_args()
+    tries = asked.real or asked.tries
+    with tempfile.TemporaryDirectory() as folder, adopting():
+        found = run(Path(folder), tries, asked.seed, is_real=asked.real is not None)
+    print(json.dumps(found))
+    sys.exit(0 if found["held"] == tries else 1)
+
+
+if __name__ == "__main__":
+    main()

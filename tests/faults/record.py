@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run records that cannot be written, read, or believed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.fetch import tmpfs
+from tests.faults.scene import Ended, Scene
+from tests.faults.table import fault
+
+
+def made(scene: Scene) -> Path:
+    """A whole record."""
+    done = scene.reproduce()
+    assert done.exit_code == 0, done.stderr
+    return next((scene.root / "results").glob("*/*/record.json"))
+
+
+def damaged(damage: Callable[[bytes], bytes]) -> Callable[[Scene], Ended]:
+    """Return what reports a record after damaging it."""
+
+    def provoke(scene: Scene) -> Ended:
+        path = made(scene)
+        path.write_bytes(damage(path.read_bytes()))
+        return scene.harness("report")
+
+    return provoke
+
+
+def schema(number: int) -> Callable[[bytes], bytes]:
+    return lambda raw: json.dumps(json.loads(raw) | {"schema": number}).encode()
+
+
+fault(
+    "record-truncated",
+    "a record is cut in the middle",
+    65,
+    r"record\.json: is no run record: |record\.json: is damaged: ",
+)(damaged(lambda raw: raw[: len(raw) // 2]))
+fault("record-empty", "a record is empty", 65, r"record\.json: is no run record: .*truncated")(
+    damaged(lambda _raw: b"")
+)
+fault(
+    "record-newer",
+    "a record was made by a newer harness",
+    65,
+    r"record\.json: has schema 999, made by a newer harness; expected schema \d+ or older",
+)(damaged(schema(999)))
+fault(
+    "record-impossible",
+    "a record has a schema that there never was",
+    65,
+    r"record\.json: has schema 0, which there never was",
+)(damaged(schema(0)))
+fault(
+    "record-changed",
+    "a record holds a field that no harness writes",
+    65,
+    r"record\.json: is damaged: Object contains unknown field `verdict`",
+)(damaged(lambda raw: json.dumps(json.loads(raw) | {"verdict": "reproduced"}).encode()))
+fault(
+    "record-nonsense",
+    "a record's sample is less than nothing",
+    65,
+    r"record\.json: is damaged: .*ns",
+)(damaged(lambda raw: raw.replace(b'"ns": 60000000', b'"ns": -1', 1)))
+
+
+@fault(
+    "record-none",
+    "there is no record yet",
+    65,
+    r"results: holds no run record\. Run `harness reproduce`",
+    "none",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    return scene.harness("report")
+
+
+@fault(
+    "record-memmap-truncated",
+    "the memmap kept beside a record is cut short, and is to be looked into",
+    65,
+    r"memmap-base-1-nd_pmem\.npz: holds no memmap: ",
+)
+def _(scene: Scene) -> Ended:
+    scene.series('30, \\"flaws\\": [\\"memmap\\"]')
+    assert scene.reproduce().exit_code == 1, "tip leaves other struct pages"
+    (path,) = (scene.root / "results").glob("*/*/memmap-base-1-nd_pmem.npz")
+    path.write_bytes(path.read_bytes()[:200])
+    return scene.harness("verify")
+
+
+@fault(
+    "record-read-only",
+    "the results folder is read-only: said before anything is built",
+    69,
+    r"results: cannot be written to: .*Read-only file system",
+    "none",
+)
+def _(scene: Scene) -> Ended:
+    results = scene.root / "results"
+    results.mkdir()
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    before = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, str(results)]
+    done = scene.reproduce(before=before)
+    assert "boot 1" not in done.stderr
+    return done
+
+
+@fault(
+    "record-disk-full",
+    "the disk that holds the results fills up in a boot",
+    69,
+    r"results/test/\S+: .*no space left",
+)
+def _(scene: Scene) -> Ended:
+    scene.flaws("flood")
+    return scene.reproduce(before=tmpfs(scene.root / "results", "8M"))
+
+
+@fault(
+    "record-killed",
+    "kill -9 of the harness after a boot was recorded; then the same again",
+    0,
+    r"going on with run \S+\nboot 2 of 2",
+    "complete: ",
+)
+def _(scene: Scene) -> Ended:
+    arguments = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg")
+    done = scene.killed_at("boot 2 of 2", *arguments)
+    assert "boot 1 of 2" not in done.stderr, "what was recorded was measured again"
+    return done

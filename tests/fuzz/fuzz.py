@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Coverage-guided fuzzing of the parsers, by hand; wants the extra `fuzz` (atheris).
+
+    .venv/bin/python -m tests.fuzz.fuzz [--seconds 600] [--jobs 2] [TARGET...]
+
+Each target runs in a process of its own from the seeds in corpus/<target>/. What it finds is left
+in found/<target>/ (not in git): take what crashed into the corpus when it is mended, and
+tests/unit/test_parsers.py holds it from then on. Prints one JSON object a target.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+#: One input may take this long and this much memory.
+TIMEOUT_S, MEMORY_MB, MAX_LEN = 10, 2048, 1 << 16
+
+
+def fuzz(name: str, arguments: list[str]) -> None:
+    """Run one target until libFuzzer ends this process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["harness"]):
+        from tests.fuzz.targets import TARGETS
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    atheris.Fuzz()
+
+
+def fuzzed(name: str, seconds: int) -> dict[str, Any]:
+    """Fuzz one target in a process of its own and return what came of it."""
+    found = HERE / "found" / name
+    found.mkdir(parents=True, exist_ok=True)
+    corpus = HERE / "corpus" / name
+    folders = [str(found), *([str(corpus)] if corpus.is_dir() else [])]
+    options = [f"-max_total_time={seconds}", f"-timeout={TIMEOUT_S}", f"-max_len={MAX_LEN}"]
+    options += [f"-rss_limit_mb={MEMORY_MB}", f"-artifact_prefix={found}/crash-"]
+    argv = [sys.executable, "-m", "tests.fuzz.fuzz", "--one", name, "--", *options, *folders]
+    began = time.monotonic()
+    done = subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
+    )
+    executed = re.findall(r"^#(\d+)", done.stderr, re.MULTILINE)
+    covered = re.findall(r"cov: (\d+)", done.stderr)
+    return {
+        "target": name,
+        "seconds": round(time.monotonic() - began),
+        "executions": int(executed[-1]) if executed else 0,
+        "covered": int(covered[-1]) if covered else 0,
+        "exit_code": done.returncode,
+        "said": done.stderr[-3000:] if done.returncode else "",
+    }
+
+
+def main() -> None:
+    from tests.fuzz.targets import TARGETS
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("targets", nargs="*", choices=[[], *TARGETS])
+    asked = parser.parse_args()
+    failed = False
+    with ThreadPoolExecutor(asked.jobs) as threads:
+        names = asked.targets or list(TARGETS)
+        for result in threads.map(lambda name: fuzzed(name, asked.seconds), names):
+            print(json.dumps(result), flush=True)
+            failed |= result["exit_code"] != 0
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        fuzz(sys.argv[2], sys.argv[4:])
+    else:
+        main()

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every parser as a function of bytes that raises nothing: a value or a named error is all right.
+
+Hypothesis (tests/unit/test_parsers.py) and atheris (tests/fuzz/fuzz.py) both run these.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness import inputs, records
+from harness.errors import InputError, RecordError
+from harness.model.claim import Claim
+from harness.model.guest import Guest
+from harness.model.plan import Plan
+from harness.model.series import Series
+from harness.model.tree_source import TreeSource
+from harness.model.units import parse_age, parse_size
+from harness.parse import (
+    agent,
+    apt_sources,
+    attestation,
+    claims,
+    console,
+    diff,
+    dwarf,
+    findings,
+    gate,
+    infoblock,
+    kbuild,
+    kconfig,
+    mail,
+    makefile,
+    makelog,
+    objdump,
+    packages,
+    reach,
+    structpages,
+    symbols,
+)
+
+Target = Callable[[bytes], None]
+TARGETS: dict[str, Target] = {}
+KINDS: tuple[Any, ...] = (Guest, Plan, Series, dict[str, TreeSource], tuple[Claim, ...])
+
+
+def target(function: Target) -> Target:
+    TARGETS[function.__name__.rstrip("_")] = function
+    return function
+
+
+def text(data: bytes) -> str:
+    """As our code reads text that others wrote."""
+    return data.decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def in_file(data: bytes, suffix: str = "") -> Any:
+    handle, name = tempfile.mkstemp(suffix=suffix, dir="/dev/shm")
+    try:
+        os.write(handle, data)
+        os.close(handle)
+        yield Path(name)
+    finally:
+        Path(name).unlink()
+
+
+@target
+def mail_(data: bytes) -> None:
+    with contextlib.suppress(mail.MailError):
+        for patch in mail.parse_series(data):
+            assert 1 <= patch.number <= patch.total
+
+
+@target
+def diff_(data: bytes) -> None:
+    with contextlib.suppress(diff.DiffError):
+        for hunk in diff.parse_diff(text(data).splitlines()):
+            assert not hunk.file.startswith("/")
+            assert ".." not in hunk.file.split("/")
+
+
+@target
+def console_(data: bytes) -> None:
+    asked = {"nd_pmem": 3, "dax_pmem": 2}
+    found = console.bindings(text(data), asked)
+    assert len(found.found) <= 5
+    if not found.problems:
+        assert len(found.found) == 5
+
+
+@target
+def findings_(data: bytes) -> None:
+    lines = text(data).split("\n")
+    for found in findings.findings(text(data)):
+        assert 1 <= found.line <= len(lines)
+        assert found.splat.count("\n") <= findings.MAX_SPLAT_LINES + findings.MAX_WORDS_LINES
+
+
+@target
+def agent_(data: bytes) -> None:
+    report = agent.parse(data)
+    assert not (report.ended and report.problems)
+    _ = report.build_id
+
+
+@target
+def infoblock_(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert infoblock.parse(data).npfns > 0
+
+
+@target
+def structpages_(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        runs = structpages.read(io.BytesIO(data), len(data) // 64, 64, 1 << 63, 0, 16)
+        assert runs.nr_pages == len(data) // 64
+
+
+@target
+def kconfig_(data: bytes) -> None:
+    kconfig.parse_config(text(data))
+    for need in kconfig.needs(text(data), "NUMA"):
+        need.unmet({})
+    with contextlib.suppress(ValueError):
+        kconfig.parse_fragment(text(data))
+
+
+@target
+def objdump_(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        code = objdump.parse_disassembly(text(data))
+        reach.reach(code, (code.functions[0].name,), ("f",))
+
+
+@target
+def makefile_(data: bytes) -> None:
+    release = makefile.release(text(data))
+    assert release is None or ".." not in release
+
+
+@target
+def kbuild_(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        kbuild.compiling(kbuild.saved_command(text(data), "mm/mm_init.o"), "a.c", "a.o")
+
+
+@target
+def claims_(data: bytes) -> None:
+    posting = claims.read_posting(data, claims.Given())
+    assert all(claim.driver for claim in posting.claims)
+
+
+@target
+def gate_(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        gate.parse_rule(text(data))
+
+
+@target
+def symbols_(data: bytes) -> None:
+    assert all(size >= 0 for size in symbols.sizes(text(data)).values())
+
+
+@target
+def attestation_(data: bytes) -> None:
+    assert all(attestation.attestations(text(data)))
+
+
+@target
+def makelog_(data: bytes) -> None:
+    for line in text(data).splitlines():
+        makelog.of_machine(line)
+
+
+@target
+def apt_sources_(data: bytes) -> None:
+    apt_sources.debian(apt_sources.one_line(text(data)))
+    apt_sources.debian(apt_sources.deb822(text(data)))
+
+
+@target
+def packages_(data: bytes) -> None:
+    packages.distribution(text(data))
+    with contextlib.suppress(ValueError):
+        packages.needs(text(data))
+
+
+@target
+def units_(data: bytes) -> None:
+    for parse in (parse_size, parse_age):
+        with contextlib.suppress(ValueError):
+            assert parse(text(data)) >= 0
+
+
+@target
+def dwarf_(data: bytes) -> None:
+    with in_file(data) as path, contextlib.suppress(ValueError):
+        dwarf.structure(path, "page")
+
+
+@target
+def record_(data: bytes) -> None:
+    with in_file(data) as path, contextlib.suppress(RecordError):
+        records.load(path)
+
+
+@target
+def yaml_(data: bytes) -> None:
+    with in_file(data) as path, contextlib.suppress(InputError):
+        found = inputs.read_yaml(path)
+        for kind in KINDS:
+            with contextlib.suppress(InputError):
+                inputs.convert(found, kind, path)
