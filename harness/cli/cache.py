@@ -112,5 +112,5 @@ def _show(found: "tuple[Entry, ...]") -> None:
         count = str(len(group)) if group[0].name else ""
         days = (now - max(e.used for e in group)) / 86400
         last = "today" if days < 1 else f"{days:.0f} days ago"
-        click.echo(printable(f"{kind:12} {count:>4} {format_bytes(sizes[kind]):>10}  {last}"))
-    click.echo(f"{'all':12} {'':>4} {format_bytes(sum(sizes.values())):>10}")
+        click.echo(printable(f"{kind:18} {count:>4} {format_bytes(sizes[kind]):>10}  {last}"))
+    click.echo(f"{'all':18} {'':>4} {format_bytes(sum(sizes.values())):>10}")
