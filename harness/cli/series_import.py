@@ -64,7 +64,7 @@ def import_claims(
 
     Base, procedure, first bindings, averages and percentages are shown first; what cannot be
     understood is named by its line. What the file says already, comments and all, stays; a
-    contradiction is refused. --json only shows, unless --yes is given.
+    contradiction is refused (exit code 2). --json only shows, unless --yes is given.
 
     \b
     Examples:
@@ -88,7 +88,12 @@ def import_claims(
     state = mended_patch(project, raw, file, found, check_tree, write_patch)
     if state is not None:
         click.echo(printable(str(state["said"])), err=True)
-    before, after = texts(found, posting, file)
+    try:
+        before, after = texts(found, posting, file)
+    except InputError as refused:
+        if as_json:
+            print_json(document(found, posting, state, kept=False, refused=str(refused)))
+        raise
     if not as_json and after is not None:
         show_changes(before, after, found.path)
     only_show = dry_run or (as_json and not yes)
