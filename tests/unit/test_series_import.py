@@ -325,3 +325,20 @@ def test_audit_of_a_series(project: Project) -> None:
     assert len(one["claims"]) == 2
     assert "can be the mean of 29" in Ended("audit", "--version", "1", "--all").out
     assert Ended("audit", "--version", "1", "--strict").code == 0
+
+
+def test_only_some_lines_may_count(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "two.txt"
+    bare = PAGE.replace("273.52", "200.00").replace("VM", "bare-metal machine")
+    path.write_text(f"{PAGE}\nOn another machine:\n\n{bare}")
+    ended = Ended("audit", str(path))
+    assert ended.code == 2
+    assert "two averages of one side" in ended.said
+    assert "--lines A-B" in ended.said
+    count = len(PAGE.splitlines())
+    assert "1 finding" in Ended("audit", str(path), "--lines", f"1-{count}").out
+    later = json.loads(Ended("audit", str(path), "--lines", f"{count + 3}-999", "--json").out)
+    assert later["claims"][0]["claim"]["base"]["mean_ms"] == 200
+    for wrong in ("3", "9-3", "0-3", "a-b"):
+        ended = Ended("audit", str(path), "--lines", wrong)
+        assert (ended.code, "are no lines" in ended.said) == (2, True)
