@@ -3,6 +3,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_the_readmes_command_works(
 ) -> None:
     patches = sorted((ROOT / "series/memcpy-streaming/ports/v7.2").glob("*.patch"))
     (tmp_path / "my-series.mbox").write_bytes(b4.mbox([p.read_bytes() for p in patches]))
+    shutil.copy(ROOT / "tests/data/mail/claims-v2.mbox", tmp_path / "mail.txt")
     monkeypatch.chdir(tmp_path)
     done = harness(results, *shlex.split(command), seconds=3600)
     assert done.returncode in CODES.get(command, {0}), done.stderr
