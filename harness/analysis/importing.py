@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,6 +16,8 @@ from harness.model.series import Version
 from harness.parse.claims import Posting
 from harness.parse.series_file import IDENTITIES, additions, new_file, versions_like
 from harness.parse.yaml_merge import Contradiction, Unmergeable, merge
+
+T = TypeVar("T")
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -74,7 +76,7 @@ def find(project: Project, posting: Posting, said: Said) -> Found:
     there = project.series(slug) if slug and slug in project.slugs() else None
     claims = project.claims(slug) if slug and there else ()
     alike = versions_like(posting, claims)
-    version = posting.version or (alike[0] if len(alike) == 1 else None)
+    version = posting.version or _only(alike)
     known = next((v for v in there.versions if v.version == version), None) if there else None
     guest = _guest(project, posting, said, [c for c in claims if c.version == version])
     objects = [source.removesuffix(".c") + ".o" for source in posting.sources]
@@ -84,8 +86,8 @@ def find(project: Project, posting: Posting, said: Said) -> Found:
         base=said.base or posting.procedure.base or (known.base if known else None),
         guest=guest,
         title=there.title if there else said.title or posting.title or slug or "",
-        function=said.function or posting.procedure.function,
-        object_=said.object_ or (objects[0] if len(objects) == 1 else None),
+        function=said.function or posting.procedure.function or _only(posting.functions),
+        object_=said.object_ or _only(objects),
         claims=tuple(replace(c, version=version or 0, guest=guest or "") for c in posting.claims),
         known=known,
         path=project.series_file(slug) if slug else None,
@@ -133,7 +135,7 @@ def _slug(project: Project, posting: Posting) -> str | None:
     ids = [s.slug for s in known if posting.cover in {v.cover for v in s.versions if v.cover}]
     named = [s.slug for s in known if s.function in posting.functions]
     alike = [s.slug for s in known if versions_like(posting, project.claims(s.slug))]
-    return next((slugs[0] for slugs in (ids, named, alike) if len(slugs) == 1), None)
+    return _only(ids) or _only(named) or _only(alike)
 
 
 def _guest(project: Project, posting: Posting, said: Said, known: Sequence[Claim]) -> str | None:
@@ -146,4 +148,8 @@ def _guest(project: Project, posting: Posting, said: Said, known: Sequence[Claim
     candidates = [name for name in fitting if name in own] or fitting
     if not described:
         candidates = sorted(own)
-    return candidates[0] if len(candidates) == 1 else None
+    return _only(candidates)
+
+
+def _only(found: Sequence[T]) -> T | None:
+    return found[0] if len(found) == 1 else None

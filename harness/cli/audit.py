@@ -8,7 +8,14 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import DEFAULT_SERIES, json_option, print_json
-from harness.cli.postings import patch_name, posting_of, read_mails, show_problems
+from harness.cli.postings import (
+    given,
+    mail_options,
+    patch_name,
+    posting_of,
+    read_mails,
+    show_problems,
+)
 from harness.errors import EXIT_VERDICT, InputError
 from harness.inputs import Project
 
@@ -17,21 +24,13 @@ if TYPE_CHECKING:
 
     from harness.analysis.audit import Audited, Check
     from harness.model.claim import Claim
+    from harness.parse.claims import Given
 
 
 @click.command(short_help="Ask whether the posted figures fit each other.")
 @click.argument("what", metavar="[SERIES|FILE]", default=DEFAULT_SERIES)
 @click.option("--mbox", metavar="F", help="Audit these mails, or a saved page (-: standard input).")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="Only posted version N.")
-@click.option(
-    "--patch",
-    type=click.IntRange(0),
-    metavar="K",
-    help="Which patch of its series a page without headers is (0: the cover letter).",
-)
-@click.option(
-    "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds, where mails do not say."
-)
+@mail_options
 @click.option("--all", "show_all", is_flag=True, help="Also show what fits.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if there is a finding.")
 @json_option
@@ -41,6 +40,7 @@ def audit(
     version: int | None,
     patch: int | None,
     rebinds: int | None,
+    lines: str | None,
     show_all: bool,
     strict: bool,
     as_json: bool,
@@ -60,7 +60,7 @@ def audit(
     """
     from harness.analysis.audit import audit as look
 
-    claims = _claims(what, mbox, version, patch, rebinds)
+    claims = _claims(what, mbox, given(version, patch, rebinds, lines))
     found = look(claims)
     findings = [_finding(one.claim, check) for one in found for check in one.findings]
     if as_json:
@@ -76,18 +76,19 @@ def audit(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _claims(
-    what: str, mbox: str | None, version: int | None, patch: int | None, rebinds: int | None
-) -> "Sequence[Claim]":
+def _claims(what: str, mbox: str | None, said: "Given") -> "Sequence[Claim]":
     project = Project.find()
     if mbox is None and what not in project.slugs() and (what == "-" or Path(what).is_file()):
         mbox = what
     if mbox is not None:
-        posting = posting_of(read_mails(mbox), mbox, version=version, patch=patch, rebinds=rebinds)
+        posting = posting_of(read_mails(mbox), mbox, said)
         show_problems(posting, mbox)
         return posting.claims
-    if patch is not None or rebinds is not None:
-        raise InputError("are for mails only", where="--patch, --rebinds", mend="add --mbox FILE")
+    if (said.patch, said.rebinds, said.lines) != (None, None, None):
+        raise InputError(
+            "are for mails only", where="--patch, --rebinds, --lines", mend="add --mbox FILE"
+        )
+    version = said.version
     claims = project.claims(what)
     if version is None:
         return claims

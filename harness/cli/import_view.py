@@ -49,9 +49,14 @@ def show_changes(before: str | None, after: str, path: Path | None) -> None:
 
 
 def document(
-    found: "Found", posting: "Posting", patch: dict[str, object] | None, *, kept: bool
+    found: "Found",
+    posting: "Posting",
+    patch: dict[str, object] | None,
+    *,
+    kept: bool,
+    refused: str = "",
 ) -> dict[str, object]:
-    """Return all of it as plain data, for programs."""
+    """Return all of it as plain data, for programs; `refused` says what the file contradicts."""
     procedure = posting.procedure
     return {
         "slug": found.slug,
@@ -74,6 +79,7 @@ def document(
         "lacking": found.lacking(),
         "path": None if found.path is None else str(found.path),
         "kept": kept,
+        "refused": refused,
     }
 
 

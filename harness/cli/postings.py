@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mails that a user names, read for what they promise: for `series import` and `audit`."""
 
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,10 +13,13 @@ from harness.cli import printable
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.parse.claims import Posting
+    from harness.parse.claims import Given, Posting
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: As much as `harness apply` takes.
 MAX_BYTES = 64 << 20
+_LINES = re.compile(r"([1-9]\d{0,8})-([1-9]\d{0,8})")
 
 
 def read_mails(file: str) -> bytes:
@@ -32,23 +37,52 @@ def read_mails(file: str) -> bytes:
     return raw
 
 
-def posting_of(
-    raw: bytes,
-    file: str,
-    *,
-    version: int | None = None,
-    patch: int | None = None,
-    rebinds: int | None = None,
-) -> "Posting":
-    """Return what mails promise. Raises InputError for what must be settled first, by its line."""
-    from harness.parse.claims import Given, read_posting
+def mail_options(command: F) -> F:
+    """Add --version, --patch, --rebinds and --lines: what mails do not say themselves."""
+    for decorate in (
+        click.option("--lines", metavar="A-B", help="Read only these lines of the file."),
+        click.option(
+            "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds a driver were done."
+        ),
+        click.option(
+            "--patch",
+            type=click.IntRange(0),
+            metavar="K",
+            help="Which patch of its series a page without headers is (0: the cover letter).",
+        ),
+        click.option(
+            "--version", type=click.IntRange(1), metavar="N", help="Posted version it is of."
+        ),
+    ):
+        command = decorate(command)
+    return command
 
-    posting = read_posting(raw, Given(version, patch, rebinds))
+
+def given(
+    version: int | None, patch: int | None, rebinds: int | None, lines: str | None
+) -> "Given":
+    """Return what the four options say. Raises InputError for lines that are none."""
+    from harness.parse.claims import Given
+
+    if lines is None:
+        return Given(version, patch, rebinds)
+    match = _LINES.fullmatch(lines)
+    if match is None or int(match[1]) > int(match[2]):
+        raise InputError(f"{lines!r} are no lines", where="--lines", expected="A-B, like 30-60")
+    return Given(version, patch, rebinds, (int(match[1]), int(match[2])))
+
+
+def posting_of(raw: bytes, file: str, said: "Given") -> "Posting":
+    """Return what mails promise. Raises InputError for what must be settled first, by its line."""
+    from harness.parse.claims import read_posting
+
+    posting = read_posting(raw, said)
     if posting.fatal is not None:
         open_ = [f"line {p.line}: {p.what}" for p in posting.problems if not p.fatal]
         raise InputError(
             posting.fatal.what,
             where=f"{file}:{posting.fatal.line}",
+            mend="read a part of it with --lines A-B" if posting.fatal.line > 1 else None,
             detail="\n".join(open_) or None,
         )
     return posting

@@ -9,7 +9,7 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import json_option, print_json
-from harness.cli.postings import posting_of, read_mails, show_problems
+from harness.cli.postings import given, mail_options, posting_of, read_mails, show_problems
 from harness.errors import InputError, MachineError
 from harness.inputs import Project
 
@@ -20,15 +20,8 @@ if TYPE_CHECKING:
 @click.command("import", short_help="Keep what a mail claims, with the lines that say so.")
 @click.argument("file", metavar="FILE|-")
 @click.option("--slug", metavar="S", help="Series it belongs to; a new one is made.")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="Posted version it is of.")
-@click.option(
-    "--patch",
-    type=click.IntRange(0),
-    metavar="K",
-    help="Which patch of its series a page without headers is (0: the cover letter).",
-)
+@mail_options
 @click.option("--base", metavar="TAG", help="Base it was made for.")
-@click.option("--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds a driver.")
 @click.option("--guest", metavar="G", help="Guest in guests/ that matches the author's set-up.")
 @click.option("--title", metavar="T", help="Title of a new series.")
 @click.option("--function", metavar="F", help="Function on trial of a new series.")
@@ -48,8 +41,9 @@ def import_claims(
     slug: str | None,
     version: int | None,
     patch: int | None,
-    base: str | None,
     rebinds: int | None,
+    lines: str | None,
+    base: str | None,
     guest: str | None,
     title: str | None,
     function: str | None,
@@ -64,7 +58,7 @@ def import_claims(
 
     Base, procedure, first bindings, averages and percentages are shown first; what cannot be
     understood is named by its line. What the file says already, comments and all, stays; a
-    contradiction is refused. --json only shows, unless --yes is given.
+    contradiction is refused (exit code 2). --json only shows, unless --yes is given.
 
     \b
     Examples:
@@ -79,7 +73,7 @@ def import_claims(
     from harness.cli.unwrapped import mended_patch
 
     raw = read_mails(file)
-    posting = posting_of(raw, file, version=version, patch=patch, rebinds=rebinds)
+    posting = posting_of(raw, file, given(version, patch, rebinds, lines))
     project = Project.find()
     found = find(project, posting, Said(slug, base, guest, title, function, object_))
     if not as_json:
@@ -88,7 +82,12 @@ def import_claims(
     state = mended_patch(project, raw, file, found, check_tree, write_patch)
     if state is not None:
         click.echo(printable(str(state["said"])), err=True)
-    before, after = texts(found, posting, file)
+    try:
+        before, after = texts(found, posting, file)
+    except InputError as refused:
+        if as_json:
+            print_json(document(found, posting, state, kept=False, refused=str(refused)))
+        raise
     if not as_json and after is not None:
         show_changes(before, after, found.path)
     only_show = dry_run or (as_json and not yes)

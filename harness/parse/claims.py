@@ -24,11 +24,15 @@ _SOURCE = re.compile(r"^(?: (\S+\.c) +\| +\d+ |diff --git a/(\S+\.c) b/)", re.MU
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What the user says that the mails do not: `patch` 0 is the cover letter, or all patches."""
+    """What the user says that the mails do not: `patch` 0 is the cover letter, or all patches.
+
+    `lines` are the first and last line of the file that count.
+    """
 
     version: int | None = None
     patch: int | None = None
     rebinds: int | None = None
+    lines: tuple[int, int] | None = None
 
 
 class Posting(msgspec.Struct, frozen=True):
@@ -62,8 +66,9 @@ def read_posting(raw: bytes, given: Given) -> Posting:
     letters, problems = _chosen(read_letters(raw), given)
     promises: dict[tuple[str, int | None], Promise] = {}
     procedures: list[Procedure] = []
+    only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
     for letter in letters:
-        message = read_message(letter.text, letter.text_line)
+        message = read_message(letter.text, letter.text_line, only)
         procedure, contradictions = read_procedure(message.passages)
         procedures.append(procedure)
         found, open_ = read_promises(letter, message, given.patch)

@@ -70,14 +70,17 @@ class Message(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
-def read_message(text: str, first_line: int) -> Message:
-    """Return the passages of a mail's text, above its `---` or diff; `first_line` is its place."""
+def read_message(text: str, first_line: int, only: range | None = None) -> Message:
+    """Return the passages of a mail's text, above its `---` or diff.
+
+    `first_line` is the number in the file of its first line; `only` those that are to be read.
+    """
     passages: list[Passage] = []
     problems: list[Problem] = []
     together: list[tuple[int, str]] = []
     below = False
     for number, raw in enumerate(text.split("\n", MAX_LINES)[:MAX_LINES], first_line):
-        line, problem = _cleaned(raw)
+        line, problem = _cleaned(raw if only is None or number in only else "")
         if not problem and _END.fullmatch(line):
             if line.startswith("diff"):
                 break

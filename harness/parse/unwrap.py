@@ -110,8 +110,8 @@ class _Reader:
         if max(old, new) > MAX_HUNK_LINES:
             raise WrapError(self.at + 1, f"the hunk counts over {MAX_HUNK_LINES} lines")
         for count in _pieces(self.lines, self.at, old, new):
-            if "" in self.lines[self.at + 1 : self.at + count]:
-                raise WrapError(self.at + 1, "an archive took the spaces at the line's end away")
+            if count > 1 and "" in self.lines[self.at : self.at + count]:
+                raise WrapError(self.at + 1, "an archive took spaces at the end of lines away")
             self._take(count)
             number, line = self.out[-1]
             if _HIDDEN.search(line):
@@ -182,7 +182,8 @@ def _next_layer(lines: Sequence[str], at: int, layer: dict[_State, _Way]) -> dic
 
 def _may_go_on(lines: Sequence[str], at: int) -> bool:
     """Whether a line may be the rest of the one before it, if only the spaces at its end."""
-    before, line = lines[at - 1], lines[at]
+    # An empty line may have been a space, before an archive took it away.
+    before, line = lines[at - 1] or " ", lines[at]
     if not before.endswith(" "):
         return False
     indent = len(line) - len(line.lstrip())

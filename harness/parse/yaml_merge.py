@@ -90,7 +90,7 @@ class _Merger:
             if there is None:
                 new.append(item)
             else:
-                self._mapping(there, item, f"{key} {_called(item, identity)}")
+                self._mapping(there, item, f"{key} ({_called(item, identity)})")
         if new:
             self._append(node, key, new)
 

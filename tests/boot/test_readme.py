@@ -3,6 +3,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ CODES = {
 ELSEWHERE = {
     "test": "bootstrap test is what runs this",
     "null": "tests/integration/test_reproduce.py",
-    "series import mail.txt": "tests/unit/test_claims.py",
+    "cache prune --limit 20G": "tests/integration/test_prune.py",
     "b4-check": "tests/unit/test_report_cli.py",
 }
 HERE = [c for c in COMMANDS if c not in ELSEWHERE and c.split()[0] != "test"]
@@ -37,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("readme")
     patches = sorted((ROOT / "series/memcpy-streaming/ports/v7.2").glob("*.patch"))
     (place / "my-series.mbox").write_bytes(b4.mbox([p.read_bytes() for p in patches]))
+    shutil.copy(ROOT / "tests/data/mail/claims-v2.mbox", place / "mail.txt")
     return place
 
 

@@ -302,9 +302,8 @@ def archived(mail: bytes, columns: int = 72) -> bytes:
     return f"{head}\n\n{chr(10).join(lines)}".encode()
 
 
-@pytest.fixture
-def long_lines(scene: Scene) -> Scene:
-    """The series, with a third patch that no archive shows as it is."""
+def add_long_lines(scene: Scene) -> None:
+    """Give the series a third patch, which no archive shows as it is."""
     replace(
         scene.source / "mm/mm_init.c",
         "refcount = 1;",
@@ -314,6 +313,11 @@ def long_lines(scene: Scene) -> Scene:
     for path in scene.ports.iterdir():
         path.unlink()
     git(scene.source, "format-patch", "-q", "-o", str(scene.ports), scene.tree.commit)
+
+
+@pytest.fixture
+def long_lines(scene: Scene) -> Scene:
+    add_long_lines(scene)
     return scene
 
 

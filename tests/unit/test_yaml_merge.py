@@ -131,7 +131,7 @@ def test_contradictions_name_the_line_and_both() -> None:
         add(FILE, claims=[{"version": 1, "driver": "dax_pmem", "tip": {"mean_ms": 116.94}}])
     error = caught.value
     assert (error.line, error.there, error.here) == (17, 116.93, "116.94")
-    assert error.key == "claims version 1, driver dax_pmem tip mean_ms"
+    assert error.key == "claims (version 1, driver dax_pmem) tip mean_ms"
     with pytest.raises(Contradiction, match=r"base is v7\.1-rc3 in line 5, not v7\.1-rc6"):
         add(FILE, versions=[{"version": 1, "base": "v7.1-rc6"}])
 
