@@ -20,6 +20,7 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch, Series
+from harness.parse.letters import read_letters
 from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
@@ -237,6 +238,9 @@ def _read(path: Path) -> bytes:
 
 def _require_whole(raw: bytes, file: Path, series: Series) -> None:
     """Raise InputError for a damaged patch, by its own file and line."""
+    tag = read_letters(raw)[0].tag
+    if tag is not None and tag.number == 0:
+        return  # a cover letter
     try:
         parse_series(raw)
     except MailError as error:

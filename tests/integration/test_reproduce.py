@@ -112,7 +112,7 @@ def test_what_does_not_build_is_exit_3_and_nothing_is_booted(whole: Whole, jobs:
     assert done.returncode == 3
     assert "harness: the kernel does not build" in done.stderr
     assert "nonesuch" in done.stderr
-    assert not whole.project.results.exists()
+    assert list(whole.project.results.glob("*/*")) == []
     # At once, tip may fail before base, which shares its O= folder, has begun.
     built = len(list(whole.cache.kernels.glob("*")))
     assert built == 1 or (jobs == "2" and built == 0)
