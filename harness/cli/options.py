@@ -24,7 +24,7 @@ tree_option = click.option(
     default=DEFAULT_TREE,
     show_default=True,
     metavar="T",
-    help="Tree from configs/trees.yaml, or a tag already fetched (v7.2.13).",
+    help="Tree from configs/trees.yaml, a release (v7.2.12), or a tag of a tree (mine@v7.3-rc2).",
 )
 plan_option = click.option(
     "--plan",
