@@ -3,7 +3,7 @@
 
 import msgspec
 
-from harness.parse.diff import DiffError, Hunk, parse_diff
+from harness.parse.diff import DiffError, Hunk, parse_diff, preimages
 from harness.parse.letters import Letter, read_letters
 
 
@@ -17,7 +17,10 @@ class MailError(ValueError):
 
 
 class PatchMail(msgspec.Struct, frozen=True):
-    """One patch: its place in the series, its subject without tags, its hunks, the mail itself."""
+    """One patch: its place in the series, its subject without tags, its hunks, the mail itself.
+
+    `blobs` are what the files were that it was made from, by path, as far as it says so.
+    """
 
     number: int
     total: int
@@ -25,6 +28,7 @@ class PatchMail(msgspec.Struct, frozen=True):
     subject: str
     hunks: tuple[Hunk, ...]
     raw: bytes
+    blobs: dict[str, str] = {}
 
 
 def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...]:
@@ -63,8 +67,9 @@ def _patch(letter: Letter) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
     if letter.is_reply:
         return None
+    lines = letter.text.splitlines()
     try:
-        hunks = parse_diff(letter.text.splitlines())
+        hunks = parse_diff(lines)
     except DiffError as error:
         raise MailError(error.what, letter.text_line + error.line - 1) from error
     if letter.tag is None or not hunks or letter.tag.number == 0:
@@ -77,4 +82,6 @@ def _patch(letter: Letter) -> PatchMail | None:
     if letter.date is None:
         # git would take today, and the same patches would be other commits tomorrow.
         raise MailError("the mail has no Date that can be read", letter.first_line)
-    return PatchMail(number, total, letter.tag.version, letter.title, hunks, letter.raw)
+    made_from = preimages(lines)
+    place = (number, total, letter.tag.version)
+    return PatchMail(*place, letter.title, hunks, letter.raw, made_from)
