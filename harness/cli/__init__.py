@@ -31,6 +31,7 @@ COMMANDS = {
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
     "series": _Entry("series:series", "List, show, fetch and import the series on trial."),
     "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit a patch."),
+    "rebase": _Entry("rebase:rebase", "Carry a series to other trees, and say what that took."),
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),

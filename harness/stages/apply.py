@@ -49,7 +49,14 @@ class Posted(msgspec.Struct, frozen=True, tag=True):
     version: int
 
 
-Source = Port | Mbox | Posted
+class Carried(msgspec.Struct, frozen=True, tag=True):
+    """What `harness rebase` left of a series for a tree: an mbox, and what it is to be called."""
+
+    path: Path
+    label: str
+
+
+Source = Port | Mbox | Posted | Carried
 
 
 def default_source(project: Project, slug: str, tree: Tree) -> Port:
@@ -91,7 +98,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     """Raise InputError for a series that is not there, or of which the mails are not right."""
     project.series(slug)
     if isinstance(source, Port | Mbox):
-        _patches(project, cache, slug, source, nobody)
+        patches_of(project, cache, slug, source, nobody)
 
 
 def apply(
@@ -107,7 +114,7 @@ def apply(
     Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
     hunk.
     """
-    patches, label = _patches(project, cache, slug, source, listen)
+    patches, label = patches_of(project, cache, slug, source, listen)
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
     repository = Git(
@@ -148,10 +155,10 @@ def apply(
     return applied
 
 
-def _patches(
+def patches_of(
     project: Project, cache: Cache, slug: str, source: Source, listen: Listener
 ) -> tuple[tuple[PatchMail, ...], str]:
-    """Return the patches of a source, and what to call it."""
+    """Return the patches of a source, and what to call it. Raises InputError, MachineError."""
     match source:
         case Port(base):
             folder = project.series_folder / slug / "ports" / base
@@ -169,6 +176,8 @@ def _patches(
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
             return _parsed(_read(path), path, None), f"v{version}"
+        case Carried(path, label):
+            return _parsed(_read(path), path, None), label
 
 
 def _read(path: Path) -> bytes:
