@@ -148,7 +148,8 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         # kbuild's paths are relative to the O= folder.
         make.run(["env", "-C", str(make.objects), *argv])
     except ToolFailed as error:
-        raise DoesNotBuild(
+        # Ours, and it knows older trees: no word on the series.
+        raise link.Unprovided(
             f"the replay's kernel side does not build in this tree: {error.what}",
             mend=error.mend,
             detail=error.detail,
