@@ -16,7 +16,7 @@ from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSour
 from harness.parse import makefile
 from harness.proc import Deadline
 from harness.stages import debian_source, git_source, tarball
-from harness.stages.named import is_entry, source_of, worktree_name
+from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
 from harness.tools.kept_trees import Kept, KeptTrees, digest
 from harness.tools.snapshot import snapshot
 from harness.tools.worktree import Worktree
@@ -52,10 +52,10 @@ def fetch(
     """
     name = name.removeprefix("tree/")
     trees = KeptTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
-    released = None if is_entry(project, name) else trees.released(name)
+    source = source_of(project, name)
+    released = _released(project, trees, name, source)
     if released is not None:
         return released
-    source = source_of(project, name)
     if source is None:
         raise _no_tree(project, trees, name)
     kept = _kept(trees, name, source)
@@ -77,16 +77,33 @@ def fetch(
 def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
     """Return a tree as fetch() would, but only if it is there already."""
     trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
-    if not is_entry(project, name) and (released := trees.released(name)) is not None:
-        return released
     source = source_of(project, name)
-    return None if source is None else _kept(trees, name, source)
+    released = _released(project, trees, name, source)
+    if released is not None or source is None:
+        return released
+    return _kept(trees, name, source)
 
 
 def all_fetched(cache: Cache) -> tuple[Tree, ...]:
     """Return every tree that is kept, whether or not configs/trees.yaml still names it."""
     trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
     return tuple(found.tree for found in trees.all().values())
+
+
+def _released(
+    project: Project, trees: KeptTrees, name: str, source: TreeSource | None
+) -> Tree | None:
+    """Return a release that is there already under its tag, whatever it was fetched as."""
+    if is_entry(project, name):
+        return None
+    tag = name.partition(TAG_MARK)[2]
+    if not tag:
+        return trees.released(name)
+    there = trees.released(tag) if isinstance(source, DebianSource) else None
+    if there is None or not there.source.startswith("debian-source "):
+        return None
+    # Debian has one source of a release, and 164 MB of it need not be fetched again.
+    return msgspec.structs.replace(there, name=name)
 
 
 def _no_tree(project: Project, trees: KeptTrees, name: str, why: str = "") -> InputError:
