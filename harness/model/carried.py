@@ -83,9 +83,9 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series and a tree: carried there whole, or stopped at a conflict, or not begun.
 
-    `source` says what was carried, `origin` the base it was made for; `tip`, `mbox` and `pairs`
-    (the range-diff with what was carried) are there when it is whole. `failure` says what kept it
-    from being tried, `exit_code` follows from all that.
+    `source` says what was carried, `origin` the base it was made for. When it is whole there are
+    `tip`, `mbox`, `label` (what to call its patches) and `pairs`, the range-diff with what was
+    carried. `failure` says what kept it from being tried, `exit_code` follows from all that.
     """
 
     slug: str
@@ -100,6 +100,7 @@ class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
     mbox: str = ""
+    label: str = ""
     exported: str = ""
     conflict: Conflict | None = None
     failure: str = ""

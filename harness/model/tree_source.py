@@ -37,10 +37,15 @@ class DebianSource(
 
     def matches(self, version: str) -> bool:
         """Whether a package's version is one that is asked for; `7.3~rc7-1` is no 7.3."""
-        upstream = version.rpartition(":")[2].rpartition("-")[0] or version
+        upstream = upstream_version(version)
         if self.version.count(".") == 1 and "~" not in self.version:
             return re.fullmatch(re.escape(self.version) + r"(\.\d+)?", upstream) is not None
         return upstream == self.version
+
+
+def upstream_version(version: str) -> str:
+    """Return what a Debian package's version says of upstream's: 7.2.12-1~bpo13+1 is 7.2.12."""
+    return version.rpartition(":")[2].rpartition("-")[0] or version
 
 
 class GitSource(

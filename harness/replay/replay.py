@@ -37,6 +37,8 @@ UNLINKED = Program("", ())
 RUN_S = 3600
 #: configs/kconfig/: what the equality of the tracepoint's slow path, and the KASAN gate, need.
 PAGE_REF, KASAN = "page-ref", "kasan"
+#: What the comparison of the objects that are timed is called.
+AS_BOOTED = "as booted"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -198,7 +200,7 @@ def checked(
 ) -> Checked:
     """Compare on both configurations and judge the objects, without any timing."""
     tip = made.sides[-1]
-    found = {"as booted": compared(drive, made, wanted, listen)}
+    found = {AS_BOOTED: compared(drive, made, wanted, listen)}
     sides = _linked(cache, made, _with(project, made.how, PAGE_REF), listen)
     with_events = msgspec.structs.replace(made, sides=sides).programs
     found["page_ref_set traceable"] = check.compare(

@@ -63,7 +63,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
         exported = str(port.write(project, journey.slug, journey.onto, names, mails))
     listen(Ended(f"{journey.slug} is on {journey.onto} ({journey.tree.release})"))
     return msgspec.structs.replace(
-        carried, tip=applied.tip, mbox=str(mbox), pairs=pairs, exported=exported
+        carried, tip=applied.tip, mbox=str(mbox), label=label, pairs=pairs, exported=exported
     )
 
 
