@@ -36,6 +36,7 @@ COMMANDS = {
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
+    "bisect": _Entry("bisect:bisect", "Find the commit since which it is slower or otherwise."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
     "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
     "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),

@@ -90,6 +90,22 @@ def all_onto(
     return tuple(found)
 
 
+def tried(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    found: origin.Origin,
+    new: Tree,
+    listen: Listener = nobody,
+) -> Journey:
+    """Carry a series to a commit as far as it goes, and leave nothing but the commits.
+
+    Its `head` has the whole series unless `conflict` says where it stopped.
+    """
+    journey = _begun(cache, Request(slug, new.name), found, new)
+    return _tried(project, cache, journey, listen)
+
+
 def go_on(
     project: Project,
     cache: Cache,
