@@ -90,7 +90,7 @@ class Kernels:
         git(self.linux, "checkout", "-q", "-b", "series", "v7.2")
         self.edit("mm/zone.c", {30: "\tours 30;"})
         self.commit("mm/zone: ours, early")
-        self.edit("mm/zone.c", {90: "\tours 90;", 91: "\tours 91;"})
+        self.edit("mm/zone.c", {90: "\tlate 90;", 91: "\tlate 91;"})
         self.commit("mm/zone: ours, late")
         self.edit("mm/memremap.c", {5: "\tmemmap_init_zone_device(memmap, 1024);"})
         self.commit("mm/memremap: map more")

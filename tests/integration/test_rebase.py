@@ -134,7 +134,7 @@ def test_a_resolved_conflict_goes_on_and_is_remembered(kernels: Kernels) -> None
     resolve(found)
     done = go_on(kernels.project, kernels.cache, "test", found.onto)
     assert how(done) == ["by hand", "plain", "plain"]
-    assert {"\tboth 30;", "\tours 90;"} <= set(shown(kernels, done.tip))
+    assert {"\tboth 30;", "\tlate 90;"} <= set(shown(kernels, done.tip))
     author = git(kernels.cache.repository, "log", "-1", "--format=%an %ad|%s", f"{done.tip}~2")
     assert author.startswith("A Developer")
     assert author.endswith("|mm/zone: ours, early")

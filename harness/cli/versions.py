@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness versions`."""
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.options import DEFAULT_SERIES, json_option, print_json
+from harness.cli.progress import watching
+from harness.inputs import Project
+
+
+@click.command(short_help="Compare two versions of a series, and who still vouches.")
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="B")
+@click.option("--series", "slug", default=DEFAULT_SERIES, show_default=True, metavar="SERIES")
+@click.option("--diff", "whole", is_flag=True, help="Show how the changed patches differ.")
+@json_option
+def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
+    """Say what became of version A of a series in version B.
+
+    A and B are posted versions (v4), ports (v7.2), or files of mails (FILE, or FILE@v4 where it
+    holds several). Compared by git range-diff, without needing the tree they were made for: which
+    patches changed and how, which names, which claimed figures, and whether an earlier Tested-by,
+    Reviewed-by or Acked-by still counts. It does where the patch does what it did.
+
+    \b
+    Examples:
+      harness versions v7.2 v7.3               two of our ports
+      harness versions v4 v5 --diff            as posted, fetched from lore
+      harness versions v7.2 thread.mbox@v2     a port against what was posted
+      harness versions old.mbox new.mbox --json
+    """
+    from harness.analysis import versions as analysis
+    from harness.report import versions as report
+    from harness.stages import versions as stage
+
+    project = Project.find()
+    before, after = (stage.named(project, slug, name) for name in (old, new))
+    with watching() as listen:
+        found = stage.compare(project, Cache.default(), slug, before, after, listen)
+    renamed = analysis.renames(
+        found.pairs, analysis.words(found.old.added), analysis.words(found.new.added)
+    )
+    became = analysis.became(found.pairs, renamed)
+    claims = project.claims(slug)
+    said = report.Said(
+        old=found.old.label,
+        new=found.new.label,
+        became=became,
+        renames=renamed,
+        vouched=analysis.vouched(became, found.old.trailers, found.new.trailers),
+        moved=analysis.moved(
+            [c for c in claims if c.version == found.old.number],
+            [c for c in claims if c.version == found.new.number],
+            became,
+        ),
+    )
+    if as_json:
+        print_json(report.document(said))
+        return
+    for line in report.lines(said, whole=whole):
+        click.echo(printable(line))
