@@ -11,6 +11,7 @@ from harness.cli import printable
 from harness.cli.options import (
     DEFAULT_SERIES,
     chosen_source,
+    gate_rule,
     json_option,
     plan_option,
     print_json,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.model.bisected import Bisected, Found
-    from harness.parse.gate import Rule
 
 
 @click.command(short_help="Find the commit since which it is slower or otherwise.")
@@ -100,7 +100,7 @@ def bisect(
         bad=bad,
         tree=tree,
         schedule=schedule_of(size, rounds, 2, 1),
-        rule=None if gate is None else _rule(gate),
+        rule=None if gate is None else gate_rule(gate),
         carry=carried is not None,
         applies=applies,
         source=chosen_source(version, port, mbox),
@@ -124,15 +124,6 @@ def _require_one_question(gate: str | None, memmap: bool, applies: bool) -> None
         raise InputError(
             "says not what is bad", where="--gate, --memmap, --applies", expected="one of them"
         )
-
-
-def _rule(text: str) -> "Rule":
-    from harness.parse.gate import parse_rule
-
-    try:
-        return parse_rule(text)
-    except ValueError as error:
-        raise InputError(str(error), where="--gate") from error
 
 
 def _lines(found: "Bisected") -> "Iterator[str]":

@@ -7,13 +7,12 @@ import click
 
 from harness import records
 from harness.cli import printable
-from harness.cli.options import json_option, print_json
-from harness.errors import EXIT_VERDICT, InputError
+from harness.cli.options import gate_rule, json_option, print_json
+from harness.errors import EXIT_VERDICT
 from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
-    from harness.parse.gate import Rule
 
 
 @click.command(short_help="Hold a run to its claims, or to rules of your own.")
@@ -52,7 +51,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     from harness.analysis.conclude import conclude
     from harness.cli.report import found_run, nulls_for
 
-    rules = [_rule(text) for text in gates]
+    rules = [gate_rule(text) for text in gates]
     project = Project.find()
     record = records.load(found_run(project, run))
     claims = project.claims(record.subject.slug)
@@ -66,15 +65,6 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
         click.echo(f"record: {path}")
     if not ok:
         raise click.exceptions.Exit(EXIT_VERDICT)
-
-
-def _rule(text: str) -> "Rule":
-    from harness.parse.gate import parse_rule
-
-    try:
-        return parse_rule(text)
-    except ValueError as error:
-        raise InputError(str(error), where="--gate") from error
 
 
 def _ok(found: "Conclusion", *, verdicts: bool) -> bool:

@@ -11,6 +11,7 @@ import click
 from harness.errors import InputError
 
 if TYPE_CHECKING:
+    from harness.parse.gate import Rule
     from harness.stages.apply import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,6 +106,16 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
     if port is not None:
         return Port(port)
     return None if mbox is None else Mbox(mbox)
+
+
+def gate_rule(text: str) -> "Rule":
+    """Return what a --gate says. Raises InputError."""
+    from harness.parse.gate import parse_rule
+
+    try:
+        return parse_rule(text)
+    except ValueError as error:
+        raise InputError(str(error), where="--gate") from error
 
 
 def print_json(value: Any) -> None:

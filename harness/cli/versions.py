@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness versions`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from harness.cache import Cache
@@ -8,6 +10,12 @@ from harness.cli import printable
 from harness.cli.options import DEFAULT_SERIES, json_option, print_json
 from harness.cli.progress import watching
 from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.model.claim import Claim
+    from harness.stages.apply import Source
 
 
 @click.command(short_help="Compare two versions of a series, and who still vouches.")
@@ -43,21 +51,32 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
         found.pairs, analysis.words(found.old.added), analysis.words(found.new.added)
     )
     became = analysis.became(found.pairs, renamed)
-    claims = project.claims(slug)
+    claims = [
+        _claims(project, slug, source, side.number)
+        for source, side in ((before, found.old), (after, found.new))
+    ]
     said = report.Said(
         old=found.old.label,
         new=found.new.label,
         became=became,
         renames=renamed,
         vouched=analysis.vouched(became, found.old.trailers, found.new.trailers),
-        moved=analysis.moved(
-            [c for c in claims if c.version == found.old.number],
-            [c for c in claims if c.version == found.new.number],
-            became,
-        ),
+        moved=analysis.moved(claims[0], claims[1], became),
     )
     if as_json:
         print_json(report.document(said))
         return
     for line in report.lines(said, whole=whole):
         click.echo(printable(line))
+
+
+def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
+    """What a version claims: as its own mails say it, or else as series.yaml has it."""
+    from harness.parse.claims import Given, read_posting
+    from harness.stages.apply import Mbox
+
+    if isinstance(source, Mbox):
+        posting = read_posting(source.path.read_bytes(), Given(version=number))
+        if posting.claims and posting.fatal is None:
+            return posting.claims
+    return [claim for claim in project.claims(slug) if claim.version == number]

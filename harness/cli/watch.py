@@ -15,6 +15,7 @@ from harness.cli.options import (
     DEFAULT_TREE,
     build_options,
     chosen_source,
+    gate_rule,
     json_option,
     plan_option,
     print_json,
@@ -22,15 +23,16 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
-from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError
+from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError, MachineError
 from harness.events import Listener
 from harness.inputs import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.model.record import RunRecord
     from harness.model.visit import Visit
+    from harness.parse.gate import Rule
     from harness.replay.trial import Request
     from harness.stages.apply import Carried
     from harness.stages.watch import Failure, Round
@@ -57,6 +59,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     help="Remember the visits there (default: results/SERIES/watch-T.json).",
 )
 @click.option("--check", "only_check", is_flag=True, help="Compare and gate, time nothing.")
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="RULE",
+    help="Hold the times to this, like order0.ratio<0.8; may be given many times.",
+)
 @click.option("--reproduce", "boots", is_flag=True, help="Boot what passed, by --plan, as well.")
 @source_options
 @plan_option
@@ -74,6 +83,7 @@ def watch(
     every: str,
     state: Path | None,
     only_check: bool,
+    gates: tuple[str, ...],
     boots: bool,
     version: int | None,
     port: str | None,
@@ -96,7 +106,7 @@ def watch(
     Examples:
       harness watch --tree v7.2                  once: for cron or CI
       harness watch --tree mine --since v7.2     every later tag of that git tree
-      harness watch --tree mine --follow --every 1h
+      harness watch --tree mine --follow --every 1h --gate 'order0.ratio<0.8'
       harness watch --tree v7.3 --check --json
     """
     from harness.cli.replay import schedule_of
@@ -105,52 +115,97 @@ def watch(
 
     project, cache = Project.find(), Cache.default()
     pause_s = _seconds(every)
+    rules = [gate_rule(text) for text in gates]
+    _require_decidable(rules, timed=not only_check, boots=boots)
     wanted = Request(
         slug=slug,
-        schedule=schedule_of(size, rounds, 2, 1),
+        schedule=schedule_of(size, rounds),
         source=chosen_source(version, port, mbox),
         plan=plan,
         profile=profile,
         compiler=compiler,
         timed=not only_check,
+        rules=tuple(rule for rule in rules if not _is_of_boots(rule)),
     )
+    of_boots = tuple(filter(_is_of_boots, rules)) if boots else None
     project.series(slug)
     state = state or stage.place(project, slug, tree)
     with stage.held(state):
-        while True:
-            with watching() as listen:
-                known = stage.remembered(state, slug, tree)
-                trial = _trial(project, cache, wanted, tree, listen, boots=boots)
-                found = stage.look(
-                    project,
-                    cache,
-                    known,
-                    state,
-                    trial,
-                    named=(slug, tree),
-                    later_than=since,
-                    told=_quiet if as_json else _tell,
-                )
-            _summed_up(found, state, as_json=as_json)
-            if not follow:
-                break
-            since = None
+        code = _look(project, cache, wanted, tree, state, since, of_boots, as_json=as_json)
+        while follow:
             time.sleep(pause_s)
-    if found.exit_code:
-        raise click.exceptions.Exit(found.exit_code)
+            try:
+                _look(project, cache, wanted, tree, state, None, of_boots, as_json=as_json)
+            except MachineError as error:
+                # The network may be back next time.
+                click.echo(printable(f"harness: {error}"), err=True)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _look(
+    project: Project,
+    cache: Cache,
+    wanted: "Request",
+    tree: str,
+    state: Path,
+    since: str | None,
+    of_boots: "tuple[Rule, ...] | None",
+    *,
+    as_json: bool,
+) -> int:
+    """Look once, tell of each tag, and return the worst exit code."""
+    from harness.stages import watch as stage
+
+    with watching() as listen:
+        found = stage.look(
+            project,
+            cache,
+            stage.remembered(state, wanted.slug, tree),
+            state,
+            _trial(project, cache, wanted, tree, listen, of_boots),
+            named=(wanted.slug, tree),
+            later_than=since,
+            told=_quiet if as_json else _tell,
+        )
+    _summed_up(found, state, as_json=as_json)
+    return found.exit_code
+
+
+def _is_of_boots(rule: "Rule") -> bool:
+    from harness.replay.measure import KINDS
+
+    return rule.kind not in KINDS
+
+
+def _require_decidable(rules: "Sequence[Rule]", *, timed: bool, boots: bool) -> None:
+    """Raise InputError for a rule that nothing would be measured for."""
+    for rule in rules:
+        if _is_of_boots(rule) and not boots:
+            raise InputError(f"{rule.text} wants boots", where="--gate", expected="--reproduce")
+        if not _is_of_boots(rule) and not timed:
+            raise InputError(f"{rule.text} wants times", where="--gate", expected="no --check")
 
 
 def _trial(
-    project: Project, cache: Cache, wanted: "Request", tree: str, listen: Listener, *, boots: bool
+    project: Project,
+    cache: Cache,
+    wanted: "Request",
+    tree: str,
+    listen: Listener,
+    of_boots: "tuple[Rule, ...] | None",
 ) -> "Callable[[str], Visit]":
-    """What is done with a tag: carry and replay, then boot what passed if that is wanted."""
+    """What is done with a tag: carry and replay, then boot what passed if there are rules for it.
+
+    `of_boots` None boots nothing.
+    """
     from harness.replay.trial import trial
     from harness.stages.named import TAG_MARK
 
     def tried(tag: str) -> "Visit":
         name = f"{tree}{TAG_MARK}{tag}"
         found = trial(project, cache, wanted, tag, name, listen)
-        if not boots or found.visit.exit_code or found.source is None:
+        if of_boots is None or found.visit.exit_code or found.source is None:
             return found.visit
         try:
             record = _booted(project, cache, wanted, name, found.source, listen)
@@ -158,7 +213,7 @@ def _trial(
             return msgspec.structs.replace(
                 found.visit, exit_code=error.exit_code, stage="compile", reason=str(error)
             )
-        return _with_boots(project, found.visit, record)
+        return _with_boots(project, found.visit, record, of_boots)
 
     return tried
 
@@ -190,20 +245,25 @@ def _booted(
     return reproduce.reproduce(Local(project, cache), project, cache, request, hear)
 
 
-def _with_boots(project: Project, visit: "Visit", record: "RunRecord") -> "Visit":
+def _with_boots(
+    project: Project, visit: "Visit", record: "RunRecord", rules: "tuple[Rule, ...]"
+) -> "Visit":
     """Add what the boots came to: a contradicted or an inconclusive verdict is none that holds."""
     from harness.analysis.conclude import conclude
+    from harness.cli.report import nulls_for
 
-    verdicts = conclude(record, project.claims(record.subject.slug)).verdicts
-    said = ", ".join(f"{v.summary.driver} {v.verdict}" for v in verdicts)
-    failed = record.outcome != "complete" or any(
-        v.verdict in ("contradicted", "inconclusive") for v in verdicts
-    )
+    claims = project.claims(record.subject.slug)
+    found = conclude(record, claims, nulls_for(project, record), rules)
+    said = [f"{v.driver} {v.verdict}" for v in found.verdicts]
+    said += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
+    words = {v.verdict for v in found.verdicts}
+    failed = record.outcome != "complete" or not all(gate.ok for gate in found.gates)
+    failed = failed or bool(words & {"contradicted", "inconclusive"})
     return msgspec.structs.replace(
         visit,
         exit_code=EXIT_VERDICT if failed else visit.exit_code,
         stage="boot" if failed else visit.stage,
-        reason=f"{visit.reason}; {record.evidence}: {said or record.outcome}",
+        reason=f"{visit.reason}; {record.evidence}: {', '.join(said) or record.outcome}",
         runs=(*visit.runs, record.run_id),
     )
 

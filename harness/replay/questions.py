@@ -75,7 +75,7 @@ class Slower:
             schedule = msgspec.structs.replace(self._schedule, seed=self._schedule.seed + turn)
             more = measure.measure(self._drive, programs, schedule, lambda _: None)
             rounds = turn * schedule.rounds
-            passes += [msgspec.structs.replace(p, round=p.round + rounds) for p in more]
+            passes += [msgspec.structs.replace(p, round=p.round + rounds) for p in more.passes]
             word, said = self._judged(passes)
             if word is not None:
                 return Answer(word, said)

@@ -26,7 +26,7 @@ from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.measure import Schedule
 from harness.stages import apply, backing, configure, identity, tree
-from harness.stages.apply import Posted, Source
+from harness.stages.apply import Source
 from harness.stages.machine import cpu
 from harness.tools import bwrap
 
@@ -302,7 +302,7 @@ def _now() -> datetime.datetime:
 
 def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
     schedule, applied = wanted.schedule, made.applied
-    version = wanted.source.version if isinstance(wanted.source, Posted) else None
+    version = apply.posted_version(wanted.source)
     digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
     unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.grounds import grounds
 from harness.analysis.replayed import rows
+from harness.analysis.rules import hold
 from harness.cache import Cache
-from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild
+from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
 from harness.events import Listener, nobody
 from harness.inputs import Project
 from harness.model.carried import Carried
 from harness.model.record import RunRecord
 from harness.model.visit import Stage, Visit
+from harness.parse.gate import Rule
 from harness.replay import replay
 from harness.replay.measure import Schedule
 from harness.replay.replay import Checked
@@ -25,7 +28,10 @@ from harness.stages import apply, rebase
 
 
 class Request(msgspec.Struct, frozen=True):
-    """How to try a series. With `timed` it is timed as well as compared, base beside the whole."""
+    """How to try a series. With `timed` it is timed as well as compared, base beside the whole.
+
+    `rules` are what the times are then held to.
+    """
 
     slug: str
     schedule: Schedule
@@ -35,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     compiler: str = "gcc"
     cases: int = 100
     timed: bool = True
+    rules: tuple[Rule, ...] = ()
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -64,7 +71,8 @@ def trial(
     visit = _visit(tag, carried, started)
     if not carried.mbox:
         return Tried(_finished(visit))
-    source = apply.Carried(Path(carried.mbox), carried.label)
+    version = wanted.source.version if isinstance(wanted.source, apply.Posted) else None
+    source = apply.Carried(Path(carried.mbox), carried.label, version)
     try:
         tried = _replayed(project, cache, wanted, tree, source, visit, listen)
     except (DoesNotApply, DoesNotBuild) as error:
@@ -106,11 +114,21 @@ def _replayed(
         return Tried(visit, source)
     ends = msgspec.structs.replace(made, sides=(made.sides[0], made.sides[-1]))
     compared = found.compared[replay.AS_BOOTED]
-    record = replay.timed(project, drive, ends, request, compared, listen)
+    record = replay.timed(project, cache, drive, ends, request, compared, listen)
     visit = msgspec.structs.replace(
         visit, runs=(record.run_id,), reason=f"{said}; {ratios(record)}"
     )
-    return Tried(visit, source, record)
+    return Tried(_held_to(wanted.rules, record, visit), source, record)
+
+
+def _held_to(rules: tuple[Rule, ...], record: RunRecord, visit: Visit) -> Visit:
+    """Hold the times to the rules. Raises MachineError where they cannot decide one."""
+    for gated in hold(rules, grounds(record)):
+        if not gated.ok and gated.value is None:
+            raise MachineError(f"{gated.rule} is undecided: {gated.reason}", where=record.run_id)
+        if not gated.ok:
+            return _failed(visit, "time", f"{gated.rule} fails: {gated.reason}")
+    return visit
 
 
 def ratios(record: RunRecord) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rebases for a terminal: a row a tree, then what each took, and the range-diff."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -53,7 +54,8 @@ def lines(one: Carried) -> Iterator[str]:
     for pair in one.pairs:
         yield from _pair(pair)
     if one.mbox:
-        yield f"  replay it: harness replay {one.slug} --tree {one.onto} --mbox {one.mbox}"
+        argv = ["harness", "replay", one.slug, "--tree", one.onto, "--mbox", one.mbox]
+        yield f"  replay it: {shlex.join(argv)}"
     if one.exported:
         yield f"  exported to {one.exported}"
 

@@ -50,13 +50,22 @@ class Posted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Carried(msgspec.Struct, frozen=True, tag=True):
-    """What `harness rebase` left of a series for a tree: an mbox, and what it is to be called."""
+    """What `harness rebase` left of a series for a tree: an mbox, and what it is to be called.
+
+    `version` is the posted one that was carried, if it was one.
+    """
 
     path: Path
     label: str
+    version: int | None = None
 
 
 Source = Port | Mbox | Posted | Carried
+
+
+def posted_version(source: Source | None) -> int | None:
+    """Return which posted version a source is, and so whose claims it answers to; None for ours."""
+    return source.version if isinstance(source, Posted | Carried) else None
 
 
 def default_source(project: Project, slug: str, tree: Tree) -> Port:
@@ -176,7 +185,7 @@ def patches_of(
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
             return _parsed(_read(path), path, None), f"v{version}"
-        case Carried(path, label):
+        case Carried(path, label, _):
             return _parsed(_read(path), path, None), label
 
 

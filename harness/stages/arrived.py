@@ -12,6 +12,7 @@ from harness.parse.rangediff import parse_range_diff
 from harness.proc import Deadline
 from harness.records import replace_file
 from harness.stages import apply, port
+from harness.stages.named import file_name
 from harness.stages.pending import Journey
 from harness.tools import b4, git_patches
 from harness.tools.git import Git
@@ -48,7 +49,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
         files = git_patches.format_patches(git, journey.tree.commit, journey.head, work / "mails")
         names = [file.name for file in files]
         mails = port.with_ids([f.read_bytes() for f in files], journey.slug, journey.onto)
-    mbox = cache.root / "carried" / journey.slug / f"{journey.onto}.mbox"
+    mbox = cache.root / "carried" / journey.slug / f"{file_name(journey.onto)}.mbox"
     mbox.parent.mkdir(parents=True, exist_ok=True)
     replace_file(mbox, b4.mbox(mails))
     label = f"{journey.origin.source} on {journey.onto}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import ToolFailed
+from harness.errors import TimedOut, ToolFailed
 from harness.model.carried import Place, Step
 from harness.parse import conflict
 from harness.parse.diff import Hunk, parse_diff
@@ -63,7 +63,9 @@ class Carrier:
             detail = f"as {by} (same subject)" if by else "the tree has all that it changes"
             return Step(number, subject, "upstream", detail=detail)
         why = f"plainly it fails at {', '.join(failed)}"
-        if as_subject:
+        if as_patch_id:
+            why += f"; the tree has it as {as_patch_id} (same patch-id), and changed it since"
+        elif as_subject:
             why += f"; {as_subject} has its subject, but not its content"
         if not self._origin.is_whole:
             raise Stopped(
@@ -74,7 +76,7 @@ class Carrier:
     def _merge(self, step: Step, commit: str, diff: Path) -> Step:
         match git_patches.pick(self.git, commit):
             case "conflict":
-                raise Stopped(tuple(self._places(diff)), step.detail)
+                raise Stopped(tuple(self._places(diff)), f"{step.detail}; a merge meets a conflict")
             case "empty":
                 return msgspec.structs.replace(
                     step, how="upstream", detail=f"nothing is left of it ({step.detail})"
@@ -141,7 +143,7 @@ def merged_upstream(history: History, git: Git, origin: Origin) -> tuple[Merged,
     files = git("diff", "--name-only", "-z", origin.base, origin.tip).stdout.split("\0")
     try:
         return history.merged([file for file in files if file]), ""
-    except ToolFailed as error:
+    except (ToolFailed, TimedOut) as error:
         return Merged({}, {}), f"the tree's history could not be searched: {error.what}"
 
 

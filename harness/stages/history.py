@@ -23,6 +23,10 @@ from harness.tools.git import Git
 SEARCH_S = 120
 SHOWN = 5
 _FORM = "%h %s"
+#: A repository's own configuration can name programs that make files readable.
+_LOG = ("log", "--no-merges", "--no-textconv", "--no-ext-diff")
+#: The files' names are strangers', and no patterns.
+_PATHS = {"GIT_LITERAL_PATHSPECS": "1"}
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -63,9 +67,9 @@ class History:
         what = ("-s", "-L", f"{first},{last}:{file}") if there and first else ()
         paths = () if what else ("--", file)
         only = () if there else ("--diff-filter=D",)
-        arguments = ("log", "--no-merges", f"--format={_FORM}", *only, *what)
-        done = self._git(*arguments, self._range, *paths)
-        return tuple(done.stdout.splitlines()[:SHOWN])
+        arguments = (*_LOG, f"--format={_FORM}", *only, *what)
+        done = self._git(*arguments, self._range, *paths, env=_PATHS)
+        return tuple(_lines(done.stdout)[:SHOWN])
 
     def merged(self, files: Sequence[str]) -> Merged:
         """Return what the range has of these files. Raises ToolFailed, TimedOut."""
@@ -75,19 +79,25 @@ class History:
         log = self._git.log
         diffs = log.with_suffix(".diffs")
         form = "--format=commit %H%n%n    %s%n"
-        arguments = ("log", "--no-merges", "--patch", form, f"--output={diffs}", self._range)
+        arguments = (*_LOG, "--patch", form, f"--output={diffs}", self._range)
         try:
-            self._git(*arguments, "--", *files)
+            self._git(*arguments, "--", *files, env=_PATHS)
             ids = self._git("patch-id", "--stable", stdin=diffs).stdout
         finally:
             diffs.unlink(missing_ok=True)
-        listed = self._git("log", "--no-merges", f"--format=%H {_FORM}", self._range, "--", *files)
-        told = dict(line.split(" ", 1) for line in listed.stdout.splitlines())
-        pairs = (line.split(" ") for line in ids.splitlines())
+        form = f"--format=%H {_FORM}"
+        listed = self._git(*_LOG, form, self._range, "--", *files, env=_PATHS)
+        told = dict(line.split(" ", 1) for line in _lines(listed.stdout))
+        pairs = (line.split(" ") for line in _lines(ids))
         return Merged(
             {patch_id: told[commit] for patch_id, commit in pairs if commit in told},
             {words.partition(" ")[2]: words for words in told.values()},
         )
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines that git printed: a subject may hold what others take for a line's end."""
+    return [line for line in text.split("\n") if line]
 
 
 def history(project: Project, new: Tree, origin: Origin, log: Path) -> History:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a tree's name stands for: an entry of configs/trees.yaml, a tag of one, a release."""
 
+from urllib.parse import quote
+
 from harness.errors import InputError
 from harness.inputs import Project
 from harness.model.tree_source import TreeSource, packaged, tagged
@@ -43,3 +45,8 @@ def is_entry(project: Project, name: str) -> bool:
 def worktree_name(name: str) -> str:
     """Return whose worktree a tree is checked out in: all tags of an entry share the entry's."""
     return name.removeprefix("tree/").partition(TAG_MARK)[0]
+
+
+def file_name(name: str) -> str:
+    """Return a tree's name as that of a file: a tag may have slashes, and lead elsewhere."""
+    return quote(name, safe="@+~")

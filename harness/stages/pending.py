@@ -6,6 +6,7 @@ Kept in the cache, next to the worktree: one cannot be gone on with without the 
 
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
@@ -14,6 +15,7 @@ from harness.errors import InputError, MachineError
 from harness.model.carried import Conflict, Step
 from harness.model.kernel import Tree
 from harness.records import replace_file
+from harness.stages.named import file_name
 from harness.stages.origin import Origin
 
 FOLDER = "rebase"
@@ -49,7 +51,7 @@ class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def worktree(cache: Cache, slug: str, onto: str) -> Path:
     """Return where a conflict of this rebase waits. No tree's worktree has such a name."""
-    return cache.root / FOLDER / f"{FOLDER}@{slug}@{onto}"
+    return cache.root / FOLDER / f"{FOLDER}@{slug}@{file_name(onto)}"
 
 
 def waiting(cache: Cache, slug: str, onto: str) -> Journey | None:
@@ -68,7 +70,7 @@ def waiting(cache: Cache, slug: str, onto: str) -> Journey | None:
 def chosen(cache: Cache, slug: str, onto: tuple[str, ...]) -> str:
     """Return which rebase of a series is meant: the one named, or the only one that waits."""
     known = sorted(
-        file.name.removesuffix(".json").split("@", 2)[2]
+        unquote(file.name.removesuffix(".json").split("@", 2)[2])
         for file in (cache.root / FOLDER).glob(f"{FOLDER}@{slug}@*.json")
     )
     named = onto or tuple(known)

@@ -12,7 +12,7 @@ from harness.model.kernel import Tree
 from harness.model.release import order
 from harness.model.series import Series
 from harness.stages.apply import Port
-from harness.stages.named import TAG_MARK
+from harness.stages.named import TAG_MARK, file_name
 
 #: Where our own mails come from, none of which was ever sent.
 _DOMAIN = "memmap-harness.invalid"
@@ -60,7 +60,7 @@ def write(
 
     Raises InputError where another port is there: it may have been worked on.
     """
-    place = project.series_folder / slug / "ports" / onto.rpartition(TAG_MARK)[2]
+    place = project.series_folder / slug / "ports" / file_name(onto.rpartition(TAG_MARK)[2])
     wanted = dict(zip(names, mails, strict=True))
     if place.exists():
         if {p.name: p.read_bytes() for p in place.iterdir()} == wanted:
@@ -87,4 +87,5 @@ def write(
 
 
 def _id(slug: str, name: str, number: int, total: int) -> str:
-    return f"<{slug}-{name.rpartition(TAG_MARK)[2]}-{number}-of-{total}@{_DOMAIN}>"
+    word = file_name(name.rpartition(TAG_MARK)[2])
+    return f"<{slug}-{word}-{number}-of-{total}@{_DOMAIN}>"

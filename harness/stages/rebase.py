@@ -121,16 +121,19 @@ def go_on(
     """
     with cache.locked(pending.worktree(cache, slug, onto).name):
         journey = pending.waiting(cache, slug, onto)
-        if journey is None or journey.conflict is None:
+        if journey is None:
             raise InputError(f"no rebase of {slug} onto {onto} waits", where="--continue")
         git = _git(cache, journey, private=True)
         if not git.folder.is_dir():
             raise InputError(
                 "is gone", where=str(git.folder), mend="give the rebase up with --abort"
             )
-        step = resolved.skipped(git, journey) if skip else resolved.taken(git, journey)
-        journey = journey.after(step)
-        pending.keep(cache, journey)
+        if journey.conflict is None:
+            git.clean_to(journey.head)  # killed behind a conflict that was taken over
+        else:
+            step = resolved.skipped(git, journey) if skip else resolved.taken(git, journey)
+            journey = journey.after(step)
+            pending.keep(cache, journey)
         listen(Began(f"carry {slug} onto {onto} ({journey.tree.release})"))
         journey = _carry(project, cache, git, journey, listen)
         if journey.conflict is not None:
@@ -156,7 +159,7 @@ def _begun(cache: Cache, wanted: Request, found: origin.Origin, new: Tree) -> Jo
         tree=new,
         head=new.commit,
         export=wanted.export,
-        subjects=tuple(shown.splitlines()),
+        subjects=tuple(shown.split("\n")[: len(found.commits)]),
     )
 
 

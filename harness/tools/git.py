@@ -23,6 +23,7 @@ _QUIET = (
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
     "commit.gpgSign=false",
+    "log.showSignature=false",
     "gc.auto=0",
     "advice.detachedHead=false",
 )

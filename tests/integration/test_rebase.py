@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness import proc
-from harness.errors import DoesNotApply, InputError
+from harness.errors import DoesNotApply, InputError, MachineError
 from harness.events import Event, Said
 from harness.model.carried import Carried
-from harness.stages import apply, pending
+from harness.stages import apply, arrived, pending
 from harness.stages.apply import Mbox, Port
 from harness.stages.rebase import Request, abort, all_onto, go_on, rebase
 from harness.stages.tree import fetch
@@ -146,6 +146,23 @@ def test_a_resolved_conflict_goes_on_and_is_remembered(kernels: Kernels) -> None
     # The same conflict on the next release needs nobody any more.
     kernels.release("v7.3-rc2", {115: "\tlater;"})
     assert how(carry(kernels, "mine@v7.3-rc2")) == ["recorded", "plain", "plain"]
+
+
+def test_what_was_taken_over_is_not_lost_by_a_later_failure(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = conflicting(kernels)
+    resolve(found)
+
+    def failing(*_arguments: object) -> Carried:
+        raise MachineError("no space")
+
+    with monkeypatch.context() as patched, pytest.raises(MachineError):
+        patched.setattr(arrived, "finish", failing)
+        go_on(kernels.project, kernels.cache, "test", found.onto)
+    done = go_on(kernels.project, kernels.cache, "test", found.onto)
+    assert how(done) == ["by hand", "plain", "plain"]
+    assert no_worktree_waits(kernels)
 
 
 def test_what_somebody_committed_themselves_is_taken(kernels: Kernels) -> None:
@@ -397,6 +414,39 @@ def test_what_is_exported_applies_to_equal_commits(kernels: Kernels) -> None:
     with pytest.raises(InputError, match="holds another port already"):
         carry(kernels, "mine@v7.3-rc1", source=Port("v7.2"), export=True)
     assert "soon" in files[0].read_text()
+
+
+def test_a_tag_with_slashes_stays_within_the_cache(kernels: Kernels) -> None:
+    kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
+    git(kernels.linux, "tag", "topic/one")
+    found = carry(kernels, "mine@topic/one")
+    assert found.conflict is not None
+    assert Path(found.conflict.worktree).parent == kernels.cache.root / "rebase"
+    assert pending.chosen(kernels.cache, "test", ()) == "mine@topic/one"
+    resolve(found)
+    assert how(go_on(kernels.project, kernels.cache, "test", "mine@topic/one"))[0] == "by hand"
+    outside = kernels.cache.root / "precious"
+    outside.mkdir()
+    with pytest.raises(InputError):
+        carry(kernels, "mine@x/../../../precious")
+    assert outside.is_dir()
+
+
+def test_nothing_that_their_repository_configures_is_executed(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    (kernels.linux / ".gitattributes").write_text("*.c diff=theirs\n")
+    kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
+    trap = tmp_path / "trap"
+    trap.write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\ncat "$1"\n')
+    trap.chmod(0o755)
+    for key in ("diff.theirs.textconv", "diff.external", "gpg.program", "core.pager"):
+        git(kernels.linux, "config", key, str(trap))
+    git(kernels.linux, "config", "log.showSignature", "true")
+    found = carry(kernels, "mine@v7.3-rc1")
+    assert found.conflict is not None
+    assert found.conflict.places[0].touched_by
+    assert not (tmp_path / "ran").exists()
 
 
 def test_messages_with_odd_characters_survive(kernels: Kernels) -> None:

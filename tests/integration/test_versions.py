@@ -110,6 +110,32 @@ def test_a_version_against_itself_is_the_same_whatever_it_is_compared_on(
     assert [p["change"] for p in json.loads(done.stdout)["patches"]] == ["same"] * 3
 
 
+FIGURES = """\
+Tested in a VM with a 100 GB fsdax namespace with map=dev, rebinding nd_pmem 30 times.
+
+Base(v7.2):
+  First binding for nd_pmem driver: 1486 ms
+  Average of subsequent rebinds: 273.52 ms
+
+With this series:
+  First binding for nd_pmem driver: 1389 ms
+  Average of subsequent rebinds: {mean} ms
+"""
+
+
+def test_figures_are_those_that_the_mails_give(
+    kernels: Kernels, versions: tuple[Path, Path]
+) -> None:
+    for path, mean in zip(versions, ("111.08", "96.79"), strict=True):
+        text = path.read_text().replace("*** BLURB HERE ***", FIGURES.format(mean=mean))
+        path.write_text(text)
+    done = kernels.harness("versions", *map(str, versions), "--series", "test", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["what"]: row["by"] for row in json.loads(done.stdout)["figures"]}
+    assert round(rows["series mean (ms)"], 2) == -14.29
+    assert rows["base mean (ms)"] == 0
+
+
 def test_one_file_may_hold_both(kernels: Kernels, versions: tuple[Path, Path]) -> None:
     thread = kernels.project.root / "thread.mbox"
     thread.write_bytes(versions[0].read_bytes() + b"\n\n" + versions[1].read_bytes())

@@ -232,6 +232,9 @@ def test_a_tree_that_does_not_build_is_a_verdict_too(kernels: Kernels) -> None:
         (["--follow", "--every", "0s"], "'0s' is no time; expected like 90s"),
         (["--every", "soon"], "'soon' is no time"),
         (["--state", "/"], "--state"),
+        (["--gate", "order0.ratio"], "is no rule; expected KIND"),
+        (["--gate", "nd_pmem.ratio<1"], "nd_pmem.ratio<1 wants boots; expected --reproduce"),
+        (["--check", "--gate", "order0.ratio<1"], "order0.ratio<1 wants times"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
