@@ -32,9 +32,15 @@ COMMANDS = {
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
     "series": _Entry("series:series", "List, show, fetch and import the series on trial."),
     "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit a patch."),
+    "rebase": _Entry("rebase:rebase", "Carry a series to other trees, and say what that took."),
+    "versions": _Entry(
+        "versions:versions", "Compare two versions of a series, and who still vouches."
+    ),
+    "watch": _Entry("watch:watch", "Try a series on each new tag of a tree, once."),
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
+    "bisect": _Entry("bisect:bisect", "Find the commit since which it is slower or otherwise."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
     "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
     "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),

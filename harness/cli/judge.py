@@ -7,13 +7,12 @@ import click
 
 from harness import records
 from harness.cli import printable
-from harness.cli.options import json_option, print_json
-from harness.errors import EXIT_VERDICT, InputError
+from harness.cli.options import gate_rule, json_option, print_json
+from harness.errors import EXIT_VERDICT
 from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
-    from harness.parse.gate import Rule
 
 
 @click.command(short_help="Hold a run to its claims, or to rules of your own.")
@@ -51,7 +50,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     """
     from harness.cli.report import concluded, found_run
 
-    rules = [rule_of(text) for text in gates]
+    rules = [gate_rule(text) for text in gates]
     project = Project.find()
     record = records.load(found_run(project, run))
     found = concluded(project, record, rules)
@@ -64,16 +63,6 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
         click.echo(f"record: {path}")
     if not ok:
         raise click.exceptions.Exit(EXIT_VERDICT)
-
-
-def rule_of(text: str) -> "Rule":
-    """Return a rule as it is written on the command line. Raises InputError."""
-    from harness.parse.gate import parse_rule
-
-    try:
-        return parse_rule(text)
-    except ValueError as error:
-        raise InputError(str(error), where="--gate") from error
 
 
 def _ok(found: "Conclusion", *, verdicts: bool) -> bool:

@@ -12,6 +12,7 @@ import click
 from harness.errors import InputError
 
 if TYPE_CHECKING:
+    from harness.parse.gate import Rule
     from harness.stages.apply import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ tree_option = click.option(
     default=DEFAULT_TREE,
     show_default=True,
     metavar="T",
-    help="Tree from configs/trees.yaml, or a tag already fetched (v7.2.13).",
+    help="Tree from configs/trees.yaml, a release (v7.2.12), or a tag of a tree (mine@v7.3-rc2).",
 )
 plan_option = click.option(
     "--plan",
@@ -121,6 +122,16 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
     if port is not None:
         return Port(port)
     return None if mbox is None else Mbox(mbox)
+
+
+def gate_rule(text: str) -> "Rule":
+    """Return what a --gate says. Raises InputError."""
+    from harness.parse.gate import parse_rule
+
+    try:
+        return parse_rule(text)
+    except ValueError as error:
+        raise InputError(str(error), where="--gate") from error
 
 
 def print_json(value: Any) -> None:

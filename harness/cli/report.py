@@ -11,7 +11,7 @@ import click
 from harness import records
 from harness.cli import printable
 from harness.cli.formats import FORMATS, known_origin
-from harness.cli.options import json_option, print_json
+from harness.cli.options import gate_rule, json_option, print_json
 from harness.errors import InputError, RecordError
 from harness.inputs import Project
 
@@ -112,7 +112,6 @@ def report(
       harness report memmap-harness-20260101T120000-abcdef.tar.gz
     """
     from harness.cli import formats, page
-    from harness.cli.judge import rule_of
 
     if as_json and (form != "terminal" or output is not None):
         raise InputError(
@@ -120,7 +119,7 @@ def report(
         )
     if github:
         formats.require_github()
-    rules = [rule_of(text) for text in gates]
+    rules = [gate_rule(text) for text in gates]
     if site is not None:
         _write_site(site, run)
         return

@@ -28,6 +28,8 @@ def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
     Examples:
       harness tree fetch                newest 7.2.x from Debian's archive
       harness tree fetch v7.3
+      harness tree fetch v7.2.12        that release, if Debian has it
+      harness tree fetch mine@v7.3-rc2  a tag of the git tree that is called mine
       harness tree fetch v7.2 --refresh
     """
     from harness.stages import tree as stage
@@ -43,7 +45,7 @@ def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
 @tree.command("list", short_help="List the trees and how they are kept.")
 @json_option
 def list_trees(*, as_json: bool) -> None:
-    """List the trees of configs/trees.yaml and what of them is in the cache.
+    """List the trees of configs/trees.yaml and what else is in the cache.
 
     \b
     Examples:

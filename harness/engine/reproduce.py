@@ -14,7 +14,7 @@ from harness.events import Event
 from harness.inputs import Project
 from harness.model.record import RunRecord
 from harness.stages import apply, configure, sandbox
-from harness.stages.apply import Posted, Source
+from harness.stages.apply import Source
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ def graph(project: Project, wanted: Request) -> Graph:
     """Return the jobs of a request. Raises InputError for what project and request lack."""
     plan = project.plan(wanted.plan)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    version = wanted.source.version if isinstance(wanted.source, Posted) else None
+    version = apply.posted_version(wanted.source)
     comparison = jobs.Comparison(
         plan=plan,
         guest=project.guest(plan.guest),

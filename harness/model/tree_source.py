@@ -2,10 +2,12 @@
 """Where a kernel tree comes from: the entries of configs/trees.yaml, one type a provider."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 _DEBIAN_VERSION = re.compile(r"\d+\.\d+(\.\d+)?(~rc\d+)?")
+_RELEASE_TAG = re.compile(r"v(\d+\.\d+(?:\.\d+)?)(?:-(rc\d+))?")
 _SUITE = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -35,10 +37,15 @@ class DebianSource(
 
     def matches(self, version: str) -> bool:
         """Whether a package's version is one that is asked for; `7.3~rc7-1` is no 7.3."""
-        upstream = version.rpartition(":")[2].rpartition("-")[0] or version
+        upstream = upstream_version(version)
         if self.version.count(".") == 1 and "~" not in self.version:
             return re.fullmatch(re.escape(self.version) + r"(\.\d+)?", upstream) is not None
         return upstream == self.version
+
+
+def upstream_version(version: str) -> str:
+    """Return what a Debian package's version says of upstream's: 7.2.12-1~bpo13+1 is 7.2.12."""
+    return version.rpartition(":")[2].rpartition("-")[0] or version
 
 
 class GitSource(
@@ -84,3 +91,34 @@ class Tarball(
 
 
 TreeSource = DebianSource | GitSource | Tarball
+
+
+def tagged(source: TreeSource, tag: str) -> TreeSource | None:
+    """Return where another tag of the same source is; None where it cannot have one.
+
+    Raises ValueError where Debian can have no release of that tag.
+    """
+    if isinstance(source, GitSource):
+        return msgspec.structs.replace(source, ref=tag)
+    if isinstance(source, DebianSource):
+        return DebianSource(debian_version(tag), source.suites)
+    return None
+
+
+def packaged(tag: str, known: Iterable[TreeSource]) -> DebianSource | None:
+    """Return where Debian would have the release of a tag (v7.2.12, v7.3-rc7), if anywhere.
+
+    It is looked for in all suites that `known` names.
+    """
+    suites = [suite for s in known if isinstance(s, DebianSource) for suite in s.suites]
+    if not suites or not _RELEASE_TAG.fullmatch(tag):
+        return None
+    return DebianSource(debian_version(tag), tuple(dict.fromkeys(suites)))
+
+
+def debian_version(tag: str) -> str:
+    """Return what Debian calls a release: v7.3-rc7 is 7.3~rc7. Raises ValueError."""
+    match = _RELEASE_TAG.fullmatch(tag)
+    if match is None:
+        raise ValueError(f"{tag!r} is no release's tag like v7.2.12 or v7.3-rc7")
+    return match[1] + (f"~{match[2]}" if match[2] else "")

@@ -10,9 +10,10 @@ import re
 import msgspec
 
 _GIT = re.compile(r"diff --git a/(?P<old>.+) b/(?P<new>.+)")
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@.*")
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
 #: Headers of a file's diff that name paths or modes.
 _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
+_INDEX = re.compile(r"index ([0-9a-f]{7,64})\.\.[0-9a-f]{7,64}(?: \d+)?")
 #: Symbolic links, and other repositories as git embeds them.
 _SPECIAL = re.compile(r"(?:new file mode|new mode|index \S+) 1[26]0000")
 
@@ -27,11 +28,27 @@ class DiffError(ValueError):
 
 
 class Hunk(msgspec.Struct, frozen=True):
-    """One hunk: its file, the line of the old file it begins at, its text with the header."""
+    """One hunk: its file, the line of the old file it begins at, its text with the header.
+
+    `old_file` is what the file was called before; empty where the patch makes it.
+    """
 
     file: str
     old_start: int
     text: str
+    old_file: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines below the header, each with its mark: blank, - or +."""
+        # A mail program may have taken the blank off an empty line.
+        return tuple(line or " " for line in self.text.split("\n")[1:])
+
+    @property
+    def heading(self) -> str:
+        """What git put behind the header's numbers: the line that the hunk's function begins at."""
+        match = _HUNK.fullmatch(self.text.partition("\n")[0])
+        return "" if match is None else match[5]
 
 
 def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
@@ -42,12 +59,29 @@ def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
     return tuple(reader.hunks)
 
 
+def preimages(lines: list[str]) -> dict[str, str]:
+    """Return which blob each file of a diff was made from, by the file's old name.
+
+    The names of blobs are as short as the diff has them, and all zeros for a file that it makes.
+    """
+    found: dict[str, str] = {}
+    file = None
+    for line in lines:
+        if match := _GIT.fullmatch(line):
+            file = match["old"]
+        elif file is not None and (match := _INDEX.fullmatch(line)):
+            found.setdefault(file, match[1])
+            file = None
+    return found
+
+
 class _Reader:
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.at = 0
         self.hunks: list[Hunk] = []
         self._file: str | None = None
+        self._old_file = ""
 
     def step(self) -> None:
         line = self.lines[self.at]
@@ -57,7 +91,9 @@ class _Reader:
                 raise DiffError(self.at + 1, "the diff's header is cut or wrapped")
             self._name(match["old"])
             self._name(match["new"])
-            self._file = match["new"]
+            self._file, self._old_file = match["new"], match["old"]
+        elif self._file is not None and line == "--- /dev/null":
+            self._old_file = ""
         elif self._file is not None and (match := _NAMED.fullmatch(line)):
             self._name(match[1].partition("\t")[0])
         elif self._file is not None and _SPECIAL.match(line):
@@ -96,4 +132,4 @@ class _Reader:
         if after.startswith("+") or (after.startswith("-") and not after.startswith("--")):
             raise DiffError(self.at + 1, "the hunk has more lines than its header counts")
         text = "\n".join(self.lines[first : self.at])
-        self.hunks.append(Hunk(self._file or "", int(match[1]), text))
+        self.hunks.append(Hunk(self._file or "", int(match[1]), text, self._old_file))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.parse.diff import DiffError, Hunk, parse_diff
+from harness.parse.diff import DiffError, Hunk, parse_diff, preimages
 from harness.parse.letters import MAX_LETTERS, Letter, is_message_id, read_letters
 
 
@@ -22,6 +22,7 @@ class PatchMail(msgspec.Struct, frozen=True):
     """One patch: its place in the series, its subject without tags, its hunks, the mail itself.
 
     `message_id` is the mail's own, `parent` that of the one it answers directly; "" for none.
+    `blobs` are what the files were that it was made from, by path, as far as it says so.
     """
 
     number: int
@@ -32,6 +33,7 @@ class PatchMail(msgspec.Struct, frozen=True):
     raw: bytes
     message_id: str = ""
     parent: str = ""
+    blobs: dict[str, str] = {}
 
 
 def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...]:
@@ -85,8 +87,9 @@ def _patch(letter: Letter) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
     if letter.is_reply:
         return None
+    lines = letter.text.splitlines()
     try:
-        hunks = parse_diff(letter.text.splitlines())
+        hunks = parse_diff(lines)
     except DiffError as error:
         raise MailError(error.what, letter.text_line + error.line - 1) from error
     if letter.tag is None or not hunks or letter.tag.number == 0:
@@ -108,4 +111,5 @@ def _patch(letter: Letter) -> PatchMail | None:
         letter.raw,
         letter.message_id or "",
         letter.parent or "",
+        preimages(lines),
     )

@@ -150,7 +150,11 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         make.run(["env", "-C", str(make.objects), *argv])
     except ToolFailed as error:
         what = "the replay's kernel side does not build in this tree"
-        raise build.failure(error, what) from error
+        failed = build.failure(error, what)
+        if isinstance(failed, DoesNotBuild):
+            # Ours, and it knows older trees: no word on the series.
+            failed = link.Unprovided(failed.what, mend=error.mend, detail=error.detail)
+        raise failed from error
     except (OSError, ValueError) as error:
         raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error
     shutil.copyfile(ours / "shim.o", into / "shim.o")

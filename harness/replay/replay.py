@@ -26,7 +26,7 @@ from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.measure import Schedule
 from harness.stages import apply, backing, configure, identity, sandbox, tree
-from harness.stages.apply import Posted, Source
+from harness.stages.apply import Source
 from harness.stages.machine import cpu
 from harness.tools import bwrap
 
@@ -37,6 +37,8 @@ UNLINKED = Program("", ())
 RUN_S = 3600
 #: configs/kconfig/: what the equality of the tracepoint's slow path, and the KASAN gate, need.
 PAGE_REF, KASAN = "page-ref", "kasan"
+#: What the comparison of the objects that are timed is called.
+AS_BOOTED = "as booted"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -199,7 +201,7 @@ def checked(
 ) -> Checked:
     """Compare on both configurations and judge the objects, without any timing."""
     tip = made.sides[-1]
-    found = {"as booted": compared(drive, made, wanted, listen)}
+    found = {AS_BOOTED: compared(drive, made, wanted, listen)}
     sides = _linked(cache, made, _with(project, made.how, PAGE_REF), listen)
     with_events = msgspec.structs.replace(made, sides=sides).programs
     found["page_ref_set traceable"] = check.compare(
@@ -301,7 +303,7 @@ def _now() -> datetime.datetime:
 
 def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
     schedule = wanted.schedule
-    version = wanted.source.version if isinstance(wanted.source, Posted) else None
+    version = apply.posted_version(wanted.source)
     digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
     unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()

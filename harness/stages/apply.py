@@ -52,7 +52,23 @@ class Posted(msgspec.Struct, frozen=True, tag=True):
     version: int
 
 
-Source = Port | Mbox | Posted
+class Carried(msgspec.Struct, frozen=True, tag=True):
+    """What `harness rebase` left of a series for a tree: an mbox, and what it is to be called.
+
+    `version` is the posted one that was carried, if it was one.
+    """
+
+    path: Path
+    label: str
+    version: int | None = None
+
+
+Source = Port | Mbox | Posted | Carried
+
+
+def posted_version(source: Source | None) -> int | None:
+    """Return which posted version a source is, and so whose claims it answers to; None for ours."""
+    return source.version if isinstance(source, Posted | Carried) else None
 
 
 def default_source(project: Project, slug: str, tree: Tree) -> Port:
@@ -216,6 +232,8 @@ def patches_of(
             path = post.fetch(project, cache, slug, version, listen)
             mails, note = mbox.parsed(_read(path), path, None, series), post.noted(path)
             label, cover = f"v{version}", note.message_id if note else ""
+        case Carried(path, label, _):
+            mails, cover = mbox.parsed(_read(path), path, None, series), ""
     return Given(mails, label, tuple(_sha256(mail.raw) for mail in mails.patches), cover)
 
 

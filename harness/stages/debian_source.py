@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cache import Cache
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said
-from harness.model.tree_source import DebianSource
+from harness.model.tree_source import DebianSource, upstream_version
 from harness.model.units import GIB
 from harness.proc import Deadline
 from harness.tools import apt, archive
@@ -48,10 +48,25 @@ def unpack(
     return folder, f"debian-source {offer.version}"
 
 
-def _find(
-    cache: Cache, source: DebianSource, listen: Listener, log: Path, deadline: Deadline
-) -> tuple[apt.Apt, apt.Offer]:
-    """Return the newest offer that matches, from the first archive that can be used."""
+def tags(cache: Cache, source: DebianSource, log: Path, deadline: Deadline) -> list[str]:
+    """Return the tags of the upstream releases on offer in an entry's suites (v7.2.12, v7.3-rc7).
+
+    All of the package count, whatever version the entry asks for. Raises InputError, MachineError,
+    ToolMissing.
+    """
+    apt.require()
+    with cache.locked("apt"):
+        mine, absent, offers = _reached(cache, source, log, deadline)
+    if absent and not offers:
+        raise _nothing(source, absent, offers, mine.archive.uri)
+    upstream = (upstream_version(offer.version) for offer in offers)
+    return list(dict.fromkeys(f"v{version.replace('~', '-')}" for version in upstream))
+
+
+def _reached(
+    cache: Cache, source: DebianSource, log: Path, deadline: Deadline
+) -> tuple[apt.Apt, list[str], list[apt.Offer]]:
+    """Return the first archive that can be used, the suites it lacks, and what it has on offer."""
     failure: MachineError | None = None
     for place in apt.archives():
         mine = apt.Apt(cache.apt, place, log=log, deadline=deadline)
@@ -60,15 +75,22 @@ def _find(
         except MachineError as error:
             failure = failure or error
             continue
-        offers = mine.offers(source.package)
-        chosen = next((offer for offer in offers if source.matches(offer.version)), None)
-        if chosen is None:
-            raise _nothing(source, absent, offers, place.uri)
-        if absent:
-            listen(Said(f"{place.uri} has no suite {', '.join(absent)}"))
-        return mine, chosen
+        return mine, absent, mine.offers(source.package)
     assert failure is not None  # noqa: S101 (archives() gives at least one)
     raise failure
+
+
+def _find(
+    cache: Cache, source: DebianSource, listen: Listener, log: Path, deadline: Deadline
+) -> tuple[apt.Apt, apt.Offer]:
+    """Return the newest offer that matches, from the first archive that can be used."""
+    mine, absent, offers = _reached(cache, source, log, deadline)
+    chosen = next((offer for offer in offers if source.matches(offer.version)), None)
+    if chosen is None:
+        raise _nothing(source, absent, offers, mine.archive.uri)
+    if absent:
+        listen(Said(f"{mine.archive.uri} has no suite {', '.join(absent)}"))
+    return mine, chosen
 
 
 def _nothing(

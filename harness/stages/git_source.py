@@ -13,7 +13,8 @@ from typing import ClassVar
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
 from harness.model.tree_source import GitSource
-from harness.tools.git import Git
+from harness.proc import Deadline
+from harness.tools.git import ForeignGit, Git
 
 
 class _UsersGit(Git):
@@ -31,10 +32,8 @@ def commit_of(
     Raises InputError (no repository, no such ref), MachineError (no network).
     """
     listen(Began(f"look for {source.ref} in {source.repository}"))
-    if source.is_url:
-        commit, tags = _fetched(kept, source)
-    else:
-        commit, tags = _borrowed(kept, root, source)
+    users = opened(root, source, kept.log, kept.deadline)
+    commit, tags = _fetched(kept, source) if users is None else _borrowed(kept, users, source)
     _end_history(kept.folder, commit)
     if not kept.has_commit(commit) or not kept.has_tree(commit):
         raise InputError(
@@ -46,47 +45,49 @@ def commit_of(
     return commit, tags
 
 
-def _borrowed(kept: Git, root: Path, source: GitSource) -> tuple[str, dict[str, str]]:
+def opened(root: Path, source: GitSource, log: Path, deadline: Deadline) -> ForeignGit | None:
+    """Return git on a repository of this machine, only to be read; None for one behind a URL.
+
+    Paths are relative to `root`. Raises InputError where there is no repository.
+    """
+    if source.is_url:
+        return None
     path = (root / Path(source.repository).expanduser()).resolve()
-    # It may belong to somebody else: nothing of it is executed, and it was named on purpose.
-    env = {
-        "GIT_CEILING_DIRECTORIES": str(path.parent),
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-        "GIT_OPTIONAL_LOCKS": "0",
-    }
-    users = Git(path, log=kept.log, deadline=kept.deadline)
-    no_repository = InputError(
-        "is no git repository", where=str(path), expected="a path or URL of one"
-    )
-    if not path.is_dir() or "\n" in str(path):
-        raise no_repository
-    arguments = ("rev-parse", "--path-format=absolute", "--git-path", "objects")
-    done = users(*arguments, env=env, ok=None)
-    if done.exit_code != 0:
-        raise no_repository
-    objects = done.stdout.strip()
-    listed = users(
-        "for-each-ref",
-        "--format=%(objectname) %(refname:lstrip=2) %(*objectname)",
-        "refs/tags",
-        env=env,
-    ).stdout
-    rows = (line.split(" ") for line in listed.splitlines())
-    tags = {name: peeled or oid for oid, name, peeled in rows}
-    commit = users(
-        "rev-parse", "--verify", "--quiet", f"{source.ref}^{{commit}}", env=env, ok=None
-    ).stdout.strip()
-    if not commit:
+    git = ForeignGit(path, log=log, deadline=deadline)
+    usable = path.is_dir() and "\n" not in str(path)
+    if not usable or git("rev-parse", "--git-dir", ok=None).exit_code != 0:
+        raise InputError("is no git repository", where=str(path), expected="a path or URL of one")
+    return git
+
+
+def tags_of(git: Git, source: GitSource) -> dict[str, str]:
+    """Return the commits of a repository's own tags, by name.
+
+    `git` is any repository for a source behind a URL, else the source itself. Raises MachineError.
+    """
+    return _remote_tags(git, source) if source.is_url else _local_tags(git)
+
+
+def _borrowed(kept: Git, users: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+    tags = _local_tags(users)
+    commit = users.commit(source.ref)
+    if commit is None:
         raise _no_ref(source, tags)
+    objects = users("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.strip()
     alternates = kept.folder / "objects" / "info" / "alternates"
     alternates.parent.mkdir(exist_ok=True)
     _add_line(alternates, objects)
     return commit, tags
 
 
-def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+def _local_tags(users: Git) -> dict[str, str]:
+    form = "%(objectname) %(refname:lstrip=2) %(*objectname)"
+    listed = users("for-each-ref", f"--format={form}", "refs/tags").stdout
+    rows = (line.split(" ") for line in listed.splitlines())
+    return {name: peeled or oid for oid, name, peeled in rows}
+
+
+def _remote_tags(kept: Git, source: GitSource) -> dict[str, str]:
     git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
     try:
         listed = git("ls-remote", "--tags", "--", source.repository).stdout
@@ -99,7 +100,12 @@ def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
         ) from error
     rows = (line.split("\t") for line in listed.splitlines())
     # A tag object's commit follows in a line of its own, marked so.
-    tags = {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
+    return {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
+
+
+def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+    tags = _remote_tags(kept, source)
+    git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--", source.repository, source.ref)
     try:
         git(*fetch)

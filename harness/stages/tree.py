@@ -16,6 +16,7 @@ from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSour
 from harness.parse import makefile
 from harness.proc import Deadline
 from harness.stages import debian_source, git_source, tarball
+from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
 from harness.tools.kept_trees import Kept, KeptTrees, digest
 from harness.tools.snapshot import snapshot
 from harness.tools.worktree import Worktree
@@ -45,21 +46,18 @@ def fetch(
 ) -> Tree:
     """Return a tree by its name in configs/trees.yaml or by a release's tag, fetching it if needed.
 
-    `refresh` asks the provider for something newer. Raises InputError, MachineError.
+    `NAME@TAG` is a tag of an entry's source; a release's tag that is not kept (v7.2.12) is looked
+    for among Debian's packages. `refresh` asks the provider for something newer. Raises InputError,
+    MachineError.
     """
     name = name.removeprefix("tree/")
     trees = KeptTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
-    source = project.trees().get(name)
-    if source is None:
-        released = trees.released(name)
-        if released is None:
-            known = [*project.trees(), *trees.releases()]
-            raise InputError(
-                f"no tree {name!r}",
-                where=str(project.configs / "trees.yaml"),
-                expected=f"one of {', '.join(dict.fromkeys(known))}",
-            )
+    source = source_of(project, name)
+    released = _released(project, trees, name, source)
+    if released is not None:
         return released
+    if source is None:
+        raise _no_tree(project, trees, name)
     kept = _kept(trees, name, source)
     if kept is not None and not refresh:
         return kept
@@ -68,11 +66,57 @@ def fetch(
         kept = _kept(trees, name, source)
         if kept is not None and not refresh:
             return kept
-        return _fetch(project, cache, trees, name, source, listen)
+        try:
+            return _fetch(project, cache, trees, name, source, listen)
+        except InputError as error:
+            if is_entry(project, worktree_name(name)):
+                raise
+            raise _no_tree(project, trees, name, str(error)) from error
+
+
+def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
+    """Return a tree as fetch() would, but only if it is there already."""
+    trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    source = source_of(project, name)
+    released = _released(project, trees, name, source)
+    if released is not None or source is None:
+        return released
+    return _kept(trees, name, source)
+
+
+def all_fetched(cache: Cache) -> tuple[Tree, ...]:
+    """Return every tree that is kept, whether or not configs/trees.yaml still names it."""
+    trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    return tuple(found.tree for found in trees.all().values())
+
+
+def _released(
+    project: Project, trees: KeptTrees, name: str, source: TreeSource | None
+) -> Tree | None:
+    """Return a release that is there already under its tag, whatever it was fetched as."""
+    if is_entry(project, name):
+        return None
+    tag = name.partition(TAG_MARK)[2]
+    if not tag:
+        return trees.released(name)
+    there = trees.released(tag) if isinstance(source, DebianSource) else None
+    if there is None or not there.source.startswith("debian-source "):
+        return None
+    # Debian has one source of a release, and 164 MB of it need not be fetched again.
+    return msgspec.structs.replace(there, name=name)
+
+
+def _no_tree(project: Project, trees: KeptTrees, name: str, why: str = "") -> InputError:
+    known = dict.fromkeys([*project.trees(), *trees.releases()])
+    return InputError(
+        f"no tree {name!r}" + (f" ({why})" if why else ""),
+        where=str(project.configs / "trees.yaml"),
+        expected=f"one of {', '.join(known)}, or the tag of a release that Debian has",
+    )
 
 
 def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
-    """Return all trees of configs/trees.yaml, and how they are kept."""
+    """Return all trees of configs/trees.yaml and what else is kept, and how."""
     trees = KeptTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
     kept = trees.all()
     rows = []
@@ -85,6 +129,10 @@ def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
         state = "fetched" if found.entry == digest(source) else "changed"
         tree = found.tree
         rows.append(Listed(name, provider, state, tree.release, tree.commit, tree.source))
+    for name in sorted(kept.keys() - project.trees().keys()):
+        tree = kept[name].tree
+        provider = tree.source.partition(" ")[0]
+        rows.append(Listed(name, provider, "fetched", tree.release, tree.commit, tree.source))
     return tuple(rows)
 
 
@@ -94,7 +142,7 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
 
     Only files that differ are touched, so that O= folders built from it stay valid.
     """
-    name = (tree if isinstance(tree, str) else tree.name).removeprefix("tree/")
+    name = worktree_name(tree if isinstance(tree, str) else tree.name)
     folder = cache.worktrees / name
     with cache.locked(f"worktree-{name}"):
         log = cache.log(f"worktree-{name}")
@@ -163,8 +211,8 @@ def _commit(
         deadline=trees.git.deadline,
         advanced=lambda done, total: listen(Advanced(done, total)),
     )
-    place = cache.worktrees / name
-    with cache.locked(f"worktree-{name}"):
+    place = cache.worktrees / worktree_name(name)
+    with cache.locked(f"worktree-{place.name}"):
         if not place.exists():
             worktree = Worktree(trees.folder, place, log=trees.git.log, deadline=trees.git.deadline)
             worktree.adopt(folder, index, commit)

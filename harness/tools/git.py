@@ -13,6 +13,8 @@ COMMITTER = {
     "GIT_COMMITTER_EMAIL": "harness@memmap-harness.invalid",
     "GIT_COMMITTER_DATE": "1970-01-01T00:00:00Z",
 }
+#: Where nobody else is the author either.
+AUTHOR = {name.replace("COMMITTER", "AUTHOR"): value for name, value in COMMITTER.items()}
 _QUIET = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -21,6 +23,7 @@ _QUIET = (
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
     "commit.gpgSign=false",
+    "log.showSignature=false",
     "gc.auto=0",
     "advice.detachedHead=false",
 )
@@ -144,3 +147,25 @@ class Git:
     def am(self, file: Path) -> None:
         """Commit a mailed patch. Raises ToolFailed."""
         self("am", "--quiet", str(file))
+
+
+class ForeignGit(Git):
+    """git on a repository that may be somebody else's: only read, and nothing of it is executed."""
+
+    environment: ClassVar[dict[str, str]] = Git.environment | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
+
+    def __call__(
+        self,
+        *arguments: str,
+        ok: tuple[int, ...] | None = (0,),
+        env: dict[str, str] | None = None,
+        stdin: Path | None = None,
+    ) -> proc.Finished:
+        """Run one git command, on this folder's repository and on none further up."""
+        within = {"GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
+        return super().__call__(*arguments, ok=ok, env=within | (env or {}), stdin=stdin)

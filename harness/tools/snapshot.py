@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import proc
-from harness.tools.git import COMMITTER, Git
+from harness.tools.git import AUTHOR, Git
 
 #: Above this size `git add` writes objects straight into one pack instead of a file each, at a
 #: fifth of the disk's work; level 1 costs less time than writing the rest uncompressed.
@@ -16,7 +16,6 @@ _PACKED = {
     "GIT_CONFIG_KEY_1": "core.compression",
     "GIT_CONFIG_VALUE_1": "1",
 }
-_AUTHOR = {name.replace("COMMITTER", "AUTHOR"): value for name, value in COMMITTER.items()}
 
 
 def snapshot(
@@ -45,4 +44,4 @@ def snapshot(
         # Forced: a source's own .gitignore may exclude files that are part of it.
         git("add", "--force", "--", name, env=env | _PACKED)
     tree = git("write-tree", env=env).stdout.strip()
-    return git("commit-tree", "-m", message, tree, env=env | _AUTHOR).stdout.strip()
+    return git("commit-tree", "-m", message, tree, env=env | AUTHOR).stdout.strip()

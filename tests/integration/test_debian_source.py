@@ -14,7 +14,8 @@ from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolMissing
 from harness.events import Event, Said
 from harness.inputs import Project
-from harness.stages.tree import checked_out, fetch
+from harness.stages.tags import offered
+from harness.stages.tree import checked_out, fetch, listing
 from harness.tools import apt, locate
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
@@ -163,6 +164,41 @@ def test_what_is_not_on_offer_is_answered_with_what_is(
     write(project, "6.1", "sid")
     with pytest.raises(InputError, match="no version of it"):
         fetch(project, cache, "mine")
+
+
+def test_a_release_is_fetched_by_its_tag_from_the_suites_that_are_known(
+    archive: Archive, project: Project, cache: Cache
+) -> None:
+    archive.suite("sid", archive.deb("7.2.13-1", "7.2.13"))
+    archive.suite("forky", archive.deb("7.2.9-1~bpo13+1", "7.2.9"))
+    write(project, "7.2", "sid", "forky")
+    found = fetch(project, cache, "v7.2.9")
+    assert (found.name, found.release) == ("v7.2.9", "7.2.9")
+    rows = {row.name: row.state for row in listing(project, cache)}
+    assert rows == {"mine": "absent", "v7.2.9": "fetched"}
+    with pytest.raises(InputError, match=r"no tree 'v7\.2\.10' \(.*what is on offer: 7\.2\.13-1, "):
+        fetch(project, cache, "v7.2.10")
+    with pytest.raises(InputError, match=r"no tree 'v7\.9'.*no version of it"):
+        fetch(project, cache, "v7.9")
+
+
+def test_a_release_of_an_entry_shares_its_worktree_and_is_fetched_once(
+    archive: Archive, project: Project, cache: Cache
+) -> None:
+    deb = archive.deb("7.2.9-1", "7.2.9")
+    archive.suite("sid", deb, archive.deb("7.2.13-1", "7.2.13"))
+    write(project, "7.2", "sid")
+    assert offered(project, cache, "mine") == ["v7.2.13", "v7.2.9"]
+    found = fetch(project, cache, "mine@v7.2.9")
+    with checked_out(cache, found, found.commit) as folder:
+        assert folder == cache.worktrees / "mine"
+    deb.unlink()
+    assert fetch(project, cache, "v7.2.9").commit == found.commit
+    assert fetch(project, cache, "mine@v7.2.9") == found
+    newest = fetch(project, cache, "mine")
+    assert fetch(project, cache, "mine@v7.2.13").commit == newest.commit
+    with pytest.raises(InputError, match=r"'rc1' is no release's tag like v7\.2\.12"):
+        fetch(project, cache, "mine@rc1")
 
 
 def test_a_suite_that_is_not_there_matters_only_if_the_others_lack_it(

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two versions of a series: what became of each patch, of its names, its vouchers, its figures."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from harness.model.carried import Pair
+from harness.model.claim import Claim
+from harness.parse.trailers import Trailer
+
+Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]
+#: What leaves a patch to do what it did, so that who tested or read it still did.
+KEEPS = ("same", "message", "context", "spacing", "renamed")
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_SECTION = re.compile(r"^(?:@@|[ +-]{1,2}##) (.*?)(?: ##)?$")
+_MESSAGE = ("Commit message", "Metadata")
+
+
+class Rename(msgspec.Struct, frozen=True):
+    """A name that the old version has and the new one has not, and what stands in its place.
+
+    `lines` counts the lines that differ in that alone.
+    """
+
+    old: str
+    new: str
+    lines: int
+
+
+class Became(msgspec.Struct, frozen=True):
+    """What became of one patch, in a word and a sentence."""
+
+    pair: Pair
+    change: Change
+    reason: str
+
+
+class Vouched(msgspec.Struct, frozen=True):
+    """An earlier trailer: whether it still counts and why, and whether the new version has it."""
+
+    trailer: Trailer
+    counts: bool
+    reason: str
+    carried: bool
+
+    @property
+    def advice(self) -> str:
+        """What the author is to do about it."""
+        if self.counts:
+            return "keep" if self.carried else "may be added"
+        return "to be dropped" if self.carried else "gone"
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A claimed figure in both versions: milliseconds or percent, None where one claims nothing."""
+
+    driver: str
+    what: str
+    old: float | None
+    new: float | None
+
+    @property
+    def by(self) -> float | None:
+        """New less old."""
+        return None if self.old is None or self.new is None else self.new - self.old
+
+
+def renames(
+    pairs: Sequence[Pair], old_words: frozenset[str], new_words: frozenset[str]
+) -> tuple[Rename, ...]:
+    """Return the names that changed, the ones that most lines speak for first.
+
+    `old_words` and `new_words` are all identifiers that a version's patches add. A name that both
+    versions have was not renamed.
+    """
+    votes: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        old, new = _sides(pair)
+        for before, after in _counterparts(old, new):
+            votes.update(_differing(before, after, old_words, new_words))
+    found: list[Rename] = []
+    for (before, after), lines in votes.most_common():
+        if all(before != r.old and after != r.new for r in found):
+            found.append(Rename(before, after, lines))
+    return tuple(found)
+
+
+def words(lines: Iterable[str]) -> frozenset[str]:
+    """Return all identifiers in some lines of code."""
+    return frozenset(word for line in lines for word in _WORD.findall(line))
+
+
+def became(pairs: Sequence[Pair], renamed: Sequence[Rename]) -> tuple[Became, ...]:
+    """Say of each pair of a range-diff what it amounts to."""
+    return tuple(_became(pair, {r.old: r.new for r in renamed}) for pair in pairs)
+
+
+def vouched(
+    found: Sequence[Became], old: Sequence[Trailer], new: Sequence[Trailer]
+) -> tuple[Vouched, ...]:
+    """Judge which of the old version's trailers still count.
+
+    One for the whole series counts only while every patch does what it did.
+    """
+    by_number = {one.pair.before: one for one in found if one.pair.before is not None}
+    given = {(t.kind, t.who, t.patch) for t in new}
+    result = []
+    for trailer in old:
+        if trailer.patch == 0:
+            counts, reason = _whole(found)
+            after: int | None = 0
+        else:
+            one = by_number.get(trailer.patch)
+            counts = one is not None and one.change in KEEPS
+            reason = "the patch is not there" if one is None else one.reason
+            after = None if one is None else one.pair.after
+        carried = (trailer.kind, trailer.who, after) in given
+        result.append(Vouched(trailer, counts, reason, carried))
+    return tuple(result)
+
+
+def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -> tuple[Moved, ...]:
+    """Return how the claimed figures differ; a patch's own figures follow it to its new number."""
+    numbers = {one.pair.before: one.pair.after for one in found if one.pair.before is not None}
+    before = {_key(claim, numbers): claim for claim in old}
+    after = {(claim.driver, claim.after_patch): claim for claim in new}
+    rows = []
+    for key in dict.fromkeys((*before, *after)):
+        driver, patch = key
+        where = "" if patch is None else f" after patch {patch}"
+        ours, theirs = (_figures(side.get(key)) for side in (before, after))
+        rows += [
+            Moved(driver, f"{what}{where}", ours.get(what), theirs.get(what))
+            for what in dict.fromkeys((*ours, *theirs))
+        ]
+    return tuple(rows)
+
+
+def _key(claim: Claim, numbers: Mapping[int, int | None]) -> tuple[str, int | None]:
+    """Where a claim is to be looked for in the new version."""
+    after = claim.after_patch
+    return claim.driver, after if after is None else numbers.get(after)
+
+
+def _figures(claim: Claim | None) -> dict[str, float]:
+    if claim is None:
+        return {}
+    found: dict[str, float] = {}
+    for name, side in (("base", claim.base), ("series", claim.tip)):
+        if side is not None:
+            found[f"{name} mean (ms)"] = side.mean_ms
+            if side.first_ms is not None:
+                found[f"{name} first (ms)"] = side.first_ms
+    percent = claim.reduction_percent
+    if percent is None and claim.base is not None and claim.tip is not None:
+        percent = round((1 - claim.tip.mean_ms / claim.base.mean_ms) * 100, 1)
+    return found | ({} if percent is None else {"reduction (%)": percent})
+
+
+def _became(pair: Pair, renamed: Mapping[str, str]) -> Became:
+    if pair.relation == "=":
+        return Became(pair, "same", "unchanged")
+    if pair.relation == "<":
+        return Became(pair, "dropped", "the patch was dropped")
+    if pair.relation == ">":
+        return Became(pair, "new", "the patch is new")
+    code = len(pair.code_lines)
+    if code == 0:
+        if _only_message(pair):
+            return Became(pair, "message", "only its message changed")
+        return Became(pair, "context", "its own lines are the same, those around them changed")
+    old, new = _sides(pair)
+    if _plain(old, {}) == _plain(new, {}):
+        return Became(pair, "spacing", "only white space changed")
+    if _plain(old, renamed) == _plain(new, {}):
+        told = ", ".join(f"{a} is {b}" for a, b in renamed.items() if a in words(old))
+        return Became(pair, "renamed", f"only names changed: {told}")
+    return Became(pair, "changed", f"its code changed: {code} lines differ")
+
+
+def _only_message(pair: Pair) -> bool:
+    """Whether no line outside of message and author differs."""
+    section = ""
+    for line in pair.text.split("\n"):
+        match = _SECTION.match(line)
+        if match is not None:
+            section = match[1]
+        elif line[:1] in ("+", "-") and not section.startswith(_MESSAGE):
+            return False
+    return True
+
+
+def _sides(pair: Pair) -> tuple[list[str], list[str]]:
+    """The lines that only the old and only the new patch has, with the patch's own mark."""
+    lines = pair.code_lines
+    return [t[1:] for t in lines if t[0] == "-"], [t[1:] for t in lines if t[0] == "+"]
+
+
+def _counterparts(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pair lines that are alike but for their words, in their order."""
+    shapes: dict[str, list[str]] = {}
+    for line in new:
+        shapes.setdefault(_shape(line), []).append(line)
+    for line in old:
+        alike = shapes.get(_shape(line))
+        if alike:
+            yield line, alike.pop(0)
+
+
+def _shape(line: str) -> str:
+    return "".join(_WORD.sub("w", line).split())
+
+
+def _differing(
+    before: str, after: str, old_words: frozenset[str], new_words: frozenset[str]
+) -> set[tuple[str, str]]:
+    """The words in which two lines of one shape differ, if these are names that changed."""
+    pairs = zip(_WORD.findall(before), _WORD.findall(after), strict=True)
+    found = {(a, b) for a, b in pairs if a != b}
+    ours, theirs = old_words - new_words, new_words - old_words
+    return found if all(a in ours and b in theirs for a, b in found) else set()
+
+
+def _plain(lines: Sequence[str], renamed: Mapping[str, str]) -> tuple[str, ...]:
+    """What lines add and take away, without white space, with names as the new version has them."""
+    said = {mark: "".join(t[1:] for t in lines if t[0] == mark) for mark in "+-"}
+    return tuple(
+        "".join(_WORD.sub(lambda m: renamed.get(m[0], m[0]), text).split())
+        for text in said.values()
+    )
+
+
+def _whole(found: Sequence[Became]) -> tuple[bool, str]:
+    for one in found:
+        if one.change not in KEEPS:
+            number = one.pair.before if one.pair.before is not None else one.pair.after
+            return False, f"patch {number}: {one.reason}"
+    return True, "every patch does what it did"

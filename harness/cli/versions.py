@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness versions`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.options import DEFAULT_SERIES, json_option, print_json
+from harness.cli.progress import watching
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.model.claim import Claim
+    from harness.stages.apply import Source
+
+
+@click.command(short_help="Compare two versions of a series, and who still vouches.")
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="B")
+@click.option("--series", "slug", default=DEFAULT_SERIES, show_default=True, metavar="SERIES")
+@click.option("--diff", "whole", is_flag=True, help="Show how the changed patches differ.")
+@json_option
+def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
+    """Say what became of version A of a series in version B.
+
+    A and B are posted versions (v4), ports (v7.2), or files of mails (FILE, or FILE@v4 where it
+    holds several). Compared by git range-diff, without needing the tree they were made for: which
+    patches changed and how, which names, which claimed figures, and whether an earlier Tested-by,
+    Reviewed-by or Acked-by still counts. It does where the patch does what it did.
+
+    \b
+    Examples:
+      harness versions v7.2 v7.3               two of our ports
+      harness versions v4 v5 --diff            as posted, fetched from lore
+      harness versions v7.2 thread.mbox@v2     a port against what was posted
+      harness versions old.mbox new.mbox --json
+    """
+    from harness.analysis import versions as analysis
+    from harness.report import versions as report
+    from harness.stages import versions as stage
+
+    project = Project.find()
+    before, after = (stage.named(project, slug, name) for name in (old, new))
+    with watching() as listen:
+        found = stage.compare(project, Cache.default(), slug, before, after, listen)
+    renamed = analysis.renames(
+        found.pairs, analysis.words(found.old.added), analysis.words(found.new.added)
+    )
+    became = analysis.became(found.pairs, renamed)
+    claims = [
+        _claims(project, slug, source, side.number)
+        for source, side in ((before, found.old), (after, found.new))
+    ]
+    said = report.Said(
+        old=found.old.label,
+        new=found.new.label,
+        became=became,
+        renames=renamed,
+        vouched=analysis.vouched(became, found.old.trailers, found.new.trailers),
+        moved=analysis.moved(claims[0], claims[1], became),
+    )
+    if as_json:
+        print_json(report.document(said))
+        return
+    for line in report.lines(said, whole=whole):
+        click.echo(printable(line))
+
+
+def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
+    """What a version claims: as its own mails say it, or else as series.yaml has it."""
+    from harness.parse.claims import Given, read_posting
+    from harness.stages.apply import Mbox
+
+    if isinstance(source, Mbox):
+        posting = read_posting(source.path.read_bytes(), Given(version=number))
+        if posting.claims and posting.fatal is None:
+            return posting.claims
+    return [claim for claim in project.claims(slug) if claim.version == number]

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb: git bisect over a tree's history, each commit judged by a replay, in seconds.
+
+Of each commit one object is compiled, or with a series two; nothing is booted. The tree's
+repository is only read.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import DoesNotBuild, InputError
+from harness.events import Began, Ended, Listener, nobody
+from harness.inputs import Project
+from harness.model.bisected import Bisected, Found, Judged, Word
+from harness.model.kernel import Tree
+from harness.model.tree_source import GitSource
+from harness.parse import makefile
+from harness.parse.gate import Rule
+from harness.proc import Deadline
+from harness.replay import objects, questions, replay
+from harness.replay.cases import corners, drawn
+from harness.replay.drive import Driver, Trapped
+from harness.replay.link import Unprovided
+from harness.replay.measure import Schedule
+from harness.replay.questions import Answer, Question
+from harness.stages import apply, configure, git_source, named, origin, port, rebase
+from harness.tools.git import ForeignGit
+from harness.tools.git_bisect import Bisect
+from harness.tools.kept_trees import KeptTrees
+
+GIT_S = 4 * 3600
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to bisect: two names of a tree (an entry of configs/trees.yaml, or a path).
+
+    `rule` None asks for memmaps that differ. With `carry` it is the series on each commit, not the
+    commit's own function, that is asked about; `applies` asks no more than whether it applies.
+    """
+
+    slug: str
+    good: str
+    bad: str
+    tree: str
+    schedule: Schedule
+    rule: Rule | None = None
+    carry: bool = False
+    applies: bool = False
+    source: apply.Source | None = None
+    paths: tuple[str, ...] = ()
+    plan: str = "reproduce"
+    compiler: str = "gcc"
+    cases: int = 100
+
+
+def bisect(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Bisected:
+    """Find the commit since which the answer is bad. Raises InputError, MachineError."""
+    scene = _Scene(project, cache, wanted, listen)
+    with cache.staging() as work:
+        walk = Bisect(work / "bisect.git", scene.theirs, log=scene.log, deadline=Deadline(GIT_S))
+        between = walk.count(scene.good, scene.bad)
+        turn = walk.start(scene.good, scene.bad, wanted.paths)
+        judged = [scene.require(scene.good, "good"), scene.require(scene.bad, "bad")]
+        while turn.next is not None:
+            left = "" if turn.left is None else f", {turn.left} left after it"
+            listen(Began(f"judge {turn.next[:12]}{left}"))
+            one = scene.judge(turn.next)
+            listen(Ended(f"{one.commit[:12]} is {one.word}: {one.detail}"))
+            judged.append(one)
+            turn = walk.say(one.word, one.commit)
+        log = walk.log()
+    return Bisected(
+        good=scene.good,
+        bad=scene.bad,
+        question=scene.question,
+        between=between,
+        judged=tuple(judged),
+        first_bad=None if turn.first_bad is None else scene.told(turn.first_bad),
+        may_be=tuple(scene.told(commit) for commit in turn.may_be),
+        log=log,
+    )
+
+
+class _Scene:
+    """What stays the same from commit to commit."""
+
+    def __init__(self, project: Project, cache: Cache, wanted: Request, listen: Listener) -> None:
+        self._project, self._cache, self._wanted, self._listen = project, cache, wanted, listen
+        self.log = cache.log("bisect")
+        self._series = project.series(wanted.slug)
+        if not wanted.applies:
+            objects.require_function(self._series)
+        self.question = _text(wanted)
+        source = _source(project, wanted.tree)
+        self.theirs = _opened(project, source, self.log)
+        trees = KeptTrees(cache, log=self.log, deadline=Deadline(GIT_S))
+        trees.create()
+        ends = (msgspec.structs.replace(source, ref=name) for name in (wanted.good, wanted.bad))
+        self.good, self.bad = (
+            git_source.commit_of(trees.git, project.root, end, listen)[0] for end in ends
+        )
+        self._how = configure.recipe(
+            project, project.plan(wanted.plan).kconfig, compiler=wanted.compiler
+        )
+        self._entry = wanted.tree if named.is_entry(project, wanted.tree) else "bisected"
+        self._origin = self._found_origin() if wanted.carry or wanted.applies else None
+
+    def require(self, commit: str, word: Word) -> Judged:
+        """Judge an end, of which the answer is known. Raises InputError where it is another."""
+        self._listen(Began(f"judge the {word} end, {commit[:12]}"))
+        found = self.judge(commit)
+        self._listen(Ended(f"{commit[:12]} is {found.word}: {found.detail}"))
+        if found.word != word:
+            raise InputError(
+                f"is {found.word}: {found.detail}",
+                where=self._wanted.good if word == "good" else self._wanted.bad,
+                expected=f"{word}; bad is where {self.question}",
+            )
+        return found
+
+    def judge(self, commit: str) -> Judged:
+        """Judge one commit; what cannot be asked is skipped. Raises MachineError."""
+        try:
+            answer = self._answer(commit)
+        except (DoesNotBuild, Unprovided, Trapped) as error:
+            answer = Answer("skip", str(error))
+        subject = self.theirs("show", "--no-patch", "--format=%s", commit).stdout.strip()
+        return Judged(commit, subject, answer.word, answer.detail)
+
+    def told(self, commit: str) -> Found:
+        """Return what a commit's history tells of it."""
+        shown = self.theirs("show", "--format=%s%n%an <%ae>%n%as", "--name-only", commit).stdout
+        subject, author, date, *files = shown.split("\n")
+        return Found(commit, subject, author, date, tuple(filter(None, files)))
+
+    def _answer(self, commit: str) -> Answer:
+        if self._origin is None:
+            return self._asked(self.good, commit)
+        # The series' own base is carried to wherever this commit is.
+        journey = rebase.tried(
+            self._project, self._cache, self._wanted.slug, self._origin, self._tree(commit)
+        )
+        conflict = journey.conflict
+        if conflict is not None:
+            said = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
+            return Answer("bad" if self._wanted.applies else "skip", said)
+        if self._wanted.applies:
+            how = Counter(step.how for step in journey.steps)
+            return Answer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
+        return self._asked(commit, journey.head)
+
+    def _asked(self, base: str, side: str) -> Answer:
+        """Compile two commits and put the question to them."""
+        # One O= folder for all of them, which is nobody else's.
+        place = Tree(self._entry, base, f"bisect-{self._entry}", "git")
+        wanted = [objects.Wanted(commit, commit[:12]) for commit in (base, side)]
+        ours, theirs = objects.programs(
+            self._cache, place, wanted, self._how, self._series.object, self._listen
+        )
+        drive = replay.driver(self._cache)
+        return _question(drive, self._wanted)(ours, theirs)
+
+    def _tree(self, commit: str) -> Tree:
+        text = self.theirs("show", f"{commit}:Makefile", ok=None).stdout
+        return Tree(self._entry, commit, makefile.release(text) or "unknown", "git")
+
+    def _found_origin(self) -> origin.Origin:
+        wanted = self._wanted
+        source = wanted.source or port.nearest(self._project, self._series, self._tree(self.good))
+        return origin.find(
+            self._project,
+            self._cache,
+            wanted.slug,
+            source,
+            self._listen,
+            beside=self._entry,
+            fetch=True,
+        )
+
+
+def _text(wanted: Request) -> str:
+    """Say in which case a commit is bad."""
+    if wanted.applies:
+        return f"{wanted.slug} does not apply"
+    what = f"{wanted.slug} on a commit, beside that commit" if wanted.carry else "its function"
+    if wanted.rule is None:
+        return f"{what}: the memmap differs"
+    questions.require_askable(wanted.rule)
+    return f"{what}: {wanted.rule.text} does not hold"
+
+
+def _question(drive: Driver, wanted: Request) -> Question:
+    if wanted.rule is not None:
+        return questions.by_rule(drive, wanted.rule, wanted.schedule)
+    cases = [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=False)]
+    return questions.Differs(drive, cases)
+
+
+def _source(project: Project, tree: str) -> GitSource:
+    source = project.trees().get(tree)
+    if source is None and Path(tree).expanduser().is_dir():
+        return GitSource(str(Path(tree).expanduser().resolve()), "HEAD")
+    if not isinstance(source, GitSource) or source.is_url:
+        raise InputError(
+            f"{tree} has no history here",
+            where="--tree",
+            expected="a git repository: its path, or an entry of configs/trees.yaml with one",
+        )
+    return source
+
+
+def _opened(project: Project, source: GitSource, log: Path) -> ForeignGit:
+    git = git_source.opened(project.root, source, log, Deadline(GIT_S))
+    assert git is not None  # noqa: S101 (it is no URL)
+    return git

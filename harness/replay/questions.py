@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a bisection asks of each commit, and how a replay answers it.
+
+Without a series a commit's own function is held against the good commit's; with one, the whole
+series on a commit against that commit. A commit that cannot be asked is skipped, with the reason.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from harness.analysis.replayed import fastest, paired
+from harness.errors import InputError
+from harness.model.bisected import Word
+from harness.model.record import Pass
+from harness.parse.gate import Rule
+from harness.replay import check, count, measure
+from harness.replay.cases import Case
+from harness.replay.drive import Driver
+from harness.replay.link import Program
+from harness.replay.measure import Schedule
+
+BASE, SIDE = "base", "side"
+#: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
+MOST_TURNS = 4
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a commit is, and the evidence in a line."""
+
+    word: Word
+    detail: str
+
+
+class Question(Protocol):
+    """Asks two programs; `base` is what the other is held against."""
+
+    def __call__(self, base: Program, side: Program) -> Answer:
+        """Answer. Raises MachineError where that is nobody's fault but ours."""
+
+
+class Differs:
+    """Do the two leave other memmaps?"""
+
+    def __init__(self, drive: Driver, cases: list[Case]) -> None:
+        self._drive = drive
+        self._cases = cases
+
+    def __call__(self, base: Program, side: Program) -> Answer:
+        """Compare on all cases."""
+        ours, theirs = (self._drive(program, []).facts for program in (base, side))
+        if ours != theirs:
+            return Answer("bad", f"the layout differs: {theirs}, not {ours}")
+        programs = {BASE: base, SIDE: side}
+        found = check.compare(self._drive, programs, self._cases)
+        for unequal in found.unequal:
+            return Answer("bad", f"{unequal.case}: {unequal.what}")
+        return Answer("good", f"{found.cases} cases equal")
+
+
+class Slower:
+    """Does the ratio of the two break a rule? Measured in turn, until its interval says so."""
+
+    def __init__(self, drive: Driver, rule: Rule, schedule: Schedule) -> None:
+        self._drive = drive
+        self._rule = rule
+        self._schedule = msgspec.structs.replace(schedule, kinds=(rule.kind,))
+
+    def __call__(self, base: Program, side: Program) -> Answer:
+        """Measure both, interleaved, so that what disturbs one disturbs the other."""
+        programs = {BASE: base, SIDE: side}
+        passes: list[Pass] = []
+        said = ""
+        for turn in range(MOST_TURNS):
+            schedule = msgspec.structs.replace(self._schedule, seed=self._schedule.seed + turn)
+            more = measure.measure(self._drive, programs, schedule, lambda _: None)
+            rounds = turn * schedule.rounds
+            passes += [msgspec.structs.replace(p, round=p.round + rounds) for p in more.passes]
+            word, said = self._judged(passes)
+            if word is not None:
+                return Answer(word, said)
+        return Answer(
+            "skip", f"{said}: undecided after {MOST_TURNS * self._schedule.rounds} rounds"
+        )
+
+    def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:
+        times = {s: fastest([p for p in passes if p.side == s]) for s in (BASE, SIDE)}
+        found = paired(times[BASE], times[SIDE])
+        said = f"{self._rule.kind} ratio {found.value:.3f}"
+        if found.low is None or found.high is None:
+            return None, f"{said}, too few rounds to tell"
+        said += f" ({found.low:.3f} to {found.high:.3f})"
+        held = {self._rule.holds(found.low), self._rule.holds(found.high)}
+        if len(held) == 2:
+            return None, said
+        return "good" if held == {True} else "bad", said
+
+
+class Busier:
+    """Does the ratio of instructions executed break a rule? Exact, and blind to the memory."""
+
+    def __init__(self, drive: Driver, rule: Rule) -> None:
+        self._drive = drive
+        self._rule = rule
+
+    def __call__(self, base: Program, side: Program) -> Answer:
+        """Count both."""
+        counted = count.count(self._drive, {BASE: base, SIDE: side})
+        ours, theirs = (one.per_page[self._rule.kind] for one in counted)
+        said = f"{self._rule.kind}: {theirs:.3f} instructions a page, {ours:.3f} before"
+        return Answer("good" if self._rule.holds(theirs / ours) else "bad", said)
+
+
+def require_askable(rule: Rule) -> None:
+    """Raise InputError for a rule that two objects cannot be held to."""
+    known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in measure.KINDS
+    if not known or rule.side or rule.op != "rebind":
+        raise InputError(
+            f"{rule.text} cannot be bisected by",
+            where="--gate",
+            expected="a rule like order0.ratio<1.05 or order9.instructions_ratio<1.01",
+        )
+
+
+def by_rule(drive: Driver, rule: Rule, schedule: Schedule) -> Question:
+    """Return the question that a rule puts. Raises InputError for one that two objects cannot."""
+    require_askable(rule)
+    return Slower(drive, rule, schedule) if rule.metric == "ratio" else Busier(drive, rule)

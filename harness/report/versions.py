@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two versions of a series for a terminal and for programs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.analysis.versions import Became, Moved, Rename, Vouched
+
+
+class Said(msgspec.Struct, frozen=True):
+    """All that is to be said of two versions; `old` and `new` are what to call them."""
+
+    old: str
+    new: str
+    became: tuple[Became, ...]
+    renames: tuple[Rename, ...]
+    vouched: tuple[Vouched, ...]
+    moved: tuple[Moved, ...]
+
+
+def lines(said: Said, *, whole: bool) -> Iterator[str]:
+    """Yield the report; `whole` has the range-diff's own text as well."""
+    yield f"{said.old} against {said.new}"
+    for one in said.became:
+        yield _patch(one)
+        if whole and one.pair.text:
+            yield from (f"          {line}" for line in one.pair.text.split("\n"))
+    yield from _part("renamed", [f"{r.old} is {r.new} ({r.lines} lines)" for r in said.renames])
+    differ = [_figure(row) for row in said.moved if row.by != 0]
+    yield from _part("claimed figures that differ", differ)
+    if said.moved and not differ:
+        yield "both claim the same figures"
+    yield from _part("who vouched for the earlier version", [_trailer(v) for v in said.vouched])
+
+
+def document(said: Said) -> dict[str, Any]:
+    """Return the shape of `--json`."""
+    return {
+        "old": said.old,
+        "new": said.new,
+        "patches": [
+            {
+                "before": one.pair.before,
+                "after": one.pair.after,
+                "relation": one.pair.relation,
+                "subject": one.pair.subject,
+                "change": one.change,
+                "reason": one.reason,
+                "text": one.pair.text,
+            }
+            for one in said.became
+        ],
+        "renamed": msgspec.to_builtins(said.renames),
+        "figures": [{**msgspec.to_builtins(row), "by": row.by} for row in said.moved],
+        "trailers": [
+            {
+                **msgspec.to_builtins(v.trailer),
+                "counts": v.counts,
+                "carried": v.carried,
+                "advice": v.advice,
+                "reason": v.reason,
+            }
+            for v in said.vouched
+        ],
+    }
+
+
+def _patch(one: Became) -> str:
+    before, after = (str(n) if n is not None else "-" for n in (one.pair.before, one.pair.after))
+    reason = "" if one.change == "same" else f": {one.reason}"
+    return f"  {before:>3} {one.pair.relation} {after:>3}  {one.pair.subject}{reason}"
+
+
+def _part(title: str, rows: Sequence[str]) -> Iterator[str]:
+    if rows:
+        yield title
+        yield from (f"  {row}" for row in rows)
+
+
+def _figure(row: Moved) -> str:
+    old, new = ("nothing" if x is None else f"{x:g}" for x in (row.old, row.new))
+    by = "" if row.by is None else f" ({row.by:+.4g})"
+    return f"{row.driver} {row.what}: {old}, then {new}{by}"
+
+
+def _trailer(v: Vouched) -> str:
+    where = f"patch {v.trailer.patch}" if v.trailer.patch else "the series"
+    return f"{v.trailer.kind} of {where} by {v.trailer.who}: {v.advice} ({v.reason})"

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series as commits on the base that it was made for, as far as that base can be had.
+
+Only there can git merge a patch three-way, and only from commits can it compare versions. Where
+the base is out of reach, what the patches themselves show of it takes its place: enough to compare
+with, not to merge with.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import HarnessError, InputError, ToolFailed
+from harness.events import Listener, nobody
+from harness.inputs import Project
+from harness.model.kernel import Tree
+from harness.model.tree_source import GitSource
+from harness.parse.implied import Contradiction, implied_base
+from harness.parse.mail import PatchMail
+from harness.proc import Deadline
+from harness.stages import apply, tree
+from harness.stages.apply import Port, Posted, Source
+from harness.stages.named import TAG_MARK, worktree_name
+from harness.tools import b4
+from harness.tools.git import AUTHOR, Git
+from harness.tools.kept_trees import KeptTrees
+
+GIT_S = 600
+_NO_BLOB = re.compile(r"0+")
+
+
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series on its own base: `commits` has one a patch.
+
+    `release` is the base's, empty where it is only what the patches show; `told` says which base
+    it is, or why there is none; `named` is what the series itself calls it.
+    """
+
+    source: str
+    base: str
+    commits: tuple[str, ...]
+    release: str
+    told: str
+    named: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the base is a real tree, so that patches can be merged with what it has."""
+        return bool(self.release)
+
+    @property
+    def tip(self) -> str:
+        """Commit with the whole series."""
+        return self.commits[-1]
+
+
+def find(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    source: Source,
+    listen: Listener = nobody,
+    *,
+    base: str | None = None,
+    beside: str | None = None,
+    fetch: bool = False,
+) -> Origin:
+    """Return a series on its base: one that is named, or else a fetched tree that it fits exactly.
+
+    `base` is the name of a tree, taken at the user's word; `beside` that of another, whose source
+    may have the base as a tag; `fetch` lets it be fetched. Raises InputError for what is no series.
+    """
+    given = apply.patches_of(project, cache, slug, source, listen)
+    patches, label = given.mails.patches, given.label
+    named = _named(project, slug, source)
+
+    def on(found: Tree) -> Origin:
+        applied = apply.apply(project, cache, slug, found, source, listen)
+        commits = tuple(patch.commit for patch in applied.patches)
+        told = f"made for {found.name} ({found.release})"
+        return Origin(label, found.commit, commits, found.release, told, named)
+
+    if base is not None:
+        return on(tree.fetch(project, cache, base, listen))
+    for candidate in _candidates(project, cache, named, beside):
+        if _made_from(cache, candidate, patches):
+            return on(candidate)
+    why = f"its base {named} is not fetched" if named else "its base is not known"
+    for name in _names(project, named, beside) if fetch else ():
+        try:
+            return on(tree.fetch(project, cache, name, listen))
+        except HarnessError as error:
+            why = f"its base {named} is not to be had ({error.what})"
+    return _implied(cache, patches, label, why, named)
+
+
+def _named(project: Project, slug: str, source: Source) -> str:
+    """The base that the series itself names, or nothing."""
+    match source:
+        case Port(name):
+            return name
+        case Posted(version):
+            return next((v.base for v in project.series(slug).versions if v.version == version), "")
+    return ""
+
+
+def _names(project: Project, named: str, beside: str | None) -> Iterator[str]:
+    """What trees the base may be: a tag of the other tree's source, a name of its own."""
+    entry = worktree_name(beside or "")
+    if named and isinstance(project.trees().get(entry), GitSource):
+        yield f"{entry}{TAG_MARK}{named}"
+    if named:
+        yield named
+
+
+def _candidates(project: Project, cache: Cache, named: str, beside: str | None) -> Iterator[Tree]:
+    """Trees that are there: the named base first, then all others."""
+    for name in _names(project, named, beside):
+        # A name that is none here is no error: the patches may fit another tree.
+        with contextlib.suppress(InputError):
+            found = tree.fetched(project, cache, name)
+            if found is not None:
+                yield found
+    yield from tree.all_fetched(cache)
+
+
+def _made_from(cache: Cache, candidate: Tree, patches: Sequence[PatchMail]) -> bool:
+    """Whether a tree has exactly the blobs that the patches say they were made from."""
+    wanted: dict[str, str] = {}
+    for patch in patches:
+        for file, blob in patch.blobs.items():
+            wanted.setdefault(file, blob)
+    if not wanted:
+        return False
+    git = Git(cache.repository, log=cache.log("origin"), deadline=Deadline(GIT_S))
+    listed = git("ls-tree", "-z", candidate.commit, "--", *wanted).stdout
+    rows = (row.partition("\t") for row in listed.split("\0") if row)
+    blobs = {path: mode.split(" ")[2] for mode, _, path in rows}
+    return all(
+        file not in blobs if _NO_BLOB.fullmatch(blob) else blobs.get(file, "").startswith(blob)
+        for file, blob in wanted.items()
+    )
+
+
+def _implied(
+    cache: Cache, patches: Sequence[PatchMail], label: str, why: str, named: str
+) -> Origin:
+    """Commit the series on what its hunks show of the base, in a repository of its own."""
+    try:
+        files = implied_base([patch.hunks for patch in patches])
+    except Contradiction as error:
+        raise _inconsistent(patches[error.patch - 1], label, str(error)) from error
+    kept = KeptTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
+    kept.create()
+    with cache.staging() as work:
+        git = Git(work / "series", log=kept.git.log, deadline=kept.git.deadline)
+        base = _committed(git, files, label)
+        for patch in patches:
+            file = work / f"{patch.number}.patch"
+            file.write_bytes(b4.mbox([patch.raw]))
+            try:
+                git.am(file)
+            except ToolFailed as error:
+                raise _inconsistent(patch, label, "git am refuses it", error.detail) from error
+        commits = tuple(commit for commit, _ in git.commits_since(base))
+        kept.git("fetch", "--quiet", "--no-tags", str(git.folder), "HEAD")
+    return Origin(label, base, commits, "", why, named)
+
+
+def _committed(git: Git, files: dict[str, str], label: str) -> str:
+    """Make the repository and its first commit."""
+    git.folder.mkdir()
+    for path, text in files.items():
+        (git.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (git.folder / path).write_text(text, encoding="utf-8", errors="surrogateescape")
+    git("init", "--quiet", "--template=", "--object-format=sha1")
+    git("add", "--force", "--all")
+    words = ("--quiet", "--allow-empty", "-m", f"What {label} shows of its base")
+    git("commit", *words, env=AUTHOR)
+    base = git.commit("HEAD")
+    assert base is not None  # noqa: S101 (git committed)
+    return base
+
+
+def _inconsistent(patch: PatchMail, label: str, why: str, detail: str | None = None) -> InputError:
+    return InputError(
+        f"patch {patch.number}/{patch.total} ({patch.subject}) does not follow from the ones "
+        f"before it: {why}",
+        where=label,
+        expected="patches that apply one after the other",
+        detail=detail,
+    )

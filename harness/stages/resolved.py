@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What somebody made of a conflict: looked at, and committed as the patch it belongs to."""
+
+import msgspec
+
+from harness.errors import DoesNotApply, InputError
+from harness.model.carried import How, Step
+from harness.stages.pending import Journey
+from harness.tools import git_patches
+from harness.tools.git import Git
+
+#: What git writes into files; a line of equal signs may be a document's own.
+_MARKERS = ("<<<<<<< ", ">>>>>>> ")
+
+
+def taken(git: Git, journey: Journey) -> Step:
+    """Commit what a worktree has of the patch that stopped there.
+
+    Raises DoesNotApply where the conflict is still there, InputError where nothing is.
+    """
+    step = _step(journey, "by hand")
+    if git.commit("HEAD") != journey.head:
+        return msgspec.structs.replace(step, commit=_recommitted(git, journey))
+    # Somebody may have resolved the same conflict elsewhere meanwhile.
+    git_patches.record_resolution(git)
+    _require_resolved(git, journey)
+    git("add", "--update")
+    git_patches.record_resolution(git)
+    if not git_patches.has_changes(git):
+        raise InputError(
+            f"nothing is left of patch {step.number} ({step.subject})",
+            where=str(git.folder),
+            mend="leave it out with --skip",
+        )
+    commit = journey.origin.commits[step.number - 1]
+    return msgspec.structs.replace(step, commit=git_patches.commit_as(git, commit))
+
+
+def skipped(git: Git, journey: Journey) -> Step:
+    """Leave the patch out that stopped there."""
+    git_patches.forget_conflict(git)
+    git.clean_to(journey.head)
+    return _step(journey, "dropped")
+
+
+def _step(journey: Journey, how: How) -> Step:
+    conflict = journey.conflict
+    assert conflict is not None  # noqa: S101 (only then is there anything to resolve)
+    return Step(conflict.number, conflict.subject, how, detail=conflict.note)
+
+
+def _recommitted(git: Git, journey: Journey) -> str:
+    """Take a commit that somebody made themselves, with our committer, so that it is ours again."""
+    if git.commit("HEAD^") != journey.head or git("diff", "HEAD", "--quiet", ok=None).exit_code:
+        raise InputError(
+            "holds other commits than the one that resolves the conflict",
+            where=str(git.folder),
+            expected=f"one commit on top of {journey.head[:12]}, or none",
+        )
+    git("commit", "--quiet", "--no-verify", "--amend", "--cleanup=verbatim", "-C", "HEAD")
+    made = git.commit("HEAD")
+    assert made is not None  # noqa: S101 (git committed)
+    return made
+
+
+def _require_resolved(git: Git, journey: Journey) -> None:
+    assert journey.conflict is not None  # noqa: S101 (only then is there anything to resolve)
+    files = {place.file for place in journey.conflict.places} | set(git_patches.unmerged(git))
+    for file in sorted(files):
+        path = git.folder / file
+        rejected = path.with_name(f"{path.name}.rej")
+        if rejected.exists():
+            raise DoesNotApply(
+                "holds hunks that did not apply",
+                where=str(rejected),
+                mend="put them into the file and remove this one",
+            )
+        lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+        for number, line in enumerate(lines, 1):
+            if line.startswith(_MARKERS):
+                raise DoesNotApply("the conflict is still there", where=f"{path}:{number}")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which releases the source of a tree has, by the tags that they go by."""
+
+from harness.cache import Cache
+from harness.errors import InputError
+from harness.inputs import Project
+from harness.model.release import order
+from harness.model.tree_source import DebianSource, GitSource, Tarball
+from harness.proc import Deadline
+from harness.stages import debian_source, git_source
+from harness.tools.kept_trees import KeptTrees
+
+LIST_S = 300
+
+
+def offered(project: Project, cache: Cache, name: str) -> list[str]:
+    """Return the tags of the releases that an entry of configs/trees.yaml has on offer now.
+
+    Tags that are no release (next-20260101) are left out. Raises InputError, MachineError.
+    """
+    where = str(project.configs / "trees.yaml")
+    source = project.trees().get(name)
+    trees = KeptTrees(cache, log=cache.log("tags"), deadline=Deadline(LIST_S))
+    match source:
+        case GitSource():
+            git = git_source.opened(project.root, source, trees.git.log, trees.git.deadline)
+            if git is None:
+                trees.create()  # ls-remote wants to stand somewhere
+            names = list(git_source.tags_of(git or trees.git, source))
+        case DebianSource():
+            names = debian_source.tags(cache, source, trees.git.log, trees.git.deadline)
+        case Tarball():
+            raise InputError(
+                f"{name} is a tarball, which has no tags",
+                where=where,
+                expected="an entry with provider git or debian-source",
+            )
+        case None:
+            entries = ", ".join(project.trees())
+            raise InputError(f"no tree {name!r}", where=where, expected=f"one of {entries}")
+    return [tag for tag in names if tag.startswith("v") and order(tag) is not None]

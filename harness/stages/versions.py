@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb's facts: two versions of a series, committed somewhere and compared by git range-diff.
+
+Neither needs its base: what its own hunks show of it will do, so that two files of mails are
+compared without a tree and without network.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.errors import InputError
+from harness.events import Began, Ended, Listener, nobody
+from harness.inputs import Project
+from harness.model.carried import Pair
+from harness.parse.letters import Letter, read_letters
+from harness.parse.rangediff import parse_range_diff
+from harness.parse.trailers import Trailer, trailers
+from harness.proc import Deadline
+from harness.stages import apply, origin, post
+from harness.stages.apply import Carried, Mbox, Port, Posted, Source
+from harness.stages.origin import Origin
+from harness.tools import git_patches
+from harness.tools.git import Git
+
+COMPARE_S = 600
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version: what it is called, its number (what it claims goes by that), its patches.
+
+    `added` are the lines that all patches add; `base` says what it was compared on.
+    """
+
+    label: str
+    number: int
+    subjects: tuple[str, ...]
+    added: tuple[str, ...]
+    trailers: tuple[Trailer, ...]
+    base: str
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """Both versions, and git's pairs of their patches."""
+
+    old: Version
+    new: Version
+    pairs: tuple[Pair, ...]
+
+
+def compare(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    old: Source,
+    new: Source,
+    listen: Listener = nobody,
+) -> Compared:
+    """Compare two versions. Raises InputError for what is no series, MachineError."""
+    sides = []
+    for source in (old, new):
+        listen(Began("read a version"))
+        found = origin.find(project, cache, slug, source, listen)
+        sides.append((found, _version(project, cache, slug, source, found)))
+        listen(Ended(f"{found.source}: {len(found.commits)} patches, {found.told}"))
+    (before, ours), (after, theirs) = sides
+    git = Git(cache.repository, log=cache.log("versions"), deadline=Deadline(COMPARE_S))
+    text = git_patches.range_diff(git, (before.base, before.tip), (after.base, after.tip))
+    return Compared(ours, theirs, parse_range_diff(text))
+
+
+def named(project: Project, slug: str, text: str) -> Source:
+    """Return the version that a user names: v4 or 4, a port's base, a file, FILE@v4.
+
+    Raises InputError for what is none of them.
+    """
+    series = project.series(slug)
+    number = text.removeprefix("v")
+    if number.isdigit() and int(number) in [v.version for v in series.versions]:
+        return Posted(int(number))
+    if text in series.ports:
+        return Port(text)
+    path, at, version = text.rpartition("@")
+    if Path(text).is_file():
+        return Mbox(Path(text))
+    if at and Path(path).is_file() and version.removeprefix("v").isdigit():
+        return Mbox(Path(path), int(version.removeprefix("v")))
+    posted = ", ".join(f"v{v.version}" for v in series.versions)
+    raise InputError(
+        f"no version {text!r} of {slug}",
+        where=f"series/{slug}/series.yaml",
+        expected=f"one of {posted}, a port ({', '.join(series.ports)}), or a file of mails",
+    )
+
+
+def _version(project: Project, cache: Cache, slug: str, source: Source, found: Origin) -> Version:
+    given = apply.patches_of(project, cache, slug, source, nobody)
+    patches, label = given.mails.patches, given.label
+    number = patches[0].version
+    if isinstance(source, Port):
+        number = project.series(slug).port_of
+    added = tuple(
+        line[1:]
+        for patch in patches
+        for hunk in patch.hunks
+        for line in hunk.lines
+        if line.startswith("+")
+    )
+    letters = _letters(project, cache, slug, source)
+    return Version(
+        label=label,
+        number=number,
+        subjects=tuple(patch.subject for patch in patches),
+        added=added,
+        trailers=trailers(letters, patches[0].version),
+        base=found.told,
+    )
+
+
+def _letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple[Letter, ...]:
+    """All mails of a source, replies too where it has them."""
+    match source:
+        case Port(base):
+            folder = project.series_folder / slug / "ports" / base
+            files = sorted(folder.glob("*.patch"))
+        case Mbox(path) | Carried(path):
+            files = [path]
+        case Posted(version):
+            files = [post.place(cache, slug, version)]
+    return tuple(letter for file in files for letter in read_letters(file.read_bytes()))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""git bisect over a fake kernel's history: the walk itself, and whether a series still applies.
+
+What a replay answers is tried on a real kernel's object, in tests/boot.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness import proc
+from harness.errors import InputError
+from harness.tools.git import ForeignGit
+from harness.tools.git_bisect import Bisect, Word
+from tests.integration.kernels import Kernels, git
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A repository with 24 commits in a row, and their ids, oldest first."""
+    folder = tmp_path_factory.mktemp("line") / "linux"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    for number in range(24):
+        (folder / "file").write_text(f"{number}\n")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", f"commit {number}")
+    return folder, git(folder, "rev-list", "--reverse", "HEAD").split()
+
+
+def walk(line: tuple[Path, list[str]], into: Path, first_bad: int, broken: set[int]) -> object:
+    folder, commits = line
+    theirs = ForeignGit(folder, log=into.with_suffix(".log"), deadline=proc.Deadline(60))
+    bisect = Bisect(into, theirs, log=into.with_suffix(".log"), deadline=proc.Deadline(60))
+    turn = bisect.start(commits[0], commits[-1])
+    judged = 0
+    while turn.next is not None:
+        at = commits.index(turn.next)
+        word: Word = "skip" if at in broken else "bad" if at >= first_bad else "good"
+        turn = bisect.say(word, turn.next)
+        judged += 1
+        assert judged <= len(commits)
+    if turn.first_bad is not None:
+        return commits.index(turn.first_bad)
+    return {commits.index(commit) for commit in turn.may_be}
+
+
+@given(st.integers(1, 23), st.sets(st.integers(1, 22), max_size=6))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_first_bad_commit_is_found_or_hidden_by_skipped_ones_alone(
+    line: tuple[Path, list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    first_bad: int,
+    broken: set[int],
+) -> None:
+    found = walk(line, tmp_path_factory.mktemp("walk") / "bisect.git", first_bad, broken)
+    if isinstance(found, int):
+        assert found == first_bad
+    else:
+        assert isinstance(found, set)
+        assert first_bad in found
+        # All but the last of them could not be judged.
+        assert len(found - broken) == 1
+
+
+def test_their_repository_is_only_read(line: tuple[Path, list[str]], tmp_path: Path) -> None:
+    before = sorted(str(p) for p in line[0].rglob("*"))
+    assert walk(line, tmp_path / "bisect.git", 7, set()) == 7
+    assert sorted(str(p) for p in line[0].rglob("*")) == before
+
+
+def test_ends_the_wrong_way_round_are_refused(line: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, commits = line
+    log, deadline = tmp_path / "log", proc.Deadline(60)
+    bisect = Bisect(
+        tmp_path / "b.git",
+        ForeignGit(folder, log=log, deadline=deadline),
+        log=log,
+        deadline=deadline,
+    )
+    with pytest.raises(InputError, match="one history, the good one first"):
+        bisect.start(commits[5], commits[2])
+
+
+@pytest.fixture
+def kernels(tmp_path: Path) -> Kernels:
+    made = Kernels(tmp_path)
+    (made.project.configs / "plans").mkdir()
+    (made.project.configs / "plans" / "reproduce.yaml").write_text(
+        "{description: d, guest: g, rebinds: 1, kconfig: []}\n"
+    )
+    return made
+
+
+APPLIES = ("--applies", "--series", "test")
+
+
+def test_the_commit_that_a_series_stopped_applying_with(kernels: Kernels) -> None:
+    others = [{n: f"\ttheirs {n};"} for n in (3, 5, 7, 9)]
+    kernels.release("v7.3-rc1", *others[:2], {30: "\ttheirs 30;"}, *others[2:])
+    done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", "mine", *APPLIES, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["first_bad"]["subject"] == "mm/zone: theirs 3 for v7.3-rc1"
+    assert found["first_bad"]["files"] == ["mm/zone.c"]
+    assert found["between"] == 6
+    assert len(found["judged"]) <= 5
+    assert {one["word"] for one in found["judged"]} == {"good", "bad"}
+    assert "git bisect start" in found["log"]
+
+
+def test_a_path_will_do_for_a_tree_and_the_lines_say_what_was_judged(kernels: Kernels) -> None:
+    kernels.release("v7.3-rc1", {3: "\tx;"}, {30: "\ttheirs 30;"})
+    path = str(kernels.linux)
+    done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", path, *APPLIES)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("bad is where test does not apply\n")
+    assert "patch 1/3 (mm/zone: ours, early) does not apply" in done.stdout
+    assert done.stdout.rstrip().endswith("    mm/zone.c")
+
+
+def test_an_end_that_is_not_what_it_is_said_to_be_is_bad_input(kernels: Kernels) -> None:
+    kernels.release("v7.3-rc1", {3: "\tx;"})
+    done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", "mine", *APPLIES)
+    assert done.returncode == 2
+    assert "v7.3-rc1: is good: 3 plain; expected bad" in done.stderr
+
+
+def test_commits_that_do_not_build_are_skipped(kernels: Kernels) -> None:
+    # The fake kernel has no rule for a single object, so that no commit builds.
+    kernels.release("v7.3-rc1", {3: "\tx;"})
+    argv = ("--tree", "mine", "--memmap", "--series", "test")
+    done = kernels.harness("bisect", "v7.2", "v7.3-rc1", *argv)
+    assert done.returncode == 2
+    assert "v7.2: is skip: mm/mm_init.o does not build" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tree", "mine"], "expected one of them"),
+        (["--tree", "mine", "--memmap", "--applies"], "expected one of them"),
+        (["--tree", "mine", "--gate", "order0.ratio"], "is no rule; expected KIND"),
+        (["--tree", "mine", "--gate", "nd_pmem.rebind.ratio<1"], "cannot be bisected by"),
+        (["--tree", "mine", "--gate", "order0.ms<1"], "cannot be bisected by"),
+        (["--tree", "nonesuch", "--memmap"], "nonesuch has no history here"),
+        (["--tree", "far", "--memmap"], "far has no history here"),
+        (["--tree", "mine", "--memmap", "--size", "1M"], "no multiple of the kernel's section"),
+        (["--memmap"], "--tree"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    kernels: Kernels, arguments: list[str], said: str
+) -> None:
+    kernels.trees(mine=kernels.entry("v7.2"), far=kernels.entry("v7.2", url=True))
+    done = kernels.harness("bisect", "v7.2", "v7.2", *arguments, "--series", "test")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_not_there_is_named(kernels: Kernels) -> None:
+    done = kernels.harness("bisect", "v7.2", "v7.9", "--tree", "mine", *APPLIES)
+    assert done.returncode == 2
+    assert "no ref 'v7.9'" in done.stderr

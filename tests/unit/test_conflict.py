@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.parse.conflict import Region, hunk_of, regions
+from harness.parse.diff import Hunk
+
+
+def marked(ours: list[str], base: list[str], theirs: list[str]) -> list[str]:
+    return [
+        "<<<<<<< HEAD",
+        *ours,
+        "||||||| parent of 0123456 (mm: x)",
+        *base,
+        "=======",
+        *theirs,
+        ">>>>>>> 0123456 (mm: x)",
+    ]
+
+
+def joined(*parts: list[str]) -> str:
+    return "".join(f"{line}\n" for part in parts for line in part)
+
+
+def test_a_region_has_three_sides_and_its_lines_in_our_file() -> None:
+    before = [f"line {n}" for n in range(1, 10)]
+    # Above it the merge has put a line in, which our file has not got.
+    text = joined(["merged in"], before, marked(["ours"], ["base"], ["a", "b"]), ["end"])
+    (region,) = regions(text, joined(before, ["ours"], ["end"]))
+    assert region == Region(10, 10, ("ours",), ("base",), ("a", "b"))
+
+
+def test_a_region_that_we_have_no_line_of_lies_between_two() -> None:
+    before = ["one", "two"]
+    text = joined(before, marked([], ["base"], ["theirs"]), ["three"])
+    (region,) = regions(text, joined(before, ["three"]))
+    assert (region.first, region.last, region.ours) == (2, 3, ())
+
+
+def test_a_region_at_the_very_end_stays_within_the_file() -> None:
+    text = joined(["one"], marked([], ["base"], ["theirs"]))
+    (region,) = regions(text, joined(["one"]))
+    assert (region.first, region.last) == (1, 1)
+
+
+def test_several_regions_come_in_their_order() -> None:
+    text = joined(["a"], marked(["b"], ["x"], ["y"]), ["c"], marked(["d", "e"], [], ["z"]), ["f"])
+    found = regions(text, joined(list("abcdef")))
+    assert [(r.first, r.last) for r in found] == [(2, 2), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["<<<<<<< HEAD", "a"],
+        ["<<<<<<< HEAD", "a", "=======", "b", ">>>>>>> x"],
+        ["<<<<<<< HEAD", "a", "||||||| base", "b", ">>>>>>> x"],
+    ],
+)
+def test_markers_that_do_not_follow_each_other_are_an_error(lines: list[str]) -> None:
+    with pytest.raises(ValueError, match="line 1 has no end"):
+        regions(joined(lines), "")
+
+
+def test_equal_signs_of_the_text_are_no_marker() -> None:
+    assert regions(joined(["Title", "=======", "text"]), joined(["Title"])) == ()
+
+
+PLAIN = st.lists(st.text("ab", max_size=2), max_size=6)
+
+
+@given(st.lists(st.tuples(PLAIN, PLAIN, PLAIN, PLAIN), max_size=3))
+def test_whatever_the_sides_are_they_come_back(
+    parts: list[tuple[list[str], list[str], list[str], list[str]]],
+) -> None:
+    text = joined(*([*b, *marked(o, m, t)] for b, o, m, t in parts))
+    ours = joined(*([*b, *o] for b, o, _, _ in parts))
+    found = regions(text, ours)
+    assert [(r.ours, r.base, r.theirs) for r in found] == [
+        (tuple(o), tuple(m), tuple(t)) for _, o, m, t in parts
+    ]
+    end = max(1, ours.count("\n"))
+    assert all(r.first >= 1 and r.last <= end for r in found)
+
+
+def test_the_hunk_is_the_one_that_shares_most() -> None:
+    hunks = [
+        Hunk("a.c", 1, "@@ -1,2 +1,2 @@\n a\n-b\n+c", "a.c"),
+        Hunk("a.c", 9, "@@ -9,2 +9,2 @@\n x\n-y\n+z", "a.c"),
+        Hunk("b.c", 9, "@@ -9,2 +9,2 @@\n y\n-z\n+w", "b.c"),
+    ]
+    region = Region(9, 9, ("q",), ("y",), ("z",))
+    assert hunk_of(region, "a.c", hunks) == hunks[1]
+    assert hunk_of(Region(1, 1, ("q",), ("?",), ()), "a.c", hunks) is None
