@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who runs the jobs: this process (`local`), or a cluster (`dask`). What they are is the same."""
+"""Who runs the jobs, several at once where they may. What they are does not depend on it."""

@@ -26,6 +26,8 @@ CODES = {
 ELSEWHERE = {
     "test": "bootstrap test is what runs this",
     "null": "tests/integration/test_reproduce.py",
+    "bisect v7.2 v7.3 --tree ~/linux --memmap": "tests/integration/test_bisect.py",
+    "watch --tree v7.3 --check": "tests/integration/test_watch.py",
     "cache prune --limit 20G": "tests/integration/test_prune.py",
     "b4-check": "tests/unit/test_report_cli.py",
 }
