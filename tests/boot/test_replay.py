@@ -104,10 +104,10 @@ def test_instructions_repeat_to_the_last_digit(driver: Driver, port: Prepared) -
 
 
 def test_the_record_holds_every_pass(
-    project: Project, driver: Driver, port: Prepared, results: Path
+    project: Project, cache: Cache, driver: Driver, port: Prepared, results: Path
 ) -> None:
     compared = replay.compared(driver, port, REQUEST)
-    record = replay.timed(project, driver, port, REQUEST, compared)
+    record = replay.timed(project, cache, driver, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
     # A round is a process of 3 passes for each prefix, and one that fills the memory.
