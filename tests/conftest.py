@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What every test runs under."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Whoever starts tests in the background of a shell script has interruptions ignored, and programs
+# that the tests start inherit that: those that are to be interrupted would never end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines that test this are often busy with a kernel build: slow is no failure.
 settings.register_profile("default", deadline=None)
