@@ -107,9 +107,26 @@ def load(path: Path) -> RunRecord:
             expected=f"1 to {SCHEMA}",
         )
     try:
-        return msgspec.json.decode(raw, type=RunRecord)
+        found = msgspec.json.decode(raw, type=RunRecord)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"is damaged: {error}", where=str(file)) from error
+    if odd := _odd(found):
+        raise RecordError(f"is damaged: {odd}", where=str(file))
+    return found
+
+
+def _odd(record: RunRecord) -> str:
+    """Say what no run leaves, and no judgement is made for; nothing of a sound record."""
+    names = [side.name for side in record.sides]
+    wanted = len(names) > 0 if record.evidence == "replay" else len(names) == 2
+    if not wanted or len(set(names)) != len(names):
+        return f"its sides are {', '.join(names) or 'none'}"
+    if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
+        return "a pass took no time, or filled nothing"
+    # What fills the memory by other means knows no struct pages.
+    if any(p.nr_pages <= 0 for p in record.passes if p.side in names):
+        return "a pass has no struct pages"
+    return ""
 
 
 class _Head(msgspec.Struct):

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from harness import records
 from harness.errors import MachineError, RecordError
+from harness.model.record import Pass
 from tests.unit.builders import record
 
 replace = msgspec.structs.replace
+PASS = Pass(
+    side="base", process=0, round=0, index=0, kind="order0", ns=1, cpu_ns=1, nr_pages=1, nr_bytes=64
+)
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -135,3 +139,34 @@ def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     assert records.is_null(tmp_path) is False
     assert records.is_null(tmp_path / "nothing") is False
+
+
+BASE, TIP = record().sides
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sides": ()}, "its sides are none"),
+        ({"sides": (BASE,)}, "its sides are base"),
+        ({"sides": (BASE, BASE)}, "its sides are base, base"),
+        ({"sides": (BASE, TIP, replace(TIP, name="third"))}, "its sides are base, tip, third"),
+        ({"evidence": "replay", "sides": ()}, "its sides are none"),
+        ({"passes": (replace(PASS, cpu_ns=0),)}, "took no time"),
+        ({"passes": (replace(PASS, ns=-1),)}, "took no time"),
+        ({"passes": (replace(PASS, nr_bytes=0),)}, "filled nothing"),
+        ({"passes": (replace(PASS, nr_pages=0),)}, "no struct pages"),
+    ],
+)
+def test_what_no_run_leaves_is_not_judged(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    path = records.save(tmp_path, replace(record(), **changes))
+    with pytest.raises(RecordError, match=said):
+        records.load(path)
+
+
+def test_a_replay_may_be_of_base_alone(tmp_path: Path) -> None:
+    passes = (PASS, replace(PASS, side="limit", kind="movnti", nr_pages=0))
+    made = replace(record(), evidence="replay", boots=(), sides=(BASE,), passes=passes)
+    assert records.load(records.save(tmp_path, made)) == made
