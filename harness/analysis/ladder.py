@@ -32,6 +32,13 @@ class Step(msgspec.Struct, frozen=True):
         """What the patches since the last step change, as a share of base's cost."""
         return self.share - self.before
 
+    @property
+    def unclear(self) -> bool:
+        """Whether the interval holds the cost before; without an interval it is not known to."""
+        return (
+            self.low is not None and self.high is not None and self.low <= self.before <= self.high
+        )
+
 
 class Ladder(msgspec.Struct, frozen=True):
     """All prefixes of one driver or kind of pass, without base, which is 1."""

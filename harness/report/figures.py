@@ -89,7 +89,8 @@ def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
                 for side in sides
                 if (theirs := [p for p in ours if p.side == side])
             )
-            found.append(Strip(kind, op, "round" if replay else "boot", len(lanes), rows))
+            if rows:
+                found.append(Strip(kind, op, "round" if replay else "boot", len(lanes), rows))
     return tuple(found)
 
 

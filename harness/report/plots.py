@@ -48,7 +48,7 @@ def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
 def _files(name: str, figure: Figure, conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
     record = conclusion.record
     told = f"{words.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
-    figure.text(0.01, 0.01, one_line(told, 120), fontsize=6, color=BASE)
+    figure.supxlabel(one_line(told, 120), fontsize=6, color=BASE, x=0.01, ha="left")
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         out = io.BytesIO()
@@ -93,7 +93,7 @@ def _ladder(ladder: Ladder) -> Figure:
     what = "instructions" if ladder.metric == "instructions" else "time"
     figure, axes = _figure(len(ladder.steps) * ROW_INCHES, f"{ladder.kind}: {what}")
     for y, step in enumerate(ladder.steps):
-        colour = SAVES if step.change < 0 else COSTS
+        colour = BASE if step.unclear else SAVES if step.change < 0 else COSTS
         axes.barh(y, step.change * 100, left=step.before * 100, height=0.5, color=colour)
         if step.low is not None and step.high is not None:
             axes.plot([step.low * 100, step.high * 100], [y, y], color="black", linewidth=1)

@@ -79,7 +79,6 @@ def _bar(step: Step, axis: Scale, before: int, subject: str, y: float) -> Bar:
     first = before + 1
     label = f"patch {first}" if first == step.prefix else f"patches {first} to {step.prefix}"
     known = step.low is not None and step.high is not None
-    same = known and (step.low or 0) <= step.before <= (step.high or 0)
     interval = (
         f"{(step.low or 0) * 100:.1f} to {(step.high or 0) * 100:.1f} %" if known else NOTHING
     )
@@ -97,7 +96,7 @@ def _bar(step: Step, axis: Scale, before: int, subject: str, y: float) -> Bar:
         low=axis.at(step.low * 100) if known and step.low is not None else None,
         high=axis.at(step.high * 100) if known and step.high is not None else None,
         claim=None if step.claimed is None else axis.at(step.claimed * 100),
-        style="same" if same else "saves" if step.change < 0 else "costs",
+        style="same" if step.unclear else "saves" if step.change < 0 else "costs",
         label=label,
         figure=f"{share} ({change})",
         told=told,
