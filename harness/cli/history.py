@@ -25,7 +25,8 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     """
     from harness.report import index
 
-    folders = sorted(f for f in project.results.glob("*/*") if f.is_dir())
+    found = (f for f in project.results.glob("*/*") if f.is_dir())
+    folders = sorted(f for f in found if site == project.results or site not in f.parents)
     listen(Began(f"{len(folders)} runs"))
     loaded, broken = _load(project, folders)
     nulls = [record for _, record in loaded if record.is_null]

@@ -2,7 +2,9 @@
 """Run records to judge, built from the few things that a test is about."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from harness.inputs import Project
 from harness.model.claim import Claim, Figures
 from harness.model.record import (
     Boot,
@@ -118,3 +120,11 @@ def claims(percent: float | None = 59.4) -> tuple[Claim, ...]:
         )
         for driver in ("nd_pmem", "dax_pmem")
     )
+
+
+def checkout(root: Path) -> Project:
+    """A project of its own: our data files, and no results yet."""
+    root.mkdir(parents=True)
+    for folder in ("series", "configs", "guests"):
+        (root / folder).symlink_to(Project.find().root / folder)
+    return Project(root)

@@ -26,7 +26,7 @@ from harness.errors import MachineError, RecordError
 from harness.inputs import Project
 from harness.model.kernel import Kernel
 from harness.model.record import Log, RunRecord
-from tests.unit.builders import record
+from tests.unit.builders import checkout, record
 
 replace = msgspec.structs.replace
 SLUG, RUN = "memcpy-streaming", "20260101T000000-abcdef"
@@ -260,6 +260,7 @@ def test_zeros_without_end_are_not_unpacked(tmp_path: Path) -> None:
         bytes(archive.TRAILER_BYTES),
         archive.trailer(hashlib.sha256(b"").digest()),
     ],
+    ids=lambda content: content.hex()[:24] or "empty",
 )
 def test_what_is_no_bundle_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar.gz"
@@ -316,11 +317,7 @@ def test_no_room_is_the_machines_fault_and_leaves_nothing(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    root = tmp_path / "project"
-    root.mkdir()
-    for folder in ("series", "configs", "guests"):
-        (root / folder).symlink_to(Project.find().root / folder)
-    return Project(root)
+    return checkout(tmp_path / "project")
 
 
 def stored(project: Project, **changes: object) -> tuple[Path, RunRecord]:

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, InputError, RecordError
 from harness.inputs import ROOT_VARIABLE, Project
 from harness.model.record import Log, RunRecord
 from tests.unit import markup
-from tests.unit.builders import record
+from tests.unit.builders import checkout, record
 from tests.unit.test_plots import small
 
 replace = msgspec.structs.replace
@@ -31,14 +31,10 @@ def harness(*arguments: str) -> int:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A checkout with one run, which is the working folder."""
-    root = tmp_path / "project"
-    root.mkdir()
-    for folder in ("series", "configs", "guests"):
-        (root / folder).symlink_to(Project.find().root / folder)
-    made = Project(root)
+    made = checkout(tmp_path / "project")
     store(made, record())
-    monkeypatch.setenv(ROOT_VARIABLE, str(root))
-    monkeypatch.chdir(root)
+    monkeypatch.setenv(ROOT_VARIABLE, str(made.root))
+    monkeypatch.chdir(made.root)
     return made
 
 

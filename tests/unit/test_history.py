@@ -3,22 +3,24 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from harness import records
-from harness.analysis.conclude import conclude
+from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.history import release_key, seen, trends
 from harness.cli.history import write_site
 from harness.errors import MachineError
 from harness.events import nobody
 from harness.inputs import Project
 from harness.model.record import Log, RunRecord
+from harness.report import html
 from harness.report.index import Broken, page, run_of
 from harness.report.trend import draw_trend
 from tests.unit import markup
-from tests.unit.builders import claims, record
+from tests.unit.builders import checkout, claims, record
 from tests.unit.conclusions import lost, replay
 
 replace = msgspec.structs.replace
@@ -150,11 +152,7 @@ def test_hostile_names_stay_text() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    root = tmp_path / "project"
-    root.mkdir()
-    for folder in ("series", "configs", "guests"):
-        (root / folder).symlink_to(Project.find().root / folder)
-    return Project(root)
+    return checkout(tmp_path / "project")
 
 
 def links(path: Path) -> dict[str, Path]:
@@ -216,6 +214,7 @@ def broken(project: Project) -> dict[str, str]:
         "memcpy-streaming/binary": "is no run record",
         "memcpy-streaming/nothing": "cannot be read",
         "memcpy-streaming/folder": "cannot be read",
+        "memcpy-streaming/one-side": "its sides are base",
         "unheard-of/stranger": "no series",
     }
 
@@ -250,6 +249,31 @@ def test_a_site_follows_what_changed(project: Project) -> None:
     assert "1 run: 1 failed" in markup.check(index.read_text()).text
     told = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text
     assert "Run failed" in told
+
+
+def test_a_site_among_the_results_is_no_run(project: Project) -> None:
+    stored(project, run("01"))
+    for _ in range(2):
+        index = write_site(project, project.results / "site", nobody)
+    assert "1 run: 1 complete" in index.read_text()
+    assert "Every record could be read" in index.read_text()
+
+
+def test_an_odd_record_does_not_hide_the_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(project, run("01"), run("02"))
+    render = html.page
+
+    def odd(conclusion: Conclusion, **more: Any) -> str:
+        if conclusion.record.run_id == "02":
+            raise ZeroDivisionError
+        return render(conclusion, **more)
+
+    monkeypatch.setattr(html, "page", odd)
+    found = markup.check(write_site(project, project.results, nobody).read_text())
+    assert "1 run: 1 complete" in found.text
+    assert "the harness fails: ZeroDivisionError()" in found.text
 
 
 def test_no_results_at_all_is_an_empty_site(project: Project) -> None:

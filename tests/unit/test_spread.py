@@ -35,6 +35,9 @@ def test_a_trends_size_is_theils_and_sens(values: list[float]) -> None:
         assert found is None
         return
     slope = stats.theilslopes(values, range(len(values))).slope
+    if slope == 0:
+        assert found is None
+        return
     assert found == pytest.approx(slope * (len(values) - 1) / middle, rel=1e-9, abs=1e-12)
 
 
