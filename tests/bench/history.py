@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the history of 1,000 runs costs, by hand: `.venv/bin/python tests/bench/history.py [COUNT]`.
 
-Prints one JSON line a step: a site made from nothing, the same once more, and the page of one run,
-each as a process of its own, start included. The runs are made up: five boots a side of 30 rebinds
-of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth cannot be read.
+Prints one JSON line a step, with the load it met: a site made from nothing, the same once more, and
+the page of one run, each as a process of its own, start included. The runs are made up: five boots
+a side of 30 rebinds of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth
+cannot be read.
 """
 
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,9 +22,8 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from harness import records
-from harness.inputs import Project
 from harness.model.record import RunRecord, Sample
-from tests.unit.builders import record, samples
+from tests.unit.builders import checkout, record, samples
 
 replace = msgspec.structs.replace
 HARNESS = Path(sys.executable).parent / "harness"
@@ -57,25 +58,27 @@ def _samples(driver: str, ms: int, lot: random.Random) -> tuple[Sample, ...]:
     return samples(driver, ms * 5, [ms + lot.choice((0, 0, 0, 1, 1, 2, 6)) for _ in range(30)])
 
 
-def timed(root: Path, *arguments: str) -> float:
-    began = time.monotonic()
+def timed(root: Path, *arguments: str) -> tuple[float, float]:
+    """Run `harness report` and return what it took, in seconds: wall and CPU."""
+    began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     env = os.environ | {"MEMMAP_HARNESS_ROOT": str(root)}
     subprocess.run([HARNESS, "report", *arguments], env=env, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return time.monotonic() - began, cpu_s
 
 
-def say(step: str, wall_s: float, **more: object) -> None:
-    load = os.getloadavg()[0]
-    result = {"case": step, "wall_s": round(wall_s, 2), "target_s": TARGET_S[step], "load": load}
-    print(json.dumps(result | more), flush=True)
+def say(step: str, took: tuple[float, float], **more: object) -> None:
+    wall_s, cpu_s = (round(seconds, 2) for seconds in took)
+    load = round(os.getloadavg()[0], 1)
+    result = {"case": step, "wall_s": wall_s, "target_s": TARGET_S[step], "cpu_s": cpu_s}
+    print(json.dumps(result | {"load": load} | more), flush=True)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        for folder in ("series", "configs", "guests"):
-            (root / folder).symlink_to(Project.find().root / folder)
-        results = root / "results"
+        project = checkout(Path(name) / "project")
+        root, results = project.root, project.results
         lot = random.Random(1)
         for number in range(COUNT):
             path = records.save(results, made_up(number, lot))
@@ -84,8 +87,8 @@ def main() -> None:
         say("site", timed(root, "--index"), runs=COUNT)
         index = results / "index.html"
         say("again", timed(root, "--index"), index_bytes=index.stat().st_size)
-        walls = sorted(timed(root, path.parent.name, "--format", "html") for _ in range(5))
-        say("page", walls[2], least_s=round(walls[0], 2), most_s=round(walls[-1], 2))
+        took = sorted(timed(root, path.parent.name, "--format", "html") for _ in range(5))
+        say("page", took[2], least_s=round(took[0][0], 2), most_s=round(took[-1][0], 2))
 
 
 if __name__ == "__main__":
