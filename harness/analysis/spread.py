@@ -31,7 +31,8 @@ def trend(values: Sequence[float], chance: float) -> float | None:
     array = np.asarray(values, dtype=np.float64)
     first, second = np.triu_indices(len(array), 1)
     slope = float(np.median((array[second] - array[first]) / (second - first)))
-    return slope * (len(array) - 1) / middle
+    # Where most pairs are equal there is no slope, whatever the ranks say.
+    return slope * (len(array) - 1) / middle if slope else None
 
 
 def kendall(values: Sequence[float]) -> float:
