@@ -235,7 +235,7 @@ class Scene:
         *arguments: str,
         before: Sequence[str] = (),
         patience: str = "",
-        seconds: float = 240,
+        seconds: float = 600,
     ) -> Ended:
         process = self.start(*arguments, before=before, patience=patience)
         try:
