@@ -33,9 +33,7 @@ def b4_check() -> None:
     project = Project.find()
     found = _newest(project, raw)
     if found is None:
-        from harness.report.b4 import NOTHING
-
-        click.echo(NOTHING, nl=False)
+        click.echo("[]")
         return
     from harness.cli.report import concluded
     from harness.report.b4 import b4

@@ -15,8 +15,6 @@ from harness.report.results import results
 from harness.report.text import one_line
 
 TOOL = "memmap-harness"
-#: What b4 shows for a message that there is nothing to say of.
-NOTHING = "[]\n"
 _STATUS: dict[Status, str] = {
     "pass": "pass",
     "fail": "fail",

@@ -169,6 +169,8 @@ def _blocks(conclusion: Conclusion) -> Iterator[str]:
 
 
 def _with(record: RunRecord) -> str:
+    if record.is_null:
+        return "Base once more:"
     if words.is_whole(record):
         return "With this series:"
     return f"With {words.patches(record, record.sides[-1].prefix)} of this series:"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.analysis.conclude import Conclusion
-from harness.analysis.effects import Effect
 from harness.analysis.judge import Verdict
 from harness.analysis.replayed import Cost
 from harness.analysis.summary import Binding
@@ -104,30 +103,29 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def effects(conclusion: Conclusion) -> Table:
-    """Return what each side costs of what base does."""
-    ratio = f"ratio\n({conclusion.record.evidence})"
+    """Return what each side costs of what base does, unless a replay's rows have it.
+
+    Emulated time has no such table: an interval of it would look like a finding.
+    """
+    record = conclusion.record
+    shown = [
+        effect
+        for effect in conclusion.effects
+        if record.evidence != "boot-tcg" and not (conclusion.rows and effect.metric == "ns")
+    ]
     rows = [
         (
-            words.side(conclusion.record, effect.side),
+            words.side(record, effect.side),
             effect.kind,
-            _what(effect),
+            effect.op,
+            "time" if effect.metric == "ns" else "instructions",
             f"{effect.ratio:.3f}",
             interval(effect.low, effect.high),
-            _units(effect),
+            f"{effect.n_base}+{effect.n_side}",
             "-" if effect.p_value is None else f"{effect.p_value:.3f}",
         )
-        for effect in conclusion.effects
-        if not (conclusion.rows and effect.metric == "ns")  # a replay's rows have these
-        and conclusion.record.evidence != "boot-tcg"  # an interval would look like a finding
+        for effect in shown
     ]
-    return Table(("side", "kind", "what", ratio, "95 %", "units", "p"), rows, 3)
-
-
-def _what(effect: Effect) -> str:
-    op = "first binding" if effect.op == "first" else "rebind"
-    return op if effect.metric == "ns" else f"{op}, instructions"
-
-
-def _units(effect: Effect) -> str:
-    units = "boots" if effect.unit == "boot" else "processes"
-    return f"{effect.n_base} and {effect.n_side} {units}"
+    spread = f"95 %\n({record.evidence})"
+    units = "processes" if record.evidence == "replay" else "boots"
+    return Table(("side", "kind", "binding", "of", "ratio", spread, units, "p"), rows, 4)

@@ -15,6 +15,7 @@ from harness.report.text import one_line
 
 _COLOUR = {"reproduced": "green", "contradicted": "red", "equal": "green", "differs": "red"}
 _NO_TITLES: Mapping[str, str] = {}
+WIDTH = 80
 
 
 def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
@@ -39,8 +40,7 @@ def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> 
 
 
 def _grid(table: Table) -> Grid:
-    # Ten columns fit into 80 only with one blank between them.
-    gap = 1 if len(table.headings) < 8 else 0
+    gap = 1 if _width(table) + 2 * len(table.headings) <= WIDTH else 0
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
     for number, heading in enumerate(table.headings):
         justify = "left" if number < table.texts else "right"
@@ -48,6 +48,14 @@ def _grid(table: Table) -> Grid:
     for row in table.rows:
         grid.add_row(*(Text(one_line(cell), _COLOUR.get(cell, "")) for cell in row))
     return grid
+
+
+def _width(table: Table) -> int:
+    """Return how wide the cells of a table are, without what lies between them."""
+    headings = [max(map(len, heading.split("\n"))) for heading in table.headings]
+    return sum(
+        max(heading, *(len(row[n]) for row in table.rows)) for n, heading in enumerate(headings)
+    )
 
 
 def _findings(conclusion: Conclusion) -> Iterator[Text]:
@@ -82,7 +90,7 @@ def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
         rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
         text = f"{rates} GB/s; the limit is the best non-temporal one"
         yield _line("this memory takes", text)
-    if conclusion.rows:
+    if any(row.kinds for row in conclusion.rows):
         yield _line("first", "ms of the passes that fault the memory in")
     yield _line("evidence", words.evidence(record))
     built = ", ".join(dict.fromkeys(side.compiler for side in record.sides))

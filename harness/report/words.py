@@ -95,9 +95,9 @@ def started(record: RunRecord) -> datetime.datetime:
 
 
 def patches(record: RunRecord, prefix: int) -> str:
-    """Return what a side has on top of base: `series`, `patches 1-3`, or `nothing`."""
+    """Return what a side has on top of base: `series`, `patches 1-3`, or nothing: `base again`."""
     if prefix == 0:
-        return "nothing"
+        return "base again"
     if prefix == len(record.subject.patch_ids):
         return "series"
     return "patch 1" if prefix == 1 else f"patches 1-{prefix}"

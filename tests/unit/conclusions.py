@@ -11,14 +11,13 @@ from harness.analysis.rules import Gated
 from harness.analysis.verify import Verified
 from harness.model.record import (
     Boot,
-    Comparison,
     Finding,
     Log,
     Memmap,
-    Pass,
     RunRecord,
 )
-from tests.unit.builders import PAGES, claims, record, side
+from tests.unit import replays
+from tests.unit.builders import PAGES, claims, record
 
 replace = msgspec.structs.replace
 
@@ -49,55 +48,29 @@ def posted(rec: RunRecord) -> RunRecord:
     return replace(rec, subject=subject)
 
 
-def passes(name: str, kind: str, ns_per_page: float) -> list[Pass]:
-    pages = 1 << 20
-    return [
-        Pass(
-            side=name,
-            process=number,
-            round=number,
-            index=index,
-            kind=kind,
-            ns=int(pages * ns_per_page * (10 if index == 0 else 1 + number / 500)),
-            cpu_ns=int(pages * ns_per_page * (10 if index == 0 else 1 + number / 500)),
-            nr_pages=pages,
-            nr_bytes=pages * 64,
-            digest="a" * 64 if (number, index) == (0, 2) and name != "limit" else "",
-        )
-        for number in range(5)
-        for index in range(3)
-    ]
-
-
 def replay(*, differ: bool = False) -> RunRecord:
     """A replay of base and two prefixes, with the memory's limit."""
-    rec = record("boot-tcg")
-    sides = (side("base", 0), side("1", 1), side("2", 2))
-    made = []
-    for name, share in (("base", 1.0), ("1", 0.9), ("2", 0.45)):
-        made += passes(name, "order0", 4.6 * share) + passes(name, "order9", 5.2 * share)
-    made += passes("limit", "movnti", 1.9) + passes("limit", "memset", 4.0)
-    detail = "struct page 7: flags differ" if differ else ""
-    return replace(
-        rec,
-        evidence="replay",
-        boots=(),
-        sides=sides,
-        passes=tuple(made),
-        comparisons=(
-            Comparison("1", 3000, 1, equal=True, detail=""),
-            Comparison("2", 3000, 1, equal=not differ, detail=detail),
-        ),
-        setup=replace(
-            rec.setup,
-            plan="replay",
-            guest="none",
-            rebinds=3,
-            boots=5,
-            nr_pages={"order0": 1 << 20, "order9": 1 << 20},
-        ),
-        machine=replace(rec.machine, accelerator="native", accelerator_proof="no guest", tools={}),
-    )
+    pages = 1 << 20
+
+    def costs(ns_per_page: float) -> list[float]:
+        return [pages * ns_per_page * (1 + number / 500) for number in range(5)]
+
+    rec = replays.replay({"base": costs(4.6), "1": costs(4.14), "2": costs(2.07)}, pages=pages)
+    limit = [
+        one
+        for how, cost in (("movnti", 1.9), ("memset", 4.0))
+        for one in replays.passes("limit", how, costs(cost), "", pages)
+    ]
+    _, whole = rec.comparisons
+    if differ:
+        detail = "struct page 7: flags differ"
+        rec = replace(
+            rec,
+            comparisons=(rec.comparisons[0], replace(whole, equal=False, detail=detail)),
+        )
+    machine = replace(rec.machine, accelerator="native", accelerator_proof="no guest", tools={})
+    setup = replace(rec.setup, plan="replay", guest="none", rebinds=2)
+    return replace(rec, passes=(*rec.passes, *limit), machine=machine, setup=setup)
 
 
 def broken(rec: RunRecord, **changes: object) -> RunRecord:

@@ -11,7 +11,9 @@ from tests.unit.builders import record, side
 PAGES = 1000
 
 
-def passes(name: str, kind: str, costs: Sequence[float], digest: str = "d") -> list[Pass]:
+def passes(
+    name: str, kind: str, costs: Sequence[float], digest: str = "d", pages: int = PAGES
+) -> list[Pass]:
     """A process a round: a first pass, the cost, and a slower pass that does not count."""
     found = []
     for number, cost in enumerate(costs):
@@ -25,8 +27,8 @@ def passes(name: str, kind: str, costs: Sequence[float], digest: str = "d") -> l
                     kind=kind,
                     ns=round(ns) + 1,
                     cpu_ns=round(ns),
-                    nr_pages=PAGES,
-                    nr_bytes=PAGES * 64,
+                    nr_pages=pages,
+                    nr_bytes=pages * 64,
                     digest=digest if number == 0 and index == 2 else "",
                 )
             )
@@ -39,6 +41,7 @@ def replay(
     kinds: Sequence[str] = ("order0", "order9"),
     prefixes: Mapping[str, int] | None = None,
     digests: Mapping[str, str] | None = None,
+    pages: int = PAGES,
 ) -> RunRecord:
     """Sides by name, base first; a name that is a number is the prefix."""
     names = list(costs)
@@ -48,14 +51,14 @@ def replay(
         made,
         sides=tuple(side(name, known[name]) for name in names),
         setup=msgspec.structs.replace(
-            made.setup, nr_pages=dict.fromkeys(kinds, PAGES), boots=len(costs[names[0]])
+            made.setup, nr_pages=dict.fromkeys(kinds, pages), boots=len(costs[names[0]])
         ),
         boots=(),
         passes=tuple(
             p
             for name in names
             for kind in kinds
-            for p in passes(name, kind, costs[name], (digests or {}).get(name, "d"))
+            for p in passes(name, kind, costs[name], (digests or {}).get(name, "d"), pages)
         ),
         comparisons=tuple(
             Comparison(name, 100, 1, equal=True, detail="") for name in names if known[name]

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from harness.analysis.conclude import conclude
+from harness.analysis.conclude import Conclusion, conclude
+from harness.model.record import Count
 from harness.report.tested_by import withheld
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import memmaps
@@ -150,3 +151,51 @@ def test_the_first_patches_are_not_the_series() -> None:
         text = FORMS[form](partial)
         assert "patch 1" in text
         assert "With this series" not in text
+
+
+def counted() -> Conclusion:
+    rec = replace(CONCLUSIONS["replay"].record, passes=(), comparisons=())
+    counts = tuple(
+        Count(side.name, kind, "callgrind", 36.0 - side.prefix)
+        for side in rec.sides
+        for kind in ("order0", "order9")
+    )
+    return conclude(replace(rec, counts=counts), claims())
+
+
+def null() -> Conclusion:
+    rec = record("boot-tcg")
+    base = rec.sides[0]
+    boots = tuple(replace(b, side="again") if b.side == "tip" else b for b in rec.boots)
+    return conclude(replace(rec, sides=(base, replace(base, name="again")), boots=boots), claims())
+
+
+UNUSUAL = {
+    "icount": conclude(memmaps(record("boot-icount")), claims()),
+    "counted": counted(),
+    "null": null(),
+    "unclaimed": conclude(record(), ()),
+    "empty": conclude(replace(record(), boots=()), ()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_runs_have_every_form_and_conclude_nothing(name: str, form: str) -> None:
+    text = FORMS[form](UNUSUAL[name])
+    assert "reproduced" not in text
+    assert "contradicted" not in text
+    assert "With this series" not in text or name not in ("null", "counted", "empty")
+    assert "None" not in text
+    assert "nan" not in text.replace("dominant", "")
+
+
+def test_instructions_are_shown_as_what_they_are() -> None:
+    for form in ("terminal.txt", "md", "ktap", "xml", "kcidb.json"):
+        text = FORMS[form](UNUSUAL["counted"])
+        assert "instructions" in text, form
+    for name in UNUSUAL:
+        lines = FORMS["terminal.txt"](UNUSUAL[name]).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert not any("…" in line for line in lines)
+    assert "base against itself" in FORMS["eml"](UNUSUAL["null"])
