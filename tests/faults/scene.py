@@ -296,14 +296,20 @@ class Scene:
         return found
 
 
+#: Children of ours that others started and still need, a browser say.
+_theirs: set[int] = set()
+
+
 @contextlib.contextmanager
 def adopting() -> Iterator[None]:
     """Make orphans of what runs in this block ours, so that `strays` finds them."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _theirs.update(children())
     try:
         yield
     finally:
+        _theirs.clear()
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
@@ -311,9 +317,9 @@ def strays(seconds: float = 3) -> list[str]:
     """Command lines of our children that are still there after a moment; they are ended."""
     end = time.monotonic() + seconds
     while found := children():
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        for pid in found:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
         if time.monotonic() > end:
             break
         time.sleep(0.05)
@@ -326,10 +332,11 @@ def strays(seconds: float = 3) -> list[str]:
 
 
 def children() -> list[int]:
+    """Our children, without those who were there before `adopting`."""
     found = []
     for task in Path("/proc/self/task").iterdir():
         found += [int(pid) for pid in (task / "children").read_text().split()]
-    return found
+    return [pid for pid in found if pid not in _theirs]
 
 
 def mounts(folder: Path) -> list[str]:
