@@ -31,12 +31,13 @@ def show(found: "Found", posting: "Posting") -> None:
     ]
     told = ", ".join([f"{found.claims[0].rebinds} rebinds", *spaces])
     click.echo(printable(f"{told} (guest {found.guest or 'unknown'})"))
-    row = "{:<9} {:<13} {:>18} {:>18} {:>9}".format
-    click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed"))
-    for claim in found.claims:
+    row = "{:<9} {:<13} {:>18} {:>18} {:>9}   {}".format
+    click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed", "in lines"))
+    for claim, lines in zip(found.claims, posting.lines, strict=True):
         percent = f"{claim.reduction} %" if claim.reduction else "-"
         sides = (_side(claim.base), _side(claim.tip))
-        click.echo(row(claim.driver, patch_name(claim.after_patch), *sides, percent))
+        after = patch_name(claim.after_patch)
+        click.echo(row(claim.driver, after, *sides, percent, _ranges(lines)))
 
 
 def show_changes(before: str | None, after: str, path: Path | None) -> None:
@@ -74,6 +75,7 @@ def document(
             "guest": found.guest,
         },
         "claims": found.claims,
+        "lines": posting.lines,
         "not_understood": posting.problems,
         "patch": patch,
         "lacking": found.lacking(),
@@ -88,3 +90,14 @@ def _side(figures: "Figures | None") -> str:
         return "-"
     first = "-" if figures.first_ms is None else f"{figures.first_ms:g}"
     return f"{first}, {figures.mean}"
+
+
+def _ranges(lines: tuple[int, ...]) -> str:
+    """Line numbers as people write them: 40-42, 47."""
+    runs: list[list[int]] = []
+    for number in lines:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)

@@ -39,8 +39,9 @@ class Posting(msgspec.Struct, frozen=True):
     """What a file of mails says of one posted version.
 
     `version`, `patches`, `date` and `cover` are None where it does not say; the claims then have
-    version 0. They name no guest: `procedure` describes it. `has_cover` says that the cover letter
-    itself was there; `sources` are the C files that the mails patch, `functions` those they name.
+    version 0. They name no guest: `procedure` describes it. `lines` are the file's lines that say
+    each of them. `has_cover`: the cover letter itself was there; `sources` are the C files that the
+    mails patch, `functions` those they name.
     """
 
     version: int | None
@@ -51,6 +52,7 @@ class Posting(msgspec.Struct, frozen=True):
     has_cover: bool
     procedure: Procedure
     claims: tuple[Claim, ...]
+    lines: tuple[tuple[int, ...], ...]
     problems: tuple[Problem, ...]
     sources: tuple[str, ...]
     functions: tuple[str, ...]
@@ -64,28 +66,17 @@ class Posting(msgspec.Struct, frozen=True):
 def read_posting(raw: bytes, given: Given) -> Posting:
     """Return what mails (or a page of an archive) promise. Any bytes give a posting."""
     letters, problems = _chosen(read_letters(raw), given)
-    promises: dict[tuple[str, int | None], Promise] = {}
-    procedures: list[Procedure] = []
-    only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
-    for letter in letters:
-        message = read_message(letter.text, letter.text_line, only)
-        procedure, contradictions = read_procedure(message.passages)
-        procedures.append(procedure)
-        found, open_ = read_promises(letter, message, given.patch)
-        problems += [*message.problems, *contradictions, *open_]
-        for promise in found:
-            key = (promise.driver, promise.after_patch)
-            join(promises.setdefault(key, Promise(*key)), promise, problems)
-    procedure = agreed(procedures, problems)
+    promises, procedure = _promised(letters, given, problems)
     rebinds = given.rebinds or procedure.rebinds
     tags = [letter.tag for letter in letters if letter.tag]
     version = given.version or (tags[0].version if tags else None)
-    claims = []
     if promises and rebinds is None and not any(problem.fatal for problem in problems):
         problems.append(_whole("says no number of rebinds; give it with --rebinds N"))
-    for key in sorted(promises, key=lambda key: (key[1] is not None, key[1], key[0] != "nd_pmem")):
-        claim = _claim(promises[key], version or 0, rebinds or 1, procedure, problems)
-        claims += [claim] if claim else []
+    claims = [
+        (claim, tuple(sorted(promise.quotes)))
+        for promise in promises
+        if (claim := _claim(promise, version or 0, rebinds or 1, procedure, problems)) is not None
+    ]
     if not claims and not any(problem.fatal for problem in problems):
         problems.append(_whole("promises nothing that can be understood"))
     cover = next((x for x in letters if x.tag and x.tag.number == 0), None)
@@ -100,11 +91,32 @@ def read_posting(raw: bytes, given: Given) -> Posting:
         cover=_fetched_by(first) if first else None,
         has_cover=cover is not None,
         procedure=procedure,
-        claims=tuple(claims),
+        claims=tuple(claim for claim, _ in claims),
+        lines=tuple(lines for _, lines in claims),
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         sources=tuple(dict.fromkeys(sources)),
         functions=tuple(dict.fromkeys(functions)),
     )
+
+
+def _promised(
+    letters: Sequence[Letter], given: Given, problems: list[Problem]
+) -> tuple[list[Promise], Procedure]:
+    """What the letters promise together, the whole series' first, and how it was measured."""
+    promises: dict[tuple[str, int | None], Promise] = {}
+    procedures: list[Procedure] = []
+    only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
+    for letter in letters:
+        message = read_message(letter.text, letter.text_line, only)
+        procedure, contradictions = read_procedure(message.passages)
+        procedures.append(procedure)
+        found, open_ = read_promises(letter, message, given.patch)
+        problems += [*message.problems, *contradictions, *open_]
+        for promise in found:
+            key = (promise.driver, promise.after_patch)
+            join(promises.setdefault(key, Promise(*key)), promise, problems)
+    ordered = sorted(promises.values(), key=lambda p: (p.after_patch or 0, p.driver != "nd_pmem"))
+    return ordered, agreed(procedures, problems)
 
 
 def _whole(what: str) -> Problem:

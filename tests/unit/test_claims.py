@@ -102,13 +102,15 @@ def test_a_page_without_headers_says_all_but_its_version() -> None:
 
 
 def test_claims_quote_the_lines_that_say_so() -> None:
-    nd, dax = read(PAGE).claims
+    posting = read(PAGE)
+    nd, dax = posting.claims
     assert "Average of subsequent rebinds: 111.08 ms" in nd.quotes
     assert "With this series:" in nd.quotes
     assert "64.8% for dax_pmem." in dax.quotes
     assert not any("110.24" in line for line in nd.quotes)
-    lines = PAGE.splitlines()
-    assert all(any(quote == line.strip() for line in lines) for quote in nd.quotes + dax.quotes)
+    text = PAGE.splitlines()
+    for claim, lines in zip(posting.claims, posting.lines, strict=True):
+        assert claim.quotes == tuple(text[number - 1].strip() for number in lines)
 
 
 @pytest.mark.parametrize(
