@@ -18,6 +18,10 @@ _BASE = (
         r"(?:Linux\s+)?" + _TAG,
         re.IGNORECASE,
     ),
+    re.compile(
+        r"\b(?:before|without|unpatched|vanilla|original)\b[^\n(]{0,40}\(\s*" + _TAG + r"\s*\)",
+        re.IGNORECASE,
+    ),
     re.compile(r"\b(?:on top of|appl(?:y|ies)(?: cleanly)? (?:to|on))\s+" + _TAG, re.IGNORECASE),
 )
 _REBINDS = (
@@ -45,13 +49,14 @@ _MAP = re.compile(r"\bmap\s?(?:=|is|of)\s?(dev|mem)\b", re.IGNORECASE)
 _ALIGN = re.compile(
     r"\balign(?:ment|ed)?\s?(?:=|is|of|to|:)?\s?(\d{1,12})\s?(?:([KMG])(?:i?B)?)?\b", re.IGNORECASE
 )
-#: All that may stand between a size and the mode that it is the size of: "64 GB of memory and an
-#: fsdax namespace" has none.
-_BETWEEN = re.compile(
-    r"(?:[\s,:;(=-]|\b(?:namespaces?|nvdimms?|pmem|emulated|sparse|devices?|one|an?|as|in|of|is|on|with"
-    r"|mode|size|configured)\b)*",
-    re.IGNORECASE,
+#: All that may stand between a size and the mode it is of, in front of it or behind: "64 GB of
+#: memory and an fsdax namespace" has none.
+_FILLING = (
+    r"namespaces?|nvdimms?|pmem|emulated|sparse|devices?|one|an?|as|in|of|is|on|with|mode|size"
+    r"|configured"
 )
+_IN_FRONT = re.compile(rf"(?:[\s-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
+_BEHIND = re.compile(rf"(?:[\s,:;(=-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
 _SHARED = re.compile(r"\b(?:two|both|each)\b", re.IGNORECASE)
 
 
@@ -220,6 +225,7 @@ def _sized(
         beside = {i: [s for s in own if s is not found[sure]] for i, own in beside.items()}
 
 
-def _are_neighbours(text: str, a: re.Match[str], b: re.Match[str]) -> bool:
-    first, second = sorted((a, b), key=lambda match: match.start())
-    return _BETWEEN.fullmatch(text, first.end(), second.start()) is not None
+def _are_neighbours(text: str, size: re.Match[str], mode: re.Match[str]) -> bool:
+    if size.start() < mode.start():
+        return _IN_FRONT.fullmatch(text, size.end(), mode.start()) is not None
+    return _BEHIND.fullmatch(text, mode.end(), size.start()) is not None

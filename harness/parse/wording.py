@@ -57,6 +57,8 @@ _SENTENCE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"
 _FROM = _words(rf"\bfrom {_ABOUT}\Z")
 _TO = _words(rf"\s*(?:\([^()]{{0,40}}\)\s*)?(?:down )?\bto {_ABOUT}")
+#: The other way round: what it is now, then what it was.
+_INSTEAD = _words(rf"\s*,?\s*(?:instead of|down from) {_ABOUT}")
 _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192)\s*")
 #: How far before a number "from" is looked for.
 _BEFORE = 40
@@ -128,6 +130,8 @@ def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
         is_from = _FROM.search(text, max(0, a.start - _BEFORE), a.start)
         if _ARROW.fullmatch(between) or (is_from and _TO.fullmatch(between)):
             pairs[a] = b
+        elif _INSTEAD.fullmatch(between):
+            pairs[b] = a
     return pairs
 
 

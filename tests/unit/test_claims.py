@@ -180,6 +180,12 @@ def test_claims_quote_the_lines_that_say_so() -> None:
             None,
         ),
         (
+            "An average rebind of dax_pmem takes 240.42 ms instead of 313.45 ms.",
+            Figures(313.45),
+            Figures(240.42),
+            None,
+        ),
+        (
             ("After this patch the devdax average rebind time falls by 23.3 %."),
             None,
             None,
@@ -258,6 +264,45 @@ def test_the_procedure_may_stand_in_another_mail() -> None:
     posting = read(separator + cover + separator + patch)
     assert [(c.after_patch, c.rebinds) for c in posting.claims] == [(3, 30)]
     assert posting.has_cover
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("Base(v7.1-rc3):", "v7.1-rc3"),
+        ("Baseline: v7.1", "v7.1"),
+        ("This is based on top of v7.1.4.", "v7.1.4"),
+        ("It applies cleanly to v7.1-rc3", "v7.1-rc3"),
+        ("Unpatched (v7.1-rc3):", "v7.1-rc3"),
+        ("Before this patch (v7.1-rc6):", "v7.1-rc6"),
+        ("Base: v7.1-rc3-12-gabcdef", None),
+        ("base-commit: 0123456789", None),
+        ("rebased on v7.1-rc3", None),
+        ("needs v7.1-rc3", None),
+    ],
+)
+def test_the_base(text: str, base: str | None) -> None:
+    assert read(f"{text}\n").procedure.base == base
+
+
+@pytest.mark.parametrize(
+    ("text", "spaces"),
+    [
+        ("a 100 GB fsdax namespace with map=mem", ["fsdax 100G mem None"]),
+        ("fsdax (100G, map=dev), devdax (50G, align=1G)", ["fsdax 100G dev None",
+                                                           "devdax 50G None 1G"]),
+        ("two namespaces of 4 GiB, one fsdax, one devdax", ["fsdax 4G None None",
+                                                            "devdax 4G None None"]),
+        ("64 GB of memory and an fsdax namespace", []),
+        ("a VM with 64 GB, one devdax namespace of 100 GB", ["devdax 100G None None"]),
+        ("devdax aligned to 2 MiB", []),
+        ("a 2 MiB-aligned devdax namespace of 100 GB", ["devdax 100G None None"]),
+        ("an fsdax namespace of 1,000 GB", []),
+    ],
+)  # fmt: skip
+def test_the_namespaces(text: str, spaces: list[str]) -> None:
+    found = read(f"Tested on {text}.\n").procedure.namespaces
+    assert [f"{n.mode} {n.size} {n.map} {n.align}" for n in found] == spaces
 
 
 def test_a_coarser_clock_is_noted() -> None:
