@@ -19,6 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: As much as `harness apply` takes.
 MAX_BYTES = 64 << 20
+#: More lines that were not understood tell nobody more; --json has them all.
+MAX_SHOWN = 30
 _LINES = re.compile(r"([1-9]\d{0,8})-([1-9]\d{0,8})")
 
 
@@ -78,7 +80,7 @@ def posting_of(raw: bytes, file: str, said: "Given") -> "Posting":
 
     posting = read_posting(raw, said)
     if posting.fatal is not None:
-        open_ = [f"line {p.line}: {p.what}" for p in posting.problems if not p.fatal]
+        open_ = [f"line {p.line}: {p.what}" for p in posting.problems if not p.fatal][:MAX_SHOWN]
         raise InputError(
             posting.fatal.what,
             where=f"{file}:{posting.fatal.line}",
@@ -90,10 +92,13 @@ def posting_of(raw: bytes, file: str, said: "Given") -> "Posting":
 
 def show_problems(posting: "Posting", file: str) -> None:
     """Say on standard error which lines have figures that were not understood."""
-    for problem in posting.problems:
+    for problem in posting.problems[:MAX_SHOWN]:
         click.echo(printable(f"{file}:{problem.line}: {problem.what}"), err=True)
         if problem.text:
             click.echo(printable(f"  | {problem.text.strip()[:200]}"), err=True)
+    more = len(posting.problems) - MAX_SHOWN
+    if more > 0:
+        click.echo(f"and {more} lines more that were not understood", err=True)
 
 
 def patch_name(after_patch: int | None) -> str:

@@ -20,6 +20,9 @@ from harness.parse.wording import Scope, Side
 
 T = TypeVar("T")
 
+#: More than anybody puts into a sentence.
+MAX_FIGURES = 50
+
 
 class Stated(msgspec.Struct, frozen=True):
     """A figure that the text states: milliseconds, or a percentage, which is of the mean.
@@ -159,6 +162,9 @@ class _Reader:
 
     def _state(self, said: _Said, found: list[Quantity]) -> None:
         """Add what the quantities of one text say, each with its driver, binding and side."""
+        if len(found) > MAX_FIGURES:
+            self._leave(said, found[0], f"is one of over {MAX_FIGURES} figures in one sentence")
+            return
         readable = []
         for quantity in found:
             if quantity.problem:
@@ -237,7 +243,7 @@ class _Reader:
         line = said.line_of(item)
         figure = said.text[item.start : item.end]
         problem = what if item.problem else f"{figure!r} {what}"
-        text = dict(said.passage.lines())[line].strip()
+        text = said.passage.text_at(said.offset + item.start).strip()
         self.problems.append(Problem(line, problem, text))
 
 

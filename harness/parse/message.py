@@ -9,6 +9,7 @@ import bisect
 import html
 import re
 import unicodedata
+from collections.abc import Iterator
 
 import msgspec
 
@@ -18,8 +19,9 @@ from harness.parse.quantities import quantities
 MAX_COLUMNS = 1000
 #: Far longer than any message: the rest of a mail is diff, and not read here.
 MAX_LINES = 5_000
+MAX_CHARACTERS = 300_000
 _QUOTED = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}>)+")
-_END = re.compile(r"---[ \t]*|-- ?|diff --git .*")
+_END = re.compile(r"---[ \t]*|-- ?")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -52,6 +54,11 @@ class Passage(msgspec.Struct, frozen=True):
         """Return the lines again, with their numbers."""
         return list(zip(self.numbers, self.text.split("\n"), strict=True))
 
+    def text_at(self, position: int) -> str:
+        """Return the line that holds text[position]."""
+        start = self.starts[bisect.bisect_right(self.starts, position) - 1]
+        return self.text[start:].partition("\n")[0]
+
     def line_at(self, position: int) -> int:
         """Return the file's number of the line that holds text[position]."""
         return self.numbers[bisect.bisect_right(self.starts, position) - 1]
@@ -78,18 +85,11 @@ def read_message(text: str, first_line: int, only: range | None = None) -> Messa
     passages: list[Passage] = []
     problems: list[Problem] = []
     together: list[tuple[int, str]] = []
-    below = False
-    for number, raw in enumerate(text.split("\n", MAX_LINES)[:MAX_LINES], first_line):
-        line, problem = _cleaned(raw if only is None or number in only else "")
-        if not problem and _END.fullmatch(line):
-            if line.startswith("diff"):
-                break
-            below = True
-        if not problem and below:
-            problem = "stands below the line of dashes, outside the message"
+    for number, raw in _own_lines(text, first_line, problems):
+        line, problem = _cleaned(raw) if only is None or number in only else ("", "")
         if problem:
             if _has_figures(line, raw):
-                problems.append(Problem(number, problem, line[:MAX_COLUMNS]))
+                problems.append(Problem(number, problem, line))
             line = ""
         if line.strip():
             together.append((number, line))
@@ -99,6 +99,25 @@ def read_message(text: str, first_line: int, only: range | None = None) -> Messa
     if together:
         passages.append(Passage.of(together))
     return Message(tuple(passages), tuple(problems))
+
+
+def _own_lines(text: str, first_line: int, problems: list[Problem]) -> Iterator[tuple[int, str]]:
+    """The lines that are the message, with their numbers, and what is said of others."""
+    left = MAX_CHARACTERS
+    below = False
+    for number, raw in enumerate(text.split("\n", MAX_LINES)[:MAX_LINES], first_line):
+        left -= min(len(raw), MAX_COLUMNS)
+        if left < 0:
+            problems.append(Problem(number, f"is below {MAX_CHARACTERS} characters, and not read"))
+            return
+        if raw.startswith("diff --git "):
+            return
+        below = below or _END.fullmatch(raw.rstrip("\r")) is not None
+        if not below:
+            yield number, raw
+        elif _has_figures(raw, raw):
+            what = "stands below the line of dashes, outside the message"
+            problems.append(Problem(number, what, raw[:MAX_COLUMNS]))
 
 
 def _cleaned(raw: str) -> tuple[str, str]:

@@ -57,6 +57,8 @@ _FILLING = (
 )
 _IN_FRONT = re.compile(rf"(?:[\s-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
 _BEHIND = re.compile(rf"(?:[\s,:;(=-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
+#: More than a paragraph describes.
+MAX_NAMESPACES = 50
 _SHARED = re.compile(r"\b(?:two|both|each)\b", re.IGNORECASE)
 
 
@@ -180,13 +182,13 @@ def _namespaces(
 def _described(passage: Passage) -> Iterator[tuple[NamespaceText, tuple[int, ...]]]:
     """Each mode with its size, and what is said of it before the next mode or size."""
     text = passage.text
-    modes = list(_MODE.finditer(text))
+    modes = list(_MODE.finditer(text))[:MAX_NAMESPACES]
     sizes = [
         size
         for size in _SIZE.finditer(text)
         if not _OF_ALIGN.search(text, max(0, size.start() - 20), size.start())
     ]
-    sized = _sized(text, modes, sizes)
+    sized = _sized(text, modes, sizes[: 2 * MAX_NAMESPACES])
     for index, mode in enumerate(modes):
         after = modes[index + 1].start() if index + 1 < len(modes) else len(text)
         size = sized.get(index)

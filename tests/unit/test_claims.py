@@ -434,6 +434,8 @@ def test_floods_take_no_time() -> None:
     for flood in (digits, b"1\n" * 100_000, b"Base:\n" + b"nd_pmem: 1 ms\n" * 10_000):
         assert read(flood).fatal
     assert read(PAGE.replace("1486 ms", "1486" + "0" * 1_000_000 + " ms")).claims
+    for words in ("nd_pmem average from 1 ms to 2 ms ", "100 GB fsdax 2 GB devdax ", "rebind 3 "):
+        assert read("\n".join([words * 20] * 400)).problems
     assert time.process_time() - began < 10
 
 
