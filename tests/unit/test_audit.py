@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.audit import Check, audit, counts
@@ -133,6 +133,7 @@ def test_how_many_samples_a_mean_may_have() -> None:
     assert counts(1) == (1, 2)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(50, 2000), min_size=29, max_size=29),
     st.lists(st.integers(50, 2000), min_size=29, max_size=29),
@@ -157,6 +158,7 @@ def test_honest_figures_never_have_a_finding(
     )
 
 
+@settings(max_examples=40)
 @given(
     st.floats(1e-9, 1e12),
     st.floats(1e-9, 1e12),

@@ -164,7 +164,7 @@ LINE = st.lists(
 TEXT = st.lists(LINE, max_size=14).map("\n".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(TEXT, TEXT, st.booleans())
 def test_any_patch_comes_back_as_it_was_or_not_at_all(before: str, after: str, ends: bool) -> None:
     before, after = (side + "\n" * ends if side else "" for side in (before, after))

@@ -2,7 +2,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.whole_means import (
@@ -33,12 +33,14 @@ def sums_that_round_to(mean: Posted, n: int, step: int) -> list[int]:
     ]
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 1500), COUNTS, STEPS, DECIMALS)
 def test_it_agrees_with_trying_every_sum(scaled: int, n: int, step: int, decimals: int) -> None:
     mean = Posted(Fraction(scaled, 10**decimals), decimals)
     assert can_be_mean(mean, n, step) == bool(sums_that_round_to(mean, n, step))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=60), STEPS, DECIMALS)
 def test_the_mean_of_real_samples_is_never_refused(
     ticks: list[int], step: int, decimals: int
@@ -50,6 +52,7 @@ def test_the_mean_of_real_samples_is_never_refused(
     assert can_be_cut_mean(cut, len(ticks), step)
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 1500), COUNTS, STEPS, DECIMALS)
 def test_a_cut_mean_agrees_with_trying_every_sum(
     scaled: int, n: int, step: int, decimals: int
@@ -62,6 +65,7 @@ def test_a_cut_mean_agrees_with_trying_every_sum(
     assert can_be_cut_mean(mean, n, step) == found
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 50_000), COUNTS, st.integers(0, 2))
 def test_the_counts_on_offer_fit_and_none_nearer_does(scaled: int, n: int, decimals: int) -> None:
     mean = Posted(Fraction(scaled, 10**decimals), decimals)

@@ -176,7 +176,7 @@ ITEMS = st.fixed_dictionaries(
 LISTS = st.lists(ITEMS, max_size=5, unique_by=lambda item: (item["version"], item["driver"]))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LISTS, LISTS, st.sampled_from([None, True, False]))
 def test_merging_is_a_union_or_a_contradiction(
     known: list[dict[str, Any]], new: list[dict[str, Any]], style: bool | None
@@ -204,7 +204,7 @@ def test_merging_is_a_union_or_a_contradiction(
     assert merge(merged, {"claims": new}, KEYS) == merged
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(ITEMS, st.integers(0, 6))
 def test_an_item_loads_as_it_was(item: dict[str, Any], column: int) -> None:
     lines = item_lines(item, column)
