@@ -2,7 +2,6 @@
 """The apply stage with real git and real b4, offline, on a fake kernel tree."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import time
@@ -20,6 +19,7 @@ from harness.model.kernel import Tree
 from harness.stages import apply as stage
 from harness.stages.apply import Mbox, Port, apply, default_source
 from harness.tools.git import Git
+from tests.integration.kernels import git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 SERIES_YAML = """\
@@ -30,22 +30,6 @@ port_of: 1
 versions:
   - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    env = os.environ | {
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_AUTHOR_NAME": "A Developer",
-        "GIT_AUTHOR_EMAIL": "dev@example.org",
-        "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-        "GIT_COMMITTER_NAME": "A Developer",
-        "GIT_COMMITTER_EMAIL": "dev@example.org",
-        "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-    }
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 def replace(file: Path, old: str, new: str) -> None:
