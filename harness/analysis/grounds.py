@@ -33,13 +33,23 @@ class Grounds(msgspec.Struct, frozen=True):
 
     def spoiled(self, kind: str, side: str) -> str:
         """Say why this side's times of a kind decide nothing, in words; empty where they may."""
-        return self._unlike(side) or self._uncounted() or self._noisy(kind)
+        return (
+            self._unlike(side) or self._other_pages(side) or self._uncounted() or self._noisy(kind)
+        )
 
     def _unlike(self, side: str) -> str:
         for proof in self.identity:
             for pin in proof.pins:
                 if proof.side == side and not pin.equal:
                     return f"{pin.name} differs: base has {pin.base}, {side} has {pin.tip}"
+        return ""
+
+    def _other_pages(self, side: str) -> str:
+        """What leaves other struct pages does other work; how long that takes says nothing."""
+        for v in self.memmaps:
+            if v.side == side and not v.ok:
+                why = v.problem or "none were compared"
+                return f"the struct pages of {side} are not shown to be base's: {why}"
         return ""
 
     def _uncounted(self) -> str:

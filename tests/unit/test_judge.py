@@ -10,8 +10,9 @@ from harness.analysis.conclude import conclude
 from harness.analysis.judge import Verdict
 from harness.analysis.summary import summarize
 from harness.model.claim import Claim
-from harness.model.record import Check, Finding, RunRecord
+from harness.model.record import Check, Comparison, Finding, Memmap, RunRecord
 from tests.unit.builders import PAGES, claims, record
+from tests.unit.replays import replay
 
 replace = msgspec.structs.replace
 
@@ -120,3 +121,21 @@ def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) 
         assert effect.reduction_percent >= 54.4
     if first[0].verdict == "contradicted":
         assert effect.reduction_percent < 54.4
+
+
+def test_other_struct_pages_spoil_what_took_the_time() -> None:
+    left = {side: (Memmap("nd_pmem", "m", side, PAGES),) for side in ("base", "tip")}
+    rec = record()
+    other = replace(rec, boots=tuple(replace(b, memmaps=left[b.side]) for b in rec.boots))
+    nd_pmem, dax_pmem = judge(other, claims())
+    assert (nd_pmem.verdict, dax_pmem.verdict) == ("inconclusive", "inconclusive")
+    assert "struct pages of tip" in nd_pmem.reason
+
+
+def test_a_replay_with_other_struct_pages_supports_nothing() -> None:
+    costs = {"base": [100.0] * 6, "8": [30.0] * 6}
+    equal, other = replay(costs), replay(costs, digests={"8": "x"})
+    unlike = replace(equal, comparisons=(Comparison("8", 9, 1, equal=False, detail="flags"),))
+    asked = [replace(c, after_patch=8) for c in claims()]
+    stances = [{v.stance for v in judge(rec, asked)} for rec in (equal, other, unlike)]
+    assert stances == [{"supports"}, {""}, {""}]
