@@ -28,23 +28,30 @@ static uint64_t step(uint64_t lane, uint64_t input)
 	return rotate(lane + input * P2, 31) * P1;
 }
 
+static uint64_t merge(uint64_t hash, uint64_t lane)
+{
+	return (hash ^ step(0, lane)) * P1 + P4;
+}
+
 /* The memmap is whole words: of the format's tail only the 8-byte part is needed. */
 uint64_t xxh64(const unsigned char *at, size_t nr_bytes)
 {
 	const unsigned char *end = at + nr_bytes;
-	uint64_t lane[4] = { P1 + P2, P2, 0, -P1 };
+	/* Four independent chains, each in a register of its own: an array is kept in memory. */
+	uint64_t a = P1 + P2, b = P2, c = 0, d = -P1;
 	uint64_t hash = P5;
 
 	if (nr_bytes % 8)
 		fail("digest of %zu bytes", nr_bytes);
 	if (nr_bytes >= 32) {
-		for (; end - at >= 32; at += 32)
-			for (int i = 0; i < 4; i++)
-				lane[i] = step(lane[i], word(at + 8 * i));
-		hash = rotate(lane[0], 1) + rotate(lane[1], 7) + rotate(lane[2], 12) +
-		       rotate(lane[3], 18);
-		for (int i = 0; i < 4; i++)
-			hash = (hash ^ step(0, lane[i])) * P1 + P4;
+		for (; end - at >= 32; at += 32) {
+			a = step(a, word(at));
+			b = step(b, word(at + 8));
+			c = step(c, word(at + 16));
+			d = step(d, word(at + 24));
+		}
+		hash = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
+		hash = merge(merge(merge(merge(hash, a), b), c), d);
 	}
 	hash += nr_bytes;
 	for (; at < end; at += 8)
