@@ -149,6 +149,11 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         yield handle
 
 
+def host_boot() -> str:
+    """Return what names this machine, and this boot of it, among all that may share a cache."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def require_room(folder: Path, nr_bytes: int, what: str) -> None:
     """Raise MachineError unless the file system that holds `folder` has `nr_bytes` free."""
     existing = folder

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.cache import Cache
+from harness.cache import Cache, host_boot
 from harness.engine.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
 from harness.errors import Defect, HarnessError, of_machine
 from harness.events import Listener, Said
@@ -53,7 +53,9 @@ def _place_for(kind: Kind, cache: Cache, listen: Listener) -> Iterator[None]:
         others = "other jobs on this machine are over" if measures else "a measurement is over"
         listen(Said(f"waiting until {others}"))
 
+    # Several machines may share a cache folder; they do not disturb each other.
+    machine = f"machine-{host_boot()}"
     with contextlib.ExitStack() as inside:
-        with cache.locked("door", waiting=waiting):
-            inside.enter_context(cache.locked("machine", shared=not measures, waiting=waiting))
+        with cache.locked(f"{machine}-door", waiting=waiting):
+            inside.enter_context(cache.locked(machine, shared=not measures, waiting=waiting))
         yield

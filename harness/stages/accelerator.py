@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.cache import Cache
+from harness.cache import Cache, host_boot
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said, nobody
 from harness.model.guest import Guest, Namespace
@@ -111,7 +111,7 @@ def unusable(
     listen(Began("prove KVM by booting under it"))
     reason = _try(cache, image)
     if reason is not None:
-        failure = _Failure(digest, _host_boot(), time.time(), reason)
+        failure = _Failure(digest, host_boot(), time.time(), reason)
         cache.root.mkdir(parents=True, exist_ok=True)
         replace_file(cache.root / MEMORY, msgspec.json.encode(failure))
     listen(Ended(f"KVM {'works' if reason is None else f'is unusable: {reason}'}"))
@@ -150,10 +150,6 @@ def _remembered(cache: Cache, digest: str) -> str | None:
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         failure = msgspec.json.decode((cache.root / MEMORY).read_bytes(), type=_Failure)
         fresh = 0 <= time.time() - failure.at < REMEMBERED_S
-        if fresh and (failure.image_sha256, failure.host_boot) == (digest, _host_boot()):
+        if fresh and (failure.image_sha256, failure.host_boot) == (digest, host_boot()):
             return failure.reason
     return None
-
-
-def _host_boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -105,7 +105,7 @@ def test_failure_is_not_believed_after_a_reboot(
     monkeypatch.setenv("FAKE_KVM", "hangs")
     assert prove(cache, image).name == "tcg"
     monkeypatch.setenv("FAKE_KVM", "works")
-    monkeypatch.setattr(accelerator, "_host_boot", lambda: "another")
+    monkeypatch.setattr(accelerator, "host_boot", lambda: "another")
     assert prove(cache, image).name == "kvm"
 
 
