@@ -6,13 +6,13 @@ from collections.abc import Callable
 import msgspec
 
 
-class Began(msgspec.Struct, frozen=True):
+class Began(msgspec.Struct, frozen=True, tag=True):
     """A stage, or one long step of it, began."""
 
     title: str
 
 
-class Advanced(msgspec.Struct, frozen=True):
+class Advanced(msgspec.Struct, frozen=True, tag=True):
     """Progress within the step that began last: `done` of `total` (None: not known)."""
 
     done: int
@@ -20,13 +20,13 @@ class Advanced(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True, tag=True):
     """One line worth keeping on the screen: a sample as it arrives, a fallback that was needed."""
 
     text: str
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, tag=True):
     """The step that began last is over; `text` sums it up."""
 
     text: str

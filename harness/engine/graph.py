@@ -27,13 +27,15 @@ AT_HOME: tuple[Kind, ...] = ("fetch", "apply")
 class Here(msgspec.Struct, frozen=True):
     """Where a job runs: that machine's project and cache, and who is told of its progress.
 
-    `bring_home` is called with a run's folder below `project.results`, of which everything is
-    wanted in the user's own results, whether the job ends well or not.
+    `find_kernel` is called with a kernel's key before it is built, for it may have been built
+    elsewhere. `bring_home` is called with a run's folder below `project.results`, of which
+    everything is wanted in the user's own results, whether the job ends well or not.
     """
 
     project: Project
     cache: Cache
     listen: Listener
+    find_kernel: Callable[[str], None] = lambda _key: None
     bring_home: Callable[[Path], None] = lambda _folder: None
 
 
@@ -92,7 +94,8 @@ class Skipped(msgspec.Struct, frozen=True, tag=True):
 
 
 Outcome = Done | Failed | Skipped
-#: Is told the events of each job by its name, in the end its outcome. One call at a time.
+#: Is told the events of each job by its name, in the end its outcome, one at a time; and by the
+#: name "" what concerns all of them.
 Hear = Callable[[str, Event | Outcome], None]
 
 
@@ -152,7 +155,7 @@ class Run:
         self._graph = graph
         self._hear = hear
         self._sorter = graph.sorter()
-        self._order = list(graph.jobs)
+        self._order = {name: number for number, name in enumerate(graph.jobs)}
         self._ready: list[Job] = []
         self._find_ready()
 
@@ -178,14 +181,14 @@ class Run:
 
     def _find_ready(self) -> None:
         while fresh := self._sorter.get_ready():
-            for name in sorted(fresh, key=self._order.index):
+            for name in sorted(fresh, key=self._order.__getitem__):
                 job = self._graph.jobs[name]
                 blamed = self._blamed(job)
                 if blamed is None:
                     self._ready.append(job)
                 else:
                     self._note(name, Skipped(blamed))
-        self._ready.sort(key=lambda job: self._order.index(job.name))
+        self._ready.sort(key=lambda job: self._order[job.name])
 
     def _blamed(self, job: Job) -> str | None:
         for need in job.needs:

@@ -70,6 +70,7 @@ def apply(here: Here, given: Patches, tree: Tree) -> Applied:
 def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     """Build base, or base and some patches."""
     commit = applied.prefix(prefix_of(applied, given.prefix))
+    here.find_kernel(build_stage.key(here.cache, commit, given.how))
     return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 
 

@@ -71,6 +71,14 @@ def _kept(folder: Path) -> Kernel | None:
     return None
 
 
+def key(cache: Cache, commit: str, how: Recipe) -> str:
+    """Return what a kernel is kept by: equal keys, on any machines, are one kernel.
+
+    Raises ToolMissing for a compiler that is not there.
+    """
+    return _key(commit, how, compiler_version(cache, how.compiler))
+
+
 @contextlib.contextmanager
 def objects(
     cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = nobody
