@@ -34,7 +34,7 @@ def commit_of(
     listen(Began(f"look for {source.ref} in {source.repository}"))
     users = opened(root, source, kept.log, kept.deadline)
     commit, tags = _fetched(kept, source) if users is None else _borrowed(kept, users, source)
-    _end_history(kept.folder, commit)
+    end_history(kept.folder, commit)
     if not kept.has_commit(commit) or not kept.has_tree(commit):
         raise InputError(
             f"the objects of {source.ref} cannot be read",
@@ -126,7 +126,7 @@ def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
     )
 
 
-def _end_history(repository: Path, commit: str) -> None:
+def end_history(repository: Path, commit: str) -> None:
     """Tell git that the commit's parents are not there, whether or not they could be read."""
     _add_line(repository / "shallow", commit)
 
