@@ -12,9 +12,11 @@ from pathlib import Path
 
 from harness.cache import Cache
 from harness.inputs import Project
+from harness.tools import scripts
 
 FAKES = Path(__file__).parent / "fakes"
 ROOT = Path(__file__).parent.parent
+VIRTME_RUN = str(FAKES / "bin" / "virtme-run")
 SERIES = """\
 title: a series
 function: memmap_init_zone_device
@@ -39,14 +41,15 @@ namespaces:
   - {mode: devdax, size: 128M}
 """
 CONFIG = "CONFIG_HZ=1000\nCONFIG_HIGH_RES_TIMERS=y\n"
-#: The stand-in for virtme-run comes before the one beside the interpreter.
-STAND_INS = (
-    "import sys\n"
-    "from harness.tools import scripts\n"
-    "beside = scripts.installed\n"
-    f"scripts.installed = lambda name: {str(FAKES / 'bin' / 'virtme-run')!r}"
-    " if name == 'virtme-run' else beside(name)\n"
-)
+#: What a process runs first: the stand-in for virtme-run comes before the one beside it.
+STAND_INS = "from tests.whole import use_stand_ins\nuse_stand_ins()\n"
+
+
+def use_stand_ins() -> None:
+    beside = scripts.installed
+    scripts.installed = lambda name: VIRTME_RUN if name == "virtme-run" else beside(name)
+
+
 #: The machine's own bubblewrap, through which the stand-ins are seen as well.
 BWRAP = """\
 #!/bin/sh
@@ -55,7 +58,7 @@ for arg; do
 	shift
 	if [ "$arg$seen" = -- ]; then
 		seen=yes
-		set -- "$@" --ro-bind {0} {0}
+		set -- "$@" --ro-bind {0} {0} {2}
 	fi
 	set -- "$@" "$arg"
 done
@@ -83,6 +86,14 @@ def replace(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def confining(folder: Path, **knobs: str) -> None:
+    """Put bubblewrap into a folder, which passes `knobs` of the stand-ins on."""
+    folder.mkdir(exist_ok=True)
+    settings = " ".join(f"--setenv {name} {value}" for name, value in knobs.items())
+    (folder / "bwrap").write_text(BWRAP.format(FAKES, shutil.which("bwrap"), settings))
+    (folder / "bwrap").chmod(0o755)
 
 
 class Whole:
@@ -113,8 +124,7 @@ class Whole:
         self.programs.mkdir()
         for name in ("busybox", "ndctl"):
             (self.programs / name).symlink_to(FAKES / "bin" / name)
-        (self.programs / "bwrap").write_text(BWRAP.format(FAKES, shutil.which("bwrap")))
-        (self.programs / "bwrap").chmod(0o755)
+        confining(self.programs)
 
     def _write(self, name: str, text: str) -> None:
         path = self.root / name
@@ -151,5 +161,5 @@ class Whole:
             stdin=subprocess.DEVNULL,
             env=self.environment,
             check=False,
-            timeout=120,
+            timeout=600,
         )

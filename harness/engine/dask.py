@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs on the workers of a Dask cluster, whoever deployed it.
+
+Fetching and applying happen here, where the user's repositories, mails and network are; all else on
+workers that run this very harness, one job at a time each, and a measuring boot on one that offers
+the resource boot=1. A job whose worker dies is done again on another, whole: the boots of one
+comparison are one job, so no comparison spans two machines.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.cache import Cache
+from harness.engine import parcels
+from harness.engine.away import Away
+from harness.engine.graph import (
+    AT_HOME,
+    Done,
+    Failed,
+    Graph,
+    Hear,
+    Here,
+    Job,
+    Outcome,
+    Run,
+    unheard,
+)
+from harness.engine.perform import perform
+from harness.engine.session import Session
+from harness.errors import HarnessError
+from harness.events import Event
+from harness.inputs import Project
+
+
+class Dask:
+    """Runs graphs on the cluster of the scheduler at `address`, until it is closed.
+
+    `store` is a folder that all its machines see, or a URL for fsspec; by default one in the cache
+    folder. Raises MachineError where there is no scheduler or no store.
+    """
+
+    def __init__(
+        self, project: Project, cache: Cache, address: str, store: str | None = None
+    ) -> None:
+        self._project = project
+        self._cache = cache
+        self._session = Session(cache, address, store, project.results)
+
+    def close(self) -> None:
+        """End on all workers what still runs for us, and disconnect."""
+        self._session.close()
+
+    def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
+        """Run all jobs and return what came of each, by its name.
+
+        An interruption, or what `hear` raises, ends those that run, and is raised. Raises
+        MachineError where the scheduler is lost.
+        """
+        run = Run(graph, hear)
+        away = Away(self._session, self._project, self._cache, hear)
+        try:
+            while run.ready or away.jobs:
+                for job in run.ready:
+                    if job.kind not in AT_HOME:
+                        away.begin(job, run.begin(job))
+                if run.ready:
+                    job = run.ready[0]
+                    run.end(job.name, self._perform(job, run.begin(job), hear))
+                else:
+                    for name, outcome in away.listen():
+                        run.end(name, outcome)
+        finally:
+            away.cancel()
+        return run.outcomes
+
+    def _perform(self, job: Job, needed: Sequence[Any], hear: Hear) -> Outcome:
+        """Perform a job at home and put what it made where workers find it."""
+
+        def listen(event: Event) -> None:
+            hear(job.name, event)
+
+        outcome = perform(job, Here(self._project, self._cache, listen), needed)
+        if isinstance(outcome, Done):
+            try:
+                parcels.send(self._session.store, self._cache, outcome.value, listen)
+            except HarnessError as error:
+                return Failed.of(error)
+        return outcome

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Dask cluster on this machine: a scheduler and workers as processes of their own, on loopback.
+
+Whatever happens, they end with the block: each is the leader of a group that is killed whole, and
+ends by itself when its standard input does, which is when we are gone.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import records
+from harness.engine.dask import Dask
+from harness.engine.graph import Graph, Job, Outcome
+from harness.engine.local import Local
+from harness.engine.reproduce import Request, reproduce
+from harness.events import Event, Said
+from harness.inputs import Project
+from harness.model.record import RunRecord
+from harness.tools import scripts
+from tests.whole import ROOT, STAND_INS, Whole, confining, use_stand_ins
+
+WITH_US = """\
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+"""
+SCHEDULER = WITH_US + "from distributed.cli.dask_scheduler import main\nmain()"
+A_WORKER = WITH_US + "from distributed.cli.dask_worker import main\nmain()"
+PATIENCE_S = 240
+
+
+class Cluster:
+    """A scheduler, and workers that are started and killed by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended = contextlib.ExitStack()
+        self._file = folder / "scheduler.json"
+        options = ["--host", "127.0.0.1", "--port", "0", "--no-show", "--no-dashboard"]
+        options += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(self._file)]
+        self._scheduler = self._start("scheduler", SCHEDULER, *options)
+
+    @property
+    def address(self) -> str:
+        """Where the scheduler listens, once it does."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, ValueError):
+                return str(json.loads(self._file.read_text())["address"])
+            time.sleep(0.02)
+        raise AssertionError(self.said("scheduler"))
+
+    def worker(
+        self,
+        name: str,
+        *,
+        boot: bool = True,
+        env: Mapping[str, str] | None = None,
+        stand_ins: bool = True,
+        **knobs: str,
+    ) -> None:
+        """Start a worker with a cache and a project of its own; of this, only the agent is used.
+
+        `knobs` are of the stand-ins.
+        """
+        home = self.folder / f"of-{name}"
+        for folder in ("series", "configs", "guests", "scratch"):
+            (home / folder).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (home / "guests" / "agent").symlink_to(ROOT / "guests" / "agent")
+        options = ["--host", "127.0.0.1", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        options += ["--name", name, "--local-directory", str(home / "scratch")]
+        options += ["--death-timeout", "60"]
+        options += ["--resources", "boot=1"] if boot else []
+        own = {"MEMMAP_HARNESS_ROOT": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+        code = A_WORKER
+        if stand_ins:
+            confining(home / "bin", **knobs)
+            own["PATH"] = f"{home / 'bin'}:{os.environ['PATH']}"
+            code = STAND_INS + A_WORKER
+        self.workers[name] = self._start(name, code, self.address, *options, env=own | (env or {}))
+
+    def cache(self, name: str) -> Path:
+        return self.folder / f"of-{name}" / "cache" / "memmap-harness"
+
+    def programs(self, name: str) -> list[str]:
+        """What runs on the cache of a worker: make and its children, or a guest."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(self.cache(name)).encode() in line:
+                found.append(line.replace(b"\0", b" ").decode())
+        return found
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End a worker, as a kernel out of memory does, or a batch system (SIGTERM)."""
+        process = self._scheduler if name == "scheduler" else self.workers.pop(name)
+        process.send_signal(how)
+        process.wait(PATIENCE_S)
+
+    def said(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def close(self) -> None:
+        self._ended.close()
+
+    def _start(
+        self, name: str, code: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        quiet = {"DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "false", "PYTHONPATH": str(ROOT)}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=dict(os.environ) | quiet | dict(env or {}),
+                start_new_session=True,
+            )
+        self._ended.callback(_end, process)
+        return process
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(PATIENCE_S)
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Give a cluster without workers that ends with the block."""
+    folder.mkdir(exist_ok=True)
+    made = Cluster(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+REQUEST = Request("test", "v7.2", plan="quick", accelerator="tcg")
+
+
+class Scene:
+    """A project, a cluster, and what was heard of the jobs."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.whole = Whole(folder)
+        monkeypatch.setenv("PATH", self.whole.environment["PATH"])
+        monkeypatch.setattr(scripts, "installed", scripts.installed)  # to be undone
+        use_stand_ins()
+        self.heard: list[tuple[str, Any]] = []
+        self.cluster: Cluster
+
+    def hear(self, job: str, heard: Event | Outcome) -> None:
+        self.heard.append((job, heard))
+
+    @contextlib.contextmanager
+    def engine(self) -> Iterator[Dask]:
+        made = Dask(self.whole.project, self.whole.cache, self.cluster.address)
+        with contextlib.closing(made):
+            yield made
+
+    def run(self, *jobs: Job) -> dict[str, Outcome]:
+        with self.engine() as engine:
+            return engine.run(Graph(jobs), self.hear)
+
+    def reproduce(self) -> RunRecord:
+        with self.engine() as engine:
+            return reproduce(engine, self.whole.project, self.whole.cache, REQUEST, self.hear)
+
+    def at_home(self) -> RunRecord:
+        """The same by the local engine alone."""
+        engine = Local(self.whole.project, self.whole.cache)
+        return reproduce(engine, self.whole.project, self.whole.cache, REQUEST)
+
+    def said(self) -> list[str]:
+        return [heard.text for _, heard in self.heard if isinstance(heard, Said)]
+
+
+def pinned(record: RunRecord) -> object:
+    """What two runs of the same request have in common, wherever and whenever they ran."""
+    return (
+        record.evidence,
+        record.subject,
+        record.setup,
+        record.sides,
+        (record.outcome, record.reason),
+        sorted((b.side, b.number, b.samples, b.memmaps, b.findings) for b in record.boots),
+    )
+
+
+def kept(project: Project, record: RunRecord) -> set[str]:
+    folder = records.folder_of(project.results, record)
+    for boot in record.boots:
+        assert all(records.digest(folder / log.path) == log.sha256 for log in boot.logs)
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def measured_on(scene: Scene, record: RunRecord) -> set[str]:
+    """The workers whose caches the boots' kernels were in."""
+    argvs = [" ".join(boot.argv) for boot in record.boots]
+    names = [path.name.removeprefix("of-") for path in scene.cluster.folder.glob("of-*")]
+    return {name for name in names if any(f"{scene.cluster.cache(name)}/" in a for a in argvs)}
+
+
+def same_at_home(scene: Scene, there: RunRecord) -> None:
+    """A run is the same, to the last digest, as the local engine's."""
+    project = scene.whole.project
+    assert records.load(records.folder_of(project.results, there)) == there
+    here = scene.at_home()
+    assert here.run_id != there.run_id
+    assert pinned(here) == pinned(there)
+    assert kept(project, here) == kept(project, there)

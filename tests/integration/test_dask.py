@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cluster's engine against a real scheduler and real workers, over stand-ins."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.engine import away, fingerprint
+from harness.engine.graph import Done, Failed, Graph, Job, Skipped
+from harness.engine.local import Local
+from harness.errors import DoesNotBuild
+from harness.events import Began
+from tests.cluster import Cluster, Scene, cluster, measured_on, same_at_home
+from tests.unit.test_graph import Breaks, add, concatenate, divide, tell
+from tests.whole import replace
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that lasts, with a worker that measures and one that does not."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with pytest.MonkeyPatch.context() as patch, cluster(folder / "cluster") as made:
+        Scene(folder, patch)
+        made.worker("a")
+        made.worker("b", boot=False)
+        yield made
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Cluster) -> Scene:
+    made = Scene(tmp_path, monkeypatch)
+    made.cluster = workers
+    return made
+
+
+def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
+    jobs = [
+        Job("c", "build", concatenate, "c", ("b", "a")),
+        Job("b", "verify", concatenate, "b", ("a",)),
+        Job("a", "build", concatenate, "a"),
+        Job("told", "build", tell, "beginning"),
+        Job("breaks", "build", add, Breaks()),
+        Job("needs it", "boot", add, 1, ("breaks",)),
+        Job("defect", "verify", divide, 0),
+        Job("at home", "fetch", concatenate, "home"),
+    ]
+    there = scene.run(*jobs)
+    here = Local(scene.whole.project, scene.whole.cache).run(Graph(jobs))
+    for name, outcome in here.items():
+        match outcome, there[name]:
+            case Failed(), Failed() as failed:
+                assert failed.on
+                assert msgspec.structs.replace(failed, on="", detail=outcome.detail) == outcome
+            case _:
+                assert there[name] == outcome
+    assert there["c"] == Done("cbaa")
+    assert there["needs it"] == Skipped("breaks")
+    assert [h for name, h in scene.heard if name == "told"] == [Began("beginning"), Done(None)]
+    assert there["breaks"].error().exit_code == 3  # type: ignore[union-attr]
+
+
+def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
+    record = scene.reproduce()
+    assert not scene.whole.cache.kernels.exists(), "nothing was built here"
+    assert measured_on(scene, record) == {"a"}
+    left = [p for p in (scene.cluster.cache("a") / "runs").rglob("*") if p.is_file()]
+    assert left == [], "what is at home now is still on the worker"
+    same_at_home(scene, record)
+
+
+def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
+    (port,) = (scene.whole.root / "series/test/ports/v7.2").glob("0002-*")
+    replace(port, "1024", "nonesuch")
+    with pytest.raises(DoesNotBuild, match=r"does not build.*\(on ") as caught:
+        scene.reproduce()
+    assert "nonesuch" in (caught.value.detail or "")
+
+
+def test_workers_with_another_harness_get_no_jobs_and_it_is_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = msgspec.structs.replace(fingerprint.own(), source="0" * 64)
+    monkeypatch.setattr(fingerprint, "own", lambda: other)
+    monkeypatch.setattr(away, "PATIENCE_S", 0.0)
+    outcomes = scene.run(Job("a", "build", add, 1), Job("b", "build", add, 1, ("a",)))
+    assert isinstance(failed := outcomes["a"], Failed)
+    assert failed.expected == "a worker with this harness (2 without it)"
+    told = [said for said in scene.said() if "gets no jobs" in said]
+    assert len(told) == 2
+    for line in told:
+        assert f"it runs {fingerprint.Fingerprint('0.1.0', other.python, '')}"[:20] in line
+        assert line.endswith(f"not {other}")
+        assert line.partition("no jobs: it ")[2] in (failed.detail or "")
+    assert outcomes["b"] == Skipped("a")
+
+
+def test_workers_that_see_another_store_get_no_jobs_and_it_is_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(away, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("harness.engine.session.Session._leave_mark", lambda *_: None)
+    outcomes = scene.run(Job("a", "build", add, 1))
+    assert isinstance(outcomes["a"], Failed)
+    store = scene.whole.cache.root / "store"
+    assert any(said.endswith(f"sees another store than you at {store}") for said in scene.said())
