@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The option that says how much runs at once, and the engine that it makes."""
+"""Options that say who runs a command's jobs, and the engine that they choose."""
 
 import contextlib
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -10,6 +11,7 @@ import click
 from harness.cache import Cache
 from harness.cli.options import F
 from harness.cli.progress import watching_jobs
+from harness.errors import InputError, ToolMissing
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -19,32 +21,91 @@ if TYPE_CHECKING:
 
 
 class Workers(NamedTuple):
-    """What the option says."""
+    """What the options say."""
 
+    engine: str | None
     jobs: int
+    scheduler: str | None
+    store: str | None
 
 
 def engine_options(command: F) -> F:
-    """Add --jobs; the command takes it as `workers`."""
+    """Add --engine, --jobs, --scheduler and --store; the command takes them as `workers`."""
 
     @functools.wraps(command)
-    def collected(*args: Any, jobs: int, **kwargs: Any) -> Any:
-        return command(*args, workers=Workers(jobs), **kwargs)
+    def collected(
+        *args: Any,
+        engine: str | None,
+        jobs: int,
+        scheduler: str | None,
+        store: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        return command(*args, workers=Workers(engine, jobs, scheduler, store), **kwargs)
 
-    return click.option(  # type: ignore[return-value]
-        "--jobs",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Kernels to build at once (each build uses all processors).",
-    )(collected)
+    decorated: Any = collected
+    for decorate in (
+        click.option(
+            "--store",
+            metavar="URL",
+            help="Where the cluster's machines hand each other trees and kernels: a folder that "
+            "all see, or a URL for fsspec (default: store/ in the cache folder).",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Run on the Dask cluster at this address, like tcp://10.0.0.1:8786.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Kernels to build at once on this machine (each build uses all processors).",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "dask"]),
+            help="Who runs the jobs (default: local; dask where --scheduler is given).",
+        ),
+    ):
+        decorated = decorate(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
 def engine(project: Project, cache: Cache, workers: Workers) -> "Iterator[tuple[Engine, Hear]]":
-    """Give the engine, and what draws the progress of its jobs."""
-    from harness.engine.local import Local
+    """Give the chosen engine, and what draws the progress of its jobs."""
+    chosen = workers.engine or ("dask" if workers.scheduler else "local")
+    if chosen == "local":
+        from harness.engine.local import Local
 
-    with watching_jobs(named=workers.jobs > 1) as hear:
-        yield Local(project, cache, workers.jobs), hear
+        for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
+            if value is not None:
+                raise InputError("is for a cluster", where=option, expected="--engine dask")
+        with watching_jobs(named=workers.jobs > 1) as hear:
+            yield Local(project, cache, workers.jobs), hear
+        return
+    if workers.jobs > 1:
+        raise InputError("is for this machine", where="--jobs", expected="no --scheduler")
+    if workers.scheduler is None:
+        raise InputError("is missing", where="--scheduler", expected="a Dask scheduler's address")
+    try:
+        from harness.engine.dask import Dask
+    except ModuleNotFoundError as error:
+        raise ToolMissing(
+            f"Dask is not installed here (no module {error.name})",
+            mend="run .venv/bin/pip install -e '.[cluster]' in the checkout",
+        ) from error
+    opened = Dask(project, cache, workers.scheduler, _place(workers.store))
+    with (
+        contextlib.closing(opened) as cluster,
+        watching_jobs(named=True) as hear,
+    ):
+        yield cluster, hear
+
+
+def _place(store: str | None) -> str | None:
+    """A folder by its whole path: other machines work in other folders."""
+    return store if store is None or "://" in store else str(Path(store).absolute())

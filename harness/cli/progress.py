@@ -67,7 +67,8 @@ def _drawn() -> "Iterator[_Plain | _Bars]":
 
 
 def _of(job: str, text: str) -> str:
-    return escape(printable(f"{job}: {text}" if job else text))
+    """Say whose text it is, where it does not say so itself."""
+    return escape(printable(text if text.startswith(job) else f"{job}: {text}"))
 
 
 class _Plain:

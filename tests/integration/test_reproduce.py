@@ -118,6 +118,13 @@ def test_what_does_not_build_is_exit_3_and_nothing_is_booted(whole: Whole, jobs:
     assert built == 1 or (jobs == "2" and built == 0)
 
 
+@pytest.mark.parametrize("option", ["--scheduler", "--store"])
+def test_a_clusters_options_without_a_cluster_are_refused(whole: Whole, option: str) -> None:
+    done = whole.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr == f"harness: {option}: is for a cluster; expected --engine dask\n"
+
+
 def test_a_run_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
     code = f"{STAND_INS}from harness.cli import main\nmain()"
     child = subprocess.Popen(

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which engine the options choose, and how the progress of several jobs is told."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cache import Cache
+from harness.cli.engine import Workers, engine
+from harness.cli.progress import watching_jobs
+from harness.engine.graph import Done, Failed
+from harness.engine.local import Local
+from harness.errors import HarnessError, InputError, ToolMissing
+from harness.events import Advanced, Began, Ended, Said
+from harness.inputs import Project
+
+ADDRESS = "tcp://127.0.0.1:1"
+
+
+def chosen(tmp_path: Path, workers: Workers) -> object:
+    with engine(Project.find(), Cache(tmp_path), workers) as (found, _):
+        return found
+
+
+def test_the_local_engine_is_the_default(tmp_path: Path) -> None:
+    assert isinstance(chosen(tmp_path, Workers(None, 1, None, None)), Local)
+    assert not tmp_path.joinpath("store").exists()
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        (Workers("dask", 1, None, None), "--scheduler: is missing; expected a Dask scheduler's"),
+        (Workers("local", 1, ADDRESS, None), "--scheduler: is for a cluster"),
+        (Workers(None, 1, None, "store"), "--store: is for a cluster"),
+        (Workers(None, 2, ADDRESS, None), "--jobs: is for this machine"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    tmp_path: Path, workers: Workers, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        chosen(tmp_path, workers)
+
+
+def test_without_dask_it_is_said_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("harness.engine.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ToolMissing, match=r"pip install -e '\.\[cluster\]'") as caught:
+        chosen(tmp_path, Workers(None, 1, ADDRESS, None))
+    assert caught.value.exit_code == 69
+
+
+def test_where_no_scheduler_is_it_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.engine.session.CONNECT_S", 0.2)
+    with pytest.raises(HarnessError, match=f"^{ADDRESS}: no Dask cluster to work with") as caught:
+        chosen(tmp_path, Workers(None, 1, ADDRESS, None))
+    assert caught.value.exit_code == 69
+    left = [p for p in (tmp_path / "store" / "names").rglob("*") if p.is_file()]
+    assert left == []
+
+
+def test_the_progress_of_each_job_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with watching_jobs(named=True) as hear:
+        hear("build base", Began("build base"))
+        hear("build [tip]", Began("build tip"))
+        hear("build base", Advanced(1, 2, "mm/mm_init.o"))
+        hear("", Said("worker x gets no jobs\x1b[2J"))
+        hear("build base", Ended("built"))
+        hear("build base", Done(None))
+        hear("build [tip]", Failed("DoesNotBuild", "no"))
+    assert capsys.readouterr().err.splitlines() == [
+        "build base",
+        "build [tip]: build tip",
+        "  worker x gets no jobs\\x1b[2J",
+        "  build base: built",
+    ]
