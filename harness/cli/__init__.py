@@ -49,6 +49,7 @@ COMMANDS = {
     "b4-check": _Entry(
         "b4_check:b4_check", "Answer a mail on stdin from the newest run of its series."
     ),
+    "plan": _Entry("plan:plan", "Print a plan as the jobs of a CI system."),
     "report": _Entry("report:report", "Show what may be concluded of a run, in many forms."),
     "bundle": _Entry("bundle:bundle", "Pack a run into one file that can be judged elsewhere."),
     "cache": _Entry("cache:cache_group", "Show and prune what is kept between runs."),

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness plan`: what a plan asks for, as jobs for other people's machines."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.errors import InputError
+from harness.inputs import Project
+
+if TYPE_CHECKING:
+    from harness.report.ci import Task
+
+
+@click.command(short_help="Print a plan as the jobs of a CI system.")
+@click.option(
+    "--format",
+    "target",
+    type=click.Choice(["github", "gitlab"]),
+    required=True,
+    help="A matrix for GitHub Actions, or a child pipeline for GitLab.",
+)
+@click.option("--series", "slugs", multiple=True, metavar="S", help="Only this series (again: …).")
+@click.option("--tree", "trees", multiple=True, metavar="T", help="Only on this tree (again: …).")
+@click.argument("plan", metavar="[PLAN]", default="quick")
+@click.argument("more", metavar="[-- OPTION…]", nargs=-1)
+def plan(
+    target: str, slugs: tuple[str, ...], trees: tuple[str, ...], plan: str, more: tuple[str, ...]
+) -> None:
+    """Print the jobs of PLAN: every series on every tree that it has a port for.
+
+    Each job runs `./bootstrap reproduce` with PLAN (from configs/plans/, quick by default) and
+    what follows `--`. Nothing is fetched or run. configs/ci/ has workflows to put them into.
+
+    \b
+    Examples:
+      harness plan --format github
+      harness plan --format gitlab reproduce --tree v7.2 -- --require-verdict
+    """
+    from harness.report import ci
+
+    project = Project.find()
+    project.plan(plan)
+    for slug in slugs:
+        project.series(slug)
+    for tree in trees:
+        if tree not in project.trees():
+            known = ", ".join(project.trees())
+            raise InputError(f"no tree {tree!r}", where="--tree", expected=f"one of {known}")
+    tasks = [
+        _task(slug, tree, plan, more)
+        for slug in slugs or project.slugs()
+        for tree in trees or project.trees()
+        if _has_port(project, slug, tree)
+    ]
+    if not tasks:
+        raise InputError(
+            "there is nothing to run",
+            where=f"plan {plan}",
+            expected="a series with a port for a tree of configs/trees.yaml",
+        )
+    click.echo(ci.github(tasks) if target == "github" else ci.gitlab(tasks), nl=False)
+    if target == "github":
+        click.echo()
+
+
+def _task(slug: str, tree: str, plan: str, more: tuple[str, ...]) -> "Task":
+    from harness.report.ci import Task
+
+    arguments = ("reproduce", slug, "--tree", tree, "--plan", plan, "--json", *more)
+    return Task(f"{slug} {tree} {plan}", arguments)
+
+
+def _has_port(project: Project, slug: str, tree: str) -> bool:
+    """As far as names tell: v7.3-rc7 takes port v7.3. What a git ref is, only fetching shows."""
+    ports = project.series(slug).ports
+    return tree in ports or tree.partition("-")[0] in ports
