@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Real kernels on a real cluster, two of whose workers are killed at work, by hand.
+
+`.venv/bin/python tests/bench/lost_workers.py [--plan quick] [--series S] [--tree T]
+[--accelerator auto|kvm|tcg]`. A scheduler and workers on this machine, each with an empty cache of
+its own: worker a is killed (SIGKILL) in the middle of a build, worker b in a boot, and worker
+c measures. Then the local engine does the same, in the usual cache. One JSON line a deed; the last
+compares what may be concluded. Exits with 1 where a verdict, a side's commit or .config, or the
+struct pages differ, or anything is left running. Two kernels and a half are built, and two more
+where the cache lacks them; the folder beside the cache's needs 10 GB meanwhile.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from harness.analysis.conclude import conclude
+from harness.cache import Cache
+from harness.engine.dask import Dask
+from harness.engine.graph import Outcome
+from harness.engine.local import Local
+from harness.engine.reproduce import Request, reproduce
+from harness.events import Advanced, Began, Event, Said
+from harness.inputs import Project
+from harness.model.record import RunRecord
+from tests.cluster import Cluster, cluster
+
+#: A guest's kernel needs a moment until it does something of its own.
+INTO_THE_BOOT_S = 2.0
+LEFT_S = 60.0
+
+
+class Watched:
+    """What is heard of the jobs, with what was built when, and who boots."""
+
+    def __init__(self) -> None:
+        self.half_built = threading.Event()
+        self.boots = threading.Event()
+        self.begun_again: list[str] = []
+
+    def hear(self, job: str, heard: Event | Outcome) -> None:
+        match heard:
+            case Advanced(done, total) if total and 2 * done > total and job.startswith("build "):
+                self.half_built.set()
+            case Began(title) if title.startswith("boot "):
+                self.boots.set()
+            case Said(text) if "begun again" in text:
+                self.begun_again.append(job)
+                say("begun again", job=job, said=text)
+            case _:
+                pass
+
+
+def say(case: str, **more: object) -> None:
+    print(json.dumps({"case": case} | more), flush=True)
+
+
+def until(condition: Callable[[], object], running: "Future[RunRecord]") -> None:
+    """Wait, as long as the run goes on. Raises what ended it."""
+    while not condition():
+        if running.done():
+            running.result()
+            raise AssertionError("the run was over before anybody was killed")
+        time.sleep(0.1)
+
+
+def guests(made: Cluster, name: str) -> list[str]:
+    """Return the QEMUs that work in a worker's cache."""
+    programs = (line.split()[0].rpartition("/")[2] for line in made.programs(name))
+    return [program for program in programs if program.startswith("qemu")]
+
+
+def kill(made: Cluster, name: str, doing: str) -> bool:
+    """Kill a worker; return whether everything that it had started went with it."""
+    had = len(made.programs(name))
+    made.kill(name)
+    end = time.monotonic() + LEFT_S
+    while (left := made.programs(name)) and time.monotonic() < end:
+        time.sleep(0.1)
+    say("killed", worker=name, doing=doing, programs=had, left=left)
+    return had > 0 and not left
+
+
+def on_cluster(
+    folder: Path, project: Project, cache: Cache, wanted: Request
+) -> tuple[RunRecord, bool]:
+    """Return the record of a run that lost two workers, and whether they went as they should."""
+    watched = Watched()
+    with (
+        cluster(folder / "cluster") as made,
+        contextlib.closing(Dask(project, cache, made.address, str(folder / "store"))) as engine,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        made.worker("a", stand_ins=False)
+        running = thread.submit(reproduce, engine, project, cache, wanted, watched.hear)
+        try:
+            until(watched.half_built.is_set, running)
+            made.worker("b", stand_ins=False)
+            clean = kill(made, "a", "building")
+            until(lambda: watched.boots.is_set() and guests(made, "b"), running)
+            made.worker("c", stand_ins=False)
+            time.sleep(INTO_THE_BOOT_S)
+            until(lambda: guests(made, "b"), running)
+            clean &= kill(made, "b", "booting")
+            record = running.result()
+        except BaseException:
+            made.close()  # or the run would wait for workers
+            raise
+        again = (made.cache("c") / "objects").exists()
+        say("run", jobs_begun_again=watched.begun_again, kernels_built_again=again)
+        lost = [job.partition(" ")[0] for job in watched.begun_again]
+        return record, clean and not again and lost == ["build", "measure"]
+
+
+def concluded(project: Project, record: RunRecord) -> dict[str, object]:
+    """What two runs must have in common, wherever they ran."""
+    found = conclude(record, project.claims(record.subject.slug))
+    return {
+        "outcome": record.outcome,
+        "evidence": record.evidence,
+        "verdicts": [[v.driver, v.side, v.after_patch, v.verdict] for v in found.verdicts],
+        "kernels": [[s.name, s.commit, s.config_sha256] for s in record.sides],
+        "memmaps": sorted([b.side, m.driver, m.sha256] for b in record.boots for m in b.memmaps),
+        "boots": sorted([b.side, b.number, b.outcome, b.counts] for b in record.boots),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--series", default="memcpy-streaming")
+    parser.add_argument("--tree", default="v7.2")
+    parser.add_argument("--plan", default="quick")
+    parser.add_argument("--accelerator", default="auto", choices=["auto", "kvm", "tcg"])
+    chosen = parser.parse_args()
+    wanted = Request(chosen.series, chosen.tree, plan=chosen.plan, accelerator=chosen.accelerator)
+    project, cache = Project.find(), Cache.default()
+    cache.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache.root.parent, prefix="lost-workers-") as name:
+        project.results = Path(name) / "results"
+        began = time.monotonic()
+        away, clean = on_cluster(Path(name), project, cache, wanted)
+        there = concluded(project, away)
+        say("cluster", wall_s=round(time.monotonic() - began), **there)
+        began = time.monotonic()
+        home = reproduce(Local(project, cache), project, cache, wanted)
+        here = concluded(project, home)
+        say("local", wall_s=round(time.monotonic() - began), **here)
+    differ = [key for key in here if here[key] != there[key]]
+    images = [[side.build_id for side in record.sides] for record in (away, home)]
+    say("compared", differ=differ, same_images=images[0] == images[1], workers_as_expected=clean)
+    return 1 if differ or not clean or here["outcome"] != "complete" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
