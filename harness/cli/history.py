@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness report --index`: every run's page, and one page above them, written as plain files."""
 
+import ctypes
+import functools
 import os
+import signal
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +21,11 @@ if TYPE_CHECKING:
     from harness.model.claim import Claim
     from harness.model.record import RunRecord
     from harness.report.index import Broken, Run
+
+#: So many pages are worth the second that it takes to start further processes.
+MANY = 150
+#: include/uapi/linux/prctl.h
+PR_SET_PDEATHSIG = 1
 
 
 def write_site(project: Project, site: Path, listen: Listener) -> Path:
@@ -30,11 +40,9 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     listen(Began(f"{len(folders)} runs"))
     loaded, broken = _load(project, folders)
     nulls = [record for _, record in loaded if record.is_null]
-    claims: dict[str, tuple[Claim, ...]] = {}
     runs: list[Run] = []
-    for number, (folder, record) in enumerate(loaded):
-        listen(Advanced(number, len(loaded), record.run_id))
-        made = _one(project, site, folder, record, nulls, claims)
+    for number, made in enumerate(_each(project, site, [folder for folder, _ in loaded], nulls)):
+        listen(Advanced(number, len(loaded), loaded[number][1].run_id))
         if isinstance(made, index.Run):
             runs.append(made)
         else:
@@ -58,23 +66,44 @@ def _load(
     return loaded, broken
 
 
+def _each(
+    project: Project, site: Path, folders: Sequence[Path], nulls: "Sequence[RunRecord]"
+) -> "Iterator[Run | Broken]":
+    """Write the pages in the order of their folders, on all CPUs where there are many."""
+    one = functools.partial(_one, project, site, tuple(nulls))
+    cpus = len(os.sched_getaffinity(0))
+    if len(folders) < MANY or cpus == 1:
+        yield from map(one, folders)
+        return
+    with ProcessPoolExecutor(cpus, get_context("spawn"), _begin, (os.getpid(),)) as pool:
+        yield from pool.map(one, folders, chunksize=25)
+
+
+def _begin(parent: int) -> None:
+    """Ctrl-C is the parent's to act on, and nobody writes pages on without it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@functools.cache
+def _claims(project: Project, slug: str) -> "tuple[Claim, ...]":
+    return project.claims(slug)
+
+
 def _one(
-    project: Project,
-    site: Path,
-    folder: Path,
-    record: "RunRecord",
-    nulls: "Sequence[RunRecord]",
-    claims: "dict[str, tuple[Claim, ...]]",
+    project: Project, site: Path, nulls: "Sequence[RunRecord]", folder: Path
 ) -> "Run | Broken":
     from harness.analysis.conclude import conclude
     from harness.report import html, index
 
     name = folder.relative_to(project.results)
-    slug = record.subject.slug
     try:
-        if slug not in claims:
-            claims[slug] = project.claims(slug)
-        conclusion = conclude(record, claims[slug], [n for n in nulls if n.subject.slug == slug])
+        record = records.load(folder)
+        slug = record.subject.slug
+        ours = [n for n in nulls if n.subject.slug == slug]
+        conclusion = conclude(record, _claims(project, slug), ours)
         page = site / name / html.NAME
         text = html.page(
             conclusion,

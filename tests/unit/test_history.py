@@ -11,6 +11,7 @@ import pytest
 from harness import records
 from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.history import release_key, seen, trends
+from harness.cli import history
 from harness.cli.history import write_site
 from harness.errors import MachineError
 from harness.events import nobody
@@ -237,6 +238,35 @@ def test_a_site_made_again_is_the_same_and_touches_nothing(project: Project) -> 
     write_site(project, project.results, nobody)
     assert [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files] == before
     assert index in files
+
+
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MANY", 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+
+
+def test_many_pages_are_the_same_from_many_processes(
+    project: Project, two_processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(project, run("01"), run("02"), run("03"))
+    write_site(project, project.results, nobody)
+    files = {f: f.read_bytes() for f in project.results.rglob("*.html")}
+    monkeypatch.setattr(history, "MANY", 9)
+    for file in files:
+        file.unlink()
+    write_site(project, project.results, nobody)
+    assert {f: f.read_bytes() for f in project.results.rglob("*.html")} == files
+    assert len(files) == 4
+
+
+def test_what_fails_in_another_process_is_one_clear_line(
+    project: Project, two_processes: None
+) -> None:
+    stored(project, run("01"), run("02"))
+    (project.root / "file").write_text("in the way")
+    with pytest.raises(MachineError, match=r"file.*: cannot be written: Not a directory"):
+        write_site(project, project.root / "file" / "site", nobody)
 
 
 def test_a_site_follows_what_changed(project: Project) -> None:
