@@ -82,6 +82,10 @@ class ToolMissing(MachineError):
     """A program that is needed is not installed."""
 
 
+class Unsupported(MachineError):
+    """This machine, tree or tool has not got what is asked for, so nothing was tried."""
+
+
 class ToolFailed(MachineError):
     """An external program ended with an error."""
 

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Trees as they are kept, and kernels as they were built."""
 
+import re
+
 import msgspec
+
+#: A compiler's program, on PATH: several versions of one may be there.
+COMPILER = re.compile(r"(gcc|clang)(-\d{1,3})?")
+#: As the kernel's ARCH= has them, each with the CROSS_COMPILE= that this machine takes.
+ARCHITECTURES = {"x86_64": "", "i386": "", "arm64": "aarch64-linux-gnu-"}
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,12 +61,21 @@ class Fragment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a kernel is configured and compiled, whatever its source.
 
-    Profile `minimal` puts the fragments on allnoconfig; `vng` puts them on `vng --kconfig`.
+    Profile `minimal` puts the fragments on allnoconfig; `vng` puts them on `vng --kconfig`. `arch`
+    is one of ARCHITECTURES; as kernels are kept by what their recipe says, x86_64 goes without
+    saying.
     """
 
     profile: str
     fragments: tuple[Fragment, ...]
     compiler: str
+    arch: str = "x86_64"
+
+    @property
+    def program(self) -> str:
+        """The compiler's program."""
+        is_clang = self.compiler.startswith("clang")
+        return self.compiler if is_clang else f"{ARCHITECTURES[self.arch]}{self.compiler}"

@@ -58,7 +58,7 @@ def programs(
 
     `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
     """
-    compiler = build.compiler_version(cache, how.compiler)
+    compiler = build.compiler_version(cache, how.program)
     folders = {
         one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
         for one in wanted
@@ -111,7 +111,7 @@ def unlinked(
     title: str = "",
 ) -> Path:
     """Return the object of a commit alone, for a configuration that cannot be replayed."""
-    compiler = build.compiler_version(cache, how.compiler)
+    compiler = build.compiler_version(cache, how.program)
     folder = _folder(cache, commit, how, compiler, source_object, "unlinked")
     if not (folder / OBJECT).exists():
         listen(Began(f"object {title or commit[:12]}"))
@@ -130,7 +130,7 @@ def _folder(cache: Cache, *parts: str | Recipe) -> Path:
 
 def _compile(make: Make, source_object: str, into: Path) -> None:
     try:
-        make(source_object)
+        make.build(source_object)
     except ToolFailed as error:
         raise build.failure(error, f"{source_object} does not build") from error
     shutil.copyfile(make.objects / source_object, into / OBJECT)

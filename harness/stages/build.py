@@ -20,6 +20,7 @@ from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError,
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.parse import makelog
+from harness.parse.warned import together
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
@@ -32,6 +33,8 @@ GIT_S = 120
 #: An O= folder of the minimal profile takes about 300 MB, the kernel that is kept 20 MB.
 ROOM_BYTES = 2 << 30
 META = "kernel.json"
+#: Beside it: how often the compiler gave each warning. Not there where nobody knows.
+WARNINGS = "warnings.json"
 MAX_WARNINGS_SHOWN = 5
 
 
@@ -48,7 +51,7 @@ def build(
 
     Raises InputError (an option that cannot be set), DoesNotBuild, or MachineError.
     """
-    compiler = compiler_version(cache, how.compiler)
+    compiler = compiler_version(cache, how.program)
     folder = cache.kernels / _key(commit, how, compiler)
     if kept := _kept(folder):
         return kept
@@ -76,7 +79,15 @@ def key(cache: Cache, commit: str, how: Recipe) -> str:
 
     Raises ToolMissing for a compiler that is not there.
     """
-    return _key(commit, how, compiler_version(cache, how.compiler))
+    return _key(commit, how, compiler_version(cache, how.program))
+
+
+def warned(kernel: Kernel) -> dict[str, int] | None:
+    """Return how often each warning was given for a kernel; None where nobody knows."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        data = (Path(kernel.folder) / WARNINGS).read_bytes()
+        return msgspec.json.decode(data, type=dict[str, int])
+    return None
 
 
 @contextlib.contextmanager
@@ -99,17 +110,16 @@ def objects(
         listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
     name = f"{tree.release}-{how.profile}-{_digest(msgspec.json.encode(how))[:12]}"
     with cache.locked(f"objects-{name}"), checked_out(cache, tree, commit) as source:
-        folder = cache.objects / name
-        folder.mkdir(parents=True, exist_ok=True)
         make = Make(
             source,
-            folder,
+            cache.objects / name,
             how.compiler,
+            arch=how.arch,
             confined=not unusable,
             log=cache.log(f"build-{name}"),
             deadline=proc.Deadline(BUILD_S),
         )
-        with _stamped(folder, listen):
+        with _stamped(make, listen):
             try:
                 configure.ensure(make, how, _configured_by(cache, commit, how))
             except ToolFailed as error:
@@ -118,13 +128,14 @@ def objects(
 
 
 @contextlib.contextmanager
-def _stamped(folder: Path, listen: Listener) -> Iterator[None]:
+def _stamped(make: Make, listen: Listener) -> Iterator[None]:
     """Empty an O= folder of objects that seem to come from the future, for make to see changes."""
-    stamp = folder / "harness.stamp"
+    stamp = make.objects / "harness.stamp"
     if stamp.exists() and stamp.stat().st_mtime > time.time():
         listen(Said("the clock was set back since the last build: building afresh"))
-        shutil.rmtree(folder)
-        folder.mkdir()
+        shutil.rmtree(make.objects)
+    if not make.objects.is_dir():
+        make.begin()
     stamp.touch()
     try:
         yield
@@ -159,15 +170,15 @@ def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
         if path.startswith("scripts/")
         or path.rpartition("/")[2].startswith(("Kconfig", "Makefile", "Kbuild"))
     ]
-    programs = [compiler_version(cache, how.compiler)]
+    programs = [compiler_version(cache, how.program)]
     if how.profile == "vng":
         programs.append(version.of(Path(scripts.installed("vng")), log=cache.log("version-vng")))
     return "\n".join([*steering, *programs])
 
 
-def compiler_version(cache: Cache, compiler: str) -> str:
-    """Return the first line of `COMPILER --version`."""
-    done = proc.run([compiler, "--version"], log=cache.log("compiler"), deadline=proc.Deadline(10))
+def compiler_version(cache: Cache, program: str) -> str:
+    """Return the first line of `PROGRAM --version`. Raises ToolMissing."""
+    done = proc.run([program, "--version"], log=cache.log("compiler"), deadline=proc.Deadline(10))
     return done.stdout.splitlines()[0]
 
 
@@ -189,9 +200,9 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
             blamed = line
 
     try:
-        prepared = make("prepare")
+        prepared = make.build("prepare")
         total = _count(make)
-        built = make("bzImage", on_line=hear)
+        built = make.build("bzImage", on_line=hear)
     except ToolFailed as error:
         raise failure(error, "the kernel does not build", blamed) from error
     return prepared.cpu_s + built.cpu_s, prepared.wall_s + built.wall_s
@@ -239,6 +250,8 @@ def _keep(
         shutil.copyfile(make.objects / "vmlinux", work / "vmlinux")
         shutil.copyfile(make.objects / "System.map", work / "System.map")
         shutil.copyfile(make.objects / ".config", work / "config")
+        if make.warned is not None:
+            (work / WARNINGS).write_bytes(msgspec.json.encode(together(make.warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))
         shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
         publish(work, folder)

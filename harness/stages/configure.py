@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness import records
-from harness.errors import InputError
+from harness.errors import InputError, ToolFailed, Unsupported
 from harness.inputs import Project
 from harness.model.kernel import Fragment, Recipe
 from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
@@ -28,11 +28,16 @@ class _Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def recipe(
-    project: Project, fragments: Sequence[str], *, profile: str = "minimal", compiler: str = "gcc"
+    project: Project,
+    fragments: Sequence[str],
+    *,
+    profile: str = "minimal",
+    compiler: str = "gcc",
+    arch: str = "x86_64",
 ) -> Recipe:
     """Read the named fragments of configs/kconfig/. Raises InputError for one that is not there."""
     texts = tuple(Fragment(name, project.fragment(name).read_text()) for name in fragments)
-    return Recipe(profile, texts, compiler)
+    return Recipe(profile, texts, compiler, arch)
 
 
 def ensure(make: Make, how: Recipe, made_from: str) -> None:
@@ -64,13 +69,25 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
         argv = [installed("vng"), "--kconfig", "--force", "--config", str(joined)]
         make.run(argv, env={"KBUILD_OUTPUT": str(make.objects)})
     else:
-        make(f"KCONFIG_ALLCONFIG={joined}", "allnoconfig")
+        _make_allnoconfig(make, joined)
     config = parse_config((make.objects / ".config").read_text())
     lost = dropped((option for _, option in wanted), config)
     if lost:
         name, option = next(pair for pair in wanted if pair[1] == lost[0])
         raise _cannot_be_set(make.source, name, option, config, len(lost))
     return config
+
+
+def _make_allnoconfig(make: Make, joined: Path) -> None:
+    """Raises Unsupported where the tree has no use for this compiler (scripts/cc-version.sh)."""
+    try:
+        make(f"KCONFIG_ALLCONFIG={joined}", "allnoconfig")
+    except ToolFailed as error:
+        said = [line.strip("* ") for line in (error.detail or "").splitlines()]
+        told = [" ".join(line.split()) for line in said if line.startswith(("Your ", "Minimum "))]
+        if any(line.endswith("is too old.") for line in said):
+            raise Unsupported(f"the compiler is too old: {', '.join(told)}") from error
+        raise
 
 
 def _requested(fragments: Sequence[Fragment]) -> list[tuple[str, Option]]:

@@ -26,6 +26,12 @@ def undefined(file: Path, *, log: Path) -> list[str]:
     return sorted(line.split()[-1] for line in lines.splitlines())
 
 
+def defined(file: Path, *, log: Path) -> list[str]:
+    """Return the symbols that an object has itself, sorted."""
+    lines = run(["nm", "--defined-only", str(file)], log=log, deadline=Deadline(60)).stdout
+    return sorted(line.split()[-1] for line in lines.splitlines())
+
+
 def addresses(file: Path, *, log: Path) -> list[tuple[int, str]]:
     """Return a program's symbols with their addresses, in their order."""
     lines = run(["nm", "--numeric-sort", str(file)], log=log, deadline=Deadline(60)).stdout

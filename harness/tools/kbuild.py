@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own build system: make with a separate output folder, reproducibly, in a sandbox."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness import proc
+from harness.errors import ToolFailed
+from harness.model.kernel import ARCHITECTURES
+from harness.parse.warned import Reader, Warned, joined
+from harness.records import replace_file
 from harness.tools import bwrap
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
@@ -20,12 +27,15 @@ PINNED = (
     # Empty, but set: else kbuild adds a "+" for what git says of the tree.
     "LOCALVERSION=",
 )
+#: What the O= folder's objects were warned of, by object.
+WARNINGS = "harness.warnings"
 #: The targets that kbuild names when it makes something: `  CC      mm/mm_init.o`.
 _MADE = re.compile(r"\s*(?:set -e;\s*)?(?:echo\s+'?)?\s{2}(?:CC|AS|AR|LD|HOSTCC|HOSTLD)\s+\S+")
 
 
 class Make:
-    """make for one source folder and one O= folder; `compiler` is gcc, clang, gcc-14, clang-19 …
+    """make for one source folder and one O= folder; `compiler` is gcc, clang, gcc-14, clang-19 …,
+    `arch` one of ARCHITECTURES.
 
     Patches decide what make executes, so it runs where only the O= folder is writable.
     """
@@ -36,6 +46,7 @@ class Make:
         objects: Path,
         compiler: str,
         *,
+        arch: str = "x86_64",
         confined: bool,
         log: Path,
         deadline: proc.Deadline,
@@ -44,7 +55,7 @@ class Make:
         self.objects = objects
         self.log = log
         self._confined = confined
-        self._tools = _tools(compiler)
+        self._tools = _tools(compiler, arch)
         self.deadline = deadline
 
     def __call__(
@@ -56,6 +67,52 @@ class Make:
         """Run make with these targets, variables or options. Raises ToolFailed, TimedOut."""
         argv = ["make", f"-j{os.cpu_count() or 1}", "-C", str(self.source), f"O={self.objects}"]
         return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
+
+    def build(self, *targets: str, on_line: Callable[[str], None] | None = None) -> proc.Finished:
+        """Make targets, and note beside them what the compiler warned of. Raises as a call does.
+
+        The note is not there while make runs, so whatever ends it early leaves none: from then on
+        nobody knows the warnings of what is there.
+        """
+        note = self.objects / WARNINGS
+        before = self.warned
+        note.unlink(missing_ok=True)
+        reader = Reader(str(self.source))
+
+        def hear(line: str) -> None:
+            reader.hear(line)
+            if on_line is not None:
+                on_line(line)
+
+        def keep() -> None:
+            if before is not None:
+                self._note(joined((before, reader.found)))
+
+        try:
+            # Target by target: what two compilers print at once must not be mixed.
+            done = self("-Otarget", *targets, on_line=hear)
+        except ToolFailed:
+            keep()
+            raise
+        keep()
+        return done
+
+    def begin(self) -> None:
+        """Make the O= folder, in which nothing was compiled and nothing warned of."""
+        self.objects.mkdir(parents=True)
+        self._note({})
+
+    def _note(self, warned: Warned) -> None:
+        some = {name: counts for name, counts in warned.items() if counts}
+        replace_file(self.objects / WARNINGS, msgspec.json.encode(some))
+
+    @property
+    def warned(self) -> Warned | None:
+        """The warnings of all objects that are there, by object; None where nobody knows them."""
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            data = (self.objects / WARNINGS).read_bytes()
+            return msgspec.json.decode(data, type=dict[str, dict[str, int]])
+        return None
 
     def run(
         self,
@@ -82,12 +139,15 @@ class Make:
         )
 
 
-def _tools(compiler: str) -> tuple[str, ...]:
-    """Variables that choose it (Documentation/kbuild/llvm.rst); the plain gcc needs none."""
+def _tools(compiler: str, arch: str) -> tuple[str, ...]:
+    """Variables that choose them (Documentation/kbuild/llvm.rst); the plain gcc here needs none."""
     kind, _, version = compiler.partition("-")
+    cross = ARCHITECTURES[arch]
+    # Of two values for one variable (PINNED has an ARCH), make takes the last.
+    target = () if arch == "x86_64" else (f"ARCH={arch}", f"CROSS_COMPILE={cross}")
     if kind == "clang":
-        return (f"LLVM=-{version}",) if version else ("LLVM=1",)
-    return (f"CC={compiler}", f"HOSTCC={compiler}") if version else ()
+        return (*target, f"LLVM=-{version}" if version else "LLVM=1")
+    return (*target, f"CC={cross}{compiler}", f"HOSTCC={compiler}") if version else target
 
 
 def makes_object(line: str) -> bool:

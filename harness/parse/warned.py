@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What kbuild prints to what it makes and what the compiler warns of, by the object concerned.
+
+Output must come target by target (`make -Otarget`): a warning belongs to what was announced last.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+#: `  CC      mm/mm_init.o`, `  CC [M]  lib/test_hmm.o`.
+_MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_+-]*(?: \[M\])?\s+(\S+)")
+#: `mm/mm_init.c:12:5: warning: …`, `vmlinux.o: warning: objtool: …`, `ld: warning: …`.
+_WARNING = re.compile(r"(?P<file>[^\s:][^:]*)(?::\d+)*: (?:warning|WARNING): (?P<text>\S.*)")
+#: `WARNING: modpost: vmlinux: section mismatch in reference: …`.
+_OTHER = re.compile(r"WARNING: (?P<text>\S.*)")
+_OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
+
+#: By object, how often each warning was given; an object that was made without any is there, empty.
+Warned = Mapping[str, Mapping[str, int]]
+
+
+class Reader:
+    """Reads the lines of one or more runs of make. `source` is the source folder's path."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._object = ""
+        self._found: dict[str, Counter[str]] = {}
+
+    def hear(self, line: str) -> None:
+        """Read the next line."""
+        if match := _MADE.fullmatch(line.rstrip()):
+            self._object = match[1]
+            self._found[self._object] = Counter()
+        elif text := warning(line, self._source):
+            self._found.setdefault(self._object, Counter())[text] += 1
+
+    @property
+    def found(self) -> dict[str, dict[str, int]]:
+        """What was made, and how often each warning was given for it."""
+        return {name: dict(counts) for name, counts in self._found.items()}
+
+
+def warning(line: str, source: str = "") -> str:
+    """Return a warning without what moves it about in a file; empty where a line is none.
+
+    Line numbers and offsets into functions are left out: a patch that only moves a line that is
+    warned of adds no warning.
+    """
+    line = line.strip()
+    match = _WARNING.match(line)
+    if match is None:
+        other = _OTHER.match(line)
+        return _OFFSET.sub("", other["text"]) if other else ""
+    file = match["file"].removeprefix(f"{source}/") if source else match["file"]
+    while file.startswith("../"):
+        file = file[3:]
+    return f"{file}: {_OFFSET.sub('', match['text'])}"
+
+
+def together(warned: Warned) -> dict[str, int]:
+    """Return how often each warning is given; a header's counts once, however many include it."""
+    found: Counter[str] = Counter()
+    for counts in warned.values():
+        found |= Counter(counts)
+    return dict(sorted(found.items()))
+
+
+def new(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the warnings that are given more often than before, sorted."""
+    return tuple(sorted(Counter(after) - Counter(before)))
+
+
+def joined(parts: Iterable[Warned]) -> dict[str, dict[str, int]]:
+    """Return what is true of all objects when the parts were made one after the other."""
+    found: dict[str, dict[str, int]] = {}
+    for part in parts:
+        found |= {name: dict(counts) for name, counts in part.items()}
+    return found

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What make printed: which object a warning belongs to, and which warnings a patch adds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.parse.warned import Reader, joined, new, together, warning
+
+LOG = """\
+make[1]: Entering directory '/o'
+  GEN     Makefile
+  CC      mm/mm_init.o
+../mm/mm_init.c: In function 'f':
+../mm/mm_init.c:12:6: warning: unused variable 'x' [-Wunused-variable]
+   12 |  int x;
+      |      ^
+  CC [M]  lib/test_hmm.o
+In file included from /src/include/linux/mm.h:7,
+                 from /src/lib/test_hmm.c:3:
+/src/include/linux/mm.h:99:1: warning: 'g' defined but not used [-Wunused-function]
+/src/include/linux/mm.h:120:1: warning: 'g' defined but not used [-Wunused-function]
+  LD      vmlinux.o
+vmlinux.o: warning: objtool: f+0x1b/0x40: unreachable instruction
+WARNING: modpost: vmlinux: section mismatch in reference: f+0x2 (section: .text)
+ld: warning: x.o: missing .note.GNU-stack section implies executable stack
+  CC      mm/memory.o
+"""
+UNUSED = "mm/mm_init.c: unused variable 'x' [-Wunused-variable]"
+HEADER = "include/linux/mm.h: 'g' defined but not used [-Wunused-function]"
+
+
+def read(text: str) -> dict[str, dict[str, int]]:
+    reader = Reader("/src")
+    for line in text.splitlines():
+        reader.hear(line)
+    return reader.found
+
+
+def test_a_warning_belongs_to_what_was_announced_last() -> None:
+    found = read(LOG)
+    assert found["mm/mm_init.o"] == {UNUSED: 1}
+    assert found["lib/test_hmm.o"] == {HEADER: 2}
+    assert found["mm/memory.o"] == {}
+    assert found["vmlinux.o"] == {
+        "vmlinux.o: objtool: f: unreachable instruction": 1,
+        "modpost: vmlinux: section mismatch in reference: f (section: .text)": 1,
+        "ld: x.o: missing .note.GNU-stack section implies executable stack": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "  CC      mm/warning.o",
+        "mm/x.c:1:1: error: warning: no",
+        "mm/x.c:3:1: note: declared here",
+        "this is no warning: at all",
+        "warning:",
+        "   12 |  int x; // : warning",
+    ],
+)
+def test_what_is_no_warning(line: str) -> None:
+    assert warning(line, "/src") == ""
+
+
+@pytest.mark.parametrize("place", ["mm/x.c", "../mm/x.c", "../../mm/x.c", "/src/mm/x.c"])
+@pytest.mark.parametrize("at", ["", ":7", ":7:30"])
+def test_where_a_warning_stands_is_no_part_of_it(place: str, at: str) -> None:
+    assert warning(f"{place}{at}: warning: w [-W]\r", "/src") == "mm/x.c: w [-W]"
+
+
+def test_a_header_that_many_include_warns_once() -> None:
+    assert together({"a.o": {"h": 2, "a": 1}, "b.o": {"h": 2}, "c.o": {"h": 1}}) == {"a": 1, "h": 2}
+
+
+def test_a_patch_adds_what_is_said_more_often() -> None:
+    assert new({"a": 1, "b": 2}, {"a": 2, "b": 1, "c": 1}) == ("a", "c")
+    assert new({"a": 1}, {}) == ()
+
+
+def test_an_object_that_is_made_again_has_its_last_warnings() -> None:
+    parts = [{"a.o": {"w": 1}, "b.o": {"v": 1}}, {"a.o": {}, "c.o": {"u": 1}}]
+    assert joined(parts) == {"a.o": {}, "b.o": {"v": 1}, "c.o": {"u": 1}}
+
+
+@given(st.text())
+def test_any_line_is_read_without_an_error(line: str) -> None:
+    reader = Reader("/src")
+    reader.hear(line)
+    assert isinstance(reader.found, dict)
