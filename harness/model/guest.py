@@ -4,15 +4,27 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from harness.model.memmap import expected_nr_pages
+from harness.model.memmap import PAGE_BYTES, expected_nr_pages
 from harness.model.units import MIB, parse_size
 
 DRIVERS = ("nd_pmem", "dax_pmem")
+#: Where namespaces lie: emulated NVDIMMs; RAM that the command line calls persistent (`memmap=`),
+#: bound to e820_pmem or to ramdax; a CXL type 3 device.
+Provider = Literal["nvdimm", "e820", "ramdax", "cxl"]
+NO_CXL = (
+    "nothing makes a CXL region in the guest yet: that takes QEMU's q35 machine, the kernel's CXL "
+    "drivers and `cxl create-region`"
+)
+#: RAM in front of, and between, what the command line calls persistent: touching ranges are one.
+GAP_BYTES = 128 * MIB
+#: lib/test_hmm.c: DEVMEM_CHUNK_SIZE, and the devices that register such a chunk as they come up.
+HMM_BYTES, HMM_DEVICES = 256 * MIB, 2
 
 
 class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One emulated NVDIMM with one namespace over the whole of it.
+    """One device with one namespace over the whole of it.
 
     `size` and `align` are written like 100G and 2M. `map` says where the struct pages live: in
     the namespace itself (dev) or in the guest's memory (mem), as `ndctl create-namespace -M`.
@@ -51,7 +63,12 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A guest file. `name` is the file's name without `.yaml`."""
+    """A guest file. `name` is the file's name without `.yaml`.
+
+    `provider` says where the namespaces lie, in NVDIMMs unless it is given. With `test_hmm` the
+    kernel's own test of device-private memory makes memmaps as it boots. What is not given leaves
+    no trace in a guest's digest, so records made before there was such a key stay comparable.
+    """
 
     description: str
     memory: str
@@ -59,21 +76,76 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: int = 1
     cpu_model: str = "Icelake-Server"
     name: str = ""
+    provider: Provider | UnsetType = UNSET
+    test_hmm: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        parse_size(self.memory)
+        if self.memory_bytes % MIB or not self.memory_bytes:
+            raise ValueError(f"memory {self.memory} is no multiple of 1M")
         if self.cpus < 1:
             raise ValueError(f"cpus {self.cpus} is below 1")
         drivers = [n.driver for n in self.namespaces]
+        if self.test_hmm is True and not drivers:
+            return
         if not drivers or len(set(drivers)) != len(drivers):
             raise ValueError("namespaces wants one fsdax, one devdax, or one of each")
 
     @property
+    def place(self) -> Provider:
+        """Where the namespaces lie."""
+        return "nvdimm" if isinstance(self.provider, UnsetType) else self.provider
+
+    @property
+    def lacks(self) -> str:
+        """What keeps this guest from being booted; empty where nothing does."""
+        return NO_CXL if self.place == "cxl" else ""
+
+    @property
+    def in_ram(self) -> bool:
+        """Whether the namespaces lie in the guest's own memory, which has no backing file."""
+        return self.place in ("e820", "ramdax")
+
+    @property
+    def carved(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of RAM that the command line calls persistent, as (start, size) in bytes.
+
+        ramdax takes labels off the end of its range, so there it is larger than the namespace.
+        """
+        if not self.in_ram:
+            return ()
+        more = GAP_BYTES if self.place == "ramdax" else 0
+        found, at = [], self.memory_bytes
+        for namespace in self.namespaces:
+            size = namespace.size_bytes + more
+            found.append((at, size))
+            at += size + GAP_BYTES
+        return tuple(found)
+
+    @property
+    def ram_bytes(self) -> int:
+        """All of the guest's RAM, with what is carved out of it."""
+        return max((start + size for start, size in self.carved), default=self.memory_bytes)
+
+    @property
+    def kernel_options(self) -> tuple[str, ...]:
+        """What makes the kernel take the ranges for persistent memory: `memmap=nn[KMG]!ss[KMG]`."""
+        return tuple(f"memmap={size >> 20}M!{start >> 20}M" for start, size in self.carved)
+
+    @property
+    def booted_nr_pages(self) -> tuple[int, ...]:
+        """The page counts that the kernel prints before user space begins, in order.
+
+        e820_pmem gives its ranges a memmap as they are (ND_REGION_PAGEMAP), without any namespace.
+        """
+        raw = tuple(size // PAGE_BYTES for _, size in self.carved)
+        return raw + ((HMM_BYTES // PAGE_BYTES,) * HMM_DEVICES if self.test_hmm is True else ())
+
+    @property
     def memory_bytes(self) -> int:
-        """The guest's memory, without its NVDIMMs."""
+        """The guest's memory, without what its namespaces lie in."""
         return parse_size(self.memory)
 
     @property
     def memmap_bytes(self) -> int:
         """What binding all namespaces writes into their backing files, at 64 bytes a page."""
-        return sum(n.nr_pages * 64 for n in self.namespaces)
+        return 0 if self.in_ram else sum(n.nr_pages * 64 for n in self.namespaces)

@@ -4,6 +4,7 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +23,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `clock` is what the guest's time is: the host's, or the instructions it executed (`icount`), one
     a nanosecond, which is the same on every boot and knows nothing of caches.
+    `kernel_options` are added to the kernel's command line; with `page_ref` all is done while the
+    tracepoint page_ref_set is on, and its events are counted. What is not given leaves no trace in
+    a plan's digest.
     """
 
     description: str
@@ -32,6 +36,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: Literal["host", "icount"] = "host"
     boot_s: int = 900
     name: str = ""
+    kernel_options: tuple[str, ...] | UnsetType = UNSET
+    page_ref: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.rebinds <= 1000:

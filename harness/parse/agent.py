@@ -51,6 +51,17 @@ class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"
     sysfs_align: str
 
 
+class EventsLine(msgspec.Struct, frozen=True, tag_field="is", tag="events"):
+    """How many struct pages of a binding the page_ref_set tracepoint saw being given their count.
+
+    `index` counts a driver's bindings, 0 is the first one.
+    """
+
+    driver: str
+    index: int
+    count: int
+
+
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
     """A line of the kernel log."""
 
@@ -69,7 +80,16 @@ class EndLine(msgspec.Struct, frozen=True, tag_field="is", tag="end"):
     lines: int
 
 
-_Line = KernelLine | SiteLine | TracepointLine | NamespaceLine | LogLine | FailedLine | EndLine
+_Line = (
+    KernelLine
+    | SiteLine
+    | TracepointLine
+    | NamespaceLine
+    | EventsLine
+    | LogLine
+    | FailedLine
+    | EndLine
+)
 L = TypeVar("L", bound=_Line)
 
 
@@ -84,6 +104,7 @@ class Report(msgspec.Struct, frozen=True):
     failed: str | None
     ended: bool
     problems: tuple[str, ...]
+    events: tuple[EventsLine, ...] = ()
 
     @property
     def build_id(self) -> str:
@@ -117,6 +138,7 @@ def parse(raw: bytes) -> Report:
         failed=failed.what if (failed := _only(said, FailedLine, problems)) else None,
         ended=ended and not problems,
         problems=tuple(problems),
+        events=tuple(line for line in said if isinstance(line, EventsLine)),
     )
 
 

@@ -25,6 +25,7 @@ _MARKER = re.compile(r"memmap-harness: <(begin|end) ([a-z0-9_]{1,32}) (\d{1,6})>
 _MARKER_START = re.compile(r"memmap-harness: <(?!(?:started|finished)>)")
 # mm/mm_init.c: pr_debug("%s initialised %lu pages in %ums\n", __func__, …)
 _REPORT = re.compile(rf"{FUNCTION} initialised (\d{{1,12}}) pages in (\d{{1,9}})ms(?![\w.])")
+_STARTED = re.compile(r"memmap-harness: <started>")
 _REPORT_START = re.compile(rf"{FUNCTION} +init")
 
 
@@ -48,10 +49,14 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Bindings(msgspec.Struct, frozen=True):
-    """What a log says of the bindings that were asked for."""
+    """What a log says of the bindings that were asked for.
+
+    `booted` are the page counts reported before the agent began: what drivers did by themselves.
+    """
 
     found: tuple[Binding, ...]
     problems: tuple[Problem, ...]
+    booted: tuple[int, ...] = ()
 
     def of(self, driver: str) -> list[Binding]:
         """Return the driver's bindings in order."""
@@ -73,6 +78,10 @@ class Report(msgspec.Struct, frozen=True):
     ms: int
 
 
+class Started(msgspec.Struct, frozen=True):
+    """The agent's word that it has begun."""
+
+
 class Cut(msgspec.Struct, frozen=True):
     """A marker or report of which a part is missing."""
 
@@ -87,13 +96,15 @@ def message(line: str) -> str:
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 
 
-def read_line(line: str) -> Marker | Report | Cut | None:
+def read_line(line: str) -> Marker | Report | Started | Cut | None:
     """Return what one line says of a binding; None when it says nothing."""
     text = message(line)
     if marker := _MARKER.search(text):
         return Marker(marker[1], marker[2], int(marker[3]))
     if report := _REPORT.search(text):
         return Report(int(report[1]), int(report[2]))
+    if _STARTED.search(text):
+        return Started()
     if _MARKER_START.search(text) or _REPORT_START.search(text):
         return Cut()
     return None
@@ -122,16 +133,22 @@ class _Reader:
         self._problems: list[Problem] = []
         self._open: tuple[str, int] | None = None
         self._last_line = 0
+        self._started = False
+        self._booted: list[int] = []
 
-    def read(self, number: int, said: Marker | Report | Cut | None) -> None:
+    def read(self, number: int, said: Marker | Report | Started | Cut | None) -> None:
         self._last_line = number
         match said:
+            case Started():
+                self._started = True
             case Marker("begin", driver, index):
                 self._begin(number, (driver, index))
             case Marker(_, driver, index):
                 self._end(number, (driver, index))
             case Report() if self._open is not None:
                 self._reports[self._open].append((number, said))
+            case Report() if not self._started and not self._begun:
+                self._booted.append(said.nr_pages)
             case Report():
                 self._problem("report outside any binding", number)
             case Cut():
@@ -141,7 +158,7 @@ class _Reader:
         if self._open is not None:
             self._problem("no end", self._last_line, self._open)
         found = [b for b in map(self._binding, self._wanted()) if b is not None]
-        return Bindings(tuple(found), tuple(self._problems))
+        return Bindings(tuple(found), tuple(self._problems), tuple(self._booted))
 
     def _wanted(self) -> Iterator[tuple[str, int]]:
         for driver, number in self._asked.items():

@@ -71,8 +71,9 @@ def images(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[Im
         listen(Said(f"too little memory for the memmaps: backing files in {cache.root}"))
         place = cache.staging()
     with place as folder, ExitStack() as open_files:
-        named = {ns.driver: folder / f"{ns.driver}.img" for ns in guest.namespaces}
-        for namespace in guest.namespaces:
+        backed = () if guest.in_ram else guest.namespaces
+        named = {ns.driver: folder / f"{ns.driver}.img" for ns in backed}
+        for namespace in backed:
             named[namespace.driver].touch(mode=0o600)
             os.truncate(named[namespace.driver], namespace.size_bytes)
         yield Images(named, open_files)
@@ -86,7 +87,7 @@ def fits_in_memory(guest: Guest) -> bool:
     except OSError:
         return False
     needed = room_bytes(guest)
-    return free >= needed and available_bytes() >= needed + guest.memory_bytes
+    return free >= needed and available_bytes() >= needed + guest.ram_bytes
 
 
 @contextlib.contextmanager

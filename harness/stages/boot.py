@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import UnsetType
 
 from harness import records
 from harness.cache import Cache
@@ -82,7 +83,7 @@ def boot(
         wall_s=round(ran.wall_s, 2),
         argv=ran.argv,
         checks=(
-            *checks.checks(kernel, config, same.guest, same.plan.rebinds, report, bindings),
+            *checks.checks(kernel, config, same.guest, same.plan, report, bindings),
             checks.whole_console(is_cut=ran.is_cut),
         ),
         findings=found,
@@ -97,21 +98,32 @@ def boot(
 
 
 def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
-    namespaces = same.guest.namespaces
+    namespaces, plan = same.guest.namespaces, same.plan
+    # NVDIMMs and e820 ranges are a namespace each; where there are labels, one must be made.
+    place = "namespace{}.0" if same.guest.place in ("nvdimm", "e820") else "region{}"
     asked = [
-        f"namespace{n}.0:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
+        f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
         for n, ns in enumerate(namespaces)
     ]
+    how = ["-t"] if plan.page_ref is True else []
+    how += ["-s", same.guest.place] if same.guest.place == "ramdax" else []
+    special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
         root=root.assemble(same.cache, same.agent),
-        script=" ".join((root.AGENT, str(same.plan.rebinds), *asked)),
+        script=" ".join((root.AGENT, *how, str(plan.rebinds), *asked)),
         sign=guest.AGENT_STARTED,
         accelerator=same.accelerator.name,
         guest=same.guest,
         icount=same.plan.clock == "icount",
-        kernel_options=(f"dyndbg=func {console.FUNCTION} +p",),
-        nvdimms=tuple(Nvdimm(images[ns.driver], ns.size_bytes) for ns in namespaces),
+        kernel_options=(
+            f"dyndbg=func {console.FUNCTION} +p",
+            *same.guest.kernel_options,
+            *special,
+        ),
+        nvdimms=tuple(
+            Nvdimm(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
+        ),
     )
 
 

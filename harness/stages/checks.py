@@ -8,9 +8,10 @@ import re
 
 from harness.model.guest import Guest, Namespace
 from harness.model.kernel import Kernel
+from harness.model.plan import Plan
 from harness.model.record import Check, Sample
 from harness.parse.agent import NamespaceLine, Report
-from harness.parse.console import Bindings
+from harness.parse.console import Bindings, Problem
 
 _HZ = re.compile(r"^CONFIG_HZ=(\d+)$", re.MULTILINE)
 _FLAGS = re.compile(r" =([a-z]+|_) ")
@@ -39,18 +40,23 @@ def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
 
 
 def checks(
-    kernel: Kernel, config: str, guest: Guest, rebinds: int, report: Report, bindings: Bindings
+    kernel: Kernel, config: str, guest: Guest, plan: Plan, report: Report, bindings: Bindings
 ) -> tuple[Check, ...]:
     """Return every condition with what was found, whether or not it holds."""
-    made = [_kernel(kernel, report), _clock(config), _site(report), _tracepoint(report)]
-    made += [_whole_log(report)]
+    traced = plan.page_ref is True
+    made = [_kernel(kernel, report), _clock(config), _site(report)]
+    made += [_tracepoint(report, traced=traced), _whole_log(report)]
     for namespace in guest.namespaces:
         made += [
             _namespace(namespace, report),
-            _count(namespace.driver, rebinds + 1, bindings),
+            _count(namespace.driver, plan.rebinds + 1, bindings),
             _pages(namespace, bindings),
         ]
-    made += [_nothing_else(bindings), _end(report)]
+        if traced:
+            made.append(_events(namespace, plan.rebinds + 1, report))
+    if guest.booted_nr_pages:
+        made.append(_booted(guest, bindings))
+    made += [_nothing_else(guest, bindings), _end(report)]
     return tuple(made)
 
 
@@ -89,9 +95,23 @@ def _site(report: Report) -> Check:
     return Check("pr_debug", ok=on, detail=report.site or "no such site in dynamic_debug/control")
 
 
-def _tracepoint(report: Report) -> Check:
+def _tracepoint(report: Report, *, traced: bool) -> Check:
     state = report.tracepoint or "not said"
-    return Check("page_ref_set", ok=state in ("absent", "0"), detail=f"tracepoint {state}")
+    wanted = ("1",) if traced else ("absent", "0")
+    return Check("page_ref_set", ok=state in wanted, detail=f"tracepoint {state}")
+
+
+def _events(wanted: Namespace, bindings: int, report: Report) -> Check:
+    """Every page is given its first count once, and the tracepoint must have seen that."""
+    lines = [line for line in report.events if line.driver == wanted.driver]
+    seen = [line.count for line in lines]
+    all_told = [line.index for line in lines] == list(range(bindings))
+    shown = " and ".join(map(str, sorted(set(seen)))) or "none"
+    return Check(
+        f"{wanted.driver} events",
+        ok=all_told and set(seen) == {wanted.nr_pages},
+        detail=f"{shown} seen in each of {len(seen)} bindings, {wanted.nr_pages} expected",
+    )
 
 
 def _whole_log(report: Report) -> Check:
@@ -140,9 +160,21 @@ def _pages(wanted: Namespace, bindings: Bindings) -> Check:
     )
 
 
-def _nothing_else(bindings: Bindings) -> Check:
+def _booted(guest: Guest, bindings: Bindings) -> Check:
+    printed = " and ".join(map(str, bindings.booted)) or "none"
+    expected = " and ".join(map(str, guest.booted_nr_pages))
+    return Check(
+        "pages before user space",
+        ok=bindings.booted == guest.booted_nr_pages,
+        detail=f"{printed} printed, {expected} expected",
+    )
+
+
+def _nothing_else(guest: Guest, bindings: Bindings) -> Check:
     """A binding that belongs to nobody may be one that was taken from somebody."""
     stray = [p for p in bindings.problems if not p.driver]
+    if bindings.booted and not guest.booted_nr_pages:
+        stray.append(Problem("report before the agent began", "", -1, 0))
     detail = f"{stray[0].kind} (line {stray[0].line})" if stray else "every report has its binding"
     return Check("no stray report", ok=not stray, detail=detail)
 

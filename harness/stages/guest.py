@@ -209,13 +209,13 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         command.image,
         command.root,
         command.script,
-        memory_bytes=guest.memory_bytes,
+        memory_bytes=guest.ram_bytes,
         cpus=guest.cpus,
         kvm=command.accelerator == "kvm",
         kernel_options=[*KERNEL_OPTIONS, *command.kernel_options],
         qemu_options=[
             *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
-            *qemu.nvdimms(guest.memory_bytes, command.nvdimms),
+            *qemu.nvdimms(guest.ram_bytes, command.nvdimms),
             *qemu.channel(channel),
         ],
     )

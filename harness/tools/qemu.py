@@ -47,6 +47,8 @@ def nvdimms(memory_bytes: int, devices: Sequence[Nvdimm]) -> list[str]:
 
     Without label-size: a label area makes the region misaligned, which ndctl refuses.
     """
+    if not devices:
+        return ["-m", f"size={memory_bytes >> 20}M"]
     # Each slot may be moved up to the next GiB.
     most = memory_bytes + sum(d.size_bytes + GIB for d in devices) + GIB
     options = ["-m", f"size={memory_bytes >> 20}M,slots={len(devices)},maxmem={most >> 20}M"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.inputs import Project
 from harness.model.claim import Claim, Figures
+from harness.model.kernel import Kernel
 from harness.model.record import (
     Boot,
     Evidence,
@@ -56,6 +57,22 @@ def side(name: str, prefix: int) -> Side:
         build_id=f"{prefix:040x}",
         config_sha256="0" * 64,
         compiler="gcc 12",
+    )
+
+
+def kernel() -> Kernel:
+    return Kernel(
+        key="k",
+        commit="0" * 40,
+        release="7.2.13",
+        build_id="0" * 40,
+        config_sha256="",
+        compiler="gcc",
+        profile="minimal",
+        fragments=(),
+        folder="/nonesuch",
+        cpu_s=1.0,
+        wall_s=1.0,
     )
 
 

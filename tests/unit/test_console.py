@@ -108,7 +108,6 @@ def test_a_cut_line_is_cut_and_no_number(line: str) -> None:
         "",
         '[    0.0] Command line: "dyndbg=func memmap_init_zone_device +p"',
         "[    1.1]  memmap_init_zone_device+0x1f/0x130",
-        "[    1.1] memmap-harness: <started>",
         "[    1.1] memmap-harness: <finished>",
         "[    0.1] node 0 deferred pages initialised in 12ms",
     ],
