@@ -37,7 +37,7 @@ class DriverSummary(msgspec.Struct, frozen=True):
 
 def summarize(record: RunRecord) -> tuple[DriverSummary, ...]:
     """Return one summary a driver, in the order of the guest's namespaces."""
-    base, tip = (side.name for side in record.sides)
+    base, tip = record.sides[0].name, record.sides[-1].name
     return tuple(
         DriverSummary(d, _binding(record, base, d), _binding(record, tip, d))
         for d in record.setup.nr_pages

@@ -20,11 +20,14 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
-from harness.cli.report import concluded, show
-from harness.errors import EXIT_VERDICT
+from harness.cli.report import concluded, show, show_rungs
+from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.inputs import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.judge import Verdict
     from harness.model.record import RunRecord
 
 
@@ -66,15 +69,18 @@ def measured(
     version: int | None,
     port: str | None,
     mbox: Path | None,
+    *,
+    each_patch: bool = False,
     **wanted: Any,
 ) -> "RunRecord":
     """Measure what the options say and return the finished record."""
-    from harness.engine.reproduce import Request
-    from harness.engine.reproduce import reproduce as run
+    from harness.engine.ladder import climb
+    from harness.engine.reproduce import Request, reproduce
 
     request = Request(source=chosen_source(version, port, mbox), **wanted)
     cache = Cache.default()
     with engine(project, cache, workers) as (runs, hear):
+        run = climb if each_patch else reproduce
         return run(runs, project, cache, request, hear)
 
 
@@ -106,11 +112,16 @@ def measure(as_json: bool, **wanted: Any) -> None:
 @click.command(short_help="Do it all: fetch, apply, build, boot, compare.")
 @run_options
 @click.option(
+    "--each-patch",
+    is_flag=True,
+    help="The ladder: every prefix built, booted and measured, patch by patch.",
+)
+@click.option(
     "--require-verdict",
     is_flag=True,
     help="Exit with 1 unless every claim is reproduced (untested ones included).",
 )
-def reproduce(as_json: bool, require_verdict: bool, **wanted: Any) -> None:
+def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: Any) -> None:
     """Do what the cover letter of SERIES says was done, and say whether its figures hold.
 
     Fetches the tree, applies the series with b4, builds base and tip, boots both under virtme-ng
@@ -118,16 +129,38 @@ def reproduce(as_json: bool, require_verdict: bool, **wanted: Any) -> None:
     where it was. Without a KVM that is proved to work the times are emulated: then nothing is
     concluded about speed, and the exit code is 0 when everything ran.
 
+    With --each-patch every prefix is a side: each must build, without new compiler warnings, boot,
+    bind, and leave base's struct pages, or the exit code is 3 (does not build) or 1. Kernels are
+    built in the order that compiles least; those that are kept are not built again.
+
     \b
     Examples:
       harness reproduce                      100 GiB namespaces, 30 rebinds
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --tree v7.3
+      harness reproduce --plan quick --each-patch    which patch does what
     """
     project = Project.find()
+    if each_patch:
+        _ladder(project, as_json=as_json, require_verdict=require_verdict, **wanted)
+        return
     record = measured(project, **wanted)
     found = concluded(project, record)
     show(project, found, as_json=as_json)
-    words = {v.verdict for v in found.verdicts}
+    _exit(found.verdicts, require_verdict=require_verdict)
+
+
+def _ladder(project: Project, *, as_json: bool, require_verdict: bool, **wanted: Any) -> None:
+    record = measured(project, each_patch=True, **wanted)
+    rungs = show_rungs(project, record, as_json=as_json)
+    if record.unbuilt:
+        raise click.exceptions.Exit(DoesNotBuild.exit_code)
+    if not all(rung.holds for rung in rungs):
+        raise click.exceptions.Exit(EXIT_VERDICT)
+    _exit([v for rung in rungs for v in rung.verdicts], require_verdict=require_verdict)
+
+
+def _exit(verdicts: "Sequence[Verdict]", *, require_verdict: bool) -> None:
+    words = {v.verdict for v in verdicts}
     if words & {"contradicted", "inconclusive"} or (require_verdict and words != {"reproduced"}):
         raise click.exceptions.Exit(EXIT_VERDICT)

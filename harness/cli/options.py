@@ -2,7 +2,6 @@
 """Options that several commands share, and the JSON they print."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,8 @@ import click
 from harness.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from harness.parse.gate import Rule
     from harness.stages.apply import Source
 
@@ -98,7 +99,9 @@ def build_options(command: F) -> F:
 
 
 def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"(gcc|clang)(-\d{1,3})?", value):
+    from harness.model.kernel import COMPILER
+
+    if not COMPILER.fullmatch(value):
         raise InputError(
             f"no compiler {value!r}", where="--compiler", expected="gcc, clang, gcc-14, clang-19 …"
         )
@@ -139,3 +142,16 @@ def print_json(value: Any) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_rich(shown: "RenderableType") -> None:
+    """Print a table and what stands around it on stdout."""
+    from rich.console import Console
+
+    class Quiet(Console):
+        """Rich exits with 1, which is a verdict, where whoever reads has gone."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    Quiet(highlight=False).print(shown)

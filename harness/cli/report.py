@@ -11,12 +11,13 @@ import click
 from harness import records
 from harness.cli import printable
 from harness.cli.formats import FORMATS, known_origin
-from harness.cli.options import gate_rule, json_option, print_json
+from harness.cli.options import gate_rule, json_option, print_json, print_rich
 from harness.errors import InputError, RecordError
 from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
+    from harness.analysis.rungs import Rung
     from harness.model.record import RunRecord
     from harness.parse.gate import Rule
 
@@ -188,25 +189,41 @@ def show(
 
     `path` is where the record is, if that is not its place among the results.
     """
+    from harness.analysis.rungs import is_ladder
+
     path = path or records.folder_of(project.results, found.record) / records.FILE
+    if is_ladder(found.record):
+        show_rungs(project, found.record, as_json=as_json, path=path)
+        return
     if as_json:
         from harness.report.document import document
 
         print_json(document(found, str(path), titles or {}))
         return
-    from rich.console import Console
-
     from harness.report.terminal import terminal
 
-    class Quiet(Console):
-        """Rich exits with 1, which is a verdict, where whoever reads has gone."""
+    print_rich(terminal(found, titles or {}))
+    click.echo(printable(f"record: {path}"))
 
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
 
-    console = Quiet(highlight=False)
-    console.print(terminal(found, titles or {}))
-    console.print(printable(f"record: {path}"), markup=False, soft_wrap=True)
+def show_rungs(
+    project: Project, record: "RunRecord", *, as_json: bool, path: Path | None = None
+) -> "Sequence[Rung]":
+    """Print a run with a side a prefix, patch by patch, and return its rungs."""
+    from harness.analysis.rungs import rungs
+    from harness.report import ladder
+
+    path = path or records.folder_of(project.results, record) / records.FILE
+    found = rungs(record, project.claims(record.subject.slug), nulls_for(project, record))
+    if as_json:
+        print_json(ladder.document(record, str(path), found))
+        return found
+    print_rich(ladder.table(record, found))
+    for missing in record.unbuilt:
+        for line in missing.reason.splitlines():
+            click.echo(printable(f"{missing.prefix} | {line}"))
+    click.echo(printable(f"record: {path}"))
+    return found
 
 
 def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":

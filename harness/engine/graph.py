@@ -74,7 +74,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     def of(cls, error: HarnessError) -> "Failed":
         """Return the outcome of a job that raised `error`."""
         parts = (error.what, error.where, error.expected, error.mend, error.detail)
-        return cls(type(error).__name__, *parts)
+        # A module's own class of error is told by the nearest that all know.
+        kind = next(k.__name__ for k in type(error).__mro__ if k.__module__ == errors.__name__)
+        return cls(kind, *parts)
 
     def error(self) -> HarnessError:
         """Return what the job raised, to be raised again."""

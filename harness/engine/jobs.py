@@ -12,7 +12,7 @@ from harness.errors import InputError
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.model.plan import Plan
-from harness.model.record import RunRecord
+from harness.model.record import RunRecord, Unbuilt
 from harness.model.series import Applied
 from harness.stages import apply as apply_stage
 from harness.stages import build as build_stage
@@ -43,7 +43,8 @@ class Commit(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True):
     """What to measure the `sides` on, and by which accelerator (auto, kvm or tcg).
 
-    `version` is the posted version whose claims the patches answer to.
+    `version` is the posted version whose claims the patches answer to. With `go_on` a boot that
+    fails costs its side alone; `unbuilt` are prefixes that were to be sides.
     """
 
     plan: Plan
@@ -52,6 +53,8 @@ class Comparison(msgspec.Struct, frozen=True):
     accelerator: str = "auto"
     sides: tuple[str, ...] = ("base", "tip")
     keep_images: bool = False
+    go_on: bool = False
+    unbuilt: tuple[Unbuilt, ...] = ()
 
 
 def fetch(here: Here, name: str) -> Tree:
@@ -88,6 +91,8 @@ def measure(here: Here, given: Comparison, applied: Applied, *kernels: Kernel) -
         here.listen,
         begun=here.bring_home,
         keep_images=given.keep_images,
+        go_on=given.go_on,
+        unbuilt=given.unbuilt,
     )
 
 

@@ -11,7 +11,9 @@ from harness.model.series import Applied
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
 #    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
-SCHEMA = 2
+# 3: a side a prefix: what each is called and warned of (Side.title, new_warnings), and those that
+#    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
+SCHEMA = 3
 
 #: What is counted is never less than nothing; a record that says so was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -177,6 +179,9 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     between base's commit and this one's; `symbols` have another size in its kernel (a replay: its
     object) than in base's; `config_diff` has the options that differ, `-` as base has them and `+`
     as this side does. None or empty where nobody looked.
+
+    `title` is the subject of its last patch; `new_warnings` what the compiler warned of that it did
+    not for the run's side with the next fewer patches, None where nobody knows.
     """
 
     name: str
@@ -190,6 +195,16 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[str, ...] | None = None
     symbols: tuple[Symbol, ...] | None = None
     config_diff: tuple[str, ...] | None = None
+    title: str = ""
+    new_warnings: tuple[str, ...] | None = None
+
+
+class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prefix that was to be a side but does not build: the subject of its last patch, and why."""
+
+    prefix: int
+    title: str
+    reason: str
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -279,6 +294,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: tuple[HostUse, ...] = ()
     counts: tuple[Count, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    unbuilt: tuple[Unbuilt, ...] = ()
     outcome: Outcome = "lost"
     reason: str = "the run has not ended"
     finished: str | None = None

@@ -15,7 +15,7 @@ import msgspec
 
 from harness import proc, records
 from harness.cache import Cache
-from harness.errors import GuestLost, HarnessError, TimedOut
+from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Said, nobody
 from harness.inputs import Project
 from harness.model.guest import Guest
@@ -45,18 +45,17 @@ def measure(
     *,
     keep_images: bool = False,
     after_boot: AfterBoot | None = None,
+    go_on: bool = False,
 ) -> RunRecord:
     """Run the boots that `record` does not have yet and return the finished record.
 
     `keep_images` leaves the backing files beside the record, as `<side>-<number>-<driver>.img`;
     `after_boot` gives the memmaps that a boot left. A run whose sides left different ones failed.
-    Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well;
-    MachineError when there is no room for one.
+    Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well, unless
+    `go_on`: then that side alone is given up, and the run failed. MachineError when there is no
+    room for one.
     """
-    unusable = bwrap.unusable(cache)
-    confined = unusable is None
-    if not confined:
-        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+    confined = _confined(cache, guest, listen)
     folder = records.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
     same = Conditions(cache, folder, agent, guest, plan, accelerator, confined)
@@ -70,8 +69,9 @@ def measure(
         _keep_configs(record, kernels, folder)
         planned = list(order(record))
         done = {(b.side, b.number) for b in record.boots}
+        lost = {b.side: f"boot {b.number} of {b.side}: {b.reason}" for b in _lost(record)}
         for position, (side, number) in enumerate(planned, 1):
-            if (side, number) in done:
+            if (side, number) in done or side in lost:
                 continue
             title = f"boot {position} of {len(planned)}, {side}"
             listen(Began(title))
@@ -83,13 +83,29 @@ def measure(
                 if keep_images:
                     _keep(cache, images.readable, folder, f"{side}-{number}")
             record = msgspec.structs.replace(record, boots=(*record.boots, made))
-            if made.outcome != "complete":
+            if made.outcome != "complete" and go_on:
+                lost[side] = f"boot {number} of {side}: {made.reason}"
+            elif made.outcome != "complete":
                 _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
                 raise _error(made, title, folder)
             records.save(project.results, record)
             listen(Ended(f"{title}: {summary(made)}"))
-        differ = memmaps.unequal(record)
-        return _finish(project, record, "failed" if differ else "complete", differ)
+        wrong = "; ".join(lost.values()) or memmaps.unequal(record)
+        return _finish(project, record, "failed" if wrong else "complete", wrong)
+
+
+def _confined(cache: Cache, guest: Guest, listen: Listener) -> bool:
+    """Whether guests can be confined. Raises Unsupported for one that cannot be booted at all."""
+    if guest.lacks:
+        raise Unsupported(guest.lacks, where=f"guest {guest.name}")
+    unusable = bwrap.unusable(cache)
+    if unusable is not None:
+        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+    return unusable is None
+
+
+def _lost(record: RunRecord) -> list[Boot]:
+    return [boot for boot in record.boots if boot.outcome != "complete"]
 
 
 def order(record: RunRecord) -> Iterator[tuple[str, int]]:

@@ -6,7 +6,7 @@ Every boot is kept when it is over, so a run that is killed goes on where it was
 
 import datetime
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,9 +19,10 @@ from harness.inputs import Project
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
-from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject
+from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
 from harness.model.series import Applied
-from harness.stages import accelerator, identity, machine, measure, memmaps
+from harness.parse.warned import new
+from harness.stages import accelerator, build, identity, machine, measure, memmaps
 
 
 def run(
@@ -37,12 +38,15 @@ def run(
     *,
     begun: Callable[[Path], None] = lambda _folder: None,
     keep_images: bool = False,
+    go_on: bool = False,
+    unbuilt: Sequence[Unbuilt] = (),
 ) -> RunRecord:
     """Measure the kernels, by side, of a series that answers to posted `version`.
 
     `wanted` is the accelerator: auto, kvm or tcg, proved on the first side's kernel. `begun` is
     told the run's folder, where `keep_images` leaves the backing files. Raises HarnessError from
-    whichever step failed; the record tells of boots that failed.
+    whichever step failed; the record tells of boots that failed, after which it is gone on where
+    `go_on` says so, and of prefixes that are `unbuilt`.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
@@ -53,6 +57,7 @@ def run(
     host = machine.describe(cache, chosen)
     record = _record(applied, version, kernels, plan, guest, host)
     record = msgspec.structs.replace(record, sides=_told_apart(cache, record, kernels))
+    record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
     if unfinished := records.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
         record = unfinished
@@ -70,6 +75,7 @@ def run(
         listen,
         keep_images=keep_images,
         after_boot=keep,
+        go_on=go_on,
     )
 
 
@@ -95,7 +101,6 @@ def _record(
 ) -> RunRecord:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     kvm = host.accelerator == "kvm"
-    commits = [applied.prefix(k) for k in range(len(applied.patches) + 1)]
     return RunRecord(
         run_id=records.new_run_id(now),
         evidence=_evidence(plan, host),
@@ -110,18 +115,7 @@ def _record(
             boots=plan.boots.kvm if kvm else plan.boots.tcg,
         ),
         machine=host,
-        sides=tuple(
-            Side(
-                name=side,
-                prefix=commits.index(kernel.commit),
-                commit=kernel.commit,
-                release=kernel.release,
-                build_id=kernel.build_id,
-                config_sha256=kernel.config_sha256,
-                compiler=kernel.compiler,
-            )
-            for side, kernel in kernels.items()
-        ),
+        sides=tuple(_sides(applied, kernels)),
         started=now.isoformat(),
     )
 
@@ -142,6 +136,27 @@ def _evidence(plan: Plan, host: Machine) -> Evidence:
     if plan.clock == "icount":
         return "boot-icount"
     return "boot-kvm" if host.accelerator == "kvm" else "boot-tcg"
+
+
+def _sides(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Side]:
+    commits = [applied.prefix(k) for k in range(len(applied.patches) + 1)]
+    before: dict[str, int] | None = None
+    for number, (side, kernel) in enumerate(kernels.items()):
+        prefix = commits.index(kernel.commit)
+        warned = build.warned(kernel)
+        known = number > 0 and before is not None and warned is not None
+        yield Side(
+            name=side,
+            prefix=prefix,
+            commit=kernel.commit,
+            release=kernel.release,
+            build_id=kernel.build_id,
+            config_sha256=kernel.config_sha256,
+            compiler=kernel.compiler,
+            title=applied.patches[prefix - 1].subject if prefix else "",
+            new_warnings=new(before or {}, warned or {}) if known else None,
+        )
+        before = warned
 
 
 def _digest(value: object) -> str:

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run with a side a prefix: what each patch does by itself, and whether one can bisect in it.
+
+Each prefix is judged beside base, on the claims that are made after it; what a patch changes is its
+prefix beside the one before.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.conclude import conclude
+from harness.analysis.judge import Verdict
+from harness.analysis.summary import counting, samples_of
+from harness.model.claim import Claim
+from harness.model.record import Boot, RunRecord, Side
+
+#: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
+Struct = Literal["equal", "differs", "none", "unreadable"]
+
+
+_AMISS = {"differs": "not as base's", "unreadable": "unreadable"}
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """One driver on one prefix: its mean rebind, and how much shorter that is, in percent.
+
+    The reductions are None where the other side has no figure. Emulated times are figures of no
+    CPU: the record's evidence says what these may be used for.
+    """
+
+    mean_ms: float
+    first_ms: float
+    below_base_percent: float | None
+    below_parent_percent: float | None
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """One prefix. `why` says what is wrong with it, empty where one can bisect into it.
+
+    `new_warnings` are the compiler's, against the prefix before; None where nobody knows them.
+    `costs` are by driver; `verdicts` answer to claims made after this prefix, and to no others.
+    """
+
+    prefix: int
+    title: str
+    builds: bool
+    boots: bool
+    memmaps: Struct
+    why: str
+    new_warnings: tuple[str, ...] | None
+    costs: dict[str, Cost]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it builds, boots, binds and leaves base's struct pages, and warns of nothing new.
+
+        Warnings that nobody knows are none: an older kernel was kept without them.
+        """
+        return not self.why and not self.new_warnings
+
+
+def is_ladder(record: RunRecord) -> bool:
+    """Whether a run of guests has more sides than base and one other, or was to have them."""
+    return record.evidence != "replay" and len(record.sides) + len(record.unbuilt) > 2
+
+
+def rungs(
+    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
+) -> tuple[Rung, ...]:
+    """Return base and every prefix that was to be a side, in order; for `nulls` see conclude()."""
+    found = [_rung(record, claims, nulls, number) for number in range(len(record.sides))]
+    found += [
+        Rung(
+            prefix=missing.prefix,
+            title=missing.title,
+            builds=False,
+            boots=False,
+            memmaps="none",
+            why=missing.reason.partition("\n")[0],
+            new_warnings=None,
+            costs={},
+            verdicts=(),
+        )
+        for missing in record.unbuilt
+    ]
+    return tuple(sorted(found, key=lambda rung: rung.prefix))
+
+
+def beside_base(record: RunRecord, side: Side) -> RunRecord:
+    """Return the part of a run that is about base and one side.
+
+    It is complete if all its boots are, whatever others did.
+    """
+    base = record.sides[0]
+    boots = tuple(boot for boot in record.boots if boot.side in (base.name, side.name))
+    whole = len(boots) == 2 * record.setup.boots and all(b.outcome == "complete" for b in boots)
+    part = msgspec.structs.replace(record, sides=(base, side), boots=boots, unbuilt=())
+    return msgspec.structs.replace(part, outcome="complete", reason="") if whole else part
+
+
+def _rung(
+    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord], number: int
+) -> Rung:
+    side = record.sides[number]
+    boots = [boot for boot in record.boots if boot.side == side.name]
+    why = next(_amiss(record, boots), "")
+    memmaps = _memmaps(record, boots)
+    if memmaps in _AMISS and not why:
+        why = f"its struct pages are {_AMISS[memmaps]}"
+    return Rung(
+        prefix=side.prefix,
+        title=side.title,
+        builds=True,
+        boots=len(boots) == record.setup.boots and all(b.outcome == "complete" for b in boots),
+        memmaps=memmaps,
+        why=why,
+        new_warnings=_new_warnings(record, number),
+        costs=_costs(record, number),
+        verdicts=_verdicts(record, claims, nulls, side) if number else (),
+    )
+
+
+def _amiss(record: RunRecord, boots: Sequence[Boot]) -> Iterator[str]:
+    for boot in boots:
+        name = f"boot {boot.number}"
+        if boot.outcome != "complete":
+            yield f"{name} is {boot.outcome.replace('_', ' ')}: {boot.reason}"
+        for finding in boot.findings:
+            yield f"{name} shows {finding.kind} on its console"
+        for check in boot.checks:
+            if not check.ok:
+                yield f"{name} fails the check {check.name}: {check.detail}"
+    if len(boots) < record.setup.boots:
+        yield f"{len(boots)} of {record.setup.boots} boots were made"
+
+
+def _memmaps(record: RunRecord, boots: Sequence[Boot]) -> Struct:
+    base = record.sides[0].name
+    expected = {
+        memmap.driver: memmap.sha256
+        for boot in reversed(record.boots)
+        for memmap in boot.memmaps
+        if boot.side == base and not memmap.problem
+    }
+    left = [memmap for boot in boots for memmap in boot.memmaps]
+    if any(memmap.problem or memmap.driver not in expected for memmap in left):
+        return "unreadable"
+    if any(memmap.sha256 != expected[memmap.driver] for memmap in left):
+        return "differs"
+    return "equal" if left else "none"
+
+
+def _new_warnings(record: RunRecord, number: int) -> tuple[str, ...] | None:
+    """Only where the side before is the prefix before: else they may be another patch's."""
+    if number == 0 or record.sides[number - 1].prefix != record.sides[number].prefix - 1:
+        return None
+    return record.sides[number].new_warnings
+
+
+def _verdicts(
+    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord], side: Side
+) -> tuple[Verdict, ...]:
+    judged = conclude(beside_base(record, side), claims, nulls).verdicts
+    return tuple(verdict for verdict in judged if verdict.claimed_percent is not None)
+
+
+def _costs(record: RunRecord, number: int) -> dict[str, Cost]:
+    sides = record.sides
+    found = {}
+    for driver in record.setup.nr_pages:
+        mean = _mean_ms(record, sides[number], driver, "rebind")
+        first = _mean_ms(record, sides[number], driver, "first")
+        if mean is None or first is None:
+            continue
+        base = _mean_ms(record, sides[0], driver, "rebind")
+        is_next = number and sides[number - 1].prefix == sides[number].prefix - 1
+        parent = _mean_ms(record, sides[number - 1], driver, "rebind") if is_next else None
+        found[driver] = Cost(
+            mean, first, _below(base, mean) if number else None, _below(parent, mean)
+        )
+    return found
+
+
+def _mean_ms(record: RunRecord, side: Side, driver: str, op: str) -> float | None:
+    samples = [s.ns for b in counting(record, side.name) for s in samples_of(b, driver, op)]
+    return statistics.fmean(samples) / 1e6 if samples else None
+
+
+def _below(other: float | None, mean: float) -> float | None:
+    return None if not other else (1 - mean / other) * 100

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a ladder's kernels cost beside one: `.venv/bin/python tests/bench/ladder.py [--build]`.
+
+Prints one JSON line from the kernels that the cache holds: CPU seconds of base and every prefix,
+as each was built, and their sum over base's, of which 3.5 is the target for 8 patches (one by one:
+9). Only kernels that were built in the order of the series, in one O= folder that nobody else used
+meanwhile, say what a ladder costs: --build makes them so, in an empty cache folder of its own.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.cache import Cache
+from harness.engine.ladder import is_header, steps
+from harness.inputs import Project
+from harness.model.kernel import Kernel
+from harness.stages import apply, build, configure
+from harness.stages.tree import fetch
+
+HARNESS = Path(sys.executable).parent / "harness"
+TARGET = 3.5
+TREE, SLUG, PLAN = "v7.2", "memcpy-streaming", "quick"
+
+
+@contextlib.contextmanager
+def built() -> Iterator[Cache]:
+    """Every kernel built from nothing, in the order of the series."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("XDG_CACHE_HOME")) as empty:
+        argv = [str(HARNESS), "build", SLUG, "--tree", TREE, "--plan", PLAN, "--prefix", "all"]
+        env = os.environ | {"XDG_CACHE_HOME": empty}
+        subprocess.run(argv, env=env, check=True, stdout=sys.stderr)
+        yield Cache(Path(empty) / "memmap-harness")
+
+
+def report(cache: Cache) -> dict[str, object]:
+    project = Project.find()
+    tree = fetch(project, cache, TREE)
+    source = apply.default_source(project, SLUG, tree)
+    applied = apply.apply(project, cache, SLUG, tree, source)
+    how = configure.recipe(project, project.plan(PLAN).kconfig)
+    cpu_s: dict[int, float] = {}
+    at: list[float] = []
+    for k in range(len(applied.patches) + 1):
+        folder = cache.kernels / build.key(cache, applied.prefix(k), how)
+        meta = folder / build.META
+        if not meta.exists():
+            return {"missing": k, "hint": "harness build --plan quick --prefix all"}
+        cpu_s[k] = msgspec.json.decode(meta.read_bytes(), type=Kernel).cpu_s
+        at.append(meta.stat().st_mtime)
+    changed = steps(cache, applied)
+    total = sum(cpu_s.values())
+    return {
+        "cpu_s": {k: round(v) for k, v in cpu_s.items()},
+        "headers": {
+            k: f for k, files in enumerate(changed, 1) if (f := [*filter(is_header, files)])
+        },
+        "in_order": at == sorted(at),
+        "total_cpu_s": round(total),
+        "ratio": round(total / cpu_s[0], 2),
+        "target": TARGET,
+    }
+
+
+def main() -> None:
+    if "--build" in sys.argv:
+        with built() as cache:
+            print(json.dumps(report(cache)))
+    else:
+        print(json.dumps(report(Cache.default())))
+
+
+if __name__ == "__main__":
+    main()

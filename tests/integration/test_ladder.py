@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness reproduce --each-patch` as a user types it, over stand-ins."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import records
+from tests.whole import STAND_INS, Whole, git, replace
+
+LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Whole:
+    return Whole(tmp_path)
+
+
+def result(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def port(whole: Whole, number: int) -> Path:
+    (found,) = (whole.root / "series/test/ports/v7.2").glob(f"{number:04}-*")
+    return found
+
+
+def test_a_side_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
+    made = result(whole.harness(*LADDER, "--json"))
+    assert made["bisectable"]
+    assert [rung["prefix"] for rung in made["rungs"]] == [0, 1, 2]
+    base, first, second = made["rungs"]
+    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal"] * 3
+    assert base["drivers"]["nd_pmem"]["mean_ms"] == 60
+    assert first["drivers"]["nd_pmem"] == {
+        "mean_ms": 30, "first_ms": 150, "below_base_percent": 50, "below_parent_percent": 50
+    }  # fmt: skip
+    assert second["drivers"]["nd_pmem"]["below_parent_percent"] == 0
+    assert first["title"] == "mm/mm_init: in half the time"
+    assert first["new_warnings"] == second["new_warnings"] == []
+
+    record = records.load(Path(made["record"]))
+    assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("1", 1), ("2", 2)]
+    assert len(record.boots) == 6
+    shown = whole.harness("report", record.run_id)
+    assert shown.returncode == 0
+    assert "bisectable: every prefix builds" in " ".join(shown.stdout.split())
+
+
+def test_what_reproduce_built_is_not_built_again_and_the_rest_in_the_cheaper_order(
+    whole: Whole,
+) -> None:
+    whole.harness(*LADDER[:-1])
+    done = whole.harness(*LADDER, "--json")
+    result(done)
+    assert "to build: 1; headers change in: none\n" in done.stderr
+    assert "built 1" in done.stderr
+    assert "built base" not in done.stderr
+
+
+def test_a_warning_that_a_patch_adds_is_its_own(whole: Whole) -> None:
+    with (whole.folder / "linux/Makefile").open("a") as makefile:
+        makefile.write("\noverride CC := $(CC) -Wall\n")
+    # Base warns as well, of a line that the patch moves.
+    with (whole.folder / "linux/mm/mm_init.c").open("a") as source:
+        source.write("\nstatic int old;\n")
+    git(whole.folder / "linux", "commit", "-qam", "warn")
+    git(whole.folder / "linux", "branch", "-qf", "main", "HEAD")
+    text = port(whole, 1).read_text()
+    hunk, _, rest = text.partition("+const char fake_kernel")
+    body = "+static int spare;\n"
+    old, new = "@@ -2,7 +2,7 @@", "@@ -2,7 +2,8 @@"
+    assert old in text, text
+    port(whole, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    said = [rung["new_warnings"] for rung in made["rungs"]]
+    assert said[0] is None
+    (only,) = said[1]
+    assert only.startswith("mm/mm_init.c: ")
+    assert "spare" in only
+    assert said[2] == []
+    assert made["bisectable"]
+    assert not made["rungs"][1]["holds"]
+    shown = whole.harness("report")
+    assert "patch 1 adds a warning: mm/mm_init.c: " in " ".join(shown.stdout.split())
+
+
+def test_a_patch_that_does_not_build_is_named_and_the_others_are_measured(whole: Whole) -> None:
+    replace(port(whole, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
+    done = whole.harness(*LADDER, "--json")
+    made = result(done, code=3)
+    assert not made["bisectable"]
+    assert [rung["builds"] for rung in made["rungs"]] == [True, False, False]
+    assert made["rungs"][0]["boots"]
+    assert "does not build" in made["rungs"][1]["why"]
+    shown = whole.harness("report")
+    assert "1 | " in shown.stdout
+    assert "mm_init.c" in shown.stdout
+
+
+def test_base_that_does_not_build_is_nobodys_patch(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIL", "vmlinux")
+    done = whole.harness(*LADDER)
+    assert done.returncode == 3
+    assert "the kernel does not build" in done.stderr
+    assert not whole.project.results.exists()
+
+
+def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
+    replace(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    assert made["outcome"] == "failed"
+    assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
+    assert "panicked" in made["rungs"][1]["why"]
+    # A side that is lost is not booted again: two of base, one of each patch.
+    assert len(records.load(Path(made["record"])).boots) == 4
+
+
+def test_struct_pages_that_differ_are_no_ladder_to_climb(whole: Whole) -> None:
+    replace(port(whole, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal", "differs", "differs"]
+    assert made["rungs"][1]["why"] == "its struct pages are not as base's"
+    assert not made["bisectable"]
+
+
+def test_claims_stand_beside_the_prefix_that_they_are_made_after(whole: Whole) -> None:
+    with (whole.root / "series/test/series.yaml").open("a") as series:
+        series.write(
+            "claims:\n"
+            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, after_patch: 1,\n"
+            "     reduction_percent: 49.0}\n"
+            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
+            "     reduction_percent: 51.0}\n"
+        )
+    made = result(whole.harness(*LADDER, "--json"))
+    claims = {
+        rung["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in rung["claims"]]
+        for rung in made["rungs"]
+    }
+    assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
+    strict = whole.harness(*LADDER, "--require-verdict")
+    assert strict.returncode == 1
+
+
+def test_one_prefix_of_each_patch_is_refused(whole: Whole) -> None:
+    done = whole.harness(*LADDER, "--prefix", "1")
+    assert done.returncode == 2
+    assert "--prefix: given with --each-patch; expected one of them" in done.stderr
+
+
+def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
+    code = f"{STAND_INS}from harness.cli import main\nmain()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, *LADDER],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=whole.environment,
+        text=True,
+    )
+    assert child.stderr is not None
+    with child:
+        for line in child.stderr:
+            if line.startswith("boot 2 of 6"):
+                break
+        child.send_signal(signal.SIGTERM)
+        child.stderr.read()
+    assert child.returncode == 130
+    (run,) = records.runs(whole.project.results)
+    kept = records.load(run).boots
+    assert 1 <= len(kept) < 6
+    made = result(whole.harness(*LADDER, "--json"))
+    assert made["record"] == str(run / records.FILE)
+    assert records.load(run).boots[: len(kept)] == kept
