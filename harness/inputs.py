@@ -5,8 +5,10 @@ An error names the file, the key and what was expected. The folder listing is th
 there is: a new guest is a new file, not new code.
 """
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ import yaml
 from harness.errors import InputError
 from harness.model.claim import Claim
 from harness.model.guest import Guest
+from harness.model.matrix import Matrix
 from harness.model.plan import Plan
 from harness.model.series import Series
 from harness.model.tree_source import TreeSource
@@ -25,6 +28,8 @@ T = TypeVar("T")
 ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
 #: More than any of our files needs; a larger one is a mistake or an attack.
 MAX_YAML_BYTES = 1 << 20
+#: What the files in configs/plans/ that hold a matrix begin with, or are called.
+MATRIX = "matrix"
 #: A tree's name becomes a tag, a folder and a lock.
 _TREE_NAME = re.compile(r"[A-Za-z0-9](?:[.+-]?[A-Za-z0-9_]+)*")
 
@@ -152,8 +157,42 @@ class Project:
 
     def plan(self, name: str) -> Plan:
         """Load configs/plans/<name>.yaml."""
-        path = _listed(self.configs / "plans", name, ".yaml", "plan")
+        names = [n for n in self._plans() if n.partition("-")[0] != MATRIX]
+        path = _listed(self.configs / "plans", name, ".yaml", "plan", names)
         return msgspec.structs.replace(convert(read_yaml(path), Plan, path), name=name)
+
+    def matrix(self, name: str) -> Matrix:
+        """Load configs/plans/matrix.yaml or, named with or without the prefix, matrix-<name>.yaml.
+
+        Raises InputError for a fragment, guest or tree of it that is not there, too.
+        """
+        names = [n for n in self._plans() if n.partition("-")[0] == MATRIX]
+        full = name if name in names else f"{MATRIX}-{name}"
+        if full not in names:
+            short = [n.removeprefix(f"{MATRIX}-") for n in names]
+            where = str(self.configs / "plans")
+            raise InputError(f"no matrix {name!r}", where=where, expected=_choices(short))
+        path = self.configs / "plans" / f"{full}.yaml"
+        made = msgspec.structs.replace(convert(read_yaml(path), Matrix, path), name=full)
+        for kernel, configuration in made.kernels.items():
+            for fragment in configuration.kconfig:
+                with _blaming(path, f"kernels.{kernel}.kconfig"):
+                    self.fragment(fragment)
+        for number, block in enumerate(made.cells):
+            for guest in block.guests:
+                with _blaming(path, f"cells[{number}].guests"):
+                    self.guest(guest)
+            unknown = set(block.trees) - set(self.trees())
+            if unknown:
+                raise InputError(
+                    f"key cells[{number}].trees: no tree {sorted(unknown)[0]!r}",
+                    where=str(path),
+                    expected=_choices(list(self.trees())),
+                )
+        return made
+
+    def _plans(self) -> list[str]:
+        return sorted(p.stem for p in (self.configs / "plans").glob("*.yaml"))
 
     def fragment(self, name: str) -> Path:
         """Locate configs/kconfig/<name>.config."""
@@ -203,12 +242,28 @@ class Project:
         return self.series_file(slug)
 
 
+@contextlib.contextmanager
+def _blaming(path: Path, key: str) -> Iterator[None]:
+    """Say of a file that is not there who named it; what is wrong within one is its own fault."""
+    try:
+        yield
+    except InputError as error:
+        if not error.what.startswith("no "):
+            raise
+        raise InputError(
+            f"key {key}: {error.what}", where=str(path), expected=error.expected
+        ) from error
+
+
 def _choices(names: list[str]) -> str:
     return "one of " + ", ".join(names) if names else "one to be there (none is)"
 
 
-def _listed(folder: Path, name: str, suffix: str, kind: str) -> Path:
-    names = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
+def _listed(
+    folder: Path, name: str, suffix: str, kind: str, names: list[str] | None = None
+) -> Path:
+    if names is None:
+        names = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
     if name not in names:
         raise InputError(f"no {kind} {name!r}", where=str(folder), expected=_choices(names))
     return folder / f"{name}{suffix}"

@@ -41,6 +41,7 @@ COMMANDS = {
     "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
     "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
     "bisect": _Entry("bisect:bisect", "Find the commit since which it is slower or otherwise."),
+    "matrix": _Entry("matrix:matrix", "Try the series on many kernels, guests and trees."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
     "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
     "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),

@@ -75,8 +75,10 @@ def engine_options(command: F) -> F:
 
 
 @contextlib.contextmanager
-def engine(project: Project, cache: Cache, workers: Workers) -> "Iterator[tuple[Engine, Hear]]":
-    """Give the chosen engine, and what draws the progress of its jobs."""
+def engine(
+    project: Project, cache: Cache, workers: Workers, *, named: bool = False
+) -> "Iterator[tuple[Engine, Hear]]":
+    """Give the chosen engine, and what draws the progress of its jobs, which may be `named`."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")
     if chosen == "local":
         from harness.engine.local import Local
@@ -84,7 +86,7 @@ def engine(project: Project, cache: Cache, workers: Workers) -> "Iterator[tuple[
         for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
             if value is not None:
                 raise InputError("is for a cluster", where=option, expected="--engine dask")
-        with watching_jobs(named=workers.jobs > 1) as hear:
+        with watching_jobs(named=named or workers.jobs > 1) as hear:
             yield Local(project, cache, workers.jobs), hear
         return
     if workers.jobs > 1:

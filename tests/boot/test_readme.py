@@ -28,6 +28,9 @@ ELSEWHERE = {
     "null": "tests/integration/test_reproduce.py",
     "bisect v7.2 v7.3 --tree ~/linux --memmap": "tests/integration/test_bisect.py",
     "watch --tree v7.3 --check": "tests/integration/test_watch.py",
+    "reproduce --plan quick --each-patch": "tests/integration/test_ladder.py",
+    "matrix quick": "tests/integration/test_matrix.py",
+    "matrix": "tests/integration/test_matrix.py",
     "cache prune --limit 20G": "tests/integration/test_prune.py",
     "b4-check": "tests/unit/test_report_cli.py",
 }

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness matrix`."""
+
+from pathlib import Path
+
+import click
+
+from harness.cache import Cache
+from harness.cli import printable
+from harness.cli.engine import Workers, engine, engine_options
+from harness.cli.options import (
+    chosen_source,
+    json_option,
+    print_json,
+    print_rich,
+    source_options,
+)
+from harness.inputs import Project
+
+
+@click.command(short_help="Try the series on many kernels, guests and trees.")
+@click.argument("plan", metavar="[PLAN]", default="matrix")
+@click.argument("slug", metavar="[SERIES]", default="memcpy-streaming")
+@click.option(
+    "--tree",
+    "trees",
+    multiple=True,
+    metavar="T",
+    help="Instead of the plan's trees; may be given again.",
+)
+@click.option(
+    "--kernel",
+    "kernels",
+    multiple=True,
+    metavar="K",
+    help="Only cells of this kernel configuration; may be given again.",
+)
+@source_options
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    default="auto",
+    show_default=True,
+    help="auto takes KVM only where it is proved to run the kernel.",
+)
+@click.option("--list", "only_list", is_flag=True, help="Print the cells and try none.")
+@click.option("--fresh", is_flag=True, help="Try again what came out well before, too.")
+@engine_options
+@json_option
+def matrix(
+    plan: str,
+    slug: str,
+    trees: tuple[str, ...],
+    kernels: tuple[str, ...],
+    version: int | None,
+    port: str | None,
+    mbox: Path | None,
+    accelerator: str,
+    only_list: bool,
+    fresh: bool,
+    workers: Workers,
+    as_json: bool,
+) -> None:
+    """Try every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
+
+    A cell is a tree, a kernel configuration, a guest and a prefix: base and prefix are built,
+    booted and bound, their struct pages compared, their consoles read; without a guest, their
+    compiled objects are compared and looked at. A cell that cannot be tried says why. What came
+    out well is kept, so a matrix that is killed or failed goes on with the rest.
+
+    \b
+    Ends with the worst: 3 something does not apply or build · 1 a cell does not show what it is
+    to show · 69 the machine, or base itself, failed · 0 all others are ok, or cannot be tried.
+
+    \b
+    Examples:
+      harness matrix quick                       the least that is worth it, on two trees
+      harness matrix quick --kernel kasan        one configuration of it
+      harness matrix --list                      every cell there is
+      harness matrix quick --tree v7.3 --json    a new tree, for programs
+    """
+    from harness.engine.cell_jobs import Request
+    from harness.engine.matrix import require_cells, run
+    from harness.model.matrix import worst
+
+    project, cache = Project.find(), Cache.default()
+    chosen = require_cells(project.matrix(plan), kernels)
+    if only_list:
+        for cell in chosen.expanded(trees):
+            click.echo(cell.name)
+        return
+    request = Request(slug, chosen, trees, chosen_source(version, port, mbox), accelerator, fresh)
+    with engine(project, cache, workers, named=True) as (runs, hear):
+        results = run(runs, project, cache, request, hear)
+    if as_json:
+        from harness.report.matrix import document
+
+        print_json(document(chosen, slug, results))
+    else:
+        from harness.report.matrix import table
+
+        print_rich(table(chosen, slug, results))
+        for result in results:
+            for line in result.detail.splitlines():
+                click.echo(printable(f"{result.cell.name} | {line}"))
+    code = worst(results)
+    if code:
+        raise click.exceptions.Exit(code)

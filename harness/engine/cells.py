@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cell of a matrix with a guest: its kernels built and booted.
+
+What is found is a list of conditions, each with what was seen. Only what kept a cell from being
+tried, or base itself from working, is raised.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from harness import records
+from harness.engine import jobs
+from harness.engine.graph import Here
+from harness.errors import GuestLost, Unsupported
+from harness.inputs import Project
+from harness.model.kernel import Kernel, Tree
+from harness.model.matrix import Prefix, Shown
+from harness.model.record import Boot, Check, RunRecord
+from harness.model.series import Applied
+from harness.proc import Deadline
+from harness.stages import memmaps, run
+from harness.tools.git import Git
+
+BASE = "base"
+#: Below results/: these boots are held to conditions, not to claims.
+FOLDER = "matrix"
+GIT_S = 120
+NOT_COMPARED = "struct pages not compared: no file of ours holds them"
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A kernel to build, as jobs.Commit, of a tree that must know the options in `needs`."""
+
+    of: jobs.Commit
+    needs: tuple[str, ...] = ()
+
+
+def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
+    """Build a kernel. Raises Unsupported where the tree lacks an option, or the series a prefix."""
+    require_options(here, tree, given.needs)
+    if given.of.prefix:
+        prefixes_of(applied, given.of.prefix)
+    return jobs.build(here, given.of, tree, applied)
+
+
+def boot(here: Here, given: jobs.Comparison, applied: Applied, *kernels: Kernel) -> Shown:
+    """Boot base and prefix, or the prefix alone, and hold them to what every boot is held to.
+
+    Raises GuestLost where nothing can be said of the series, as base itself does not work, or a
+    boot without base beside it ended for no reason that its console shows.
+    """
+    home = Project(here.project.root)
+    home.results = here.project.results / FOLDER
+    record = run.run(
+        home,
+        here.cache,
+        applied,
+        given.version,
+        dict(zip(given.sides, kernels, strict=True)),
+        given.plan,
+        given.guest,
+        given.accelerator,
+        here.listen,
+        begun=here.bring_home,
+        go_on=True,
+    )
+    _require_blame(record)
+    folder = records.folder_of(home.results, record)
+    compared = any(boot.memmaps for boot in record.boots)
+    return Shown(
+        tuple(_booted(record)),
+        str(folder.relative_to(here.project.results)),
+        "" if compared else NOT_COMPARED,
+    )
+
+
+def prefixes_of(applied: Applied, asked: Prefix) -> tuple[int, ...]:
+    """Return the prefixes that are meant. Raises Unsupported for one that the series has not."""
+    count = len(applied.patches)
+    if asked == "each":
+        return tuple(range(1, count + 1))
+    if asked == "tip":
+        return (count,)
+    if not 1 <= asked <= count:
+        raise Unsupported(f"there is no prefix {asked}: {applied.source} has {count} patches")
+    return (asked,)
+
+
+def require_options(here: Here, tree: Tree, needs: Sequence[str]) -> None:
+    """Raise Unsupported unless the tree's Kconfig files have the options, by their bare names."""
+    git = Git(here.cache.repository, log=here.cache.log("options"), deadline=Deadline(GIT_S))
+    for option in needs:
+        pattern = f"^(menu)?config {option}$"
+        found = git("grep", "-qE", pattern, tree.commit, "--", "*Kconfig*", ok=(0, 1))
+        if found.exit_code == 1:
+            raise Unsupported(f"{tree.name} ({tree.release}) has no CONFIG_{option}")
+
+
+def _require_blame(record: RunRecord) -> None:
+    for boot in record.boots:
+        if boot.side == BASE and boot.outcome != "complete":
+            raise GuestLost(f"base itself is {boot.outcome}: {boot.reason}")
+        if len(record.sides) == 1 and boot.outcome in ("lost", "timed_out") and not boot.findings:
+            raise GuestLost(f"{boot.side} is {boot.outcome}: {boot.reason}")
+
+
+def _booted(record: RunRecord) -> Iterator[Check]:
+    names = [side.name for side in record.sides]
+    for boot in sorted(record.boots, key=lambda boot: names.index(boot.side)):
+        yield _ended(boot)
+        kinds = sorted({finding.kind for finding in boot.findings})
+        detail = f"the console shows {', '.join(kinds)}" if kinds else "no report on the console"
+        yield Check(f"{boot.side} quiet", ok=not kinds, detail=detail)
+        amiss = [c for c in boot.checks if not c.ok]
+        said = f"{len(boot.checks)} conditions hold"
+        if amiss:
+            said = "; ".join(f"{c.name}: {c.detail}" for c in amiss)
+        yield Check(f"{boot.side} checks", ok=not amiss, detail=said)
+    yield from _left(record)
+
+
+def _ended(boot: Boot) -> Check:
+    ok = boot.outcome == "complete"
+    bound = f"{len(boot.samples)} bindings in {boot.wall_s:.0f} s"
+    return Check(f"{boot.side} boots", ok=ok, detail=bound if ok else boot.reason)
+
+
+def _left(record: RunRecord) -> Iterator[Check]:
+    """What the struct pages say, where they lie in a file of ours."""
+    left = [memmap for boot in record.boots for memmap in boot.memmaps]
+    if not left:
+        return
+    differ = memmaps.unequal(record)
+    pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in left))
+    if len(record.sides) == 1:
+        side, said = record.sides[0].name, f"{pages}, all initialized"
+    else:
+        side, said = "both", f"{pages}, equal"
+    yield Check(f"{side} struct pages", ok=not differ, detail=differ or said)

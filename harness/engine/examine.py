@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cell of a matrix without a guest: the objects of base and prefixes, compiled and looked at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from harness.engine.cells import prefixes_of, require_options
+from harness.engine.graph import Here
+from harness.errors import Unsupported
+from harness.model.kernel import Recipe, Tree
+from harness.model.matrix import Prefix, Show, Shown
+from harness.model.record import Check
+from harness.model.series import Applied
+from harness.replay import check, objects, replay, trace
+from harness.replay.cases import corners, drawn
+from harness.replay.link import Program, Unprovided
+from harness.tools import binutils
+
+BASE = "base"
+SEED = 1
+
+
+class Objects(msgspec.Struct, frozen=True):
+    """Objects to look at: base's and the prefixes', and what they are to show.
+
+    `needs` are the Kconfig options that the tree must know.
+    """
+
+    how: Recipe
+    object: str
+    prefix: Prefix
+    shows: tuple[Show, ...]
+    cases: int
+    needs: tuple[str, ...] = ()
+
+
+class _Sides(NamedTuple):
+    """Base and prefixes by name, in order, with their commits."""
+
+    tree: Tree
+    commits: dict[str, str]
+    given: Objects
+
+    @property
+    def last(self) -> str:
+        return list(self.commits)[-1]
+
+
+def examine(here: Here, given: Objects, tree: Tree, applied: Applied) -> Shown:
+    """Compile the series' object for base and prefixes and say what was found in them.
+
+    Raises Unsupported where the replay cannot run it, ToolMissing, DoesNotBuild or MachineError.
+    """
+    require_options(here, tree, given.needs)
+    prefixes = prefixes_of(applied, given.prefix)
+    names = {BASE: applied.base} | {str(k): applied.prefix(k) for k in prefixes}
+    sides = _Sides(tree, names, given)
+    found: list[Check] = []
+    for show in given.shows:
+        found += _SHOWING[show](here, sides)
+    return Shown(tuple(found))
+
+
+def _compiles(here: Here, sides: _Sides) -> Iterator[Check]:
+    for name, path in _plain_objects(here, sides):
+        yield Check(f"{name} compiles", ok=True, detail=f"{path.stat().st_size} bytes")
+
+
+def _plain_objects(here: Here, sides: _Sides) -> Iterator[tuple[str, Path]]:
+    for name, commit in sides.commits.items():
+        yield (
+            name,
+            objects.unlinked(
+                here.cache,
+                sides.tree,
+                commit,
+                sides.given.how,
+                sides.given.object,
+                here.listen,
+                title=_title(name),
+            ),
+        )
+
+
+def _absent(here: Here, sides: _Sides) -> Iterator[Check]:
+    """It is not built with this configuration, on base as with the series."""
+    for name, path in _plain_objects(here, sides):
+        there = objects.FUNCTION in binutils.defined(path, log=here.cache.log("matrix"))
+        detail = f"{objects.FUNCTION}() is {'' if there else 'not '}in it"
+        yield Check(f"{name} without it", ok=not there, detail=detail)
+
+
+def _plain(here: Here, sides: _Sides) -> Iterator[Check]:
+    drive = replay.driver(here.cache, here.listen)
+    for name, path in _plain_objects(here, sides):
+        gate = trace.plain(drive, name, path)
+        yield Check(f"{name} {gate.name}", ok=gate.ok, detail=gate.detail)
+
+
+def _same(here: Here, sides: _Sides) -> Iterator[Check]:
+    programs = _programs(here, sides)
+    drive = replay.driver(here.cache, here.listen)
+    traced = drive(programs[BASE], []).facts.page_ref
+    cases = [*corners(), *drawn(sides.given.cases, SEED, page_ref=traced)]
+    compared = check.compare(drive, programs, cases, here.listen)
+    events = ", page_ref_set events" if traced else ""
+    unequal = {found.side: f"{found.case}: {found.what}" for found in compared.unequal}
+    for name in list(sides.commits)[1:]:
+        said = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
+        yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, said))
+
+
+def _streams(here: Here, sides: _Sides) -> Iterator[Check]:
+    """Only the whole series must; base must not."""
+    programs = {name: p for name, p in _programs(here, sides).items() if name in (BASE, sides.last)}
+    drive = replay.driver(here.cache, here.listen)
+    for gate in trace.gates(drive, programs, here.listen, streaming=[sides.last], plain=[BASE]):
+        yield Check(f"{gate.side} {gate.name}", ok=gate.ok, detail=gate.detail)
+
+
+_SHOWING = {
+    "compiles": _compiles,
+    "absent": _absent,
+    "plain": _plain,
+    "same": _same,
+    "streams": _streams,
+}
+
+
+def _programs(here: Here, sides: _Sides) -> dict[str, Program]:
+    wanted = [objects.Wanted(commit, _title(name)) for name, commit in sides.commits.items()]
+    given = sides.given
+    try:
+        made = objects.programs(
+            here.cache, sides.tree, wanted, given.how, given.object, here.listen
+        )
+    except Unprovided as error:
+        raise Unsupported(f"the replay cannot run this configuration: {error.what}") from error
+    return dict(zip(sides.commits, made, strict=True))
+
+
+def _title(name: str) -> str:
+    return name if name == BASE else f"prefix {name}"

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A matrix as two graphs: trees with the series on them, then all cells, each with its outcome.
+
+A cell that fails, or cannot be tried, costs no other cell. What came out well is kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.cache import Cache
+from harness.engine.cell_jobs import Place, Request, applies, in_cells, on_trees
+from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
+from harness.engine.kept_cells import KeptCells
+from harness.errors import EXIT_VERDICT, InputError
+from harness.events import Event, Said
+from harness.inputs import Project
+from harness.model.matrix import Cell, Matrix, Result, Shown
+from harness.model.record import Check
+from harness.model.series import Applied
+from harness.replay.objects import require_function
+from harness.stages import apply, configure
+
+#: What a job raises where there was nothing to try with.
+CANNOT = ("Unsupported", "ToolMissing")
+
+
+def run(
+    engine: Engine, project: Project, cache: Cache, wanted: Request, hear: Hear = unheard
+) -> tuple[Result, ...]:
+    """Try all cells and return what came of each, in the matrix's order.
+
+    Raises InputError for what project and request lack, before anything is fetched.
+    """
+    places = _places(project, wanted)
+    series = project.series(wanted.slug)
+    require_function(series)
+    apply.require_readable(project, cache, wanted.slug, wanted.source)
+    ground = engine.run(Graph(on_trees(wanted, places)), hear)
+    kept = KeptCells(project, cache)
+    results, keys = _known(wanted, places, ground, kept)
+    for result in results.values():
+        if result.kept:
+            hear("", Said(f"{result.cell.name}: kept from an earlier run"))
+    todo = [place for place in places if place.cell.name not in results]
+    cells = {place.cell.name: place.cell for place in todo}
+    outcomes: dict[str, Outcome] = {}
+
+    def hear_and_keep(job: str, heard: Event | Outcome) -> None:
+        hear(job, heard)
+        if isinstance(heard, Done | Failed | Skipped):
+            outcomes[job] = heard
+            if job in cells:
+                results[job] = _result(cells[job], outcomes, heard)
+                kept.put(keys[job], results[job])
+
+    done = {name: outcome for name, outcome in ground.items() if isinstance(outcome, Done)}
+    engine.run(Graph(in_cells(wanted, todo, series), done), hear_and_keep)
+    return tuple(results[place.cell.name] for place in places)
+
+
+def require_cells(matrix: Matrix, only: Sequence[str]) -> Matrix:
+    """Return the matrix with those kernels alone. Raises InputError for one that it has not."""
+    for name in only:
+        if name not in matrix.kernels:
+            raise InputError(
+                f"no kernel {name!r} in {matrix.name}",
+                where="--kernel",
+                expected=f"one of {', '.join(matrix.kernels)}",
+            )
+    if not only:
+        return matrix
+    blocks = [
+        msgspec.structs.replace(block, kernels=kept)
+        for block in matrix.cells
+        if (kept := tuple(kernel for kernel in block.kernels if kernel in only))
+    ]
+    if not blocks:
+        raise InputError(f"no cell of {matrix.name} has it", where="--kernel")
+    return msgspec.structs.replace(matrix, cells=tuple(blocks))
+
+
+def _places(project: Project, wanted: Request) -> list[Place]:
+    matrix = wanted.matrix
+    recipes = {
+        name: configure.recipe(project, c.kconfig, compiler=c.compiler, arch=c.arch)
+        for name, c in matrix.kernels.items()
+    }
+    return [
+        Place(
+            cell,
+            matrix.kernels[cell.kernel],
+            recipes[cell.kernel],
+            project.guest(cell.guest) if cell.guest else None,
+        )
+        for cell in matrix.expanded(wanted.trees)
+    ]
+
+
+def _known(
+    wanted: Request, places: Sequence[Place], ground: Mapping[str, Outcome], kept: KeptCells
+) -> tuple[dict[str, Result], dict[str, str]]:
+    """Return the results that need no job, and what the others are to be kept by."""
+    results: dict[str, Result] = {}
+    keys: dict[str, str] = {}
+    for place in places:
+        name = place.cell.name
+        applied = ground[applies(place.cell.tree)]
+        if place.guest is not None and place.guest.lacks:
+            results[name] = Result(place.cell, "cannot", place.guest.lacks)
+        elif not isinstance(applied, Done):
+            results[name] = _broken(place.cell, ground, applies(place.cell.tree))
+        else:
+            keys[name] = kept.key(place.how, *_depends_on(wanted, place, applied.value))
+            found = None if wanted.fresh else kept.get(keys[name])
+            if found is not None:
+                results[name] = msgspec.structs.replace(found, cell=place.cell)
+    return results, keys
+
+
+def _depends_on(wanted: Request, place: Place, applied: Applied) -> tuple[Any, ...]:
+    """Everything but this harness that could make another outcome of a cell."""
+    matrix = wanted.matrix
+    told = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
+    commits = (applied.slug, applied.base, *(patch.commit for patch in applied.patches))
+    shown = place.configuration if place.guest else place.configuration.shows
+    where = (place.cell.prefix, place.cell.base, applied.release)
+    return (place.guest, shown, where, commits, told)
+
+
+def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> Result:
+    if not isinstance(outcome, Done):
+        return _broken(cell, outcomes, cell.name)
+    shown: Shown = outcome.value
+    wrong = [f"{check.name}: {check.detail}" for check in shown.checks if not check.ok]
+    if not shown.checks:
+        wrong = ["nothing was shown"]
+    return Result(
+        cell=cell,
+        outcome="failed" if wrong else "ok",
+        reason="; ".join(wrong),
+        checks=shown.checks,
+        run=shown.run,
+        exit_code=EXIT_VERDICT if wrong else 0,
+        note=shown.note,
+    )
+
+
+def _broken(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> Result:
+    """What a cell comes to of which a job failed, its own or one that it needs."""
+    outcome = outcomes[job]
+    blamed = outcome.because if isinstance(outcome, Skipped) else job
+    failed = outcomes[blamed]
+    assert isinstance(failed, Failed)  # noqa: S101 (nothing else is blamed)
+    error = failed.error()
+    reason = str(error) if blamed == cell.name else f"{blamed}: {error}"
+    if failed.kind in CANNOT:
+        return Result(cell, "cannot", reason)
+    checks = (Check(blamed, ok=False, detail=error.what),)
+    return Result(
+        cell, "failed", reason, checks, exit_code=error.exit_code, detail=error.detail or ""
+    )
