@@ -130,7 +130,9 @@ def test_an_end_that_is_not_what_it_is_said_to_be_is_bad_input(kernels: Kernels)
 
 
 def test_commits_that_do_not_build_are_skipped(kernels: Kernels) -> None:
-    # The fake kernel has no rule for a single object, so that no commit builds.
+    (kernels.linux / "knobs.mk").write_text("FAIL := mm/mm_init.o\n")
+    kernels.commit("broken")
+    git(kernels.linux, "tag", "-f", "v7.2")
     kernels.release("v7.3-rc1", {3: "\tx;"})
     argv = ("--tree", "mine", "--memmap", "--series", "test")
     done = kernels.harness("bisect", "v7.2", "v7.3-rc1", *argv)

@@ -212,13 +212,13 @@ def test_a_conflict_is_a_verdict_a_line_and_leaves_no_worktree(kernels: Kernels)
 
 
 def test_a_tree_that_does_not_build_is_a_verdict_too(kernels: Kernels) -> None:
+    (kernels.linux / "knobs.mk").write_text("FAIL := mm/mm_init.o\n")
     kernels.release("v7.3-rc1", {115: "\ttheirs;"})
     (kernels.project.configs / "kconfig").mkdir()
     (kernels.project.configs / "plans").mkdir()
     (kernels.project.configs / "plans" / "reproduce.yaml").write_text(
         "{description: d, guest: g, rebinds: 1, kconfig: []}\n"
     )
-    # The fake kernel has no rule for a single object.
     done = kernels.harness("watch", "test", "--tree", "mine", "--check")
     assert done.returncode == 3, done.stderr
     assert "v7.3-rc1  failed in compile: mm/mm_init.o does not build" in done.stdout
