@@ -4,6 +4,7 @@
 import contextlib
 import datetime
 import hashlib
+import itertools
 import os
 import secrets
 import tempfile
@@ -15,6 +16,8 @@ from harness.errors import MachineError, RecordError
 from harness.model.record import SCHEMA, RunRecord, Subject
 
 FILE = "record.json"
+#: Beside the series' folders: boots of a matrix, which are held to conditions and to no claim.
+MATRIX = "matrix"
 
 
 def new_run_id(now: datetime.datetime) -> str:
@@ -110,16 +113,28 @@ def load(path: Path) -> RunRecord:
         found = msgspec.json.decode(raw, type=RunRecord)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"is damaged: {error}", where=str(file)) from error
+    if _is_alone(found):
+        raise RecordError(
+            f"has no base beside {found.sides[0].name}",
+            where=str(file),
+            expected="a run to be judged; a matrix holds such boots to conditions of its own",
+        )
     if odd := _odd(found):
         raise RecordError(f"is damaged: {odd}", where=str(file))
     return found
 
 
+def _is_alone(record: RunRecord) -> bool:
+    """Whether it is of a matrix's boots of one prefix, without base beside it."""
+    sides = record.sides
+    booted = record.evidence != "replay" and not record.unbuilt
+    return booted and len(sides) == 1 and sides[0].prefix > 0
+
+
 def _odd(record: RunRecord) -> str:
     """Say what no run leaves, and no judgement is made for; nothing of a sound record."""
     names = [side.name for side in record.sides]
-    wanted = len(names) > 0 if record.evidence == "replay" else len(names) == 2
-    if not wanted or len(set(names)) != len(names):
+    if not _sided(record, names) or len(set(names)) != len(names):
         return f"its sides are {', '.join(names) or 'none'}"
     if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
         return "a pass took no time, or filled nothing"
@@ -127,6 +142,27 @@ def _odd(record: RunRecord) -> str:
     if any(p.nr_pages <= 0 for p in record.passes if p.side in names):
         return "a pass has no struct pages"
     return ""
+
+
+def _sided(record: RunRecord, names: list[str]) -> bool:
+    """Whether these may be a run's sides: a replay's, base and another, or a ladder's."""
+    if record.evidence == "replay":
+        return len(names) > 0
+    if not record.is_ladder:
+        return len(names) == 2
+    # Base must build and is first; the others are named by their prefixes, which ascend.
+    built = [side.prefix for side in record.sides]
+    expected = [str(prefix) if prefix else "base" for prefix in built]
+    unbuilt = [missing.prefix for missing in record.unbuilt]
+    most = len(record.subject.patch_ids)
+    return (
+        names == expected
+        and built[:1] == [0]
+        and all(one < other for one, other in itertools.pairwise(built))
+        and all(one < other for one, other in itertools.pairwise(unbuilt))
+        and not set(built) & set(unbuilt)
+        and all(0 <= prefix <= most for prefix in (*built, *unbuilt))
+    )
 
 
 class _Head(msgspec.Struct):

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.analysis.compare import NOT_KNOWN, identity
 from harness.analysis.effects import Effect, Op, clock, effects, units
+from harness.analysis.pair import beside_base
 from harness.analysis.stats import Ratio, unpaired
 from harness.errors import NotComparable
 from harness.model.record import RunRecord
@@ -64,9 +65,11 @@ def differing(first: RunRecord, second: RunRecord) -> str:
 def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
     """Return what changed between two records' tips, each beside its own base.
 
-    Raises NotComparable, naming what is not equal, or which record is not fit for it.
+    Of a ladder, only base and tip count. Raises NotComparable, naming what is not equal, or which
+    record is not fit for it.
     """
     where = f"{first.run_id} and {second.run_id}"
+    first, second = _ends(first), _ends(second)
     for record in (first, second):
         _require_whole(record)
     unequal = differing(first, second)
@@ -76,6 +79,18 @@ def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
     if not before.keys() & after.keys():
         raise NotComparable("have no times that both count", where=where)
     return tuple(_change(first, second, before[key], after[key]) for key in before if key in after)
+
+
+def _ends(record: RunRecord) -> RunRecord:
+    """The record, or a ladder's base and tip."""
+    if not record.is_ladder:
+        return record
+    tip = record.sides[-1]
+    for missing in record.unbuilt:
+        if missing.prefix > tip.prefix:
+            what = f"has no tip: patch {missing.prefix} does not build"
+            raise NotComparable(what, where=record.run_id)
+    return beside_base(record, tip)
 
 
 def _require_whole(record: RunRecord) -> None:

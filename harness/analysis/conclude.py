@@ -13,6 +13,7 @@ from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.replayed import Filling, Row, fillings, rows
 from harness.analysis.rules import Gated, hold
+from harness.analysis.rungs import Rung, judged, rungs
 from harness.analysis.verify import Verified
 from harness.model.claim import Claim
 from harness.model.record import RunRecord
@@ -23,10 +24,10 @@ class Conclusion(msgspec.Struct, frozen=True):
     """A run and what follows from it.
 
     `verdicts` has one entry a claim that a side of the run answers to, and one a driver without;
-    `rows` and `fillings` are a replay's, and empty otherwise; `identity` has an entry a side but
-    base; `memmaps` are compared by digest alone, so a Verified that is not `ok` names no page;
-    `null` is the newest base-against-base run that this one may be held to, if there is any;
-    `gates` are the rules that were asked for.
+    `rows` and `fillings` are a replay's and `rungs` a ladder's, and empty otherwise; `identity` has
+    an entry a side but base; `memmaps` are compared by digest alone, so a Verified that is not `ok`
+    names no page; `null` is the newest base-against-base run that this one may be held to, if there
+    is any; `gates` are the rules that were asked for.
     """
 
     record: RunRecord
@@ -39,6 +40,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     memmaps: tuple[Verified, ...] = ()
     null: NullSeen | None = None
     gates: tuple[Gated, ...] = ()
+    rungs: tuple[Rung, ...] = ()
 
 
 def conclude(
@@ -54,9 +56,10 @@ def conclude(
     """
     found = grounds(record, nulls)
     replayed = record.evidence == "replay"
+    verdicts = judged(record, claims, nulls) if record.is_ladder else judge(found, claims)
     return Conclusion(
         record,
-        verdicts=judge(found, claims),
+        verdicts=verdicts,
         effects=found.effects,
         rows=rows(record) if replayed else (),
         fillings=fillings(record) if replayed else (),
@@ -65,4 +68,5 @@ def conclude(
         memmaps=found.memmaps,
         null=found.null,
         gates=hold(rules, found),
+        rungs=rungs(record, verdicts) if record.is_ladder else (),
     )

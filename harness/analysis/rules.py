@@ -45,6 +45,8 @@ def _hold(rule: Rule, found: Grounds) -> Gated:
     record = found.record
     if record.outcome != "complete":
         return _fails(rule, f"the run is {record.outcome}: {record.reason}")
+    if record.unbuilt:
+        return _fails(rule, f"patch {record.unbuilt[0].prefix} does not build")
     if rule.metric == MEMMAP_EQUAL:
         return _memmaps(rule, found.memmaps)
     sides = [side.name for side in record.sides[1:]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run with a side a prefix: what each patch does by itself, and whether one can bisect in it.
+"""The ladder, a run with a side a prefix: what each patch does, and whether one can bisect in it.
 
 Each prefix is judged beside base, on the claims that are made after it; what a patch changes is its
 prefix beside the one before.
@@ -11,16 +11,15 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.conclude import conclude
-from harness.analysis.judge import Verdict
+from harness.analysis.grounds import grounds
+from harness.analysis.judge import Verdict, judge
+from harness.analysis.pair import beside_base
 from harness.analysis.summary import counting, samples_of
 from harness.model.claim import Claim
 from harness.model.record import Boot, RunRecord, Side
 
 #: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
 Struct = Literal["equal", "differs", "none", "unreadable"]
-
-
 _AMISS = {"differs": "not as base's", "unreadable": "unreadable"}
 
 
@@ -40,8 +39,10 @@ class Cost(msgspec.Struct, frozen=True):
 class Rung(msgspec.Struct, frozen=True):
     """One prefix. `why` says what is wrong with it, empty where one can bisect into it.
 
-    `new_warnings` are the compiler's, against the prefix before; None where nobody knows them.
-    `costs` are by driver; `verdicts` answer to claims made after this prefix, and to no others.
+    `title` is the subject of its last patch, `detail` what the compiler says of one that does not
+    build. `new_warnings` are the compiler's, against the prefix before; None where nobody knows
+    them. `costs` are by driver; `verdicts` answer to claims made after this prefix, and to no
+    others.
     """
 
     prefix: int
@@ -53,6 +54,7 @@ class Rung(msgspec.Struct, frozen=True):
     new_warnings: tuple[str, ...] | None
     costs: dict[str, Cost]
     verdicts: tuple[Verdict, ...]
+    detail: str = ""
 
     @property
     def holds(self) -> bool:
@@ -63,48 +65,55 @@ class Rung(msgspec.Struct, frozen=True):
         return not self.why and not self.new_warnings
 
 
-def is_ladder(record: RunRecord) -> bool:
-    """Whether a run of guests has more sides than base and one other, or was to have them."""
-    return record.evidence != "replay" and len(record.sides) + len(record.unbuilt) > 2
-
-
-def rungs(
-    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
-) -> tuple[Rung, ...]:
-    """Return base and every prefix that was to be a side, in order; for `nulls` see conclude()."""
-    found = [_rung(record, claims, nulls, number) for number in range(len(record.sides))]
-    found += [
-        Rung(
-            prefix=missing.prefix,
-            title=missing.title,
-            builds=False,
-            boots=False,
-            memmaps="none",
-            why=missing.reason.partition("\n")[0],
-            new_warnings=None,
-            costs={},
-            verdicts=(),
+def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[Rung, ...]:
+    """Return base and every prefix that was to be a side, in order; `verdicts` are judged()'s."""
+    found = [_rung(record, verdicts, number) for number in range(len(record.sides))]
+    for missing in record.unbuilt:
+        why, _, detail = missing.reason.partition("\n")
+        found.append(
+            Rung(
+                prefix=missing.prefix,
+                title=_title(record, missing.prefix),
+                builds=False,
+                boots=False,
+                memmaps="none",
+                why=why,
+                new_warnings=None,
+                costs={},
+                verdicts=(),
+                detail=detail,
+            )
         )
-        for missing in record.unbuilt
-    ]
     return tuple(sorted(found, key=lambda rung: rung.prefix))
 
 
-def beside_base(record: RunRecord, side: Side) -> RunRecord:
-    """Return the part of a run that is about base and one side.
+def judged(
+    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
+) -> tuple[Verdict, ...]:
+    """Return a verdict for each claim that a prefix answers to, and the last side's on each driver.
 
-    It is complete if all its boots are, whatever others did.
+    For `nulls` see conclude().
     """
-    base = record.sides[0]
-    boots = tuple(boot for boot in record.boots if boot.side in (base.name, side.name))
-    whole = len(boots) == 2 * record.setup.boots and all(b.outcome == "complete" for b in boots)
-    part = msgspec.structs.replace(record, sides=(base, side), boots=boots, unbuilt=())
-    return msgspec.structs.replace(part, outcome="complete", reason="") if whole else part
+    return tuple(
+        verdict
+        for side in record.sides[1:]
+        for verdict in judge(grounds(beside_base(record, side), nulls), claims)
+        if verdict.claimed_percent is not None or side is record.sides[-1]
+    )
 
 
-def _rung(
-    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord], number: int
-) -> Rung:
+def bisectable(record: RunRecord, found: Sequence[Rung]) -> bool:
+    """Whether base and every prefix of the series build, boot, bind and leave base's memmaps."""
+    there = [rung.prefix for rung in found if not rung.why]
+    return there == list(range(len(record.subject.patch_ids) + 1))
+
+
+def _title(record: RunRecord, prefix: int) -> str:
+    subjects = record.subject.patch_subjects
+    return subjects[prefix - 1] if 0 < prefix <= len(subjects) else ""
+
+
+def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> Rung:
     side = record.sides[number]
     boots = [boot for boot in record.boots if boot.side == side.name]
     why = next(_amiss(record, boots), "")
@@ -113,14 +122,16 @@ def _rung(
         why = f"its struct pages are {_AMISS[memmaps]}"
     return Rung(
         prefix=side.prefix,
-        title=side.title,
+        title=_title(record, side.prefix),
         builds=True,
         boots=len(boots) == record.setup.boots and all(b.outcome == "complete" for b in boots),
         memmaps=memmaps,
         why=why,
         new_warnings=_new_warnings(record, number),
         costs=_costs(record, number),
-        verdicts=_verdicts(record, claims, nulls, side) if number else (),
+        verdicts=tuple(
+            v for v in verdicts if v.side == side.name and v.claimed_percent is not None
+        ),
     )
 
 
@@ -159,13 +170,6 @@ def _new_warnings(record: RunRecord, number: int) -> tuple[str, ...] | None:
     if number == 0 or record.sides[number - 1].prefix != record.sides[number].prefix - 1:
         return None
     return record.sides[number].new_warnings
-
-
-def _verdicts(
-    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord], side: Side
-) -> tuple[Verdict, ...]:
-    judged = conclude(beside_base(record, side), claims, nulls).verdicts
-    return tuple(verdict for verdict in judged if verdict.claimed_percent is not None)
 
 
 def _costs(record: RunRecord, number: int) -> dict[str, Cost]:

@@ -32,13 +32,14 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     """Say what may be concluded of RUN, from its record alone, and exit accordingly.
 
     RUN is a run id, a run's folder or its record.json; the newest run (but for nulls) where it is
-    left out. Without --gate the exit code is 0 only if every claim is reproduced. With it, the
-    rules decide alone; a rule whose number is missing or spoiled fails.
+    left out. Without --gate the exit code is 0 only if every claim is reproduced, and of a ladder
+    every patch holds. With it, the rules decide alone; a rule whose number is missing or spoiled
+    fails.
 
     \b
     A rule is KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
       KIND     nd_pmem, dax_pmem (boots); order0, order9 (a replay)
-      SIDE     a prefix or variant of a replay, or each; the last side where it is left out
+      SIDE     a prefix (of a ladder, a replay) or a replay's variant, or each; else the last side
       METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio
 
     \b
@@ -70,10 +71,15 @@ def _ok(found: "Conclusion", *, verdicts: bool) -> bool:
     if not all(gate.ok for gate in found.gates):
         return False
     words = {v.verdict for v in found.verdicts}
-    return not verdicts or words == {"reproduced"}
+    return not verdicts or (words == {"reproduced"} and all(r.holds for r in found.rungs))
 
 
 def _show(found: "Conclusion") -> None:
+    from harness.report.ladder import fault
+
+    for rung in found.rungs:
+        if not rung.holds:
+            click.echo(printable(fault(rung)))
     for v in found.verdicts:
         at = f" after patch {v.after_patch}" if v.after_patch is not None else ""
         click.echo(printable(f"{v.driver}{at}: {v.verdict}: {v.reason}"))
@@ -94,6 +100,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "record": path,
         "outcome": found.record.outcome,
         "evidence": found.record.evidence,
+        "rungs": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.rungs],
         "verdicts": [
             {
                 "driver": v.driver,

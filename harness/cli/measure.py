@@ -20,7 +20,7 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
-from harness.cli.report import concluded, show, show_rungs
+from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.inputs import Project
 
@@ -141,23 +141,14 @@ def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: 
       harness reproduce --plan quick --each-patch    which patch does what
     """
     project = Project.find()
-    if each_patch:
-        _ladder(project, as_json=as_json, require_verdict=require_verdict, **wanted)
-        return
-    record = measured(project, **wanted)
+    record = measured(project, each_patch=each_patch, **wanted)
     found = concluded(project, record)
     show(project, found, as_json=as_json)
-    _exit(found.verdicts, require_verdict=require_verdict)
-
-
-def _ladder(project: Project, *, as_json: bool, require_verdict: bool, **wanted: Any) -> None:
-    record = measured(project, each_patch=True, **wanted)
-    rungs = show_rungs(project, record, as_json=as_json)
     if record.unbuilt:
         raise click.exceptions.Exit(DoesNotBuild.exit_code)
-    if not all(rung.holds for rung in rungs):
+    if not all(rung.holds for rung in found.rungs):
         raise click.exceptions.Exit(EXIT_VERDICT)
-    _exit([v for rung in rungs for v in rung.verdicts], require_verdict=require_verdict)
+    _exit(found.verdicts, require_verdict=require_verdict)
 
 
 def _exit(verdicts: "Sequence[Verdict]", *, require_verdict: bool) -> None:

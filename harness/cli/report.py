@@ -17,7 +17,6 @@ from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
-    from harness.analysis.rungs import Rung
     from harness.model.record import RunRecord
     from harness.parse.gate import Rule
 
@@ -189,12 +188,7 @@ def show(
 
     `path` is where the record is, if that is not its place among the results.
     """
-    from harness.analysis.rungs import is_ladder
-
     path = path or records.folder_of(project.results, found.record) / records.FILE
-    if is_ladder(found.record):
-        show_rungs(project, found.record, as_json=as_json, path=path)
-        return
     if as_json:
         from harness.report.document import document
 
@@ -204,26 +198,6 @@ def show(
 
     print_rich(terminal(found, titles or {}))
     click.echo(printable(f"record: {path}"))
-
-
-def show_rungs(
-    project: Project, record: "RunRecord", *, as_json: bool, path: Path | None = None
-) -> "Sequence[Rung]":
-    """Print a run with a side a prefix, patch by patch, and return its rungs."""
-    from harness.analysis.rungs import rungs
-    from harness.report import ladder
-
-    path = path or records.folder_of(project.results, record) / records.FILE
-    found = rungs(record, project.claims(record.subject.slug), nulls_for(project, record))
-    if as_json:
-        print_json(ladder.document(record, str(path), found))
-        return found
-    print_rich(ladder.table(record, found))
-    for missing in record.unbuilt:
-        for line in missing.reason.splitlines():
-            click.echo(printable(f"{missing.prefix} | {line}"))
-    click.echo(printable(f"record: {path}"))
-    return found
 
 
 def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from harness import records
 from harness.cache import Cache
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
@@ -21,8 +22,7 @@ from harness.model.kernel import Recipe
 from harness.model.record import RunRecord, Unbuilt
 from harness.model.series import Applied
 from harness.proc import Deadline
-from harness.stages import apply, build, configure
-from harness.stages.apply import Posted
+from harness.stages import apply, build, configure, sandbox
 from harness.tools.git import Git
 
 T = TypeVar("T")
@@ -43,16 +43,17 @@ def climb(
     plan = project.plan(wanted.plan)
     guest = project.guest(plan.guest)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
+    records.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
+    sandbox.require(cache, wanted.source)
     done = dict(engine.run(_on_tree(wanted), ending_at_a_failure(hear)))
     applied = _value(done["apply"], Applied)
     done |= engine.run(_builds(cache, how, applied, done, hear), _tolerating(hear))
     built, unbuilt = _sorted(applied, done)
-    version = wanted.source.version if isinstance(wanted.source, Posted) else None
     comparison = jobs.Comparison(
         plan=plan,
         guest=guest,
-        version=version or project.series(wanted.slug).port_of,
+        version=apply.posted_version(wanted.source) or project.series(wanted.slug).port_of,
         accelerator=wanted.accelerator,
         sides=tuple(built),
         keep_images=wanted.keep_images,
@@ -170,7 +171,7 @@ def _sorted(
         outcome = done[_build(_side(k))]
         if isinstance(outcome, Failed):
             reason = "\n".join(filter(None, (outcome.what, outcome.detail)))
-            unbuilt.append(Unbuilt(k, applied.patches[k - 1].subject, reason))
+            unbuilt.append(Unbuilt(k, reason))
         else:
             built[_side(k)] = k
     return built, tuple(unbuilt)

@@ -11,7 +11,7 @@ from harness.model.series import Applied
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
 #    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
-# 3: a side a prefix: what each is called and warned of (Side.title, new_warnings), and those that
+# 3: the ladder, a side a prefix: what the compiler warned of (Side.new_warnings), and prefixes that
 #    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
 SCHEMA = 3
 
@@ -180,8 +180,8 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object) than in base's; `config_diff` has the options that differ, `-` as base has them and `+`
     as this side does. None or empty where nobody looked.
 
-    `title` is the subject of its last patch; `new_warnings` what the compiler warned of that it did
-    not for the run's side with the next fewer patches, None where nobody knows.
+    `new_warnings` are what the compiler warned of that it did not for the run's side with the next
+    fewer patches, None where nobody knows.
     """
 
     name: str
@@ -195,15 +195,13 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[str, ...] | None = None
     symbols: tuple[Symbol, ...] | None = None
     config_diff: tuple[str, ...] | None = None
-    title: str = ""
     new_warnings: tuple[str, ...] | None = None
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prefix that was to be a side but does not build: the subject of its last patch, and why."""
+    """A prefix that was to be a side but does not build, and why: a line, then the compiler's."""
 
     prefix: int
-    title: str
     reason: str
 
 
@@ -305,3 +303,9 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether it measured base against itself: all sides are one and the same program."""
         built = {(side.commit, side.build_id, side.config_sha256) for side in self.sides}
         return len(self.sides) > 1 and len(built) == 1
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether guests booted base and prefixes by their numbers, or were to."""
+        numbered = any(side.name.isdigit() for side in self.sides)
+        return self.evidence != "replay" and (numbered or bool(self.unbuilt))

@@ -8,8 +8,9 @@ import msgspec
 from harness.analysis import nulls
 from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Word
+from harness.analysis.rungs import Rung
 from harness.model.record import RunRecord
-from harness.report import alike
+from harness.report import alike, ladder
 from harness.report.headline import headline
 
 #: How a word is to be taken: bad is certain, doubt is ours to mend, open says nothing.
@@ -41,6 +42,8 @@ def answer(conclusion: Conclusion) -> Answer:
         if any(left.at_fault for left in unlike):
             return Answer("Struct pages differ", "bad", because)
         return Answer("Struct pages unknown", "doubt", because)
+    if record.outcome != "lost" and (rung := ladder.broken(conclusion)) is not None:
+        return _of_rung(rung, because)
     if record.outcome != "complete":
         return Answer(f"Run {record.outcome.replace('_', ' ')}", "doubt", because)
     if any(not gate.ok for gate in conclusion.gates):
@@ -57,6 +60,16 @@ def answer(conclusion: Conclusion) -> Answer:
     tones = {TONE[word] for word in counted}
     tone = next(tone for tone in ("bad", "doubt", "open", "good") if tone in tones)
     return Answer(_capital(told), tone, "")
+
+
+def _of_rung(rung: Rung, because: str) -> Answer:
+    """What the first prefix that does not hold makes of a ladder."""
+    name = _capital(ladder.name(rung))
+    if not rung.builds:
+        return Answer(f"{name} does not build", "bad", because)
+    if rung.why:
+        return Answer(f"{name} does not hold", "doubt", because)
+    return Answer(f"{name} adds warnings", "bad", because)
 
 
 def _of_null(record: RunRecord) -> Answer:

@@ -9,6 +9,7 @@ import msgspec
 from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Verdict
 from harness.analysis.summary import Binding
+from harness.report import ladder
 from harness.report.headline import headline
 
 _NO_TITLES: Mapping[str, str] = {}
@@ -19,7 +20,8 @@ def document(
 ) -> dict[str, Any]:
     """Return the document: the record's path, the kind of evidence, and all that follows.
 
-    A run of guests has one entry a driver, a replay one row a side; `titles` says what these are.
+    A run of guests has one entry a driver, a ladder one a prefix, a replay one row a side; `titles`
+    says what these are.
     """
     record = conclusion.record
     found = {
@@ -28,7 +30,10 @@ def document(
         "evidence": record.evidence,
         "headline": headline(conclusion),
     }
-    found |= _replayed(conclusion, titles) if record.evidence == "replay" else _booted(conclusion)
+    if record.evidence == "replay":
+        found |= _replayed(conclusion, titles)
+    else:
+        found |= ladder.entries(conclusion) if conclusion.rungs else _booted(conclusion)
     return found | {
         "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),

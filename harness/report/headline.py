@@ -2,7 +2,7 @@
 """All of a conclusion in one sentence."""
 
 from harness.analysis.conclude import Conclusion
-from harness.report import words
+from harness.report import ladder, words
 from harness.report.alike import unlike
 
 
@@ -11,6 +11,8 @@ def headline(conclusion: Conclusion) -> str:
     record = conclusion.record
     if told := unlike(conclusion):
         return told[0]
+    if record.outcome != "lost" and (rung := ladder.broken(conclusion)) is not None:
+        return ladder.fault(rung)
     if record.outcome != "complete":
         return words.outcome(record)
     if failed := [gate for gate in conclusion.gates if not gate.ok]:

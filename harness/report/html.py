@@ -22,7 +22,7 @@ from harness.analysis.judge import Verdict
 from harness.analysis.ladder import ladders
 from harness.model.record import RunRecord
 from harness.model.units import format_bytes
-from harness.report import words
+from harness.report import ladder, words
 from harness.report.answer import TONE, answer
 from harness.report.drawing import NOTHING, draw_strip
 from harness.report.figures import strips
@@ -52,6 +52,9 @@ def page(
             tone=TONE,
             evidence=words.EVIDENCE[record.evidence],
             drivers=_by_driver(conclusion),
+            last=words.patches(record, record.sides[-1].prefix),
+            patches=list(ladder.lines(conclusion)),
+            prefixes=ladder.table(conclusion) if conclusion.rungs else None,
             strips=[draw_strip(strip) for strip in strips(conclusion)],
             listed=list(_listed(record)),
             spoiled=any(boot.samples and not boot.counts for boot in record.boots),
@@ -73,6 +76,8 @@ def _question(record: RunRecord) -> str:
     series = f"{on_trial.slug} v{on_trial.version}"
     if words.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
+    if record.is_ladder:
+        return f"What does each patch of {series} do, {here}"
     part = words.patches(record, record.sides[-1].prefix)
     return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
 
@@ -131,9 +136,11 @@ def _rebinds(verdict: Verdict) -> str:
 
 
 def _by_driver(conclusion: Conclusion) -> list[Verdict]:
-    """One verdict a driver: that on the whole series where there is one."""
+    """One verdict a driver: that on the whole series where there is one, on the last side."""
     found: dict[str, Verdict] = {}
     for verdict in conclusion.verdicts:
+        if conclusion.rungs and verdict.side != conclusion.record.sides[-1].name:
+            continue
         if verdict.driver not in found or verdict.after_patch is None:
             found[verdict.driver] = verdict
     return list(found.values())

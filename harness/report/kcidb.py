@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from harness.analysis.conclude import Conclusion
-from harness.model.record import RunRecord, Side
+from harness.model.record import RunRecord, Side, Unbuilt
 from harness.report import words
 from harness.report.result import Number, Result
 from harness.report.results import results
@@ -44,6 +46,10 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
         side.name: _build(record, side, checkouts[side.commit]["id"], origin)
         for side in record.sides
     }
+    for missing in record.unbuilt:
+        checkout = _checkout(record, _unmade(record, missing), origin)
+        checkouts[str(checkout["id"])] = checkout
+        builds[str(missing.prefix)] = _failed(record, missing, checkout["id"], origin)
     report = {
         "version": {"major": 5, "minor": 3},
         "checkouts": list(checkouts.values()),
@@ -56,14 +62,17 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
 
 def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
     subject = record.subject
+    patch_ids = subject.patch_ids[: side.prefix]
     made: Object = {
-        "id": f"{origin}:{_id(subject.base, side.commit)}",
+        "id": f"{origin}:{_id(subject.base, side.commit or ' '.join(patch_ids))}",
         "origin": origin,
         "git_commit_name": one_line(f"v{subject.release}"),
         "start_time": words.started(record).isoformat(),
         "valid": True,
-        "misc": {"tree": subject.tree, "commit": side.commit},
+        "misc": {"tree": subject.tree},
     }
+    if side.commit:
+        made["misc"]["commit"] = side.commit
     if _COMMIT.fullmatch(subject.base):
         made["git_commit_hash"] = subject.base
     if side.prefix == 0:
@@ -75,7 +84,7 @@ def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
     made["misc"] |= {
         "series": subject.slug,
         "version": subject.version,
-        "patch_ids": list(subject.patch_ids[: side.prefix]),
+        "patch_ids": list(patch_ids),
     }
     return made
 
@@ -113,6 +122,30 @@ def _build(record: RunRecord, side: Side, checkout: str, origin: str) -> Object:
     }
     if record.evidence == "replay":
         made["comment"] = "the object with the function on trial alone, run outside a kernel"
+    return made
+
+
+def _unmade(record: RunRecord, missing: Unbuilt) -> Side:
+    """Return the side that there is not: its commit was of this machine, and is not recorded."""
+    return msgspec.structs.replace(
+        record.sides[0], name=str(missing.prefix), prefix=missing.prefix, commit=""
+    )
+
+
+def _failed(record: RunRecord, missing: Unbuilt, checkout: str, origin: str) -> Object:
+    """Return the build of a prefix that does not build."""
+    what, _, detail = missing.reason.partition("\n")
+    made: Object = {
+        "checkout_id": checkout,
+        "id": f"{origin}:{_id(record.run_id, record.subject.base, str(missing.prefix))}",
+        "origin": origin,
+        "architecture": "x86_64",
+        "status": "FAIL",
+        "comment": one_line(what),
+        "misc": {"side": str(missing.prefix)},
+    }
+    if detail:
+        made["log_excerpt"] = printable(detail)[:MAX_EXCERPT]
     return made
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from harness.analysis.conclude import Conclusion
 from harness.analysis.summary import Binding
 from harness.model.record import Evidence, RunRecord
-from harness.report import alike, tables, words
+from harness.report import alike, ladder, tables, words
 from harness.report.tables import Table
 from harness.report.tested_by import Person, withheld
 from harness.report.text import one_line
@@ -99,7 +99,11 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
         yield "Side N is base with the first N patches; ratios are to base's cost."
-    found = [
+    if conclusion.rungs:
+        yield _columns(ladder.table(conclusion))
+        yield "Reductions are those of the mean rebind; `parent` is the prefix before."
+    found = [f"{one.name}: {one.text}" for one in ladder.lines(conclusion)]
+    found += [
         f"{words.about(verdict)}: {words.ruling(verdict)}: {verdict.reason}"
         for verdict in conclusion.verdicts
     ]
@@ -135,11 +139,16 @@ def _what(record: RunRecord) -> str:
         sum(boot.side == side.name and boot.outcome == "complete" for boot in record.boots)
         for side in record.sides
     ]
+    sides = "Base and every prefix that builds" if record.is_ladder else "The two sides"
     return (
-        f"I ran {on_trial}, on v{subject.release}. The two sides were booted in turns, "
-        f"{' and '.join(map(str, booted))} time(s), with {setup.rebinds} rebinds of each driver "
-        "a boot."
+        f"I ran {on_trial}, on v{subject.release}. {sides} were booted in turns, "
+        f"{_listed(booted)} time(s), with {setup.rebinds} rebinds of each driver a boot."
     )
+
+
+def _listed(counts: list[int]) -> str:
+    *most, last = map(str, counts)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _on_trial(record: RunRecord) -> str:
@@ -152,7 +161,9 @@ def _on_trial(record: RunRecord) -> str:
         on_trial = f"the patches of <{message_id}>"
     else:
         on_trial = f"{subject.source} in place of version {subject.version} as posted"
-    if not words.is_whole(record):
+    if record.is_ladder:
+        on_trial += ", patch by patch"
+    elif not words.is_whole(record):
         on_trial += f", of which {words.patches(record, record.sides[-1].prefix)}"
     return on_trial
 

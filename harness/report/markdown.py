@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from harness.analysis.conclude import Conclusion
-from harness.report import alike, tables, words
+from harness.report import alike, ladder, tables, words
 from harness.report.headline import headline
 from harness.report.result import Result
 from harness.report.results import results
@@ -48,10 +48,12 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
     record = conclusion.record
     yield f"## {_text(words.subject(record))}"
     yield f"**{_text(headline(conclusion))}**"
-    for table in (tables.bindings(conclusion), tables.passes(conclusion)):
+    bound = ladder.table(conclusion) if conclusion.rungs else tables.bindings(conclusion)
+    for table in (bound, tables.passes(conclusion)):
         if table.rows:
             yield _table(table)
-    lines = [
+    lines = [f"- **{_text(one.name)}**: {_text(one.text)}" for one in ladder.lines(conclusion)]
+    lines += [
         f"- **{_text(words.about(verdict))}** {_text(words.ruling(verdict))}: "
         f"{_text(verdict.reason)}"
         for verdict in conclusion.verdicts
@@ -89,7 +91,8 @@ def _splat(result: Result) -> str:
     longest = max((len(run) for line in lines for run in _FENCE.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
     body = "\n".join([f"{fence}text", *lines, fence])
-    return _details(f"Console of {result.name}", body)
+    what = "Compiler on" if result.group == "builds" else "Console of"
+    return _details(f"{what} {result.name}", body)
 
 
 def _details(title: str, body: str) -> str:

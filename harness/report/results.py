@@ -9,9 +9,10 @@ import msgspec
 from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Verdict, Word
 from harness.analysis.replayed import Cost
+from harness.analysis.rungs import Rung
 from harness.analysis.summary import Binding
 from harness.model.record import Boot, RunRecord
-from harness.report import alike, words
+from harness.report import alike, ladder, words
 from harness.report.result import Number, Result, Status
 
 #: What each verdict is to a test system: only what is borne out passes.
@@ -30,6 +31,7 @@ def results(conclusion: Conclusion) -> tuple[Result, ...]:
     """
     found = (
         _run(conclusion.record),
+        *_builds(conclusion),
         *_boots(conclusion.record),
         *_identity(conclusion),
         *_memmaps(conclusion),
@@ -58,6 +60,34 @@ def _run(record: RunRecord) -> Result:
     if record.outcome in ("complete", "lost"):
         status = "pass" if record.outcome == "complete" else "miss"
     return Result("run", "complete", status, words.outcome(record))
+
+
+def _builds(conclusion: Conclusion) -> Iterator[Result]:
+    """What a ladder says of each patch beside its boots: whether it builds, with which warnings."""
+    for rung in conclusion.rungs:
+        if not rung.prefix:
+            continue  # base builds, or there is no run
+        side = str(rung.prefix)
+        numbers = tuple(
+            Number(side, f"{driver}_rebind_mean", cost.mean_ms, "ms")
+            for driver, cost in rung.costs.items()
+        )
+        status, text, log = _build(rung)
+        yield Result("builds", f"patch-{side}", status, text, side, log, numbers)
+
+
+def _build(rung: Rung) -> tuple[Status, str, str]:
+    if not rung.builds:
+        return "fail", rung.why, rung.detail
+    if rung.new_warnings is None:
+        return "skip", "builds; which warnings are new is not known", ""
+    if rung.new_warnings:
+        return (
+            "fail",
+            ladder.fault(msgspec.structs.replace(rung, why="")),
+            "\n".join(rung.new_warnings),
+        )
+    return "pass", "builds, with no new warning", ""
 
 
 def _boots(record: RunRecord) -> Iterator[Result]:
@@ -153,12 +183,13 @@ def _counts(conclusion: Conclusion) -> Iterator[Result]:
 
 
 def _claims(conclusion: Conclusion) -> Iterator[Result]:
-    shown: set[str] = set()
+    shown: set[tuple[str, str]] = set()
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
         # The same bindings stand behind all claims about a driver: told once.
-        numbers = [] if verdict.driver in shown else _bindings(conclusion.record, verdict)
-        shown.add(verdict.driver)
+        about = (verdict.driver, verdict.side)
+        numbers = [] if about in shown else _bindings(conclusion.record, verdict)
+        shown.add(about)
         if verdict.claimed_percent is not None:
             claimed = Number("", "reduction", verdict.claimed_percent, "percent", measured=False)
             numbers.append(claimed)
@@ -167,13 +198,17 @@ def _claims(conclusion: Conclusion) -> Iterator[Result]:
             numbers += _ratio(effect.ratio, effect.low, effect.high)
         text = f"{words.ruling(verdict)}: {verdict.reason}"
         status = OF_VERDICT[verdict.verdict]
-        yield Result(verdict.driver, name, status, text, numbers=tuple(numbers))
+        # Of two sides a claim is about both; of many it must be said about which.
+        side = verdict.side if conclusion.rungs else ""
+        yield Result(verdict.driver, name, status, text, side, numbers=tuple(numbers))
 
 
 def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
-    base, last = record.sides[0].name, record.sides[-1].name
     summary = verdict.summary
-    found = [*_binding(base, summary.base), *_binding(last, summary.tip)]
+    found = [
+        *_binding(record.sides[0].name, summary.base),
+        *_binding(verdict.side, summary.tip),
+    ]
     if summary.reduction_percent is not None:
         found.append(Number("", "reduction", summary.reduction_percent, "percent"))
     return found

@@ -9,11 +9,15 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.analysis.conclude import Conclusion
-from harness.report import alike, tables, words
+from harness.report import alike, ladder, tables, words
 from harness.report.tables import Table
 from harness.report.text import one_line
 
-_COLOUR = {"reproduced": "green", "contradicted": "red", "equal": "green", "differs": "red"}
+_COLOUR = {
+    **dict.fromkeys(("reproduced", "equal", "yes", "0 new", "good"), "green"),
+    **dict.fromkeys(("contradicted", "differs", "no", "unbuilt", "bad"), "red"),
+    "open": "yellow",
+}
 _NO_TITLES: Mapping[str, str] = {}
 WIDTH = 80
 
@@ -25,7 +29,7 @@ def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> 
     grids = [
         _grid(table)
         for table in (
-            tables.bindings(conclusion),
+            ladder.table(conclusion) if conclusion.rungs else tables.bindings(conclusion),
             tables.passes(conclusion),
             tables.effects(conclusion),
         )
@@ -33,6 +37,7 @@ def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> 
     ]
     lines = [
         *(_line(name, text) for name, text in titles.items()),
+        *_patches(conclusion),
         *_findings(conclusion),
         *_circumstances(conclusion),
     ]
@@ -56,6 +61,18 @@ def _width(table: Table) -> int:
     return sum(
         max(heading, *(len(row[n]) for row in table.rows)) for n, heading in enumerate(headings)
     )
+
+
+def _patches(conclusion: Conclusion) -> Iterator[Text]:
+    """A ladder's patches, and what the compiler says of those that do not build."""
+    for line in ladder.lines(conclusion):
+        # All of a sentence is the matter, not what stands before its first colon.
+        yield Text.assemble(
+            (one_line(line.name), "bold"), ": ", (one_line(line.text), _COLOUR.get(line.tone, ""))
+        )
+    for rung in conclusion.rungs:
+        for text in rung.detail.splitlines():
+            yield Text(one_line(f"{rung.prefix} | {text}"))
 
 
 def _findings(conclusion: Conclusion) -> Iterator[Text]:

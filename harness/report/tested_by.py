@@ -27,6 +27,7 @@ def withheld(conclusion: Conclusion, person: Person | None) -> str:
             any(verdict.verdict != "reproduced" for verdict in conclusion.verdicts),
             "not every claim is borne out",
         ),
+        (any(not rung.holds for rung in conclusion.rungs), "not every patch holds"),
         (not conclusion.memmaps, "the struct pages were not compared"),
         (any(not found.ok for found in conclusion.memmaps), "the struct pages are not equal"),
         (any(not gate.ok for gate in conclusion.gates), "a gate fails"),

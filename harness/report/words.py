@@ -50,6 +50,8 @@ def subject(record: RunRecord) -> str:
     if record.is_null:
         return f"{on_trial.slug}: base against itself, v{on_trial.release}"
     part = "" if is_whole(record) else f", {patches(record, record.sides[-1].prefix)}"
+    if record.is_ladder:
+        part = ", patch by patch"
     return f"{on_trial.slug} ({on_trial.source}{part}) on v{on_trial.release}"
 
 

@@ -153,7 +153,6 @@ def _sides(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Side]:
             build_id=kernel.build_id,
             config_sha256=kernel.config_sha256,
             compiler=kernel.compiler,
-            title=applied.patches[prefix - 1].subject if prefix else "",
             new_warnings=new(before or {}, warned or {}) if known else None,
         )
         before = warned

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import records
+from tests.unit.test_matrix import PLAN as MATRIX
 from tests.whole import STAND_INS, Whole, git, replace
 
 LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
@@ -105,14 +106,16 @@ def test_a_patch_that_does_not_build_is_named_and_the_others_are_measured(whole:
     assert "mm_init.c" in shown.stdout
 
 
-def test_base_that_does_not_build_is_nobodys_patch(
-    whole: Whole, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAIL", "vmlinux")
+def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
+    linux = whole.folder / "linux"
+    (linux / "knobs.mk").write_text("FAIL := vmlinux\n")
+    git(linux, "add", "knobs.mk")
+    git(linux, "commit", "-qm", "broken")
+    git(linux, "branch", "-qf", "main", "HEAD")
     done = whole.harness(*LADDER)
     assert done.returncode == 3
     assert "the kernel does not build" in done.stderr
-    assert not whole.project.results.exists()
+    assert records.runs(whole.project.results) == []
 
 
 def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
@@ -181,3 +184,21 @@ def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
     made = result(whole.harness(*LADDER, "--json"))
     assert made["record"] == str(run / records.FILE)
     assert records.load(run).boots[: len(kept)] == kept
+
+
+@pytest.mark.parametrize("verb", [LADDER, ("matrix", "quick", "test", "--accelerator", "tcg")])
+def test_a_strangers_series_is_not_built_unconfined(
+    whole: Whole, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    (whole.root / "configs/plans/matrix-quick.yaml").write_text(MATRIX)
+    mbox = tmp_path / "mbox"
+    ports = sorted((whole.root / "series/test/ports/v7.2").glob("*.patch"))
+    mbox.write_bytes(b"".join(port.read_bytes() for port in ports))
+    (whole.programs / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
+    done = whole.harness(*verb, "--mbox", str(mbox))
+    assert done.returncode == 69, done.stderr
+    assert "bubblewrap does not work here (no namespaces here)" in done.stderr
+    assert not whole.cache.kernels.exists()
+    # Ours is built, as any program of this checkout, and so is what the user trusts.
+    assert "this series is not our own" not in whole.harness(*verb).stderr
+    assert "this series is not our own" not in whole.harness(*verb, "--no-sandbox").stderr

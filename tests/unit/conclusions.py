@@ -9,15 +9,17 @@ from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.rules import Gated
 from harness.analysis.verify import Verified
+from harness.model.claim import Claim
 from harness.model.record import (
     Boot,
     Finding,
     Log,
     Memmap,
     RunRecord,
+    Unbuilt,
 )
 from tests.unit import replays
-from tests.unit.builders import PAGES, claims, record
+from tests.unit.builders import PAGES, boot, claims, record, side
 
 replace = msgspec.structs.replace
 
@@ -104,6 +106,45 @@ def lost() -> RunRecord:
     )
 
 
+def ladder() -> RunRecord:
+    """Base and two prefixes, memmaps and all, of which each halves what is left."""
+    rec = record()
+    times = {"base": (272, 270, 274), "1": (136, 135, 137), "2": (68, 67, 69)}
+    # Each round starts with another side.
+    boots = tuple(
+        boot(side, number, times[side][number])
+        for number in range(3)
+        for side in ("base", "1", "2")
+    )
+    subject = replace(rec.subject, patch_subjects=("mm: a first step", "mm: the second"))
+    sides = (
+        rec.sides[0],
+        replace(side("1", 1), new_warnings=()),
+        replace(side("2", 2), new_warnings=()),
+    )
+    return memmaps(replace(rec, subject=subject, sides=sides, boots=boots))
+
+
+def ladder_broken() -> RunRecord:
+    """A ladder under TCG whose first patch does not build, and whose last warns."""
+    rec = ladder()
+    base, _, tip = rec.sides
+    return replace(
+        rec,
+        evidence="boot-tcg",
+        machine=replace(rec.machine, accelerator="tcg"),
+        sides=(base, replace(tip, new_warnings=None)),
+        boots=tuple(one for one in rec.boots if one.side != "1"),
+        unbuilt=(Unbuilt(1, "the kernel does not build\nmm/mm_init.c:7:1: error: no"),),
+    )
+
+
+def after_patches() -> tuple[Claim, ...]:
+    """A claim after the first patch beside those of the whole series."""
+    whole = claims(75.0)
+    return (replace(whole[0], after_patch=1, reduction_percent=50.0), *whole)
+
+
 def everything() -> Conclusion:
     """A conclusion with something in each of its fields."""
     made = conclude(memmaps(record()), claims())
@@ -153,4 +194,6 @@ def named() -> dict[str, Conclusion]:
         ),
     }
     made = {name: conclude(rec, claims()) for name, rec in records.items()}
+    ladders = {"ladder": posted(ladder()), "ladder-broken": ladder_broken()}
+    made |= {name: conclude(rec, after_patches()) for name, rec in ladders.items()}
     return made | {"everything": everything()}

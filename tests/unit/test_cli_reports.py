@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from harness import cli, records
+from harness.cli.formats import FORMATS
 from harness.errors import HarnessError, InputError, RecordError
 from harness.inputs import ROOT_VARIABLE, Project
 from harness.model.record import Log, RunRecord
-from tests.unit import markup
+from tests.unit import conclusions, markup
 from tests.unit.builders import checkout, record
 from tests.unit.test_plots import small
 
@@ -109,6 +110,39 @@ def test_the_site_is_written_where_it_is_asked(
 def test_an_index_is_of_all_runs(project: Project) -> None:
     with pytest.raises(InputError, match="shows all runs"):
         harness("report", RUN, "--index", "public")
+
+
+# --- ladders ---
+
+
+@pytest.mark.parametrize("made", [conclusions.ladder(), conclusions.ladder_broken()])
+def test_whatever_reads_a_run_reads_a_ladder(
+    project: Project, capsys: pytest.CaptureFixture[str], made: RunRecord
+) -> None:
+    is_broken = bool(made.unbuilt)
+    store(project, replace(made, run_id="ladder"))
+    for form in FORMATS:
+        harness("report", "ladder", "--format", form)
+        assert capsys.readouterr().out
+    harness("report", "ladder", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [rung["builds"] for rung in found["rungs"]] == [True, not is_broken, True]
+    assert found["bisectable"] is not is_broken
+    assert harness("judge", "ladder", "--json") == int(is_broken)
+    assert [r["holds"] for r in json.loads(capsys.readouterr().out)["rungs"]] == [
+        rung["holds"] for rung in found["rungs"]
+    ]
+    assert harness("judge", "ladder", "--gate", "memmap.equal") == int(is_broken)
+    capsys.readouterr()
+    assert harness("verify", "ladder") == 0
+    assert "2 boot 2, dax_pmem" in capsys.readouterr().out
+    harness("bundle", "ladder")
+    capsys.readouterr()
+    harness("report", "memmap-harness-ladder.tar.gz", "--json")
+    packed = json.loads(capsys.readouterr().out)
+    assert packed["rungs"] == found["rungs"]
+    harness("report", "--index")
+    assert "Patch 1 does not build" in (project.results / "index.html").read_text() or not is_broken
 
 
 # --- bundles ---

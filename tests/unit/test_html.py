@@ -13,7 +13,7 @@ from harness.report.answer import answer
 from harness.report.html import page
 from tests.unit import markup
 from tests.unit.builders import claims, record
-from tests.unit.conclusions import failed, lost, named, replay
+from tests.unit.conclusions import failed, ladder, ladder_broken, lost, named, replay
 
 replace = msgspec.structs.replace
 NAMED = named()
@@ -64,11 +64,27 @@ def test_the_answer_stands_before_the_figures(name: str) -> None:
         ("memmaps-differ", "Struct pages differ", "bad"),
         ("replay-differs", "Struct pages differ", "bad"),
         ("everything", "Gate failed", "bad"),
+        ("ladder", "Reproduced", "good"),
+        ("ladder-broken", "Patch 1 does not build", "bad"),
     ],
 )
 def test_the_answer_is_never_better_than_the_worst_part(name: str, word: str, tone: str) -> None:
     found = answer(NAMED[name])
     assert (found.word, found.tone) == (word, tone)
+
+
+def test_a_ladder_is_shown_patch_by_patch() -> None:
+    found = rendered(NAMED["ladder"])
+    assert "Patch by patch" in [e.text for e in found.all("h2")]
+    assert "Patch 1: mm: a first step" in found.text
+    assert "bisectable" in found.text.lower()
+    # The table of bindings is of base and tip.
+    assert "68.00" in found.text.split("Bindings, measured")[-1].split("Patch by patch")[0]
+    broken = rendered(NAMED["ladder-broken"]).text
+    assert "What the compiler says of patch 1" in broken
+    assert "mm/mm_init.c:7:1: error: no" in broken
+    assert "no measure of speed" in broken.split("Patch by patch")[1]
+    assert "Patch by patch" not in rendered(NAMED["reproduced"]).text
 
 
 def test_verdicts_that_differ_are_counted() -> None:
@@ -113,7 +129,10 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("made", [record(), failed(), lost(), replay(), replay(differ=True)])
+@pytest.mark.parametrize(
+    "made",
+    [record(), failed(), lost(), replay(), replay(differ=True), ladder(), ladder_broken()],
+)
 def test_nothing_hostile_gets_through(made: RunRecord) -> None:
     data = poisoned(msgspec.to_builtins(made), KEPT)
     bad = msgspec.convert(data, RunRecord)

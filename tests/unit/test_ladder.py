@@ -9,11 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.analysis.rungs import beside_base, is_ladder, rungs
+from harness.analysis.change import compare
+from harness.analysis.conclude import conclude
+from harness.analysis.grounds import grounds
+from harness.analysis.judge import judge
+from harness.analysis.pair import beside_base
+from harness.analysis.rungs import Rung
 from harness.engine.ladder import order
+from harness.errors import NotComparable
+from harness.model.claim import Claim
 from harness.model.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
-from harness.report import ladder
-from tests.unit import builders
+from harness.parse.gate import parse_rule
+from harness.report.document import document
+from harness.report.html import page
+from harness.report.terminal import terminal
+from tests.unit import builders, conclusions
+from tests.unit.reports import FORMS
 
 C, H = ("mm/mm_init.c",), ("include/linux/mm.h",)
 #: The series on trial: patches 2, 5 and 6 change headers.
@@ -33,7 +44,7 @@ def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> Run
     for k in range(3):
         side = builders.side(str(k) if k else "base", k)
         told = warnings[k] if warnings else None
-        sides.append(msgspec.structs.replace(side, title=f"patch {k}", new_warnings=told))
+        sides.append(msgspec.structs.replace(side, new_warnings=told))
     setup = msgspec.structs.replace(made.setup, boots=1)
     return msgspec.structs.replace(made, setup=setup, sides=tuple(sides), boots=boots)
 
@@ -41,10 +52,14 @@ def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> Run
 GOOD = (boot("base", 100), boot("1", 80), boot("2", 60))
 
 
+def rungs(made: RunRecord, claims: Sequence[Claim]) -> tuple[Rung, ...]:
+    return conclude(made, claims).rungs
+
+
 def text(made: RunRecord) -> str:
     console = Console(width=200, no_color=True, highlight=False)
     with console.capture() as captured:
-        console.print(ladder.table(made, rungs(made, builders.claims())))
+        console.print(terminal(conclude(made, builders.claims())))
     return " ".join(captured.get().split())
 
 
@@ -71,7 +86,7 @@ def test_a_prefix_is_judged_though_another_failed() -> None:
     lost = Boot(side="2", number=1, outcome="panicked", reason="oh")
     made = msgspec.structs.replace(record(*GOOD[:2], lost), outcome="failed", reason="2 is lost")
     assert beside_base(made, made.sides[1]).outcome == "complete"
-    assert beside_base(made, made.sides[2]).outcome == "failed"
+    assert beside_base(made, made.sides[2]).outcome == "panicked"
     found = rungs(made, ())
     assert [rung.boots for rung in found] == [True, True, False]
     assert found[2].why == "boot 1 is panicked: oh"
@@ -125,23 +140,79 @@ def test_warnings_count_against_the_prefix_before_alone() -> None:
 
 
 def test_a_prefix_that_does_not_build_has_a_row() -> None:
-    missing = Unbuilt(1, "patch 1", "does not build: no\nx.c:1: error")
+    missing = Unbuilt(1, "does not build: no\nx.c:1: error")
     made = record(GOOD[0], GOOD[2])
     made = msgspec.structs.replace(made, sides=(made.sides[0], made.sides[2]), unbuilt=(missing,))
-    assert is_ladder(made)
+    assert made.is_ladder
     found = rungs(made, ())
     assert [(rung.prefix, rung.builds) for rung in found] == [(0, True), (1, False), (2, True)]
     assert found[1].why == "does not build: no"
     assert found[2].costs["nd_pmem"].below_parent_percent is None
     assert "patch 1: does not build: no" in text(made)
-    document = ladder.document(made, "r", found)
-    assert not document["bisectable"]
-    assert document["rungs"][1]["drivers"] == {}
+    assert "1 | x.c:1: error" in text(made)
+    found_by_programs = document(conclude(made, ()), "r")
+    assert not found_by_programs["bisectable"]
+    assert found_by_programs["rungs"][1]["drivers"] == {}
+    assert found_by_programs["headline"] == "patch 1: does not build: no"
 
 
 def test_base_and_tip_are_no_ladder() -> None:
-    assert not is_ladder(builders.record())
-    assert is_ladder(record())
+    assert not builders.record().is_ladder
+    assert record().is_ladder
+    null = builders.record()
+    again = msgspec.structs.replace(null.sides[1], name="again", prefix=0)
+    assert not msgspec.structs.replace(null, sides=(null.sides[0], again)).is_ladder
+
+
+def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete() -> None:
+    made = record(*GOOD[:2], boot("2", 60, "other"))
+    part = beside_base(made, made.sides[2])
+    assert part.outcome == "failed"
+    assert "struct pages of nd_pmem, boot 1" in part.reason
+    assert beside_base(made, made.sides[1]).outcome == "complete"
+    kvm = msgspec.structs.replace(made, evidence="boot-kvm")
+    assert {v.verdict for v in conclude(kvm, builders.claims()).verdicts} == {"inconclusive"}
+
+
+def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
+    missing = tuple(Unbuilt(k, "does not build") for k in (1, 2))
+    made = record(GOOD[0])
+    made = msgspec.structs.replace(made, sides=made.sides[:1], unbuilt=missing)
+    found = conclude(made, builders.claims(), rules=[parse_rule("memmap.equal")])
+    assert [rung.builds for rung in found.rungs] == [True, False, False]
+    assert found.verdicts == found.effects == ()
+    assert [gate.reason for gate in found.gates] == ["patch 1 does not build"]
+    for form in FORMS.values():
+        assert form(found)
+    assert page(found, has=lambda _: False)
+
+
+def test_a_ladder_is_compared_by_its_base_and_tip() -> None:
+    ladder = conclusions.ladder()
+    other = msgspec.structs.replace(builders.record(), run_id="20260102T000000-abcdef")
+    pair = beside_base(ladder, ladder.sides[2])
+    assert compare(ladder, other) == compare(pair, other)
+    (first, *_) = compare(ladder, other)
+    assert (round(first.before, 2), round(first.after, 2)) == (0.25, 0.40)
+    missing = msgspec.structs.replace(
+        ladder, sides=ladder.sides[:2], unbuilt=(Unbuilt(2, "does not build"),)
+    )
+    with pytest.raises(NotComparable, match="has no tip: patch 2 does not build"):
+        compare(missing, other)
+
+
+def test_a_ladder_says_of_each_side_what_a_run_of_two_would() -> None:
+    ladder = conclusions.ladder()
+    found = conclude(ladder, conclusions.after_patches())
+    assert [(v.side, v.after_patch, v.verdict) for v in found.verdicts] == [
+        ("1", 1, "reproduced"),
+        ("2", None, "reproduced"),
+        ("2", None, "reproduced"),
+    ]
+    for verdict in found.verdicts:
+        side = next(side for side in ladder.sides if side.name == verdict.side)
+        pair = beside_base(ladder, side)
+        assert verdict in judge(grounds(pair), conclusions.after_patches())
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from harness import records
 from harness.errors import MachineError, RecordError
-from harness.model.record import Pass
-from tests.unit.builders import record
+from harness.model.record import Pass, Unbuilt
+from tests.unit.builders import record, side
 
 replace = msgspec.structs.replace
 PASS = Pass(
@@ -116,11 +116,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
 def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path: Path) -> None:
     plain = json.loads(msgspec.json.encode(record()))
-    for key in ("rounds", "counts"):
+    for key in ("rounds", "counts", "unbuilt"):
         del plain[key]
-    for side in plain["sides"]:
-        for key in ("options_sha256", "files", "symbols", "config_diff"):
-            del side[key]
+    for one in plain["sides"]:
+        for key in ("options_sha256", "files", "symbols", "config_diff", "new_warnings"):
+            del one[key]
     for boot in plain["boots"]:
         del boot["host"]
     plain["schema"] = 1
@@ -129,6 +129,34 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
     assert loaded == replace(record(), schema=1)
     assert {side.files for side in loaded.sides} == {None}
     assert {boot.host for boot in loaded.boots} == {None}
+
+
+def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_path: Path) -> None:
+    plain = json.loads(msgspec.json.encode(record()))
+    del plain["unbuilt"]
+    for one in plain["sides"]:
+        del one["new_warnings"]
+    plain["schema"] = 2
+    (tmp_path / "record.json").write_text(json.dumps(plain))
+    loaded = records.load(tmp_path)
+    assert loaded == replace(record(), schema=2)
+    assert {side.new_warnings for side in loaded.sides} == {None}
+    assert loaded.unbuilt == ()
+    assert not loaded.is_ladder
+
+
+@pytest.mark.parametrize(
+    ("built", "unbuilt"), [((1, 2), ()), ((1,), (2,)), ((2,), (1,)), ((), (1, 2)), ((1,), ())]
+)
+def test_a_ladder_comes_back_as_it_was(
+    tmp_path: Path, built: tuple[int, ...], unbuilt: tuple[int, ...]
+) -> None:
+    sides = (BASE, *(side(str(k), k) for k in built))
+    missing = tuple(Unbuilt(k, "does not build\nx.c:1: error") for k in unbuilt)
+    made = replace(record(), sides=sides, unbuilt=missing, boots=())
+    assert made.is_ladder
+    assert records.load(records.save(tmp_path, made)) == made
+    assert not records.is_null(records.folder_of(tmp_path, made))
 
 
 def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
@@ -142,6 +170,7 @@ def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
 
 
 BASE, TIP = record().sides
+ONE, TWO = side("1", 1), side("2", 2)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +181,19 @@ BASE, TIP = record().sides
         ({"sides": (BASE, BASE)}, "its sides are base, base"),
         ({"sides": (BASE, TIP, replace(TIP, name="third"))}, "its sides are base, tip, third"),
         ({"evidence": "replay", "sides": ()}, "its sides are none"),
+        ({"sides": (TIP,)}, "has no base beside tip"),
+        # Ladders: base first, prefixes by their numbers and ascending, built or unbuilt.
+        ({"sides": (ONE, BASE)}, "its sides are 1, base"),
+        ({"sides": (ONE, TWO)}, "its sides are 1, 2"),
+        ({"sides": (BASE, TWO, ONE)}, "its sides are base, 2, 1"),
+        ({"sides": (BASE, ONE, ONE)}, "its sides are base, 1, 1"),
+        ({"sides": (BASE, ONE, TIP)}, "its sides are base, 1, tip"),
+        ({"sides": (BASE, ONE, replace(TWO, prefix=1))}, "its sides are base, 1, 2"),
+        ({"sides": (BASE, ONE, replace(TWO, name="3", prefix=3))}, "its sides are base, 1, 3"),
+        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(1, "x"),)}, "its sides are base, 1"),
+        ({"sides": (BASE,), "unbuilt": (Unbuilt(2, "x"), Unbuilt(1, "x"))}, "its sides are base"),
+        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(3, "x"),)}, "its sides are base, 1"),
+        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(-1, "x"),)}, "its sides are base, 1"),
         ({"passes": (replace(PASS, cpu_ns=0),)}, "took no time"),
         ({"passes": (replace(PASS, ns=-1),)}, "took no time"),
         ({"passes": (replace(PASS, nr_bytes=0),)}, "filled nothing"),

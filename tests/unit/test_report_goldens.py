@@ -11,8 +11,9 @@ import pytest
 from tests.unit.reports import CONCLUSIONS, FORMS, made
 
 FOLDER = Path(__file__).parent.parent / "data" / "reports"
-#: Long, and much the same for all: kept of one that passed, one that did not, one of a replay.
-LONG = {"kcidb.json": {"reproduced", "failed", "replay"}}
+#: Long, and much the same for all: kept of one that passed, one that did not, one of a replay,
+#: one of a ladder.
+LONG = {"kcidb.json": {"reproduced", "failed", "replay", "ladder-broken"}}
 GOLDENS = [(name, form) for name in CONCLUSIONS for form in FORMS if name in LONG.get(form, {name})]
 
 

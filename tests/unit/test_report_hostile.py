@@ -15,9 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.analysis.conclude import Conclusion
+from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.noise import Noise
-from harness.model.record import Finding
+from harness.model.record import Finding, Unbuilt
 from harness.report.b4 import b4
 from harness.report.github import annotations
 from harness.report.junit import junit
@@ -25,7 +25,8 @@ from harness.report.kcidb import kcidb
 from harness.report.ktap import ktap
 from harness.report.markdown import markdown
 from harness.report.text import one_line, printable
-from tests.unit.conclusions import named
+from tests.unit.builders import claims
+from tests.unit.conclusions import ladder_broken, named
 from tests.unit.reports import as_mail, as_terminal
 
 replace = msgspec.structs.replace
@@ -64,15 +65,30 @@ def spoilt(text: str) -> Conclusion:
     return replace(FAILED, record=changed, verdicts=verdicts, noise=noise)
 
 
-PLAIN = spoilt("plain")
+def spoilt_ladder(text: str) -> Conclusion:
+    """A ladder with a text in whatever patches and compilers say."""
+    rec = ladder_broken()
+    base, tip = rec.sides
+    changed = replace(
+        rec,
+        subject=replace(rec.subject, patch_subjects=(f"mm: {text}", f"mm: {text}")),
+        sides=(base, replace(tip, prefix=1, name="1", new_warnings=(f"mm/x.c: {text}",))),
+        boots=tuple(replace(b, side="1") if b.side == "2" else b for b in rec.boots),
+        unbuilt=(Unbuilt(2, f"does not build: {text}\nmm/x.c:1: error: {text}"),),
+    )
+    return conclude(changed, claims())
+
+
+PLAIN, PLAIN_LADDER = spoilt("plain"), spoilt_ladder("plain")
 
 
 def same(skeleton: Callable[[Conclusion], object]) -> Callable[[str], None]:
     """Return a test that a form's skeleton is the same with any text in it."""
-    expected = skeleton(PLAIN)
+    expected, of_ladder = skeleton(PLAIN), skeleton(PLAIN_LADDER)
 
     def check(text: str) -> None:
         assert skeleton(spoilt(text)) == expected
+        assert skeleton(spoilt_ladder(text)) == of_ladder
 
     return check
 

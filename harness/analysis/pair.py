@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A ladder's base and one of its sides, as the run of two that it contains."""
+
+import msgspec
+
+from harness.analysis.verify import by_digest
+from harness.model.record import Outcome, RunRecord, Side
+
+
+def beside_base(record: RunRecord, side: Side) -> RunRecord:
+    """Return the part of a ladder that is about base and one side.
+
+    It is complete if all its boots are and left equal memmaps, whatever other sides did.
+    """
+    base = record.sides[0]
+    boots = tuple(boot for boot in record.boots if boot.side in (base.name, side.name))
+    part = msgspec.structs.replace(record, sides=(base, side), boots=boots, unbuilt=())
+    outcome, reason = _of_part(part)
+    return msgspec.structs.replace(part, outcome=outcome, reason=reason)
+
+
+def _of_part(part: RunRecord) -> tuple[Outcome, str]:
+    for boot in part.boots:
+        if boot.outcome != "complete":
+            return boot.outcome, f"boot {boot.number} of {boot.side}: {boot.reason}"
+    if len(part.boots) < 2 * part.setup.boots:
+        # Another side may have ended the run; whoever did, this part is not whole.
+        outcome: Outcome = "lost" if part.outcome == "complete" else part.outcome
+        return outcome, part.reason or "boots are missing"
+    for left in by_digest(part):
+        if not left.ok:
+            why = left.problem or "are not as base's"
+            return "failed", f"struct pages of {left.driver}, boot {left.number}: {why}"
+    return "complete", ""
