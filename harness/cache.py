@@ -38,6 +38,7 @@ class Cache:
         self.applied = root / "applied"
         self.roots = root / "roots"
         self.mails = root / "mails"
+        self.cells = root / "cells"
         self.logs = root / "logs"
         self._in_use: IO[str] | None = None
 
@@ -137,7 +138,7 @@ class Cache:
 
 
 def used(path: Path) -> None:
-    """Note that a kept folder is used now, for `harness cache` to know."""
+    """Note that something that is kept is used now, for `harness cache` to know."""
     with contextlib.suppress(OSError):
         os.utime(path)
 

@@ -35,7 +35,7 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     """
     from harness.report import index
 
-    found = (f for f in project.results.glob("*/*") if f.is_dir())
+    found = (f for f in project.results.glob("*/*") if f.is_dir() and not _of_matrix(f))
     folders = sorted(f for f in found if site == project.results or site not in f.parents)
     listen(Began(f"{len(folders)} runs"))
     loaded, broken = _load(project, folders)
@@ -50,6 +50,11 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     path = _put(site / index.NAME, index.page(runs, broken))
     listen(Ended(f"{len(runs)} runs, {len(broken)} that cannot be judged"))
     return path
+
+
+def _of_matrix(folder: Path) -> bool:
+    """Whether it holds a matrix's boots of a series, and no run that is judged."""
+    return folder.parent.name == records.MATRIX and not (folder / records.FILE).exists()
 
 
 def _load(

@@ -13,6 +13,7 @@ from harness.cli.options import (
     json_option,
     print_json,
     print_rich,
+    sandbox_option,
     source_options,
 )
 from harness.inputs import Project
@@ -43,6 +44,7 @@ from harness.inputs import Project
     show_default=True,
     help="auto takes KVM only where it is proved to run the kernel.",
 )
+@sandbox_option
 @click.option("--list", "only_list", is_flag=True, help="Print the cells and try none.")
 @click.option("--fresh", is_flag=True, help="Try again what came out well before, too.")
 @engine_options

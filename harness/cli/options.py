@@ -67,17 +67,23 @@ def _give_up_sandbox(_context: click.Context, _option: click.Parameter, value: o
         os.environ[NO_SANDBOX] = "1"
 
 
+def sandbox_option(command: F) -> F:
+    """Add --no-sandbox, which no command needs to see."""
+    decorate = click.option(
+        "--no-sandbox",
+        is_flag=True,
+        expose_value=False,
+        callback=_give_up_sandbox,
+        help="Build and boot outside bubblewrap: what the series runs can then read your "
+        "files, write where you can, and reach the network.",
+    )
+    return decorate(command)
+
+
 def build_options(command: F) -> F:
     """Add --profile, --compiler and --no-sandbox: how kernels are made and run."""
     for decorate in (
-        click.option(
-            "--no-sandbox",
-            is_flag=True,
-            expose_value=False,
-            callback=_give_up_sandbox,
-            help="Build and boot outside bubblewrap: what the series runs can then read your "
-            "files, write where you can, and reach the network.",
-        ),
+        sandbox_option,
         click.option(
             "--compiler",
             callback=_compiler,

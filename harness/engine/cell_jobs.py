@@ -13,7 +13,7 @@ from harness.model.kernel import Recipe
 from harness.model.matrix import Cell, Configuration, Matrix
 from harness.model.plan import Boots, Plan
 from harness.model.series import Series
-from harness.stages.apply import Posted, Source
+from harness.stages.apply import Source, posted_version
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -110,11 +110,10 @@ def _boot(
     sides: tuple[str, ...],
     kernels: Sequence[str],
 ) -> Job:
-    posted = wanted.source.version if isinstance(wanted.source, Posted) else None
     comparison = jobs.Comparison(
         plan=_plan(wanted.matrix, place),
         guest=guest,
-        version=posted or series.port_of,
+        version=posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
         sides=sides,
         go_on=True,

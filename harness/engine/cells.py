@@ -19,12 +19,10 @@ from harness.model.matrix import Prefix, Shown
 from harness.model.record import Boot, Check, RunRecord
 from harness.model.series import Applied
 from harness.proc import Deadline
-from harness.stages import memmaps, run
+from harness.stages import memmaps
 from harness.tools.git import Git
 
 BASE = "base"
-#: Below results/: these boots are held to conditions, not to claims.
-FOLDER = "matrix"
 GIT_S = 120
 NOT_COMPARED = "struct pages not compared: no file of ours holds them"
 
@@ -51,20 +49,8 @@ def boot(here: Here, given: jobs.Comparison, applied: Applied, *kernels: Kernel)
     boot without base beside it ended for no reason that its console shows.
     """
     home = Project(here.project.root)
-    home.results = here.project.results / FOLDER
-    record = run.run(
-        home,
-        here.cache,
-        applied,
-        given.version,
-        dict(zip(given.sides, kernels, strict=True)),
-        given.plan,
-        given.guest,
-        given.accelerator,
-        here.listen,
-        begun=here.bring_home,
-        go_on=True,
-    )
+    home.results = here.project.results / records.MATRIX
+    record = jobs.measure(msgspec.structs.replace(here, project=home), given, applied, *kernels)
     _require_blame(record)
     folder = records.folder_of(home.results, record)
     compared = any(boot.memmaps for boot in record.boots)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from harness import records
 from harness.cache import Cache
 from harness.engine.cell_jobs import Place, Request, applies, in_cells, on_trees
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
@@ -20,7 +21,7 @@ from harness.model.matrix import Cell, Matrix, Result, Shown
 from harness.model.record import Check
 from harness.model.series import Applied
 from harness.replay.objects import require_function
-from harness.stages import apply, configure
+from harness.stages import apply, configure, sandbox
 
 #: What a job raises where there was nothing to try with.
 CANNOT = ("Unsupported", "ToolMissing")
@@ -36,7 +37,9 @@ def run(
     places = _places(project, wanted)
     series = project.series(wanted.slug)
     require_function(series)
+    records.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
+    sandbox.require(cache, wanted.source)
     ground = engine.run(Graph(on_trees(wanted, places)), hear)
     kept = KeptCells(project, cache)
     results, keys = _known(wanted, places, ground, kept)

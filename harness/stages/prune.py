@@ -17,7 +17,7 @@ from harness.cache import Cache
 from harness.events import Ended, Listener, Said, nobody
 from harness.model.units import format_bytes
 
-#: Folders whose parts stand for themselves, and what the lock on one is called.
+#: Folders whose parts stand for themselves, and what the lock on one is called, if there is one.
 PARTS = {
     "worktrees": "worktree-{}",
     "objects": "objects-{}",
@@ -25,6 +25,7 @@ PARTS = {
     "replay": "",
     "roots": "",
     "mails": "",
+    "cells": "",
 }
 #: Locks of what is kept as one.
 WHOLES = {"trees.git": "trees", "apt": "apt"}

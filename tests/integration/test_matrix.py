@@ -2,6 +2,7 @@
 """Cells tried with real git, b4 and make, over stand-ins for a kernel, its guests and ndctl."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,9 @@ from harness.engine.local import Local
 from harness.model.matrix import Result
 from harness.tools import scripts
 from tests.unit.test_matrix import NAMES, PLAN
-from tests.whole import FAKES, STAND_INS, Whole, git, replace
+from tests.whole import FAKES, STAND_INS, Whole, confining, git, replace
 
+PATH = os.environ["PATH"]
 MATRIX = ("matrix", "quick", "test", "--accelerator", "tcg")
 
 
@@ -38,6 +40,13 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Whole:
 
 def planned(whole: Whole, text: str) -> None:
     (whole.root / "configs/plans/matrix-quick.yaml").write_text(text)
+
+
+def guests(whole: Whole, monkeypatch: pytest.MonkeyPatch, **knobs: str) -> None:
+    """Have the guests behave so; bubblewrap lets nothing else through to them."""
+    with monkeypatch.context() as outside:
+        outside.setenv("PATH", PATH)  # where the machine's own bubblewrap is found
+        confining(whole.programs, **knobs)
 
 
 def tried(whole: Whole, *, fresh: bool = False) -> list[Result]:
@@ -72,7 +81,7 @@ def test_as_a_user_types_it(whole: Whole) -> None:
         for side in ("base", "1", "2")
     ]
     assert said[NAMES[1]]["both struct pages"] == "31744 of nd_pmem and 31744 of dax_pmem, equal"
-    assert said[NAMES[2]]["1 checks"] == "15 conditions hold"
+    assert said[NAMES[2]]["1 checks"] == "16 conditions hold"
     for name in NAMES[1:]:
         assert (whole.project.results / made[name]["run"] / "record.json").is_file()
     # Boots of a matrix answer to no claim: they are no runs that `harness report` would show.
@@ -113,12 +122,12 @@ def test_what_a_kept_cell_depends_on_makes_another_of_it(whole: Whole) -> None:
 def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, flaw: str, wrong: list[str], said: str
 ) -> None:
-    monkeypatch.setenv("FAKE_FLAW", flaw)
+    guests(whole, monkeypatch, FAKE_FLAW=flaw)
     made = tried(whole)
     assert outcomes(made) == wrong
     assert said in made[2].reason
     assert {result.exit_code for result in made if result.outcome == "failed"} == {1}
-    monkeypatch.delenv("FAKE_FLAW")
+    guests(whole, monkeypatch)
     mended = tried(whole)
     assert outcomes(mended) == ["ok"] * 3
     assert kept(mended) == [outcome == "ok" for outcome in wrong]
@@ -127,7 +136,7 @@ def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
 def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_FLAW", "panic")
+    guests(whole, monkeypatch, FAKE_FLAW="panic")
     made = tried(whole)
     assert [result.exit_code for result in made] == [0, 69, 1]
     assert made[1].reason.startswith("base itself is panicked: ")
@@ -146,7 +155,7 @@ def test_struct_pages_that_are_not_as_bases_fail_a_cell(whole: Whole) -> None:
 def test_a_guest_that_is_lost_without_base_beside_it_is_nobodys_fault(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_FLAW", "lost")
+    guests(whole, monkeypatch, FAKE_FLAW="lost")
     made = tried(whole)
     assert [result.exit_code for result in made] == [0, 69, 69]
 

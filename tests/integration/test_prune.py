@@ -24,13 +24,17 @@ def cache(tmp_path: Path) -> Cache:
     keep(made.repository / "worktrees" / "v7.2", 4096, 5)
     keep(made.objects / "7.2-minimal", 1 << 20, 5)
     keep(made.root / "rebase", 4096, 9)
+    for days, name in ((3, "old.json"), (1, "new.json")):
+        keep(made.cells, 4096, 9)
+        (made.cells / "file").rename(made.cells / name)
+        os.utime(made.cells / name, (time.time() - days * DAY,) * 2)
     os.utime(made.repository, (time.time() - 5 * DAY,) * 2)
     (made.root / "kvm-unusable.json").write_text("{}")
     return made
 
 
 def keep(folder: Path, nr_bytes: int, days: float) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "file").write_bytes(b"x" * nr_bytes)
     then = time.time() - days * DAY
     for path in (folder / "file", folder, folder.parent):
@@ -43,7 +47,7 @@ def names(cache: Cache) -> set[str]:
 
 ALL = {
     *("kernels/old", "kernels/middle", "kernels/new", "worktrees/v7.2", "objects/7.2-minimal"),
-    *("trees.git", "rebase", "kvm-unusable.json"),
+    *("trees.git", "rebase", "kvm-unusable.json", "cells/old.json", "cells/new.json"),
 }
 
 
@@ -60,9 +64,11 @@ def test_everything_is_listed_with_its_size_least_used_first(cache: Cache) -> No
 def test_what_is_old_goes(cache: Cache) -> None:
     done = prune(cache, Rule(older_s=2.5 * DAY))
     assert {f"{e.kind}/{e.name}".rstrip("/") for e in done.gone} == {
-        *("kernels/old", "worktrees/v7.2", "objects/7.2-minimal", "trees.git", "rebase")
+        *("kernels/old", "worktrees/v7.2", "objects/7.2-minimal", "trees.git", "rebase"),
+        "cells/old.json",
     }
-    assert names(cache) == {"kernels/middle", "kernels/new", "kvm-unusable.json"}
+    left = {"kernels/middle", "kernels/new", "kvm-unusable.json", "cells/new.json"}
+    assert names(cache) == left
     assert done.left_bytes == sum(e.nr_bytes for e in entries(cache))
     assert list((cache.root / "staging").iterdir()) == []
 

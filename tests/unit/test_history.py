@@ -230,6 +230,20 @@ def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
     assert "01" in [e.text for e in found.all("a")]
 
 
+def test_boots_of_a_matrix_are_no_runs_of_a_site(project: Project) -> None:
+    stored(project, run("01"))
+    records.save(project.results / records.MATRIX, run("02"))
+    text = markup.check(write_site(project, project.results, nobody).read_text()).text
+    assert "1 run: 1 complete" in text
+    assert records.MATRIX not in text
+    # A series may have that name all the same.
+    made = run("03")
+    records.save(project.results, replace(made, subject=replace(made.subject, slug="matrix")))
+    assert (
+        "matrix/03" in markup.check(write_site(project, project.results, nobody).read_text()).text
+    )
+
+
 def test_a_site_made_again_is_the_same_and_touches_nothing(project: Project) -> None:
     stored(project, run("01"), run("02"))
     index = write_site(project, project.results, nobody)

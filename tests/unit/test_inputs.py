@@ -95,6 +95,9 @@ def test_everything_committed_loads() -> None:
     for path in project.guests_folder.glob("*.yaml"):
         project.guest(path.stem)
     for path in (project.configs / "plans").glob("*.yaml"):
+        if path.stem.startswith("matrix"):
+            project.matrix(path.stem)
+            continue
         plan = project.plan(path.stem)
         project.guest(plan.guest)
         for name in plan.kconfig:
