@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError, RecordError
-from harness.model.record import SCHEMA, RunRecord, Subject
+from harness.model.record import SCHEMA, Outcome, RunRecord, Subject
 
 FILE = "record.json"
 #: Beside the series' folders: boots of a matrix, which are held to conditions and to no claim.
@@ -187,6 +187,20 @@ def is_null(path: Path) -> bool:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         sides = msgspec.json.decode((path / FILE).read_bytes(), type=_Sides).sides
         return len(sides) > 1 and all(side == sides[0] for side in sides)
+    return False
+
+
+class _Ended(msgspec.Struct):
+    outcome: Outcome
+
+
+def has_ended(path: Path) -> bool:
+    """Whether a run's folder holds one that has ended, well or not; none that cannot be read has.
+
+    It need not be one that can be judged.
+    """
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((path / FILE).read_bytes(), type=_Ended).outcome != "lost"
     return False
 
 

@@ -115,7 +115,9 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
     try:
         needed = [parcels.receive(store, cache, value) for value in order.needed]
         outcome = perform(order.job, here, needed)
-        sent = tuple(_send_run(store, cache, run) for run in runs if _has_ended(run))
+        ended = [run for run in runs if records.has_ended(run)]
+        # One that has not is gone on with on this machine or not at all.
+        sent = tuple(_send_run(store, cache, run, project.results) for run in ended)
         if isinstance(outcome, Done):
             parcels.send(store, cache, outcome.value)
     except HarnessError as error:
@@ -125,13 +127,8 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
     return Reply(outcome, sent)
 
 
-def _has_ended(run: Path) -> bool:
-    """Only then is it sent home: one that has not is gone on with on this machine or not at all."""
-    return (run / records.FILE).exists() and records.load(run).outcome != "lost"
-
-
-def _send_run(store: Store, cache: Cache, run: Path) -> str:
-    name = f"{run.parent.name}/{run.name}"
+def _send_run(store: Store, cache: Cache, run: Path, results: Path) -> str:
+    name = run.relative_to(results).as_posix()
     with cache.staging() as work:
         store.put(f"runs/{name}", parcels.pack(run, work))
     shutil.rmtree(run)

@@ -7,13 +7,25 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.engine import away, fingerprint
+from harness import records
+from harness.engine import away, cell_jobs, fingerprint, matrix
 from harness.engine.graph import Done, Failed, Graph, Job, Skipped
+from harness.engine.ladder import climb
 from harness.engine.local import Local
 from harness.errors import DoesNotBuild
 from harness.events import Began
-from tests.cluster import Cluster, Scene, cluster, measured_on, same_at_home
+from tests.cluster import (
+    REQUEST,
+    Cluster,
+    Scene,
+    cluster,
+    kept,
+    measured_on,
+    pinned,
+    same_at_home,
+)
 from tests.unit.test_graph import Breaks, add, concatenate, divide, tell
+from tests.unit.test_matrix import PLAN
 from tests.whole import replace
 
 
@@ -68,6 +80,33 @@ def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
     left = [p for p in (scene.cluster.cache("a") / "runs").rglob("*") if p.is_file()]
     assert left == [], "what is at home now is still on the worker"
     same_at_home(scene, record)
+
+
+def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
+    project, cache = scene.whole.project, scene.whole.cache
+    with scene.engine() as engine:
+        record = climb(engine, project, cache, REQUEST, scene.hear)
+    assert [side.name for side in record.sides] == ["base", "1", "2"]
+    assert not cache.kernels.exists()
+    at_home = climb(Local(project, cache), project, cache, REQUEST)
+    assert pinned(at_home) == pinned(record)
+    assert kept(project, at_home) == kept(project, record)
+
+
+def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
+    project, cache = scene.whole.project, scene.whole.cache
+    (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
+    wanted = cell_jobs.Request("test", project.matrix("quick"), accelerator="tcg")
+    with scene.engine() as engine:
+        results = matrix.run(engine, project, cache, wanted, scene.hear)
+    assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3
+    assert not cache.kernels.exists()
+    for result in results[1:]:
+        # One of them has no base beside it, and so is no run to be judged.
+        assert result.run.startswith("matrix/test/")
+        assert (project.results / result.run / records.FILE).is_file()
+    assert records.runs(project.results) == []
+    assert all(again.kept for again in matrix.run(Local(project, cache), project, cache, wanted))
 
 
 def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
