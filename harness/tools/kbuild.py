@@ -92,7 +92,9 @@ class Make:
             # Target by target: what two compilers print at once must not be mixed.
             done = self("-Otarget", *targets, on_line=hear)
         except ToolFailed:
-            keep()
+            # On a full disk the failure counts, not that it could not be noted what is unknown now.
+            with contextlib.suppress(OSError):
+                keep()
             raise
         keep()
         return done

@@ -100,7 +100,8 @@ def _(scene: Scene) -> Ended:
     scene.program(
         "gcc",
         'if [ "$1" = --version ]; then\n'
-        f"  cd {scene.folder}; [ -e asked ] && echo 'gcc 2' || echo 'gcc 1'; touch asked\n"
+        f"  ls {scene.cache}/kernels/*/kernel.json >/dev/null 2>&1 &&\n"
+        "    echo 'gcc 2' || echo 'gcc 1'\n"
         'else exec /usr/bin/gcc "$@"; fi',
     )
     return scene.reproduce()
