@@ -56,7 +56,7 @@ BWRAP = """\
 seen=
 for arg; do
 	shift
-	if [ "$arg$seen" = -- ]; then
+	if [ "$arg$seen" = --remount-ro ]; then
 		seen=yes
 		set -- "$@" --ro-bind {0} {0} {2}
 	fi

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from harness.model.memmap import PAGE_BYTES, expected_nr_pages
+from harness.model.memmap import PAGE_BYTES, counted_nr_pages, expected_nr_pages
 from harness.model.units import MIB, parse_size
 
 DRIVERS = ("nd_pmem", "dax_pmem")
@@ -60,6 +60,11 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def nr_pages(self) -> int:
         """The page count that the kernel must print when it initializes this memmap."""
         return expected_nr_pages(self.size_bytes, self.align_bytes, map_dev=self.map == "dev")
+
+    @property
+    def counted_nr_pages(self) -> int:
+        """How many pages page_ref_set tells the first count of, in a binding."""
+        return counted_nr_pages(self.size_bytes, map_dev=self.map == "dev")
 
 
 class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

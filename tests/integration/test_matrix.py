@@ -114,7 +114,7 @@ def test_what_a_kept_cell_depends_on_makes_another_of_it(whole: Whole) -> None:
     ("flaw", "wrong", "said"),
     [
         ("warn", ["ok", "failed", "failed"], "1 quiet: the console shows warn"),
-        ("events", ["ok", "ok", "failed"], "31743 and 31744 seen in each of 2 bindings"),
+        ("events", ["ok", "ok", "failed"], "32765 and 32766 seen in each of 2 bindings"),
         ("untraced", ["ok", "ok", "failed"], "page_ref_set: tracepoint absent"),
         ("pages", ["ok", "failed", "failed"], "31743 and 31744 printed"),
     ],

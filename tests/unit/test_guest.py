@@ -115,7 +115,7 @@ def test_a_guest_that_expects_none_must_have_none() -> None:
 
 
 TRACED = msgspec.structs.replace(PLAN, page_ref=True)
-PAGES = Namespace(mode="fsdax", size="1G").nr_pages
+PAGES = Namespace(mode="fsdax", size="1G").counted_nr_pages
 
 
 def events(*counts: int) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.inputs import Project, convert, read_yaml
 from harness.model.guest import Guest
-from harness.model.memmap import data_offset_bytes, expected_nr_pages
+from harness.model.memmap import counted_nr_pages, data_offset_bytes, expected_nr_pages
 from harness.model.units import GIB, MIB, format_bytes, parse_size
 
 GOOD = """\
@@ -115,6 +115,8 @@ def test_page_counts_are_what_real_kernels_printed() -> None:
     assert expected_nr_pages(4 * GIB, 2 * MIB, map_dev=True) == 1_031_680
     assert expected_nr_pages(100 * GIB, 2 * MIB, map_dev=True) == 25_804_288
     assert data_offset_bytes(4 * GIB, 2 * MIB, map_dev=True) == 0x4200000
+    # And with page_ref_set on.
+    assert counted_nr_pages(GIB, map_dev=True) == 262_142
 
 
 @given(st.integers(1, 1 << 14), st.sampled_from([4096, 2 * MIB, GIB]), st.booleans())
