@@ -324,7 +324,11 @@ def _pump(
             look()
             ready = selector.select(min(deadline.remaining, WATCH_S))
             if not ready and _has_ended(process):
-                return  # a grandchild holds the pipes open; it goes with the group
+                # Its last words may have come since nothing was ready. If they have not, a
+                # grandchild holds the pipes open; it goes with the group.
+                ready = selector.select(0)
+                if not ready:
+                    return
             for key, _ in ready:
                 data = os.read(key.fd, 65536)
                 if not data:

@@ -12,7 +12,16 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.replayed import LIMIT, fastest
+from harness.analysis.replayed import (
+    LIMIT,
+    Turns,
+    by_round,
+    by_turn,
+    compared,
+    firsts,
+    of_namespace,
+    paired,
+)
 from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
 from harness.analysis.summary import counting, samples_of
 from harness.model.record import RunRecord, Side
@@ -21,6 +30,7 @@ Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]
 OPS: tuple[Op, ...] = ("rebind", "first")
 PAIRED = "trimmed mean of the logarithms of {n} pairs, one a round, with its t interval"
+BY_TURNS = f"{PAIRED}; a round's is the median of its turns'"
 APART = "mean of the logarithms, with Welch's t interval"
 ALONE = "{n} {unit}(s) a side: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
@@ -31,10 +41,11 @@ class Effect(msgspec.Struct, frozen=True):
 
     `kind` is a driver (nd_pmem, dax_pmem) of a boot or a kind of pass (order0, order9) of a replay,
     whose passes after the first stand for rebinds. Costs are medians over the units, in the
-    metric's own unit: ns a binding, or instructions a struct page. `ratio` is the side's cost over
-    base's; `low` and `high` bound it with 95 % confidence, None where there are too few units to
-    tell; `p_value` is None where no rank test could reach the threshold. `method` and `rank` say
-    how each came about, or why not.
+    metric's own unit: ns a binding, or instructions a struct page. Where a replay's sides took
+    turns on smaller namespaces, they are as if the whole one had cost as much a page. `ratio` is
+    the side's cost over base's; `low` and `high` bound it with 95 % confidence, None where there
+    are too few units to tell; `p_value` is None where no rank test could reach the threshold.
+    `method` and `rank` say how each came about, or why not.
     """
 
     kind: str
@@ -68,11 +79,13 @@ class Effect(msgspec.Struct, frozen=True):
 class Units(msgspec.Struct, frozen=True):
     """The costs of one side's units by number; equal numbers are of one round.
 
-    `step` is what the clock's coarseness may make of one cost.
+    `step` is what the clock's coarseness may make of one cost; `turns` what a replay's passes cost
+    in each turn, which pair closer in time than whole units do.
     """
 
     costs: dict[int, float]
     step: float = 0.0
+    turns: Turns = {}
 
     @property
     def middle(self) -> float:
@@ -140,9 +153,12 @@ def units(record: RunRecord, side: str, kind: str, op: Op) -> Units:
 
 def _processes(record: RunRecord, side: str, kind: str, op: Op) -> Units:
     passes = [p for p in record.passes if p.side == side and p.kind == kind]
-    if op == "rebind":
-        return Units({number: float(ns) for number, ns in fastest(passes).items()})
-    return Units({p.process: float(p.cpu_ns) for p in passes if p.index == 0})
+    turns = by_turn(passes) if op == "rebind" else {}
+    found = by_round(turns) if op == "rebind" else firsts(passes)
+    if not found:
+        return Units({})
+    scale = of_namespace(record, compared(passes)[0])
+    return Units({number: ns * scale for number, ns in found.items()}, turns=turns)
 
 
 def _timed(record: RunRecord, costs: Costs, base: Side, side: Side, kind: str) -> Iterator[Effect]:
@@ -185,6 +201,10 @@ def _ratio(record: RunRecord, base: Units, side: Units, op: Op) -> tuple[Ratio, 
     if (record.evidence == "replay" and op == "first") or not rounds:
         found = unpaired(_all(base), _all(side))
         method, few = APART, min(len(base.costs), len(side.costs))
+    elif base.turns and side.turns:
+        found = paired(base.turns, side.turns)
+        several = any(len(turns) > 1 for turns in side.turns.values())
+        method, few = (BY_TURNS if several else PAIRED).format(n=len(rounds)), len(rounds)
     else:
         found = ratio([base.costs[r] for r in rounds], [side.costs[r] for r in rounds])
         method, few = PAIRED.format(n=len(rounds)), len(rounds)

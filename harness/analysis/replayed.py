@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A replay's passes as rows: what each prefix costs, beside base and beside the memory's limit.
 
-Times are CPU time. Of a process the fastest pass counts: what disturbs a pass can only add to it.
-Over the rounds the median is shown, and the ratio comes from pairs within a round.
+Times are CPU time. Of a turn the fastest pass counts: what disturbs a pass can only add to it. A
+process costs the median of its turns, and its ratio is the median of those to base's turns beside
+them: on a machine where six compilers ran, base against itself then varied by 4 % from round to
+round, and by 6 % where medians, quartiles or fastest passes of whole processes were compared. Over
+the rounds the median is shown. Where the sides took turns, these alone make ratios and costs a
+page; the milliseconds are those of a call on the whole namespace. Records from before there were
+turns have one a process.
 """
 
+import math
+import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,13 +21,16 @@ from harness.analysis.stats import Ratio, ratio
 from harness.model.record import Pass, RunRecord
 
 LIMIT = "limit"
+#: Costs of one side and kind in ns of CPU time, by round and by turn within it.
+Turns = Mapping[int, Mapping[int, int]]
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
 class Cost(msgspec.Struct, frozen=True):
     """One side and kind. `limit_share` is of what the memory takes; times without page faults.
 
-    `first_ms` is the mean of the first passes, which fault the memory in, where there are any.
+    `ms` is a call on the whole namespace; `first_ms` the mean of the first such calls, which fault
+    the memory in, where there are any.
     """
 
     ns_per_page: float
@@ -70,34 +80,48 @@ class Null(msgspec.Struct, frozen=True):
     """What noise alone made of one kind: in how many tries the interval held 1, how wide it was."""
 
     tries: int
+    rounds: int
     held: int
     median_width: float
 
 
-def null(record: RunRecord, tries: int) -> dict[str, Null]:
-    """Judge a run of base against itself, its rounds dealt out into `tries` of equal length.
+def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]:
+    """Judge a run of base against itself `tries` times, `each` time by that many of its rounds.
 
+    Each round is used once where there are enough of them, else each try draws its own by lot.
     Raises ValueError where there are too few rounds for any interval.
     """
     base, again = (side.name for side in record.sides)
-    each = record.setup.boots // tries
     found = {}
     for kind in sorted({p.kind for p in record.passes if p.side != LIMIT}):
         times = {
-            side: fastest([p for p in record.passes if p.side == side and p.kind == kind])
+            side: by_turn([p for p in record.passes if p.side == side and p.kind == kind])
             for side in (base, again)
         }
+        rounds_of = dealt(sorted(times[base]), tries, each, seed)
         held, widths = 0, []
-        for n in range(tries):
-            rounds = range(n * each, (n + 1) * each)
+        for rounds in rounds_of:
             part = [{r: times[side][r] for r in rounds} for side in (base, again)]
             result = paired(*part)
             if result.low is None or result.high is None:
                 raise ValueError(f"{each} rounds a try say nothing of an interval")
             held += result.low <= 1 <= result.high
             widths.append(result.high - result.low)
-        found[kind] = Null(tries, held, statistics.median(widths))
+        found[kind] = Null(tries, len(times[base]), held, statistics.median(widths))
     return found
+
+
+def dealt(rounds: Sequence[int], tries: int, each: int, seed: int) -> list[list[int]]:
+    """Deal rounds out in their order, `each` to a try, or where there are too few, draw them.
+
+    No try has a round twice. Raises ValueError where there are not even enough for one.
+    """
+    if len(rounds) < each:
+        raise ValueError(f"{len(rounds)} rounds are not enough for a try of {each}")
+    if len(rounds) >= tries * each:
+        return [list(rounds[n * each : (n + 1) * each]) for n in range(tries)]
+    lot = random.Random(seed)  # noqa: S311 (repeatable, no secret)
+    return [lot.sample(rounds, each) for _ in range(tries)]
 
 
 def fillings(record: RunRecord) -> tuple[Filling, ...]:
@@ -106,40 +130,76 @@ def fillings(record: RunRecord) -> tuple[Filling, ...]:
     found = []
     for how in dict.fromkeys(p.kind for p in passes):
         ours = [p for p in passes if p.kind == how]
-        rate = ours[0].nr_bytes / statistics.median(fastest(ours).values())
+        rate = ours[0].nr_bytes / statistics.median(by_round(by_turn(ours)).values())
         found.append(Filling(how, rate, how in NON_TEMPORAL))
     return tuple(sorted(found, key=lambda f: -f.gb_per_s))
 
 
-def fastest(passes: Sequence[Pass]) -> dict[int, int]:
-    """Return each round's fastest pass in ns of CPU time, first passes left out."""
-    found: dict[int, int] = {}
-    for p in passes:
-        if p.index > 0:
-            found[p.round] = min(p.cpu_ns, found.get(p.round, p.cpu_ns))
+def compared(passes: Sequence[Pass]) -> Sequence[Pass]:
+    """Return those that were made to be compared: in turns, or where there are none, all."""
+    return [p for p in passes if p.turn is not None] or passes
+
+
+def counting(passes: Sequence[Pass]) -> list[Pass]:
+    """Return those whose times count: of them neither those that settle nor a process's first."""
+    return [p for p in compared(passes) if p.index > 0 and not p.settles]
+
+
+def by_turn(passes: Sequence[Pass]) -> Turns:
+    """Return what a pass of one side and kind costs in each round's turns."""
+    found: dict[int, dict[int, int]] = {}
+    for p in counting(passes):
+        turns = found.setdefault(p.round, {})
+        turn = p.turn or 0
+        turns[turn] = min(p.cpu_ns, turns.get(turn, p.cpu_ns))
     return found
 
 
-def paired(base: dict[int, int], side: dict[int, int]) -> Ratio:
+def by_round(turns: Turns) -> dict[int, float]:
+    """Return what a pass costs in each round."""
+    return {number: statistics.median(costs.values()) for number, costs in turns.items()}
+
+
+def firsts(passes: Sequence[Pass]) -> dict[int, int]:
+    """Return the first passes, which fault the memory in, in ns of CPU time by process."""
+    return {p.process: p.cpu_ns for p in compared(passes) if p.index == 0}
+
+
+def of_namespace(record: RunRecord, p: Pass) -> float:
+    """Return by what a pass's time goes into that of the whole namespace, which has more pages."""
+    return record.setup.nr_pages.get(p.kind, p.nr_pages) / p.nr_pages
+
+
+def paired(base: Turns, side: Turns) -> Ratio:
     """Return the ratio over the rounds that both have. Raises ValueError where there are none."""
-    shared = sorted(base.keys() & side.keys())
-    return ratio([base[r] for r in shared], [side[r] for r in shared])
+    found: list[tuple[float, float]] = []
+    for number in sorted(base.keys() & side.keys()):
+        ours, theirs = side[number], base[number]
+        shared = sorted(ours.keys() & theirs.keys())
+        if len(shared) == 1:
+            found.append((theirs[shared[0]], ours[shared[0]]))
+        elif shared:
+            logs = [math.log(ours[turn] / theirs[turn]) for turn in shared]
+            found.append((1.0, math.exp(statistics.median(logs))))
+    return ratio([one for one, _ in found], [other for _, other in found])
 
 
 def _cost(record: RunRecord, side: str, base: str, kind: str, limit: float | None) -> Cost | None:
     ours = [p for p in record.passes if p.side == side and p.kind == kind]
     theirs = [p for p in record.passes if p.side == base and p.kind == kind]
-    times, beside = fastest(ours), fastest(theirs)
-    if not times.keys() & beside.keys():
+    times, beside = by_turn(ours), by_turn(theirs)
+    whole = [p for p in ours if p.turn is None]
+    if not times.keys() & beside.keys() or not (alone := by_round(by_turn(whole))):
         return None
-    middle = statistics.median(times.values())
-    first = [p.cpu_ns for p in ours if p.index == 0]
-    rate = ours[0].nr_bytes / middle
+    middle = statistics.median(by_round(times).values())
+    first = [p.cpu_ns for p in whole if p.index == 0]
+    counted = counting(ours)[0]
+    rate = counted.nr_bytes / middle
     found = paired(beside, times)
     return Cost(
-        ns_per_page=middle / ours[0].nr_pages,
+        ns_per_page=middle / counted.nr_pages,
         gb_per_s=rate,
-        ms=middle / 1e6,
+        ms=statistics.median(alone.values()) / 1e6,
         first_ms=statistics.fmean(first) / 1e6 if first else None,
         ratio=found.value,
         ratio_low=found.low,

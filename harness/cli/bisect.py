@@ -18,6 +18,7 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
+from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.inputs import Project
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.model.bisected import Bisected, Found
+    from harness.replay.schedule import Schedule
 
 
 @click.command(short_help="Find the commit since which it is slower or otherwise.")
@@ -48,10 +50,10 @@ if TYPE_CHECKING:
 @source_options
 @plan_option
 @click.option("--path", "paths", multiple=True, metavar="P", help="Only commits that touch P.")
-@click.option("--size", default="32G", show_default=True, metavar="S", help="Of the namespaces.")
+@click.option("--size", default="4G", show_default=True, metavar="S", help="Of the namespaces.")
 @click.option(
     "--rounds",
-    default=5,
+    default=ROUNDS,
     show_default=True,
     type=click.IntRange(3, 1000),
     help="Rounds a commit; a ratio that is not clear takes up to four times as many.",
@@ -90,7 +92,6 @@ def bisect(
       harness bisect v7.2 v7.3 --tree mine --gate 'order9.instructions_ratio<1.01' --path mm
       harness bisect v7.3-rc1 v7.3-rc2 --tree mine --applies --series memcpy-streaming
     """
-    from harness.cli.replay import schedule_of
     from harness.replay import bisect as run
 
     _require_one_question(gate, memmap, applies)
@@ -99,7 +100,7 @@ def bisect(
         good=good,
         bad=bad,
         tree=tree,
-        schedule=schedule_of(size, rounds, 2, 1),
+        schedule=_schedule(size, rounds),
         rule=None if gate is None else gate_rule(gate),
         carry=carried is not None,
         applies=applies,
@@ -144,3 +145,11 @@ def _commit(one: "Found") -> "Iterator[str]":
     yield f"  {one.commit}  {one.date}  {one.author}"
     yield f"    {one.subject}"
     yield f"    {', '.join(one.files)}"
+
+
+def _schedule(size: str, rounds: int) -> "Schedule":
+    """What is asked about is a ratio: turns alone, on namespaces of this very size."""
+    found = schedule_of(size, rounds)
+    from msgspec.structs import replace
+
+    return replace(found, turn_bytes=found.size_bytes)

@@ -21,6 +21,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.inputs import Project
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rounds",
-    default=5,
+    default=ROUNDS,
     show_default=True,
     type=click.IntRange(3, 1000),
     help="With --replay: processes a side.",
@@ -69,7 +70,7 @@ def null(
     Examples:
       harness null                       as `harness reproduce` measures
       harness null --plan quick
-      harness null --replay --size 16G   in half a minute, for replays of that size
+      harness null --replay              natively, in half a minute
     """
     from harness.analysis.effects import clock, effects
     from harness.analysis.nulls import read
@@ -114,7 +115,6 @@ def _replay(
     accelerator: str,
     **asked: Any,
 ) -> "RunRecord":
-    from harness.cli.replay import schedule_of
     from harness.replay import replay as run
 
     if accelerator != "auto":

@@ -24,11 +24,13 @@ from harness.inputs import Project
 
 if TYPE_CHECKING:
     from harness.model.record import RunRecord
-    from harness.replay.measure import Schedule
     from harness.replay.replay import Checked, Prepared, Request
+    from harness.replay.schedule import Schedule
 
 
-PASSES, SEED = 2, 1
+ROUNDS, TURNS, PASSES, SEED = 14, 8, 1, 1
+#: With --null: as many rounds at most, of which each try draws its own.
+NULL_ROUNDS = 200
 
 
 @click.command(short_help="Time and check every prefix natively, without a boot.")
@@ -43,13 +45,26 @@ PASSES, SEED = 2, 1
 @click.option(
     "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
 )
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--rounds",
+    default=ROUNDS,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="In each, one process of every side is alive.",
+)
+@click.option(
+    "--turns",
+    default=TURNS,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Of each side and kind in a round.",
+)
 @click.option(
     "--passes",
     default=PASSES,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="Passes of each kind a process, beside the first.",
+    help="Passes a turn, beside its first, which settles.",
 )
 @click.option(
     "--cases",
@@ -88,6 +103,7 @@ def replay(
     prefixes: tuple[int, ...],
     size: str,
     rounds: int,
+    turns: int,
     passes: int,
     cases: int,
     seed: int,
@@ -100,8 +116,10 @@ def replay(
     """Run SERIES' own compiled memmap_init_zone_device() as a process of this machine.
 
     Base and every prefix are compiled (one object each, as the boot kernels are), linked with
-    what the function needs of the rest of the kernel, compared with base on many calls, and timed
-    in turn. Exits with 1 where a prefix leaves another memmap than base does.
+    what the function needs of the rest of the kernel, compared with base on many calls, and timed:
+    each on the whole namespace (ms, first), then all of them alive at once and by turns of some
+    milliseconds on 4 GiB of it, which is what ratios and costs a page are from. Exits with 1 where
+    a prefix leaves another memmap than base does.
 
     \b
     Examples:
@@ -110,7 +128,7 @@ def replay(
       harness replay --check            equality and gates on the objects, no timing
       harness replay --count            instructions a page, repeatable to the last digit
       harness replay --store movnti,movdir64b,avx512,rep-movsb,memcpy
-      harness replay --null 100 --size 16G
+      harness replay --null 100
       harness replay --size 4G --json   smaller, for programs
     """
     if sum((only_check, tries is not None, only_count)) > 1:
@@ -122,7 +140,7 @@ def replay(
     wanted = run.Request(
         slug=slug,
         tree=tree,
-        schedule=schedule_of(size, rounds * (tries or 1), passes, seed),
+        schedule=schedule_of(size, _rounds(rounds, tries), passes, seed, turns),
         source=chosen_source(version, port, mbox),
         plan=plan,
         profile=profile,
@@ -145,7 +163,7 @@ def replay(
             compared = run.compared(drive, made, wanted, listen)
             record = run.timed(project, cache, drive, made, wanted, compared, listen)
     if tries:
-        ok = _show_null(record, tries, as_json=as_json)
+        ok = _show_null(record, tries, rounds, seed, as_json=as_json)
     elif only_count:
         ok = _show_counted(record, as_json=as_json)
     elif only_check:
@@ -173,17 +191,22 @@ def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> bo
     return checked.ok
 
 
-def _show_null(record: "RunRecord", tries: int, *, as_json: bool) -> bool:
+def _rounds(rounds: int, tries: int | None) -> int:
+    return rounds if tries is None else max(rounds, min(rounds * tries, NULL_ROUNDS))
+
+
+def _show_null(record: "RunRecord", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
     from harness.analysis.replayed import null
 
-    found = null(record, tries)
+    found = null(record, tries, rounds, seed)
     if as_json:
-        print_json({"tries": tries, "kinds": found})
+        print_json({"tries": tries, "rounds_a_try": rounds, "kinds": found})
     else:
         for kind, result in found.items():
+            how = "dealt from" if result.rounds >= tries * rounds else "drawn by lot from"
             click.echo(
-                f"{kind}: the interval holds 1 in {result.held} of {tries} tries, "
-                f"its width is {result.median_width:.3f} (median)"
+                f"{kind}: the interval holds 1 in {result.held} of {tries} tries, its width is "
+                f"{result.median_width:.3f} (median); {rounds} rounds a try, {how} {result.rounds}"
             )
     return all(result.held >= 0.95 * tries for result in found.values())
 
@@ -203,10 +226,12 @@ def _show_counted(record: "RunRecord", *, as_json: bool) -> bool:
     return True
 
 
-def schedule_of(size: str, rounds: int, passes: int = PASSES, seed: int = SEED) -> "Schedule":
+def schedule_of(
+    size: str, rounds: int, passes: int = PASSES, seed: int = SEED, turns: int = TURNS
+) -> "Schedule":
     """Return what the options say. Raises InputError for a size that no namespace can have."""
     from harness.model.units import MIB, parse_size
-    from harness.replay.measure import Schedule
+    from harness.replay.schedule import Schedule
 
     try:
         size_bytes = parse_size(size)
@@ -218,7 +243,7 @@ def schedule_of(size: str, rounds: int, passes: int = PASSES, seed: int = SEED) 
             where="--size",
             expected="a multiple of 128M",
         )
-    return Schedule(size_bytes, rounds, passes, seed)
+    return Schedule(size_bytes, rounds, passes, seed, turns=turns)
 
 
 def _titles(made: "Prepared") -> dict[str, str]:

@@ -23,6 +23,7 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
+from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError, MachineError
 from harness.events import Listener
 from harness.inputs import Project
@@ -73,7 +74,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option(
     "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
 )
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1, 1000))
 @json_option
 def watch(
     slug: str,
@@ -109,7 +110,6 @@ def watch(
       harness watch --tree mine --follow --every 1h --gate 'order0.ratio<0.8'
       harness watch --tree v7.3 --check --json
     """
-    from harness.cli.replay import schedule_of
     from harness.replay.trial import Request
     from harness.stages import watch as stage
 
@@ -173,7 +173,7 @@ def _look(
 
 
 def _is_of_boots(rule: "Rule") -> bool:
-    from harness.replay.measure import KINDS
+    from harness.replay.schedule import KINDS
 
     return rule.kind not in KINDS
 

@@ -13,7 +13,9 @@ from harness.model.series import Applied
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
 # 3: the ladder, a side a prefix: what the compiler warned of (Side.new_warnings), and prefixes that
 #    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
-SCHEMA = 3
+# 4: a replay's sides take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
+#    it reports; older records have no turns, and each of their processes ran by itself.
+SCHEMA = 4
 
 #: What is counted is never less than nothing; a record that says so was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -119,11 +121,15 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of the function on trial, outside any kernel (evidence `replay`).
 
-    `process` numbers the run's processes in their order, `round` the turns in which every side has
-    one; `index` counts the process's calls: number 0 pays for the memory's page faults, as a first
+    `process` numbers the run's processes in their order, `round` those that belong together, one a
+    side; `index` counts the process's calls: number 0 pays for the memory's page faults, as a first
     binding does. `kind` is order0 or order9, or on the side `limit`, which fills the same memory
     by other means, the instruction that did. `cpu_ns` leaves out what others had the CPU for.
     `digest` is of the memmap left, where it was taken.
+
+    In a round all sides' processes live at once and run by turns: `turn` counts a process's own.
+    A pass that `settles` pays for what the side before it left in the cache. It is None for a
+    process that ran by itself, on the whole namespace; where a run has both, they are its round 0.
     """
 
     side: str
@@ -137,6 +143,8 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nr_bytes: int
     huge_bytes: int = 0
     digest: str = ""
+    turn: int | None = None
+    settles: bool = False
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -261,7 +269,8 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How: plan and guest by name, with a digest of everything they say.
 
     A replay has neither: its plan is `replay`, its guest `none`, the digests are of the cases;
-    `boots` counts rounds, `rebinds` the passes of each kind a process, beside its first.
+    `boots` counts rounds, `rebinds` the passes of each kind that count in a round's process;
+    `nr_pages` are the whole namespace's.
     """
 
     plan: str

@@ -24,8 +24,8 @@ from harness.replay import objects, questions, replay
 from harness.replay.cases import corners, drawn
 from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Unprovided
-from harness.replay.measure import Schedule
 from harness.replay.questions import Answer, Question
+from harness.replay.schedule import Schedule
 from harness.stages import apply, configure, git_source, named, origin, port, rebase
 from harness.tools.git import ForeignGit
 from harness.tools.git_bisect import Bisect

@@ -80,7 +80,7 @@ class Trapped(MachineError):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What a plan gave: the facts, then one answer a line."""
+    """What a plan gave: the facts, then one answer to each line that asks for one."""
 
     facts: Facts
     given: tuple[Ran | Filled, ...]
@@ -89,6 +89,10 @@ class Answers(msgspec.Struct, frozen=True):
     def ran(self) -> tuple[Ran, ...]:
         """The calls among them."""
         return tuple(answer for answer in self.given if isinstance(answer, Ran))
+
+
+#: What is answered to a line, by its verb. Taking and giving turns (shim/turn.c) has no answer.
+ANSWERS: dict[str, type[Ran] | type[Filled]] = {"run": Ran, "fill": Filled}
 
 
 class Driver:
@@ -139,16 +143,14 @@ class Driver:
         replies = done.stdout.splitlines()
         if done.exit_code == EXIT_TRAPPED:
             raise self._trapped(program, replies[-1] if replies else "")
-        if len(replies) != len(lines) + 1:
+        kinds = [ANSWERS[verb] for line in lines if (verb := line.partition(" ")[0]) in ANSWERS]
+        if len(replies) != len(kinds) + 1:
             raise MachineError(
-                f"{len(replies) - 1} answers to {len(lines)} lines",
+                f"{len(replies) - 1} answers to {len(kinds)} questions",
                 where=quoted(argv),
                 mend=f"the whole log is in {self.log}",
             )
-        given = [
-            _decode(reply, Ran) if line.startswith("run ") else _decode(reply, Filled)
-            for reply, line in zip(replies[1:], lines, strict=True)
-        ]
+        given = [_decode(reply, kind) for reply, kind in zip(replies[1:], kinds, strict=True)]
         return Answers(_decode(replies[0], Facts), tuple(given))
 
     def _trapped(self, program: Program, reply: str) -> Trapped:
@@ -183,9 +185,10 @@ class _Stopped(msgspec.Struct):
 
 
 def _written(lines: Sequence[str]) -> list[Path]:
-    """The folders of files that the lines name."""
+    """The folders of files that the lines name: what is saved, and FIFOs to take turns with."""
     pairs = [word.partition("=") for line in lines for word in line.split()]
-    return sorted({Path(value).parent for key, _, value in pairs if key in ("image", "trace")})
+    wanted = ("image", "trace", "file")
+    return sorted({Path(value).parent for key, _, value in pairs if key in wanted})
 
 
 def _decode(reply: str, kind: type[T]) -> T:

@@ -9,16 +9,16 @@ from typing import Protocol
 
 import msgspec
 
-from harness.analysis.replayed import fastest, paired
+from harness.analysis.replayed import by_turn, paired
 from harness.errors import InputError
 from harness.model.bisected import Word
 from harness.model.record import Pass
 from harness.parse.gate import Rule
-from harness.replay import check, count, measure
+from harness.replay import check, count, rounds
 from harness.replay.cases import Case
 from harness.replay.drive import Driver
 from harness.replay.link import Program
-from harness.replay.measure import Schedule
+from harness.replay.schedule import KINDS, Schedule
 
 BASE, SIDE = "base", "side"
 #: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
@@ -73,9 +73,9 @@ class Slower:
         said = ""
         for turn in range(MOST_TURNS):
             schedule = msgspec.structs.replace(self._schedule, seed=self._schedule.seed + turn)
-            more = measure.measure(self._drive, programs, schedule, lambda _: None)
-            rounds = turn * schedule.rounds
-            passes += [msgspec.structs.replace(p, round=p.round + rounds) for p in more.passes]
+            more = rounds.measure(self._drive, programs, schedule, lambda _: None)
+            before = turn * schedule.rounds
+            passes += [msgspec.structs.replace(p, round=p.round + before) for p in more.passes]
             word, said = self._judged(passes)
             if word is not None:
                 return Answer(word, said)
@@ -84,7 +84,7 @@ class Slower:
         )
 
     def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:
-        times = {s: fastest([p for p in passes if p.side == s]) for s in (BASE, SIDE)}
+        times = {s: by_turn([p for p in passes if p.side == s]) for s in (BASE, SIDE)}
         found = paired(times[BASE], times[SIDE])
         said = f"{self._rule.kind} ratio {found.value:.3f}"
         if found.low is None or found.high is None:
@@ -113,7 +113,7 @@ class Busier:
 
 def require_askable(rule: Rule) -> None:
     """Raise InputError for a rule that two objects cannot be held to."""
-    known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in measure.KINDS
+    known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in KINDS
     if not known or rule.side or rule.op != "rebind":
         raise InputError(
             f"{rule.text} cannot be bisected by",

@@ -24,7 +24,7 @@ from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
 from harness.replay.drive import Driver
 from harness.replay.link import Program
-from harness.replay.measure import Schedule
+from harness.replay.schedule import Schedule, Timed, require_memory
 from harness.stages import apply, backing, configure, identity, sandbox, tree
 from harness.stages.apply import Source
 from harness.stages.machine import cpu
@@ -270,13 +270,14 @@ def timed(
     listen: Listener = nobody,
 ) -> RunRecord:
     """Time all sides and return the finished record, which is saved after every round."""
-    measure.require_memory(wanted.schedule, backing.available_bytes())
+    sides = len(made.sides) + 1  # the limit is one as well
+    require_memory(wanted.schedule, sides, backing.available_bytes())
     record = _record(cache, made, wanted, found)
 
-    def keep(so_far: measure.Timed) -> None:
+    def keep(so_far: Timed) -> None:
         records.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
 
-    keep(measure.Timed((), ()))
+    keep(Timed((), ()))
     try:
         whole = measure.measure(
             drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
@@ -316,7 +317,7 @@ def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | Non
             plan_sha256=digest,
             guest="none",
             guest_sha256=digest,
-            rebinds=schedule.passes,
+            rebinds=schedule.turns * schedule.passes,
             nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
             boots=schedule.rounds,
         ),

@@ -22,8 +22,8 @@ from harness.model.record import RunRecord
 from harness.model.visit import Stage, Visit
 from harness.parse.gate import Rule
 from harness.replay import replay
-from harness.replay.measure import Schedule
 from harness.replay.replay import Checked
+from harness.replay.schedule import Schedule
 from harness.stages import apply, rebase
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from harness.analysis.conclude import Conclusion
+from harness.analysis.replayed import LIMIT, compared, of_namespace
 from harness.model.record import RunRecord
 
 NS_PER_MS = 1e6
@@ -69,7 +70,7 @@ class _Point(msgspec.Struct, frozen=True):
 
 
 def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
-    """Return every sample of the run, nothing left out, by kind and op: rebinds before firsts."""
+    """Return every sample that was compared, by kind and op: rebinds before firsts."""
     record = conclusion.record
     replay = record.evidence == "replay"
     points: dict[tuple[str, str], list[_Point]] = {}
@@ -102,9 +103,13 @@ def _bindings(record: RunRecord) -> Iterator[_Point]:
 
 
 def _passes(record: RunRecord) -> Iterator[_Point]:
-    for p in record.passes:
+    """Passes in turns as if the whole namespace had cost as much a page, as effects take them."""
+    for p in compared(record.passes):
+        if p.side == LIMIT or (p.settles and p.index):
+            continue
         op = "rebind" if p.index else "first"
-        yield _Point(p.kind, op, p.side, p.round, p.cpu_ns / NS_PER_MS, counts=True)
+        ms = p.cpu_ns * of_namespace(record, p) / NS_PER_MS
+        yield _Point(p.kind, op, p.side, p.round, ms, counts=True)
 
 
 def _dots(points: Sequence[_Point], lanes: Mapping[int, int], grain: float) -> tuple[Dot, ...]:

@@ -166,7 +166,9 @@ def _listed(record: RunRecord) -> Iterator[_Line]:
                 yield _Line(boot.number, boot.side, driver, _texts(first), _texts(then))
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
-        grouped.setdefault((p.process, p.side, p.round, p.kind), []).append((p.index, p.cpu_ns))
+        if p.index == 0 or not p.settles:
+            kind = p.kind if p.turn is None or not p.nr_pages else f"{p.kind}, {p.nr_pages} pages"
+            grouped.setdefault((p.process, p.side, p.round, kind), []).append((p.index, p.cpu_ns))
     for (_, side, turn, kind), passes in grouped.items():
         first = [ns for index, ns in passes if index == 0]
         then = [ns for index, ns in passes if index]

@@ -108,7 +108,7 @@ def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
         text = f"{rates} GB/s; the limit is the best non-temporal one"
         yield _line("this memory takes", text)
     if any(row.kinds for row in conclusion.rows):
-        yield _line("first", "ms of the passes that fault the memory in")
+        yield _line("ms, first", "calls on the whole namespace; the first faults its memory in")
     yield _line("evidence", words.evidence(record))
     built = ", ".join(dict.fromkeys(side.compiler for side in record.sides))
     yield _line(

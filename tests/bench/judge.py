@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How far a replay's verdicts are to be trusted: false alarms, and what is found. By hand:
 
-    .venv/bin/python -m tests.bench.judge fit FILE [SIZE]       how slow is slow here?
+    .venv/bin/python -m tests.bench.judge fit FILE              how slow is slow here?
     .venv/bin/python -m tests.bench.judge sample FILE [ROUNDS]  measure, and add to FILE
     .venv/bin/python -m tests.bench.judge judge FILE            print what comes of it
     .venv/bin/python -m tests.bench.judge simulate [TRIES]      intervals on made-up noise
 
 `fit` finds how many turns the loop of tests/data/slower/delay.mbox takes to cost SLOWER. `sample`
-times three programs in turn: base, base again, and base with that delay. Both want a quiet machine;
-FILE may grow over several calls. `judge` deals the rounds out in their order, as many a try as
-`harness replay` has, each used once, and asks the same code that judges runs: in how many of TRIES
-does base differ from itself, and in how many of FINDS is the slower one found to be slower.
+times three programs by turns as `harness replay` does by default: base, base again, and base with
+that delay. Both want a quiet machine; FILE may grow over several calls. `judge` draws rounds by lot
+(seeded; each try as many as `harness replay` has, none of them twice) and asks the same code that
+judges runs: in how many of TRIES does base differ from itself, and in how many of FINDS is the
+slower one found to be slower. Tries that share rounds are not independent: more rounds in FILE make
+a surer figure, and TRIES times as many as a try has make them deal out each round once.
 """
 
 import json
@@ -25,36 +27,34 @@ import msgspec
 import numpy as np
 
 from harness.analysis.effects import Effect, effects
+from harness.analysis.replayed import dealt
 from harness.analysis.stats import ratio, unpaired
 from harness.cache import Cache
-from harness.cli.replay import PASSES, schedule_of
+from harness.cli.replay import ROUNDS, SEED, schedule_of
 from harness.inputs import Project
 from harness.model.record import Pass, RunRecord
-from harness.replay import measure
 from harness.replay import replay as run
+from harness.replay import rounds
 from harness.stages.apply import Mbox
 from tests.unit.replays import replay as blank
 
 SLOWER = 0.03
-#: The default of `harness replay`.
-ROUNDS = 5
 TRIES, FINDS = 200, 100
-SIZE = "16G"
+#: Fewer rounds than these are not drawn from.
+POOL = 100
 FIT_ROUNDS = 40
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
-KINDS = measure.KINDS
 
 
 class Samples(msgspec.Struct):
     """All passes so far, and the turns of the delay loop that they were made with."""
 
-    size: str
     turns: int
     passes: list[Pass]
 
     @property
     def rounds(self) -> int:
-        return max((p.round for p in self.passes), default=-1) + 1
+        return max((p.round for p in self.passes), default=0)
 
 
 def prepared(turns: int) -> run.Prepared:
@@ -62,7 +62,7 @@ def prepared(turns: int) -> run.Prepared:
     with tempfile.TemporaryDirectory() as folder:
         mbox = Path(folder) / f"delay-{turns}.mbox"
         mbox.write_text(text)
-        wanted = run.Request("memcpy-streaming", "v7.2", schedule_of(SIZE, 1), source=Mbox(mbox))
+        wanted = run.Request("memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mbox(mbox))
         made = run.prepare(Project.find(), Cache.default(), wanted)
     base, slower = made.sides
     again = msgspec.structs.replace(base, name=run.AGAIN)
@@ -70,15 +70,15 @@ def prepared(turns: int) -> run.Prepared:
     return msgspec.structs.replace(made, sides=(base, again, slower))
 
 
-def measured(made: run.Prepared, size: str, rounds: int, seed: int) -> tuple[Pass, ...]:
+def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
+    schedule = msgspec.structs.replace(schedule_of("100G", count), seed=seed)
     drive = run.driver(Cache.default())
-    schedule = schedule_of(size, rounds, PASSES, seed)
-    return measure.measure(drive, made.programs, schedule, lambda _: None).passes
+    return rounds.measure(drive, made.programs, schedule, lambda _: None).passes
 
 
-def fitted(size: str) -> int:
+def fitted() -> int:
     """The turns that cost SLOWER, by what 1000 cost."""
-    passes = measured(prepared(1000), size, FIT_ROUNDS, 1)
+    passes = measured(prepared(1000), FIT_ROUNDS, 1)
     costs = [e.ratio - 1 for e in judged(list(passes), ("base", "slower"))]
     return max(1, round(1000 * SLOWER / statistics.fmean(costs)))
 
@@ -93,35 +93,37 @@ def judged(passes: list[Pass], sides: tuple[str, str]) -> list[Effect]:
 
 
 def tries(samples: Samples, sides: tuple[str, str], count: int) -> Iterator[list[Effect]]:
-    for number in range(count):
-        rounds = range(number * ROUNDS, (number + 1) * ROUNDS)
-        yield judged([p for p in samples.passes if p.round in rounds], sides)
+    by_round: dict[int, list[Pass]] = {}
+    for p in samples.passes:
+        by_round.setdefault(p.round, []).append(p)
+    for drawn in dealt(sorted(by_round), count, ROUNDS, SEED):
+        yield judged([p for number in drawn for p in by_round[number]], sides)
 
 
-def fit(file: Path, size: str) -> None:
-    samples = Samples(size, fitted(size), [])
+def fit(file: Path) -> None:
+    samples = Samples(fitted(), [])
     prepared(samples.turns)  # so that sampling need not compile
     file.write_bytes(msgspec.json.encode(samples))
-    print(json.dumps({"size": size, "turns": samples.turns}))
+    print(json.dumps({"turns": samples.turns}))
 
 
-def sample(file: Path, rounds: int) -> None:
+def sample(file: Path, count: int) -> None:
     samples = msgspec.json.decode(file.read_bytes(), type=Samples)
     before = samples.rounds
-    for p in measured(prepared(samples.turns), samples.size, rounds, before + 1):
+    for p in measured(prepared(samples.turns), count, before + 1):
         samples.passes.append(msgspec.structs.replace(p, round=p.round + before))
     file.write_bytes(msgspec.json.encode(samples))
-    print(json.dumps({"rounds": samples.rounds, "size": samples.size, "turns": samples.turns}))
+    print(json.dumps({"rounds": samples.rounds, "turns": samples.turns}))
 
 
 def judge(file: Path) -> None:
     samples = msgspec.json.decode(file.read_bytes(), type=Samples)
-    if samples.rounds < TRIES * ROUNDS:
-        sys.exit(f"{file} holds {samples.rounds} rounds, {TRIES * ROUNDS} are needed")
+    if samples.rounds < POOL:
+        sys.exit(f"{file} holds {samples.rounds} rounds, {POOL} are needed")
     null = list(zip(*tries(samples, ("base", run.AGAIN), TRIES), strict=True))
     found = list(zip(*tries(samples, ("base", "slower"), FINDS), strict=True))
     result = {
-        "size": samples.size,
+        "rounds": samples.rounds,
         "rounds_a_try": ROUNDS,
         "false_alarms": {
             side[0].kind: {
@@ -232,10 +234,10 @@ def simulate(count: int) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["fit", file, *more] if len(more) <= 1:
-            fit(Path(file), more[0] if more else SIZE)
+        case ["fit", file]:
+            fit(Path(file))
         case ["sample", file, *more] if len(more) <= 1:
-            sample(Path(file), int(more[0]) if more else 100)
+            sample(Path(file), int(more[0]) if more else POOL)
         case ["judge", file]:
             judge(Path(file))
         case ["simulate", *more] if len(more) <= 1:

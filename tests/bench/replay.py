@@ -5,7 +5,7 @@ Each case prints one JSON line:
   cold    from an applied series and nothing compiled to the full table, 100 GiB namespaces
   edit    the last patch compiled anew, and its row: what an author waits for after an edit
   usual   the usual way, one prefix of it: a kernel built and booted, times the number of prefixes
-  null    base against itself, 100 tries of 5 rounds on 16 GiB namespaces
+  null    base against itself, 100 tries of as many rounds as a replay has by default
 """
 
 import json
@@ -72,7 +72,7 @@ def main() -> None:
             result = {"build_s": build_s, "boot_s": boot_s / 2, "prefixes": prefixes}
             result["all_prefixes_s"] = round((build_s + boot_s / 2) * prefixes)
         else:
-            wall_s, found = timed("replay", "--null", "100", "--size", "16G", "--json")
+            wall_s, found = timed("replay", "--null", "100", "--json")
             result = {"wall_s": wall_s, **json.loads(found)}
         print(json.dumps({"case": case, **result}), flush=True)
 

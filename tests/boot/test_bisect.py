@@ -13,7 +13,7 @@ from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule
 from harness.replay.bisect import Request, bisect
-from harness.replay.measure import Schedule
+from harness.replay.schedule import Schedule
 
 pytestmark = pytest.mark.boot
 

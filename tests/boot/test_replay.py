@@ -12,8 +12,8 @@ from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.replay import count, replay
 from harness.replay.drive import Driver
-from harness.replay.measure import Schedule
 from harness.replay.replay import Checked, Prepared, Request
+from harness.replay.schedule import Schedule
 from harness.stages.apply import Mbox
 
 pytestmark = pytest.mark.boot
@@ -110,8 +110,10 @@ def test_the_record_holds_every_pass(
     record = replay.timed(project, cache, driver, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
-    # A round is a process of 3 passes for each prefix, and one that fills the memory.
+    # Each side and kind by itself, thrice; and in each turn one pass that settles, one that counts.
     timed = [p for p in record.passes if p.side != "limit"]
-    assert len(timed) == len(port.sides) * REQUEST.schedule.rounds * 3
+    schedule = REQUEST.schedule
+    in_turns = schedule.rounds * schedule.turns * 2
+    assert len(timed) == len(port.sides) * len(schedule.kinds) * (3 + in_turns)
     assert all(c.equal for c in record.comparisons)
     assert results.is_dir()

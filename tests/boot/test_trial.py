@@ -12,7 +12,7 @@ from harness.errors import MachineError
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule
-from harness.replay.measure import Schedule
+from harness.replay.schedule import Schedule
 from harness.replay.trial import Request, trial
 from harness.stages.apply import Mbox
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from harness.errors import MachineError
 from harness.model.record import Pass
 from harness.proc import Deadline
-from harness.replay import link, measure
+from harness.replay import link, measure, rounds
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
 from harness.replay.check import Compared, compare
 from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Program, Unprovided
-from harness.replay.measure import Schedule
+from harness.replay.schedule import KINDS, Schedule, require_memory
 from harness.replay.trace import TRACED, count, gates, traced
 
 FAKES = Path(__file__).parent.parent / "fakes" / "replay"
@@ -41,6 +41,8 @@ CFLAGS = (
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
 Maker = Callable[..., Program]
+#: The smallest namespace that there is.
+SMALL = 128 << 20
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +144,8 @@ def test_base_that_does_what_no_healthy_run_does_is_our_failure(
         ("run type=4294967296 nr=1", "is no number"),
         ("run colour=3", "no key colour"),
         ("run type", "KEY=VALUE"),
-        ("jump", "run, or fill after a run"),
-        ("fill how=movnti", "run, or fill after a run"),
+        ("jump", "run, take, give, or fill after a run"),
+        ("fill how=movnti", "run, take, give, or fill after a run"),
     ],
 )
 def test_the_program_refuses_what_makes_no_sense(
@@ -241,49 +243,66 @@ def test_stores_that_should_be_there_and_are_not_fail_the_gates(
     ]
 
 
-def test_sides_are_timed_in_turn_and_the_limit_with_them(make: Maker, driver: Driver) -> None:
+def test_sides_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: Driver) -> None:
     kept: list[int] = []
-    schedule = Schedule(size_bytes=128 << 20, rounds=3, passes=2, seed=5)
+    schedule = Schedule(size_bytes=256 << 20, rounds=3, passes=2, seed=5, turns=4, turn_bytes=SMALL)
     programs = {"base": make(), "1": make("STREAMING")}
-    passes, rounds = measure.measure(
+    passes, host = measure.measure(
         driver,
         programs,
         schedule,
         lambda so_far: kept.append(len(so_far.passes)),
         limit_with=programs["base"],
     )
-    assert len(rounds) == 3
-    assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in rounds)
-    assert kept == [len(passes) // 3, len(passes) * 2 // 3, len(passes)]
-    for round_number in range(3):
-        ours = [p for p in passes if p.round == round_number]
-        assert {p.side for p in ours} == {"base", "1", "limit"}
-        assert len({p.process for p in ours}) == 3
-    timed = [p for p in passes if p.side == "1" and p.round == 1]
-    assert [p.index for p in timed] == [0, 1, 2, 3, 4]
-    assert sorted(p.kind for p in timed[1:]) == ["order0", "order0", "order9", "order9"]
+    assert len(host) == 1 + 3  # each side by itself comes before the rounds
+    assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
+    assert len(kept) == 4
+    assert kept[-1] == len(passes)
     assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
+    whole = [p for p in passes if p.turn is None]
+    assert {(p.side, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
+    assert {p.round for p in whole} == {0}
+    assert [p.index for p in whole if (p.side, p.kind) == ("1", "order9")] == [0, 1, 2]
     digests = {(p.side, p.kind): p.digest for p in passes if p.digest}
     assert digests["base", "order0"] == digests["1", "order0"] != digests["1", "order9"]
-    assert {p.kind for p in passes if p.side == "limit"} >= {"movnti", "movntdq", "mov"}
+    assert len({p.process for p in passes}) == 4 + 3 * 3
+    for number in (1, 2, 3):
+        ours = [p for p in passes if p.round == number]
+        assert {p.side for p in ours} == {"base", "1", "limit"}
+        assert len({p.process for p in ours}) == 3
+    timed = [p for p in passes if p.side == "1" and p.round == 2]
+    assert [p.index for p in timed] == list(range(4 * 2 * 3))
+    for turn in range(4):
+        for kind in KINDS:
+            mine = [p.settles for p in timed if (p.turn, p.kind) == (turn, kind)]
+            assert mine == [True, False, False]
+    assert all(p.nr_pages == schedule.turn_case(p.kind).nr_pages for p in timed)
+    filled = [p for p in passes if p.side == "limit" and p.round == 1]
+    assert {p.turn for p in filled} == {0, 2}
+    assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
+    assert min(p.index for p in filled) == 1  # the call that faults the memory in is not kept
 
 
 def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Driver) -> None:
     def order(seed: int) -> list[str]:
-        schedule = Schedule(128 << 20, rounds=4, passes=1, seed=seed)
+        schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, turns=2)
         programs = {"base": make(), "1": make(), "2": make()}
-        return [
-            p.side
-            for p in measure.measure(driver, programs, schedule, lambda _: None).passes
-            if p.index == 0
-        ]
+        found = rounds.measure(driver, programs, schedule, lambda _: None).passes
+        return [p.side for p in found if p.settles]
 
     assert order(1) == order(1)
     assert len({tuple(order(seed)) for seed in range(4)}) > 1
 
 
 def test_passes_survive_the_record(make: Maker, driver: Driver) -> None:
-    schedule = Schedule(128 << 20, rounds=1, passes=1, seed=1)
+    schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, turns=2)
     passes, _ = measure.measure(driver, {"base": make()}, schedule, lambda _: None)
     again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
     assert again == passes
+
+
+def test_too_little_memory_for_all_sides_at_once_is_one_clear_line() -> None:
+    schedule = Schedule(8 << 30, rounds=1, passes=1, seed=1)
+    require_memory(schedule, 2, 200 << 20)
+    with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.6 GiB.*--prefix"):
+        require_memory(schedule, 8, 200 << 20)

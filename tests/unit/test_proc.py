@@ -127,6 +127,22 @@ def test_a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up(tmp_path: Pa
     assert not alive(int(done.stdout))
 
 
+def test_last_words_are_read_however_late_we_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = proc._has_ended
+
+    def late(process: subprocess.Popen[bytes]) -> bool:
+        while not look(process):
+            time.sleep(0.01)
+        return True
+
+    monkeypatch.setattr(proc, "_has_ended", late)
+    code = "import time; time.sleep(1); print('last words')"
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(30))
+    assert done.stdout == "last words\n"
+
+
 def test_an_exception_in_the_listener_leaves_nothing_running(tmp_path: Path) -> None:
     pids: list[int] = []
 

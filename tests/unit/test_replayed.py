@@ -4,7 +4,8 @@
 import msgspec
 import pytest
 
-from harness.analysis.replayed import fillings, null, rows
+from harness.analysis.effects import effects
+from harness.analysis.replayed import by_turn, dealt, fillings, null, paired, rows
 from harness.model.record import Comparison, Evidence, Pass, RunRecord
 from tests.unit.builders import record, side
 
@@ -93,8 +94,73 @@ def test_base_against_itself_is_judged_try_by_try() -> None:
         off = 1.0 if r < 6 else 1.5  # the second half is another machine
         passes += [one("base", r, 1, 4000 + r), one("1", r, 1, int((4000 - r) * off))]
     made = replayed(passes)
-    made = msgspec.structs.replace(made, setup=msgspec.structs.replace(made.setup, boots=12))
-    found = null(made, 2)["order0"]
-    assert (found.tries, found.held) == (2, 1)
+    found = null(made, 2, 6, 1)["order0"]
+    assert (found.tries, found.rounds, found.held) == (2, 12, 1)
     with pytest.raises(ValueError, match="2 rounds a try"):
-        null(made, 6)
+        null(made, 6, 2, 1)
+
+
+def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
+    rounds = list(range(1, 13))
+    assert dealt(rounds, 2, 6, 1) == [rounds[:6], rounds[6:]]
+    drawn = dealt(rounds, 50, 6, 1)
+    assert all(len(set(found)) == 6 and set(found) <= set(rounds) for found in drawn)
+    assert dealt(rounds, 50, 6, 1) == drawn != dealt(rounds, 50, 6, 2)
+    with pytest.raises(ValueError, match="12 rounds are not enough for a try of 13"):
+        dealt(rounds, 1, 13, 1)
+
+
+def by_turns(tip: float = 0.5) -> list[Pass]:
+    """Each side by itself on a namespace of four times a turn's, then three rounds of turns."""
+    replace = msgspec.structs.replace
+    found = []
+    for name, factor in (("base", 1.0), ("1", tip)):
+        for index, ns in enumerate((9000, 4100, 4000)):
+            p = one(name, 0, index, round(ns * 4 * factor))
+            found.append(replace(p, nr_pages=4 * PAGES, nr_bytes=4 * PAGES * SIZE))
+        for number in (1, 2, 3):
+            # The machine is slower by half during turn 1: for both, as they are neighbours.
+            for turn, slower in enumerate((1.0, 1.5, 1.0)):
+                cost = (5000 + number) * slower * factor
+                found += [
+                    replace(one(name, number, 2 * turn, 1), turn=turn, settles=True),
+                    replace(one(name, number, 2 * turn + 1, round(cost)), turn=turn),
+                ]
+    return found
+
+
+def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
+    base, tip = (row.kinds["order0"] for row in rows(replayed(by_turns())))
+    assert base.ns_per_page == pytest.approx(5.002)
+    assert base.gb_per_s == pytest.approx(SIZE / 5.002)
+    assert (base.ms, base.first_ms) == (pytest.approx(0.016), pytest.approx(0.036))
+    assert tip.ratio == pytest.approx(0.5, abs=0.001)
+    assert tip.ratio_high is not None
+    assert tip.ratio_high == pytest.approx(0.5, abs=0.001)
+
+
+def test_a_turn_is_held_against_its_neighbour() -> None:
+    passes = [p for p in by_turns(1.0) if p.turn is not None]
+    base, side = (by_turn([p for p in passes if p.side == name]) for name in ("base", "1"))
+    # One turn of three that somebody disturbs on one side only is outvoted.
+    side = {number: {**turns, 0: turns[0] * 2} for number, turns in side.items()}
+    assert paired(base, side).value == pytest.approx(1)
+    lacks = {number: {1: turns[1]} for number, turns in side.items() if number != 2}
+    assert paired(base, lacks).value == pytest.approx(1)
+    with pytest.raises(ValueError, match="no pairs"):
+        paired(base, {9: {0: 1}})
+
+
+def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
+    made = replayed(by_turns())
+    setup = msgspec.structs.replace(made.setup, nr_pages={"order0": 4 * PAGES})
+    (found,) = [e for e in effects(msgspec.structs.replace(made, setup=setup)) if e.op == "rebind"]
+    assert found.base_cost == pytest.approx(4 * 5002)
+    assert (found.n_base, found.n_side) == (3, 3)
+    assert found.ratio == pytest.approx(0.5, abs=0.001)
+    assert "its turns'" in found.method
+
+
+def test_without_a_call_on_the_whole_namespace_there_is_no_row() -> None:
+    passes = [p for p in by_turns() if p.turn is not None]
+    assert all(not row.kinds for row in rows(replayed(passes)))

@@ -2,9 +2,11 @@
 /*
  * usage: replay PLAN [CPU]
  *
- * Runs the lines of PLAN in order on one CPU and prints a JSON object for each:
+ * Runs the lines of PLAN in order on one CPU and prints a JSON object for each of the first two:
  *   run KEY=VALUE ...   one call of memmap_init_zone_device(); see keys[] below
  *   fill how=NAME       the memory of the run before it, filled by other means
+ *   take file=FIFO      wait until it is this program's turn
+ *   give file=FIFO      and then whose turn it is
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,6 +28,7 @@ struct command {
 	char image[512];
 	char trace[512];	/* needs watch */
 	char watch[512];
+	char file[512];
 	char how[32];
 };
 
@@ -40,7 +43,7 @@ static const struct {
 	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
 	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
 	KEY("soil", soil), KEY("digest", digest), KEY("image", image), KEY("how", how),
-	KEY("trace", trace), KEY("watch", watch),
+	KEY("trace", trace), KEY("watch", watch), KEY("file", file),
 #undef KEY
 };
 
@@ -176,15 +179,14 @@ static void pin(const char *text)
 		fail("CPU %lu cannot be had: %s", cpu, strerror(errno));
 }
 
-/* Returns false for a line that holds nothing. */
-static bool perform(char *text, const struct replay_facts *facts, void *room)
+static void perform(char *text, const struct replay_facts *facts, void *room)
 {
 	static struct replay_case mapped;
 	struct command command = { 0 };
 	char *rest, *verb = strtok_r(text, " \n", &rest);
 
 	if (!verb)
-		return false;
+		return;
 	for (char *word; (word = strtok_r(NULL, " \n", &rest));)
 		set(&command, word);
 	if (!strcmp(verb, "run")) {
@@ -192,10 +194,13 @@ static bool perform(char *text, const struct replay_facts *facts, void *room)
 		mapped = command.c;
 	} else if (!strcmp(verb, "fill") && mapped.nr_pages) {
 		measure_fill(&command, arena_map(&mapped, facts));
+	} else if (!strcmp(verb, "take")) {
+		turn_take(command.file);
+	} else if (!strcmp(verb, "give")) {
+		turn_give(command.file);
 	} else {
-		fail("%s: run, or fill after a run, expected", verb);
+		fail("%s: run, take, give, or fill after a run, expected", verb);
 	}
-	return true;
 }
 
 static void print_facts(const struct replay_facts *facts)
@@ -229,8 +234,7 @@ int main(int argc, char **argv)
 
 	for (unsigned int number = 1; fgets(text, sizeof(text), plan); number++) {
 		trap_at_line(number);
-		if (perform(text, &facts, room))
-			fflush(stdout);
+		perform(text, &facts, room);
 	}
 	return 0;
 }

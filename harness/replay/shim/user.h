@@ -57,6 +57,10 @@ void trace_open(const char *watch, const char *path);
 void trace_start(void);
 void trace_stop(void);
 
+/* turn.c: wait for a byte in a FIFO, and put one into another's. */
+void turn_take(const char *path);
+void turn_give(const char *path);
+
 /* digest.c */
 uint64_t xxh64(const unsigned char *at, size_t nr_bytes);
 

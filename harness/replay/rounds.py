@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rounds: in each, one process of every side is alive, and they take turns of a few passes.
+
+A process is the unit of repetition: where its memory lies differs from one to the next as it does
+from boot to boot. The machine's own limit is one more side, so it meets the same disturbances.
+
+On a shared virtual machine with compilers beside, what disturbs a pass lasts for some tens of
+milliseconds (passes of 6 ms next to each other correlate by 0.8). Turns have to be as short as that
+and many, so they work on a smaller namespace than the one that is reported: 4 GiB have 64 MiB of
+memmap, twice the last-level cache of the processors we know. The first pass of a kind in a turn is
+up to 2 % dearer, as the side before it left its own in the caches; it does not count.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from harness.events import Advanced, Began, Ended, Listener, nobody
+from harness.model.record import Pass
+from harness.replay.drive import Driver, Filled, Ran
+from harness.replay.link import Program
+from harness.replay.schedule import LIMIT, Keep, Schedule, Timed
+from harness.replay.turns import Turn, take
+from harness.stages.hostuse import Meter
+
+#: shim/fill.c; these leave the cache alone ...
+NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
+#: ... and these do not.
+ORDINARY = ("mov", "rep-stosb")
+#: The limit has fewer turns: nothing is paired with it.
+LIMIT_EVERY = 2
+
+
+class _Call(NamedTuple):
+    """A line of a plan. Without a kind it is not kept."""
+
+    line: str
+    kind: str
+    settles: bool
+    nr_pages: int
+
+
+def measure(
+    driver: Driver,
+    programs: Mapping[str, Program],
+    schedule: Schedule,
+    keep: Keep,
+    listen: Listener = nobody,
+    *,
+    limit_with: Program | None = None,
+) -> Timed:
+    """Run all rounds, numbered from 1, and return what they gave; `keep` hears it after each.
+
+    `limit_with` is a program to fill the memory with. Raises Trapped, TimedOut.
+    """
+    lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
+    sides = dict(programs) | ({LIMIT: limit_with} if limit_with is not None else {})
+    so_far = Timed((), ())
+    listen(Began(f"time {len(sides)} sides by turns in {schedule.rounds} rounds"))
+    for number in range(1, schedule.rounds + 1):
+        listen(Advanced(number - 1, schedule.rounds, f"round {number}"))
+        meter = Meter()
+        # Which memory they get may depend on who starts first.
+        started = {side: sides[side] for side in lot.sample(list(sides), len(sides))}
+        # Numbers that no process of another round has, nor any that ran by itself.
+        first = len(programs) * len(schedule.kinds) + (number - 1) * len(sides)
+        numbers = {side: first + index for index, side in enumerate(started)}
+        passes = tuple(
+            msgspec.structs.replace(p, process=numbers[p.side], round=number)
+            for p in _round(driver, started, schedule, lot)
+        )
+        so_far = so_far.then(Timed(passes, (meter.used(),)))
+        keep(so_far)
+    listen(Ended(f"{len(so_far.passes)} passes by turns in {schedule.rounds} rounds"))
+    return so_far
+
+
+def _round(
+    driver: Driver, sides: Mapping[str, Program], schedule: Schedule, lot: random.Random
+) -> Iterator[Pass]:
+    """All turns of one process a side; who follows whom is drawn anew each time."""
+    programs = [side for side in sides if side != LIMIT]
+    plan: list[tuple[int, str, list[_Call]]] = []
+    for number in range(schedule.turns):
+        # One kind after the other, so that what is compared is close in time.
+        for kind in lot.sample(schedule.kinds, len(schedule.kinds)):
+            calls = _calls(schedule, kind)
+            plan += [(number, side, calls) for side in lot.sample(programs, len(programs))]
+        if LIMIT in sides and number % LIMIT_EVERY == 0:
+            plan.append((number, LIMIT, [*([] if number else [_faults(schedule)]), *_fills(lot)]))
+    turns = [Turn(side, tuple(call.line for call in calls)) for _, side, calls in plan]
+    index = {side: itertools.count() for side in sides}
+    for (number, side, calls), answers in zip(plan, take(driver, sides, turns), strict=True):
+        for call, answer in zip(calls, answers.given, strict=True):
+            at = next(index[side])
+            if call.kind and not (isinstance(answer, Filled) and not answer.supported):
+                found = of_answer(call.kind, answer, call.nr_pages, answers.facts.page_struct_size)
+                yield msgspec.structs.replace(
+                    found, side=side, index=at, turn=number, settles=call.settles
+                )
+
+
+def of_answer(kind: str, answer: Ran | Filled, nr_pages: int, page_struct_size: int) -> Pass:
+    """Return a call, or a fill, as the record keeps it; who made it when is for the caller."""
+    return Pass(
+        side="",
+        process=0,
+        round=0,
+        index=0,
+        kind=kind,
+        ns=answer.ns,
+        cpu_ns=answer.cpu_ns,
+        nr_pages=nr_pages,
+        nr_bytes=nr_pages * page_struct_size if isinstance(answer, Ran) else answer.bytes,
+        huge_bytes=answer.huge_bytes if isinstance(answer, Ran) else 0,
+        digest=answer.digest if isinstance(answer, Ran) else "",
+    )
+
+
+def _calls(schedule: Schedule, kind: str) -> list[_Call]:
+    """A side's turn. A process's very first pass faults the memory in, and settles as well."""
+    case = schedule.turn_case(kind)
+    return [
+        _Call(case.line(), kind, number == 0, case.nr_pages)
+        for number in range(1 + schedule.passes)
+    ]
+
+
+def _faults(schedule: Schedule) -> _Call:
+    """The call that faults in what the limit's process fills: the bytes of an order-0 pass."""
+    case = schedule.turn_case("order0")
+    # Shrunk to what the altmap leaves.
+    case = msgspec.structs.replace(case, nr=case.nr_pages, altmap=False, reserve=0, free=0)
+    return _Call(case.line(), "", settles=True, nr_pages=case.nr_pages)
+
+
+def _fills(lot: random.Random) -> Iterator[_Call]:
+    """The limit's turn: the memory filled once by each means, after one that settles.
+
+    A fill has no order of loads and stores that a second one could improve.
+    """
+    for ways in (NON_TEMPORAL, ORDINARY):
+        yield _Call(f"fill how={ways[0]}", ways[0], settles=True, nr_pages=0)
+        for how in lot.sample(ways, len(ways)):
+            yield _Call(f"fill how={how}", how, settles=False, nr_pages=0)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How much a replay measures, and what comes out of it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from harness.errors import MachineError
+from harness.model.record import HostUse, Pass
+from harness.model.units import GIB
+from harness.replay.cases import Case, namespace
+
+KINDS = ("order0", "order9")
+#: The side that measures what this machine's memory can take.
+LIMIT = "limit"
+#: A struct page's size, at most: x86-64 has no larger one.
+PAGE_STRUCT_BYTES = 64
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """How much is measured, in each round by one process a side.
+
+    A process has `turns` turns of each kind, and in each `passes` that count. They work on
+    namespaces of `turn_bytes`, or of `size_bytes` where that is less.
+    """
+
+    size_bytes: int
+    rounds: int
+    passes: int
+    seed: int
+    kinds: tuple[str, ...] = KINDS
+    turns: int = 8
+    turn_bytes: int = 4 * GIB
+
+    def case(self, kind: str) -> Case:
+        """Return the call that a kind stands for."""
+        return namespace(kind, self.size_bytes)
+
+    def turn_case(self, kind: str) -> Case:
+        """Return the call by which the sides are compared."""
+        return namespace(kind, min(self.size_bytes, self.turn_bytes))
+
+    def memory_bytes(self, sides: int) -> int:
+        """Return what the memmaps take at most: one of the whole namespace, or a turn's of each."""
+        whole = max(self.case(kind).nr for kind in self.kinds)
+        turn = max(self.turn_case(kind).nr for kind in self.kinds)
+        return max(whole, turn * sides) * PAGE_STRUCT_BYTES
+
+
+class Timed(NamedTuple):
+    """The passes, and what the host did in each round."""
+
+    passes: tuple[Pass, ...]
+    rounds: tuple[HostUse, ...]
+
+    def then(self, later: "Timed") -> "Timed":
+        """Return both together."""
+        return Timed(self.passes + later.passes, self.rounds + later.rounds)
+
+
+#: Hears all that was measured so far.
+Keep = Callable[[Timed], None]
+
+
+def require_memory(schedule: Schedule, sides: int, available_bytes: int) -> None:
+    """Raise MachineError unless the memmaps of that many sides fit, with a quarter to spare."""
+    needed = schedule.memory_bytes(sides) * 5 // 4
+    if available_bytes < needed:
+        raise MachineError(
+            f"{available_bytes / 2**30:.1f} GiB of memory, too little for the memmaps",
+            expected=f"{needed / 2**30:.1f} GiB",
+            mend="take a smaller namespace with --size, or fewer sides with --prefix",
+        )

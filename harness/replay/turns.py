@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Several programs alive at once, of which one runs at a time: they hand a turn on to each other.
+
+What disturbs this machine changes within seconds. Programs that run one after the other meet each
+another machine; those that take short turns meet all the same. Who follows whom is fixed before
+they start: each waits at a FIFO of its own for the byte that says it is its turn, and then puts one
+into the next one's (shim/turn.c). Nobody has to be asked in between, and nobody else is woken.
+"""
+
+import contextlib
+import os
+import select
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import stop
+from harness.replay.drive import Answers, Driver, Trapped
+from harness.replay.link import Program
+
+#: How often the programs are looked at while they take turns, in seconds.
+LOOK_S = 0.2
+#: The FIFO that each program says it is ready in. No side is called that (see _fifo()).
+READY = "ready"
+
+#: What each side's thread will return.
+Running = Mapping[str, Future[Answers]]
+
+
+class Turn(NamedTuple):
+    """Whose turn it is, and the plan's lines that it runs then."""
+
+    side: str
+    lines: tuple[str, ...]
+
+
+def take(driver: Driver, programs: Mapping[str, Program], turns: Sequence[Turn]) -> list[Answers]:
+    """Run all turns in their order, and return what each gave.
+
+    `programs` are by side, one process each, whether it has a turn or not. Raises Trapped where one
+    stopped itself (its line counts that program's own plan), TimedOut, or MachineError; whatever is
+    raised, the others have ended by then.
+    """
+    with _fifos(programs) as folder:
+        plans = _plans(folder, programs, turns)
+        given = _together(driver, programs, plans, folder, turns[0].side)
+    left = {side: list(answers.given) for side, answers in given.items()}
+    found = []
+    for turn in turns:
+        mine = left[turn.side]
+        found.append(Answers(given[turn.side].facts, tuple(mine[: len(turn.lines)])))
+        del mine[: len(turn.lines)]
+    return found
+
+
+@contextlib.contextmanager
+def _fifos(sides: Mapping[str, Program]) -> Iterator[Path]:
+    """Make a FIFO a side, and hold all open: no byte is lost, and nobody's open() waits."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as opened:
+        folder = Path(name)
+        for fifo in (folder / READY, *(_fifo(folder, sides, side) for side in sides)):
+            os.mkfifo(fifo, 0o600)
+            opened.callback(os.close, os.open(fifo, os.O_RDWR | os.O_CLOEXEC))
+        yield folder
+
+
+def _fifo(folder: Path, sides: Mapping[str, Program], side: str) -> Path:
+    """By number, as what a side is called may be anything."""
+    return folder / str(list(sides).index(side))
+
+
+def _plans(
+    folder: Path, sides: Mapping[str, Program], turns: Sequence[Turn]
+) -> dict[str, list[str]]:
+    plans = {side: [f"give file={folder / READY}"] for side in sides}
+    for number, turn in enumerate(turns):
+        plan = plans[turn.side]
+        plan += [f"take file={_fifo(folder, sides, turn.side)}", *turn.lines]
+        if number + 1 < len(turns):
+            plan.append(f"give file={_fifo(folder, sides, turns[number + 1].side)}")
+    return plans
+
+
+def _together(
+    driver: Driver,
+    programs: Mapping[str, Program],
+    plans: Mapping[str, list[str]],
+    folder: Path,
+    first: str,
+) -> dict[str, Answers]:
+    """Run all plans at once; the first turn is given when every program has started.
+
+    What one raises ends the others, and so does an interruption.
+    """
+    asked = threading.Event()
+
+    def run(side: str) -> Answers:
+        with stop.stoppable(asked):
+            try:
+                return driver(programs[side], plans[side])
+            except Trapped as trap:
+                trap.where = side
+                raise
+
+    with ThreadPoolExecutor(len(programs)) as threads, contextlib.ExitStack() as in_the_end:
+        in_the_end.callback(asked.set)
+        running = {side: threads.submit(run, side) for side in programs}
+        _await_ready(folder / READY, running)
+        _put(_fifo(folder, programs, first))
+        while not _ended(running, LOOK_S):
+            stop.check()
+        return {side: future.result() for side, future in running.items()}
+
+
+def _await_ready(fifo: Path, running: Running) -> None:
+    """Wait until every program has started, so that none is disturbed by another's start."""
+    missing = len(running)
+    file = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while missing:
+            stop.check()
+            # Who has ended by itself without a turn has failed, and says so.
+            _ended(running, 0)
+            if select.select([file], [], [], LOOK_S)[0]:
+                missing -= len(os.read(file, missing))
+    finally:
+        os.close(file)
+
+
+def _put(fifo: Path) -> None:
+    file = os.open(fifo, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(file, b"\0")
+    finally:
+        os.close(file)
+
+
+def _ended(running: Running, patience_s: float) -> bool:
+    """Whether all have ended well. Raises what one of them raised."""
+    futures = list(running.values())
+    done, left = wait(futures, timeout=patience_s, return_when=FIRST_EXCEPTION)
+    for future in done:
+        future.result()
+    return not left
