@@ -6,13 +6,14 @@
     .venv/bin/python -m tests.bench.judge judge FILE            print what comes of it
     .venv/bin/python -m tests.bench.judge simulate [TRIES]      intervals on made-up noise
 
-`fit` finds how many turns the loop of tests/data/slower/delay.mbox takes to cost SLOWER. `sample`
-times three programs by turns as `harness replay` does by default: base, base again, and base with
-that delay. Both want a quiet machine; FILE may grow over several calls. `judge` draws rounds by lot
-(seeded; each try as many as `harness replay` has, none of them twice) and asks the same code that
-judges runs: in how many of TRIES does base differ from itself, and in how many of FINDS is the
-slower one found to be slower. Tries that share rounds are not independent: more rounds in FILE make
-a surer figure, and TRIES times as many as a try has make them deal out each round once.
+`fit` finds, for each kind, how many turns the loop of tests/data/slower/delay.mbox takes to cost
+SLOWER. `sample` times base, base again and, for each kind, base with that delay, by turns as
+`harness replay` does by default. Both want a quiet machine; FILE may grow over several calls.
+`judge` draws rounds by lot (seeded; each try as many as `harness replay` has, none of them twice)
+and asks the same code that judges runs: in how many of TRIES does base differ from itself, and in
+how many of FINDS is the slower one found to be slower. Tries that share rounds are not independent:
+more rounds in FILE make a surer figure, and TRIES times as many as a try has make them deal out
+each round once.
 """
 
 import json
@@ -35,6 +36,7 @@ from harness.inputs import Project
 from harness.model.record import Pass, RunRecord
 from harness.replay import replay as run
 from harness.replay import rounds
+from harness.replay.schedule import KINDS
 from harness.stages.apply import Mbox
 from tests.unit.replays import replay as blank
 
@@ -43,13 +45,15 @@ TRIES, FINDS = 200, 100
 #: Fewer rounds than these are not drawn from.
 POOL = 100
 FIT_ROUNDS = 40
+#: Turns that the fit begins with.
+GUESS = 500
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
 
 
 class Samples(msgspec.Struct):
-    """All passes so far, and the turns of the delay loop that they were made with."""
+    """All passes so far, and the turns of the delay loop that each kind's were made with."""
 
-    turns: int
+    turns: dict[str, int]
     passes: list[Pass]
 
     @property
@@ -57,17 +61,28 @@ class Samples(msgspec.Struct):
         return max((p.round for p in self.passes), default=0)
 
 
-def prepared(turns: int) -> run.Prepared:
+def prepared(turns: dict[str, int]) -> run.Prepared:
+    """Base, base again, and a slower side for each kind."""
+    made = {kind: slower(count) for kind, count in turns.items()}
+    first = next(iter(made.values()))
+    base = first.sides[0]
+    again = msgspec.structs.replace(base, name=run.AGAIN)
+    others = [msgspec.structs.replace(one.sides[1], name=side(kind)) for kind, one in made.items()]
+    return msgspec.structs.replace(first, sides=(base, again, *others))
+
+
+def slower(turns: int) -> run.Prepared:
     text = re.sub(r"turn < \d+", f"turn < {turns}", DELAY.read_text())
     with tempfile.TemporaryDirectory() as folder:
         mbox = Path(folder) / f"delay-{turns}.mbox"
         mbox.write_text(text)
         wanted = run.Request("memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mbox(mbox))
-        made = run.prepare(Project.find(), Cache.default(), wanted)
-    base, slower = made.sides
-    again = msgspec.structs.replace(base, name=run.AGAIN)
-    slower = msgspec.structs.replace(slower, name="slower")
-    return msgspec.structs.replace(made, sides=(base, again, slower))
+        return run.prepare(Project.find(), Cache.default(), wanted)
+
+
+def side(kind: str) -> str:
+    """The side that is to be slower at a kind."""
+    return f"slower at {kind}"
 
 
 def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
@@ -76,11 +91,11 @@ def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
     return rounds.measure(drive, made.programs, schedule, lambda _: None).passes
 
 
-def fitted() -> int:
-    """The turns that cost SLOWER, by what 1000 cost."""
-    passes = measured(prepared(1000), FIT_ROUNDS, 1)
-    costs = [e.ratio - 1 for e in judged(list(passes), ("base", "slower"))]
-    return max(1, round(1000 * SLOWER / statistics.fmean(costs)))
+def fitted() -> dict[str, int]:
+    """The turns that cost SLOWER, by what GUESS costs."""
+    passes = list(measured(prepared(dict.fromkeys(KINDS, GUESS)), FIT_ROUNDS, 1))
+    costs = {kind: true_ratio(passes, kind) - 1 for kind in KINDS}
+    return {kind: max(1, round(GUESS * SLOWER / cost)) for kind, cost in costs.items()}
 
 
 def judged(passes: list[Pass], sides: tuple[str, str]) -> list[Effect]:
@@ -121,26 +136,34 @@ def judge(file: Path) -> None:
     if samples.rounds < POOL:
         sys.exit(f"{file} holds {samples.rounds} rounds, {POOL} are needed")
     null = list(zip(*tries(samples, ("base", run.AGAIN), TRIES), strict=True))
-    found = list(zip(*tries(samples, ("base", "slower"), FINDS), strict=True))
+    found = {
+        kind: [
+            effect
+            for effects in tries(samples, ("base", side(kind)), FINDS)
+            for effect in effects
+            if effect.kind == kind
+        ]
+        for kind in KINDS
+    }
     result = {
         "rounds": samples.rounds,
         "rounds_a_try": ROUNDS,
         "false_alarms": {
-            side[0].kind: {
+            effects[0].kind: {
                 "tries": TRIES,
-                "differ": sum(e.differs for e in side),
-                "width": round(statistics.median(width(e) for e in side), 4),
+                "differ": sum(e.differs for e in effects),
+                "width": round(statistics.median(width(e) for e in effects), 4),
             }
-            for side in null
+            for effects in null
         },
         "found": {
-            side[0].kind: {
+            kind: {
                 "tries": FINDS,
-                "slower": sum(e.low is not None and e.low > 1 for e in side),
-                "turns": samples.turns,
-                "truly": round(true_ratio(samples, side[0].kind), 4),
+                "slower": sum(e.low is not None and e.low > 1 for e in effects),
+                "turns": samples.turns[kind],
+                "truly": round(true_ratio(samples.passes, kind), 4),
             }
-            for side in found
+            for kind, effects in found.items()
         },
     }
     print(json.dumps(result))
@@ -151,9 +174,9 @@ def width(effect: Effect) -> float:
     return effect.high - effect.low
 
 
-def true_ratio(samples: Samples, kind: str) -> float:
-    """What the delay costs over all rounds together."""
-    (found,) = [e for e in judged(samples.passes, ("base", "slower")) if e.kind == kind]
+def true_ratio(passes: list[Pass], kind: str) -> float:
+    """What a kind's delay costs over all rounds together."""
+    (found,) = [e for e in judged(passes, ("base", side(kind))) if e.kind == kind]
     return found.ratio
 
 
