@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from harness.cache import Cache
 from harness.cli import printable
@@ -150,6 +151,4 @@ def _commit(one: "Found") -> "Iterator[str]":
 def _schedule(size: str, rounds: int) -> "Schedule":
     """What is asked about is a ratio: turns alone, on namespaces of this very size."""
     found = schedule_of(size, rounds)
-    from msgspec.structs import replace
-
-    return replace(found, turn_bytes=found.size_bytes)
+    return msgspec.structs.replace(found, turn_bytes=found.size_bytes)

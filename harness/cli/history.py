@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness report --index`: every run's page, and one page above them, written as plain files."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -38,11 +39,10 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     found = (f for f in project.results.glob("*/*") if f.is_dir() and not _of_matrix(f))
     folders = sorted(f for f in found if site == project.results or site not in f.parents)
     listen(Began(f"{len(folders)} runs"))
-    loaded, broken = _load(project, folders)
-    nulls = [record for _, record in loaded if record.is_null]
     runs: list[Run] = []
-    for number, made in enumerate(_each(project, site, [folder for folder, _ in loaded], nulls)):
-        listen(Advanced(number, len(loaded), loaded[number][1].run_id))
+    broken: list[Broken] = []
+    for number, made in enumerate(_each(project, site, folders, _nulls(folders))):
+        listen(Advanced(number, len(folders), folders[number].name))
         if isinstance(made, index.Run):
             runs.append(made)
         else:
@@ -57,25 +57,20 @@ def _of_matrix(folder: Path) -> bool:
     return folder.parent.name == records.MATRIX and not (folder / records.FILE).exists()
 
 
-def _load(
-    project: Project, folders: Sequence[Path]
-) -> "tuple[list[tuple[Path, RunRecord]], list[Broken]]":
-    from harness.report.index import Broken
-
-    loaded, broken = [], []
-    for folder in folders:
-        try:
-            loaded.append((folder, records.load(folder)))
-        except HarnessError as error:
-            broken.append(Broken(str(folder.relative_to(project.results)), error.what))
-    return loaded, broken
+def _nulls(folders: Sequence[Path]) -> "tuple[RunRecord, ...]":
+    """The runs of base against itself; one that cannot be read is said to be broken elsewhere."""
+    found = []
+    for folder in filter(records.is_null, folders):
+        with contextlib.suppress(HarnessError):
+            found.append(records.load(folder))
+    return tuple(found)
 
 
 def _each(
     project: Project, site: Path, folders: Sequence[Path], nulls: "Sequence[RunRecord]"
 ) -> "Iterator[Run | Broken]":
     """Write the pages in the order of their folders, on all CPUs where there are many."""
-    one = functools.partial(_one, project, site, tuple(nulls))
+    one = functools.partial(_one, project, site, nulls)
     cpus = len(os.sched_getaffinity(0))
     if len(folders) < MANY or cpus == 1:
         yield from map(one, folders)
@@ -106,6 +101,9 @@ def _one(
     name = folder.relative_to(project.results)
     try:
         record = records.load(folder)
+    except HarnessError as error:
+        return index.Broken(str(name), error.what)
+    try:
         slug = record.subject.slug
         ours = [n for n in nulls if n.subject.slug == slug]
         conclusion = conclude(record, _claims(project, slug), ours)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.engine.cells import prefixes_of, require_options
+from harness.engine.cells import BASE, prefixes_of, require_options
 from harness.engine.graph import Here
 from harness.errors import Unsupported
 from harness.model.kernel import Recipe, Tree
@@ -19,7 +19,6 @@ from harness.replay.cases import corners, drawn
 from harness.replay.link import Program, Unprovided
 from harness.tools import binutils
 
-BASE = "base"
 SEED = 1
 
 
