@@ -27,7 +27,7 @@ from harness.events import Event, Said
 from harness.inputs import Project
 from harness.model.record import RunRecord
 from harness.tools import scripts
-from tests.whole import ROOT, STAND_INS, Whole, confining, use_stand_ins
+from tests.whole import ROOT, STAND_INS, Whole, command_lines, confining, use_stand_ins
 
 WITH_US = """\
 import os, sys, threading
@@ -95,15 +95,7 @@ class Cluster:
 
     def programs(self, name: str) -> list[str]:
         """What runs on the cache of a worker: make and its children, or a guest."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if str(self.cache(name)).encode() in line:
-                found.append(line.replace(b"\0", b" ").decode())
-        return found
+        return list(command_lines(str(self.cache(name))).values())
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End a worker, as a kernel out of memory does, or a batch system (SIGTERM)."""

@@ -6,6 +6,7 @@ Everything between, from b4 to the record, is real, and takes a second or two.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,23 @@ def confining(folder: Path, **knobs: str) -> None:
     (folder / "bwrap").chmod(0o755)
 
 
+#: The harness's command line, with the stand-ins.
+COMMAND = (sys.executable, "-c", f"{STAND_INS}from harness.cli import main\nmain()")
+
+
+def command_lines(*wanted: str) -> dict[str, str]:
+    """Return the processes with all these texts in their command lines, by their ids."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if all(text in line for text in wanted):
+            found[entry.name] = line
+    return found
+
+
 class Whole:
     """A project with tree v7.2, series `test` of two patches, and plan `quick`."""
 
@@ -153,9 +171,8 @@ class Whole:
 
     def harness(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the harness as a user would."""
-        code = f"{STAND_INS}from harness.cli import main\nmain()"
         return subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [*COMMAND, *arguments],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -163,3 +180,21 @@ class Whole:
             check=False,
             timeout=600,
         )
+
+    def interrupted(self, sign: str, *arguments: str) -> tuple[int, str]:
+        """Run a command, end it at a line that begins so; return its exit code and last words."""
+        child = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            text=True,
+        )
+        assert child.stderr is not None
+        with child:
+            for line in child.stderr:
+                if line.startswith(sign):
+                    break
+            child.send_signal(signal.SIGTERM)
+            said = child.stderr.read()
+        return child.returncode, said

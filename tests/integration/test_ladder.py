@@ -2,9 +2,7 @@
 """`harness reproduce --each-patch` as a user types it, over stand-ins."""
 
 import json
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 
 from harness import records
 from tests.unit.test_matrix import PLAN as MATRIX
-from tests.whole import STAND_INS, Whole, git, replace
+from tests.whole import Whole, git, replace
 
 LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
 
@@ -162,22 +160,8 @@ def test_one_prefix_of_each_patch_is_refused(whole: Whole) -> None:
 
 
 def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
-    code = f"{STAND_INS}from harness.cli import main\nmain()"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *LADDER],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=whole.environment,
-        text=True,
-    )
-    assert child.stderr is not None
-    with child:
-        for line in child.stderr:
-            if line.startswith("boot 2 of 6"):
-                break
-        child.send_signal(signal.SIGTERM)
-        child.stderr.read()
-    assert child.returncode == 130
+    exit_code, _ = whole.interrupted("boot 2 of 6", *LADDER)
+    assert exit_code == 130
     (run,) = records.runs(whole.project.results)
     kept = records.load(run).boots
     assert 1 <= len(kept) < 6

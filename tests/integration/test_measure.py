@@ -27,6 +27,7 @@ from harness.stages import backing, guest
 from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order
 from harness.tools import bwrap, scripts
+from tests.whole import command_lines
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 TCG = Accelerator("tcg", "asked for")
@@ -489,15 +490,7 @@ def test_broken_off_in_a_boot_nothing_is_left_and_the_rest_is_kept(
 
 def guests(folder: Path) -> list[str]:
     """Processes whose command line names the folder, other than the child itself."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(folder).encode() in line and b"--kimg" in line:
-            found.append(entry.name)
-    return found
+    return list(command_lines(str(folder), "--kimg"))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -2,9 +2,7 @@
 """`harness reproduce` as a user types it, with real git, b4 and make, over stand-ins."""
 
 import json
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 
 from harness import records
 from harness.analysis.compare import identity
-from tests.whole import STAND_INS, Whole, replace
+from tests.whole import Whole, replace
 
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
 
@@ -126,22 +124,8 @@ def test_a_clusters_options_without_a_cluster_are_refused(whole: Whole, option: 
 
 
 def test_a_run_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
-    code = f"{STAND_INS}from harness.cli import main\nmain()"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *REPRODUCE],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=whole.environment,
-        text=True,
-    )
-    assert child.stderr is not None
-    with child:
-        for line in child.stderr:
-            if line.startswith("boot 2 of 4"):
-                break
-        child.send_signal(signal.SIGTERM)
-        said = child.stderr.read()
-    assert child.returncode == 130
+    exit_code, said = whole.interrupted("boot 2 of 4", *REPRODUCE)
+    assert exit_code == 130
     assert said.endswith("interrupted; what was finished is kept\n")
     (run,) = records.runs(whole.project.results)
     kept = records.load(run).boots
