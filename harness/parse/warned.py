@@ -25,16 +25,17 @@ class Reader:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._object = ""
+        #: What was named last.
+        self.last = ""
         self._found: dict[str, Counter[str]] = {}
 
     def hear(self, line: str) -> None:
         """Read the next line."""
         if match := _MADE.fullmatch(line.rstrip()):
-            self._object = match[1]
-            self._found[self._object] = Counter()
+            self.last = match[1]
+            self._found[self.last] = Counter()
         elif text := warning(line, self._source):
-            self._found.setdefault(self._object, Counter())[text] += 1
+            self._found.setdefault(self.last, Counter())[text] += 1
 
     @property
     def found(self) -> dict[str, dict[str, int]]:

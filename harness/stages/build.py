@@ -250,8 +250,8 @@ def _keep(
         shutil.copyfile(make.objects / "vmlinux", work / "vmlinux")
         shutil.copyfile(make.objects / "System.map", work / "System.map")
         shutil.copyfile(make.objects / ".config", work / "config")
-        if make.warned is not None:
-            (work / WARNINGS).write_bytes(msgspec.json.encode(together(make.warned)))
+        if (warned := make.ledger.warned) is not None:
+            (work / WARNINGS).write_bytes(msgspec.json.encode(together(warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))
         shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
         publish(work, folder)

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own build system: make with a separate output folder, reproducibly, in a sandbox."""
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from harness import proc
-from harness.errors import ToolFailed
 from harness.model.kernel import ARCHITECTURES
-from harness.parse.warned import Reader, Warned, joined
-from harness.records import replace_file
 from harness.tools import bwrap
+from harness.tools.compiled import Ledger
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
 #: configurations give equal kernels (Documentation/kbuild/reproducible-builds.rst).
@@ -27,8 +22,6 @@ PINNED = (
     # Empty, but set: else kbuild adds a "+" for what git says of the tree.
     "LOCALVERSION=",
 )
-#: What the O= folder's objects were warned of, by object.
-WARNINGS = "harness.warnings"
 #: The targets that kbuild names when it makes something: `  CC      mm/mm_init.o`.
 _MADE = re.compile(r"\s*(?:set -e;\s*)?(?:echo\s+'?)?\s{2}(?:CC|AS|AR|LD|HOSTCC|HOSTLD)\s+\S+")
 
@@ -56,6 +49,7 @@ class Make:
         self.log = log
         self._confined = confined
         self._tools = _tools(compiler, arch)
+        self.ledger = Ledger(objects, str(source))
         self.deadline = deadline
 
     def __call__(
@@ -69,52 +63,21 @@ class Make:
         return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
 
     def build(self, *targets: str, on_line: Callable[[str], None] | None = None) -> proc.Finished:
-        """Make targets, and note beside them what the compiler warned of. Raises as a call does.
+        """Make targets, and note beside them what the compiler warned of. Raises as a call does."""
+        with self.ledger.hearing() as ear:
 
-        The note is not there while make runs, so whatever ends it early leaves none: from then on
-        nobody knows the warnings of what is there.
-        """
-        note = self.objects / WARNINGS
-        before = self.warned
-        note.unlink(missing_ok=True)
-        reader = Reader(str(self.source))
+            def hear(line: str) -> None:
+                ear.hear(line)
+                if on_line is not None:
+                    on_line(line)
 
-        def hear(line: str) -> None:
-            reader.hear(line)
-            if on_line is not None:
-                on_line(line)
-
-        def keep() -> None:
-            if before is not None:
-                self._note(joined((before, reader.found)))
-
-        try:
             # Target by target: what two compilers print at once must not be mixed.
-            done = self("-Otarget", *targets, on_line=hear)
-        except ToolFailed:
-            # On a full disk the failure counts, not that it could not be noted what is unknown now.
-            with contextlib.suppress(OSError):
-                keep()
-            raise
-        keep()
-        return done
+            return self("-Otarget", *targets, on_line=hear)
 
     def begin(self) -> None:
         """Make the O= folder, in which nothing was compiled and nothing warned of."""
         self.objects.mkdir(parents=True)
-        self._note({})
-
-    def _note(self, warned: Warned) -> None:
-        some = {name: counts for name, counts in warned.items() if counts}
-        replace_file(self.objects / WARNINGS, msgspec.json.encode(some))
-
-    @property
-    def warned(self) -> Warned | None:
-        """The warnings of all objects that are there, by object; None where nobody knows them."""
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            data = (self.objects / WARNINGS).read_bytes()
-            return msgspec.json.decode(data, type=dict[str, dict[str, int]])
-        return None
+        self.ledger.begin()
 
     def run(
         self,
