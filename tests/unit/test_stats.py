@@ -5,6 +5,9 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
 
@@ -95,14 +98,24 @@ def test_a_rank_test_that_cannot_reach_is_not_asked(base: int, side: int) -> Non
 
 
 def test_the_rank_test_is_scipys_where_nothing_is_tied() -> None:
-    from scipy import stats
-
     lot = random.Random("ranks")
     for _ in range(20):
         base = [lot.random() for _ in range(5)]
         side = [lot.random() + 0.3 for _ in range(6)]
         theirs = stats.mannwhitneyu(base, side, method="exact").pvalue
         assert rank_test(base, side)[0] == pytest.approx(theirs)
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=9, max_size=20),
+    st.lists(st.integers(0, 9), min_size=9, max_size=20),
+)
+def test_the_rank_test_of_many_is_scipys_with_ties_as_well(
+    base: list[float], side: list[float]
+) -> None:
+    theirs = stats.mannwhitneyu(base, side, method="asymptotic").pvalue
+    ours, _ = rank_test(base, side)
+    assert ours == pytest.approx(1.0 if len({*base, *side}) == 1 else theirs)
 
 
 def test_ties_only_make_the_rank_test_less_sure() -> None:
