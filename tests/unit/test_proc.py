@@ -220,14 +220,23 @@ def test_a_watched_program_is_ended_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_program_dies_with_us_however_we_die(tmp_path: Path) -> None:
+#: Says who it is and stays; the other leaves that to a child of its own.
+ITSELF = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+ITS_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ITSELF!r}])"
+
+
+@pytest.mark.parametrize("program", [ITSELF, ITS_CHILD])
+def test_a_program_and_its_children_die_with_us_however_we_die(
+    tmp_path: Path, program: str
+) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom harness import proc\n"
-        "proc.run([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True);"
-        " time.sleep(60)'], log=Path(sys.argv[1]), deadline=proc.Deadline(60))"
+        "proc.run(['true'], log=Path(sys.argv[1]), deadline=proc.Deadline(60))\n"
+        "proc.run([sys.executable, '-c', sys.argv[2]], log=Path(sys.argv[1]),"
+        " deadline=proc.Deadline(60))"
     )
     log = tmp_path / "log"
-    parent = subprocess.Popen([*python(code), str(log)])
+    parent = subprocess.Popen([*python(code), str(log), program])
     end = time.monotonic() + 20
     while not log.exists() or not log.read_text().splitlines()[-1].isdecimal():
         assert time.monotonic() < end
