@@ -135,6 +135,7 @@ def replay(
         raise InputError(
             "given together", where="--check, --null, --count", expected="one of them at most"
         )
+    from harness.replay import memory
     from harness.replay import replay as run
 
     wanted = run.Request(
@@ -151,8 +152,12 @@ def replay(
     )
     project, cache = Project.find(), Cache.default()
     with watching() as listen:
-        made = run.prepare(project, cache, wanted, listen)
-        drive = run.driver(cache, listen)
+        timed_bytes = 0 if only_count or only_check else wanted.schedule.memory_bytes(1)
+        with memory.asked_for(timed_bytes):
+            made = run.prepare(project, cache, wanted, listen)
+            drive = run.driver(cache, listen)
+            if not (tries or only_count or only_check):
+                compared = run.compared(drive, made, wanted, listen)
         if tries:
             record = run.timed(project, cache, drive, run.twice(made), wanted, None, listen)
         elif only_count:
@@ -160,7 +165,6 @@ def replay(
         elif only_check:
             checked = run.checked(project, cache, drive, made, wanted, listen)
         else:
-            compared = run.compared(drive, made, wanted, listen)
             record = run.timed(project, cache, drive, made, wanted, compared, listen)
     if tries:
         ok = _show_null(record, tries, rounds, seed, as_json=as_json)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory that is asked for before it is needed.
+
+A hypervisor may take back what its guest has not used for a while, and gives it again a page at a
+time: 4 to 5 s for the 1.6 GB of a 100 GiB namespace's memmap, which is no cost of the function's
+first pass. While objects are compiled, somebody else can wait for that.
+"""
+
+import contextlib
+import mmap
+import threading
+from collections.abc import Iterator
+
+from harness.model.units import MIB
+from harness.stages import backing
+
+_AT_ONCE = bytes(2 * MIB)
+
+
+@contextlib.contextmanager
+def asked_for(nr_bytes: int) -> Iterator[None]:
+    """Use that much memory while the block runs; when it is left, all of it has been given.
+
+    Does nothing where there is less than a quarter more.
+    """
+    if not nr_bytes or backing.available_bytes() < nr_bytes * 5 // 4:
+        yield
+        return
+    is_unwanted = threading.Event()
+    with mmap.mmap(-1, nr_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
+        with contextlib.suppress(OSError):  # a kernel without transparent huge pages
+            area.madvise(mmap.MADV_HUGEPAGE)
+
+        def use() -> None:
+            for start in range(0, nr_bytes - len(_AT_ONCE) + 1, len(_AT_ONCE)):
+                if is_unwanted.is_set():
+                    return
+                area[start : start + len(_AT_ONCE)] = _AT_ONCE
+
+        user = threading.Thread(target=use)
+        user.start()
+        try:
+            yield
+        except BaseException:
+            is_unwanted.set()
+            raise
+        finally:
+            user.join()

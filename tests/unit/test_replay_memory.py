@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory asked for early is there when it is needed, and given back at once."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.replay import memory
+from harness.stages import backing
+
+SIZE = 64 << 20
+
+
+def resident_bytes() -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) << 10
+
+
+def test_all_of_it_is_used_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    join = threading.Thread.join
+
+    def joined(self: threading.Thread, timeout: float | None = None) -> None:
+        join(self, timeout)
+        seen.append(resident_bytes())
+
+    before = resident_bytes()
+    monkeypatch.setattr(threading.Thread, "join", joined)
+    with memory.asked_for(SIZE):
+        pass
+    assert seen[-1] - before > 0.9 * SIZE
+    assert resident_bytes() - before < 0.1 * SIZE
+
+
+def test_what_fails_meanwhile_does_not_wait_for_it() -> None:
+    before = threading.active_count()
+    with pytest.raises(KeyError), memory.asked_for(SIZE):
+        raise KeyError
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("available", [0, SIZE, SIZE * 5 // 4 - 1])
+def test_a_machine_without_room_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, available: int
+) -> None:
+    monkeypatch.setattr(backing, "available_bytes", lambda: available)
+    before = threading.active_count()
+    with memory.asked_for(SIZE):
+        assert threading.active_count() == before
