@@ -24,6 +24,7 @@
 struct command {
 	struct replay_case c;
 	unsigned int soil;	/* start from a known pattern, not from the run before */
+	unsigned long settle;	/* initialize so many pages first, untimed, for the caches */
 	unsigned int digest;
 	char image[512];
 	char trace[512];	/* needs watch */
@@ -42,7 +43,7 @@ static const struct {
 	KEY("type", c.type), KEY("shift", c.shift), KEY("nid", c.nid), KEY("altmap", c.altmap),
 	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
 	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
-	KEY("soil", soil), KEY("digest", digest), KEY("image", image), KEY("how", how),
+	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("image", image), KEY("how", how),
 	KEY("trace", trace), KEY("watch", watch), KEY("file", file),
 #undef KEY
 };
@@ -103,6 +104,20 @@ static void print_times(struct moment begin, struct moment end)
 	       end.cpu_ns - begin.cpu_ns);
 }
 
+static void settle(const struct command *command, const struct replay_facts *facts, void *room)
+{
+	struct replay_case part = command->c;
+
+	part.nr_pages = command->settle;
+	if (part.nr_pages > command->c.nr_pages)
+		fail("%lu pages to settle, but only %lu", part.nr_pages, command->c.nr_pages);
+	check(&part, facts);
+	replay_prepare(&part, room);
+	replay_run(&part, room);
+	memset(room, 0, replay_room());
+	seen_reset(facts->pages_per_pageblock);
+}
+
 static void run(const struct command *command, const struct replay_facts *facts, void *room)
 {
 	const struct replay_case *c = &command->c;
@@ -116,6 +131,8 @@ static void run(const struct command *command, const struct replay_facts *facts,
 
 	if (command->soil)
 		arena_soil();
+	if (command->settle)
+		settle(command, facts, room);
 	replay_prepare(c, room);
 	if (command->trace[0])
 		trace_open(command->watch, command->trace);
