@@ -31,8 +31,6 @@ from harness.stages.hostuse import Meter
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 #: ... and these do not.
 ORDINARY = ("mov", "rep-stosb")
-#: The limit has fewer turns: nothing is paired with it.
-LIMIT_EVERY = 4
 
 
 class _Call(NamedTuple):
@@ -90,8 +88,9 @@ def _round(
         for kind in lot.sample(schedule.kinds, len(schedule.kinds)):
             calls = _calls(schedule, kind, is_first=number == 0)
             plan += [(number, side, calls) for side in lot.sample(programs, len(programs))]
-        if LIMIT in sides and number % LIMIT_EVERY == 0:
-            plan.append((number, LIMIT, [*([] if number else [_faults(schedule)]), *_fills(lot)]))
+        # One turn, amid the others, will do for the limit: nothing is paired with it.
+        if LIMIT in sides and number == schedule.turns // 2:
+            plan.append((number, LIMIT, [_faults(schedule), *_fills(lot)]))
     turns = [Turn(side, tuple(call.line for call in calls)) for _, side, calls in plan]
     index = {side: itertools.count() for side in sides}
     for (number, side, calls), answers in zip(plan, take(driver, sides, turns), strict=True):
