@@ -44,7 +44,7 @@ SLOWER = 0.03
 TRIES, FINDS = 200, 100
 #: Fewer rounds than these are not drawn from.
 POOL = 100
-FIT_ROUNDS = 40
+FITS, FIT_ROUNDS = 3, 60
 #: Turns that the fit begins with.
 GUESS = 500
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
@@ -92,10 +92,14 @@ def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
 
 
 def fitted() -> dict[str, int]:
-    """The turns that cost SLOWER, by what GUESS costs."""
-    passes = list(measured(prepared(dict.fromkeys(KINDS, GUESS)), FIT_ROUNDS, 1))
-    costs = {kind: true_ratio(passes, kind) - 1 for kind in KINDS}
-    return {kind: max(1, round(GUESS * SLOWER / cost)) for kind, cost in costs.items()}
+    """The turns that cost SLOWER: by what GUESS costs, then by what those cost, and once more."""
+    turns = dict.fromkeys(KINDS, GUESS)
+    for seed in range(FITS):
+        passes = list(measured(prepared(turns), FIT_ROUNDS, seed))
+        costs = {kind: true_ratio(passes, kind) - 1 for kind in KINDS}
+        print(json.dumps({"turns": turns, "cost": costs}), file=sys.stderr)
+        turns = {kind: max(1, round(turns[kind] * SLOWER / cost)) for kind, cost in costs.items()}
+    return turns
 
 
 def judged(passes: list[Pass], sides: tuple[str, str]) -> list[Effect]:
