@@ -92,13 +92,15 @@ def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
 
 
 def fitted() -> dict[str, int]:
-    """The turns that cost SLOWER: by what GUESS costs, then by what those cost, and once more."""
+    """The turns that cost SLOWER, by what some cost that come nearer and nearer."""
     turns = dict.fromkeys(KINDS, GUESS)
+    made, cost = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0.0)
     for seed in range(FITS):
         passes = list(measured(prepared(turns), FIT_ROUNDS, seed))
-        costs = {kind: true_ratio(passes, kind) - 1 for kind in KINDS}
-        print(json.dumps({"turns": turns, "cost": costs}), file=sys.stderr)
-        turns = {kind: max(1, round(turns[kind] * SLOWER / cost)) for kind, cost in costs.items()}
+        for kind in KINDS:
+            made[kind] += turns[kind]
+            cost[kind] += true_ratio(passes, kind) - 1
+        turns = {kind: max(1, round(SLOWER * made[kind] / cost[kind])) for kind in KINDS}
     return turns
 
 
