@@ -64,7 +64,7 @@ NULL_ROUNDS = 200
     default=PASSES,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="Passes a turn, beside its first, which settles.",
+    help="Passes a turn, after half of one that settles, untimed.",
 )
 @click.option(
     "--cases",

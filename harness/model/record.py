@@ -128,8 +128,10 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `digest` is of the memmap left, where it was taken.
 
     In a round all sides' processes live at once and run by turns: `turn` counts a process's own.
-    A pass that `settles` pays for what the side before it left in the cache. It is None for a
-    process that ran by itself, on the whole namespace; where a run has both, they are its round 0.
+    A pass that `settles` pays for what the side before it left in the cache, or for page faults; a
+    newer run has them in first turns only, and an untimed half of a call before later ones. `turn`
+    is None for a process that ran by itself, on the whole namespace; where a run has both, they are
+    its round 0.
     """
 
     side: str
