@@ -89,7 +89,7 @@ class Ledger:
                 command = f".{name}.cmd"
                 if (name.endswith(".o") or command in names) and not path.is_symlink():
                     times = [path, *([path.with_name(command)] if command in names else [])]
-                    if max(p.stat().st_mtime_ns for p in times) >= began_ns:
+                    if max(p.lstat().st_mtime_ns for p in times) >= began_ns:
                         yield path
 
     def _noted(self) -> Warned | None:

@@ -106,6 +106,16 @@ def test_an_object_is_newer_where_only_its_command_is(tmp_path: Path) -> None:
         assert [path.exists() for path in (kept, tool, plain)] == [False, False, True]
 
 
+def test_a_command_that_leads_nowhere_is_new_by_itself(tmp_path: Path) -> None:
+    one = ledger(tmp_path)
+    kept = make(tmp_path, "mm/one.o")
+    os.utime(kept, ns=(1, 1))
+    cut(one)
+    kept.with_name(".one.o.cmd").symlink_to("nowhere")
+    with one.hearing():
+        assert not kept.exists()
+
+
 def test_an_absolute_name_is_one_of_the_folder(tmp_path: Path) -> None:
     one = ledger(tmp_path)
     path = make(tmp_path, "tools/check.o")
