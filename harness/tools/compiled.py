@@ -24,6 +24,7 @@ WARNINGS = "harness.warnings"
 #: When the make began that runs, or was cut, and the lines that it printed since.
 HEARD = "harness.heard"
 #: A stranger's Makefile may put what it likes in its O= folder, a link to a file of ours as well.
+MOST_DIGITS = 20
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -71,7 +72,7 @@ class Ledger:
         # More may have been on its way about what was named last.
         made = {name: counts for name, counts in reader.found.items() if name != reader.last}
         # Without a time the make had not begun.
-        if began.isdecimal():
+        if began.isdecimal() and len(began) <= MOST_DIGITS:
             for path in self._made_since(int(began)):
                 if not {str(path), str(path.relative_to(self._objects))} & made.keys():
                     path.unlink()

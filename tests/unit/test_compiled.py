@@ -134,7 +134,7 @@ def test_half_a_line_is_not_heard(tmp_path: Path) -> None:
         assert path.exists()
 
 
-@pytest.mark.parametrize("found", ["", "when?\n", "-5\n", "1"])
+@pytest.mark.parametrize("found", ["", "when?\n", "-5\n", "1", "9" * 5000 + "\n"])
 def test_a_make_that_had_not_begun_made_nothing(tmp_path: Path, found: str) -> None:
     one = ledger(tmp_path)
     path = make(tmp_path, "mm/one.o")
