@@ -46,7 +46,7 @@ TRIES, FINDS = 200, 100
 POOL = 100
 FITS, FIT_ROUNDS = 3, 60
 #: Turns that the fit begins with.
-GUESS = 500
+GUESS = 30_000
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
 
 
