@@ -133,8 +133,8 @@ def _commands(boots: Sequence[Boot], part: str) -> set[str]:
 
 
 def _sizes_of_passes(record: RunRecord, side: Side) -> str:
-    found = {f"{p.kind} {p.nr_bytes}" for p in record.passes if p.side == side.name}
-    return ", ".join(sorted(found))
+    found = {(p.kind, p.nr_bytes) for p in record.passes if p.side == side.name}
+    return ", ".join(sorted(f"{kind} {nr_bytes}" for kind, nr_bytes in found))
 
 
 def _samples(boots: Sequence[Boot], name: str) -> str:

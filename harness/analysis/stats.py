@@ -38,7 +38,7 @@ THRESHOLD = 0.05
 #: Ways to deal the ranks out that are all tried (8 values a side); beyond, a normal curve will do.
 MOST_WAYS = 13_000
 #: An integral takes twice as many steps.
-HALF_STEPS = 200
+HALF_STEPS = 100
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -187,7 +187,7 @@ def student(freedom: float, confidence: float) -> float:
     whole = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom + 1) / 2)) * math.sqrt(math.pi)
     # No quantile that anybody asks for lies beyond, and no curve is too narrow for the steps.
     low, high = 0.0, min(math.pi / 2, 40 / math.sqrt(freedom))
-    for _ in range(60):
+    for _ in range(40):
         angle = (low + high) / 2
         heights = np.cos(np.linspace(0, angle, 2 * HALF_STEPS + 1)) ** (freedom - 1)
         ends, odd, even = heights[0] + heights[-1], heights[1::2].sum(), heights[2:-1:2].sum()
