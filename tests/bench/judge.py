@@ -11,9 +11,10 @@ SLOWER. `sample` times base, base again and, for each kind, base with that delay
 `harness replay` does by default. Both want a quiet machine; FILE may grow over several calls.
 `judge` draws rounds by lot (seeded; each try as many as `harness replay` has, none of them twice)
 and asks the same code that judges runs: in how many of TRIES does base differ from itself, and in
-how many of FINDS is the slower one found to be slower. Tries that share rounds are not independent:
-more rounds in FILE make a surer figure, and TRIES times as many as a try has make them deal out
-each round once.
+how many of FINDS is the slower one found to be slower, and base itself, had it taken SLOWER longer.
+What the loop costs depends on the memory it can hide behind; `truly` says it. Tries that share
+rounds are not independent: more rounds in FILE make a surer figure, and TRIES times as many as a
+try has make them deal out each round once.
 """
 
 import json
@@ -151,6 +152,8 @@ def judge(file: Path) -> None:
         ]
         for kind in KINDS
     }
+    longer = Samples(samples.turns, [lengthened(p) for p in samples.passes])
+    exactly = list(zip(*tries(longer, ("base", run.AGAIN), FINDS), strict=True))
     result = {
         "rounds": samples.rounds,
         "rounds_a_try": ROUNDS,
@@ -162,10 +165,14 @@ def judge(file: Path) -> None:
             }
             for effects in null
         },
+        "found_lengthened": {
+            effects[0].kind: {"tries": FINDS, "slower": sum(map(is_slower, effects))}
+            for effects in exactly
+        },
         "found": {
             kind: {
                 "tries": FINDS,
-                "slower": sum(e.low is not None and e.low > 1 for e in effects),
+                "slower": sum(map(is_slower, effects)),
                 "turns": samples.turns[kind],
                 "truly": round(true_ratio(samples.passes, kind), 4),
             }
@@ -173,6 +180,16 @@ def judge(file: Path) -> None:
         },
     }
     print(json.dumps(result))
+
+
+def lengthened(p: Pass) -> Pass:
+    """A pass of base's other self as if it had taken SLOWER longer."""
+    cost = round(p.cpu_ns * (1 + SLOWER))
+    return msgspec.structs.replace(p, cpu_ns=cost) if p.side == run.AGAIN else p
+
+
+def is_slower(effect: Effect) -> bool:
+    return effect.low is not None and effect.low > 1
 
 
 def width(effect: Effect) -> float:
