@@ -397,7 +397,8 @@ def test_fast_tests_run_every_gate_and_pytest_last(machine: Machine) -> None:
         "import rules",
     ]
     assert result.stdout.endswith(
-        "[--ignore=tests/boot][--ignore=tests/browser][-m][not slow][-k][two words] from pytest\n"
+        "[--ignore=tests/integration][--ignore=tests/faults]"
+        "[--ignore=tests/browser][--ignore=tests/boot][-m][not slow][-k][two words] from pytest\n"
     )
     assert machine.calls(r"--editable .\[dev\]$")
     assert machine.calls("boot required: no")
