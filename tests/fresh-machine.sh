@@ -126,6 +126,7 @@ fi
 
 checkout=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/fresh-machine.XXXXXX")
+unset TMPDIR # which no other root has
 trap 'rm -rf --one-file-system "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
