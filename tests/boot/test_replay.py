@@ -110,7 +110,7 @@ def test_the_record_holds_every_pass(
     record = replay.timed(project, cache, driver, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
-    # Each side and kind by itself, thrice; in each turn one pass that counts, in the first one more.
+    # Each side and kind by itself, thrice; a pass in each turn, and one before the first.
     timed = [p for p in record.passes if p.side != "limit"]
     schedule = REQUEST.schedule
     in_turns = schedule.rounds * (1 + schedule.turns)
