@@ -112,26 +112,25 @@ def rank_test(base: Sequence[float], side: Sequence[float]) -> tuple[float | Non
     if not base or not side or 2 / ways > THRESHOLD:
         few = f"{len(base)} and {len(side)} values"
         return None, f"no rank test: {few} cannot reach p={THRESHOLD}"
-    if ways > MOST_WAYS:
-        return _normal(base, side), "Mann-Whitney, normal curve corrected for ties"
     ranks = _ranks([*base, *side])
+    if ways > MOST_WAYS:
+        return _normal(ranks, len(base)), "Mann-Whitney, normal curve corrected for ties"
     off = np.abs(ranks[_ways(len(ranks), len(base))].sum(axis=1) - ranks.mean() * len(base))
     # The first way is the one that was seen; half ranks are exact, so nothing is rounded.
     return float(np.mean(off >= off[0])), f"Mann-Whitney, exact over {ways} ways"
 
 
-def _normal(base: Sequence[float], side: Sequence[float]) -> float:
+def _normal(ranks: npt.NDArray[np.float64], few: int) -> float:
     """The p-value where there are too many ways to try them all, corrected for ties and steps.
 
-    scipy.stats.mannwhitneyu() does it; importing that takes longer than a whole report may.
+    The first `few` ranks are base's. scipy.stats.mannwhitneyu() does it; importing that takes
+    longer than a whole report may.
     """
-    few, many = len(base), len(side)
-    count = few + many
-    _, ties = np.unique([*base, *side], return_counts=True)
-    rank_sum = float(_ranks([*base, *side])[:few].sum())
-    off = abs(rank_sum - few * (count + 1) / 2) - 0.5
+    count = len(ranks)
+    _, ties = np.unique(ranks, return_counts=True)
+    off = abs(float(ranks[:few].sum()) - few * (count + 1) / 2) - 0.5
     tied = float((ties.astype(float) ** 3 - ties).sum()) / (count * (count - 1))
-    spread = math.sqrt(few * many / 12 * (count + 1 - tied))
+    spread = math.sqrt(few * (count - few) / 12 * (count + 1 - tied))
     return min(1.0, math.erfc(off / spread / math.sqrt(2))) if spread else 1.0
 
 
