@@ -10,7 +10,6 @@ those that are left.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 
 _SHELL = "/bin/sh"
 _SCRIPT = r"""
@@ -54,6 +53,9 @@ def _start() -> int:
         # In a session of its own, so that a Ctrl-C that ends us does not end it first.
         argv = [_SHELL, "-c", _SCRIPT]
         os.posix_spawn(_SHELL, argv, {}, file_actions=[to_inner, *quiet], setsid=True)
+    except OSError:
+        os.close(outer)
+        raise
     finally:
         os.close(inner)
     return outer
@@ -62,11 +64,11 @@ def _start() -> int:
 _guard = _Guard()
 
 
-@contextlib.contextmanager
-def guarded(group: int) -> Iterator[None]:
-    """Have a process group ended if we are gone before the block is left."""
+def watch(group: int) -> None:
+    """Have a process group ended if we are gone before it is forgotten."""
     _guard.tell("+", group)
-    try:
-        yield
-    finally:
-        _guard.tell("-", group)
+
+
+def forget(group: int) -> None:
+    """Take back what watch() said: the group is gone."""
+    _guard.tell("-", group)

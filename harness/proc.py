@@ -22,7 +22,7 @@ from typing import IO
 
 import msgspec
 
-from harness import stop
+from harness import guard, stop
 from harness.errors import (
     HarnessError,
     MachineError,
@@ -31,7 +31,6 @@ from harness.errors import (
     ToolMissing,
     of_machine,
 )
-from harness.guard import guarded
 
 TAIL_LINES = 12
 GRACE_S = 2.0
@@ -239,16 +238,15 @@ def _started(
     stdin: Path | None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     process = None
-    in_the_end = contextlib.ExitStack()
     try:
         with Path(stdin or os.devnull).open("rb") as source, _interruptions_held():
             process = _spawned(argv, source, cwd, env)
-            in_the_end.enter_context(guarded(process.pid))
+            guard.watch(process.pid)
         yield process
     finally:
         if process is not None:
             _kill_group(process)
-            in_the_end.close()
+            guard.forget(process.pid)
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()

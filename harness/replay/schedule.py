@@ -63,9 +63,14 @@ class Timed(NamedTuple):
 Keep = Callable[[Timed], None]
 
 
+def with_spare(nr_bytes: int) -> int:
+    """Return what has to be available for so much to be used: a quarter more."""
+    return nr_bytes * 5 // 4
+
+
 def require_memory(schedule: Schedule, sides: int, available_bytes: int) -> None:
     """Raise MachineError unless the memmaps of that many sides fit, with a quarter to spare."""
-    needed = schedule.memory_bytes(sides) * 5 // 4
+    needed = with_spare(schedule.memory_bytes(sides))
     if available_bytes < needed:
         raise MachineError(
             f"{available_bytes / 2**30:.1f} GiB of memory, too little for the memmaps",

@@ -23,8 +23,9 @@ from harness.records import replace_file
 WARNINGS = "harness.warnings"
 #: When the make began that runs, or was cut, and the lines that it printed since.
 HEARD = "harness.heard"
-#: A stranger's Makefile may put what it likes in its O= folder, a link to a file of ours as well.
+#: Of a time in ns.
 MOST_DIGITS = 20
+#: A stranger's Makefile may put what it likes in its O= folder, a link to a file of ours as well.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -43,8 +43,8 @@ static const struct {
 	KEY("type", c.type), KEY("shift", c.shift), KEY("nid", c.nid), KEY("altmap", c.altmap),
 	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
 	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
-	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("image", image), KEY("how", how),
-	KEY("trace", trace), KEY("watch", watch), KEY("file", file),
+	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("image", image),
+	KEY("how", how), KEY("trace", trace), KEY("watch", watch), KEY("file", file),
 #undef KEY
 };
 
@@ -104,6 +104,13 @@ static void print_times(struct moment begin, struct moment end)
 	       end.cpu_ns - begin.cpu_ns);
 }
 
+static void prepare(const struct replay_case *c, const struct replay_facts *facts, void *room)
+{
+	memset(room, 0, replay_room());
+	seen_reset(facts->pages_per_pageblock);
+	replay_prepare(c, room);
+}
+
 static void settle(const struct command *command, const struct replay_facts *facts, void *room)
 {
 	struct replay_case part = command->c;
@@ -112,10 +119,8 @@ static void settle(const struct command *command, const struct replay_facts *fac
 	if (part.nr_pages > command->c.nr_pages)
 		fail("%lu pages to settle, but only %lu", part.nr_pages, command->c.nr_pages);
 	check(&part, facts);
-	replay_prepare(&part, room);
+	prepare(&part, facts, room);
 	replay_run(&part, room);
-	memset(room, 0, replay_room());
-	seen_reset(facts->pages_per_pageblock);
 }
 
 static void run(const struct command *command, const struct replay_facts *facts, void *room)
@@ -125,15 +130,13 @@ static void run(const struct command *command, const struct replay_facts *facts,
 	int64_t instructions;
 
 	check(c, facts);
-	memset(room, 0, replay_room());
-	seen_reset(facts->pages_per_pageblock);
 	const struct arena *arena = arena_map(c, facts);
 
 	if (command->soil)
 		arena_soil();
 	if (command->settle)
 		settle(command, facts, room);
-	replay_prepare(c, room);
+	prepare(c, facts, room);
 	if (command->trace[0])
 		trace_open(command->watch, command->trace);
 	counter_start();
