@@ -71,13 +71,17 @@ class Deadline:
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A program that ended: its exit code, what it wrote to standard output, and its cost."""
+    """A program that ended: its exit code, what it wrote to standard output, and its cost.
+
+    `was_cut` tells that it printed more than is kept, so that the rest went unheard.
+    """
 
     argv: tuple[str, ...]
     exit_code: int
     stdout: str
     wall_s: float
     cpu_s: float
+    was_cut: bool = False
 
     @property
     def was_killed(self) -> bool:
@@ -129,6 +133,11 @@ class _Sink:
         for line in lines:
             self._line(line)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more came than is kept."""
+        return self._room <= 0
+
     def write(self, data: bytes) -> None:
         try:
             self._log.write(data)
@@ -144,7 +153,7 @@ class _Sink:
         text = raw.decode("utf-8", "replace").rstrip("\r")
         self.tail.append(text)
         # A flood is not listened to: what is not kept decides nothing.
-        if self._on_line is not None and self._room > 0:
+        if self._on_line is not None and not self.is_full:
             self._on_line(text)
 
 
@@ -203,6 +212,7 @@ def run(
         stdout=stdout.decode("utf-8", "replace"),
         wall_s=time.monotonic() - started,
         cpu_s=cpu_s,
+        was_cut=sink.is_full,
     )
 
 

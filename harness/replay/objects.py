@@ -86,13 +86,13 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
     with cache.staging() as work:
         _compile(make, source_object, work)
         _compile_shim(make, source_object, work)
-        shutil.copyfile(make.objects / ".config", work / CONFIG)
+        make.output.copy(".config", work / CONFIG)
         log = cache.log(f"replay-{folder.name[:12]}")
         made = Program(
             folder=str(folder),
             traps=link.link(work, _user_side(cache), FUNCTION, log),
             object_sha256=records.digest(work / OBJECT),
-            config_sha256=records.digest(make.objects / ".config"),
+            config_sha256=records.digest(work / CONFIG),
             compiler=compiler,
         )
         (work / META).write_bytes(msgspec.json.encode(made))
@@ -133,21 +133,21 @@ def _compile(make: Make, source_object: str, into: Path) -> None:
         make.build(source_object)
     except ToolFailed as error:
         raise build.failure(error, f"{source_object} does not build") from error
-    shutil.copyfile(make.objects / source_object, into / OBJECT)
+    make.output.copy(source_object, into / OBJECT)
 
 
 def _compile_shim(make: Make, source_object: str, into: Path) -> None:
     """Compile the kernel side of the program by the object's own command line."""
-    saved = make.objects / source_object
+    saved = Path(source_object)
     try:
-        argv = saved_command((saved.parent / f".{saved.name}.cmd").read_text(), source_object)
-        ours = make.objects / "replay"
-        ours.mkdir(exist_ok=True)
-        for name in (KERNEL_SIDE, link.INTERFACE):
-            shutil.copyfile(SHIM / name, ours / name)
+        command = str(saved.with_name(f".{saved.name}.cmd"))
+        argv = saved_command(make.output.text(command), source_object)
+        ours = make.output.emptied("replay")
+        for source in (KERNEL_SIDE, link.INTERFACE):
+            ours.write(source, (SHIM / source).read_bytes())
         argv = compiling(argv, f"replay/{KERNEL_SIDE}", "replay/shim.o")
         # kbuild's paths are relative to the O= folder.
-        make.run(["env", "-C", str(make.objects), *argv])
+        make.run(["env", "-C", str(make.output.path), *argv])
     except ToolFailed as error:
         what = "the replay's kernel side does not build in this tree"
         failed = build.failure(error, what)
@@ -155,9 +155,9 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
             # Ours, and it knows older trees: no word on the series.
             failed = link.Unprovided(failed.what, mend=error.mend, detail=error.detail)
         raise failed from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error
-    shutil.copyfile(ours / "shim.o", into / "shim.o")
+    make.output.copy("replay/shim.o", into / "shim.o")
 
 
 def _user_side(cache: Cache) -> Path:

@@ -2,7 +2,8 @@
 """Commits to kernels. A kernel is kept by its commit, recipe and compiler: asking again is instant.
 
 All commits of one tree share a worktree and, per recipe, an O= folder, so that what a patch does
-not touch is not compiled again.
+not touch is not compiled again. But for what strangers' Makefiles may have left in theirs: no
+other series is built in it, and no base.
 """
 
 import contextlib
@@ -33,6 +34,15 @@ GIT_S = 120
 #: An O= folder of the minimal profile takes about 300 MB, the kernel that is kept 20 MB.
 ROOM_BYTES = 2 << 30
 META = "kernel.json"
+#: What is copied out of an O= folder, and the name that it is kept under.
+KEPT = {
+    "arch/x86/boot/bzImage": "bzImage",
+    "vmlinux": "vmlinux",
+    "System.map": "System.map",
+    ".config": "config",
+}
+#: In an O= folder: its time is that of the last build.
+STAMP = "harness.stamp"
 #: Beside it: how often the compiler gave each warning. Not there where nobody knows.
 WARNINGS = "warnings.json"
 MAX_WARNINGS_SHOWN = 5
@@ -108,7 +118,9 @@ def objects(
     unusable = bwrap.unusable(cache)
     if unusable:
         listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
-    name = f"{tree.release}-{how.profile}-{_digest(msgspec.json.encode(how))[:12]}"
+    whose = _strangers(cache, tree, commit)
+    parts = (tree.release, how.profile, _digest(msgspec.json.encode(how))[:12])
+    name = "-".join([*parts, *([_digest(whose.encode())[:8]] if whose else [])])
     with cache.locked(f"objects-{name}"), checked_out(cache, tree, commit) as source:
         make = Make(
             source,
@@ -127,20 +139,33 @@ def objects(
             yield make
 
 
+def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
+    """Return a name for those who wrote a commit; "" for the tree's own, and those of our ports."""
+    if commit == tree.commit:
+        return ""
+    git = Git(cache.repository, log=cache.log("whose"), deadline=proc.Deadline(GIT_S))
+    argv = ("for-each-ref", "--format=%(refname)", f"--points-at={commit}", "refs/tags/series")
+    labels = sorted(ref.split("/")[4] for ref in git(*argv).stdout.splitlines())
+    if any(label.startswith("port-") for label in labels):
+        return ""
+    return labels[0] if labels else tree.name
+
+
 @contextlib.contextmanager
 def _stamped(make: Make, listen: Listener) -> Iterator[None]:
     """Empty an O= folder of objects that seem to come from the future, for make to see changes."""
-    stamp = make.objects / "harness.stamp"
-    if stamp.exists() and stamp.stat().st_mtime > time.time():
-        listen(Said("the clock was set back since the last build: building afresh"))
-        shutil.rmtree(make.objects)
-    if not make.objects.is_dir():
+    folder = make.output.path
+    with contextlib.suppress(FileNotFoundError):
+        if (folder / STAMP).lstat().st_mtime > time.time():
+            listen(Said("the clock was set back since the last build: building afresh"))
+            shutil.rmtree(folder)
+    if not folder.is_dir():
         make.begin()
-    stamp.touch()
+    make.output.write(STAMP, b"")
     try:
         yield
     finally:
-        stamp.touch()
+        make.output.write(STAMP, b"")
 
 
 def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessError:
@@ -231,25 +256,23 @@ def _keep(
     spent: tuple[float, float],
 ) -> Kernel:
     """Copy what is worth keeping out of the O= folder, whole or not at all."""
-    kernel = Kernel(
-        key=folder.name,
-        commit=commit,
-        release=(make.objects / "include/config/kernel.release").read_text().strip(),
-        build_id=binutils.build_id(make.objects / "vmlinux", log=make.log),
-        config_sha256=_digest((make.objects / ".config").read_bytes()),
-        compiler=compiler,
-        profile=how.profile,
-        fragments=tuple(f.name for f in how.fragments),
-        folder=str(folder),
-        cpu_s=spent[0],
-        wall_s=spent[1],
-        image_sha256=digest(make.objects / "arch/x86/boot/bzImage"),
-    )
     with cache.staging() as work:
-        shutil.copyfile(make.objects / "arch/x86/boot/bzImage", work / "bzImage")
-        shutil.copyfile(make.objects / "vmlinux", work / "vmlinux")
-        shutil.copyfile(make.objects / "System.map", work / "System.map")
-        shutil.copyfile(make.objects / ".config", work / "config")
+        for name, ours in KEPT.items():
+            make.output.copy(name, work / ours)
+        kernel = Kernel(
+            key=folder.name,
+            commit=commit,
+            release=make.output.text("include/config/kernel.release").strip(),
+            build_id=binutils.build_id(work / "vmlinux", log=make.log),
+            config_sha256=digest(work / "config"),
+            compiler=compiler,
+            profile=how.profile,
+            fragments=tuple(f.name for f in how.fragments),
+            folder=str(folder),
+            cpu_s=spent[0],
+            wall_s=spent[1],
+            image_sha256=digest(work / "bzImage"),
+        )
         if (warned := make.ledger.warned) is not None:
             (work / WARNINGS).write_bytes(msgspec.json.encode(together(warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))

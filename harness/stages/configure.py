@@ -8,16 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.errors import InputError, ToolFailed, Unsupported
 from harness.inputs import Project
 from harness.model.kernel import Fragment, Recipe
 from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
+from harness.tools import scripts
 from harness.tools.kbuild import Make
-from harness.tools.scripts import installed
+from harness.tools.untrusted import Folder, NotMade
 
 #: Notes in the O= folder what its .config was made from.
 NOTE = "harness.configured"
+CONFIG = ".config"
 
 
 class _Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,14 +48,18 @@ def ensure(make: Make, how: Recipe, made_from: str) -> None:
     alone costs seconds less, and make has no reason to look through all objects for its sake.
     """
     made_from = hashlib.sha256(msgspec.json.encode([made_from, how])).hexdigest()
-    note, config = make.objects / NOTE, make.objects / ".config"
-    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
-        found = msgspec.json.decode(note.read_bytes(), type=_Note)
-        if found == _Note(made_from, records.digest(config)):
+    with contextlib.suppress(NotMade, ValueError, msgspec.MsgspecError):
+        found = msgspec.json.decode(make.output.data(NOTE), type=_Note)
+        if found == _Note(made_from, _digest(make.output)):
             return
-    note.unlink(missing_ok=True)
+    make.output.remove(NOTE)
     configure(make, how)
-    records.replace_file(note, msgspec.json.encode(_Note(made_from, records.digest(config))))
+    note = _Note(made_from, _digest(make.output))
+    make.output.write(NOTE, msgspec.json.encode(note), durable=True)
+
+
+def _digest(output: Folder) -> str:
+    return hashlib.sha256(output.data(CONFIG)).hexdigest()
 
 
 def configure(make: Make, how: Recipe) -> dict[str, str]:
@@ -63,14 +68,14 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
     Raises InputError naming the option that cannot be set and what dropped it.
     """
     wanted = _requested(how.fragments)
-    joined = make.objects / "harness.config"
-    joined.write_text("".join(f.text.rstrip("\n") + "\n" for f in how.fragments))
+    text = "".join(f.text.rstrip("\n") + "\n" for f in how.fragments)
+    joined = make.output.write("harness.config", text.encode())
     if how.profile == "vng":
-        argv = [installed("vng"), "--kconfig", "--force", "--config", str(joined)]
-        make.run(argv, env={"KBUILD_OUTPUT": str(make.objects)})
+        argv = [scripts.installed("vng"), "--kconfig", "--force", "--config", str(joined)]
+        make.run(argv, env={"KBUILD_OUTPUT": str(make.output.path), "PATH": scripts.path()})
     else:
         _make_allnoconfig(make, joined)
-    config = parse_config((make.objects / ".config").read_text())
+    config = parse_config(make.output.text(CONFIG))
     lost = dropped((option for _, option in wanted), config)
     if lost:
         name, option = next(pair for pair in wanted if pair[1] == lost[0])

@@ -7,8 +7,6 @@ printed until then is kept as it comes, so those are told from the others, and m
 
 import contextlib
 import os
-import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -16,8 +14,7 @@ from typing import Self
 import msgspec
 
 from harness.parse.warned import Reader, Warned, joined
-from harness.proc import MAX_LOG_BYTES
-from harness.records import replace_file
+from harness.tools.untrusted import Folder, NotMade
 
 #: The warnings of all objects that are there, by object. Not there where nobody knows them.
 WARNINGS = "harness.warnings"
@@ -25,19 +22,16 @@ WARNINGS = "harness.warnings"
 HEARD = "harness.heard"
 #: Of a time in ns.
 MOST_DIGITS = 20
-#: A stranger's Makefile may put what it likes in its O= folder, a link to a file of ours as well.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Ledger:
     """The warnings of the objects in an O= folder; `source` is the source folder's path."""
 
-    def __init__(self, objects: Path, source: str) -> None:
-        self._objects = objects
+    def __init__(self, output: Folder, source: str) -> None:
+        self._output = output
         self._source = source
-        self._note = objects / WARNINGS
-        self._heard = objects / HEARD
+        self._heard = output.path / HEARD
 
     def begin(self) -> None:
         """Note that nothing was compiled in the folder, and nothing warned of."""
@@ -58,15 +52,15 @@ class Ledger:
         if before is not None and not ear.is_deaf:
             self._write(joined((before, ear.found)))
         else:
-            _remove(self._note)
-        _remove(self._heard)
+            self._output.remove(WARNINGS)
+        self._output.remove(HEARD)
 
     def _recover(self) -> None:
         """Take in what a make that was cut has made, and remove what it was not heard to finish."""
         if not os.path.lexists(self._heard):
             return
         # The last line is empty, or was not written to its end.
-        began, *lines = _text(self._heard).split("\n")[:-1] or [""]
+        began, *lines = self._text(HEARD).split("\n")[:-1] or [""]
         reader = Reader(self._source)
         for line in lines:
             reader.hear(line)
@@ -75,16 +69,16 @@ class Ledger:
         # Without a time the make had not begun.
         if began.isdecimal() and len(began) <= MOST_DIGITS:
             for path in self._made_since(int(began)):
-                if not {str(path), str(path.relative_to(self._objects))} & made.keys():
+                if not {str(path), str(path.relative_to(self._output.path))} & made.keys():
                     path.unlink()
         before = self._noted()
         if before is not None:
             self._write(joined((before, made)))
-        _remove(self._heard)
+        self._output.remove(HEARD)
 
     def _made_since(self, began_ns: int) -> Iterator[Path]:
         """What kbuild, or a plain rule for an object, made since then."""
-        for folder, _, files in os.walk(self._objects):
+        for folder, _, files in os.walk(self._output.path):
             names = set(files)
             for name in files:
                 path = Path(folder, name)
@@ -95,13 +89,18 @@ class Ledger:
                         yield path
 
     def _noted(self) -> Warned | None:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(_text(self._note), type=dict[str, dict[str, int]])
+        with contextlib.suppress(msgspec.MsgspecError):
+            return msgspec.json.decode(self._text(WARNINGS), type=dict[str, dict[str, int]])
         return None
+
+    def _text(self, name: str) -> str:
+        with contextlib.suppress(NotMade):
+            return self._output.text(name)
+        return ""
 
     def _write(self, warned: Warned) -> None:
         some = {name: counts for name, counts in warned.items() if counts}
-        replace_file(self._note, msgspec.json.encode(some))
+        self._output.write(WARNINGS, msgspec.json.encode(some), durable=True)
 
 
 class Ear:
@@ -136,19 +135,3 @@ class Ear:
     def found(self) -> Warned:
         """What was made, and how often each warning was given for it."""
         return self._reader.found
-
-
-def _text(path: Path) -> str:
-    """Return a file's text; nothing of what is no plain file, or longer than any log of ours."""
-    with contextlib.suppress(OSError), os.fdopen(os.open(path, AS_IT_IS), "rb") as file:
-        status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_size <= 2 * MAX_LOG_BYTES:
-            return file.read().decode("utf-8", "replace")
-    return ""
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from harness import proc
 from harness.model.kernel import ARCHITECTURES
 from harness.tools import bwrap
 from harness.tools.compiled import Ledger
+from harness.tools.untrusted import Folder
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
 #: configurations give equal kernels (Documentation/kbuild/reproducible-builds.rst).
@@ -45,11 +46,11 @@ class Make:
         deadline: proc.Deadline,
     ) -> None:
         self.source = source
-        self.objects = objects
+        self.output = Folder(objects)
         self.log = log
         self._confined = confined
         self._tools = _tools(compiler, arch)
-        self.ledger = Ledger(objects, str(source))
+        self.ledger = Ledger(self.output, str(source))
         self.deadline = deadline
 
     def __call__(
@@ -59,7 +60,7 @@ class Make:
         ok: Sequence[int] | None = (0,),
     ) -> proc.Finished:
         """Run make with these targets, variables or options. Raises ToolFailed, TimedOut."""
-        argv = ["make", f"-j{os.cpu_count() or 1}", "-C", str(self.source), f"O={self.objects}"]
+        argv = ["make", f"-j{os.cpu_count() or 1}", "-C", str(self.source), f"O={self.output.path}"]
         return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
 
     def build(self, *targets: str, on_line: Callable[[str], None] | None = None) -> proc.Finished:
@@ -72,11 +73,13 @@ class Make:
                     on_line(line)
 
             # Target by target: what two compilers print at once must not be mixed.
-            return self("-Otarget", *targets, on_line=hear)
+            done = self("-Otarget", *targets, on_line=hear)
+            ear.is_deaf |= done.was_cut
+            return done
 
     def begin(self) -> None:
         """Make the O= folder, in which nothing was compiled and nothing warned of."""
-        self.objects.mkdir(parents=True)
+        self.output.path.mkdir(parents=True)
         self.ledger.begin()
 
     def run(
@@ -90,7 +93,7 @@ class Make:
         """Run another program that the source's own files steer, from the source folder."""
         called = argv[0]
         if self._confined:
-            argv = bwrap.wrap(argv, writable=[self.objects], readable=[self.source], env=env)
+            argv = bwrap.wrap(argv, writable=[self.output.path], readable=[self.source], env=env)
         return proc.run(
             argv,
             log=self.log,

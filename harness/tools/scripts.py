@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs that come with this package's own dependencies: b4 and vng."""
 
+import os
 import shutil
 import sysconfig
 
@@ -17,3 +18,8 @@ def installed(name: str) -> str:
     if found is None:
         raise ToolMissing(f"{name} is not installed", mend="run ./bootstrap to set everything up")
     return found
+
+
+def path() -> str:
+    """Return PATH for a console script that calls others of its package by name, as vng does."""
+    return os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))

@@ -30,9 +30,9 @@ def test_every_prefix_compiles_without_a_warning_at_w_1(
     for k in range(len(applied.patches) + 1):
         heard: list[str] = []
         with build.objects(cache, tree, applied.prefix(k), how) as make:
-            (make.objects / OBJECT).unlink(missing_ok=True)
+            (make.output.path / OBJECT).unlink(missing_ok=True)
             make("W=1", OBJECT, on_line=heard.append)
-            assert (make.objects / OBJECT).is_file()
+            assert (make.output.path / OBJECT).is_file()
         assert warnings(heard) == [], f"prefix {k}"
 
 
@@ -46,7 +46,7 @@ def test_sparse_finds_nothing_that_base_does_not_have(
     for commit in (applied.base, applied.tip):
         heard: list[str] = []
         with build.objects(cache, tree, commit, how) as make:
-            (make.objects / OBJECT).unlink(missing_ok=True)
+            (make.output.path / OBJECT).unlink(missing_ok=True)
             make("C=2", OBJECT, on_line=heard.append, ok=None)
         # Line numbers move with the patches; what is said must not.
         found.append({line.partition(": ")[2] for line in warnings(heard)})

@@ -90,8 +90,8 @@ def test_it_is_configured_again_only_when_that_can_make_a_difference(
 ) -> None:
     def configured(commit: str, how: Recipe) -> int:
         with build.objects(cache, TREE, commit, how) as make:
-            assert (make.objects / ".config").read_text() == how.fragments[0].text
-            return (make.objects / ".config").stat().st_mtime_ns
+            assert make.output.text(".config") == how.fragments[0].text
+            return (make.output.path / ".config").stat().st_mtime_ns
 
     first = configured(COMMIT, recipe())
     assert configured(COMMIT, recipe()) == first
@@ -103,6 +103,14 @@ def test_it_is_configured_again_only_when_that_can_make_a_difference(
     assert third != second
     (config.parent / configure.NOTE).write_text("{")
     assert configured(OTHER, recipe()) != third
+
+
+def test_of_a_build_that_prints_too_much_the_warnings_are_unknown(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build.warned(build.build(cache, TREE, COMMIT, recipe())) == {}
+    monkeypatch.setattr(proc, "MAX_LOG_BYTES", 100)
+    assert build.warned(build.build(cache, TREE, OTHER, recipe())) is None
 
 
 def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:

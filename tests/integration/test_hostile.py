@@ -100,6 +100,33 @@ def test_a_makefile_that_calls_home_reaches_nobody(victim: Victim) -> None:
 
 
 @pytest.mark.slow
+def test_links_that_a_makefile_leaves_behind_are_not_followed(victim: Victim) -> None:
+    done = victim.builds("links")
+    assert done.exit_code == 3, done.said
+    assert "left links" in victim.log
+    assert "the build left no System.map: Too many levels of symbolic links" in done.stderr
+    # Again, among what it left the first time.
+    again = victim.builds("links")
+    assert again.exit_code == 3, again.said
+    assert (victim.home / ".ssh" / "id_ed25519").read_text() == SECRET
+    kept = [p for p in (victim.cache / "kernels").rglob("*") if p.is_file()]
+    assert not [p for p in kept if SECRET.encode() in p.read_bytes()]
+    assert victim.is_unharmed()
+
+
+@pytest.mark.slow
+def test_what_one_series_leaves_is_in_no_kernel_of_another(victim: Victim) -> None:
+    done = victim.builds("poison")
+    assert done.exit_code == 0, done.said
+    assert "left poison" in victim.log
+    before = set((victim.cache / "kernels").iterdir())
+    done = victim.harness("build", "test", "--plan", "quick")
+    assert done.exit_code == 0, done.said
+    (made,) = set((victim.cache / "kernels").iterdir()) - before
+    assert b"poison" not in (made / "vmlinux").read_bytes()
+
+
+@pytest.mark.slow
 def test_a_makefile_that_forks_without_end_is_ended(victim: Victim) -> None:
     done = victim.builds("forks")
     assert done.exit_code == 3, done.said

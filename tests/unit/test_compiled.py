@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.tools.compiled import HEARD, WARNINGS, Ear, Ledger
+from harness.tools.untrusted import Folder
 
 UNUSED = "mm/one.c:3:5: warning: unused variable 'x'"
 TEXT = "mm/one.c: unused variable 'x'"
@@ -18,7 +19,7 @@ class Cut(Exception):
 
 
 def ledger(folder: Path) -> Ledger:
-    made = Ledger(folder, "/source")
+    made = Ledger(Folder(folder), "/source")
     made.begin()
     return made
 
@@ -145,7 +146,7 @@ def test_a_make_that_had_not_begun_made_nothing(tmp_path: Path, found: str) -> N
 
 
 def test_where_nobody_knew_nobody_knows(tmp_path: Path) -> None:
-    one = Ledger(tmp_path, "/source")
+    one = Ledger(Folder(tmp_path), "/source")
     cut(one, "  CC      mm/one.o")
     with one.hearing() as ear:
         hear(ear, "  CC      mm/one.o", UNUSED)

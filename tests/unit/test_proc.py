@@ -188,9 +188,13 @@ def test_an_interruption_while_a_program_is_started_leaves_nothing_running(
 
 def test_a_flood_is_cut_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proc, "MAX_LOG_BYTES", 1000)
-    proc.run(python("print('x' * 50_000)"), log=tmp_path / "log", deadline=proc.Deadline(10))
-    assert (tmp_path / "log").stat().st_size < 2000
-    assert "log cut here" in (tmp_path / "log").read_text()
+    log = tmp_path / "log"
+    done = proc.run(python("print('x' * 500)"), log=log, deadline=proc.Deadline(10))
+    assert not done.was_cut
+    done = proc.run(python("print('x' * 50_000)"), log=log, deadline=proc.Deadline(10))
+    assert done.was_cut
+    assert log.stat().st_size < 3000
+    assert "log cut here" in log.read_text()
 
 
 def test_bytes_that_are_no_text_are_kept_in_the_log_and_replaced_in_lines(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A folder that a stranger's program fills, used without following what it left there.
+
+It may leave a link to a file of the user's in the place of one that we write, or that we would
+copy; a FIFO that nobody writes to; a folder where a file belongs. Nobody else is in the folder
+while it is used.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from harness import records
+from harness.errors import DoesNotBuild
+
+#: What is read whole: a .config has 200 KB, a make's output as much as a log holds.
+MAX_TEXT_BYTES = 128 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+#: Of a failing open(): the machine's own, whatever the folder holds.
+_MACHINES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+
+
+class NotMade(DoesNotBuild):
+    """What should have been made is not there, or is something else than a plain file."""
+
+
+class Folder:
+    """A folder whose name is ours, and whose content is a stranger's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[BinaryIO]:
+        """Open a plain file in it to read. Raises NotMade where there is none of that name."""
+        *folders, last = Path(name).parts
+        try:
+            at = os.open(self.path, _FOLDER)
+            try:
+                for folder in folders:
+                    inner = os.open(folder, _FOLDER, dir_fd=at)
+                    os.close(at)
+                    at = inner
+                descriptor = os.open(last, _FILE, dir_fd=at)
+            finally:
+                os.close(at)
+        except OSError as error:
+            if error.errno in _MACHINES:
+                raise
+            raise self._not_made(name, str(error.strerror)) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._not_made(name, "it is no plain file")
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
+
+    def _not_made(self, name: str, why: str) -> NotMade:
+        return NotMade(f"the build left no {name}: {why}", where=str(self.path))
+
+    def data(self, name: str) -> bytes:
+        """Return a file's content. Raises NotMade, also for more than MAX_TEXT_BYTES."""
+        with self.opened(name) as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        if len(data) > MAX_TEXT_BYTES:
+            raise self._not_made(name, f"it is over {MAX_TEXT_BYTES >> 20} MiB")
+        return data
+
+    def text(self, name: str) -> str:
+        """Return a file's text. Raises NotMade."""
+        return self.data(name).decode("utf-8", "replace")
+
+    def copy(self, name: str, into: Path) -> None:
+        """Copy a file to a path of ours. Raises NotMade."""
+        with self.opened(name) as source, into.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+
+    def write(self, name: str, data: bytes, *, durable: bool = False) -> Path:
+        """Put a file of ours directly into it, in the place of whatever has that name."""
+        path = self.path / name
+        if not stat.S_ISREG(_mode(path)):
+            self.remove(name)
+        return records.replace_file(path, data, durable=durable)
+
+    def remove(self, name: str) -> None:
+        """Remove what has that name directly in it, if anything has."""
+        path = self.path / name
+        if stat.S_ISDIR(_mode(path)):
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def emptied(self, name: str) -> "Folder":
+        """Return a new folder directly in it, in the place of whatever had that name."""
+        self.remove(name)
+        (self.path / name).mkdir()
+        return Folder(self.path / name)
+
+
+def _mode(path: Path) -> int:
+    """Of the path itself, not of what it leads to; 0 where nothing is."""
+    with contextlib.suppress(OSError):
+        return path.lstat().st_mode
+    return 0

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Both profiles configure a real tree, vng's with the real vng."""
+
+import pytest
+
+from harness.cache import Cache
+from harness.inputs import Project
+from harness.model.kernel import Tree
+from harness.parse.kconfig import parse_config
+from harness.stages import build, configure
+
+pytestmark = pytest.mark.boot
+
+
+@pytest.mark.parametrize(("profile", "few", "many"), [("minimal", 0, 900), ("vng", 900, 9999)])
+def test_a_profile_configures_the_tree(
+    project: Project, cache: Cache, tree: Tree, profile: str, few: int, many: int
+) -> None:
+    how = configure.recipe(project, project.plan("quick").kconfig, profile=profile)
+    with build.objects(cache, tree, tree.commit, how) as make:
+        config = parse_config(make.output.text(configure.CONFIG))
+    assert config["HZ"] == "1000"
+    assert few < list(config.values()).count("y") < many
