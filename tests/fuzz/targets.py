@@ -5,6 +5,8 @@ Hypothesis (tests/unit/test_parsers.py) and atheris (tests/fuzz/fuzz.py) both ru
 """
 
 import contextlib
+import gzip
+import hashlib
 import io
 import os
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import inputs, records
+from harness.bundle import archive, unpack
 from harness.errors import InputError, RecordError
 from harness.model.claim import Claim
 from harness.model.guest import Guest
@@ -25,6 +28,7 @@ from harness.parse import (
     apt_sources,
     attestation,
     claims,
+    conflict,
     console,
     diff,
     dwarf,
@@ -38,9 +42,11 @@ from harness.parse import (
     makelog,
     objdump,
     packages,
+    rangediff,
     reach,
     structpages,
     symbols,
+    warned,
 )
 
 Target = Callable[[bytes], None]
@@ -175,6 +181,38 @@ def attestation_(data: bytes) -> None:
 def makelog_(data: bytes) -> None:
     for line in text(data).splitlines():
         makelog.of_machine(line)
+
+
+@target
+def warned_(data: bytes) -> None:
+    reader = warned.Reader("/source")
+    for line in text(data).split("\n"):
+        reader.hear(line)
+    assert all(n > 0 for counts in reader.found.values() for n in counts.values())
+
+
+@target
+def rangediff_(data: bytes) -> None:
+    for pair in rangediff.parse_range_diff(text(data)):
+        assert pair.before is None or pair.before >= 0
+
+
+@target
+def conflict_(data: bytes) -> None:
+    merged, _, ours = text(data).partition("\0")
+    with contextlib.suppress(ValueError):
+        for region in conflict.regions(merged, ours):
+            assert region.first >= 1
+
+
+@target
+def bundle_(data: bytes) -> None:
+    """As it comes, and as somebody packs it who knows the format."""
+    packed = gzip.compress(data, compresslevel=1, mtime=0)
+    sealed = packed + archive.trailer(hashlib.sha256(packed).digest())
+    for whole in (data, sealed):
+        with in_file(whole, ".tar.gz") as path, contextlib.suppress(RecordError):
+            unpack.check(path)
 
 
 @target

@@ -51,6 +51,12 @@ HOSTILE = {
     "makefile": b"VERSION = " + b" " * 500_000 + b"7\n" + b"VERSION=" * 50_000,
     "kbuild": b"cmd_mm/mm_init.o := '" + b"x" * 500_000,
     "makelog": b"make: *** [" + b"]" * 500_000 + b": not found",
+    "warned": b"  CC      x.o\n" * 20_000 + b"a:" * 200_000 + b" warning: " + b"+0x1" * 100_000,
+    "rangediff": b"1:  0123456 = 1:  0123456 x\n" * 20_000 + b"1:" + b" " * 500_000,
+    "conflict": b"".join(b"%d\n" % (n % 150) for n in range(20_000))
+    + b"<<<<<<< a\n=======\n>>>>>>> b\n\0"
+    + b"".join(b"%d\n" % (n * 7 % 150) for n in range(20_000)),
+    "bundle": b"\0" * 4_000_000,
     "attestation": b"  [PATCH 1/1" * 50_000 + b"\n  v [PATCH" + b" " * 500_000,
     "claims": b"From: a@b\nSubject: [PATCH 0/1] x\n\n" + b"59.4 % nd_pmem 273.52 ms -> " * 3_000,
     "gate": b"nd_pmem" * 50_000 + b" < " + b"9" * 500_000,
