@@ -8,6 +8,7 @@ other series is built in it, and no base.
 
 import contextlib
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -118,10 +119,15 @@ def objects(
     unusable = bwrap.unusable(cache)
     if unusable:
         listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+    ours = f"{tree.release}-{how.profile}-{_digest(msgspec.json.encode(how))[:12]}"
     whose = _strangers(cache, tree, commit)
-    parts = (tree.release, how.profile, _digest(msgspec.json.encode(how))[:12])
-    name = "-".join([*parts, *([_digest(whose.encode())[:8]] if whose else [])])
-    with cache.locked(f"objects-{name}"), checked_out(cache, tree, commit) as source:
+    name = f"{ours}-{_digest(whose.encode())[:8]}" if whose else ours
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(cache.locked(f"objects-{name}"))
+        if whose and not (cache.objects / name).exists():
+            with cache.locked(f"objects-{ours}"):
+                _begin_as(cache, cache.objects / ours, cache.objects / name)
+        source = stack.enter_context(checked_out(cache, tree, commit))
         make = Make(
             source,
             cache.objects / name,
@@ -149,6 +155,22 @@ def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
     if any(label.startswith("port-") for label in labels):
         return ""
     return labels[0] if labels else tree.name
+
+
+def _begin_as(cache: Cache, ours: Path, theirs: Path) -> None:
+    """Make an O= folder of what another one holds, if it is there: no object is made again."""
+    if not ours.is_dir():
+        return
+    with cache.staging() as work:
+        copy = work / theirs.name
+        shutil.copytree(ours, copy, symlinks=True)
+        # Where a command line names the folder, make would take it for another command: objtool's
+        # do, and what objtool has checked would be made again with it.
+        for command in copy.rglob("*.cmd"):
+            text = command.read_bytes()
+            if os.fsencode(ours) in text:
+                command.write_bytes(text.replace(os.fsencode(ours), os.fsencode(theirs)))
+        publish(copy, theirs)
 
 
 @contextlib.contextmanager

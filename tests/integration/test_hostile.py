@@ -127,6 +127,13 @@ def test_what_one_series_leaves_is_in_no_kernel_of_another(victim: Victim) -> No
 
 
 @pytest.mark.slow
+def test_a_strangers_kernel_is_built_from_the_objects_of_its_base(victim: Victim) -> None:
+    assert victim.builds("poison").exit_code == 0
+    assert victim.log.splitlines().count("  CC      mm/memremap.o") == 1, "of base"
+    assert len(list((victim.cache / "objects").iterdir())) == 2
+
+
+@pytest.mark.slow
 def test_a_makefile_that_forks_without_end_is_ended(victim: Victim) -> None:
     done = victim.builds("forks")
     assert done.exit_code == 3, done.said
