@@ -43,7 +43,8 @@ enter() {
 		env HOME="$home" USER="$user" "$@"
 }
 
-# What debootstrap gives, plus what it takes here to reach the archive and a package index.
+# What debootstrap gives, plus what an installer adds, and what it takes here to reach the
+# archive and a package index.
 make_machine() {
 	root=$1
 	# shellcheck disable=SC2016 # apt's own placeholder
@@ -52,6 +53,10 @@ make_machine() {
 	printf '\n=== %s  debootstrap\n' "$release" >&2
 	unshare --mount debootstrap --variant=minbase --include=git,ca-certificates \
 		"$release" "$root" "$uri" >&2
+
+	# Debian 12's minbase leaves it to the installer.
+	[ -e "$root/etc/hosts" ] ||
+		printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 
 	apt-config dump | grep -E '^Acquire::(https?|Check-)' >"$root/etc/apt/apt.conf.d/90host" || :
 	cp -R /usr/local/share/ca-certificates "$root/usr/local/share/"
