@@ -6,6 +6,7 @@ machine fetches what its own cache lacks.
 """
 
 import contextlib
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -93,11 +94,32 @@ def unpack(packed: Path, folder: Path) -> None:
     try:
         with tarfile.open(packed) as tar:
             record = next((m for m in tar if m.name == records.FILE), None)
-            tar.extractall(folder, [m for m in tar if m is not record], filter="data")
+            for member in tar:
+                if member is not record:
+                    _take(tar, member, folder)
             if record is not None and (content := tar.extractfile(record)) is not None:
                 records.replace_file(folder / records.FILE, content.read())
     except tarfile.TarError as error:
         raise MachineError(f"what was packed is damaged: {error}", where=str(folder)) from error
+
+
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Extract a file or folder. (Python 3.11.2, as Debian 12 has it, knows no extraction filter.)
+
+    Raises tarfile.TarError for a name that leads out of `folder`, or a link, which may.
+    """
+    path = Path(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise tarfile.ExtractError(f"{member.name!r} leads out of it")
+    if member.isdir():
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        return
+    content = tar.extractfile(member) if member.isfile() else None
+    if content is None:
+        raise tarfile.ExtractError(f"{member.name!r} is neither a file nor a folder")
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    with content, (folder / path).open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def _send_commit(

@@ -169,15 +169,28 @@ def test_the_same_build_that_took_another_time_is_the_same_kernel(scene: Scene) 
     assert received(scene, slower).folder.endswith("/k1")
 
 
-@pytest.mark.parametrize("member", ["../evil", "/evil"])
-def test_nothing_leads_out_of_the_folder(scene: Scene, tmp_path: Path, member: str) -> None:
+def evil(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    info.size = 4 if kind == tarfile.REGTYPE else 0
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        evil("../evil"),
+        evil("/evil"),
+        evil("logs/../../evil"),
+        evil("link", tarfile.SYMTYPE, "/etc"),
+        evil("link", tarfile.LNKTYPE, "../evil"),
+        evil("pipe", tarfile.FIFOTYPE),
+    ],
+    ids=lambda info: f"{info.name}-{info.linkname}",
+)
+def test_nothing_leads_out_of_the_folder(tmp_path: Path, member: tarfile.TarInfo) -> None:
     with tarfile.open(tmp_path / "packed", "w:gz") as tar:
-        info = tarfile.TarInfo(member)
-        info.size = 4
-        tar.addfile(info, io.BytesIO(b"evil"))
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
-        tar.addfile(link)
+        tar.addfile(member, io.BytesIO(b"evil"))
     with pytest.raises(MachineError, match="damaged"):
         parcels.unpack(tmp_path / "packed", tmp_path / "in" / "folder")
     assert not (tmp_path / "in" / "evil").exists()

@@ -4,7 +4,7 @@
 import json
 import os
 import shutil
-import tarfile
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -177,8 +177,8 @@ def test_the_page_inside_a_bundle_leads_to_the_logs_inside(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project.root / HERE / "logs" / "tip-2.console.log").unlink()
-    with tarfile.open(packed(capsys)) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xzf", packed(capsys), "-C", tmp_path / "out"], check=True)
     path = tmp_path / "out" / f"memmap-harness-{RUN}" / HERE / "report.html"
     page = markup.check(path.read_text())
     links = [
