@@ -22,7 +22,7 @@ from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
-from harness.stages import build
+from harness.stages import build, configure
 from harness.tools.kbuild import Make
 
 FUNCTION = "memmap_init_zone_device"
@@ -86,7 +86,7 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
     with cache.staging() as work:
         _compile(make, source_object, work)
         _compile_shim(make, source_object, work)
-        make.output.copy(".config", work / CONFIG)
+        make.output.copy(configure.CONFIG, work / CONFIG)
         log = cache.log(f"replay-{folder.name[:12]}")
         made = Program(
             folder=str(folder),

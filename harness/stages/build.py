@@ -35,17 +35,17 @@ GIT_S = 120
 #: An O= folder of the minimal profile takes about 300 MB, the kernel that is kept 20 MB.
 ROOM_BYTES = 2 << 30
 META = "kernel.json"
+#: Beside it: how often the compiler gave each warning. Not there where nobody knows.
+WARNINGS = "warnings.json"
 #: What is copied out of an O= folder, and the name that it is kept under.
 KEPT = {
     "arch/x86/boot/bzImage": "bzImage",
     "vmlinux": "vmlinux",
     "System.map": "System.map",
-    ".config": "config",
+    configure.CONFIG: "config",
 }
 #: In an O= folder: its time is that of the last build.
 STAMP = "harness.stamp"
-#: Beside it: how often the compiler gave each warning. Not there where nobody knows.
-WARNINGS = "warnings.json"
 MAX_WARNINGS_SHOWN = 5
 
 

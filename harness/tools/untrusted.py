@@ -22,8 +22,6 @@ from harness.errors import DoesNotBuild
 MAX_TEXT_BYTES = 128 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
 #: Of a failing open(): the machine's own, whatever the folder holds.
 _MACHINES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
@@ -85,14 +83,14 @@ class Folder:
     def write(self, name: str, data: bytes, *, durable: bool = False) -> Path:
         """Put a file of ours directly into it, in the place of whatever has that name."""
         path = self.path / name
-        if not stat.S_ISREG(_mode(path)):
-            self.remove(name)
+        if _is_folder(path):
+            shutil.rmtree(path)
         return records.replace_file(path, data, durable=durable)
 
     def remove(self, name: str) -> None:
         """Remove what has that name directly in it, if anything has."""
         path = self.path / name
-        if stat.S_ISDIR(_mode(path)):
+        if _is_folder(path):
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
@@ -104,8 +102,6 @@ class Folder:
         return Folder(self.path / name)
 
 
-def _mode(path: Path) -> int:
-    """Of the path itself, not of what it leads to; 0 where nothing is."""
-    with contextlib.suppress(OSError):
-        return path.lstat().st_mode
-    return 0
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself, and no link to one."""
+    return not path.is_symlink() and path.is_dir()
