@@ -17,7 +17,6 @@ from harness.model.series import Applied
 from harness.replay import check, objects, replay, trace
 from harness.replay.cases import corners, drawn
 from harness.replay.link import Program, Unprovided
-from harness.tools import binutils
 
 SEED = 1
 
@@ -86,8 +85,9 @@ def _plain_objects(here: Here, sides: _Sides) -> Iterator[tuple[str, Path]]:
 
 def _absent(here: Here, sides: _Sides) -> Iterator[Check]:
     """It is not built with this configuration, on base as with the series."""
+    binutils = replay.driver(here.cache, here.listen).binutils
     for name, path in _plain_objects(here, sides):
-        there = objects.FUNCTION in binutils.defined(path, log=here.cache.log("matrix"))
+        there = objects.FUNCTION in binutils.defined(path)
         detail = f"{objects.FUNCTION}() is {'' if there else 'not '}in it"
         yield Check(f"{name} without it", ok=not there, detail=detail)
 

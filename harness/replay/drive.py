@@ -13,7 +13,8 @@ import msgspec
 from harness.errors import MachineError
 from harness.proc import Deadline, quoted, run
 from harness.replay.link import Program
-from harness.tools import binutils, bwrap
+from harness.tools import bwrap
+from harness.tools.binutils import Binutils
 
 T = TypeVar("T")
 
@@ -105,6 +106,7 @@ class Driver:
         self.log = log
         self.deadline = deadline
         self.confined = confined
+        self.binutils = Binutils(log, confined=confined)
         #: The last of those we may use: the first serves the machine's own work more often.
         self.cpu = max(os.sched_getaffinity(0))
 
@@ -170,7 +172,7 @@ class Driver:
         return Trapped(what, said.line)
 
     def _function(self, program: Program, address: int) -> str:
-        known = binutils.addresses(program.path, log=self.log)
+        known = self.binutils.addresses(program.path)
         index = bisect.bisect_right([at for at, _ in known], address) - 1
         # A jump to an undefined symbol: whoever jumped is no longer to be seen.
         return known[index][1] if index >= 0 else "the kernel's code"

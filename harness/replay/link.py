@@ -14,7 +14,7 @@ from harness.errors import MachineError
 from harness.parse.objdump import Code, parse_disassembly
 from harness.parse.reach import reach
 from harness.proc import Deadline, run
-from harness.tools import binutils
+from harness.tools.binutils import Binutils
 
 SHIM = Path(__file__).parent / "shim"
 #: The shim compiled with kernel headers; everything else is ordinary C.
@@ -89,28 +89,23 @@ class Program(msgspec.Struct, frozen=True):
         return self.traps[index] if 0 <= index < len(self.traps) else None
 
 
-def link(folder: Path, user_side: Path, function: str, log: Path) -> tuple[str, ...]:
+def link(folder: Path, user_side: Path, function: str, binutils: Binutils) -> tuple[str, ...]:
     """Link `folder`/object.o and `folder`/shim.o into `folder`/replay; return its traps.
 
     Raises Unprovided, naming the symbol and who wants it, before anything could run.
     """
     joined = folder / "joined.o"
-    binutils.join([folder / OBJECT, folder / "shim.o"], joined, {}, log=log)
-    undefined = binutils.undefined(joined, log=log)
-    require_provided(disassembled(joined, log), undefined, function)
+    binutils.join([folder / OBJECT, folder / "shim.o"], joined, {})
+    undefined = binutils.undefined(joined)
+    require_provided(disassembled(joined, binutils), undefined, function)
     traps = [s for s in undefined if not s.startswith("replay_") and s not in BOUNDS]
     if len(traps) > (TRAP_END - TRAP_FIRST) // TRAP_STEP:
         raise MachineError(f"{len(traps)} undefined symbols", where=str(joined), expected="fewer")
     values = {name: TRAP_FIRST + TRAP_STEP * index for index, name in enumerate(traps)}
     kernel = folder / "kernel.o"
-    binutils.join([joined], kernel, values, log=log)
-    binutils.keep_global(kernel, "replay_*", log=log)
-    argv = ["cc", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--strip-debug", "-o"]
-    run(
-        [*argv, str(folder / "replay"), str(user_side), str(kernel)],
-        log=log,
-        deadline=Deadline(COMPILE_S),
-    )
+    binutils.join([joined], kernel, values)
+    binutils.keep_global(kernel, "replay_*")
+    binutils.program([user_side, kernel], folder / "replay")
     joined.unlink()
     kernel.unlink()
     return tuple(traps)
@@ -123,10 +118,10 @@ def user_side(into: Path, log: Path) -> None:
     run([*argv, *sources], log=log, deadline=Deadline(COMPILE_S))
 
 
-def disassembled(file: Path, log: Path) -> Code:
+def disassembled(file: Path, binutils: Binutils) -> Code:
     """Return an object's code. Raises MachineError where objdump shows none."""
     try:
-        return parse_disassembly(binutils.disassembly(file, log=log))
+        return parse_disassembly(binutils.disassembly(file))
     except ValueError as error:
         raise MachineError(str(error), where=str(file)) from error
 

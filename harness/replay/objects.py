@@ -23,6 +23,7 @@ from harness.parse.kbuild import compiling, saved_command
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build, configure
+from harness.tools.binutils import Binutils
 from harness.tools.kbuild import Make
 
 FUNCTION = "memmap_init_zone_device"
@@ -87,10 +88,10 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
         _compile(make, source_object, work)
         _compile_shim(make, source_object, work)
         make.output.copy(configure.CONFIG, work / CONFIG)
-        log = cache.log(f"replay-{folder.name[:12]}")
+        binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), confined=make.confined)
         made = Program(
             folder=str(folder),
-            traps=link.link(work, _user_side(cache), FUNCTION, log),
+            traps=link.link(work, _user_side(cache), FUNCTION, binutils),
             object_sha256=records.digest(work / OBJECT),
             config_sha256=records.digest(work / CONFIG),
             compiler=compiler,

@@ -75,7 +75,7 @@ def plain(driver: Driver, side: str, file: Path) -> Gate:
 
 def count(driver: Driver, file: Path) -> int:
     """Return how many non-temporal stores a kernel's object has in the function's reach."""
-    code = disassembled(file, driver.log)
+    code = disassembled(file, driver.binutils)
     try:
         return non_temporal_stores(code, FUNCTION)
     except ValueError as error:
@@ -84,7 +84,7 @@ def count(driver: Driver, file: Path) -> int:
 
 def traced(driver: Driver, program: Program, case: Case) -> Order:
     """Return what one call does, store by store."""
-    code = disassembled(program.path, driver.log)
+    code = disassembled(program.path, driver.binutils)
     watched = {i.address: i for f in code.functions for i in f.instructions if may_matter(i)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

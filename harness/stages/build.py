@@ -26,7 +26,8 @@ from harness.parse.warned import together
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
-from harness.tools import binutils, bwrap, kbuild, scripts, version
+from harness.tools import bwrap, kbuild, scripts, version
+from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 from harness.tools.kbuild import Make
 
@@ -285,7 +286,7 @@ def _keep(
             key=folder.name,
             commit=commit,
             release=make.output.text("include/config/kernel.release").strip(),
-            build_id=binutils.build_id(work / "vmlinux", log=make.log),
+            build_id=Binutils(make.log, confined=make.confined).build_id(work / "vmlinux"),
             config_sha256=digest(work / "config"),
             compiler=compiler,
             profile=how.profile,

@@ -15,7 +15,8 @@ from harness.model.record import Side
 from harness.parse.kconfig import options
 from harness.parse.symbols import changed, sizes
 from harness.proc import Deadline
-from harness.tools import binutils
+from harness.tools import bwrap
+from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 
 GIT_S = 120
@@ -31,8 +32,8 @@ class Built(msgspec.Struct, frozen=True):
 
 def beside(cache: Cache, base: Built, built: Built) -> Side:
     """Return a side of the record with what tells it from base; nothing does for base itself."""
-    log = cache.log("identity")
-    before, after = (sizes(binutils.sizes(b.binary, log=log)) for b in (base, built))
+    binutils = Binutils(cache.log("identity"), confined=bwrap.works(cache))
+    before, after = (sizes(binutils.sizes(b.binary)) for b in (base, built))
     told = msgspec.structs.replace(
         built.side,
         files=_files(cache, base.side.commit, built.side.commit),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What binutils know of an object file."""
+"""What binutils know of object files, and make of them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,58 +7,74 @@ from pathlib import Path
 
 from harness.errors import MachineError
 from harness.proc import Deadline, run
+from harness.tools import bwrap
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
+TIMEOUT_S = 120
 
 
-def build_id(file: Path, *, log: Path) -> str:
-    """Return the linker's build id of an ELF file, in hex. Raises MachineError if it has none."""
-    notes = run(["readelf", "--notes", str(file)], log=log, deadline=Deadline(60)).stdout
-    match = _BUILD_ID.search(notes)
-    if match is None:
-        raise MachineError("has no build id", where=str(file), expected="a GNU build-id note")
-    return match[1]
+class Binutils:
+    """binutils, and the compiler as a linker, on files that a patch's Makefile may have made.
 
+    Such a file can be written for a hole in what reads it, and can ask for plugins (link-time
+    optimization), so it is read where no more of the machine is seen than by a build.
+    """
 
-def undefined(file: Path, *, log: Path) -> list[str]:
-    """Return the symbols that an object wants from others, sorted."""
-    lines = run(["nm", "--undefined-only", str(file)], log=log, deadline=Deadline(60)).stdout
-    return sorted(line.split()[-1] for line in lines.splitlines())
+    def __init__(self, log: Path, *, confined: bool) -> None:
+        self.log = log
+        self._confined = confined
 
+    def build_id(self, file: Path) -> str:
+        """Return the linker's build id of an ELF file, in hex. Raises MachineError if none."""
+        match = _BUILD_ID.search(self._read(file, "readelf", "--notes"))
+        if match is None:
+            raise MachineError("has no build id", where=str(file), expected="a GNU build-id note")
+        return match[1]
 
-def defined(file: Path, *, log: Path) -> list[str]:
-    """Return the symbols that an object has itself, sorted."""
-    lines = run(["nm", "--defined-only", str(file)], log=log, deadline=Deadline(60)).stdout
-    return sorted(line.split()[-1] for line in lines.splitlines())
+    def undefined(self, file: Path) -> list[str]:
+        """Return the symbols that an object wants from others, sorted."""
+        lines = self._read(file, "nm", "--undefined-only").splitlines()
+        return sorted(line.split()[-1] for line in lines)
 
+    def defined(self, file: Path) -> list[str]:
+        """Return the symbols that an object has itself, sorted."""
+        lines = self._read(file, "nm", "--defined-only").splitlines()
+        return sorted(line.split()[-1] for line in lines)
 
-def addresses(file: Path, *, log: Path) -> list[tuple[int, str]]:
-    """Return a program's symbols with their addresses, in their order."""
-    lines = run(["nm", "--numeric-sort", str(file)], log=log, deadline=Deadline(60)).stdout
-    split = (line.split() for line in lines.splitlines())
-    return [(int(words[0], 16), words[2]) for words in split if len(words) == 3]
+    def addresses(self, file: Path) -> list[tuple[int, str]]:
+        """Return a program's symbols with their addresses, in their order."""
+        split = (line.split() for line in self._read(file, "nm", "--numeric-sort").splitlines())
+        return [(int(words[0], 16), words[2]) for words in split if len(words) == 3]
 
+    def sizes(self, file: Path) -> str:
+        """Return what nm says of a program's symbols and their sizes, for harness.parse.symbols."""
+        return self._read(file, "nm", "--print-size", "--defined-only")
 
-def sizes(file: Path, *, log: Path) -> str:
-    """Return what nm says of a program's symbols and their sizes, for harness.parse.symbols."""
-    argv = ["nm", "--print-size", "--defined-only", str(file)]
-    return run(argv, log=log, deadline=Deadline(60)).stdout
+    def disassembly(self, file: Path) -> str:
+        """Return an object's code with its relocations, for harness.parse.objdump."""
+        return self._read(file, "objdump", "--disassemble", "--reloc", "--no-show-raw-insn")
 
+    def join(self, objects: Sequence[Path], into: Path, values: Mapping[str, int]) -> None:
+        """Make one relocatable object of several, with undefined symbols given as addresses."""
+        given = [f"--defsym={name}={value:#x}" for name, value in values.items()]
+        self._run(["ld", "-r", "-o", str(into), *given, *map(str, objects)], objects, into.parent)
 
-def disassembly(file: Path, *, log: Path) -> str:
-    """Return an object's code with its relocations, for harness.parse.objdump."""
-    argv = ["objdump", "--disassemble", "--reloc", "--no-show-raw-insn", str(file)]
-    return run(argv, log=log, deadline=Deadline(60)).stdout
+    def keep_global(self, file: Path, pattern: str) -> None:
+        """Make all of an object's symbols local but for those that match: none can clash."""
+        argv = ["objcopy", "--wildcard", f"--keep-global-symbol={pattern}", str(file)]
+        self._run(argv, [], file.parent)
 
+    def program(self, objects: Sequence[Path], into: Path) -> None:
+        """Link objects into a program of fixed addresses."""
+        argv = ["cc", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--strip-debug", "-o", str(into)]
+        self._run([*argv, *map(str, objects)], objects, into.parent)
 
-def join(objects: Sequence[Path], into: Path, values: Mapping[str, int], *, log: Path) -> None:
-    """Make one relocatable object of several, with undefined symbols given as addresses."""
-    given = [f"--defsym={name}={value:#x}" for name, value in values.items()]
-    argv = ["ld", "-r", "-o", str(into), *given, *map(str, objects)]
-    run(argv, log=log, deadline=Deadline(60))
+    def _read(self, file: Path, *argv: str) -> str:
+        return self._run([*argv, str(file)], [file])
 
-
-def keep_global(file: Path, pattern: str, *, log: Path) -> None:
-    """Make all of an object's symbols local but for those that match, so that none can clash."""
-    argv = ["objcopy", "--wildcard", f"--keep-global-symbol={pattern}", str(file)]
-    run(argv, log=log, deadline=Deadline(60))
+    def _run(self, argv: Sequence[str], reads: Sequence[Path], writes: Path | None = None) -> str:
+        called = argv[0]
+        if self._confined:
+            argv = bwrap.wrap(argv, readable=reads, writable=[writes] if writes else [])
+        deadline = Deadline(TIMEOUT_S)
+        return run(argv, log=self.log, deadline=deadline, called=called, watch=bwrap.watch).stdout

@@ -48,7 +48,7 @@ class Make:
         self.source = source
         self.output = Folder(objects)
         self.log = log
-        self._confined = confined
+        self.confined = confined
         self._tools = _tools(compiler, arch)
         self.ledger = Ledger(self.output, str(source))
         self.deadline = deadline
@@ -92,7 +92,7 @@ class Make:
     ) -> proc.Finished:
         """Run another program that the source's own files steer, from the source folder."""
         called = argv[0]
-        if self._confined:
+        if self.confined:
             argv = bwrap.wrap(argv, writable=[self.output.path], readable=[self.source], env=env)
         return proc.run(
             argv,

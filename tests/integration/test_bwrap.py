@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.cache import Cache
+from harness.errors import ToolFailed
 from harness.proc import Deadline, Finished, run
 from harness.tools import bwrap
+from harness.tools.binutils import Binutils
 
 
 @pytest.fixture
@@ -92,6 +94,52 @@ def test_a_folder_behind_a_link_in_the_home_is_reached(
     named = home / ".cache" / "cache"
     assert wrapped(cache, "touch", str(named / "made"), writable=[named]).exit_code == 0
     assert (disk / "cache" / "made").exists()
+
+
+def test_an_object_brings_no_key_into_a_program(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no object is a script to ld, which takes other files in."""
+    home, folder = tmp_path / "home", tmp_path / "made"
+    for made in (home, folder):
+        made.mkdir()
+    (home / "key").write_text("a private key")
+    script, joined = folder / "object.o", folder / "joined.o"
+    script.write_text(f"TARGET(binary) INPUT({home}/key)")
+    monkeypatch.setenv("HOME", str(home))
+    log = cache.log("joined")
+    Binutils(log, confined=False).join([script], joined, {})
+    assert b"a private key" in joined.read_bytes()
+    joined.unlink()
+    with pytest.raises(ToolFailed, match="ld failed"):
+        Binutils(log, confined=True).join([script], joined, {})
+    assert not joined.exists()
+
+
+def test_binutils_in_the_sandbox_do_what_they_do_outside(cache: Cache, tmp_path: Path) -> None:
+    found = []
+    for confined in (False, True):
+        folder = tmp_path / f"confined {confined}"
+        folder.mkdir()
+        source = folder / "object.c"
+        source.write_text("int other(void); int kept(void) { return other(); } int main(void);")
+        subprocess.run(["cc", "-c", "-o", folder / "object.o", source], check=True)
+        binutils = Binutils(cache.log("binutils"), confined=confined)
+        joined, program = folder / "joined.o", folder / "program"
+        binutils.join([folder / "object.o"], joined, {"other": 0x10000})
+        assert binutils.undefined(folder / "object.o") == ["other"]
+        assert binutils.undefined(joined) == []
+        binutils.keep_global(joined, "k*")
+        (folder / "main.c").write_text("int kept(void); int main(void) { return !kept; }")
+        subprocess.run(["cc", "-c", "-o", folder / "main.o", folder / "main.c"], check=True)
+        binutils.program([folder / "main.o", joined], program)
+        assert subprocess.run([program], check=False).returncode == 0
+        assert any(name == "kept" for _, name in binutils.addresses(program))
+        disassembly = binutils.disassembly(joined)
+        assert "<kept>:" in disassembly
+        code = disassembly.replace(str(folder), "")
+        found.append((code, binutils.sizes(joined), binutils.defined(program)))
+    assert found[0] == found[1]
 
 
 def test_no_network(cache: Cache) -> None:

@@ -21,6 +21,7 @@ from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Program, Unprovided
 from harness.replay.schedule import KINDS, Schedule, require_memory
 from harness.replay.trace import TRACED, count, gates, traced
+from harness.tools.binutils import Binutils
 
 FAKES = Path(__file__).parent.parent / "fakes" / "replay"
 FUNCTION = "memmap_init_zone_device"
@@ -62,7 +63,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
                 options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
                 argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / source]
                 subprocess.run(argv, check=True)
-            made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, log))
+            binutils = Binutils(log, confined=False)
+            made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
         return made[defines]
 
     return program
