@@ -127,7 +127,7 @@ def objects(
         stack.enter_context(cache.locked(f"objects-{name}"))
         if whose and not (cache.objects / name).exists():
             with cache.locked(f"objects-{ours}"):
-                _begin_as(cache, cache.objects / ours, cache.objects / name)
+                _begin_as(cache, cache.objects / ours, cache.objects / name, listen)
         source = stack.enter_context(checked_out(cache, tree, commit))
         make = Make(
             source,
@@ -158,10 +158,12 @@ def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
     return labels[0] if labels else tree.name
 
 
-def _begin_as(cache: Cache, ours: Path, theirs: Path) -> None:
+def _begin_as(cache: Cache, ours: Path, theirs: Path, listen: Listener) -> None:
     """Make an O= folder of what another one holds, if it is there: no object is made again."""
     if not ours.is_dir():
         return
+    # Some GB, where everything is built.
+    listen(Said("copy base's objects: a stranger's series has an O= folder of its own"))
     with cache.staging() as work:
         copy = work / theirs.name
         shutil.copytree(ours, copy, symlinks=True)
