@@ -6,8 +6,8 @@
 
 Each try starts `harness reproduce` in an empty cache, kills it (SIGKILL) at a moment drawn by lot
 from an uninterrupted run's duration, and runs it again. The next run must end well, do no finished
-step over, leave no process, and give what the uninterrupted one gave. Prints one JSON object; exits
-with 1 where a try did not hold.
+step over, leave no process, and give what the uninterrupted one gave. Prints each try on stderr
+and, in the end, one JSON object; exits with 1 where a try did not hold.
 """
 
 import argparse
@@ -193,10 +193,10 @@ def run(folder: Path, tries: int, seed: int, *, is_real: bool) -> dict[str, Any]
         raise SystemExit(log.read_text())
     whole_s = time.monotonic() - began
     wanted = essence(machine.records()[-1], is_real=is_real)
-    made = [
-        tried(machine, number, draw.uniform(0.05, whole_s), wanted, log)
-        for number in range(1, tries + 1)
-    ]
+    made = []
+    for number in range(1, tries + 1):
+        made.append(tried(machine, number, draw.uniform(0.05, whole_s), wanted, log))
+        print(made[-1], file=sys.stderr, flush=True)
     return {
         "tries": tries,
         "seed": seed,
