@@ -128,8 +128,12 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def ram_bytes(self) -> int:
-        """All of the guest's RAM, with what is carved out of it."""
-        return max((start + size for start, size in self.carved), default=self.memory_bytes)
+        """All of the guest's RAM, with what is carved out of it.
+
+        The firmware keeps its tables in the end of RAM, which must not be the end of a range.
+        """
+        ends = (start + size + GAP_BYTES for start, size in self.carved)
+        return max(ends, default=self.memory_bytes)
 
     @property
     def kernel_options(self) -> tuple[str, ...]:
