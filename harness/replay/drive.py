@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import MachineError
-from harness.proc import Deadline, quoted, run
+from harness.proc import Deadline, quoted
 from harness.replay.link import Program
 from harness.tools import bwrap
 from harness.tools.binutils import Binutils
@@ -105,7 +105,7 @@ class Driver:
     def __init__(self, log: Path, deadline: Deadline, *, confined: bool) -> None:
         self.log = log
         self.deadline = deadline
-        self.confined = confined
+        self._confined = confined
         self.binutils = Binutils(log, confined=confined)
         #: The last of those we may use: the first serves the machine's own work more often.
         self.cpu = max(os.sched_getaffinity(0))
@@ -128,19 +128,15 @@ class Driver:
             folder = Path(name)
             plan = folder / "plan"
             plan.write_text("".join(f"{line}\n" for line in lines))
-            argv = [*before, str(program.path), str(plan), str(self.cpu)]
-            if self.confined:
-                readable = [Path(program.folder), folder]
-                argv = list(
-                    bwrap.wrap(argv, readable=readable, writable=[*writable, *_written(lines)])
-                )
-            done = run(
-                argv,
+            done = bwrap.run(
+                [*before, str(program.path), str(plan), str(self.cpu)],
+                confined=self._confined,
                 log=self.log,
                 deadline=self.deadline,
+                writable=[*writable, *_written(lines)],
+                readable=[Path(program.folder), folder],
                 ok=(0, EXIT_TRAPPED),
                 called=program.path.name,
-                watch=bwrap.watch,
             )
         replies = done.stdout.splitlines()
         if done.exit_code == EXIT_TRAPPED:
@@ -149,7 +145,7 @@ class Driver:
         if len(replies) != len(kinds) + 1:
             raise MachineError(
                 f"{len(replies) - 1} answers to {len(kinds)} questions",
-                where=quoted(argv),
+                where=quoted(done.argv),
                 mend=f"the whole log is in {self.log}",
             )
         given = [_decode(reply, kind) for reply, kind in zip(replies[1:], kinds, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.proc import Deadline, run
+from harness.proc import Deadline
 from harness.tools import bwrap
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
@@ -73,8 +73,11 @@ class Binutils:
         return self._run([*argv, str(file)], [file])
 
     def _run(self, argv: Sequence[str], reads: Sequence[Path], writes: Path | None = None) -> str:
-        called = argv[0]
-        if self._confined:
-            argv = bwrap.wrap(argv, readable=reads, writable=[writes] if writes else [])
-        deadline = Deadline(TIMEOUT_S)
-        return run(argv, log=self.log, deadline=deadline, called=called, watch=bwrap.watch).stdout
+        return bwrap.run(
+            argv,
+            confined=self._confined,
+            log=self.log,
+            deadline=Deadline(TIMEOUT_S),
+            readable=reads,
+            writable=[writes] if writes else [],
+        ).stdout

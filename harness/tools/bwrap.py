@@ -10,13 +10,13 @@ after `kill -9` of the harness.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness import proc
 from harness.cache import Cache
 from harness.errors import HarnessError, ToolFailed
 from harness.model.units import GIB
-from harness.proc import Deadline, run
 
 PROBE_S = 20
 #: Set by --no-sandbox, so that every process of ours knows.
@@ -44,6 +44,40 @@ MAX_TASKS = 1024 + 32 * (os.cpu_count() or 1)
 
 class Multiplies(ToolFailed):
     """A program that has too many processes, and was ended."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    confined: bool,
+    log: Path,
+    deadline: proc.Deadline,
+    writable: Sequence[Path] = (),
+    readable: Sequence[Path] = (),
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    ok: Sequence[int] | None = (0,),
+    on_line: Callable[[str], None] | None = None,
+    called: str | None = None,
+) -> proc.Finished:
+    """Run a program as harness.proc.run does, wrapped if `confined`, and watched in either case.
+
+    Raises what harness.proc.run raises, and Multiplies.
+    """
+    called = called or argv[0]
+    if confined:
+        argv = wrap(argv, writable=writable, readable=readable, env=env)
+    return proc.run(
+        argv,
+        log=log,
+        deadline=deadline,
+        cwd=cwd,
+        env=env,
+        ok=ok,
+        on_line=on_line,
+        called=called,
+        watch=watch,
+    )
 
 
 def wrap(
@@ -175,7 +209,7 @@ def unusable(cache: Cache) -> str | None:
     try:
         with cache.staging() as folder:
             argv = wrap(["touch", f"{folder}/made"], writable=[folder])
-            run(argv, log=cache.log("bwrap"), deadline=Deadline(PROBE_S))
+            proc.run(argv, log=cache.log("bwrap"), deadline=proc.Deadline(PROBE_S))
             if not (folder / "made").exists():
                 return "a folder made writable in it is not the one outside"
     except HarnessError as error:

@@ -91,19 +91,17 @@ class Make:
         ok: Sequence[int] | None = (0,),
     ) -> proc.Finished:
         """Run another program that the source's own files steer, from the source folder."""
-        called = argv[0]
-        if self.confined:
-            argv = bwrap.wrap(argv, writable=[self.output.path], readable=[self.source], env=env)
-        return proc.run(
+        return bwrap.run(
             argv,
+            confined=self.confined,
             log=self.log,
             deadline=self.deadline,
+            writable=[self.output.path],
+            readable=[self.source],
             cwd=self.source,
             env=env,
-            on_line=on_line,
             ok=ok,
-            called=called,
-            watch=bwrap.watch,
+            on_line=on_line,
         )
 
 
