@@ -355,7 +355,7 @@ def _sides(cache: Cache, made: Prepared) -> tuple[Side, ...]:
         )
         for side in made.sides
     ]
-    return tuple(identity.beside(cache, built[0], one) for one in built)
+    return identity.told_apart(cache, built)
 
 
 def _machine(made: Prepared) -> Machine:

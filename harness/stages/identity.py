@@ -6,6 +6,7 @@ Whether that is the series and nothing else is for others to judge.
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,24 +31,32 @@ class Built(msgspec.Struct, frozen=True):
     config: Path | None
 
 
-def beside(cache: Cache, base: Built, built: Built) -> Side:
-    """Return a side of the record with what tells it from base; nothing does for base itself."""
+def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Side, ...]:
+    """Return the sides of the record with what tells each from base, which is the first."""
     binutils = Binutils(cache.log("identity"), confined=bwrap.works(cache))
-    before, after = (sizes(binutils.sizes(b.binary)) for b in (base, built))
-    told = msgspec.structs.replace(
-        built.side,
-        files=_files(cache, base.side.commit, built.side.commit),
-        symbols=changed(before, after),
-    )
-    theirs, ours = (_options(b.config) for b in (base, built))
-    if theirs is None or ours is None:
-        return told
+    symbols = [sizes(binutils.sizes(one.binary)) for one in built]
+    options_of = [_options(one.config) for one in built]
+    base = built[0].side.commit
+    told = []
+    for one, its_symbols, its_options in zip(built, symbols, options_of, strict=True):
+        side = msgspec.structs.replace(
+            one.side,
+            files=_files(cache, base, one.side.commit),
+            symbols=changed(symbols[0], its_symbols),
+        )
+        told.append(_with_options(side, options_of[0], its_options))
+    return tuple(told)
+
+
+def _with_options(side: Side, base: frozenset[str] | None, its: frozenset[str] | None) -> Side:
+    if base is None or its is None:
+        return side
     return msgspec.structs.replace(
-        told,
-        options_sha256=hashlib.sha256("\n".join(sorted(ours)).encode()).hexdigest(),
+        side,
+        options_sha256=hashlib.sha256("\n".join(sorted(its)).encode()).hexdigest(),
         config_diff=(
-            *(f"-{line}" for line in sorted(theirs - ours)),
-            *(f"+{line}" for line in sorted(ours - theirs)),
+            *(f"-{line}" for line in sorted(base - its)),
+            *(f"+{line}" for line in sorted(its - base)),
         ),
     )
 

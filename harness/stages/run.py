@@ -129,7 +129,7 @@ def _told_apart(cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]) 
         )
         for side in record.sides
     ]
-    return tuple(identity.beside(cache, built[0], one) for one in built)
+    return identity.told_apart(cache, built)
 
 
 def _evidence(plan: Plan, host: Machine) -> Evidence:

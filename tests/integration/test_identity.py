@@ -10,7 +10,7 @@ import pytest
 from harness.analysis.compare import identity
 from harness.cache import Cache
 from harness.model.record import RunRecord, Side
-from harness.stages.identity import Built, beside
+from harness.stages.identity import Built, told_apart
 from tests.integration.test_apply import git
 from tests.unit.builders import record
 
@@ -67,7 +67,7 @@ def scene(tmp_path: Path) -> Scene:
 def test_what_tells_a_side_from_base(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n# CONFIG_B is not set\n")
     tip = scene.built("tip", TIP, "# made later\nCONFIG_A=y\nCONFIG_B=y\n")
-    told = beside(scene.cache, base, tip)
+    _, told = told_apart(scene.cache, [base, tip])
     assert told.files == ("mm/mm_init.c", "mm/new ä.h")
     assert told.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
     assert told.symbols is not None
@@ -80,17 +80,17 @@ def test_what_tells_a_side_from_base(scene: Scene) -> None:
 
 def test_nothing_tells_base_from_itself(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n")
-    told = beside(scene.cache, base, base)
+    (told,) = told_apart(scene.cache, [base])
     assert (told.files, told.symbols, told.config_diff) == ((), (), ())
     again = scene.built("base", BASE, "# made an hour later\nCONFIG_A=y\n")
-    assert beside(scene.cache, base, again).options_sha256 == told.options_sha256 != ""
+    assert told_apart(scene.cache, [base, again])[1].options_sha256 == told.options_sha256 != ""
 
 
 def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, "CONFIG_A=y\n")
     tip = scene.built("tip", TIP, None)
-    for one in (tip, Built(tip.side, tip.binary, scene.folder / "gone.config")):
-        told = beside(scene.cache, base, one)
+    lost = Built(tip.side, tip.binary, scene.folder / "gone.config")
+    for told in told_apart(scene.cache, [base, tip, lost])[1:]:
         assert (told.options_sha256, told.config_diff) == ("", None)
         assert told.files == ("mm/mm_init.c", "mm/new ä.h")
 
@@ -98,18 +98,17 @@ def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
 def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, None)
     lost = Side("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
-    told = beside(scene.cache, base, Built(lost, base.binary, None))
+    _, told = told_apart(scene.cache, [base, Built(lost, base.binary, None)])
     assert (told.files, told.symbols) == (None, ())
     empty = Cache(scene.folder / "another")
-    assert beside(empty, base, base).files is None
+    assert told_apart(empty, [base])[0].files is None
 
 
 def test_the_facts_become_the_proof(scene: Scene) -> None:
     config = "CONFIG_A=y\n"
     base, tip = (scene.built(n, s, config) for n, s in (("base", BASE), ("tip", TIP)))
-    rec: RunRecord = msgspec.structs.replace(
-        record(), sides=(beside(scene.cache, base, base), beside(scene.cache, base, tip))
-    )
+    sides = told_apart(scene.cache, [base, tip])
+    rec: RunRecord = msgspec.structs.replace(record(), sides=sides)
     again = msgspec.json.decode(msgspec.json.encode(rec), type=RunRecord)
     (proof,) = identity(again)
     assert proof.ok
