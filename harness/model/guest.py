@@ -19,6 +19,9 @@ NO_CXL = (
 )
 #: RAM in front of, and between, what the command line calls persistent: touching ranges are one.
 GAP_BYTES = 128 * MIB
+#: From this much RAM on, QEMU's q35 moves all above 2 GiB to 4 GiB (hw/i386/pc_q35.c), and a range
+#: may be in the hole.
+HOLED_RAM_BYTES = 2816 * MIB
 #: lib/test_hmm.c: DEVMEM_CHUNK_SIZE, and the devices that register such a chunk as they come up.
 HMM_BYTES, HMM_DEVICES = 256 * MIB, 2
 
@@ -94,6 +97,11 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return
         if not drivers or len(set(drivers)) != len(drivers):
             raise ValueError("namespaces wants one fsdax, one devdax, or one of each")
+        if self.in_ram and self.ram_bytes >= HOLED_RAM_BYTES:
+            raise ValueError(
+                f"memory {self.memory} and namespaces with their gaps are {self.ram_bytes >> 20}M "
+                f"of RAM; provider {self.place} has room for less than {HOLED_RAM_BYTES >> 20}M"
+            )
 
     @property
     def place(self) -> Provider:

@@ -55,15 +55,25 @@ def test_ramdax_takes_labels_off_the_end_of_a_larger_range() -> None:
     assert made.kernel_options == ("memmap=640M!1024M",)
 
 
-@given(st.sampled_from(["e820", "ramdax"]), st.integers(1, 64), st.integers(1, 64))
+@given(st.sampled_from(["e820", "ramdax"]), st.integers(1, 6), st.integers(1, 6))
 def test_ranges_never_touch_each_other_or_lie_outside_ram(
     provider: Provider, first: int, second: int
 ) -> None:
-    made = guest(provider, f"{first * 128}M", f"{second * 128}M")
+    made = guest(provider, f"{first * 128}M", f"{second * 128}M", memory="512M")
     (a, size_a), (b, size_b) = made.carved
     assert a >= made.memory_bytes
     assert a + size_a + GAP_BYTES <= b
     assert made.ram_bytes == b + size_b + GAP_BYTES
+
+
+def test_ranges_end_below_the_hole_of_32_bits() -> None:
+    assert guest("e820", "1408M", memory="1279M").ram_bytes == 2815 * MIB
+    with pytest.raises(ValueError, match=r"2816M of RAM; provider e820 has room for less"):
+        guest("e820", "1408M", memory="1280M")
+    with pytest.raises(ValueError, match="provider ramdax"):
+        guest("ramdax", "1408M", memory="1279M")
+    # An NVDIMM is no RAM.
+    assert guest("nvdimm", "100G", memory="4G").ram_bytes == 4 * GIB
 
 
 def test_device_private_memory_needs_no_namespace() -> None:
