@@ -84,6 +84,6 @@ def _found(need: Need, cache: Cache) -> str | None:
 def _script(cache: Cache, name: str) -> Diagnosis:
     try:
         path = Path(scripts.installed(name))
-    except ToolMissing:
-        return Diagnosis(name, "missing", "not installed", "run ./bootstrap, which installs it")
+    except ToolMissing as error:
+        return Diagnosis(name, "missing", error.what, error.mend or "")
     return Diagnosis(name, "ok", version.of(path, log=cache.log(f"doctor-{name}")) or "found")

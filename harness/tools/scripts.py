@@ -4,6 +4,7 @@
 import os
 import shutil
 import sysconfig
+from pathlib import Path
 
 from harness.errors import ToolMissing
 
@@ -17,7 +18,23 @@ def installed(name: str) -> str:
     found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
     if found is None:
         raise ToolMissing(f"{name} is not installed", mend="run ./bootstrap to set everything up")
+    interpreter = _interpreter(Path(found))
+    if interpreter and not Path(interpreter).exists():
+        # It would fail as what it was run for might: a guest that never came up, say.
+        raise ToolMissing(
+            f"{name} cannot be run: its interpreter {interpreter} is not there",
+            where=found,
+            mend="remove the environment, which cannot be moved, and run ./bootstrap",
+        )
     return found
+
+
+def _interpreter(script: Path) -> str:
+    """What a script's first line names; empty for a program that is no script."""
+    with script.open("rb") as file:
+        first = file.readline(4096)
+    words = first[2:].split() if first.startswith(b"#!") else []
+    return os.fsdecode(words[0]) if words else ""
 
 
 def path() -> str:

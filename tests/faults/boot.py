@@ -224,6 +224,17 @@ def _(scene: Scene) -> Ended:
 
 
 @fault(
+    "boot-virtme-moved",
+    "the environment that virtme-ng is in was moved, so that its interpreter is gone",
+    69,
+    r"virtme-run: virtme-run cannot be run: its interpreter /gone/python3 is not there\. Remove ",
+)
+def _(scene: Scene) -> Ended:
+    (scene.bin / "virtme-run").write_text("#!/gone/python3\n")
+    return scene.reproduce()
+
+
+@fault(
     "boot-ndctl-missing",
     "ndctl is not installed",
     69,
