@@ -110,9 +110,7 @@ def _known(
     for place in places:
         name = place.cell.name
         applied = ground[applies(place.cell.tree)]
-        if place.guest is not None and place.guest.lacks:
-            results[name] = Result(place.cell, "cannot", place.guest.lacks)
-        elif not isinstance(applied, Done):
+        if not isinstance(applied, Done):
             results[name] = _broken(place.cell, ground, applies(place.cell.tree))
         else:
             keys[name] = kept.key(place.how, *_depends_on(wanted, place, applied.value))

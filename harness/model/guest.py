@@ -11,12 +11,10 @@ from harness.model.units import MIB, parse_size
 
 DRIVERS = ("nd_pmem", "dax_pmem")
 #: Where namespaces lie: emulated NVDIMMs; RAM that the command line calls persistent (`memmap=`),
-#: bound to e820_pmem or to ramdax; a CXL type 3 device.
+#: bound to e820_pmem or to ramdax; CXL type 3 devices.
 Provider = Literal["nvdimm", "e820", "ramdax", "cxl"]
-NO_CXL = (
-    "nothing makes a CXL region in the guest yet: that takes QEMU's q35 machine, the kernel's CXL "
-    "drivers and `cxl create-region`"
-)
+#: What the size of a CXL device counts in (its mailbox's Identify).
+CXL_BYTES = 256 * MIB
 #: RAM in front of, and between, what the command line calls persistent: touching ranges are one.
 GAP_BYTES = 128 * MIB
 #: From this much RAM on, QEMU's q35 moves all above 2 GiB to 4 GiB (hw/i386/pc_q35.c), and a range
@@ -97,6 +95,9 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return
         if not drivers or len(set(drivers)) != len(drivers):
             raise ValueError("namespaces wants one fsdax, one devdax, or one of each")
+        odd = [n.size for n in self.namespaces if n.size_bytes % CXL_BYTES]
+        if self.place == "cxl" and odd:
+            raise ValueError(f"size {odd[0]} is no multiple of 256M, which CXL devices count in")
         if self.in_ram and self.ram_bytes >= HOLED_RAM_BYTES:
             raise ValueError(
                 f"memory {self.memory} and namespaces with their gaps are {self.ram_bytes >> 20}M "
@@ -107,11 +108,6 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def place(self) -> Provider:
         """Where the namespaces lie."""
         return "nvdimm" if isinstance(self.provider, UnsetType) else self.provider
-
-    @property
-    def lacks(self) -> str:
-        """What keeps this guest from being booted; empty where nothing does."""
-        return NO_CXL if self.place == "cxl" else ""
 
     @property
     def in_ram(self) -> bool:

@@ -24,7 +24,7 @@ from harness.stages import checks, guest, root
 from harness.stages.accelerator import Accelerator
 from harness.stages.backing import Images
 from harness.stages.hostuse import Meter
-from harness.tools.qemu import Nvdimm
+from harness.tools.qemu import Device
 
 LOGS = "logs"
 
@@ -106,7 +106,7 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
         for n, ns in enumerate(namespaces)
     ]
     how = ["-t"] if plan.page_ref is True else []
-    how += ["-s", same.guest.place] if same.guest.place == "ramdax" else []
+    how += ["-s", same.guest.place] if same.guest.place in ("ramdax", "cxl") else []
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
@@ -121,8 +121,8 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
             *same.guest.kernel_options,
             *special,
         ),
-        nvdimms=tuple(
-            Nvdimm(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
+        devices=tuple(
+            Device(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
         ),
     )
 

@@ -122,7 +122,7 @@ class Command(msgspec.Struct, frozen=True):
     guest: Guest
     icount: bool = False
     kernel_options: tuple[str, ...] = ()
-    nvdimms: tuple[qemu.Nvdimm, ...] = ()
+    devices: tuple[qemu.Device, ...] = ()
 
 
 def boot(
@@ -185,7 +185,7 @@ class _Watch:
         self._channel = channel
         self._limit = backing.room_bytes(command.guest)
         # Held open: their names go as soon as QEMU has them.
-        paths = [device.backing for device in command.nvdimms]
+        paths = [device.backing for device in command.devices]
         self._backings = [opened.enter_context(path.open("rb")) for path in paths]
 
     def __call__(self, pid: int) -> None:
@@ -205,6 +205,12 @@ class _Watch:
 
 def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]:
     guest = command.guest
+    channelled = qemu.channel(channel)
+    if guest.place == "cxl":
+        # Bridges last: QEMU would give what comes after one a place behind it.
+        devices = [*channelled, *qemu.cxl(guest.ram_bytes, command.devices)]
+    else:
+        devices = [*qemu.nvdimms(guest.ram_bytes, command.devices), *channelled]
     argv = vng.command(
         command.image,
         command.root,
@@ -215,13 +221,12 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         kernel_options=[*KERNEL_OPTIONS, *command.kernel_options],
         qemu_options=[
             *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
-            *qemu.nvdimms(guest.ram_bytes, command.nvdimms),
-            *qemu.channel(channel),
+            *devices,
         ],
     )
     if not confined:
         return argv
-    writable = {channel.parent, *(device.backing.parent for device in command.nvdimms)}
+    writable = {channel.parent, *(device.backing.parent for device in command.devices)}
     readable = [command.root, command.image]
     return bwrap.wrap(
         argv, writable=sorted(writable), readable=readable, max_file_bytes=MAX_FILE_BYTES

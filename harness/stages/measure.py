@@ -26,7 +26,7 @@ from harness.stages import backing, memmaps
 from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot
 from harness.stages.memmaps import AfterBoot
-from harness.tools import bwrap
+from harness.tools import bwrap, qemu
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
@@ -96,8 +96,9 @@ def measure(
 
 def _confined(cache: Cache, guest: Guest, listen: Listener) -> bool:
     """Whether guests can be confined. Raises Unsupported for one that cannot be booted at all."""
-    if guest.lacks:
-        raise Unsupported(guest.lacks, where=f"guest {guest.name}")
+    if guest.place == "cxl" and not qemu.offers(qemu.CXL_DEVICE, cache.log("qemu")):
+        what = f"this {qemu.PROGRAM} has no device {qemu.CXL_DEVICE}"
+        raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
     unusable = bwrap.unusable(cache)
     if unusable is not None:
         listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))

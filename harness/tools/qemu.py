@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's options for what virtme-ng has none: NVDIMMs, an accelerator that must be, a channel."""
+"""QEMU's options for what virtme-ng has none: persistent memory, one accelerator, a channel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,21 @@ from typing import Literal
 import msgspec
 
 from harness.model.units import GIB
+from harness.proc import Deadline, run
 
 PROGRAM = "qemu-system-x86_64"
 #: The name of the virtio-serial port that the agent looks for.
 PORT = "memmap-harness"
+CXL_DEVICE = "cxl-type3"
+#: What is kept of CXL devices' labels, in memory: no smaller area is one (drivers/nvdimm/label.c).
+LABEL_KIB = 128
+#: Bus numbers of CXL host bridges, far enough apart for a port and a device behind each.
+BUSES_PER_BRIDGE = 32
+TIMEOUT_S = 20
 
 
-class Nvdimm(msgspec.Struct, frozen=True):
-    """An emulated NVDIMM over the whole of a backing file."""
+class Device(msgspec.Struct, frozen=True):
+    """An emulated NVDIMM or CXL device over the whole of a backing file."""
 
     backing: Path
     size_bytes: int
@@ -42,7 +49,7 @@ def machine(
     return [*options, "-icount", "shift=0,sleep=off"] if icount else options
 
 
-def nvdimms(memory_bytes: int, devices: Sequence[Nvdimm]) -> list[str]:
+def nvdimms(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
     """Options for the guest's memory and NVDIMMs; the first becomes region0, and so on.
 
     Without label-size: a label area makes the region misaligned, which ndctl refuses.
@@ -53,10 +60,43 @@ def nvdimms(memory_bytes: int, devices: Sequence[Nvdimm]) -> list[str]:
     most = memory_bytes + sum(d.size_bytes + GIB for d in devices) + GIB
     options = ["-m", f"size={memory_bytes >> 20}M,slots={len(devices)},maxmem={most >> 20}M"]
     for number, device in enumerate(devices):
-        backing = f"memory-backend-file,id=backing{number},share=on,size={device.size_bytes}"
-        options += ["-object", f"{backing},mem-path={value(str(device.backing))}"]
+        options += ["-object", _backing(number, device)]
         options += ["-device", f"nvdimm,id=nvdimm{number},memdev=backing{number}"]
     return options
+
+
+def _backing(number: int, device: Device) -> str:
+    file = f"memory-backend-file,id=backing{number},share=on,size={device.size_bytes}"
+    return f"{file},mem-path={value(str(device.backing))}"
+
+
+def cxl(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
+    """Options for the guest's memory and CXL devices; the first one's serial number is 1.
+
+    Each has a host bridge and a window of addresses to itself: QEMU gives a bridge one decoder,
+    which is good for one region.
+    """
+    windows = ["cxl=on"]
+    options = ["-m", f"size={memory_bytes >> 20}M"]
+    for number, device in enumerate(devices):
+        bus = BUSES_PER_BRIDGE * (number + 1)
+        options += ["-object", _backing(number, device)]
+        options += ["-object", f"memory-backend-ram,id=labels{number},size={LABEL_KIB}K"]
+        options += ["-device", f"pxb-cxl,id=bridge{number},bus=pcie.0,bus_nr={bus}"]
+        options += ["-device", f"cxl-rp,id=port{number},bus=bridge{number},chassis=0,slot={number}"]
+        memory = f"memdev=backing{number},lsa=labels{number},sn={number + 1}"
+        options += ["-device", f"{CXL_DEVICE},id=cxl{number},bus=port{number},{memory}"]
+        window = f"cxl-fmw.{number}"
+        windows.append(f"{window}.targets.0=bridge{number}")
+        windows.append(f"{window}.size={device.size_bytes >> 20}M")
+    # All in one option: of several, QEMU 7.2 does not make one list.
+    return [*options, "-machine", ",".join(windows)]
+
+
+def offers(device: str, log: Path) -> bool:
+    """Whether this QEMU has a device of that name. Raises ToolMissing, ToolFailed, TimedOut."""
+    listed = run([PROGRAM, "-device", "help"], log=log, deadline=Deadline(TIMEOUT_S)).stdout
+    return f'name "{device}"' in listed
 
 
 def channel(file: Path) -> list[str]:

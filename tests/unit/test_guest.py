@@ -2,6 +2,7 @@
 """Guests whose namespaces lie elsewhere than in NVDIMMs, and what their boots must show."""
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from harness.model.plan import Plan
 from harness.model.units import GIB, MIB
 from harness.parse import agent, console
 from harness.stages import checks
+from harness.tools import qemu
 from tests.unit.builders import kernel
 from tests.unit.test_agent import BODY, raw
 
@@ -74,6 +76,29 @@ def test_ranges_end_below_the_hole_of_32_bits() -> None:
         guest("ramdax", "1408M", memory="1279M")
     # An NVDIMM is no RAM.
     assert guest("nvdimm", "100G", memory="4G").ram_bytes == 4 * GIB
+
+
+def test_cxl_devices_have_sizes_that_cxl_devices_can_have() -> None:
+    assert guest("cxl", "512M", "768M").memmap_bytes > 0
+    with pytest.raises(ValueError, match="size 384M is no multiple of 256M"):
+        guest("cxl", "512M", "384M")
+
+
+def test_each_cxl_device_has_a_bridge_and_a_window_of_its_own() -> None:
+    files = [Path("/dev/shm/a,b/nd_pmem.img"), Path("/dev/shm/a,b/dax_pmem.img")]
+    options = qemu.cxl(GIB, [qemu.Device(file, 512 * MIB) for file in files])
+    flags, values = options[::2], options[1::2]
+    assert set(flags) == {"-machine", "-m", "-object", "-device"}
+    assert values[0] == "size=1024M"
+    assert values[1].endswith("share=on,size=536870912,mem-path=/dev/shm/a,,b/nd_pmem.img")
+    devices = [value for value in values if value.startswith("cxl-type3,")]
+    assert [device.partition("sn=")[2] for device in devices] == ["1", "2"]
+    (machine,) = [value for flag, value in zip(flags, values, strict=True) if flag == "-machine"]
+    assert machine.split(",") == [
+        "cxl=on",
+        *("cxl-fmw.0.targets.0=bridge0", "cxl-fmw.0.size=512M"),
+        *("cxl-fmw.1.targets.0=bridge1", "cxl-fmw.1.size=512M"),
+    ]
 
 
 def test_device_private_memory_needs_no_namespace() -> None:

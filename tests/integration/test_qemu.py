@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a real QEMU makes of our options, before any guest runs."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.model.units import GIB, MIB
+from harness.proc import Deadline, run
+from harness.tools import qemu
+
+MAKERS = {"nvdimm": qemu.nvdimms, qemu.CXL_DEVICE: qemu.cxl}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def test_a_device_that_is_offered_and_one_that_is_not(log: Path) -> None:
+    assert qemu.offers("nvdimm", log)
+    assert not qemu.offers("nvdim", log)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("device", MAKERS)
+def test_a_machine_comes_up_with_each_device(
+    tmp_path: Path, log: Path, device: str, count: int
+) -> None:
+    if not qemu.offers(device, log):
+        pytest.skip(f"this QEMU has no {device}")
+    devices = [qemu.Device(tmp_path / f"a,b {n}", 512 * MIB) for n in range(count)]
+    for made in devices:
+        with made.backing.open("wb") as file:
+            file.truncate(made.size_bytes)
+    asked = tmp_path / "asked"
+    asked.write_text("info memdev\nqom-list /machine/peripheral\nquit\n")
+    argv = [qemu.PROGRAM, "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"]
+    argv += ["-machine", "q35", *qemu.machine("tcg", "Icelake-Server")]
+    argv += MAKERS[device](GIB, devices)
+    said = run(argv, log=log, deadline=Deadline(60), stdin=asked).stdout
+    assert [f"memory backend: backing{n}" in said for n in range(3)] == [
+        n < count for n in range(3)
+    ]
+    assert said.count(f"(child<{device}>)") == count
