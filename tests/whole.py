@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.cache import Cache
 from harness.inputs import Project
 from harness.tools import scripts
+from tests.trees import edit, git
 
 FAKES = Path(__file__).parent / "fakes"
 ROOT = Path(__file__).parent.parent
@@ -65,28 +66,6 @@ for arg; do
 done
 exec {1} "$@"
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"), ("DATE", "1700000000 +0000"))
-    }
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env=os.environ | identity | {"GIT_CONFIG_GLOBAL": "/dev/null"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-def replace(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
 
 
 def confining(folder: Path, **knobs: str) -> None:
@@ -152,9 +131,9 @@ class Whole:
     def _series(self, linux: Path) -> None:
         """Patch 1 halves the time of a rebind, patch 2 changes nothing that is seen."""
         self._write("series/test/series.yaml", SERIES)
-        replace(linux / "mm/mm_init.c", "60}", "30}")
+        edit(linux / "mm/mm_init.c", "60}", "30}")
         git(linux, "commit", "-qam", "mm/mm_init: in half the time")
-        replace(linux / "mm/memremap.c", "512", "1024")
+        edit(linux / "mm/memremap.c", "512", "1024")
         git(linux, "commit", "-qam", "mm/memremap: map more")
         ports = self.root / "series/test/ports/v7.2"
         git(linux, "format-patch", "-q", "-o", str(ports), "HEAD~2")

@@ -4,8 +4,9 @@
 import shutil
 
 from tests.faults.fetch import tmpfs
-from tests.faults.scene import Ended, Scene, edit
+from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
+from tests.trees import edit
 
 APPLY = ("apply", "test")
 

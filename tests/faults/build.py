@@ -5,8 +5,9 @@ import os
 import time
 
 from tests.faults.fetch import tmpfs
-from tests.faults.scene import Ended, Scene, edit
+from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
+from tests.trees import edit
 
 BUILD = ("build", "test", "--plan", "quick")
 

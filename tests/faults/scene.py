@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from harness import proc
 from harness.inputs import Project
+from tests.trees import edit, git
 
 ROOT = Project.find().root
 FAKES = ROOT / "tests" / "fakes"
@@ -66,28 +67,6 @@ class Ended(NamedTuple):
     def said(self) -> str:
         """Everything that was printed."""
         return self.stdout + self.stderr
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"), ("DATE", "1700000000 +0000"))
-    }
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env=os.environ | identity | {"GIT_CONFIG_GLOBAL": "/dev/null"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text, f"{old!r} is not in {file}"
-    file.write_text(text.replace(old, new))
 
 
 class Scene:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.cache import Cache
 from harness.inputs import Project
+from tests.trees import git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 SERIES_YAML = """\
@@ -23,22 +24,6 @@ versions:
 """
 #: What patches and other people's commits meet in: numbered lines, and a function here and there.
 LINES = [f"int f{n}(void);" if n % 20 == 0 else f"\tline {n};" for n in range(1, 121)]
-
-
-def git(folder: Path, *arguments: str) -> str:
-    env = os.environ | {
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_AUTHOR_NAME": "A Developer",
-        "GIT_AUTHOR_EMAIL": "dev@example.org",
-        "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-        "GIT_COMMITTER_NAME": "A Developer",
-        "GIT_COMMITTER_EMAIL": "dev@example.org",
-        "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-    }
-    argv = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 class Kernels:

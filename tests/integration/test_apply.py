@@ -19,7 +19,7 @@ from harness.model.kernel import Tree
 from harness.stages import apply as stage
 from harness.stages.apply import Mbox, Port, apply, default_source
 from harness.tools.git import Git
-from tests.integration.kernels import git
+from tests.trees import edit, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 SERIES_YAML = """\
@@ -30,12 +30,6 @@ port_of: 1
 versions:
   - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
 """
-
-
-def replace(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
 
 
 class Scene:
@@ -59,9 +53,9 @@ class Scene:
         self.ports = self.project.series_folder / "test" / "ports" / "v7.2"
         self.ports.mkdir(parents=True)
         (self.ports.parent.parent / "series.yaml").write_text(SERIES_YAML)
-        replace(self.source / "mm/mm_init.c", "refcount = 0", "refcount = 1")
+        edit(self.source / "mm/mm_init.c", "refcount = 0", "refcount = 1")
         git(self.source, "commit", "-qam", "mm/mm_init: count from one")
-        replace(self.source / "mm/memremap.c", "512", "1024")
+        edit(self.source / "mm/memremap.c", "512", "1024")
         git(self.source, "commit", "-qam", "mm/memremap: map more")
         git(self.source, "format-patch", "-q", "-o", str(self.ports), base)
 
@@ -288,7 +282,7 @@ def archived(mail: bytes, columns: int = 72) -> bytes:
 
 def add_long_lines(scene: Scene) -> None:
     """Give the series a third patch, which no archive shows as it is."""
-    replace(
+    edit(
         scene.source / "mm/mm_init.c",
         "refcount = 1;",
         "refcount = 1; /* counted from one, as those who come after this page expect it to be */",

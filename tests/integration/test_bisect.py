@@ -15,7 +15,8 @@ from harness import proc
 from harness.errors import InputError
 from harness.tools.git import ForeignGit
 from harness.tools.git_bisect import Bisect, Word
-from tests.integration.kernels import Kernels, git
+from tests.integration.kernels import Kernels
+from tests.trees import git
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,9 @@ from tests.cluster import (
     pinned,
     same_at_home,
 )
+from tests.trees import edit
 from tests.unit.test_graph import Breaks, add, concatenate, divide, tell
 from tests.unit.test_matrix import PLAN
-from tests.whole import replace
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
 
 def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
     (port,) = (scene.whole.root / "series/test/ports/v7.2").glob("0002-*")
-    replace(port, "1024", "nonesuch")
+    edit(port, "1024", "nonesuch")
     with pytest.raises(DoesNotBuild, match=r"does not build.*\(on ") as caught:
         scene.reproduce()
     assert "nonesuch" in (caught.value.detail or "")

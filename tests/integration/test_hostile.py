@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.scene import ROOT, Ended, Scene, adopting, git, strays
+from tests.faults.scene import ROOT, Ended, Scene, adopting, strays
+from tests.trees import git
 
 HOSTILE = ROOT / "tests" / "data" / "hostile"
 SECRET = "BEGIN OPENSSH PRIVATE KEY 5ec2e7"

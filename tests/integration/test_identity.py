@@ -11,7 +11,7 @@ from harness.analysis.compare import identity
 from harness.cache import Cache
 from harness.model.record import RunRecord, Side
 from harness.stages.identity import Built, told_apart
-from tests.integration.test_apply import git
+from tests.trees import git
 from tests.unit.builders import record
 
 BASE = (

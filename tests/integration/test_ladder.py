@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from harness import records
+from tests.trees import edit, git
 from tests.unit.test_matrix import PLAN as MATRIX
-from tests.whole import Whole, git, replace
+from tests.whole import Whole
 
 LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
 
@@ -92,7 +93,7 @@ def test_a_warning_that_a_patch_adds_is_its_own(whole: Whole) -> None:
 
 
 def test_a_patch_that_does_not_build_is_named_and_the_others_are_measured(whole: Whole) -> None:
-    replace(port(whole, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
+    edit(port(whole, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
     done = whole.harness(*LADDER, "--json")
     made = result(done, code=3)
     assert not made["bisectable"]
@@ -117,7 +118,7 @@ def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
 
 
 def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
-    replace(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
+    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
     made = result(whole.harness(*LADDER, "--json"), code=1)
     assert made["outcome"] == "failed"
     assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
@@ -127,7 +128,7 @@ def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
 
 
 def test_struct_pages_that_differ_are_no_ladder_to_climb(whole: Whole) -> None:
-    replace(port(whole, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
+    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
     made = result(whole.harness(*LADDER, "--json"), code=1)
     assert [rung["memmaps"] for rung in made["rungs"]] == ["equal", "differs", "differs"]
     assert made["rungs"][1]["why"] == "its struct pages are not as base's"

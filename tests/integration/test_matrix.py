@@ -17,8 +17,9 @@ from harness.engine.cell_jobs import Request
 from harness.engine.local import Local
 from harness.model.matrix import Result
 from harness.tools import scripts
+from tests.trees import edit, git
 from tests.unit.test_matrix import NAMES, PLAN
-from tests.whole import FAKES, STAND_INS, Whole, confining, git, replace
+from tests.whole import FAKES, STAND_INS, Whole, confining
 
 PATH = os.environ["PATH"]
 MATRIX = ("matrix", "quick", "test", "--accelerator", "tcg")
@@ -102,11 +103,11 @@ def test_what_a_kept_cell_depends_on_makes_another_of_it(whole: Whole) -> None:
     assert kept(tried(whole)) == [False] * 3
     assert kept(tried(whole)) == [True] * 3
     assert kept(tried(whole, fresh=True)) == [False] * 3
-    replace(whole.root / "guests/pmem-128m.yaml", "memory: 1G", "memory: 2G")
+    edit(whole.root / "guests/pmem-128m.yaml", "memory: 1G", "memory: 2G")
     assert kept(tried(whole)) == [True, False, False]
     shutil.rmtree(whole.project.results)
     assert kept(tried(whole)) == [True, False, False], "its boots are gone"
-    replace(whole.root / "configs/kconfig/fake.config", "CONFIG_HZ=", "CONFIG_X=y\nCONFIG_HZ=")
+    edit(whole.root / "configs/kconfig/fake.config", "CONFIG_HZ=", "CONFIG_X=y\nCONFIG_HZ=")
     assert kept(tried(whole)) == [False] * 3
 
 
@@ -145,7 +146,7 @@ def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
 
 def test_struct_pages_that_are_not_as_bases_fail_a_cell(whole: Whole) -> None:
     (port,) = (whole.root / "series/test/ports/v7.2").glob("0001-*")
-    replace(port, "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
+    edit(port, "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
     made = tried(whole)
     assert outcomes(made) == ["ok", "failed", "ok"]
     assert made[1].reason.startswith("both struct pages: boot 1 of tip: ")
@@ -162,7 +163,7 @@ def test_a_guest_that_is_lost_without_base_beside_it_is_nobodys_fault(
 
 def test_a_patch_that_does_not_build_is_3_and_its_words_are_kept(whole: Whole) -> None:
     (port,) = (whole.root / "series/test/ports/v7.2").glob("0002-*")
-    replace(port, "1024", "nonesuch")
+    edit(port, "1024", "nonesuch")
     made = tried(whole)
     # The object of the series still compiles; the first patch's kernel does too.
     assert outcomes(made) == ["ok", "failed", "ok"]
@@ -180,7 +181,7 @@ def test_a_tree_that_the_series_does_not_apply_to_costs_its_own_cells(whole: Who
     ports = whole.root / "series/test/ports"
     shutil.copytree(ports / "v7.2", ports / "v7.3")
     git(linux, "checkout", "-q", "-b", "other", "main")
-    replace(linux / "mm/memremap.c", "512", "513")
+    edit(linux / "mm/memremap.c", "512", "513")
     git(linux, "commit", "-qam", "other")
     planned(whole, PLAN.replace("[v7.2], kernels: [plain], prefixes", "[v7.3, v7.2], "
                                 "kernels: [plain], prefixes"))  # fmt: skip
@@ -241,7 +242,7 @@ def test_a_guest_that_cannot_be_is_said_and_one_in_ram_is_not_compared(whole: Wh
     assert legacy_cell.outcome == "ok", legacy_cell.reason
     assert legacy_cell.note == "struct pages not compared: no file of ours holds them"
     # A plan with the one that cannot be says so as well.
-    replace(whole.root / "configs/plans/quick.yaml", "pmem-128m", "cxl")
+    edit(whole.root / "configs/plans/quick.yaml", "pmem-128m", "cxl")
     done = whole.harness("measure", "test", "--plan", "quick", "--accelerator", "tcg")
     assert done.returncode == 69
     assert said in done.stderr

@@ -20,7 +20,8 @@ from harness.model.kernel import Kernel, Tree
 from harness.stages import build
 from harness.stages.tree import checked_out
 from harness.tools.git import Git
-from tests.whole import Whole, git
+from tests.trees import git
+from tests.whole import Whole
 
 if TYPE_CHECKING:
     from harness.model.series import Applied

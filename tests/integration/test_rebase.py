@@ -21,7 +21,8 @@ from harness.stages.apply import Mbox, Port
 from harness.stages.rebase import Request, abort, all_onto, go_on, rebase
 from harness.stages.tree import fetch
 from harness.tools.git import Git
-from tests.integration.kernels import Kernels, git
+from tests.integration.kernels import Kernels
+from tests.trees import git
 
 
 @pytest.fixture

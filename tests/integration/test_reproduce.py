@@ -10,7 +10,8 @@ import pytest
 
 from harness import records
 from harness.analysis.compare import identity
-from tests.whole import Whole, replace
+from tests.trees import edit
+from tests.whole import Whole
 
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
 
@@ -69,7 +70,7 @@ def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
 
 
 def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
-    replace(whole.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\nclock: icount")
+    edit(whole.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\nclock: icount")
     arguments = [word for word in REPRODUCE if word not in ("--accelerator", "tcg")]
     made = result(whole.harness(*arguments, "--keep-images"))
     assert made["evidence"] == "boot-icount"
@@ -105,7 +106,7 @@ def test_a_series_with_a_broken_patch_file_is_refused_before_anything_is_fetched
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_what_does_not_build_is_exit_3_and_nothing_is_booted(whole: Whole, jobs: str) -> None:
     (port,) = (whole.root / "series/test/ports/v7.2").glob("0002-*")
-    replace(port, "1024", "nonesuch")
+    edit(port, "1024", "nonesuch")
     done = whole.harness(*REPRODUCE, "--jobs", jobs)
     assert done.returncode == 3
     assert "harness: the kernel does not build" in done.stderr

@@ -22,30 +22,9 @@ from harness.model.kernel import Tree
 from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
 from harness.tools import http
+from tests.trees import edit, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"), ("DATE", "1700000000 +0000"))
-    }
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env=os.environ | identity | {"GIT_CONFIG_GLOBAL": "/dev/null"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-def replace(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -86,7 +65,7 @@ class Scene:
         git(self.linux, "add", "-Af")
         git(self.linux, "commit", "-qm", "one")
         git(self.linux, "tag", "v7.2.98")
-        replace(self.linux / "mm/mm_init.c", "refcount = 0", "refcount = 1")
+        edit(self.linux / "mm/mm_init.c", "refcount = 0", "refcount = 1")
         git(self.linux, "commit", "-qam", "two")
         git(self.linux, "tag", "-am", "Linux 7.2.99", "v7.2.99")
         return git(self.linux, "rev-parse", "v7.2.98"), git(self.linux, "rev-parse", "HEAD")
@@ -174,7 +153,7 @@ def test_fetching_again_costs_nothing_and_needs_nothing(
 def test_a_changed_entry_is_fetched_anew_and_a_release_tag_stays(scene: Scene) -> None:
     scene.trees(mine=scene.packed())
     first = scene.fetch("mine")
-    replace(scene.linux / "mm/mm_init.c", "refcount = 0", "refcount = 1")
+    edit(scene.linux / "mm/mm_init.c", "refcount = 0", "refcount = 1")
     scene.trees(mine=scene.packed("other.tar.gz"))
     assert listing(scene.project, scene.cache)[0].state == "changed"
     events: list[Event] = []
@@ -347,7 +326,7 @@ def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scen
         before = state(folder)
         (folder / "left.o").write_text("x")
         (folder / "left").mkdir()
-        replace(folder / "mm/memremap.c", "512", "5")
+        edit(folder / "mm/memremap.c", "512", "5")
         os.utime(folder / "Kconfig", ns=(1, 1))
     with checked_out(scene.cache, found, one) as folder:
         after = state(folder)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.kernels import Kernels, git
+from tests.integration.kernels import Kernels
+from tests.trees import git
 
 REPLY = """\
 From b Thu Jan  1 00:00:00 2026

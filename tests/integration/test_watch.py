@@ -16,7 +16,8 @@ from harness.errors import InputError, MachineError, RecordError
 from harness.model.visit import Visit, Watched
 from harness.stages import watch
 from harness.stages.watch import Round
-from tests.integration.kernels import Kernels, git
+from tests.integration.kernels import Kernels
+from tests.trees import git
 
 #: Notes that a trial began, takes its time, and then has a verdict.
 SLOW = """

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Repositories and files of a test's own, and what is done to them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "A Developer"),
+        ("EMAIL", "dev@example.org"),
+        ("DATE", "2026-01-01T00:00:00Z"),
+    )
+}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as a developer without settings of their own, and return what it printed."""
+    argv = ["git", "-C", str(folder), *arguments]
+    env = os.environ | IDENTITY | {"GIT_CONFIG_GLOBAL": "/dev/null"}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Put `new` for each `old` in a file."""
+    text = file.read_text()
+    assert old in text, f"{old!r} is not in {file}"
+    file.write_text(text.replace(old, new))
