@@ -37,8 +37,8 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     align: str = "2M"
 
     def __post_init__(self) -> None:
-        if self.size_bytes % (128 * MIB):
-            raise ValueError(f"size {self.size} is no multiple of 128M, the kernel's section size")
+        if self.size_bytes % (16 * MIB):
+            raise ValueError(f"size {self.size} is no multiple of 16M, the least that ndctl makes")
         if self.align not in ("4K", "2M", "1G"):
             raise ValueError(f"align {self.align} is not one that ndctl knows: 4K, 2M or 1G")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.inputs import Project
 from harness.model.guest import GAP_BYTES, Guest, Namespace, Provider
+from harness.model.memmap import PAGE_BYTES
 from harness.model.plan import Plan
 from harness.model.units import GIB, MIB
 from harness.parse import agent, console
@@ -76,6 +77,13 @@ def test_ranges_end_below_the_hole_of_32_bits() -> None:
         guest("ramdax", "1408M", memory="1279M")
     # An NVDIMM is no RAM.
     assert guest("nvdimm", "100G", memory="4G").ram_bytes == 4 * GIB
+
+
+def test_a_namespace_counts_in_what_ndctl_makes_at_the_least() -> None:
+    assert Namespace(mode="fsdax", size="16M").nr_pages == 14 * MIB // PAGE_BYTES
+    assert Namespace(mode="devdax", size="16M", map="mem").nr_pages == 16 * MIB // PAGE_BYTES
+    with pytest.raises(ValueError, match="size 24M is no multiple of 16M"):
+        Namespace(mode="fsdax", size="24M")
 
 
 def test_cxl_devices_have_sizes_that_cxl_devices_can_have() -> None:

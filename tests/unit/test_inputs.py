@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Project:
     [
         (GOOD + "cpu: 1\n", ["unknown field `cpu`"]),
         (GOOD.replace("4G", "4GB"), ["namespaces[0]", "4GB"]),
-        (GOOD.replace("4G", "100M"), ["namespaces[0]", "128M"]),
+        (GOOD.replace("4G", "100M"), ["namespaces[0]", "16M"]),
         (GOOD.replace("fsdax", "sector"), ["namespaces[0].mode", "sector"]),
         (GOOD + "  - {mode: fsdax, size: 8G}\n", ["one fsdax, one devdax"]),
         (GOOD.replace("memory: 1G\n", ""), ["memory"]),
