@@ -149,7 +149,7 @@ def _pieces(lines: Sequence[str], start: int, old: int, new: int) -> list[int]:
         layers.append(_next_layer(lines, at, layer) if at < len(lines) else {})
         if len(layers[-1]) > MAX_READINGS:
             raise WrapError(at + 1, "the hunk can be read in too many ways")
-    # The line that no reading could go on with.
+    # The line that no reading could go on with; behind the last one if all could.
     last = start + len(layers) - 1
     if not ends and last >= len(lines):
         raise WrapError(start + 1, "the hunk is cut short")
@@ -158,7 +158,8 @@ def _pieces(lines: Sequence[str], start: int, old: int, new: int) -> list[int]:
         raise WrapError(start + 1, "the hunk was wrapped, and its counts fit in several ways")
     if not ends or not _is_below(lines, start + 1 + ends[0][0]):
         raise WrapError(
-            last + 1, "the patch was wrapped or damaged, and its counts do not tell how"
+            min(last + 1, len(lines)),
+            "the patch was wrapped or damaged, and its counts do not tell how",
         )
     return _traced(layers, *ends[0])
 

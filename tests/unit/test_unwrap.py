@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from harness.inputs import Project
@@ -166,6 +166,15 @@ def test_unwrapping_gives_the_patch_or_nothing(
 
 
 @settings(max_examples=60)
+@example(
+    [
+        *[(" ", "")] * 8,
+        (" ", "a a a a a a @@ -1 +1 @@ page_of_a_rather_long_name(struct   "),
+        (" ", ""),
+        ("+", ""),
+    ],
+    825922,
+)
 @given(BODY, st.integers(0, 2**32))
 def test_any_damage_gives_a_text_that_reads_or_an_error(
     body: list[tuple[str, str]], seed: int
