@@ -99,14 +99,16 @@ def boot(
 
 def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
     namespaces, plan = same.guest.namespaces, same.plan
-    # NVDIMMs and e820 ranges are a namespace each; where there are labels, one must be made.
-    place = "namespace{}.0" if same.guest.place in ("nvdimm", "e820") else "region{}"
+    # NVDIMMs and e820 ranges are a namespace each; where there are labels, one must be made in a
+    # region, which the agent has to set up.
+    has_labels = same.guest.place in ("ramdax", "cxl")
+    place = "region{}" if has_labels else "namespace{}.0"
     asked = [
         f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
         for n, ns in enumerate(namespaces)
     ]
     how = ["-t"] if plan.page_ref is True else []
-    how += ["-s", same.guest.place] if same.guest.place in ("ramdax", "cxl") else []
+    how += ["-s", same.guest.place] if has_labels else []
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
