@@ -6,7 +6,6 @@ configurations, the claims it answers to, and the plan and guest as long as they
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from harness.bundle.manifest import Absent
 from harness.cache import Cache
 from harness.errors import InputError, RecordError
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.record import RunRecord
 
 Files = dict[str, Path | bytes]
@@ -101,7 +101,7 @@ def _inputs(project: Project, record: RunRecord) -> Iterator[tuple[str, Path | s
         (guest, project.guest, setup.guest, setup.guest_sha256),
     ):
         try:
-            said = hashlib.sha256(msgspec.json.encode(load(name))).hexdigest()
+            said = value_digest(load(name))
         except InputError:
             yield path, "it is no longer there"
             continue

@@ -5,7 +5,6 @@ Whatever differs (a patch, a fragment, a guest, this harness itself) makes anoth
 """
 
 import contextlib
-import hashlib
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from harness import cache as caches
 from harness.cache import Cache
 from harness.engine import fingerprint
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.kernel import Recipe
 from harness.model.matrix import Result
 from harness.records import replace_file
@@ -34,7 +34,7 @@ class KeptCells:
         """Return what a cell is kept by: this harness, the programs, and what else is given."""
         programs = [self._version(program) for program in (how.program, qemu.PROGRAM)]
         parts = [fingerprint.own().source, programs, how, *depends_on]
-        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:24]
+        return value_digest(parts)[:24]
 
     def _version(self, program: str) -> str:
         if program not in self._programs:

@@ -61,12 +61,11 @@ class Fragment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a kernel is configured and compiled, whatever its source.
 
     Profile `minimal` puts the fragments on allnoconfig; `vng` puts them on `vng --kconfig`. `arch`
-    is one of ARCHITECTURES; as kernels are kept by what their recipe says, x86_64 goes without
-    saying.
+    is one of ARCHITECTURES.
     """
 
     profile: str

@@ -6,7 +6,6 @@ this recipe are built in: what is replayed is what would be booted.
 """
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness import records
 from harness.cache import Cache, publish, used
 from harness.errors import DoesNotBuild, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
+from harness.model.digest import value_digest
 from harness.model.kernel import Recipe, Tree
 from harness.model.series import Series
 from harness.parse.kbuild import compiling, saved_command
@@ -125,8 +125,7 @@ def unlinked(
 
 
 def _folder(cache: Cache, *parts: str | Recipe) -> Path:
-    texts = [p if isinstance(p, str) else msgspec.json.encode(p).decode() for p in parts]
-    return cache.root / "replay" / _digest(*texts)[:24]
+    return cache.root / "replay" / value_digest(parts)[:24]
 
 
 def _compile(make: Make, source_object: str, into: Path) -> None:
@@ -171,8 +170,4 @@ def _user_side(cache: Cache) -> Path:
 
 
 def _sources() -> str:
-    return _digest(*(p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return value_digest([p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()])

@@ -2,7 +2,6 @@
 """The verb: tree, series, one program a prefix; compared, gated, timed; one run record."""
 
 import datetime
-import hashlib
 import os
 import platform
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness.cache import Cache
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.kernel import Recipe, Tree
 from harness.model.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied, Series
@@ -305,7 +305,7 @@ def _now() -> datetime.datetime:
 def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
     schedule = wanted.schedule
     version = apply.posted_version(wanted.source)
-    digest = hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()
+    digest = value_digest(schedule)
     unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()
     return RunRecord(

@@ -7,7 +7,6 @@ other series is built in it, and no base.
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -20,6 +19,7 @@ from harness import proc
 from harness.cache import Cache, publish, used
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.model.digest import value_digest
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.parse import makelog
 from harness.parse.warned import together
@@ -120,9 +120,9 @@ def objects(
     unusable = bwrap.unusable(cache)
     if unusable:
         listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
-    ours = f"{tree.release}-{how.profile}-{_digest(msgspec.json.encode(how))[:12]}"
+    ours = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
     whose = _strangers(cache, tree, commit)
-    name = f"{ours}-{_digest(whose.encode())[:8]}" if whose else ours
+    name = f"{ours}-{value_digest(whose)[:8]}" if whose else ours
     with contextlib.ExitStack() as stack:
         stack.enter_context(cache.locked(f"objects-{name}"))
         if whose and not (cache.objects / name).exists():
@@ -307,9 +307,4 @@ def _keep(
 
 
 def _key(commit: str, how: Recipe, compiler: str) -> str:
-    parts = (commit, msgspec.json.encode(how).decode(), compiler, *kbuild.PINNED)
-    return _digest("\0".join(parts).encode())[:24]
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return value_digest((commit, how, compiler, kbuild.PINNED))[:24]

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.errors import InputError, ToolFailed, Unsupported
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.kernel import Fragment, Recipe
 from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
 from harness.tools import scripts
@@ -47,7 +48,7 @@ def ensure(make: Make, how: Recipe, made_from: str) -> None:
     `made_from` stands for all that a .config depends on, beside the recipe. A .config that is left
     alone costs seconds less, and make has no reason to look through all objects for its sake.
     """
-    made_from = hashlib.sha256(msgspec.json.encode([made_from, how])).hexdigest()
+    made_from = value_digest((made_from, how))
     with contextlib.suppress(NotMade, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(make.output.data(NOTE), type=_Note)
         if found == _Note(made_from, _digest(make.output)):

@@ -5,7 +5,6 @@ Every boot is kept when it is over, so a run that is killed goes on where it was
 """
 
 import datetime
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.cache import Cache
 from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
@@ -107,9 +107,9 @@ def _record(
         subject=Subject.of(applied, version),
         setup=Setup(
             plan=plan.name,
-            plan_sha256=_digest(plan),
+            plan_sha256=value_digest(plan),
             guest=guest.name,
-            guest_sha256=_digest(guest),
+            guest_sha256=value_digest(guest),
             rebinds=plan.rebinds,
             nr_pages={n.driver: n.nr_pages for n in guest.namespaces},
             boots=plan.boots.kvm if kvm else plan.boots.tcg,
@@ -156,7 +156,3 @@ def _sides(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Side]:
             new_warnings=new(before or {}, warned or {}) if known else None,
         )
         before = warned
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()

@@ -11,13 +11,14 @@ from harness.cache import Cache
 from harness.errors import InputError
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.kernel import Tree
 from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.parse import makefile
 from harness.proc import Deadline
 from harness.stages import debian_source, git_source, tarball
 from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
-from harness.tools.kept_trees import Kept, KeptTrees, digest
+from harness.tools.kept_trees import Kept, KeptTrees
 from harness.tools.snapshot import snapshot
 from harness.tools.worktree import Worktree
 
@@ -126,7 +127,7 @@ def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
         if found is None:
             rows.append(Listed(name, provider, "absent"))
             continue
-        state = "fetched" if found.entry == digest(source) else "changed"
+        state = "fetched" if found.entry == value_digest(source) else "changed"
         tree = found.tree
         rows.append(Listed(name, provider, state, tree.release, tree.commit, tree.source))
     for name in sorted(kept.keys() - project.trees().keys()):
@@ -152,7 +153,7 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
 
 def _kept(trees: KeptTrees, name: str, source: TreeSource) -> Tree | None:
     kept = trees.get(f"tree/{name}")
-    return kept.tree if kept is not None and kept.entry == digest(source) else None
+    return kept.tree if kept is not None and kept.entry == value_digest(source) else None
 
 
 def _fetch(
@@ -183,7 +184,7 @@ def _fetch(
     tree = Tree(name=name, commit=commit, release=release, source=label)
     # A branch whose Makefile still says v7.3-rc3 is not v7.3-rc3, if the repository has that.
     is_release = tags.get(f"v{release}", commit) == commit
-    elsewhere = trees.put(Kept(tree, digest(source)), with_release=is_release)
+    elsewhere = trees.put(Kept(tree, value_digest(source)), with_release=is_release)
     if elsewhere is not None:
         listen(Said(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
     listen(Ended(f"tree {name} is {release} ({label}), {commit[:12]}"))

@@ -4,7 +4,6 @@
 The tags are all there is: a tree is kept when its tag is set, and that comes last.
 """
 
-import hashlib
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ import msgspec
 from harness import proc
 from harness.cache import Cache, publish
 from harness.model.kernel import Tree
-from harness.model.tree_source import TreeSource
 from harness.tools.git import Git
 
 #: Trees are kept byte for byte: no line end or keyword of theirs is for git to convert.
@@ -96,8 +94,3 @@ class KeptTrees:
             except msgspec.MsgspecError:
                 continue  # a tag that somebody else put there
         return found
-
-
-def digest(source: TreeSource) -> str:
-    """Return a digest of an entry, which changes when the entry does."""
-    return hashlib.sha256(msgspec.json.encode(source)).hexdigest()

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A value's digest is the same after every way by which a value reaches another process."""
+
+import copy
+import importlib
+import pickle
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import harness
+from harness.cache import Cache
+from harness.engine import kept_cells
+from harness.inputs import Project
+from harness.model.digest import value_digest
+from harness.model.guest import Guest, Namespace
+from harness.model.kernel import Fragment, Recipe
+from harness.model.matrix import Configuration, Matrix
+from harness.model.plan import Boots, Plan
+from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSource
+from harness.replay import objects
+from harness.replay.schedule import Schedule
+from harness.stages import build, configure
+
+PROJECT = Project.find()
+
+
+def through_json(value: Any) -> Any:
+    kind = TreeSource if isinstance(value, TreeSource) else type(value)
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+
+
+def pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
+
+
+def retyped(value: Any) -> Any:
+    """As read from another file: equal, but no string is the same object."""
+    return msgspec.convert(
+        msgspec.to_builtins(copied(value)),
+        TreeSource if isinstance(value, TreeSource) else type(value),
+    )
+
+
+def copied(value: Any) -> Any:
+    return copy.deepcopy(value)
+
+
+JOURNEYS = (through_json, pickled, retyped, copied)
+RECIPE = Recipe("minimal", (Fragment("zdev", "CONFIG_ZONE_DEVICE=y\n"),), "gcc")
+NAMESPACE = Namespace(mode="fsdax", size="1G")
+#: Each type of which a digest is made: with defaults left out, with defaults given, and without.
+VALUES = [
+    RECIPE,
+    Recipe("minimal", (), "gcc", "x86_64"),
+    Recipe("vng", (), "clang-19", "arm64"),
+    Guest("", "1G", (NAMESPACE,)),
+    Guest("", "1G", (NAMESPACE,), cpu_model="Icelake-Server", provider="nvdimm", test_hmm=False),
+    Guest("", "1G", (NAMESPACE,), provider="cxl", test_hmm=True),
+    Plan("", "pmem-4g", 5, ("zdev",)),
+    Plan("", "pmem-4g", 5, (), Boots(), "host", kernel_options=(), page_ref=False),
+    Plan("", "pmem-4g", 5, (), Boots(2, 2), "icount", kernel_options=("quiet",), page_ref=True),
+    Schedule(1 << 30, 3, 2, seed=1),
+    Schedule(1 << 30, 3, 2, seed=1, kinds=("order0",), turns=2, turn_bytes=1 << 21),
+    Configuration("", ("zdev",)),
+    Configuration("", ("zdev",), "gcc", "x86_64", ("compiles",)),
+    Configuration("", ("zdev",), shows=("same", "streams"), needs=("KMSAN",), page_ref=True),
+    DebianSource("7.2", ("sid",)),
+    GitSource("/srv/linux.git", "v7.2"),
+    Tarball("linux.tar.xz", sha256="a" * 64),
+    Tarball("linux.tar.xz", signature="linux.tar.sign", keyring="keys.gpg"),
+]
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_a_digest_survives(value: Any, journey: Callable[[Any], Any]) -> None:
+    again = journey(value)
+    assert again == value
+    assert value_digest(again) == value_digest(value)
+    assert value_digest(journey(again)) == value_digest(value)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_digests_of_the_files_here_survive(journey: Callable[[Any], Any]) -> None:
+    plans = [PROJECT.plan(name) for name in ("gate", "quick", "reproduce")]
+    cells = [*PROJECT.matrix("matrix").kernels.values()]
+    values: list[Any] = [*PROJECT.trees().values(), *PROJECT.guests(), *plans, *cells]
+    assert {Plan, Guest, DebianSource, Configuration} <= {type(value) for value in values}
+    for value in values:
+        assert value_digest(journey(value)) == value_digest(value)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_what_is_cached_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journey: Callable[[Any], Any]
+) -> None:
+    """A Dask worker gets a recipe by pickle, and must find what was built for the original."""
+    monkeypatch.setattr(build, "compiler_version", lambda _cache, program: f"{program} 14.2")
+    monkeypatch.setattr(kept_cells, "tool_version", lambda _cache, program: f"{program} 1")
+    cache = Cache(tmp_path)
+    cells = kept_cells.KeptCells(PROJECT, cache)
+    made = configure.recipe(PROJECT, [])
+    for recipe in (RECIPE, made):
+        again = journey(recipe)
+        assert build.key(cache, "c", again) == build.key(cache, "c", recipe)
+        assert objects._folder(cache, "c", again) == objects._folder(cache, "c", recipe)
+        assert cells.key(again, VALUES[3]) == cells.key(recipe, journey(VALUES[3]))
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_another_value_has_another_digest(value: Any) -> None:
+    others = [value_digest(other) for other in VALUES if other != value]
+    assert value_digest(value) not in others
+
+
+def test_the_order_in_which_a_dict_or_set_was_filled_does_not_matter() -> None:
+    assert value_digest({"a": 1, "b": 2}) == value_digest({"b": 2, "a": 1})
+    words = [f"{n}" for n in range(20)]
+    assert value_digest(frozenset(words)) == value_digest(frozenset(reversed(words)))
+    assert value_digest(["a", "b"]) != value_digest(["b", "a"])
+
+
+def structs() -> Iterator[type[msgspec.Struct]]:
+    for module in pkgutil.walk_packages(harness.__path__, "harness."):
+        importlib.import_module(module.name)
+    left: list[type[msgspec.Struct]] = [msgspec.Struct]
+    while left:
+        kinds = left.pop().__subclasses__()
+        left += kinds
+        yield from (kind for kind in kinds if kind.__module__.startswith("harness."))
+
+
+def test_no_struct_leaves_out_what_equals_its_default() -> None:
+    """Such a field comes and goes with the identity of a string (see value_digest)."""
+    found = list(structs())
+    assert {Recipe, Plan, Guest, Schedule, Matrix} <= set(found)
+    assert [kind.__name__ for kind in found if kind.__struct_config__.omit_defaults] == []
