@@ -52,7 +52,6 @@ def show_changes(before: str | None, after: str, path: Path | None) -> None:
 def document(
     found: "Found",
     posting: "Posting",
-    patch: dict[str, object] | None,
     *,
     kept: bool,
     refused: str = "",
@@ -77,7 +76,6 @@ def document(
         "claims": found.claims,
         "lines": posting.lines,
         "not_understood": posting.problems,
-        "patch": patch,
         "lacking": found.lacking(),
         "path": None if found.path is None else str(found.path),
         "kept": kept,

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 @click.option("--title", metavar="T", help="Title of a new series.")
 @click.option("--function", metavar="F", help="Function on trial of a new series.")
 @click.option("--object", "object_", metavar="O", help="Object file that has it: mm/mm_init.o.")
-@click.option("--check-tree", metavar="T", help="Also check that the patch applies to this tree.")
-@click.option(
-    "--write-patch",
-    type=click.Path(path_type=Path),
-    metavar="F",
-    help="Write the patch to F as it was before an archive wrapped it.",
-)
 @click.option("--yes", is_flag=True, help="Keep it without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be kept.")
 @json_option
@@ -48,8 +41,6 @@ def import_claims(
     title: str | None,
     function: str | None,
     object_: str | None,
-    check_tree: str | None,
-    write_patch: Path | None,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -65,12 +56,10 @@ def import_claims(
       harness series import cover.mbox
       harness series import page.txt --version 2 --dry-run
       harness series import mails.mbox --slug my-series     a series that is new here
-      harness series import patch.txt --check-tree v7.2     does it still apply, unwrapped?
       harness series import - --yes < cover.mbox
     """
     from harness.analysis.importing import Said, find, texts
     from harness.cli.import_view import document, show, show_changes
-    from harness.cli.unwrapped import mended_patch
 
     raw = read_mails(file)
     posting = posting_of(raw, file, given(version, patch, rebinds, lines))
@@ -79,14 +68,11 @@ def import_claims(
     if not as_json:
         show(found, posting)
     show_problems(posting, file)
-    state = mended_patch(project, raw, file, found, check_tree, write_patch)
-    if state is not None:
-        click.echo(printable(str(state["said"])), err=True)
     try:
         before, after = texts(found, posting, file)
     except InputError as refused:
         if as_json:
-            print_json(document(found, posting, state, kept=False, refused=str(refused)))
+            print_json(document(found, posting, kept=False, refused=str(refused)))
         raise
     if not as_json and after is not None:
         show_changes(before, after, found.path)
@@ -95,7 +81,7 @@ def import_claims(
     if kept and after is not None and found.path is not None:
         _keep(found.path, before, after)
     if as_json:
-        print_json(document(found, posting, state, kept=kept))
+        print_json(document(found, posting, kept=kept))
     elif kept:
         click.echo(printable(f"kept in {found.path}"))
 

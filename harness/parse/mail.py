@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A patch series in mails: an mbox, or the files of `git format-patch`, to numbered patches."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
 from harness.parse.diff import DiffError, Hunk, parse_diff, preimages
 from harness.parse.letters import MAX_LETTERS, Letter, is_message_id, read_letters
+
+#: An address that an archive hid where the commit needs it: its author, its sign-off, its code.
+_HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)
 
 
 class MailError(ValueError):
@@ -94,11 +98,16 @@ def _patch(letter: Letter) -> PatchMail | None:
         raise MailError(error.what, letter.text_line + error.line - 1) from error
     if letter.tag is None or not hunks or letter.tag.number == 0:
         return None
+    for at, line in enumerate(lines):
+        if _HIDDEN.match(line):
+            raise MailError("an archive hid an address", letter.text_line + at)
     number, total = letter.tag.number, letter.tag.total
     if number > total:
         raise MailError(f"is patch {number} of {total}", letter.first_line)
     if not letter.sender:
         raise MailError("the mail has no From, the patch no author", letter.first_line)
+    if _HIDDEN.match(f"From: {letter.sender}"):
+        raise MailError("an archive hid the author's address", letter.first_line)
     if letter.date is None:
         # git would take today, and the same patches would be other commits tomorrow.
         raise MailError("the mail has no Date that can be read", letter.first_line)

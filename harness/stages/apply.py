@@ -123,16 +123,14 @@ def apply(
 ) -> Applied:
     """Apply a series and tag base, every prefix and tip in the cache repository.
 
-    Raises InputError for mails that are no complete series, DoesNotApply naming patch, file and
-    hunk.
+    Raises InputError for mails that are no complete or undamaged series, DoesNotApply naming patch,
+    file and hunk.
     """
     given = patches_of(project, cache, slug, source, listen)
     label = given.label
     log = cache.log(f"apply-{tree.name}")
     repository = Git(cache.repository, log=log, deadline=proc.Deadline(APPLY_S))
-    patches = mbox.with_tabs(
-        given.mails, lambda path: repository.content(tree.commit, path), label, project.series(slug)
-    )
+    patches = given.patches
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
@@ -197,7 +195,7 @@ def _attested(cache: Cache, slug: str, source: Source) -> tuple[str, ...]:
 class Given(NamedTuple):
     """The mails of a source, what to call it, a digest a patch, and the mail they came with."""
 
-    mails: mbox.Mails
+    patches: tuple[PatchMail, ...]
     label: str
     sha256: tuple[str, ...]
     message_id: str
@@ -220,21 +218,21 @@ def patches_of(
             files = {file: _read(file) for file in sorted(folder.glob("*.patch"))}
             for file, raw in files.items():
                 _require_whole(raw, file, series)
-            mails = mbox.parsed(b4.mbox(list(files.values())), folder, None, series)
+            patches = mbox.parsed(b4.mbox(list(files.values())), folder, None, series)
             # The mbox has headers that the files do not have; a cover letter is no mail of these.
             digests = {_body(raw): _sha256(raw) for raw in files.values()}
-            of_files = tuple(digests[_body(mail.raw)] for mail in mails.patches)
-            return Given(mails, f"port {base}", of_files, "")
+            of_files = tuple(digests[_body(mail.raw)] for mail in patches)
+            return Given(patches, f"port {base}", of_files, "")
         case Mbox(path, version):
-            mails = mbox.parsed(_read(path), path, version, series)
-            label, cover = f"mbox {path.name}", introduced_by(mails.patches)
+            patches = mbox.parsed(_read(path), path, version, series)
+            label, cover = f"mbox {path.name}", introduced_by(patches)
         case Posted(version):
             path = post.fetch(project, cache, slug, version, listen)
-            mails, note = mbox.parsed(_read(path), path, None, series), post.noted(path)
+            patches, note = mbox.parsed(_read(path), path, None, series), post.noted(path)
             label, cover = f"v{version}", note.message_id if note else ""
         case Carried(path, label, _):
-            mails, cover = mbox.parsed(_read(path), path, None, series), ""
-    return Given(mails, label, tuple(_sha256(mail.raw) for mail in mails.patches), cover)
+            patches, cover = mbox.parsed(_read(path), path, None, series), ""
+    return Given(patches, label, tuple(_sha256(mail.raw) for mail in patches), cover)
 
 
 def _body(mail: bytes) -> bytes:
@@ -304,12 +302,16 @@ def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> H
         file.write_bytes(b4.mbox([patch.raw]))
         told = worktree.check_patch(file)
         if told is not None:
+            called = f"patch {patch.number}/{patch.total} ({patch.subject}) does not apply"
+            fetch_it = mbox.lost_tabs(patch)
+            if fetch_it is not None:
+                return InputError(f"{called}: its tabs became spaces", where=told, mend=fetch_it)
             place, _, line = told.rpartition(":")
             hunk = next(
                 (h for h in patch.hunks if (h.file, str(h.old_start)) == (place, line)), None
             )
             return DoesNotApply(
-                f"patch {patch.number}/{patch.total} ({patch.subject}) does not apply",
+                called,
                 where=told,
                 mend="rebase it, or choose the tree it was made for",
                 detail=hunk.text if hunk else None,

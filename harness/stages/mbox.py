@@ -1,106 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mails that are to be applied: as they were sent, also out of an archive that wrapped them.
+"""Patches out of mails. A damaged mail is refused, with the command that fetches the raw one.
 
-Only what is proved is used: whole lines by the hunks' counts, tabs by git's hashes.
+Archives wrap long lines, turn tabs into spaces and hide addresses; none of it is repaired.
 """
 
+import re
+import shlex
 from pathlib import Path
 
-import msgspec
-
-from harness.errors import DoesNotApply, InputError
+from harness.errors import InputError
 from harness.model.series import Series
-from harness.parse.diff import parse_diff
-from harness.parse.letters import read_letters
+from harness.parse.letters import Letter, is_message_id, read_letters
 from harness.parse.mail import MailError, PatchMail, parse_series
-from harness.parse.retab import Read
-from harness.parse.wrapped import Restorer, unwrap_mails
+
+#: An old line of C whose indentation, at least one tab in the kernel, is spaces.
+_SPACES = re.compile(r"^[ -] {7}", re.MULTILINE)
 
 
-class Mails(msgspec.Struct, frozen=True):
-    """A series' patches. `is_wrapped`: an archive had wrapped them, and they were put together.
-
-    `tabs_unsure`: none has a tab, and an archive may have turned some to spaces.
-    """
-
-    patches: tuple[PatchMail, ...]
-    is_wrapped: bool
-    tabs_unsure: bool
-
-
-def parsed(raw: bytes, path: Path, version: int | None, series: Series) -> Mails:
+def parsed(raw: bytes, path: Path, version: int | None, series: Series) -> tuple[PatchMail, ...]:
     """Return the series in a file of mails. Raises InputError: which line, and what to fetch."""
     try:
-        patches = parse_series(raw, version)
+        return parse_series(raw, version)
     except MailError as error:
-        what, line = error.what, error.line
-    else:
-        has_tabs = any("\t" in hunk.text for patch in patches for hunk in patch.hunks)
-        return Mails(patches, is_wrapped=False, tabs_unsure=not has_tabs)
-    try:
-        mended = unwrap_mails(raw)
-    except MailError:
-        # What was found first tells more than why it cannot be mended.
-        mended = None
-    if mended is not None and mended.joined:
-        line = mended.joined[0]
-        try:
-            patches = parse_series(mended.raw, version)
-        except MailError as error:
-            what = f"was wrapped by an archive; put together again, it {error.what}"
-        else:
-            return Mails(patches, is_wrapped=True, tabs_unsure=mended.tabs_unsure)
-    raise InputError(
-        what,
-        where=f"{path}:{line}" if line else str(path),
-        expected="a whole series as an mbox",
-        mend=how_to_fetch(series, version, raw),
-    )
+        line = error.line
+        *_, letter = (m for m in read_letters(raw) if m.first_line <= (line or 1))
+        raise InputError(
+            error.what,
+            where=f"{path}:{line}" if line else str(path),
+            expected="a whole series as an mbox",
+            mend=_how_to_fetch(series, version, letter),
+        ) from error
 
 
-def with_tabs(mails: Mails, read: Read, path: str, series: Series) -> tuple[PatchMail, ...]:
-    """Return the patches with the tabs that an archive may have turned to spaces.
+def lost_tabs(patch: PatchMail) -> str | None:
+    """Return what to fetch instead of a patch without a tab, if spaces stand where tabs were.
 
-    `read` gives a file of the tree they are applied to. Where that proves nothing, those that were
-    not wrapped are left as they are, for they may never have had any; for others, it raises
-    DoesNotApply.
+    A few files of the kernel are indented with spaces: ask this of patches that do not apply.
     """
-    if not mails.tabs_unsure:
-        return mails.patches
-    restorer = Restorer(read)
-    restored = []
-    for patch in mails.patches:
-        try:
-            raw = restorer.restore(patch.raw)
-        except MailError as error:
-            if not mails.is_wrapped:
-                return mails.patches
-            raise DoesNotApply(
-                f"patch {patch.number}/{patch.total} ({patch.subject}) was wrapped by an archive, "
-                f"which turned its tabs to spaces: {error.what}",
-                where=path,
-                mend=how_to_fetch(series, patch.version, patch.raw),
-            ) from error
-        (letter, *_) = read_letters(raw)
-        hunks = parse_diff(letter.text.splitlines())
-        restored.append(msgspec.structs.replace(patch, raw=raw, hunks=hunks))
-    return tuple(restored)
+    if any("\t" in hunk.text for hunk in patch.hunks):
+        return None
+    code = [hunk.text for hunk in patch.hunks if hunk.file.endswith((".c", ".h"))]
+    return _command(patch.message_id) if any(map(_SPACES.search, code)) else None
 
 
-def how_to_fetch(series: Series, version: int | None, raw: bytes) -> str:
-    """Say by which message-id the mails can be had as they were sent."""
-    letter = read_letters(raw)[0]
+def _how_to_fetch(series: Series, version: int | None, letter: Letter) -> str:
+    covers = {v.version: v.cover for v in series.versions if v.cover}
     version = version or (letter.tag.version if letter.tag else None)
-    known = {v.version: v.cover for v in series.versions if v.cover}
-    if version in known:
-        return (
-            f"fetch message-id {known[version]}: "
-            f"`harness series fetch {series.slug} --version {version}`, or `b4 am`"
-        )
-    if letter.message_id:
-        return f"fetch message-id {letter.message_id} with `b4 am`"
-    ids = ", ".join(f"v{number} is {cover}" for number, cover in known.items())
-    by = f" ({ids})" if ids else ""
-    return (
-        f"fetch it by message-id{by}: `harness series fetch {series.slug} --version N`, or `b4 am`"
-    )
+    message_id = letter.message_id or covers.get(version or 0) or ""
+    known = ", ".join(f"v{number} is {cover}" for number, cover in covers.items())
+    return _command(message_id) + (f" ({known})" if known and not message_id else "")
+
+
+def _command(message_id: str) -> str:
+    named = shlex.quote(message_id) if is_message_id(message_id) else "MESSAGE-ID"
+    return f"fetch the raw mail by its message-id: `b4 am {named}`"

@@ -74,7 +74,7 @@ def find(
     may have the base as a tag; `fetch` lets it be fetched. Raises InputError for what is no series.
     """
     given = apply.patches_of(project, cache, slug, source, listen)
-    patches, label = given.mails.patches, given.label
+    patches, label = given.patches, given.label
     named = _named(project, slug, source)
 
     def on(found: Tree) -> Origin:

@@ -96,7 +96,7 @@ def named(project: Project, slug: str, text: str) -> Source:
 
 def _version(project: Project, cache: Cache, slug: str, source: Source, found: Origin) -> Version:
     given = apply.patches_of(project, cache, slug, source, nobody)
-    patches, label = given.mails.patches, given.label
+    patches, label = given.patches, given.label
     number = patches[0].version
     if isinstance(source, Port):
         number = project.series(slug).port_of

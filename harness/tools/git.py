@@ -113,11 +113,6 @@ class Git:
         pairs = (line.partition(" ") for line in done.stdout.splitlines())
         return [(commit, subject) for commit, _, subject in pairs]
 
-    def content(self, commit: str, path: str) -> bytes | None:
-        """Return a file of a commit, or None; what is not UTF-8 comes out as something else."""
-        done = self("cat-file", "blob", f"{commit}:{path}", ok=None)
-        return done.stdout.encode() if done.exit_code == 0 else None
-
     def clean_to(self, commit: str) -> None:
         """Bring a worktree to a commit, whatever was going on in it; equal files stay untouched."""
         self("am", "--abort", ok=None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness import proc
@@ -266,80 +267,73 @@ def test_a_subject_with_terminal_escapes_is_never_shown_raw(scene: Scene) -> Non
     assert "\x1b" not in printable(str(caught.value))
 
 
-def archived(mail: bytes, columns: int = 72) -> bytes:
-    """A mail as an archive shows its text: tabs as spaces, long lines broken behind a space."""
-    head, _, body = mail.decode().partition("\n\n")
-    lines = []
-    for line in body.expandtabs().split("\n"):
-        rest = line
-        while len(rest) > columns and " " in rest[:columns]:
-            at = rest.rindex(" ", 0, columns) + 1
-            lines.append(rest[:at])
-            rest = rest[at:]
-        lines.append(rest)
-    return f"{head}\n\n{chr(10).join(lines)}".encode()
-
-
-def add_long_lines(scene: Scene) -> None:
-    """Give the series a third patch, which no archive shows as it is."""
-    edit(
-        scene.source / "mm/mm_init.c",
-        "refcount = 1;",
-        "refcount = 1; /* counted from one, as those who come after this page expect it to be */",
-    )
-    git(scene.source, "commit", "-qam", "mm/mm_init: say why")
-    for path in scene.ports.iterdir():
-        path.unlink()
-    git(scene.source, "format-patch", "-q", "-o", str(scene.ports), scene.tree.commit)
-
-
-@pytest.fixture
-def long_lines(scene: Scene) -> Scene:
-    add_long_lines(scene)
-    return scene
-
-
-def test_patches_that_an_archive_wrapped_become_the_commits_that_were_sent(
-    long_lines: Scene,
-) -> None:
-    scene = long_lines
-    sent = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
-    wrapped = [archived(mail) for mail in scene.patches()]
-    assert b"".join(wrapped).count(b"\n") > b"".join(scene.patches()).count(b"\n")
-    assert b"\t" not in b"".join(wrapped)
-    path = scene.mbox(b"".join(wrapped))
-    found = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
-    assert [p.commit for p in found.patches] == [p.commit for p in sent.patches]
-    # Also where nothing was long enough to be wrapped.
-    path = scene.mbox(b"".join(mail.expandtabs() for mail in scene.patches()))
-    found = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
-    assert [p.commit for p in found.patches] == [p.commit for p in sent.patches]
-
-
-def test_a_wrapped_patch_for_another_tree_names_what_to_fetch(long_lines: Scene) -> None:
-    scene = long_lines
-    *_, last = scene.patches()
-    last = last.replace(b"[PATCH 3/3]", b"[PATCH v2 1/1]")
-    path = scene.mbox(archived(last))
-    with pytest.raises(DoesNotApply, match="not the one it was made for") as caught:
+def test_a_patch_whose_tabs_became_spaces_is_bad_input(scene: Scene) -> None:
+    one, two = scene.patches()
+    spaced = two.replace(b"\nSubject:", b"\nMessage-ID: <2@example.org>\nSubject:").expandtabs()
+    path = scene.mbox(one + spaced)
+    with pytest.raises(InputError) as caught:
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
-    assert caught.value.exit_code == 3
-    assert "by message-id" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == (
+        "mm/memremap.c:3: patch 2/2 (mm/memremap: map more) does not apply: its tabs became spaces."
+        " Fetch the raw mail by its message-id: `b4 am 2@example.org`"
+    )
     assert scene.is_clean()
 
 
-def test_a_page_without_headers_names_the_first_broken_line_and_what_to_fetch(
-    long_lines: Scene,
-) -> None:
-    scene = long_lines
+def test_spaces_alone_are_not_blamed_for_a_patch_to_a_script(scene: Scene) -> None:
+    spaced = b"".join(scene.patches()).expandtabs().replace(b"mm/mm_init.c", b"tools/mm.py")
+    with pytest.raises(DoesNotApply, match=r"tools/mm\.py"):
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(spaced)))
+
+
+def test_a_series_indented_with_spaces_applies_where_the_file_is(scene: Scene) -> None:
+    git(scene.source, "checkout", "-q", scene.tree.commit)
+    file = scene.source / "mm/memremap.c"
+    file.write_text(file.read_text().expandtabs())
+    git(scene.source, "commit", "-qam", "mm/memremap: indent with spaces")
+    base = git(scene.source, "rev-parse", "HEAD")
+    edit(file, "512", "1024")
+    git(scene.source, "commit", "-qam", "mm/memremap: map more")
+    patch = git(scene.source, "format-patch", "--stdout", base).encode()
+    git(scene.cache.repository, "fetch", "-q", str(scene.source), base)
+    tree = msgspec.structs.replace(scene.tree, commit=base)
+    applied = apply(scene.project, scene.cache, "test", tree, Mbox(scene.mbox(patch)))
+    assert [p.subject for p in applied.patches] == ["mm/memremap: map more"]
+
+
+def test_an_archives_page_names_the_damaged_line_and_what_to_fetch(scene: Scene) -> None:
     yaml = scene.project.series_file("test")
     yaml.write_text(SERIES_YAML.replace("v7.2}", "v7.2, cover: one@example.org}"))
-    *_, last = scene.patches()
-    page = archived(last).partition(b"\n\n")[2]
+    page = (Path(__file__).parent.parent / "data" / "mail" / "archive-page.txt").read_bytes()
     path = scene.mbox(page)
-    with pytest.raises(InputError, match="was wrapped by an archive") as caught:
+    line = page.splitlines().index(b"page *page)") + 1
+    for version, fetch in (
+        (None, "`b4 am MESSAGE-ID` (v1 is one@example.org)"),
+        (1, "`b4 am one@example.org`"),
+    ):
+        with pytest.raises(InputError) as caught:
+            apply(scene.project, scene.cache, "test", scene.tree, Mbox(path, version))
+        assert caught.value.exit_code == 2
+        assert str(caught.value) == (
+            f"{path}:{line}: the patch's lines were wrapped or damaged; expected a whole series as "
+            f"an mbox. Fetch the raw mail by its message-id: {fetch}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("message_id", "named"),
+    [
+        (b"<2@example.org>", "b4 am 2@example.org`"),
+        (b"<a$b@example.org>", "b4 am 'a$b@example.org'`"),
+        (b"<;reboot;@>", "b4 am MESSAGE-ID`"),
+    ],
+)
+def test_a_wrapped_mail_is_fetched_by_its_own_message_id(
+    scene: Scene, message_id: bytes, named: str
+) -> None:
+    one, two = scene.patches()
+    two = two.replace(b"\nSubject:", b"\nMessage-ID: " + message_id + b"\nSubject:")
+    path = scene.mbox(one + two.replace(b"memmap_init", b"memmap\n_init"))
+    with pytest.raises(InputError, match="wrapped") as caught:
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
-    line = int((caught.value.where or "").rpartition(":")[2])
-    assert page.splitlines()[line - 1].startswith(b"after this page")
-    assert "v1 is one@example.org" in str(caught.value)
+    assert named in str(caught.value)

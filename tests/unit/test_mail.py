@@ -151,6 +151,16 @@ def test_a_version_can_be_chosen() -> None:
         (mail(diff=DIFF + "-\tone too many;\n"), 19, "more lines"),
         (mail().replace("From: A", "X-From: A"), 1, "no From"),
         (mail().replace("Date: M", "X-Date: M"), 1, "no Date"),
+        (
+            mail().replace("dev@example.org", "[email\u00a0protected]"),
+            1,
+            "hid the author's address",
+        ),
+        (
+            mail(diff=DIFF.replace("+\tpage->m", "+\t[email protected] page->m")),
+            17,
+            "hid an address",
+        ),
         (mail().replace("Date: Mon, 1 Jun 2026 12:00:00", "Date: one day"), 1, "no Date"),
     ],
 )

@@ -279,22 +279,11 @@ def test_a_file_that_changed_meanwhile_is_left_alone(project: Project) -> None:
     assert text_of(project) == before
 
 
-def test_a_wrapped_patch_is_told_of_with_the_message_id(project: Project, tmp_path: Path) -> None:
-    page = (DATA / "archive-page.txt").read_text()
-    path = tmp_path / "page.txt"
-    path.write_text(f"{PAGE}\n{page}")
-    ended = Ended("series", "import", str(path), "--dry-run")
-    line = next(n for n, x in enumerate(path.read_text().splitlines(), 1) if x == "page *page)")
-    assert f"page.txt:{line}: patch: 1 lines were broken off" in ended.err
-    assert "20260521040124.10608-1-lizhe.67@bytedance.com" in ended.err
-    ended = Ended("series", "import", str(path), "--dry-run", "--write-patch", str(path))
-    assert (ended.code, "--check-tree" in ended.said) == (2, True)
-    found = shown(str(path))["patch"]
-    assert (found["joined"], found["tabs_unsure"], found["applies_to"]) == ([line], True, None)
-    path.write_text(f"{PAGE}\n{page.replace('@@ -4,7 +4,7', '@@ -4,9 +4,7')}")
-    ended = Ended("series", "import", str(path), "--dry-run", "--check-tree", "v7.2")
-    assert ended.code == 2
-    assert "20260521040124.10608-1-lizhe.67@bytedance.com" in ended.said
+def test_claims_are_read_from_a_page_whose_patch_is_wrapped(project: Project, page: str) -> None:
+    path = Path(page)
+    path.write_text(f"{PAGE}\n{(DATA / 'archive-page.txt').read_text()}")
+    found = shown(page)
+    assert (found["slug"], found["version"], len(found["claims"])) == ("memcpy-streaming", 2, 2)
 
 
 @pytest.mark.parametrize(
