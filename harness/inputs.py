@@ -20,7 +20,7 @@ from harness.model.claim import Claim
 from harness.model.guest import Guest
 from harness.model.matrix import Matrix
 from harness.model.plan import Plan
-from harness.model.series import Series
+from harness.model.series import FUNCTION, Series
 from harness.model.tree_source import TreeSource
 
 T = TypeVar("T")
@@ -222,6 +222,18 @@ class Project:
         ports = path.parent / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
         return msgspec.structs.replace(loaded, slug=slug, ports=tuple(names))
+
+    def measurable_series(self, slug: str) -> Series:
+        """Load a series that runs can measure. Raises InputError if it is on another function."""
+        series = self.series(slug)
+        if series.function != FUNCTION:
+            raise InputError(
+                f"key 'function': {series.function}() cannot be measured",
+                where=str(self.series_file(slug)),
+                expected=FUNCTION,
+                mend="use `harness apply`, `build`, `rebase` or `audit` for other functions",
+            )
+        return series
 
     def claims(self, slug: str) -> tuple[Claim, ...]:
         """Load what series/<slug>/series.yaml says the series promises."""

@@ -36,6 +36,7 @@ def contents(
     series is unknown.
     """
     slug = record.subject.slug
+    project.measurable_series(slug)
     project.claims(slug)  # what cannot be judged here cannot be judged there
     run = f"results/{slug}/{record.run_id}"
     files: Files = {

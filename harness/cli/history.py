@@ -89,7 +89,7 @@ def _begin(parent: int) -> None:
 
 @functools.cache
 def _claims(project: Project, slug: str) -> "tuple[Claim, ...]":
-    return project.claims(slug)
+    return project.claims(project.measurable_series(slug).slug)
 
 
 def _one(

@@ -7,6 +7,7 @@ import click
 
 from harness.errors import InputError
 from harness.inputs import Project
+from harness.model.series import FUNCTION
 
 if TYPE_CHECKING:
     from harness.report.ci import Task
@@ -42,7 +43,7 @@ def plan(
     project = Project.find()
     project.plan(plan)
     for slug in slugs:
-        project.series(slug)
+        project.measurable_series(slug)
     for tree in trees:
         if tree not in project.trees():
             known = ", ".join(project.trees())
@@ -51,7 +52,7 @@ def plan(
         _task(slug, tree, plan, more)
         for slug in slugs or project.slugs()
         for tree in trees or project.trees()
-        if _has_port(project, slug, tree)
+        if _can_run(project, slug, tree)
     ]
     if not tasks:
         raise InputError(
@@ -71,7 +72,8 @@ def _task(slug: str, tree: str, plan: str, more: tuple[str, ...]) -> "Task":
     return Task(f"{slug} {tree} {plan}", arguments)
 
 
-def _has_port(project: Project, slug: str, tree: str) -> bool:
+def _can_run(project: Project, slug: str, tree: str) -> bool:
     """As far as names tell: v7.3-rc7 takes port v7.3. What a git ref is, only fetching shows."""
-    ports = project.series(slug).ports
+    series = project.series(slug)
+    ports = series.ports if series.function == FUNCTION else ()
     return tree in ports or tree.partition("-")[0] in ports

@@ -172,8 +172,8 @@ def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = (
     """Return what follows from a record, from the claims and null runs that the project has."""
     from harness.analysis.conclude import conclude
 
-    claims = project.claims(record.subject.slug)
-    return conclude(record, claims, nulls_for(project, record), rules)
+    slug = project.measurable_series(record.subject.slug).slug
+    return conclude(record, project.claims(slug), nulls_for(project, record), rules)
 
 
 def show(

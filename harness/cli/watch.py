@@ -128,7 +128,7 @@ def watch(
         rules=tuple(rule for rule in rules if not _is_of_boots(rule)),
     )
     of_boots = tuple(filter(_is_of_boots, rules)) if boots else None
-    project.series(slug)
+    project.measurable_series(slug)
     state = state or stage.place(project, slug, tree)
     with stage.held(state):
         code = _look(project, cache, wanted, tree, state, since, of_boots, as_json=as_json)

@@ -13,7 +13,7 @@ from harness.errors import Unsupported
 from harness.model.kernel import Recipe, Tree
 from harness.model.matrix import Prefix, Show, Shown
 from harness.model.record import Check
-from harness.model.series import Applied
+from harness.model.series import FUNCTION, Applied
 from harness.replay import check, objects, replay, trace
 from harness.replay.cases import corners, drawn
 from harness.replay.link import Program, Unprovided
@@ -87,8 +87,8 @@ def _absent(here: Here, sides: _Sides) -> Iterator[Check]:
     """It is not built with this configuration, on base as with the series."""
     binutils = replay.driver(here.cache, here.listen).binutils
     for name, path in _plain_objects(here, sides):
-        there = objects.FUNCTION in binutils.defined(path)
-        detail = f"{objects.FUNCTION}() is {'' if there else 'not '}in it"
+        there = FUNCTION in binutils.defined(path)
+        detail = f"{FUNCTION}() is {'' if there else 'not '}in it"
         yield Check(f"{name} without it", ok=not there, detail=detail)
 
 

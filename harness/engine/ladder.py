@@ -40,6 +40,7 @@ def climb(
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
+    series = project.measurable_series(wanted.slug)
     plan = project.plan(wanted.plan)
     guest = project.guest(plan.guest)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
@@ -53,7 +54,7 @@ def climb(
     comparison = jobs.Comparison(
         plan=plan,
         guest=guest,
-        version=apply.posted_version(wanted.source) or project.series(wanted.slug).port_of,
+        version=apply.posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
         sides=tuple(built),
         keep_images=wanted.keep_images,

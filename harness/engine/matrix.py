@@ -20,7 +20,6 @@ from harness.inputs import Project
 from harness.model.matrix import Cell, Matrix, Result, Shown
 from harness.model.record import Check
 from harness.model.series import Applied
-from harness.replay.objects import require_function
 from harness.stages import apply, configure, sandbox
 
 #: What a job raises where there was nothing to try with.
@@ -35,8 +34,7 @@ def run(
     Raises InputError for what project and request lack, before anything is fetched.
     """
     places = _places(project, wanted)
-    series = project.series(wanted.slug)
-    require_function(series)
+    series = project.measurable_series(wanted.slug)
     records.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
     sandbox.require(cache, wanted.source)

@@ -43,13 +43,13 @@ class Request(msgspec.Struct, frozen=True):
 
 def graph(project: Project, wanted: Request) -> Graph:
     """Return the jobs of a request. Raises InputError for what project and request lack."""
+    series = project.measurable_series(wanted.slug)
     plan = project.plan(wanted.plan)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    version = apply.posted_version(wanted.source)
     comparison = jobs.Comparison(
         plan=plan,
         guest=project.guest(plan.guest),
-        version=version or project.series(wanted.slug).port_of,
+        version=apply.posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
         sides=tuple(wanted.sides),
         keep_images=wanted.keep_images,

@@ -5,6 +5,9 @@ import datetime
 
 import msgspec
 
+#: The only function that runs measure, by its pr_debug() line; a replay calls it.
+FUNCTION = "memmap_init_zone_device"
+
 
 class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One posted version. `cover` is the message-id of the mail b4 fetches it by.

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-#: The function whose pr_debug() line is the measurement.
-FUNCTION = "memmap_init_zone_device"
+from harness.model.series import FUNCTION
 
 #: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
 MAX_LINE = 4096

@@ -90,9 +90,8 @@ class _Scene:
     def __init__(self, project: Project, cache: Cache, wanted: Request, listen: Listener) -> None:
         self._project, self._cache, self._wanted, self._listen = project, cache, wanted, listen
         self.log = cache.log("bisect")
-        self._series = project.series(wanted.slug)
-        if not wanted.applies:
-            objects.require_function(self._series)
+        load = project.series if wanted.applies else project.measurable_series
+        self._series = load(wanted.slug)
         self.question = _text(wanted)
         source = _source(project, wanted.tree)
         self.theirs = _opened(project, source, self.log)

@@ -14,10 +14,10 @@ import msgspec
 
 from harness.errors import MachineError, ToolMissing
 from harness.events import Began, Ended, Listener, nobody
+from harness.model.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import Driver
 from harness.replay.link import Program
-from harness.replay.objects import FUNCTION
 from harness.tools import locate
 
 #: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.

@@ -14,11 +14,11 @@ import msgspec
 
 from harness import records
 from harness.cache import Cache, publish, used
-from harness.errors import DoesNotBuild, InputError, ToolFailed
+from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.model.digest import value_digest
 from harness.model.kernel import Recipe, Tree
-from harness.model.series import Series
+from harness.model.series import FUNCTION
 from harness.parse.kbuild import compiling, saved_command
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
@@ -26,18 +26,7 @@ from harness.stages import build, configure
 from harness.tools.binutils import Binutils
 from harness.tools.kbuild import Make
 
-FUNCTION = "memmap_init_zone_device"
 META = "program.json"
-
-
-def require_function(series: Series) -> None:
-    """Raise InputError unless the series is about the function that the shim knows how to call."""
-    if series.function != FUNCTION:
-        raise InputError(
-            f"cannot replay {series.function}()",
-            where=f"series/{series.slug}/series.yaml",
-            expected=f"function: {FUNCTION}",
-        )
 
 
 class Wanted(msgspec.Struct, frozen=True):

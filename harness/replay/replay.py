@@ -98,8 +98,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Prepared:
     """Fetch, apply, compile and link. Raises HarnessError from whichever step failed."""
-    series = project.series(wanted.slug)
-    objects.require_function(series)
+    series = project.measurable_series(wanted.slug)
     sandbox.require(cache, wanted.source)
     how = configure.recipe(
         project,

@@ -19,10 +19,10 @@ from harness.analysis.gates import (
 )
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, nobody
+from harness.model.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import VMEMMAP, Driver, Trapped
 from harness.replay.link import Program, disassembled
-from harness.replay.objects import FUNCTION
 
 #: shim/trace.c, in its order.
 REGISTERS = tuple(

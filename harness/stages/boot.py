@@ -18,6 +18,7 @@ from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
 from harness.model.record import Boot, Finding, Log, Outcome
+from harness.model.series import FUNCTION
 from harness.parse import agent, console
 from harness.parse.findings import findings
 from harness.stages import checks, guest, root
@@ -119,7 +120,7 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
         guest=same.guest,
         icount=same.plan.clock == "icount",
         kernel_options=(
-            f"dyndbg=func {console.FUNCTION} +p",
+            f"dyndbg=func {FUNCTION} +p",
             *same.guest.kernel_options,
             *special,
         ),
