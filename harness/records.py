@@ -5,7 +5,6 @@ import contextlib
 import datetime
 import hashlib
 import itertools
-import os
 import secrets
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError, RecordError
+from harness.files import replace_file
 from harness.model.record import SCHEMA, Outcome, RunRecord, Subject
 
 FILE = "record.json"
@@ -63,27 +63,6 @@ def require_writable(results: Path) -> None:
             where=str(results),
             mend="make it writable, or use another checkout",
         ) from error
-
-
-def replace_file(path: Path, data: bytes, *, durable: bool = True) -> Path:
-    """Replace a file's content at once: temporary file, fsync, rename.
-
-    What can be made again need not be `durable`: then there is no fsync, which takes milliseconds.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        # mkstemp makes files private; a record is for everyone who may read the folder.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def load(path: Path) -> RunRecord:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cache import Cache
 from harness.cli import printable
 from harness.errors import InputError, MachineError
+from harness.files import replace_file
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def put(data: bytes, output: Path | None) -> None:
             f"{output.parent} is no folder", where="--output", expected="a file in one that is"
         )
     try:
-        records.replace_file(output, data)
+        replace_file(output, data)
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(output)) from error
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness import records
 from harness.errors import HarnessError, MachineError
 from harness.events import Advanced, Began, Ended, Listener
+from harness.files import replace_file
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _put(path: Path, text: str) -> Path:
     try:
         if not path.is_file() or path.read_bytes() != data:
             path.parent.mkdir(parents=True, exist_ok=True)
-            records.replace_file(path, data, durable=False)
+            replace_file(path, data, durable=False)
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error
     return path

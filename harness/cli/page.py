@@ -11,6 +11,7 @@ import click
 from harness import records
 from harness.cli import printable
 from harness.errors import MachineError
+from harness.files import replace_file
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
@@ -57,6 +58,6 @@ def draw(conclusion: "Conclusion", folder: Path) -> None:
 
 def _put(path: Path, data: bytes) -> None:
     try:
-        records.replace_file(path, data, durable=False)
+        replace_file(path, data, durable=False)
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error

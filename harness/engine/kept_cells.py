@@ -12,11 +12,11 @@ import msgspec
 from harness import cache as caches
 from harness.cache import Cache
 from harness.engine import fingerprint
+from harness.files import replace_file
 from harness.inputs import Project
 from harness.model.digest import value_digest
 from harness.model.kernel import Recipe
 from harness.model.matrix import Result
-from harness.records import replace_file
 from harness.stages.machine import tool_version
 from harness.tools import qemu
 

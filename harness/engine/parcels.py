@@ -17,6 +17,7 @@ from harness.cache import Cache, publish
 from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.events import Began, Listener, nobody
+from harness.files import replace_file
 from harness.model.kernel import Kernel, Tree
 from harness.model.series import Applied
 from harness.proc import Deadline
@@ -98,7 +99,7 @@ def unpack(packed: Path, folder: Path) -> None:
                 if member is not record:
                     _take(tar, member, folder)
             if record is not None and (content := tar.extractfile(record)) is not None:
-                records.replace_file(folder / records.FILE, content.read())
+                replace_file(folder / records.FILE, content.read())
     except tarfile.TarError as error:
         raise MachineError(f"what was packed is damaged: {error}", where=str(folder)) from error
 

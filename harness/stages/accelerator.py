@@ -16,9 +16,9 @@ import msgspec
 from harness.cache import Cache, host_boot
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said, nobody
+from harness.files import replace_file
 from harness.model.guest import Guest, Namespace
 from harness.model.plan import Plan
-from harness.records import replace_file
 from harness.stages import guest, root
 from harness.tools import bwrap
 

@@ -6,11 +6,11 @@ import msgspec
 from harness.cache import Cache
 from harness.errors import DoesNotApply, ToolFailed
 from harness.events import Ended, Listener, Said
+from harness.files import replace_file
 from harness.inputs import Project
 from harness.model.carried import LEFT_OUT, Carried, Pair
 from harness.parse.rangediff import parse_range_diff
 from harness.proc import Deadline
-from harness.records import replace_file
 from harness.stages import apply, port
 from harness.stages.named import file_name
 from harness.stages.pending import Journey

@@ -14,6 +14,7 @@ from msgspec import UnsetType
 from harness import records
 from harness.cache import Cache
 from harness.events import Advanced, Listener, nobody
+from harness.files import replace_file
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan
@@ -68,7 +69,7 @@ def boot(
         on_message=_Progress(same, images, listen).hear,
     )
     used = meter.used()
-    agent_log = records.replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
+    agent_log = replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
     # The console shows the same, but others write there too, and it may end in the middle.
     log = report.kernel_log if report.ended else ran.console

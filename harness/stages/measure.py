@@ -17,6 +17,7 @@ from harness import proc, records
 from harness.cache import Cache
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Said, nobody
+from harness.files import replace_file
 from harness.inputs import Project
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
@@ -166,7 +167,7 @@ def _keep_configs(record: RunRecord, kernels: Mapping[str, Kernel], folder: Path
         with contextlib.suppress(OSError):
             data = Path(kernels[side.name].config).read_bytes()
             if hashlib.sha256(data).hexdigest() == side.config_sha256:
-                records.replace_file(folder / CONFIGS / f"{side.name}.config", data)
+                replace_file(folder / CONFIGS / f"{side.name}.config", data)
 
 
 def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:

@@ -12,9 +12,9 @@ import msgspec
 
 from harness.cache import Cache
 from harness.errors import InputError, MachineError
+from harness.files import replace_file
 from harness.model.carried import Conflict, Step
 from harness.model.kernel import Tree
-from harness.records import replace_file
 from harness.stages.named import file_name
 from harness.stages.origin import Origin
 

@@ -9,12 +9,13 @@ import msgspec
 from harness.cache import Cache
 from harness.errors import InputError, MachineError, TimedOut, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
+from harness.files import replace_file
 from harness.inputs import Project
 from harness.model.series import Series, Version
 from harness.parse.attestation import attestations
 from harness.parse.mail import MailError, parse_series
 from harness.proc import Deadline
-from harness.records import digest, replace_file
+from harness.records import digest
 from harness.tools import b4
 
 FETCH_S = 60

@@ -15,9 +15,9 @@ import msgspec
 
 from harness.cache import Cache
 from harness.errors import HarnessError, InputError, MachineError, RecordError
+from harness.files import replace_file
 from harness.inputs import Project
 from harness.model.visit import SCHEMA, Visit, Watched, begun, since
-from harness.records import replace_file
 from harness.stages.tags import offered
 
 #: Tries the series on one tag.

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from harness import records
 from harness.errors import DoesNotBuild
+from harness.files import replace_file
 
 #: What is read whole: a .config has 200 KB, a make's output as much as a log holds.
 MAX_TEXT_BYTES = 128 << 20
@@ -85,7 +85,7 @@ class Folder:
         path = self.path / name
         if _is_folder(path):
             shutil.rmtree(path)
-        return records.replace_file(path, data, durable=durable)
+        return replace_file(path, data, durable=durable)
 
     def remove(self, name: str) -> None:
         """Remove what has that name directly in it, if anything has."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness import proc, records
+from harness import files, proc, records
 from harness.cache import Cache
 from harness.engine import jobs, parcels
 from harness.engine.graph import Done, Graph, Job
@@ -208,13 +208,13 @@ def test_a_run_arrives_with_its_record_last(
     (run / records.FILE).write_text("{}")
     packed = parcels.pack(run, tmp_path)
     there: list[set[str]] = []
-    replace = records.replace_file
+    replace = files.replace_file
 
     def watched(path: Path, data: bytes) -> Path:
         there.append({str(p.relative_to(path.parent)) for p in path.parent.rglob("*")})
         return replace(path, data)
 
-    monkeypatch.setattr(records, "replace_file", watched)
+    monkeypatch.setattr(parcels, "replace_file", watched)
     parcels.unpack(packed, tmp_path / "home")
     assert there == [{"logs", "logs/base-1.console.log", "memmap.npz"}]
     assert contents(tmp_path / "home") == contents(run)
