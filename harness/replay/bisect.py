@@ -96,11 +96,12 @@ class _Scene:
         source = _source(project, wanted.tree)
         self.theirs = _opened(project, source, self.log)
         trees = KeptTrees(cache, log=self.log, deadline=Deadline(GIT_S))
-        trees.create()
         ends = (msgspec.structs.replace(source, ref=name) for name in (wanted.good, wanted.bad))
-        self.good, self.bad = (
-            git_source.commit_of(trees.git, project.root, end, listen)[0] for end in ends
-        )
+        with cache.locked("trees"):
+            trees.create()
+            self.good, self.bad = (
+                git_source.commit_of(trees.git, project.root, end, listen)[0] for end in ends
+            )
         self._how = configure.recipe(
             project, project.plan(wanted.plan).kconfig, compiler=wanted.compiler
         )

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
+from harness.files import replace_file
 from harness.model.tree_source import GitSource
 from harness.proc import Deadline
 from harness.tools.git import ForeignGit, Git
@@ -29,7 +30,8 @@ def commit_of(
     """Make a ref's commit readable in the cache repository `kept`.
 
     Return it and the commits of the repository's own tags, by name. Paths are relative to `root`.
-    Raises InputError (no repository, no such ref), MachineError (no network).
+    The caller holds the lock `trees`. Raises InputError (no repository, no such ref), MachineError
+    (no network).
     """
     listen(Began(f"look for {source.ref} in {source.repository}"))
     users = opened(root, source, kept.log, kept.deadline)
@@ -76,7 +78,7 @@ def _borrowed(kept: Git, users: Git, source: GitSource) -> tuple[str, dict[str, 
     objects = users("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.strip()
     alternates = kept.folder / "objects" / "info" / "alternates"
     alternates.parent.mkdir(exist_ok=True)
-    _add_line(alternates, objects)
+    _rewrite(alternates, [*_lines(alternates), objects])
     return commit, tags
 
 
@@ -127,11 +129,20 @@ def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
 
 
 def end_history(repository: Path, commit: str) -> None:
-    """Tell git that the commit's parents are not there, whether or not they could be read."""
-    _add_line(repository / "shallow", commit)
+    """Tell git that the commit's parents are not there, whether or not they could be read.
+
+    The caller holds the lock `trees`.
+    """
+    file = repository / "shallow"
+    _rewrite(file, [*_lines(file), commit])
 
 
-def _add_line(file: Path, line: str) -> None:
-    there = file.read_text().splitlines() if file.exists() else []
-    if line not in there:
-        file.write_text("\n".join([*there, line]) + "\n")
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _rewrite(file: Path, lines: list[str]) -> None:
+    """Replace a file that git may be reading. Lines are kept once."""
+    text = "".join(f"{line}\n" for line in dict.fromkeys(lines))
+    if not file.exists() or file.read_text() != text:
+        replace_file(file, text.encode())

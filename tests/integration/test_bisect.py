@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from harness import proc
 from harness.errors import InputError
+from harness.replay.bisect import Request, bisect
+from harness.replay.schedule import Schedule
+from harness.stages import git_source
 from harness.tools.git import ForeignGit
 from harness.tools.git_bisect import Bisect, Word
 from tests.integration.kernels import Kernels
@@ -163,6 +166,24 @@ def test_bad_input_is_one_line_and_exit_2(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_trees_are_locked_while_the_ends_are_looked_up(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Seen(Exception):
+        pass
+
+    def looked_up(*_arguments: object) -> None:
+        with kernels.cache.free("trees") as is_free:
+            assert not is_free
+        raise Seen
+
+    monkeypatch.setattr(git_source, "commit_of", looked_up)
+    schedule = Schedule(size_bytes=1 << 30, rounds=1, passes=1, seed=1)
+    wanted = Request("test", "v7.2", "v7.2", "mine", schedule, applies=True)
+    with pytest.raises(Seen):
+        bisect(kernels.project, kernels.cache, wanted)
 
 
 def test_a_name_that_is_not_there_is_named(kernels: Kernels) -> None:

@@ -258,6 +258,21 @@ def test_a_local_repository_is_borrowed_from_and_never_written_to(scene: Scene, 
     assert git(scene.cache.repository, "rev-list", "--count", tip) == "1"
 
 
+def test_what_git_reads_of_the_cache_is_replaced_as_a_whole(scene: Scene) -> None:
+    scene.repository()
+    scene.trees(one=git_entry(scene, "v7.2.98"), two=git_entry(scene, "v7.2.99"))
+    scene.fetch("one")
+    shallow = scene.cache.repository / "shallow"
+    # Whoever opened the file before the second fetch reads all of what it was.
+    with shallow.open() as before:
+        was = shallow.read_text()
+        scene.fetch("two")
+        assert before.read() == was
+    assert len(shallow.read_text().splitlines()) == 2
+    # A killed writer's temporary file is none of git's, and no other is left.
+    assert not list(scene.cache.repository.glob(".shallow*"))
+
+
 def test_a_url_is_fetched_one_commit_deep(scene: Scene) -> None:
     one, tip = scene.repository()
     scene.trees(
