@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run in one file, to be judged elsewhere: what goes in, and the archive it goes into."""
+"""A run in one file, to be judged on another machine."""

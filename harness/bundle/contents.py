@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What of a run goes into its bundle: all that a verdict rests on, and what is missing by name.
+"""Collects the files of a run that its verdict depends on, and names those that are missing.
 
 The record has every argv, digest and version; beside it go its logs and memmaps, the kernels'
-configurations, the claims it answers to, and the plan and guest as long as they are what they were.
+configurations, the series' claims, and the plan and guest unless they have changed since the run.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from harness.inputs import Project
 from harness.model.digest import value_digest
 from harness.model.record import RunRecord
 
-Files = dict[str, Path | bytes]
+Files = dict[str, bytes]
 
 
 class _Built(msgspec.Struct):
@@ -29,24 +30,24 @@ class _Built(msgspec.Struct):
 def contents(
     project: Project, cache: Cache, folder: Path, record: RunRecord, null: str = ""
 ) -> tuple[Files, tuple[Absent, ...]]:
-    """Return the files of a run, by the path they have in a checkout, and what there is not.
+    """Return a run's files, by their path in a checkout, and the files that are missing.
 
-    `null` is the id of the run of base against base that the verdicts are held to. Raises
-    RecordError where a log is not the one that the record was made from, InputError where the
-    series is unknown.
+    `null` is the id of the run of base against base that limits the verdicts. Raises RecordError
+    if a log's digest is not the record's, InputError if the series is unknown.
     """
     slug = record.subject.slug
     project.measurable_series(slug)
     project.claims(slug)  # what cannot be judged here cannot be judged there
     run = f"results/{slug}/{record.run_id}"
-    files: Files = {
+    sources = {
         f"series/{slug}/series.yaml": project.series_folder / slug / "series.yaml",
         f"{run}/{records.FILE}": folder / records.FILE,
     }
     if null:
         beside = f"results/{slug}/{null}/{records.FILE}"
-        files[beside] = project.root / beside
-    files |= {f"{run}/{path.name}": path for path in sorted(folder.glob("memmap-*.npz"))}
+        sources[beside] = project.root / beside
+    sources |= {f"{run}/{path.name}": path for path in folder.glob("memmap-*.npz")}
+    files: Files = {path: source.read_bytes() for path, source in sources.items()}
     found = [*_logs(folder, record), *_configs(cache, record), *_inputs(project, record)]
     absent = []
     for path, source in found:
@@ -58,40 +59,40 @@ def contents(
     return files, tuple(absent)
 
 
-def _logs(folder: Path, record: RunRecord) -> Iterator[tuple[str, Path | str]]:
+def _logs(folder: Path, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
     for boot in record.boots:
         for log in boot.logs:
             path = folder / log.path
             if not path.is_file():
                 yield log.path, "the log is no longer where the run left it"
-            elif records.digest(path) != log.sha256:
+                continue
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != log.sha256:
                 raise RecordError("is not what it was when the record was made", where=str(path))
-            else:
-                yield log.path, path
+            yield log.path, data
 
 
-def _configs(cache: Cache, record: RunRecord) -> Iterator[tuple[str, Path | str]]:
-    """Each side's .config, as kept with its kernel."""
+def _configs(cache: Cache, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
+    """Yield the .config of each build, as cached with its kernel."""
     kept = dict(_kept(cache))
     for side in record.sides:
         name = f"{side.name}.config"
         path = kept.get(side.config_sha256)
-        if path is None or not path.is_file() or records.digest(path) != side.config_sha256:
-            yield name, "it is no longer in the cache"
-        else:
-            yield name, path
+        data = path.read_bytes() if path is not None and path.is_file() else b""
+        is_same = hashlib.sha256(data).hexdigest() == side.config_sha256
+        yield name, data if is_same else "it is no longer in the cache"
 
 
 def _kept(cache: Cache) -> Iterator[tuple[str, Path]]:
-    """What is kept of kernels and of replay programs, each beside the digest of its .config."""
+    """Yield the .config of each cached kernel and replay program, with its digest."""
     for meta in (*cache.kernels.glob("*/kernel.json"), *cache.root.glob("replay/*/program.json")):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             found = msgspec.json.decode(meta.read_bytes(), type=_Built)
             yield found.config_sha256, meta.parent / "config"
 
 
-def _inputs(project: Project, record: RunRecord) -> Iterator[tuple[str, Path | str]]:
-    """Plan and guest, unless they say something else by now than when the run was made."""
+def _inputs(project: Project, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
+    """Yield plan and guest, unless they have changed since the run."""
     if record.evidence == "replay":
         return
     setup = record.setup
@@ -106,4 +107,5 @@ def _inputs(project: Project, record: RunRecord) -> Iterator[tuple[str, Path | s
         except InputError:
             yield path, "it is no longer there"
             continue
-        yield path, project.root / path if said == expected else "it has changed since the run"
+        data = (project.root / path).read_bytes()
+        yield path, data if said == expected else "it has changed since the run"

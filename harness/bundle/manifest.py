@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bundle says of itself: its members with their digests, and what it had to leave out."""
+"""A bundle's table of contents: its members with their digests, and the files it had to omit."""
 
+import hashlib
 import re
+from pathlib import PurePosixPath
 
 import msgspec
 
-# 1: first schema.
-SCHEMA = 1
+# 1: first schema. 2: SHA256SUMS follows the manifest.
+SCHEMA = 2
 NAME = "MANIFEST.json"
-#: Bounds on what is packed and unpacked; a run of 100 GiB namespaces needs a few MiB of each.
-MAX_BYTES = 1 << 30
+#: What `sha256sum --check` reads in the unpacked folder.
+SUMS = "SHA256SUMS"
 MAX_MANIFEST_BYTES = 4 << 20
 #: Names that mean the same everywhere: no way up or out, nothing hidden, nothing like an option.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
@@ -25,21 +27,19 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
     def __post_init__(self) -> None:
-        if not is_path(self.path):
+        if not _PATH.fullmatch(self.path):
             raise ValueError(f"{self.path!r} is no path that a bundle may hold")
-        if self.bytes < 0:
-            raise ValueError(f"{self.path} has a negative size")
 
 
 class Absent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something of the run that the bundle does not hold, and why."""
+    """A file of the run that the bundle does not hold, and why."""
 
     path: str
     why: str
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first file of a bundle. `members` are all others, in order."""
+    """The first file of a bundle. `members` are the run's files, sorted."""
 
     slug: str
     run_id: str
@@ -55,29 +55,23 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"schema {self.schema} was made by a newer harness")
         if self.schema < 1:
             raise ValueError(f"there was no schema {self.schema}")
-        paths = [m.path for m in self.members]
-        if paths != sorted(set(paths)) or NAME in paths:
-            raise ValueError("members are not in order, or one is there twice")
+        paths = {member.path for member in self.members}
+        folders = {str(p) for path in paths for p in PurePosixPath(path).parents}
+        if both := paths & (folders | {NAME, SUMS}):
+            raise ValueError(f"{min(both)} names two members")
         for path in paths:
             if path.startswith("results/") and not path.startswith(f"results/{self.slug}/"):
                 raise ValueError(f"{path} is no run of {self.slug}")
-        if sum(m.bytes for m in self.members) > MAX_BYTES:
-            raise ValueError(f"members are more than the {MAX_BYTES >> 20} MiB that are unpacked")
 
     @property
     def top(self) -> str:
-        """The folder that everything lies in, so that unpacking scatters nothing."""
+        """The folder that holds all members, so that unpacking scatters no files."""
         return f"memmap-harness-{self.run_id}"
 
     @property
     def run(self) -> str:
         """The run's folder below the top folder."""
         return f"results/{self.slug}/{self.run_id}"
-
-
-def is_path(text: str) -> bool:
-    """Whether a bundle may hold a file of this name."""
-    return _PATH.fullmatch(text) is not None
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -87,5 +81,14 @@ def encode(manifest: Manifest) -> bytes:
 
 def decode(data: bytes) -> Manifest:
     """Return a manifest from its stored text. Raises ValueError."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise ValueError(f"its {NAME} has {len(data)} bytes")
     # msgspec's errors are ValueErrors, and so are those of the checks above.
     return msgspec.json.decode(data, type=Manifest)
+
+
+def sums(manifest: Manifest, text: bytes) -> bytes:
+    """Return SHA256SUMS for a manifest, whose stored text is `text`, and its members."""
+    own = hashlib.sha256(text).hexdigest()
+    digests = {NAME: own} | {member.path: member.sha256 for member in manifest.members}
+    return "".join(f"{digest}  {path}\n" for path, digest in digests.items()).encode()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "checked",
     type=click.Path(path_type=Path),
     metavar="F",
-    help="Pack nothing: say whether this bundle is as it was written.",
+    help="Check that this bundle is unchanged, instead of packing one.",
 )
 @json_option
 def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: bool) -> None:
@@ -53,9 +53,11 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
     if checked is not None:
         if run is not None or output is not None:
             raise InputError("given together with a run or -o", where="--check", expected="a file")
-        from harness.bundle.unpack import check
+        from harness.bundle.unpack import unpack
 
-        _show(checked, check(checked), as_json=as_json)
+        with Cache.default().staging() as folder:
+            found, _ = unpack(checked, folder)
+        _show(checked, found, as_json=as_json)
         return
     project = Project.find()
     written, made = _write(project, found_run(project, run), output)
@@ -63,8 +65,8 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
 
 
 def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Manifest]":
+    from harness.bundle.archive import write
     from harness.bundle.contents import contents
-    from harness.bundle.write import write
     from harness.report import html
 
     record = records.load(path)
@@ -96,7 +98,7 @@ def _show(path: Path, found: "Manifest", *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def unpacked(path: Path) -> Iterator[tuple[Project, Path]]:
-    """Give the checkout that a bundle is, and its run's folder; both are gone afterwards.
+    """Unpack a bundle; give it as a project, and its run's folder. Both are removed afterwards.
 
     Raises RecordError unless the bundle is whole.
     """
