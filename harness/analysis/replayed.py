@@ -23,6 +23,11 @@ from harness.model.record import Pass, RunRecord
 LIMIT = "limit"
 #: Costs of one side and kind in ns of CPU time, by round and by turn within it.
 Turns = Mapping[int, Mapping[int, int]]
+#: How often an interval must hold the truth, and how improbable a count of those that do must be,
+#: if they cover that much, to prove that they do not. Without a limit like this one, "95 of 100"
+#: fails in 4 of 10 runs with nothing wrong. Tries that share rounds fail somewhat more often than
+#: the level says: 5 of 1000 runs, simulated for 100 tries of 14 out of 200 rounds.
+COVERAGE, LEVEL = 0.95, 0.001
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
@@ -77,12 +82,31 @@ def rows(record: RunRecord) -> tuple[Row, ...]:
 
 
 class Null(msgspec.Struct, frozen=True):
-    """What noise alone made of one kind: in how many tries the interval held 1, how wide it was."""
+    """What noise alone made of one kind: in how many tries the interval held 1, how wide it was.
+
+    Where fewer than `fewest` held, the interval does not cover what it says.
+    """
 
     tries: int
     rounds: int
     held: int
     median_width: float
+    fewest: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether enough tries held."""
+        return self.held >= self.fewest
+
+
+def fewest_held(tries: int) -> int:
+    """Return the least count of intervals that hold the truth whose probability reaches LEVEL.
+
+    The probability is that of so few or fewer, one-sided and binomial, at a true COVERAGE.
+    """
+    from scipy.stats import binom  # takes longer to import than the rest of the program
+
+    return int(binom.ppf(LEVEL, tries, COVERAGE))
 
 
 def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]:
@@ -107,7 +131,8 @@ def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]
                 raise ValueError(f"{each} rounds a try say nothing of an interval")
             held += result.low <= 1 <= result.high
             widths.append(result.high - result.low)
-        found[kind] = Null(tries, len(times[base]), held, statistics.median(widths))
+        width = statistics.median(widths)
+        found[kind] = Null(tries, len(times[base]), held, width, fewest_held(tries))
     return found
 
 

@@ -3,9 +3,22 @@
 
 import msgspec
 import pytest
+from scipy.stats import binom
 
 from harness.analysis.effects import effects
-from harness.analysis.replayed import by_turn, dealt, fillings, null, paired, rows
+from harness.analysis.replayed import (
+    Null,
+    by_turn,
+    dealt,
+    fewest_held,
+    fillings,
+    null,
+    paired,
+    rows,
+)
+from harness.cli import cli
+from harness.cli.replay import _show_null
+from harness.errors import InputError
 from harness.model.record import Comparison, Evidence, Pass, RunRecord
 from tests.unit.builders import record, side
 
@@ -98,6 +111,43 @@ def test_base_against_itself_is_judged_try_by_try() -> None:
     assert (found.tries, found.rounds, found.held) == (2, 12, 1)
     with pytest.raises(ValueError, match="2 rounds a try"):
         null(made, 6, 2, 1)
+
+
+def test_so_few_tries_must_hold_that_chance_alone_is_no_explanation() -> None:
+    for tries in (1, 2, 3, 14, 100, 200, 10_000):
+        fewest = fewest_held(tries)
+        assert binom.cdf(fewest - 1, tries, 0.95) < 0.001 <= binom.cdf(fewest, tries, 0.95)
+    # "95 of 100" fails by chance in 38 % of runs.
+    assert [fewest_held(n) for n in (1, 2, 3, 100)] == [0, 0, 1, 87]
+
+
+@pytest.mark.parametrize(("held", "ok"), [(100, True), (94, True), (87, True), (86, False)])
+def test_a_null_run_fails_only_where_its_intervals_are_too_narrow(held: int, ok: bool) -> None:
+    passes = []
+    for r in range(300):  # three rounds a try; in the last tries the side is slower by half
+        off = 1.0 if r < 3 * held else 1.5
+        passes += [one("base", r, 1, 4000 + r), one("1", r, 1, int((4000 + r) * off) + r % 3 - 1)]
+    found = null(replayed(passes), 100, 3, 1)["order0"]
+    assert (found.held, found.fewest, found.ok) == (held, 87, ok)
+
+
+@pytest.mark.parametrize(("held", "ok"), [(94, True), (87, True), (86, False), (0, False)])
+def test_what_is_said_of_a_null_run(
+    held: int, ok: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {"order0": Null(100, 200, held, 0.01, fewest_held(100))}
+    monkeypatch.setattr("harness.analysis.replayed.null", lambda *_: made)
+    assert _show_null(replayed([]), 100, 14, 1, as_json=False) == ok
+    said = "holds 1 in fewer than 87 of 100 tries with a probability below 0.1%"
+    assert (said in capsys.readouterr().out) != ok
+
+
+@pytest.mark.parametrize("rounds", ["1", "2"])
+def test_too_few_rounds_a_try_are_refused_before_anything_is_measured(rounds: str) -> None:
+    with pytest.raises(
+        InputError, match=r"--rounds: .*too few .*; expected at least 3 with --null"
+    ):
+        cli.main(["replay", "--null", "5", "--rounds", rounds], standalone_mode=False)
 
 
 def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
