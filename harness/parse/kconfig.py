@@ -2,13 +2,23 @@
 """Kconfig text: fragments and .config files to options, Kconfig files to what an option needs."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 _SET = re.compile(r"CONFIG_(\w+)=(.+)")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
-_SYMBOL = re.compile(r"\b[A-Z0-9_]*[A-Z][A-Z0-9_]*\b")
+_TOKEN = re.compile(r"""&&|\|\||!=|<=|>=|[!()=<>]|"[^"]*"|'[^']*'|\w+|\S""")
+_SYMBOL = re.compile(r"\w*[A-Z]\w*")
+_SOURCE = re.compile(r"""source\s+["']?([^"'#\s]+)""")
+#: A line that gives an option a prompt, and the condition for it.
+_PROMPT = re.compile(
+    r"""(?:bool|tristate|string|hex|int|prompt)\s+("(?:[^"\\]|\\.)*"|'[^']*')(?:\s+if\s+(.+))?"""
+)
+_COMMENT = re.compile(r"""\s#[^"']*$""")
+#: No expression of a kernel is nested deeper.
+MAX_DEPTH = 32
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -20,14 +30,112 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What one `config` entry requires: its own `depends on` and those of the blocks around it."""
+    """What one `config` entry requires: its own conditions and those of the blocks around it.
+
+    Without a prompt an option follows others' `select` and its own default; no fragment sets it.
+    """
 
     expressions: tuple[str, ...]
+    has_prompt: bool = True
 
     def unmet(self, config: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the symbols the expressions name that are not set in `config`, in order."""
-        names = [s for e in self.expressions for s in _SYMBOL.findall(e)]
-        return tuple(dict.fromkeys(n for n in names if config.get(n, "n") == "n"))
+        """Return the symbols whose values in `config` make an expression false, in order.
+
+        An expression that cannot be read, or that a macro decides, names none.
+        """
+        values = (_Expression(e, config).value() for e in dict.fromkeys(self.expressions))
+        return tuple(dict.fromkeys(s for v in values if v.holds is False for s in v.because))
+
+
+class _Value(NamedTuple):
+    """Whether an expression holds (None: unknown), and the symbols that decide that."""
+
+    holds: bool | None
+    because: tuple[str, ...] = ()
+
+    def negated(self) -> "_Value":
+        return _Value(None if self.holds is None else not self.holds, self.because)
+
+
+def _all(values: list[_Value]) -> _Value:
+    decisive = [v for v in values if v.holds is False] or [v for v in values if v.holds is None]
+    because = tuple(s for v in decisive or values for s in v.because)
+    return _Value(decisive[0].holds if decisive else True, because)
+
+
+def _any(values: list[_Value]) -> _Value:
+    return _all([v.negated() for v in values]).negated()
+
+
+class _Expression:
+    """An expression (Documentation/kbuild/kconfig-language.rst) with the values of a .config."""
+
+    def __init__(self, text: str, config: Mapping[str, str]) -> None:
+        self._tokens = _TOKEN.findall(text)[::-1]
+        self._config = config
+        self._depth = 0
+        self._is_unread = False
+
+    def value(self) -> _Value:
+        value = self._any()
+        # `depends on A if B`: A matters only where B holds.
+        if self._take("if"):
+            value = _any([self._any().negated(), value])
+        return _Value(None) if self._tokens or self._is_unread else value
+
+    def _take(self, token: str) -> bool:
+        if self._tokens[-1:] != [token]:
+            return False
+        self._tokens.pop()
+        return True
+
+    def _any(self) -> _Value:
+        values = [self._all()]
+        while self._take("||"):
+            values.append(self._all())
+        return _any(values)
+
+    def _all(self) -> _Value:
+        values = [self._one()]
+        while self._take("&&"):
+            values.append(self._one())
+        return _all(values)
+
+    def _one(self) -> _Value:
+        is_negated = False
+        while self._take("!"):
+            is_negated = not is_negated
+        value = self._group() if self._take("(") else self._comparison()
+        return value.negated() if is_negated else value
+
+    def _group(self) -> _Value:
+        # What is left unread makes the whole unknown.
+        if self._depth == MAX_DEPTH:
+            return _Value(None)
+        self._depth += 1
+        value = self._any()
+        self._depth -= 1
+        return value if self._take(")") else _Value(None)
+
+    def _comparison(self) -> _Value:
+        symbol, value = self._operand()
+        for operator in ("=", "!="):
+            if self._take(operator):
+                other_symbol, other = self._operand()
+                is_known = None not in (value, other)
+                holds = (value == other) is (operator == "=") if is_known else None
+                return _Value(holds, symbol + other_symbol)
+        return _Value(None if value is None else value != "n", symbol)
+
+    def _operand(self) -> tuple[tuple[str, ...], str | None]:
+        """Take an operand and return it, where it is a symbol, with its value, if that is known."""
+        if not self._tokens or not re.match(r"""\w|["']""", self._tokens[-1]):
+            self._is_unread = True
+            return (), None
+        token = self._tokens.pop()
+        if _SYMBOL.fullmatch(token):
+            return (token,), self._config.get(token, "n").strip('"')
+        return (), token.strip("\"'")
 
 
 def parse_fragment(text: str) -> tuple[Option, ...]:
@@ -67,13 +175,32 @@ def dropped(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option
     return tuple(o for o in wanted if config.get(o.name, "n") != o.value)
 
 
-def needs(kconfig: str, name: str) -> tuple[Need, ...]:
-    """Return what each entry of option `name` in one Kconfig file requires, if it has entries."""
+def needs(
+    kconfig: str, name: str, included: Callable[[str], str] = lambda _: ""
+) -> tuple[Need, ...]:
+    """Return what each entry of option `name` requires to be set by a fragment, if it has entries.
+
+    `included` returns the text of a file that a `source` line names, as it names it.
+    """
     reader = _Reader(name)
-    for line in _logical_lines(kconfig):
+    for line in _with_included(kconfig, included, set()):
         reader.read(line)
     reader.leave_entry()
     return tuple(reader.found)
+
+
+def _with_included(text: str, included: Callable[[str], str], known: set[str]) -> Iterator[str]:
+    """Give a file's logical lines, with each included file's where it is included first."""
+    texts = [iter(_logical_lines(text))]
+    while texts:
+        line = next(texts[-1], None)
+        if line is None:
+            texts.pop()
+        elif (match := _SOURCE.match(line)) is None:
+            yield line
+        elif match[1] not in known:
+            known.add(match[1])
+            texts.append(iter(_logical_lines(included(match[1]))))
 
 
 class _Reader:
@@ -82,48 +209,54 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self.found: list[Need] = []
         self._name = name
-        self._around: list[str] = []  # the condition of each open block, "" where it has none
+        self._around: list[list[str]] = []  # the conditions of each open block
         self._entry: list[str] | None = None  # the conditions of the wanted entry, while in it
+        self._has_prompt = False
         self._heading = False  # in a menu's head, where its own `depends on` may stand
 
     def read(self, line: str) -> None:
         word, _, rest = line.partition(" ")
-        if word == "depends" and rest.startswith("on "):
-            self._depend(rest.removeprefix("on ").strip())
+        rest = rest.strip()
+        if line.startswith(("depends on ", "visible if ")):
+            self._require(rest.partition(" ")[2].strip())
         elif word in ("config", "menuconfig"):
             self.leave_entry()
-            if rest.strip() == self._name:
-                self._entry = [condition for condition in self._around if condition]
+            if rest == self._name:
+                self._entry = [condition for block in self._around for condition in block]
         elif word in ("if", "menu", "choice"):
             self.leave_entry()
-            self._around.append(rest.strip() if word == "if" else "")
+            self._around.append([rest] if word == "if" else [])
             self._heading = word != "if"
         elif word in ("endif", "endmenu", "endchoice"):
             self.leave_entry()
             del self._around[-1:]
+        elif self._entry is not None and (prompt := _PROMPT.match(line)):
+            self._has_prompt = True
+            self._entry += [prompt[2]] if prompt[2] else []
 
     def leave_entry(self) -> None:
         if self._entry is not None:
-            self.found.append(Need(tuple(self._entry)))
+            self.found.append(Need(tuple(self._entry), self._has_prompt))
         self._entry = None
-        self._heading = False
+        self._has_prompt = self._heading = False
 
-    def _depend(self, expression: str) -> None:
+    def _require(self, expression: str) -> None:
         if self._entry is not None:
             self._entry.append(expression)
         elif self._heading:
-            earlier = self._around[-1]
-            self._around[-1] = f"{earlier} && {expression}" if earlier else expression
+            self._around[-1].append(expression)
 
 
-def _logical_lines(text: str) -> Iterable[str]:
-    """Lines without indentation, comments and help texts; continued ones joined."""
-    help_indent: int | None = None
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines without indentation, comments and help texts, one space between words; continued ones
+    joined."""
+    help_indent: int | None = None  # 0 until the help text's first line tells
     held = ""
     for raw in text.splitlines():
         stripped = raw.strip()
         indent = len(raw.expandtabs()) - len(raw.expandtabs().lstrip())
-        if help_indent is not None and (not stripped or indent >= help_indent > 0):
+        if help_indent is not None and (not stripped or indent >= max(help_indent, 1)):
+            help_indent = help_indent or (indent if stripped else 0)
             continue
         help_indent = None
         if not stripped or stripped.startswith("#"):
@@ -133,7 +266,6 @@ def _logical_lines(text: str) -> Iterable[str]:
             continue
         line, held = held + stripped, ""
         if line == "help":
-            # The help text is indented at least as deep as its first line, deeper than `help`.
-            help_indent = indent + 1
+            help_indent = 0
             continue
-        yield line
+        yield " ".join(_COMMENT.sub("", line).split())

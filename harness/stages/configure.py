@@ -80,7 +80,7 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
     lost = dropped((option for _, option in wanted), config)
     if lost:
         name, option = next(pair for pair in wanted if pair[1] == lost[0])
-        raise _cannot_be_set(make.source, name, option, config, len(lost))
+        raise _cannot_be_set(_Files(make.source, how.arch), name, option, config, len(lost))
     return config
 
 
@@ -124,26 +124,39 @@ def _file(fragment: str) -> str:
 
 
 def _cannot_be_set(
-    source: Path, fragment: str, option: Option, config: dict[str, str], nr_lost: int
+    files: "_Files", fragment: str, option: Option, config: dict[str, str], nr_lost: int
 ) -> InputError:
     got = config.get(option.name, "n")
-    entries = [
-        need
-        for file in source.rglob("Kconfig*")
-        if file.is_file()
-        for need in needs(file.read_text(errors="replace"), option.name)
-    ]
+    entries = needs(files("Kconfig"), option.name, files)
     if not entries:
-        why = "this tree has no such option"
+        why = f"this tree has no such option for {files.arch}"
     else:
-        unmet = {symbol for need in entries for symbol in need.unmet(config)}
         depends = "; or ".join(" && ".join(f"({e})" for e in n.expressions) for n in entries)
-        why = f"it depends on {depends}" if depends else "it can only be selected by others"
-        if unmet:
-            why += f"; not set: {', '.join(sorted(unmet))}"
+        why = f"it depends on {depends}" if depends else "it depends on nothing"
+        if not any(need.has_prompt for need in entries):
+            why += "; it has no prompt: only others' select and its own default set it"
+        unmet = {symbol for need in entries for symbol in need.unmet(config)}
+        for state, names in (("not set", unmet - config.keys()), ("set", unmet & config.keys())):
+            why += f"; {state}: {', '.join(sorted(names))}" if names else ""
     others = f" ({nr_lost - 1} more options did not stick)" if nr_lost > 1 else ""
     return InputError(
         f"CONFIG_{option.name}={option.value} became {got}: {why}{others}",
         where=f"{_file(fragment)}:{option.line}",
         mend="add what it needs to a fragment, or take the option out",
     )
+
+
+class _Files:
+    """The Kconfig files of one source folder and architecture, named as `source` lines do."""
+
+    def __init__(self, source: Path, arch: str) -> None:
+        self.arch = arch
+        self._source = source.resolve()
+        self._folder = "x86" if arch in ("x86_64", "i386") else arch
+
+    def __call__(self, name: str) -> str:
+        """Return a file's text; empty where the source has no such file."""
+        file = (self._source / name.replace("$(SRCARCH)", self._folder)).resolve()
+        if not file.is_relative_to(self._source) or not file.is_file():
+            return ""
+        return file.read_text(errors="replace")
