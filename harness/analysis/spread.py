@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How repeated values lie: a trend, two modes, single ones far off. Numbers in, numbers out."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +13,6 @@ FEWEST_FOR_TREND, FEWEST_FOR_MODES, FEWEST_FOR_FAR = 5, 10, 4
 #: Modified z score, in units of the scaled median absolute deviation (Iglewicz and Hoaglin, How to
 #: Detect and Handle Outliers, 1993).
 FAR, SCALED = 3.5, 0.6745
-EXACT_UP_TO = 33
 
 
 def trend(values: Sequence[float], chance: float) -> float | None:
@@ -26,34 +24,14 @@ def trend(values: Sequence[float], chance: float) -> float | None:
     middle = statistics.median(values) if values else 0.0
     if len(values) < FEWEST_FOR_TREND or len(set(values)) == 1 or middle == 0:
         return None
-    if kendall(values) >= chance:
+    from scipy import stats
+
+    order = range(len(values))
+    if stats.kendalltau(order, values).pvalue >= chance:
         return None
-    array = np.asarray(values, dtype=np.float64)
-    first, second = np.triu_indices(len(array), 1)
-    slope = float(np.median((array[second] - array[first]) / (second - first)))
+    slope = float(stats.theilslopes(values, order).slope)
     # Where most pairs are equal there is no slope, whatever the ranks say.
-    return slope * (len(array) - 1) / middle if slope else None
-
-
-def kendall(values: Sequence[float]) -> float:
-    """Return how likely chance alone gives values such an order, either way: Kendall's tau test.
-
-    Exact up to 33 values without ties, else by the normal curve corrected for ties, as
-    scipy.stats.kendalltau() does it; importing that takes longer than a whole report may.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    count = len(array)
-    ties = np.unique(array, return_counts=True)[1]
-    score = round(float(np.triu(np.sign(array[None, :] - array[:, None]), 1).sum()))
-    if count <= EXACT_UP_TO and len(ties) == count:
-        # How often each number of inversions occurs among all orders, as shares.
-        shares = np.ones(1)
-        for size in range(2, count + 1):
-            shares = np.convolve(shares, np.full(size, 1 / size))
-        fewest = (count * (count - 1) // 2 - abs(score)) // 2
-        return min(1.0, 2 * float(shares[: fewest + 1].sum()))
-    spread = count * (count - 1) * (2 * count + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()
-    return math.erfc(abs(score) / math.sqrt(spread / 9))
+    return slope * (len(values) - 1) / middle if slope else None
 
 
 def modes(times: Sequence[int], step: int, chance: float) -> float | None:

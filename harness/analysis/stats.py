@@ -20,11 +20,9 @@ three times too wide, which pairing cancels. What noise takes from Student's t, 
 normal errors, a t for 97 % gives back. tests/bench/judge.py repeats it on a replay's samples.
 """
 
-import functools
-import itertools
 import math
+import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,8 +40,6 @@ FEWEST = 3
 THRESHOLD = 0.05
 #: Ways to deal the ranks out that are all tried (8 values a side); beyond, a normal curve will do.
 MOST_WAYS = 13_000
-#: An integral takes twice as many steps.
-HALF_STEPS = 100
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -67,8 +63,9 @@ def ratio(base: Sequence[float], side: Sequence[float]) -> Ratio:
     """
     if len(base) != len(side) or not base:
         raise ValueError(f"{len(base)} and {len(side)} costs are no pairs")
-    found = _trimmed(_logs(side) - _logs(base))
-    return _around(found.middle, math.sqrt(found.variance), found.freedom)
+    # scipy has Yuen's test for two samples only. With constant zeros as the second it is the test
+    # for one: they add neither variance nor degrees of freedom.
+    return _difference(_logs(side) - _logs(base), np.zeros(len(base)))
 
 
 def unpaired(base: Sequence[float], side: Sequence[float]) -> Ratio:
@@ -80,13 +77,7 @@ def unpaired(base: Sequence[float], side: Sequence[float]) -> Ratio:
     """
     if not base or not side:
         raise ValueError(f"{len(base)} and {len(side)} costs make no ratio")
-    parts = [_trimmed(_logs(costs)) for costs in (base, side)]
-    middle = parts[1].middle - parts[0].middle
-    variance = sum(part.variance for part in parts)
-    if min(part.freedom for part in parts) < 1 or variance == 0:
-        return _around(middle, math.sqrt(variance), min(p.freedom for p in parts))
-    freedom = variance**2 / sum(part.variance**2 / part.freedom for part in parts)
-    return _around(middle, math.sqrt(variance), freedom)
+    return _difference(_logs(side), _logs(base))
 
 
 def widened(found: Ratio, base_step: float, side_step: float) -> Ratio:
@@ -112,38 +103,24 @@ def rank_test(base: Sequence[float], side: Sequence[float]) -> tuple[float | Non
     if not base or not side or 2 / ways > THRESHOLD:
         few = f"{len(base)} and {len(side)} values"
         return None, f"no rank test: {few} cannot reach p={THRESHOLD}"
-    ranks = _ranks([*base, *side])
+    from scipy import stats
+
     if ways > MOST_WAYS:
-        return _normal(ranks, len(base)), "Mann-Whitney, normal curve corrected for ties"
-    off = np.abs(ranks[_ways(len(ranks), len(base))].sum(axis=1) - ranks.mean() * len(base))
-    # The first way is the one that was seen; half ranks are exact, so nothing is rounded.
-    return float(np.mean(off >= off[0])), f"Mann-Whitney, exact over {ways} ways"
-
-
-def _normal(ranks: npt.NDArray[np.float64], few: int) -> float:
-    """The p-value where there are too many ways to try them all, corrected for ties and steps.
-
-    The first `few` ranks are base's. scipy.stats.mannwhitneyu() does it; importing that takes
-    longer than a whole report may.
-    """
-    count = len(ranks)
-    _, ties = np.unique(ranks, return_counts=True)
-    off = abs(float(ranks[:few].sum()) - few * (count + 1) / 2) - 0.5
-    tied = float((ties.astype(float) ** 3 - ties).sum()) / (count * (count - 1))
-    spread = math.sqrt(few * (count - few) / 12 * (count + 1 - tied))
-    return min(1.0, math.erfc(off / spread / math.sqrt(2))) if spread else 1.0
-
-
-def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the mean of theirs."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[which]
-
-
-@functools.lru_cache(maxsize=16)
-def _ways(count: int, chosen: int) -> npt.NDArray[np.int64]:
-    """All ways to choose, a row each; the first is 0, 1, 2 …"""
-    return np.array(list(itertools.combinations(range(count), chosen)))
+        how = "Mann-Whitney, normal curve corrected for ties"
+        if len({*base, *side}) == 1:
+            return 1.0, how
+        return float(stats.mannwhitneyu(base, side, method="asymptotic").pvalue), how
+    # mannwhitneyu() has no exact p-value for ties, and doubles one tail where tails differ.
+    ranks = stats.rankdata([*base, *side])
+    middle = ranks.mean() * len(base)
+    found = stats.permutation_test(
+        (ranks[: len(base)], ranks[len(base) :]),
+        lambda first, _, axis: np.abs(first.sum(axis=axis) - middle),
+        vectorized=True,
+        n_resamples=ways,  # all of them, so nothing is random
+        alternative="greater",
+    )
+    return float(found.pvalue), f"Mann-Whitney, exact over {ways} ways"
 
 
 def _logs(costs: Sequence[float]) -> Logs:
@@ -152,49 +129,19 @@ def _logs(costs: Sequence[float]) -> Logs:
     return np.log(np.asarray(costs, dtype=np.float64))
 
 
-class _Mean(NamedTuple):
-    """A trimmed mean, the variance of it, and the degrees of freedom that its interval has."""
+def _difference(side: Logs, base: Logs) -> Ratio:
+    """Return side/base from the difference of their trimmed means, with Yuen's interval."""
+    from scipy import stats
 
-    middle: float
-    variance: float
-    freedom: int
-
-
-def _trimmed(logs: Logs) -> _Mean:
-    ordered = np.sort(logs)
-    count = len(ordered)
-    cut = int(TRIM * count)
-    kept = ordered[cut : count - cut]
-    middle = float(kept.mean())
-    if count < FEWEST:
-        return _Mean(middle, 0.0, 0)
-    winsorized = np.clip(ordered, kept[0], kept[-1])
-    freedom = len(kept) - 1
-    share = (count - 1) / (len(kept) * freedom)
-    return _Mean(middle, float(winsorized.var(ddof=1)) * share, freedom)
-
-
-def _around(middle: float, error: float, freedom: float) -> Ratio:
-    if freedom < 1:
-        return Ratio(math.exp(middle), None, None)
-    reach = student(freedom, CONFIDENCE) * error
-    return Ratio(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
-
-
-@functools.lru_cache(maxsize=256)
-def student(freedom: float, confidence: float) -> float:
-    """Return how many standard errors a confidence reaches either way, by Student's t.
-
-    scipy.special.stdtrit() does it; importing that takes a third of what a whole report may. With
-    t = sqrt(freedom) tan(angle) the density is cos(angle) ** (freedom - 1), which is smooth.
-    """
-    whole = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom + 1) / 2)) * math.sqrt(math.pi)
-    # No quantile that anybody asks for lies beyond, and no curve is too narrow for the steps.
-    low, high = 0.0, min(math.pi / 2, 40 / math.sqrt(freedom))
-    for _ in range(40):
-        angle = (low + high) / 2
-        heights = np.cos(np.linspace(0, angle, 2 * HALF_STEPS + 1)) ** (freedom - 1)
-        ends, odd, even = heights[0] + heights[-1], heights[1::2].sum(), heights[2:-1:2].sum()
-        below = (ends + 4 * odd + 2 * even) * angle / (6 * HALF_STEPS)  # Simpson's rule
-        low, high = (angle, high) if 2 * below < confidence * whole else (low, angle)
-    return math.sqrt(freedom) * math.tan(low)
+    middle = float(stats.trim_mean(side, TRIM) - stats.trim_mean(base, TRIM))
+    value = math.exp(middle)
+    if min(len(side), len(base)) < FEWEST:
+        return Ratio(value, None, None)
+    with warnings.catch_warnings():
+        # scipy warns of equal values: they have no variance to compute.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = stats.ttest_ind(side, base, equal_var=False, trim=TRIM)
+    if not math.isfinite(found.df):
+        return Ratio(value, value, value)
+    low, high = found.confidence_interval(CONFIDENCE)
+    return Ratio(value, math.exp(low), math.exp(high))

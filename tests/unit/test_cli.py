@@ -69,8 +69,8 @@ def test_help_imports_no_stage_and_no_number_cruncher() -> None:
     code = (
         "import sys\nfrom harness.cli import cli\n"
         "try: cli.main(['--help'], standalone_mode=False)\n"
-        "finally: print('LOADED', [m for m in sys.modules if m.startswith(('numpy', 'yaml', 'rich',"
-        " 'harness.stages', 'harness.analysis'))])"
+        "finally: print('LOADED', [m for m in sys.modules if m.startswith(('numpy', 'scipy',"
+        " 'yaml', 'rich', 'harness.stages', 'harness.analysis'))])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

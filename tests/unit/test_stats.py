@@ -5,11 +5,11 @@ import math
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
+
+TRIES = 400
 
 
 def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:
@@ -25,11 +25,11 @@ def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:
 def test_the_interval_holds_the_truth_in_95_of_100(rounds: int, truth: float) -> None:
     lot = random.Random(f"{rounds} {truth}")
     held = 0
-    for _ in range(1000):
+    for _ in range(TRIES):
         found = ratio(costs(lot, rounds, 80.0), costs(lot, rounds, 80.0 * truth))
         assert found.low is not None and found.high is not None
         held += found.low <= truth <= found.high
-    assert held >= 940
+    assert held >= 0.94 * TRIES
 
 
 def test_one_spoiled_pair_of_six_hardly_widens_the_interval() -> None:
@@ -41,6 +41,20 @@ def test_one_spoiled_pair_of_six_hardly_widens_the_interval() -> None:
     assert found.high - found.low < 0.02
 
 
+def test_known_costs_have_known_intervals() -> None:
+    base = [80.0, 80.4, 80.1, 80.2, 80.3, 80.1]
+    side = [60.0, 60.2, 60.3, 60.1, 60.2, 180.0]
+    known = [
+        (ratio(base, side), (0.7504673065, 0.7462885132, 0.7546694986)),
+        (ratio(base[:3], side[:3]), (0.7505198227, 0.7437896824, 0.7573108603)),
+        (unpaired(base, side[:5]), (0.7504419128, 0.7479813334, 0.7529105865)),
+        (unpaired([80.0, 81.0, 82.0], side), (0.7432471266, 0.7148521585, 0.7727699842)),
+    ]
+    for found, expected in known:
+        assert (found.value, found.low, found.high) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.filterwarnings("error")
 def test_a_drift_that_both_share_cancels() -> None:
     found = ratio([80.0, 90.0, 100.0, 110.0, 120.0], [40.0, 45.0, 50.0, 55.0, 60.0])
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
@@ -61,13 +75,13 @@ def test_what_is_no_pair_of_costs_is_refused(base: list[float], side: list[float
 def test_costs_in_no_pairs_are_held_as_often() -> None:
     lot = random.Random("unpaired")
     held = 0
-    for _ in range(1000):
+    for _ in range(TRIES):
         base = [80.0 * math.exp(lot.gauss(0, 0.02)) for _ in range(5)]
         side = [60.0 * math.exp(lot.gauss(0, 0.04)) for _ in range(7)]
         found = unpaired(base, side)
         assert found.low is not None and found.high is not None
         held += found.low <= 0.75 <= found.high
-    assert held >= 930
+    assert held >= 0.93 * TRIES
 
 
 def test_costs_in_no_pairs_know_when_they_are_too_few() -> None:
@@ -106,22 +120,11 @@ def test_the_rank_test_is_scipys_where_nothing_is_tied() -> None:
         assert rank_test(base, side)[0] == pytest.approx(theirs)
 
 
-@given(
-    st.lists(st.integers(0, 9), min_size=9, max_size=20),
-    st.lists(st.integers(0, 9), min_size=9, max_size=20),
-)
-def test_the_rank_test_of_many_is_scipys_with_ties_as_well(
-    base: list[float], side: list[float]
-) -> None:
-    theirs = stats.mannwhitneyu(base, side, method="asymptotic").pvalue
-    ours, _ = rank_test(base, side)
-    assert ours == pytest.approx(1.0 if len({*base, *side}) == 1 else theirs)
-
-
 def test_ties_only_make_the_rank_test_less_sure() -> None:
     assert rank_test([1, 2, 3, 4], [5, 6, 7, 8])[0] == pytest.approx(2 / 70)
     tied, _ = rank_test([1, 2, 3, 5], [5, 6, 7, 8])
     assert tied is not None and tied > 2 / 70
     assert rank_test([1] * 4, [1] * 4)[0] == 1
+    assert rank_test([1] * 10, [1] * 10)[0] == 1
     many, how = rank_test([1, 2] * 10, [3, 4] * 10)
     assert many is not None and many < 1e-6 and "normal" in how
