@@ -6,7 +6,7 @@ Output must come target by target (`make -Otarget`): a warning belongs to what w
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 #: `  CC      mm/mm_init.o`, `  CC [M]  lib/test_hmm.o`.
 _MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_+-]*(?: \[M\])?\s+(\S+)")
@@ -25,17 +25,17 @@ class Reader:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        #: What was named last.
-        self.last = ""
+        #: The object that was named last.
+        self._last = ""
         self._found: dict[str, Counter[str]] = {}
 
     def hear(self, line: str) -> None:
         """Read the next line."""
         if match := _MADE.fullmatch(line.rstrip()):
-            self.last = match[1]
-            self._found[self.last] = Counter()
+            self._last = match[1]
+            self._found[self._last] = Counter()
         elif text := warning(line, self._source):
-            self._found.setdefault(self.last, Counter())[text] += 1
+            self._found.setdefault(self._last, Counter())[text] += 1
 
     @property
     def found(self) -> dict[str, dict[str, int]]:
@@ -71,11 +71,3 @@ def together(warned: Warned) -> dict[str, int]:
 def new(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[str, ...]:
     """Return the warnings that are given more often than before, sorted."""
     return tuple(sorted(Counter(after) - Counter(before)))
-
-
-def joined(parts: Iterable[Warned]) -> dict[str, dict[str, int]]:
-    """Return what is true of all objects when the parts were made one after the other."""
-    found: dict[str, dict[str, int]] = {}
-    for part in parts:
-        found |= {name: dict(counts) for name, counts in part.items()}
-    return found

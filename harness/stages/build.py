@@ -26,7 +26,7 @@ from harness.parse.warned import together
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
-from harness.tools import bwrap, kbuild, scripts, version
+from harness.tools import bwrap, compiled, kbuild, scripts, version
 from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 from harness.tools.kbuild import Make
@@ -298,7 +298,7 @@ def _keep(
             wall_s=spent[1],
             image_sha256=digest(work / "bzImage"),
         )
-        if (warned := make.ledger.warned) is not None:
+        if (warned := compiled.warned(make.output)) is not None:
             (work / WARNINGS).write_bytes(msgspec.json.encode(together(warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))
         shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back

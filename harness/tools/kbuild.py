@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness import proc
 from harness.model.kernel import ARCHITECTURES
-from harness.tools import bwrap
-from harness.tools.compiled import Ledger
+from harness.parse.warned import Reader
+from harness.tools import bwrap, compiled
 from harness.tools.untrusted import Folder
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
@@ -50,7 +50,6 @@ class Make:
         self.log = log
         self.confined = confined
         self._tools = _tools(compiler, arch)
-        self.ledger = Ledger(self.output, str(source))
         self.deadline = deadline
 
     def __call__(
@@ -64,23 +63,24 @@ class Make:
         return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
 
     def build(self, *targets: str, on_line: Callable[[str], None] | None = None) -> proc.Finished:
-        """Make targets, and note beside them what the compiler warned of. Raises as a call does."""
-        with self.ledger.hearing() as ear:
+        """Make targets, and record the compiler's warnings beside them. Raises as a call does."""
+        reader = Reader(str(self.source))
 
-            def hear(line: str) -> None:
-                ear.hear(line)
-                if on_line is not None:
-                    on_line(line)
+        def hear(line: str) -> None:
+            reader.hear(line)
+            if on_line is not None:
+                on_line(line)
 
-            # Target by target: what two compilers print at once must not be mixed.
-            done = self("-Otarget", *targets, on_line=hear)
-            ear.is_deaf |= done.was_cut
-            return done
+        compiled.start(self.output)
+        # Target by target: the output of two compilers must not be mixed.
+        done = self("-Otarget", *targets, on_line=hear)
+        compiled.finish(self.output, None if done.was_cut else reader.found)
+        return done
 
     def begin(self) -> None:
-        """Make the O= folder, in which nothing was compiled and nothing warned of."""
+        """Make the O= folder, without objects or warnings."""
         self.output.path.mkdir(parents=True)
-        self.ledger.begin()
+        compiled.begin(self.output)
 
     def run(
         self,

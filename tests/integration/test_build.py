@@ -113,6 +113,23 @@ def test_of_a_build_that_prints_too_much_the_warnings_are_unknown(
     assert build.warned(build.build(cache, TREE, OTHER, recipe())) is None
 
 
+def test_a_warning_in_an_object_of_a_killed_make_is_reported(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source" / "mm" / "memremap.c"
+    source.write_text(source.read_text() + "#warning seen\n")
+    knob(tmp_path, "HANG", "vmlinux")
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "BUILD_S", 3)
+        patched.setattr(proc, "GRACE_S", 0.5)
+        with pytest.raises(TimedOut):
+            build.build(cache, TREE, COMMIT, recipe())
+    assert list(cache.objects.rglob("memremap.o")), "it was compiled before the make was killed"
+    knob(tmp_path, "HANG", "")
+    warned = build.warned(build.build(cache, TREE, COMMIT, recipe()))
+    assert warned == {"mm/memremap.c: #warning seen [-Wcpp]": 1}
+
+
 def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
     kernel = build.build(cache, TREE, COMMIT, recipe())
     (Path(kernel.folder) / "kernel.json").write_text("{")

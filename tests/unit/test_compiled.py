@@ -1,188 +1,167 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the compiler warned of is known after a make that was cut as after one that was not."""
+"""Compiler warnings are known after an interrupted make as after any other."""
 
-import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from harness.tools.compiled import HEARD, WARNINGS, Ear, Ledger
+from harness.tools import compiled
+from harness.tools.compiled import STARTED, WARNINGS
 from harness.tools.untrusted import Folder
 
-UNUSED = "mm/one.c:3:5: warning: unused variable 'x'"
-TEXT = "mm/one.c: unused variable 'x'"
+ONE: dict[str, dict[str, int]] = {"mm/one.o": {"mm/one.c: unused variable 'x'": 1}}
+EARLIER_NS = 1
 
 
-class Cut(Exception):
-    """The make is killed."""
+@pytest.fixture
+def output(tmp_path: Path) -> Folder:
+    """An O= folder without objects."""
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    compiled.begin(Folder(folder))
+    return Folder(folder)
 
 
-def ledger(folder: Path) -> Ledger:
-    made = Ledger(Folder(folder), "/source")
-    made.begin()
-    return made
-
-
-def make(folder: Path, name: str, *, command: bool = False) -> Path:
-    path = folder / name
+def make(output: Folder, name: str, *, command: bool = False, time_ns: int = 0) -> Path:
+    """Write an object, and the file in which kbuild keeps its command."""
+    path = output.path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("made")
+    written = [path]
     if command:
-        path.with_name(f".{path.name}.cmd").write_text("savedcmd := cc")
+        written.append(path.with_name(f".{path.name}.cmd"))
+        written[-1].write_text("savedcmd := cc")
+    for file in written if time_ns else ():
+        os.utime(file, ns=(time_ns, time_ns))
     return path
 
 
-def hear(ear: Ear, *lines: str) -> None:
-    for line in lines:
-        ear.hear(line)
+def test_each_make_adds_the_warnings_of_its_objects(output: Folder) -> None:
+    assert compiled.warned(output) == {}
+    compiled.start(output)
+    assert compiled.warned(output) is None, "unknown while it runs"
+    compiled.finish(output, {**ONE, "mm/two.o": {}})
+    assert compiled.warned(output) == ONE
+    compiled.start(output)
+    compiled.finish(output, {"mm/two.o": {"w": 2}})
+    assert compiled.warned(output) == {**ONE, "mm/two.o": {"w": 2}}
+    compiled.start(output)
+    compiled.finish(output, {"mm/one.o": {}, "mm/two.o": {}})
+    assert compiled.warned(output) == {}
+    assert [p.name for p in output.path.iterdir()] == [WARNINGS]
 
 
-def cut(of: Ledger, *lines: str, made: tuple[Path, ...] = ()) -> None:
-    """A make that prints these lines, makes these files, and is killed."""
-    with pytest.raises(Cut), of.hearing() as ear:
-        hear(ear, *lines)
-        for path in made:
-            os.utime(path)
-        raise Cut
+def test_objects_of_an_interrupted_make_are_deleted_and_older_ones_stay(output: Folder) -> None:
+    older = make(output, "mm/older.o", command=True, time_ns=EARLIER_NS)
+    compiled.start(output)
+    objects = [
+        make(output, "mm/one.o"),
+        make(output, "mm/two.o", command=True),
+        make(output, "scripts/tool", command=True),
+    ]
+    others = [make(output, "scripts/plain"), make(output, ".config")]
+    assert compiled.warned(output) is None
+    compiled.start(output)
+    assert not any(path.exists() for path in objects)
+    assert all(path.exists() for path in (older, *others))
 
 
-def test_each_make_adds_what_it_made(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    with one.hearing() as ear:
-        hear(ear, "  CC      mm/one.o", UNUSED, "  CC      mm/two.o")
-        assert one.warned is None, "nobody knows while it runs"
-    assert one.warned == {"mm/one.o": {TEXT: 1}}
-    with one.hearing() as ear:
-        hear(ear, "  CC      mm/two.o")
-    assert one.warned == {"mm/one.o": {TEXT: 1}}
-    with one.hearing() as ear:
-        hear(ear, "  CC      mm/one.o")
-    assert one.warned == {}
+def test_makes_that_are_interrupted_one_after_the_other(output: Folder) -> None:
+    compiled.start(output)
+    compiled.finish(output, ONE)
+    made = []
+    for name in ("mm/two.o", "mm/three.o"):
+        compiled.start(output)
+        assert not any(path.exists() for path in made)
+        made.append(make(output, name))
+    compiled.start(output)
+    assert not any(path.exists() for path in made)
+    compiled.finish(output, {"mm/two.o": {}})
+    assert compiled.warned(output) == ONE
 
 
-def test_what_a_cut_make_was_heard_to_finish_stays_and_the_rest_is_made_again(
-    tmp_path: Path,
+def test_a_deletion_that_was_interrupted_goes_on(
+    output: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = ledger(tmp_path)
-    before = make(tmp_path, "mm/before.o", command=True)
-    os.utime(before, ns=(1, 1))
-    os.utime(before.with_name(".before.o.cmd"), ns=(1, 1))
-    files = [make(tmp_path, f"mm/{name}.o") for name in ("one", "last", "silent")]
-    cut(one, "  CC      mm/one.o", UNUSED, "  CC      mm/last.o", made=tuple(files))
-    assert one.warned is None
-    with one.hearing() as ear:
-        assert [path.exists() for path in (before, *files)] == [True, True, False, False]
-        hear(ear, "  CC      mm/last.o", "  CC      mm/silent.o")
-    assert one.warned == {"mm/one.o": {TEXT: 1}}
-    assert sorted(p.name for p in tmp_path.iterdir()) == [WARNINGS, "mm"]
+    compiled.start(output)
+    objects = [make(output, f"mm/{name}.o") for name in ("one", "two")]
+    unlink = Path.unlink
+
+    def killed(path: Path) -> None:
+        unlink(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compiled.start(output)
+    assert [path.exists() for path in objects].count(True) == 1
+    compiled.start(output)
+    assert not any(path.exists() for path in objects)
 
 
-def test_it_may_be_cut_again_and_again(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    cut(one, "  CC      mm/one.o", UNUSED, "  CC      mm/two.o")
-    cut(one, "  CC      mm/two.o", "  CC      mm/three.o")
-    cut(one)
-    with one.hearing():
-        pass
-    assert one.warned == {"mm/one.o": {TEXT: 1}}
-
-
-def test_what_was_named_before_and_last_is_not_finished(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    path = make(tmp_path, "vmlinux.o")
-    cut(one, "  LD      vmlinux.o", "  CC      mm/one.o", "  LD      vmlinux.o", made=(path,))
-    with one.hearing():
-        assert not path.exists()
-
-
-def test_an_object_is_newer_where_only_its_command_is(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    kept = make(tmp_path, "mm/one.o", command=True)
-    os.utime(kept, ns=(1, 1))
-    tool = make(tmp_path, "scripts/tool", command=True)
-    plain = make(tmp_path, "scripts/plain")
-    cut(one, made=(kept.with_name(".one.o.cmd"), tool, plain))
-    with one.hearing():
-        assert [path.exists() for path in (kept, tool, plain)] == [False, False, True]
-
-
-def test_a_command_that_leads_nowhere_is_new_by_itself(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    kept = make(tmp_path, "mm/one.o")
-    os.utime(kept, ns=(1, 1))
-    cut(one)
-    kept.with_name(".one.o.cmd").symlink_to("nowhere")
-    with one.hearing():
-        assert not kept.exists()
-
-
-def test_an_absolute_name_is_one_of_the_folder(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    path = make(tmp_path, "tools/check.o")
-    cut(one, f"  CC      {path}", "  CC      mm/last.o", made=(path,))
-    with one.hearing():
-        assert path.exists()
-
-
-def test_half_a_line_is_not_heard(tmp_path: Path) -> None:
-    one = ledger(tmp_path)
-    path = make(tmp_path, "mm/one.o")
-    cut(one, "  CC      mm/one.o", "  CC      mm/two.o", made=(path,))
-    with (tmp_path / HEARD).open("a") as file:
-        file.write("  CC      mm/thr")
-    with one.hearing():
-        assert path.exists()
-
-
-@pytest.mark.parametrize("found", ["", "when?\n", "-5\n", "1", "9" * 5000 + "\n"])
-def test_a_make_that_had_not_begun_made_nothing(tmp_path: Path, found: str) -> None:
-    one = ledger(tmp_path)
-    path = make(tmp_path, "mm/one.o")
-    (tmp_path / HEARD).write_text(found)
-    with one.hearing():
-        assert path.exists()
-    assert one.warned == {}
-
-
-def test_where_nobody_knew_nobody_knows(tmp_path: Path) -> None:
-    one = Ledger(Folder(tmp_path), "/source")
-    cut(one, "  CC      mm/one.o")
-    with one.hearing() as ear:
-        hear(ear, "  CC      mm/one.o", UNUSED)
-    assert one.warned is None
-
-
-def test_a_full_disk_is_the_makes_to_report_and_leaves_it_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["write", "remove"])
+def test_killed_while_recording_leaves_the_warnings_unknown(
+    output: Folder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    one = ledger(tmp_path)
-    with one.hearing() as ear:
+    compiled.start(output)
+    path = make(output, "mm/one.o")
 
-        class Full:
-            def write(self, _: bytes) -> int:
-                raise OSError(errno.ENOSPC, "No space left on device")
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
 
-            def close(self) -> None:
-                pass
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            compiled.finish(output, ONE)
+    assert compiled.warned(output) is None
+    compiled.start(output)
+    assert not path.exists()
 
-        monkeypatch.setattr(ear, "_file", Full())
-        hear(ear, "  CC      mm/one.o", UNUSED)
-    assert one.warned is None
-    assert not (tmp_path / HEARD).exists()
+
+def test_an_object_is_newer_if_only_its_command_is(output: Folder) -> None:
+    path = make(output, "mm/one.o", time_ns=EARLIER_NS)
+    compiled.start(output)
+    path.with_name(".one.o.cmd").write_text("savedcmd := cc")
+    compiled.start(output)
+    assert not path.exists()
 
 
-@pytest.mark.parametrize("name", [HEARD, WARNINGS])
+def test_a_command_that_is_a_dangling_link_counts_by_its_own_time(output: Folder) -> None:
+    path = make(output, "mm/one.o", time_ns=EARLIER_NS)
+    compiled.start(output)
+    path.with_name(".one.o.cmd").symlink_to("nowhere")
+    compiled.start(output)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"mm/one.o": 1}', b"\xff"])
+def test_warnings_that_were_unknown_stay_unknown(output: Folder, content: bytes | None) -> None:
+    (output.path / WARNINGS).unlink()
+    if content is not None:
+        (output.path / WARNINGS).write_bytes(content)
+    assert compiled.warned(output) is None
+    compiled.start(output)
+    compiled.finish(output, ONE)
+    assert compiled.warned(output) is None
+
+
+def test_output_that_was_cut_short_leaves_the_warnings_unknown(output: Folder) -> None:
+    compiled.start(output)
+    compiled.finish(output, None)
+    assert compiled.warned(output) is None
+    assert list(output.path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [STARTED, WARNINGS])
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder", "dangling"])
-def test_what_a_strangers_makefile_puts_in_its_place_is_not_followed(
-    tmp_path: Path, name: str, trap: str
+def test_a_trap_of_a_third_party_makefile_is_not_followed(
+    output: Folder, tmp_path: Path, name: str, trap: str
 ) -> None:
-    objects = tmp_path / "objects"
-    objects.mkdir()
-    one = ledger(objects)
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    path = objects / name
+    path = output.path / name
     path.unlink(missing_ok=True)
     match trap:
         case "link":
@@ -193,8 +172,8 @@ def test_what_a_strangers_makefile_puts_in_its_place_is_not_followed(
             path.mkdir()
         case "dangling":
             path.symlink_to(tmp_path / "not there")
-    with one.hearing() as ear:
-        hear(ear, "  CC      mm/one.o", UNUSED)
-    assert one.warned == (None if name == WARNINGS else {"mm/one.o": {TEXT: 1}})
+    compiled.start(output)
+    compiled.finish(output, ONE)
+    assert compiled.warned(output) == (None if name == WARNINGS else ONE)
     assert mine.read_text() == "mine"
     assert not (tmp_path / "not there").exists()

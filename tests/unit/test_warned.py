@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.warned import Reader, joined, new, together, warning
+from harness.parse.warned import Reader, new, together, warning
 
 LOG = """\
 make[1]: Entering directory '/o'
@@ -78,11 +78,6 @@ def test_a_header_that_many_include_warns_once() -> None:
 def test_a_patch_adds_what_is_said_more_often() -> None:
     assert new({"a": 1, "b": 2}, {"a": 2, "b": 1, "c": 1}) == ("a", "c")
     assert new({"a": 1}, {}) == ()
-
-
-def test_an_object_that_is_made_again_has_its_last_warnings() -> None:
-    parts = [{"a.o": {"w": 1}, "b.o": {"v": 1}}, {"a.o": {}, "c.o": {"u": 1}}]
-    assert joined(parts) == {"a.o": {}, "b.o": {"v": 1}, "c.o": {"u": 1}}
 
 
 @given(st.text())
