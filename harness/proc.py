@@ -38,6 +38,8 @@ GRACE_S = 2.0
 MAX_LOG_BYTES = 64 << 20
 #: How much of a program's standard output is handed back; what needs more has a file for it.
 MAX_STDOUT_BYTES = 64 << 20
+#: How much of the end of its error output is handed back.
+MAX_STDERR_BYTES = 64 << 10
 #: How often a watched program is looked at.
 WATCH_S = 0.2
 #: From util-linux: the kernel ends a program started through this when we die, however we die.
@@ -71,17 +73,29 @@ class Deadline:
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A program that ended: its exit code, what it wrote to standard output, and its cost.
+    """A program that ended: its exit code, its output as bytes, and its cost.
 
-    `was_cut` tells that it printed more than is kept, so that the rest went unheard.
+    `errors` is the last MAX_STDERR_BYTES of its error output. `was_cut` tells that it printed more
+    than is kept, so that the rest went unheard.
     """
 
     argv: tuple[str, ...]
     exit_code: int
-    stdout: str
+    output: bytes
+    errors: bytes
     wall_s: float
     cpu_s: float
     was_cut: bool = False
+
+    @property
+    def stdout(self) -> str:
+        """Its output as text; what is not UTF-8 is replaced."""
+        return self.output.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """The end of its error output as text; what is not UTF-8 is replaced."""
+        return self.errors.decode("utf-8", "replace")
 
     @property
     def was_killed(self) -> bool:
@@ -188,11 +202,12 @@ def run(
     with log.open("ab", buffering=0) as sink_file:
         sink = _Sink(sink_file, on_line)
         sink.write(f"$ {quoted(argv)}\n".encode())
-        stdout = bytearray()
+        stdout, stderr = bytearray(), bytearray()
         with _started(argv, cwd, env, stdin) as process:
             try:
-                _pump(process, sink, stdout, deadline, watch)
-                cpu_s = _reap(process, deadline)
+                _pump(process, sink, stdout, stderr, deadline, watch)
+                _wait(process, deadline)
+                cpu_s = _finish(process)
             except _Late as late:
                 what = f"did not end within {deadline.seconds:.0f} s and was killed"
                 raise _failure(TimedOut, argv, called, what, sink, log) from late
@@ -209,7 +224,8 @@ def run(
     return Finished(
         argv=argv,
         exit_code=process.returncode,
-        stdout=stdout.decode("utf-8", "replace"),
+        output=bytes(stdout),
+        errors=bytes(stderr),
         wall_s=time.monotonic() - started,
         cpu_s=cpu_s,
         was_cut=sink.is_full,
@@ -255,8 +271,8 @@ def _started(
         yield process
     finally:
         if process is not None:
-            _kill_group(process)
-            guard.forget(process.pid)
+            if process.returncode is None:
+                _finish(process)
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
@@ -317,6 +333,7 @@ def _pump(
     process: subprocess.Popen[bytes],
     sink: _Sink,
     stdout: bytearray,
+    stderr: bytearray,
     deadline: Deadline,
     watch: Callable[[int], None] | None,
 ) -> None:
@@ -349,6 +366,9 @@ def _pump(
                 sink.feed(key.fd, data)
                 if key.fd == out:
                     stdout += data[: MAX_STDOUT_BYTES - len(stdout)]
+                else:
+                    stderr += data
+                    del stderr[:-MAX_STDERR_BYTES]
 
 
 def _watcher(
@@ -371,42 +391,55 @@ def _watcher(
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Look without reaping: _reap still wants the accounting."""
+    """Look without reaping: _finish still wants the accounting, and the group's number."""
     flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, process.pid, flags) is not None
 
 
-def _reap(process: subprocess.Popen[bytes], deadline: Deadline) -> float:
-    """Wait for the leader and return the CPU seconds (user and system) it and its children took."""
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_utime + usage.ru_stime
+def _wait(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
+    """Wait for the leader to end."""
+    while not _has_ended(process):
         stop.check()
         if deadline.remaining == 0:
             raise _Late
         time.sleep(0.005)
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End whatever is left of the group: asked first, killed after GRACE_S."""
-    for how, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
-        try:
-            os.killpg(process.pid, how)
-        except ProcessLookupError:
-            break
-        except PermissionError:
-            break  # only a zombie leader is left in the group
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
-            if process.returncode is None:
-                process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except (ProcessLookupError, PermissionError):
-                break
-            time.sleep(0.02)
-    if process.returncode is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
+def _finish(process: subprocess.Popen[bytes]) -> float:
+    """End what is left of the group, then reap the leader.
+
+    Return the CPU seconds (user and system) that the leader and its children took. Until the leader
+    is reaped, no other group can get its number; after that a signal could reach one.
+    """
+    if not _is_over(process):
+        _signal(process, signal.SIGTERM)
+    # Always, as the list of processes may have missed one that was forked meanwhile.
+    _signal(process, signal.SIGKILL)
+    guard.forget(process.pid)
+    # It does not end where the kernel cannot end it.
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    if pid:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _signal(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Signal the group, and give it GRACE_S to end."""
+    with contextlib.suppress(PermissionError):  # all that are left run as another user
+        os.killpg(process.pid, how)
+    end = time.monotonic() + GRACE_S
+    while not _is_over(process) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _is_over(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the leader can be reaped, and zombies are all that is left of its group."""
+    if not _has_ended(process):
+        return False
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if folder.name.isdecimal() and os.getpgid(int(folder.name)) == process.pid:
+                stat = (folder / "stat").read_text(errors="replace")
+                if stat.rpartition(")")[2].split()[0] != "Z":
+                    return False
+    return True

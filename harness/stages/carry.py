@@ -121,8 +121,7 @@ class Carrier:
 
     def _unmerged_places(self, diff: Path) -> tuple[Place, ...]:
         """Where a plain application fails, hunk by hunk; the others are applied to the files."""
-        self.git("apply", "--index", "--whitespace=nowarn", "--reject", str(diff), ok=None)
-        failed = set(git_patches.failures(self.git))
+        failed = set(git_patches.apply_rejecting(self.git, diff))
         places = [
             Place(
                 h.file,

@@ -2,6 +2,7 @@
 """git, steered by nobody's configuration: no hooks, no signing, no editor, pinned committer."""
 
 import re
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +30,12 @@ _QUIET = (
 )
 _FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
 _ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
+
+
+def failures(done: proc.Finished) -> list[str]:
+    """Return where a git apply failed, as `file:line`, or git's own words for it."""
+    said = done.stderr
+    return list(dict.fromkeys(_FAILED.findall(said))) or _ERROR.findall(said) or ["git apply"]
 
 
 def configured(key: str, *, log: Path, deadline: proc.Deadline) -> str:
@@ -121,23 +128,15 @@ class Git:
 
     def patch_id(self, commit: str) -> str:
         """Return git's stable patch-id of a commit."""
-        shown = self("diff-tree", "--patch", commit)
-        file = self.log.with_suffix(".diff")
-        file.write_text(shown.stdout)
-        try:
+        with tempfile.TemporaryDirectory(prefix="memmap-harness-") as work:
+            file = Path(work) / "diff"
+            self("diff-tree", "--patch", f"--output={file}", commit)
             return self("patch-id", "--stable", stdin=file).stdout.split(" ")[0]
-        finally:
-            file.unlink()
 
     def check_patch(self, file: Path) -> str | None:
         """Return None if a mailed patch applies, else `file:line` of the first hunk that fails."""
         done = self("apply", "--check", str(file), ok=None)
-        if done.exit_code == 0:
-            return None
-        # git prints what failed on its error output, which only the log keeps.
-        said = self.log.read_text(errors="replace").rpartition("$ git ")[2]
-        match = _FAILED.search(said) or _ERROR.search(said)
-        return match[1] if match else "git apply"
+        return None if done.exit_code == 0 else failures(done)[0]
 
     def am(self, file: Path) -> None:
         """Commit a mailed patch. Raises ToolFailed."""

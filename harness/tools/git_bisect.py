@@ -63,7 +63,7 @@ class Bisect:
                 "git cannot bisect",
                 where=f"{good[:12]}..{bad[:12]}",
                 expected="two commits of one history, the good one first",
-                detail=done.stdout or self._git.log.read_text(errors="replace")[-1000:],
+                detail=done.stdout or done.stderr,
             )
         return self._turn(done.stdout)
 
@@ -75,7 +75,7 @@ class Bisect:
             raise InputError(
                 f"git cannot go on after {commit[:12]} being {word}",
                 expected="a fault that was not there in the good commit's history",
-                detail=done.stdout,
+                detail=done.stdout or done.stderr,
             )
         return turn
 

@@ -5,12 +5,11 @@ All work on the index and files of a worktree and leave committing to `commit_as
 author and message: equal content on an equal parent is the same commit again.
 """
 
-import re
 from pathlib import Path
 from typing import Literal
 
 from harness.errors import ToolFailed
-from harness.tools.git import Git
+from harness.tools.git import Git, failures
 
 Picked = Literal["merged", "recorded", "empty", "conflict"]
 
@@ -24,9 +23,6 @@ _MERGING = {
     "GIT_CONFIG_KEY_2": "merge.conflictStyle",
     "GIT_CONFIG_VALUE_2": "diff3",
 }
-#: How git apply tells where a hunk failed.
-_FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
-_ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
 #: More alike than that, and two patches are versions of one (git's own default is 60).
 CREATION_FACTOR = 75
 
@@ -43,7 +39,7 @@ def apply(git: Git, diff: Path) -> list[str]:
     What fails is `file:line`, or git's own words; then nothing was changed.
     """
     done = git("apply", "--index", "--whitespace=nowarn", str(diff), ok=None)
-    return [] if done.exit_code == 0 else failures(git)
+    return [] if done.exit_code == 0 else failures(done)
 
 
 def is_applied(git: Git, diff: Path) -> bool:
@@ -52,15 +48,9 @@ def is_applied(git: Git, diff: Path) -> bool:
     return git(*arguments, ok=None).exit_code == 0
 
 
-def failures(git: Git) -> list[str]:
-    """Return what the last git apply complained of; its error output is only in the log."""
-    said = _said(git)
-    return list(dict.fromkeys(_FAILED.findall(said))) or _ERROR.findall(said) or ["git apply"]
-
-
-def _said(git: Git) -> str:
-    """Return all that the last command printed."""
-    return git.log.read_text(errors="replace").rpartition("$ git ")[2].partition("\n")[2]
+def apply_rejecting(git: Git, diff: Path) -> list[str]:
+    """Apply the hunks of a diff that fit to index and files. Return where the others fail."""
+    return failures(git("apply", "--index", "--whitespace=nowarn", "--reject", str(diff), ok=None))
 
 
 def pick(git: Git, commit: str) -> Picked:
@@ -70,7 +60,7 @@ def pick(git: Git, commit: str) -> Picked:
     means that all of it is there already. Raises ToolFailed where git cannot even try.
     """
     done = git("cherry-pick", "--no-commit", commit, env=_MERGING, ok=(0, 1))
-    resolved = "using previous resolution" in _said(git)
+    resolved = "using previous resolution" in done.stderr
     if unmerged(git):
         return "conflict"
     if done.exit_code != 0 and not resolved:
@@ -78,7 +68,7 @@ def pick(git: Git, commit: str) -> Picked:
         raise ToolFailed(
             f"git cherry-pick of {commit[:12]} failed",
             mend=f"the whole log is in {git.log}",
-            detail=_said(git),
+            detail=done.stdout + done.stderr,
         )
     if not has_changes(git):
         return "empty"

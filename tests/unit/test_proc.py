@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +24,13 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return "State:\tZ" not in status
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_output_is_returned_logged_and_heard(tmp_path: Path) -> None:
@@ -242,10 +251,12 @@ def test_a_program_and_its_children_die_with_us_however_we_die(
     log = tmp_path / "log"
     parent = subprocess.Popen([*python(code), str(log), program])
     end = time.monotonic() + 20
-    while not log.exists() or not log.read_text().splitlines()[-1].isdecimal():
+    said: list[str] = []
+    while not (said and said[-1].isdecimal()):
         assert time.monotonic() < end
         time.sleep(0.05)
-    pid = int(log.read_text().splitlines()[-1])
+        said = log.read_text().splitlines() if log.exists() else []
+    pid = int(said[-1])
     parent.kill()
     parent.wait()
     while alive(pid):
@@ -282,3 +293,59 @@ def test_half_an_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )
 def test_how_a_program_ended(code: int, said: str) -> None:
     assert proc.ending(code) == said
+
+
+LEAVES_A_CHILD = (
+    "import os, signal, sys, time\n"
+    "if os.fork() == 0:\n"
+    "    signal.signal(signal.SIGTERM, {how})\n"
+    "    print(os.getpid(), flush=True); time.sleep(60)\n"
+    "time.sleep(0.5)\n"
+)
+
+
+@pytest.mark.parametrize("how", ["signal.SIG_DFL", "signal.SIG_IGN"])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_group_is_signalled_while_its_leader_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, is_listed: bool
+) -> None:
+    """Once the leader is reaped, its number may be that of another group."""
+    monkeypatch.setattr(proc, "GRACE_S", 0.5)
+    killpg = os.killpg
+    sent = []
+
+    def recorded(group: int, number: int) -> None:
+        sent.append((number, Path(f"/proc/{group}").exists()))
+        killpg(group, number)
+
+    monkeypatch.setattr(os, "killpg", recorded)
+    if not is_listed:
+        monkeypatch.setattr(proc, "_is_over", proc._has_ended)
+    code = LEAVES_A_CHILD.format(how=how)
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(30))
+    assert done.exit_code == 0
+    wait_for(lambda: not alive(int(done.stdout)))
+    asked = [signal.SIGTERM] if is_listed else []
+    assert sent == [(number, True) for number in [*asked, signal.SIGKILL]]
+
+
+def test_a_program_that_leaves_nothing_costs_no_grace(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = proc.run(python("print(1)"), log=tmp_path / "log", deadline=proc.Deadline(30))
+    assert (done.exit_code, done.stdout) == (0, "1\n")
+    assert done.cpu_s > 0
+    assert time.monotonic() - began < proc.GRACE_S
+
+
+def test_the_two_outputs_are_kept_apart_and_the_end_of_the_second_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os; os.write(1, b'out\\xff'); os.write(2, b'x' * 300 + b'end\\xfe')"
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
+    assert (done.output, done.stdout) == (b"out\xff", "out\ufffd")
+    assert done.errors == b"x" * 300 + b"end\xfe"
+    monkeypatch.setattr(proc, "MAX_STDERR_BYTES", 100)
+    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
+    assert (done.output, done.stdout) == (b"out\xff", "out\ufffd")
+    assert done.stderr == "x" * 96 + "end\ufffd"
+    assert len(done.errors) == 100
