@@ -37,6 +37,9 @@ _CUT_HERE = r"-+\[ cut here \]-+"
 _END_TRACE = r"---\[ end trace"
 _RULER = r"={20,}$"
 
+#: Scissors around what no other kind names.
+_SPLAT = _kind("splat", f"{_CUT_HERE}|{_END_TRACE}", _END_TRACE)
+
 #: The first that matches a line names it, so a more particular one stands above a general one.
 _KINDS = (
     _kind("panic", r"Kernel panic - not syncing", r"---\[ end Kernel panic"),
@@ -50,10 +53,15 @@ _KINDS = (
     _kind("rcu stall", r"rcu: INFO: .* (?:stall|stalls)\b|rcu: .*kthread starved"),
     _kind("hung task", r"INFO: task .{1,64} blocked (?:for more than|in I/O wait)"),
     _kind("bad page state", r"BUG: Bad (?:page|rss)|Bad page state|Bad swap file entry"),
+    # What kernel/locking/lockdep.c of v7.2 prints; older ones print some of it as `INFO: …`.
     _kind(
         "lockdep",
-        r"WARNING: (?:possible|inconsistent|suspicious RCU|bad unlock|held lock|lock held|Nested)"
-        r"|BUG: MAX_LOCKDEP|INFO: trying to register non-static key",
+        r"(?:WARNING|INFO): (?:possible (?:circular|recursive|irq lock)|inconsistent lock"
+        r"|suspicious RCU|bad unlock|bad contention|held lock|lock held|[Nn]ested lock"
+        r"|chain_key collision|\S+-safe -> \S+-unsafe lock|.{1,64} still has locks held)"
+        r"|BUG: (?:Invalid wait context|MAX_[A-Z_]+ too low|looking up invalid subclass"
+        r"|key \S+ has not been registered)"
+        r"|INFO: trying to register non-static key|^CPU \d+ left hardirqs enabled",
         "",
         _RULER,
     ),
@@ -65,16 +73,33 @@ _KINDS = (
         r"stack segment: |double fault: ",
         _END_TRACE,
     ),
-    # Up to 6.x `WARNING: CPU: 0 PID: 1 at mm/x.c:1`, then without CPU and PID in front.
-    _kind("warn", r"WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?\S+:\d+", _END_TRACE, _CUT_HERE),
+    # Up to 6.x `WARNING: CPU: 0 PID: 1 at mm/x.c:1`, then without CPU and PID in front. A condition
+    # stands before the file (CONFIG_DEBUG_BUGVERBOSE_DETAILED); no file without DEBUG_BUGVERBOSE.
+    _kind(
+        "warn",
+        r"WARNING: (?:CPU: \d+ PID: \d+ at )?(?:\[.*\] )?(?:at )?"
+        r"(?:\S+:\d+|\S+\+0x[0-9a-f]|0x[0-9a-f]{8})"
+        r"|: detected (?:field-spanning|buffer overflow)|DEBUG_LOCKS_WARN_ON\(",
+        _END_TRACE,
+        _CUT_HERE,
+    ),
+    _kind(
+        "out of memory",
+        r"invoked oom-killer: |[Oo]ut of memory(?:: Killed process| and no killable)"
+        r"|oom-kill:constraint=",
+        r"Killed process \d|no killable processes",
+    ),
+    _kind("messages dropped", r"\*\* \d+ printk messages dropped|^printk: dropped \d+ messages"),
     _kind("bug", r"\bBUG: "),
+    _SPLAT,
 )
 
 
 #: A word of each kind: a flooded console has millions of lines, and few of them have one.
 _HINT = re.compile(
     r"BUG|panic|UBSAN|LOCKUP|rcu: |INFO: |Bad |WARNING: |Oops|Internal error|general protection"
-    r"|divide error|invalid opcode|stack segment|double fault"
+    r"|divide error|invalid opcode|stack segment|double fault|cut here|end trace|: detected "
+    r"|DEBUG_LOCKS|left hardirqs|oom-kill|ut of memory|dropped"
 )
 
 
@@ -85,7 +110,7 @@ def findings(text: str) -> tuple[Finding, ...]:
     end = 0
     for number in _hinted(text):
         kind = _starts(lines[number]) if number >= end else None
-        if kind is None:
+        if kind is None or _leads(lines, number, kind):
             continue
         first = _first(lines, number, kind, end)
         end = _end(lines, number, kind)
@@ -116,6 +141,15 @@ def _starts(line: str) -> _Kind | None:
     return next((kind for kind in _KINDS if kind.start.search(text)), None)
 
 
+def _leads(lines: list[str], number: int, kind: _Kind) -> bool:
+    """Whether a line is only the scissors above a finding that is still to come."""
+    if kind is not _SPLAT:
+        return False
+    line = message(lines[number])
+    below = map(_starts, lines[number + 1 : number + 1 + MAX_WORDS_LINES])
+    return any(k is not None and k.lead is not None and k.lead.search(line) for k in below)
+
+
 def _first(lines: list[str], number: int, kind: _Kind, after: int) -> int:
     """Step back to the ruler or scissors above: WARN() prints its own words in between."""
     for above in range(number - 1, max(after, number - MAX_WORDS_LINES) - 1, -1):
@@ -127,18 +161,20 @@ def _first(lines: list[str], number: int, kind: _Kind, after: int) -> int:
 def _end(lines: list[str], number: int, kind: _Kind) -> int:
     """Return the index after the splat's last line."""
     last = min(len(lines), number + MAX_SPLAT_LINES)
-    for index in range(number + 1, last):
+    for index in range(number, last):
         text = message(lines[index])
         if kind.end is not None and kind.end.search(text):
             return index + 1
         begun = _starts(lines[index])
-        if begun is not None and not _belongs(kind, begun):
+        if index > number and begun is not None and not _belongs(kind, begun, text):
             return index
         if read_line(lines[index]) is not None:
             return index
     return last
 
 
-def _belongs(splat: _Kind, other: _Kind) -> bool:
-    """Whether a line that tells of `other` is part of a splat: an oops names itself twice."""
-    return splat.end is not None and other.name == "oops"
+def _belongs(splat: _Kind, other: _Kind, text: str) -> bool:
+    """Whether a line of kind `other` is part of a splat: some of them name themselves twice."""
+    if other is _SPLAT:
+        return re.search(_END_TRACE, text) is not None
+    return splat.end is not None and (other is splat or other.name == "oops")

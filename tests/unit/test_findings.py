@@ -86,6 +86,13 @@ WRITTEN = {
     "warn": ["WARNING: CPU: 0 PID: 41 at mm/mm_init.c:1105 f+0x1/0x2", "---[ end trace 0 ]---"],
     "oops": ["general protection fault, probably for non-canonical address 0x1: 0000 [#1] SMP"],
     "bug": ["BUG: workqueue lockup - pool cpus=0 stuck for 31s!", "Showing busy workqueues"],
+    "splat": ["------------[ cut here ]------------", "CPU: 0", "---[ end trace 0 ]---"],
+    "out of memory": [
+        "sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=sh,pid=61,uid=0",
+        "Out of memory: Killed process 61 (sh) total-vm:100kB, anon-rss:1kB",
+    ],
+    "messages dropped": ["** 12 printk messages dropped **"],
     "bad page state": ["BUG: Bad page map in process sh  pte:1 pmd:2"],
 }
 
@@ -112,10 +119,136 @@ def test_every_kind_as_kernels_print_it(kind: str) -> None:
         "WARNING: stdin/stdout/stderr not accessible via /proc/self/fd, falling back",
         "[    1.1] debug: a bug in BUGS: none",
         "[    1.1] x86/mm: Checked W+X mappings: passed, no W+X pages found.",
+        "printk: legacy bootconsole [earlyser0] enabled",
+        "[    1.1] ** replaying previous printk message **",
+        "[    1.1] OOM killer enabled.",
+        "[    1.1] oom_reaper: reaped process 61 (sh), now anon-rss:0kB, file-rss:0kB",
+        "[    1.1] tmpfs: out of memory option given",
+        "[    1.1] net 1: 12 packets dropped",
+        "[    1.1] WARNING: at 10 past, nothing happened",
+        "[    1.1] WARNING: [deprecated] use another option",
+        "[    1.1]  Possible unsafe locking scenario:",
+        "[    1.1] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
+        "[    1.1] ... MAX_LOCKDEP_ENTRIES:    32768",
+        "[    1.1] scissors: [ cut here ]",
+        "[    1.1] the end trace",
+        "[    1.1] x: detected buffer of 12 bytes",
+        "[    1.1] SOFTIRQ-safe -> SOFTIRQ-unsafe lock order is fine",
+        "=" * 54,
     ],
 )
 def test_what_healthy_boots_print_is_no_finding(line: str) -> None:
     assert findings(line) == ()
+
+
+#: All that kernel/locking/lockdep.c of v7.2 prints at the head of a splat.
+LOCKDEP = (
+    "WARNING: possible circular locking dependency detected",
+    "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+    "WARNING: SOFTIRQ-READ-safe -> SOFTIRQ-READ-unsafe lock order detected",
+    "WARNING: possible recursive locking detected",
+    "WARNING: chain_key collision",
+    "WARNING: inconsistent lock state",
+    "WARNING: possible irq lock inversion dependency detected",
+    "[ BUG: Invalid wait context ]",
+    "WARNING: Nested lock was not taken",
+    "WARNING: bad unlock balance detected!",
+    "WARNING: bad contention detected!",
+    "WARNING: held lock freed!",
+    "WARNING: sh/60 still has locks held!",
+    "WARNING: kworker/u8:0-events/60 still has locks held!",
+    "WARNING: lock held when returning to user space!",
+    "WARNING: suspicious RCU usage",
+    "BUG: looking up invalid subclass: 9",
+    "BUG: key ffff888003a1c0b8 has not been registered!",
+    "BUG: MAX_STACK_TRACE_ENTRIES too low!",
+    "BUG: MAX_LOCKDEP_KEYS too low!",
+    "BUG: MAX_LOCKDEP_ENTRIES too low!",
+    "BUG: MAX_LOCKDEP_CHAINS too low!",
+    "BUG: MAX_LOCKDEP_CHAIN_HLOCKS too low!",
+    "BUG: MAX_LOCK_DEPTH too low!",
+    "INFO: trying to register non-static key.",
+    "CPU 0 left hardirqs enabled!",
+)
+END = "[   10.200000] memmap-harness: <end nd_pmem 1>"
+
+
+@pytest.mark.parametrize("heading", LOCKDEP)
+def test_every_heading_of_lockdep_is_known(heading: str) -> None:
+    lines = ["=" * 54, heading, "7.2.13 #1 Not tainted", "-" * 54, "stack backtrace:"]
+    stamped = [f"[   10.1][    C0] {line}" for line in lines]
+    (found,) = findings("\n".join([*stamped, END]))
+    assert (found.kind, found.line, found.splat) == ("lockdep", 2, "\n".join(stamped))
+
+
+CUT, TRACE = "------------[ cut here ]------------", "---[ end trace 0000000000000000 ]---"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["WARNING: [nr == 0] mm/a.c:12 at f+0x1f/0x130, CPU#0: sh/60"],
+        ["WARNING: [a[0] == ']' && b] mm/a.c:12 at f+0x1f/0x130, CPU#0: sh/60"],
+        ["WARNING: at f+0x1f/0x130, CPU#0: sh/60"],
+        ["WARNING: at 0xffffffff81000000, CPU#0: sh/60"],
+        ["WARNING: mm/a.c:12 at f+0x1f/0x130, CPU#0: sh/60", "the words of a WARN()"],
+        ["the words of a WARN()", "WARNING: CPU: 0 PID: 60 at mm/a.c:12 f+0x1f/0x130"],
+        ["WARNING: CPU: 0 PID: 60 at f+0x1f/0x130"],
+        ["WARNING: CPU: 0 PID: 60 at [nr == 0] mm/a.c:12 f+0x1f/0x130"],
+        ["DEBUG_LOCKS_WARN_ON(1)", "WARNING: kernel/locking/lockdep.c:238 at f+0x1/0x2"],
+        [
+            'memcpy: detected field-spanning write (size 80) of single field "x" (size 8)',
+            "WARNING: CPU: 0 PID: 60 at mm/a.c:9 f+0x1f/0x130",
+        ],
+        ["WARNING: lib/string_helpers.c:1036 at f+0x1/0x2", "memcpy: detected buffer overflow: 9"],
+        # What is left where printk lost the line with the place.
+        ["strlen: detected buffer overflow: 9 byte read of buffer size 8"],
+    ],
+)
+def test_every_form_of_a_warning_is_one_finding(lines: list[str]) -> None:
+    stamped = [f"[   10.1][   T60] {line}" for line in [CUT, *lines, "CPU: 0", TRACE]]
+    assert [(f.kind, f.splat) for f in findings("\n".join([*stamped, END]))] == [
+        ("warn", "\n".join(stamped))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([CUT], [("splat", 1)]),
+        ([TRACE], [("splat", 1)]),
+        ([TRACE, "fine", TRACE], [("splat", 1), ("splat", 3)]),
+        ([CUT, "CPU: 0", END, "x", TRACE], [("splat", 1), ("splat", 5)]),
+        ([CUT, *"123456", "WARNING: mm/a.c:1 at f+0x1/0x2"], [("splat", 1), ("warn", 8)]),
+        # Without the first one's end.
+        (
+            [CUT, "WARNING: mm/a.c:1 at f", CUT, "WARNING: mm/b.c:1 at g"],
+            [("warn", 2), ("warn", 4)],
+        ),
+        # No scissors belong to a lockup, but a trace may end in its splat.
+        (["BUG: soft lockup - CPU#0 stuck", TRACE, "x"], [("soft lockup", 1)]),
+        (["WARNING: mm/a.c:1 at f", TRACE, TRACE], [("warn", 1), ("splat", 3)]),
+    ],
+)
+def test_scissors_alone_are_a_finding(lines: list[str], expected: list[tuple[str, int]]) -> None:
+    assert [(f.kind, f.line) for f in findings("\n".join(lines))] == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("Out of memory: Killed process 61 (sh) total-vm:100kB, anon-rss:1kB", "out of memory"),
+        ("Memory cgroup out of memory: Killed process 61 (sh)", "out of memory"),
+        ("Out of memory and no killable processes...", "out of memory"),
+        ("sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0", "out of memory"),
+        ("** 1 printk messages dropped **", "messages dropped"),
+        ("** 8 printk messages dropped ** [    9.1] usb 1-1: new device", "messages dropped"),
+        ("printk: dropped 5 messages", "messages dropped"),
+    ],
+)
+def test_a_boot_that_lacked_memory_or_lost_messages_is_found(line: str, kind: str) -> None:
+    found = findings(f"[    1.0] fine\n[   10.1] {line}\n{END}")
+    assert [(f.kind, f.line) for f in found] == [(kind, 2)]
 
 
 def test_a_panic_inside_a_splat_is_a_finding_of_its_own() -> None:
