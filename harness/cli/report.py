@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "--plots",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Draw the page's pictures into DIR, as SVG and PNG, and nothing else.",
+    help="Draw the page's pictures into DIR, as SVG, and nothing else.",
 )
 @click.option(
     "--index",

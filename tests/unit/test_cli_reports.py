@@ -89,12 +89,11 @@ def test_a_page_elsewhere_still_leads_to_the_logs(project: Project) -> None:
 
 
 def test_pictures_go_to_a_folder(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
     store(project, replace(small(), run_id="small"))
     harness("report", "small", "--plots", "out/figures")
     said = capsys.readouterr().out.split()
     assert sorted(said) == sorted(str(p) for p in Path("out/figures").iterdir())
-    assert len(said) == 4
+    assert len(said) == 2
 
 
 def test_the_site_is_written_where_it_is_asked(
