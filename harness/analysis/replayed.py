@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.analysis.stats import Ratio, ratio
+from harness.analysis.stats import CONFIDENCE, Ratio, ratio
 from harness.model.record import Pass, RunRecord
 
 LIMIT = "limit"
@@ -195,7 +195,7 @@ def of_namespace(record: RunRecord, p: Pass) -> float:
     return record.setup.nr_pages.get(p.kind, p.nr_pages) / p.nr_pages
 
 
-def paired(base: Turns, side: Turns) -> Ratio:
+def paired(base: Turns, side: Turns, confidence: float = CONFIDENCE) -> Ratio:
     """Return the ratio over the rounds that both have. Raises ValueError where there are none."""
     found: list[tuple[float, float]] = []
     for number in sorted(base.keys() & side.keys()):
@@ -206,7 +206,7 @@ def paired(base: Turns, side: Turns) -> Ratio:
         elif shared:
             logs = [math.log(ours[turn] / theirs[turn]) for turn in shared]
             found.append((1.0, math.exp(statistics.median(logs))))
-    return ratio([one for one, _ in found], [other for _, other in found])
+    return ratio([one for one, _ in found], [other for _, other in found], confidence)
 
 
 def _cost(record: RunRecord, side: str, base: str, kind: str, limit: float | None) -> Cost | None:

@@ -53,7 +53,7 @@ class Ratio(msgspec.Struct, frozen=True):
     high: float | None
 
 
-def ratio(base: Sequence[float], side: Sequence[float]) -> Ratio:
+def ratio(base: Sequence[float], side: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:
     """Return side/base from costs measured in pairs, equal index beside equal index.
 
     The trimmed mean of the logarithms and its t interval from the winsorized variance (Tukey and
@@ -65,7 +65,7 @@ def ratio(base: Sequence[float], side: Sequence[float]) -> Ratio:
         raise ValueError(f"{len(base)} and {len(side)} costs are no pairs")
     # scipy has Yuen's test for two samples only. With constant zeros as the second it is the test
     # for one: they add neither variance nor degrees of freedom.
-    return _difference(_logs(side) - _logs(base), np.zeros(len(base)))
+    return _difference(_logs(side) - _logs(base), np.zeros(len(base)), confidence)
 
 
 def unpaired(base: Sequence[float], side: Sequence[float]) -> Ratio:
@@ -129,7 +129,7 @@ def _logs(costs: Sequence[float]) -> Logs:
     return np.log(np.asarray(costs, dtype=np.float64))
 
 
-def _difference(side: Logs, base: Logs) -> Ratio:
+def _difference(side: Logs, base: Logs, confidence: float = CONFIDENCE) -> Ratio:
     """Return side/base from the difference of their trimmed means, with Yuen's interval."""
     from scipy import stats
 
@@ -143,5 +143,5 @@ def _difference(side: Logs, base: Logs) -> Ratio:
         found = stats.ttest_ind(side, base, equal_var=False, trim=TRIM)
     if not math.isfinite(found.df):
         return Ratio(value, value, value)
-    low, high = found.confidence_interval(CONFIDENCE)
+    low, high = found.confidence_interval(confidence)
     return Ratio(value, math.exp(low), math.exp(high))

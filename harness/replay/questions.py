@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from harness.analysis.replayed import by_turn, paired
+from harness.analysis.stats import CONFIDENCE
 from harness.errors import InputError
 from harness.model.bisected import Word
 from harness.model.record import Pass
@@ -23,6 +24,11 @@ from harness.replay.schedule import KINDS, Schedule
 BASE, SIDE = "base", "side"
 #: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
 MOST_TURNS = 4
+#: Each of those intervals is a chance to be wrong, and each pools all rounds before it. So that all
+#: of them together are wrong as rarely as a single one of CONFIDENCE, each gets an equal share of
+#: what may be wrong (Bonferroni): at the bound itself 3 % in all, where four intervals of
+#: CONFIDENCE make 8 %.
+LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / MOST_TURNS
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -85,7 +91,7 @@ class Slower:
 
     def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:
         times = {s: by_turn([p for p in passes if p.side == s]) for s in (BASE, SIDE)}
-        found = paired(times[BASE], times[SIDE])
+        found = paired(times[BASE], times[SIDE], LOOK_CONFIDENCE)
         said = f"{self._rule.kind} ratio {found.value:.3f}"
         if found.low is None or found.high is None:
             return None, f"{said}, too few rounds to tell"

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a bisection asks of a commit: what decides it, and how rarely the noise does."""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from harness.analysis.stats import CONFIDENCE
+from harness.errors import InputError, MachineError
+from harness.model.record import Pass
+from harness.parse.gate import parse_rule
+from harness.proc import Deadline
+from harness.replay import check, count, questions, rounds
+from harness.replay.cases import Case, corners
+from harness.replay.check import Compared, Unequal
+from harness.replay.count import Counted
+from harness.replay.drive import Answers, Driver, Facts
+from harness.replay.link import Program
+from harness.replay.questions import BASE, SIDE, Answer, Busier, Differs, Slower
+from harness.replay.schedule import Schedule, Timed
+
+OURS, THEIRS = Program("ours", ()), Program("theirs", ())
+FACTS = Facts(64, 1 << 15, 512, 64, page_ref=False)
+SCHEDULE = Schedule(128 << 20, rounds=14, passes=1, seed=1)
+#: The ratio of round N of a question, counted over all its slices.
+Noise = Callable[[int], float]
+
+
+def driver(theirs: Facts = FACTS) -> Driver:
+    """Give the facts of a program, and run nothing."""
+
+    def answers(program: Program, _: object) -> Answers:
+        return Answers(FACTS if program == OURS else theirs, ())
+
+    return cast("Driver", answers)
+
+
+class Measured:
+    """In place of rounds: all costs of base are equal, the other's are what `noise` says."""
+
+    def __init__(self, noise: Noise) -> None:
+        self.noise = noise
+        self.schedules: list[Schedule] = []
+
+    def __call__(
+        self, _: Driver, programs: Mapping[str, Program], schedule: Schedule, keep: object
+    ) -> Timed:
+        assert programs == {BASE: OURS, SIDE: THEIRS}
+        self.schedules.append(schedule)
+        before = schedule.rounds * (len(self.schedules) - 1)
+        passes = [
+            Pass(name, 0, number, 1, schedule.kinds[0], ns, ns, 1, 64, turn=0)
+            for number in range(1, schedule.rounds + 1)
+            for name, ns in (
+                (BASE, 10**9),
+                (SIDE, round(self.noise(before + number) * 10**9)),
+            )
+        ]
+        return Timed(tuple(passes), ())
+
+
+def asked(
+    monkeypatch: pytest.MonkeyPatch, noise: Noise, rule: str = "order0.ratio<1.05", **changes: int
+) -> tuple[Answer, Measured]:
+    measured = Measured(noise)
+    monkeypatch.setattr(rounds, "measure", measured)
+    schedule = msgspec.structs.replace(SCHEDULE, **cast("dict[str, Any]", changes))
+    question = questions.by_rule(driver(), parse_rule(rule), schedule)
+    assert isinstance(question, Slower)
+    return question(OURS, THEIRS), measured
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rule", "word"),
+    [
+        (1.0, "order0.ratio<1.05", "good"),
+        (1.2, "order0.ratio<1.05", "bad"),
+        (0.7, "order9.ratio<=0.8", "good"),
+        (0.9, "order9.ratio<=0.8", "bad"),
+        (1.2, "order0.ratio>1.05", "good"),
+    ],
+)
+def test_a_clear_ratio_is_decided_at_once(
+    monkeypatch: pytest.MonkeyPatch, ratio: float, rule: str, word: str
+) -> None:
+    found, measured = asked(monkeypatch, lambda n: ratio * (1 + 0.002 * (n % 3)), rule)
+    assert found.word == word
+    (schedule,) = measured.schedules
+    assert (schedule.rounds, schedule.kinds) == (14, (rule.partition(".")[0],))
+
+
+def test_what_stays_on_both_sides_of_the_rule_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, measured = asked(monkeypatch, lambda n: 1.05 * (1.1 if n % 2 else 1 / 1.1))
+    assert found.word == "skip"
+    assert found.detail.endswith("undecided after 56 rounds")
+    assert [s.seed for s in measured.schedules] == [1, 2, 3, 4], (
+        "each slice has an order of its own"
+    )
+
+
+def test_later_rounds_are_pooled_with_the_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too noisy for 14 rounds, clear by 28: a round of one number would hide the first."""
+
+    def noise(number: int) -> float:
+        return 1.05 if number % 2 else 1 / 1.05
+
+    found, measured = asked(monkeypatch, noise)
+    assert found.word == "good"
+    assert len(measured.schedules) > 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_rounds_without_an_interval_decide_nothing(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    found, measured = asked(monkeypatch, lambda _: 2.0, rounds=count)
+    # Four slices of one round have an interval from the third on, those of two from the second.
+    assert len(measured.schedules) == {1: 3, 2: 2}[count]
+    assert found.word == "bad"
+
+
+def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
+    """The union bound: whatever the looks have in common, their errors at most add up."""
+    each = 1 - questions.LOOK_CONFIDENCE
+    assert questions.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
+
+
+def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A ratio of exactly the bound: `good` or `bad` is noise. Four looks at 97 % give 8 %."""
+    lot = random.Random(7)
+    tries = 700
+    words = []
+    for _ in range(tries):
+        found, _measured = asked(monkeypatch, lambda _: 1.05 * math.exp(lot.gauss(0, 0.02)))
+        words.append(found.word)
+    decided = tries - words.count("skip")
+    assert 0 < decided <= (1 - CONFIDENCE) * tries
+
+
+def differs(
+    monkeypatch: pytest.MonkeyPatch, unequal: tuple[Unequal, ...], theirs: Facts = FACTS
+) -> Answer:
+    cases = list(corners())
+
+    def compare(_: Driver, programs: Mapping[str, Program], given: list[Case]) -> Compared:
+        assert programs == {BASE: OURS, SIDE: THEIRS}
+        assert given == cases
+        return Compared(len(given), unequal)
+
+    monkeypatch.setattr(check, "compare", compare)
+    return Differs(driver(theirs), cases)(OURS, THEIRS)
+
+
+def test_memmaps_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(corners())
+    found = differs(monkeypatch, (Unequal(SIDE, case, "_refcount"),))
+    assert found == Answer("bad", f"{case}: _refcount")
+    count = len(list(corners()))
+    assert differs(monkeypatch, ()) == Answer("good", f"{count} cases equal")
+
+
+def test_struct_pages_of_another_size_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    larger = msgspec.structs.replace(FACTS, page_struct_size=80)
+    found = differs(monkeypatch, (), larger)
+    assert found.word == "bad"
+    assert "page_struct_size=80" in found.detail
+
+
+@pytest.mark.parametrize(("theirs", "word"), [(10.0, "good"), (10.11, "bad"), (10.1, "bad")])
+def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, word: str) -> None:
+    def counted(_: Driver, programs: Mapping[str, Program]) -> tuple[Counted, ...]:
+        per_page = {OURS: 10.0, THEIRS: theirs}
+        return tuple(
+            Counted(name, "valgrind", {"order0": 99.0, "order9": per_page[program]})
+            for name, program in programs.items()
+        )
+
+    monkeypatch.setattr(count, "count", counted)
+    question = questions.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
+    assert isinstance(question, Busier)
+    found = question(OURS, THEIRS)
+    assert found == Answer(word, f"order9: {theirs:.3f} instructions a page, 10.000 before")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "nd_pmem.ratio<1.05",
+        "order0@7.ratio<1.05",
+        "order0@each.ratio<1.05",
+        "order0.first.ratio<1.05",
+        "order0.ratio_low<1.05",
+        "order0.ms<100",
+        "order9.instructions<60",
+        "memmap.equal",
+    ],
+)
+def test_what_two_objects_cannot_be_held_to_is_refused(rule: str) -> None:
+    with pytest.raises(InputError, match="cannot be bisected by") as raised:
+        questions.by_rule(driver(), parse_rule(rule), SCHEDULE)
+    assert raised.value.where == "--gate"
+
+
+def test_a_failure_of_the_machine_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(*_: object) -> Timed:
+        raise MachineError("no memory")
+
+    monkeypatch.setattr(rounds, "measure", fails)
+    drive = Driver(tmp_path / "log", Deadline(1), confined=False)
+    with pytest.raises(MachineError, match="no memory"):
+        Slower(drive, parse_rule("order0.ratio<1.05"), SCHEDULE)(OURS, THEIRS)
