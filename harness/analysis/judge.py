@@ -6,7 +6,7 @@ little makes `inconclusive` or `untested`, never the other way round.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -151,10 +151,11 @@ def _measured(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Wo
     spoiled = found.spoiled(effect.kind, effect.side)
     if spoiled:
         return "inconclusive", spoiled
-    if effect.low is None or effect.high is None:
+    reduction = _reduction(effect)
+    if reduction is None:
         return "inconclusive", effect.method
-    said = f"{_said(effect)}, {effect.n_base} and {effect.n_side} boots)"
-    word = _held(effect, claimed)
+    said = f"{_said(reduction)}, {effect.n_base} and {effect.n_side} boots)"
+    word = _held(reduction, claimed)
     if word == "":
         return "inconclusive", f"{said} straddles what would bear out {claimed:.1f} %"
     return word, f"{said}, claimed {claimed:.1f} %"
@@ -169,25 +170,38 @@ def _doubt(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Word,
     if effect is None:
         return "untested", f"{only}, and this one timed nothing that stands for it", ""
     spoiled = found.spoiled(effect.kind, effect.side)
-    if spoiled or effect.low is None or effect.high is None:
+    reduction = _reduction(effect)
+    if spoiled or reduction is None:
         return "untested", f"{only}, and this one says nothing: {spoiled or effect.method}", ""
-    said = f"on this CPU {effect.kind} shows a {_said(effect)}), claimed {claimed:.1f} %"
-    word = _held(effect, claimed)
+    said = f"on this CPU {effect.kind} shows a {_said(reduction)}), claimed {claimed:.1f} %"
+    word = _held(reduction, claimed)
     if word == "":
         return "untested", f"{only} and leaves this one open: {said}", ""
     stance: Stance = "supports" if word == "reproduced" else "doubts"
     return "untested", f"{only} but {stance} it: {said}", stance
 
 
-def _said(effect: Effect) -> str:
-    low, high = ((1 - bound) * 100 for bound in (effect.high or 0.0, effect.low or 0.0))
-    return f"reduction of {low:.1f} % to {high:.1f} % (95 %"
+class _Reduction(NamedTuple):
+    """The interval of what a build saves of base's cost, in percent."""
+
+    low: float
+    high: float
 
 
-def _held(effect: Effect, claimed: float) -> Literal["reproduced", "contradicted", ""]:
+def _reduction(effect: Effect) -> _Reduction | None:
+    """Return the interval of the reduction; None where a bound of the ratio is missing."""
+    if effect.low is None or effect.high is None:
+        return None
+    return _Reduction((1 - effect.high) * 100, (1 - effect.low) * 100)
+
+
+def _said(reduction: _Reduction) -> str:
+    return f"reduction of {reduction.low:.1f} % to {reduction.high:.1f} % (95 %"
+
+
+def _held(reduction: _Reduction, claimed: float) -> Literal["reproduced", "contradicted", ""]:
     """What the whole interval says of a claim; nothing where it straddles."""
-    low, high = ((1 - bound) * 100 for bound in (effect.high or 0.0, effect.low or 0.0))
     floor = claimed - TOLERANCE_POINTS
-    if low >= floor:
+    if reduction.low >= floor:
         return "reproduced"
-    return "contradicted" if high < floor else ""
+    return "contradicted" if reduction.high < floor else ""

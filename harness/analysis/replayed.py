@@ -125,8 +125,8 @@ def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]
         rounds_of = dealt(sorted(times[base]), tries, each, seed)
         held, widths = 0, []
         for rounds in rounds_of:
-            part = [{r: times[side][r] for r in rounds} for side in (base, again)]
-            result = paired(*part)
+            ours, theirs = ({r: times[side][r] for r in rounds} for side in (base, again))
+            result = paired(ours, theirs)
             if result.low is None or result.high is None:
                 raise ValueError(f"{each} rounds a try say nothing of an interval")
             held += result.low <= 1 <= result.high

@@ -79,9 +79,9 @@ def _bar(step: Step, axis: Scale, before: int, subject: str, y: float) -> Bar:
     first = before + 1
     label = f"patch {first}" if first == step.prefix else f"patches {first} to {step.prefix}"
     known = step.low is not None and step.high is not None
-    interval = (
-        f"{(step.low or 0) * 100:.1f} to {(step.high or 0) * 100:.1f} %" if known else NOTHING
-    )
+    interval = NOTHING
+    if step.low is not None and step.high is not None:
+        interval = f"{step.low * 100:.1f} to {step.high * 100:.1f} %"
     share, change = f"{step.share * 100:.1f} %", f"{step.change * 100:+.1f} points"
     claimed = NOTHING if step.claimed is None else f"{step.claimed * 100:.1f} %"
     told = f"{label}: {change}, to {share}" + (f" (95 %: {interval})" if known else "")

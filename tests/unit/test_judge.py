@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.conclude import conclude
-from harness.analysis.judge import Verdict
+from harness.analysis.effects import Effect
+from harness.analysis.grounds import Grounds
+from harness.analysis.judge import Verdict, _reduction
 from harness.analysis.summary import summarize
 from harness.model.claim import Claim
 from harness.model.record import Check, Comparison, Finding, Memmap, RunRecord
@@ -53,6 +55,33 @@ def test_no_other_evidence_decides_anything(evidence: str) -> None:
 def test_another_guest_or_fewer_rebinds_test_nothing() -> None:
     assert words(record(guest="pmem-4g")) == {"untested"}
     assert words(record(rebinds=29)) == {"untested"}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.4, None), (None, 0.4), (None, None)])
+@pytest.mark.parametrize("evidence", ["boot-kvm", "replay"])
+def test_a_missing_bound_is_no_saving(
+    low: float | None, high: float | None, evidence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound of 0 would be a saving of 100 %."""
+    whole = Grounds.effect
+
+    def effect(self: Grounds, *given: str) -> Effect | None:
+        found = whole(self, *given)
+        return found and replace(found, low=low, high=high, method="no interval")
+
+    monkeypatch.setattr(Grounds, "effect", effect)
+    run, asked = record(), claims()
+    if evidence == "replay":
+        run = replay({"base": [100.0] * 6, "8": [30.0] * 6})
+        asked = tuple(replace(c, after_patch=8) for c in claims())
+    verdicts = judge(run, asked)
+    assert verdicts
+    for verdict in verdicts:
+        assert verdict.verdict == ("inconclusive" if evidence == "boot-kvm" else "untested")
+        assert verdict.stance == ""
+        assert "no interval" in verdict.reason
+        assert verdict.claim is not None and verdict.effect is not None
+        assert _reduction(verdict.effect) is None
 
 
 def test_too_few_boots_are_inconclusive() -> None:
