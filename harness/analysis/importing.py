@@ -14,8 +14,14 @@ from harness.inputs import Project, claims_of, parse_yaml, series_of
 from harness.model.claim import Claim
 from harness.model.series import Version
 from harness.parse.claims import Posting
-from harness.parse.series_file import IDENTITIES, additions, new_file, versions_like
-from harness.parse.yaml_merge import Contradiction, Unmergeable, merge
+from harness.parse.series_file import (
+    Contradiction,
+    Unmergeable,
+    additions,
+    merge,
+    new_file,
+    versions_like,
+)
 
 T = TypeVar("T")
 
@@ -114,7 +120,7 @@ def texts(found: Found, posting: Posting, file: str) -> tuple[str | None, str | 
         )
     else:
         try:
-            after = merge(before, entries, IDENTITIES)
+            after = merge(before, entries)
         except Contradiction as error:
             raise InputError(
                 f"{error.key} is {error.there}, and {file} says {error.here}",

@@ -48,8 +48,9 @@ def import_claims(
     """Read the claims of a patch mail, an mbox or an archive's page, and keep them in series.yaml.
 
     Base, procedure, first bindings, averages and percentages are shown first; what cannot be
-    understood is named by its line. What the file says already, comments and all, stays; a
-    contradiction is refused (exit code 2). --json only shows, unless --yes is given.
+    understood is named by its line. What the file says already, comments and all, stays (an item in
+    braces becomes one line); a contradiction is refused (exit code 2). --json only shows, unless
+    --yes is given.
 
     \b
     Examples:
