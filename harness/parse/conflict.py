@@ -2,13 +2,20 @@
 """Files that git could not merge, to the regions in question (conflictStyle diff3)."""
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from harness.parse.diff import Hunk
 
-_OURS, _BASE, _SPLIT, _THEIRS = "<<<<<<< ", "||||||| ", "=======", ">>>>>>> "
+#: A region with markers: each part ends at the first line that is the next marker.
+_REGION = re.compile(
+    r"^<{7} .*\n(?P<ours>(?:(?!\|{7} ).*\n)*+).*\n(?P<base>(?:(?!={7}$).*\n)*+).*\n"
+    r"(?P<theirs>(?:(?!>{7} ).*\n)*+)>{7} .*$\n?",
+    re.MULTILINE,
+)
+_BEGIN = re.compile(r"^<{7} ", re.MULTILINE)
 
 
 class Region(msgspec.Struct, frozen=True):
@@ -25,59 +32,41 @@ class Region(msgspec.Struct, frozen=True):
     theirs: tuple[str, ...]
 
 
-def is_marker(line: str) -> bool:
-    """Whether a line is one that git puts into a file it could not merge."""
-    return line == _SPLIT or line.startswith((_OURS, _BASE, _THEIRS))
-
-
 def regions(merged: str, ours: str) -> tuple[Region, ...]:
     """Return the regions of a file with markers; `ours` is the file before the merge.
 
-    Raises ValueError where the markers do not follow each other.
+    Raises ValueError if a region has no end.
     """
-    lines = merged.split("\n")
-    found: list[tuple[int, int, dict[str, list[str]]]] = []
     taken: list[str] = []
+    found: list[tuple[int, int, re.Match[str]]] = []
     at = 0
-    while at < len(lines):
-        if not lines[at].startswith(_OURS):
-            taken.append(lines[at])
-            at += 1
-            continue
-        parts, at = _parts(lines, at)
-        found.append((len(taken), len(taken) + len(parts["ours"]), parts))
-        taken += parts["ours"]
+    while begin := _BEGIN.search(merged, at):
+        match = _REGION.match(merged, begin.start())
+        if match is None:
+            number = merged.count("\n", 0, begin.start()) + 1
+            raise ValueError(f"the conflict that begins at line {number} has no end")
+        taken += _lines(merged[at : match.start()])
+        found.append((len(taken), len(taken) + match["ours"].count("\n"), match))
+        taken += _lines(match["ours"])
+        at = match.end()
     before = ours.split("\n")
-    place = _places(taken, before)
+    place = _places([*taken, *merged[at:].split("\n")], before)
     end_of_file = max(1, len(before) - 1)
     return tuple(
         Region(
-            first=place(start) + 1 if parts["ours"] else max(place(start), 1),
+            first=place(start) + 1 if end > start else max(place(start), 1),
             last=min(place(max(start, end - 1)) + 1, end_of_file),
-            ours=tuple(parts["ours"]),
-            base=tuple(parts["base"]),
-            theirs=tuple(parts["theirs"]),
+            ours=_lines(match["ours"]),
+            base=_lines(match["base"]),
+            theirs=_lines(match["theirs"]),
         )
-        for start, end, parts in found
+        for start, end, match in found
     )
 
 
-def _parts(lines: Sequence[str], at: int) -> tuple[dict[str, list[str]], int]:
-    """Read one region from its first marker on; return its parts and the line after it."""
-    parts: dict[str, list[str]] = {"ours": [], "base": [], "theirs": []}
-    order = iter((("base", _BASE), ("theirs", _SPLIT), ("", _THEIRS)))
-    now = "ours"
-    following, marker = next(order)
-    for number in range(at + 1, len(lines)):
-        line = lines[number]
-        if line == marker or (marker != _SPLIT and line.startswith(marker)):
-            if not following:
-                return parts, number + 1
-            now = following
-            following, marker = next(order)
-        else:
-            parts[now].append(line)
-    raise ValueError(f"the conflict that begins at line {at + 1} has no end")
+def _lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text that ends in one."""
+    return tuple(text.split("\n")[:-1])
 
 
 def _places(merged: Sequence[str], ours: Sequence[str]) -> Callable[[int], int]:

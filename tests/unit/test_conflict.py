@@ -63,6 +63,23 @@ def test_markers_that_do_not_follow_each_other_are_an_error(lines: list[str]) ->
         regions(joined(lines), "")
 
 
+def test_an_error_names_the_line_of_the_region_that_has_no_end() -> None:
+    text = joined(["a"], marked(["b"], ["x"], ["y"]), ["c", "<<<<<<< HEAD", "d", "======="])
+    with pytest.raises(ValueError, match="line 10 has no end"):
+        regions(text, "")
+
+
+def test_a_region_may_end_the_file_without_a_newline() -> None:
+    text = joined(["a"], marked(["b"], ["x"], ["y"])).removesuffix("\n")
+    (region,) = regions(text, joined(["a", "b"]))
+    assert (region.first, region.last, region.theirs) == (2, 2, ("y",))
+
+
+def test_many_markers_without_an_end_take_linear_time() -> None:
+    with pytest.raises(ValueError, match="line 1 has no end"):
+        regions("<<<<<<< x\n||||||| x\n=======\n" * 200_000, "")
+
+
 def test_equal_signs_of_the_text_are_no_marker() -> None:
     assert regions(joined(["Title", "=======", "text"]), joined(["Title"])) == ()
 
