@@ -2,10 +2,13 @@
 """What every test runs under."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+GOLDENS = Path(__file__).parent / "goldens"
 
 # Whoever starts tests in the background of a shell script has interruptions ignored, and programs
 # that the tests start inherit that: those that are to be interrupted would never end.
@@ -18,7 +21,23 @@ settings.load_profile("default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-goldens", action="store_true", help="write tests/data/reports/ anew")
+    parser.addoption(
+        "--update-goldens", action="store_true", help="Write tests/goldens/ instead of comparing."
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a file below tests/goldens/, or write the file (--update-goldens)."""
+
+    def compare(name: str, text: str) -> None:
+        file = GOLDENS / name
+        if request.config.getoption("--update-goldens"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        assert text == file.read_text(), "if this is intended, run pytest with --update-goldens"
+
+    return compare
 
 
 @pytest.fixture(autouse=True)

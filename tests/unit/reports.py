@@ -4,10 +4,13 @@
 import datetime
 import functools
 import io
+import json
 
 from rich.console import Console, RenderableType
 
 from harness.analysis.conclude import Conclusion
+from harness.model.matrix import Block, Configuration, Matrix, Result
+from harness.model.record import Check
 from harness.report.b4 import b4
 from harness.report.github import annotations
 from harness.report.junit import junit
@@ -15,6 +18,7 @@ from harness.report.kcidb import kcidb
 from harness.report.ktap import ktap
 from harness.report.mail import Thread, mail
 from harness.report.markdown import markdown
+from harness.report.matrix import document, table
 from harness.report.terminal import terminal
 from harness.report.tested_by import Person
 from tests.unit.conclusions import named
@@ -56,3 +60,37 @@ CONCLUSIONS = named()
 def made(name: str, form: str) -> str:
     """The report of a conclusion of CONCLUSIONS, made once for all tests."""
     return FORMS[form](CONCLUSIONS[name])
+
+
+def of_matrix(form: str) -> str:
+    """The report of a matrix with a cell of every outcome."""
+    made = Matrix(
+        description="a kernel of every kind",
+        name="matrix-quick",
+        kernels={
+            "default": Configuration("as it is measured", ("guest",), shows=("same", "streams")),
+            "kasan": Configuration("no report", ("guest", "kasan"), shows=("plain",)),
+        },
+        cells=(
+            Block(("v7.2",), ("default",), prefixes=("each",)),
+            Block(("v7.2",), ("default", "kasan"), ("pmem-1g",)),
+            Block(("v7.3",), ("kasan",), ("pmem-1g",), base=False),
+        ),
+    )
+    same, quiet = (
+        tuple(Check(f"{side} {what}", ok=True, detail=detail) for side in sides)
+        for what, detail, sides in (
+            ("same", "as base in 9 calls", ("1", "2", "3")),
+            ("quiet", "no report", ("base", "tip")),
+        )
+    )
+    objects, booted, broken, other = made.expanded()
+    results = (
+        Result(objects, "ok", "", same, note="movdir64b was not looked at", kept=True),
+        Result(booted, "ok", "", quiet, run="matrix/20260101T000000-abcdef"),
+        Result(broken, "failed", "tip quiet: [red]BUG[/red]", exit_code=1, detail="a\nb"),
+        Result(other, "cannot", "clang-19 is not installed"),
+    )
+    if form == "json":
+        return json.dumps(document(made, "memcpy-streaming", results), indent=1) + "\n"
+    return printed(table(made, "memcpy-streaming", results))
