@@ -10,10 +10,14 @@ from collections.abc import Mapping
 
 #: `  CC      mm/mm_init.o`, `  CC [M]  lib/test_hmm.o`.
 _MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_+-]*(?: \[M\])?\s+(\S+)")
-#: `mm/mm_init.c:12:5: warning: …`, `vmlinux.o: warning: objtool: …`, `ld: warning: …`.
-_WARNING = re.compile(r"(?P<file>[^\s:][^:]*)(?::\d+)*: (?:warning|WARNING): (?P<text>\S.*)")
-#: `WARNING: modpost: vmlinux: section mismatch in reference: …`.
-_OTHER = re.compile(r"WARNING: (?P<text>\S.*)")
+#: `mm/mm_init.c:12:5: warning: …`, `vmlinux.o: warning: objtool: …`, `ld: warning: …`, and without
+#: the space `init/Kconfig:12:warning: …`.
+_WARNING = re.compile(
+    r"(?P<file>[^\s:][^:]*)(?:(?::\d+)*: |:\d+:)(?:warning|WARNING): (?P<text>\S.*)"
+)
+#: `WARNING: modpost: vmlinux: section mismatch in reference: …`, and lib/test_fortify's
+#: `warning: unsafe memcpy() usage lacked …`.
+_OTHER = re.compile(r"(?:warning|WARNING): (?P<text>\S.*)")
 _OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
 
 #: By object, how often each warning was given; an object that was made without any is there, empty.

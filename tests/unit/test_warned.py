@@ -58,6 +58,12 @@ def test_a_warning_belongs_to_what_was_announced_last() -> None:
         "mm/x.c:3:1: note: declared here",
         "this is no warning: at all",
         "warning:",
+        "warning: ",
+        "warning:unsafe memcpy()",
+        "init/Kconfig:12:warning:",
+        "init/Kconfig:warning: no line number",
+        "init/Kconfig:12:error: warning: no",
+        "ok: unsafe memcpy() usage correctly detected with '__read_overflow' in lib/x.c",
         "   12 |  int x; // : warning",
     ],
 )
@@ -69,6 +75,36 @@ def test_what_is_no_warning(line: str) -> None:
 @pytest.mark.parametrize("at", ["", ":7", ":7:30"])
 def test_where_a_warning_stands_is_no_part_of_it(place: str, at: str) -> None:
     assert warning(f"{place}{at}: warning: w [-W]\r", "/src") == "mm/x.c: w [-W]"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "init/Kconfig:12:warning: multi-line strings not supported",
+            "init/Kconfig: multi-line strings not supported",
+        ),
+        (
+            "../init/Kconfig:12: warning: style of older kernels",
+            "init/Kconfig: style of older kernels",
+        ),
+        (
+            ".config:7:warning: override: reassigning to symbol HZ_1000",
+            ".config: override: reassigning to symbol HZ_1000",
+        ),
+        (
+            "warning: unsafe memcpy() usage lacked '__write_overflow' symbol in lib/x.c",
+            "unsafe memcpy() usage lacked '__write_overflow' symbol in lib/x.c",
+        ),
+        (
+            "WARNING: unmet direct dependencies detected for LIBNVDIMM",
+            "unmet direct dependencies detected for LIBNVDIMM",
+        ),
+        ("clang: warning: argument unused", "clang: argument unused"),
+    ],
+)
+def test_what_others_than_the_compiler_warn_of(line: str, told: str) -> None:
+    assert warning(line, "/src") == told
 
 
 def test_a_header_that_many_include_warns_once() -> None:
