@@ -135,7 +135,7 @@ def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
 ) -> None:
     """A ratio of exactly the bound: `good` or `bad` is noise. Four looks at 97 % give 8 %."""
     lot = random.Random(7)
-    tries = 700
+    tries = 250
     words = []
     for _ in range(tries):
         found, _measured = asked(monkeypatch, lambda _: 1.05 * math.exp(lot.gauss(0, 0.02)))
