@@ -9,7 +9,7 @@ from harness import records
 from harness.cache import Cache
 from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
-from harness.errors import EXIT_VERDICT, RecordError
+from harness.errors import EXIT_VERDICT, InputError, RecordError
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -93,7 +93,14 @@ def _finders(
             project.series(record.subject.slug).object,
             listen,
         )
-        order = 0 if driver == "nd_pmem" else 9
-        return finder(*check.layouts(program), order)
+        namespaces = project.guest(record.setup.guest).namespaces
+        orders = {namespace.driver: namespace.order for namespace in namespaces}
+        if driver not in orders:
+            raise InputError(
+                f"has no namespace for {driver} any more",
+                where=f"guests/{record.setup.guest}.yaml",
+                expected=f"the guest that run {record.run_id} booted",
+            )
+        return finder(*check.layouts(program), orders[driver])
 
     return find

@@ -58,6 +58,15 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "nd_pmem" if self.mode == "fsdax" else "dax_pmem"
 
     @property
+    def order(self) -> int:
+        """The order of the pages that the driver initializes: devdax makes compounds of its align.
+
+        dev_dax_probe() sets pgmap->vmemmap_shift, drivers/dax/device.c.
+        """
+        pages = self.align_bytes // PAGE_BYTES
+        return pages.bit_length() - 1 if self.mode == "devdax" else 0
+
+    @property
     def nr_pages(self) -> int:
         """The page count that the kernel must print when it initializes this memmap."""
         return expected_nr_pages(self.size_bytes, self.align_bytes, map_dev=self.map == "dev")
