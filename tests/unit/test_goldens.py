@@ -3,9 +3,9 @@
 
 After an intended change run `pytest tests/unit/test_goldens.py --update-goldens` and read the
 diff. `help/` has the help of every command, `reports/` every report of each stored run, `errors/`
-errors that no fault provokes, and `faults/` the errors of tests/faults. What the tests start from
-is written by hand: `runs/` holds records of schema 4, `series.yaml` the claims they are judged by.
-A page's style sheets and scripts are stored as digests.
+the errors of bad input. `faults/` has the errors that tests/faults provokes and takes the same
+option. The tests start from files that the option leaves alone: `runs/` holds records of schema 4,
+`series.yaml` the claims they are judged by. A page's style sheets and scripts are stored as digests.
 """
 
 import hashlib
@@ -171,6 +171,16 @@ def test_report(
     golden(f"reports/{name}/{form}.txt", shown)
 
 
+#: What is printed from a project's own files.
+LISTINGS: dict[str, tuple[str, ...]] = {
+    "audit": ("audit", SERIES),
+    "series-list": ("series", "list"),
+    "series-show": ("series", "show", SERIES),
+    "tree-list": ("tree", "list"),
+    "matrix-list": ("matrix", "quick", "--list"),
+    "plan-github": ("plan", "--format", "github", "--tree", "v7.2"),
+    "plan-gitlab": ("plan", "--format", "gitlab", "--tree", "v7.2"),
+}
 OTHER_REPORTS = (
     "index.txt",
     "index.html",
@@ -180,8 +190,7 @@ OTHER_REPORTS = (
     "b4-check.txt",
     "matrix/terminal.txt",
     "matrix/json.txt",
-    "audit.txt",
-    "series.txt",
+    *(f"{name}.txt" for name in LISTINGS),
 )
 
 
@@ -215,13 +224,10 @@ def test_compare(
     golden(f"reports/compare/{form}.txt", typed("compare", *runs, *options))
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"), [("audit", ("audit", SERIES)), ("series", ("series", "show", SERIES))]
-)
-def test_claims(
-    name: str, arguments: tuple[str, ...], golden: Golden, typed: Callable[..., str]
-) -> None:
-    golden(f"reports/{name}.txt", typed(*arguments))
+@pytest.mark.parametrize("name", LISTINGS)
+def test_listing(name: str, golden: Golden, typed: Callable[..., str], machine: Path) -> None:
+    (machine / "series" / SERIES / "ports" / "v7.2").mkdir(parents=True)
+    golden(f"reports/{name}.txt", typed(*LISTINGS[name]))
 
 
 def test_a_mail_is_answered(golden: Golden, typed: Callable[..., str], machine: Path) -> None:
