@@ -3,13 +3,14 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness import records
 from harness.errors import RecordError
+from tests.conftest import GOLDENS
 from tests.faults import listing
 from tests.faults.scene import Ended, Scene, adopting, left_in_memory, mounts, strays
 from tests.faults.table import FAULTS, Fault
@@ -40,13 +41,20 @@ def rows() -> list[object]:
 
 
 @pytest.mark.parametrize("row", rows())
-def test_fault(row: Fault, tmp_path: Path, request: pytest.FixtureRequest, orphans: None) -> None:
+def test_fault(
+    row: Fault,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    orphans: None,
+    golden: Callable[[str, str], None],
+) -> None:
     shared = request.getfixturevalue("warm") if row.stage in WARM else None
     scene = Scene(tmp_path / "scene", shared)
     ended = row.provoke(scene)
     assert "Traceback" not in ended.said, ended.said
     assert ended.exit_code == row.exit_code, ended.said
     assert re.search(row.says, ended.said), ended.said
+    golden(f"faults/{row.name}.txt", listed(row, scene, ended))
     if row.exit_code in (2, 3, 65, 69):
         assert_one_line(ended)
     assert_record(scene, row)
@@ -54,6 +62,36 @@ def test_fault(row: Fault, tmp_path: Path, request: pytest.FixtureRequest, orpha
     assert mounts(scene.folder) == []
     assert left_in_memory(scene.pids) == []
     assert leftovers(scene) == []
+
+
+#: What differs between two runs or two machines, and what stands for it in a golden.
+VARIABLE = {
+    r"127\.0\.0\.1:\d+": "SERVER",
+    r"\d{8}T\d{6}-[0-9a-f]{6}": "RUN",
+    r"\b[0-9a-f]{12,64}\b": "HEX",
+    r"\btmp\w{8}\b": "TMP",
+    r"boot \d of \d, (base|tip)": "boot N of N, SIDE",
+    r"boot \d of (base|tip)": "boot N of SIDE",
+    r"logs/(base|tip)-\d": "logs/SIDE-N",
+    r"\d+ of \d+ bytes": "N of N bytes",
+    r"[\d.]+ GiB free": "N GiB free",
+    r"\d+(\.\d)? s\b(?! and was killed)": "N s",
+    # What other programs say.
+    r"(build: ).*(; )": r"\1...\2",
+    r"\(bwrap: [^)]*\)": "(bwrap: ...)",
+    r"\(last: .*(; QEMU|\))": r"(last: ...\1",
+}
+
+
+def listed(row: Fault, scene: Scene, ended: Ended) -> str:
+    """Return the exit code and the error, or else the line with what `row.says` describes."""
+    lines = ended.said.splitlines()
+    errors = [line for line in lines if line.startswith("harness: ")]
+    text = "\n".join(errors or [line for line in lines if re.search(row.says, line)][:1])
+    text = text.replace(str(scene.cache), "CACHE").replace(str(scene.folder), "SCENE")
+    for pattern, word in VARIABLE.items():
+        text = re.sub(pattern, word, text)
+    return f"{row.done}\n{text.strip()}\nexit code {ended.exit_code}\n"
 
 
 def assert_one_line(ended: Ended) -> None:
@@ -102,3 +140,7 @@ def test_there_are_enough_of_them() -> None:
 
 def test_the_page_lists_the_table() -> None:
     assert listing.PAGE.read_text() == listing.page(), "run python -m tests.faults.listing"
+
+
+def test_every_golden_is_compared() -> None:
+    assert {path.stem for path in (GOLDENS / "faults").iterdir()} == set(FAULTS)

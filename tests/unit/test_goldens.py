@@ -5,7 +5,8 @@ After an intended change run `pytest tests/unit/test_goldens.py --update-goldens
 diff. `help/` has the help of every command, `reports/` every report of each stored run, `errors/`
 the errors of bad input. `faults/` has the errors that tests/faults provokes and takes the same
 option. The tests start from files that the option leaves alone: `runs/` holds records of schema 4,
-`series.yaml` the claims they are judged by. A page's style sheets and scripts are stored as digests.
+`series.yaml` the claims they are judged by. A page's styles and scripts are
+stored as digests.
 """
 
 import hashlib
