@@ -76,28 +76,23 @@ class Cache:
     def free(self, name: str) -> Iterator[bool]:
         """Hold a lock if nobody does; say whether. The lock's file does not show that we asked."""
         with _opened(self.lock_file(name)) as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            yield _try_lock(handle, fcntl.LOCK_EX)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
         """Keep others from beginning to use the cache, if nobody does; say whether."""
         if self._in_use is not None:
             self._in_use.close()
+            self._in_use = None
         with _opened(self.lock_file(USERS)) as handle:
+            is_alone = _try_lock(handle, fcntl.LOCK_EX)
+            if not is_alone:
+                _lock(handle, fcntl.LOCK_SH, None)
             self._in_use = handle
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                fcntl.flock(handle, fcntl.LOCK_SH)
-                yield False
-            else:
-                yield True
-        self._in_use = None
+                yield is_alone
+            finally:
+                self._in_use = None
 
     def lock_file(self, name: str) -> Path:
         """Return the file of a lock. Its time of modification is when the lock was last taken."""

@@ -62,3 +62,51 @@ def test_publishing_keeps_a_finished_folder_that_is_there(tmp_path: Path) -> Non
 def test_too_little_room_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"GiB free, too little to dance; expected .* GiB"):
         require_room(tmp_path / "not" / "yet", 1 << 60, "to dance")
+
+
+def is_used(root: Path) -> bool:
+    """Whether another object than ours uses the cache."""
+    with Cache(root).alone() as is_alone:
+        return not is_alone
+
+
+def test_a_cache_is_used_by_others_or_pruned(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.alone() as is_alone:
+        assert is_alone
+    assert not is_used(tmp_path)
+    cache.log("x")
+    assert is_used(tmp_path)
+    with cache.alone() as is_alone:
+        assert is_alone, "its own use is no other's"
+    other = Cache(tmp_path)
+    other.log("x")
+    with cache.alone() as is_alone:
+        assert not is_alone
+
+
+def test_a_cache_whose_pruning_failed_can_be_used_and_pruned(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with pytest.raises(RuntimeError), cache.alone():
+        raise RuntimeError
+    assert not is_used(tmp_path)
+    cache.log("x")
+    assert is_used(tmp_path), "a closed handle holds no lock"
+    with pytest.raises(RuntimeError), cache.alone():
+        raise RuntimeError
+    with cache.alone() as is_alone:
+        assert is_alone
+
+
+def test_a_cache_whose_locks_cannot_be_made_can_be_used_when_they_can(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.log("x")
+    locks = tmp_path / "locks"
+    locks.rename(tmp_path / "away")
+    locks.write_text("in the way")
+    with pytest.raises(OSError, match="locks"), cache.alone():
+        pass
+    locks.unlink()
+    (tmp_path / "away").rename(locks)
+    cache.log("x")
+    assert is_used(tmp_path)
