@@ -306,5 +306,5 @@ def test_passes_survive_the_record(make: Maker, driver: Driver) -> None:
 def test_too_little_memory_for_all_sides_at_once_is_one_clear_line() -> None:
     schedule = Schedule(8 << 30, rounds=1, passes=1, seed=1)
     require_memory(schedule, 2, 200 << 20)
-    with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.6 GiB.*--prefix"):
+    with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.8 GiB.*--prefix"):
         require_memory(schedule, 8, 200 << 20)

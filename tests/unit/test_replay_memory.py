@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.replay import memory
+from harness.replay.schedule import Schedule
 from harness.stages import backing
 
 SIZE = 64 << 20
@@ -50,3 +51,9 @@ def test_a_machine_without_room_is_left_alone(
     before = threading.active_count()
     with memory.asked_for(SIZE):
         assert threading.active_count() == before
+
+
+def test_memory_is_enough_for_the_largest_struct_page() -> None:
+    """KMSAN's has 80 bytes, and what a namespace holds of them has to fit."""
+    schedule = Schedule(4 << 30, rounds=1, passes=1, seed=1)
+    assert schedule.memory_bytes(1) == (1 << 20) * 80
