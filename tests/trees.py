@@ -25,6 +25,18 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def everything(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return the mode, time and content of every file, folder and link."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        content = bytes(path.readlink()) if path.is_symlink() else b""
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+        found[str(path)] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Put `new` for each `old` in a file."""
     text = file.read_text()

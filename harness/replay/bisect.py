@@ -96,6 +96,7 @@ class _Scene:
         source = _source(project, wanted.tree)
         self.theirs = _opened(project, source, self.log)
         trees = KeptTrees(cache, log=self.log, deadline=Deadline(GIT_S))
+        self._kept = trees.git
         ends = (msgspec.structs.replace(source, ref=name) for name in (wanted.good, wanted.bad))
         with cache.locked("trees"):
             trees.create()
@@ -122,8 +123,10 @@ class _Scene:
         return found
 
     def judge(self, commit: str) -> Judged:
-        """Judge one commit; what cannot be asked is skipped. Raises MachineError."""
+        """Judge one commit; what cannot be asked is skipped. Raises InputError, MachineError."""
         try:
+            with self._cache.locked("trees"):
+                git_source.complete(self._kept, self.theirs, commit, commit[:12])
             answer = self._answer(commit)
         except (DoesNotBuild, Unprovided, Trapped) as error:
             answer = Answer("skip", str(error))
@@ -132,7 +135,9 @@ class _Scene:
 
     def told(self, commit: str) -> Found:
         """Return what a commit's history tells of it."""
-        shown = self.theirs("show", "--format=%s%n%an <%ae>%n%as", "--name-only", commit).stdout
+        form = ("--format=%s%n%an <%ae>%n%as", "--name-only")
+        beside = git_source.with_objects_of(self._kept)
+        shown = self.theirs("show", *form, commit, env=beside).stdout
         subject, author, date, *files = shown.split("\n")
         return Found(commit, subject, author, date, tuple(filter(None, files)))
 
@@ -164,7 +169,7 @@ class _Scene:
         return _question(drive, self._wanted)(ours, theirs)
 
     def _tree(self, commit: str) -> Tree:
-        text = self.theirs("show", f"{commit}:Makefile", ok=None).stdout
+        text = self._kept("show", f"{commit}:Makefile", ok=None).stdout
         return Tree(self._entry, commit, makefile.release(text) or "unknown", "git")
 
     def _found_origin(self) -> origin.Origin:

@@ -2,14 +2,20 @@
 """Provider git: a ref of a repository by path or URL.
 
 A local repository is read, never written to: the cache repository borrows its objects through
-objects/info/alternates. From a URL the one commit is fetched. Either way the cache sees the commit
-without its history, which nothing here asks for.
+objects/info/alternates, and fetches those that a partial clone lacks from that clone's remote.
+(Where git would write an object that the repository has, it sets the time of that object's file.)
+From a URL the one commit is fetched. Either way the cache sees the commit without its history,
+which nothing here asks for.
 """
 
 import difflib
+import json
+import os
+import shlex
 from pathlib import Path
 from typing import ClassVar
 
+from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
 from harness.files import replace_file
@@ -17,11 +23,29 @@ from harness.model.tree_source import GitSource
 from harness.proc import Deadline
 from harness.tools.git import ForeignGit, Git
 
+#: What git exits with when it cannot go on.
+FATAL = 128
+
 
 class _UsersGit(Git):
     """git with the user's configuration: proxies and credentials for a URL are there."""
 
     environment: ClassVar[dict[str, str]] = {"GIT_TERMINAL_PROMPT": "0"}
+
+
+#: For a fetch of single objects.
+_OBJECTS_ONLY = {
+    # The URL is from a repository's configuration, which may name a program (ext::).
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_CONFIG_COUNT": "2",
+    # Otherwise the remote leaves out objects of commits that we have: that we lack them is why we
+    # ask. git does the same when it fetches for a partial clone.
+    "GIT_CONFIG_KEY_0": "fetch.negotiationAlgorithm",
+    "GIT_CONFIG_VALUE_0": "noop",
+    # Unpacking would set the time of borrowed files that hold one of the objects.
+    "GIT_CONFIG_KEY_1": "fetch.unpackLimit",
+    "GIT_CONFIG_VALUE_1": "1",
+}
 
 
 def commit_of(
@@ -38,11 +62,7 @@ def commit_of(
     commit, tags = _fetched(kept, source) if users is None else _borrowed(kept, users, source)
     end_history(kept.folder, commit)
     if not kept.has_commit(commit) or not kept.has_tree(commit):
-        raise InputError(
-            f"the objects of {source.ref} cannot be read",
-            where=source.repository,
-            expected="a whole repository with SHA-1 names",
-        )
+        raise _unreadable(source.ref, source.repository)
     listen(Ended(f"{source.ref} is {commit[:12]}"))
     return commit, tags
 
@@ -70,16 +90,79 @@ def tags_of(git: Git, source: GitSource) -> dict[str, str]:
     return _remote_tags(git, source) if source.is_url else _local_tags(git)
 
 
-def _borrowed(kept: Git, users: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+def _borrowed(kept: Git, users: ForeignGit, source: GitSource) -> tuple[str, dict[str, str]]:
     tags = _local_tags(users)
     commit = users.commit(source.ref)
     if commit is None:
         raise _no_ref(source, tags)
+    complete(kept, users, commit, source.ref)
     objects = users("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.strip()
-    alternates = kept.folder / "objects" / "info" / "alternates"
-    alternates.parent.mkdir(exist_ok=True)
-    _rewrite(alternates, [*_lines(alternates), objects])
+    _borrow(kept.folder, objects)
     return commit, tags
+
+
+def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
+    """Fetch those objects of a commit into the cache that a partial clone left at its remote.
+
+    The caller holds the lock `trees`. Raises InputError if objects are missing that no remote has
+    promised, MachineError if the remote does not send them.
+    """
+    listing = ("rev-list", "--objects", "--missing=print", "--no-walk", commit)
+    listed = users(*listing, env=with_objects_of(kept), ok=(0, FATAL))
+    if listed.exit_code == FATAL:
+        raise _unreadable(called, str(users.folder))
+    missing = [line[1:] for line in listed.stdout.splitlines() if line.startswith("?")]
+    if not missing:
+        return
+    what = f"objects of {called} are missing: {len(missing)}, the first {missing[0][:12]}"
+    where = str(users.folder)
+    hint = f"get them with `git -C {shlex.quote(where)} fetch --refetch --no-filter`"
+    remotes = _promisors(users)
+    if not remotes:
+        raise InputError(
+            what, where=where, expected="a whole repository", mend=f"{hint}, or name another clone"
+        )
+    for name, url in remotes.items():
+        try:
+            _fetch_objects(kept, url, missing)
+        except ToolFailed as error:
+            failed = MachineError(
+                f"{what}; the remote {name} of this partial clone does not send them",
+                where=where,
+                mend=f"check the network, or {hint}",
+                detail=error.detail,
+            )
+            failed.__cause__ = error
+        else:
+            return
+    raise failed
+
+
+def with_objects_of(kept: Git) -> dict[str, str]:
+    """Return an environment in which git also reads the objects of the cache repository."""
+    # Quoted, as git takes it: a path may have a colon.
+    quoted = json.dumps(str(kept.folder / "objects"), ensure_ascii=False)
+    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted}
+
+
+def _promisors(users: ForeignGit) -> dict[str, str]:
+    """Return the URLs of the remotes that a partial clone's missing objects are at, by name."""
+    keys = users("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$", ok=None).stdout
+    names = [key.removeprefix("remote.").removesuffix(".promisor") for key in keys.splitlines()]
+    urls = {name: users("remote", "get-url", name, ok=None).stdout.strip() for name in names}
+    return {name: url for name, url in urls.items() if url}
+
+
+def _fetch_objects(kept: Git, url: str, names: list[str]) -> None:
+    """Fetch objects into the cache by their names. Raises ToolFailed."""
+    git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
+    file = kept.log.with_suffix(".missing")
+    file.write_text("".join(f"{name}\n" for name in names))
+    fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--stdin", "--", url)
+    try:
+        git(*fetch, stdin=file, env=_OBJECTS_ONLY)
+    finally:
+        file.unlink()
 
 
 def _local_tags(users: Git) -> dict[str, str]:
@@ -118,6 +201,14 @@ def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
     return git.commit("FETCH_HEAD") or "", tags
 
 
+def _unreadable(called: str, where: str) -> InputError:
+    return InputError(
+        f"the objects of {called} cannot be read",
+        where=where,
+        expected="a whole repository with SHA-1 names",
+    )
+
+
 def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
     near = difflib.get_close_matches(source.ref, tags, n=3, cutoff=0.4)
     return InputError(
@@ -135,6 +226,24 @@ def end_history(repository: Path, commit: str) -> None:
     """
     file = repository / "shallow"
     _rewrite(file, [*_lines(file), commit])
+
+
+def _borrow(repository: Path, *objects: str) -> None:
+    """Let the cache repository read folders of objects, and forget those that are gone."""
+    alternates = repository / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(exist_ok=True)
+    there = [folder for folder in _lines(alternates) if os.access(folder, os.F_OK)]
+    _rewrite(alternates, [*there, *objects])
+
+
+def forget_gone(cache: Cache) -> None:
+    """Take repositories that are gone out of the cache's alternates: git prints an error of each.
+
+    Does nothing while another process holds the lock `trees`.
+    """
+    with cache.free("trees") as is_free:
+        if is_free and cache.repository.is_dir():
+            _borrow(cache.repository)
 
 
 def _lines(file: Path) -> list[str]:

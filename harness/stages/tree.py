@@ -53,6 +53,7 @@ def fetch(
     """
     name = name.removeprefix("tree/")
     trees = KeptTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
+    git_source.forget_gone(cache)
     source = source_of(project, name)
     released = _released(project, trees, name, source)
     if released is not None:

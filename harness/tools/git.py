@@ -151,6 +151,8 @@ class ForeignGit(Git):
         "GIT_CONFIG_KEY_0": "safe.directory",
         "GIT_CONFIG_VALUE_0": "*",
         "GIT_OPTIONAL_LOCKS": "0",
+        # git would fetch what a partial clone lacks, and write it into the repository.
+        "GIT_ALLOW_PROTOCOL": "",
     }
 
     def __call__(

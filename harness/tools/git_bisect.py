@@ -71,7 +71,8 @@ class Bisect:
         """Tell what a commit is. Raises InputError where git sees that it cannot be so."""
         done = self._git("bisect", word, commit, ok=None)
         turn = self._turn(done.stdout)
-        if done.exit_code != 0 and not turn.may_be:
+        # git fails as well where it cannot show the commit that it found: a partial clone's.
+        if done.exit_code != 0 and turn.first_bad is None and not turn.may_be:
             raise InputError(
                 f"git cannot go on after {commit[:12]} being {word}",
                 expected="a fault that was not there in the good commit's history",

@@ -165,7 +165,7 @@ def _(scene: Scene) -> Ended:
     "fetch-repository-damaged",
     "the user's git repository lacks objects of the commit",
     2,
-    r"the objects of v7\.2 cannot be read; expected a whole repository",
+    r"objects of v7\.2 are missing: 1, the first [0-9a-f]{12}; expected a whole repository",
 )
 def _(scene: Scene) -> Ended:
     tree = git(scene.linux, "rev-parse", "v7.2^{tree}")

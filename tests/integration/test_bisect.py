@@ -15,11 +15,11 @@ from harness import proc
 from harness.errors import InputError
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
-from harness.stages import git_source
+from harness.stages import git_source, tree
 from harness.tools.git import ForeignGit
 from harness.tools.git_bisect import Bisect, Word
 from tests.integration.kernels import Kernels
-from tests.trees import git
+from tests.trees import everything, git
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,43 @@ def test_the_commit_that_a_series_stopped_applying_with(kernels: Kernels) -> Non
     assert len(found["judged"]) <= 5
     assert {one["word"] for one in found["judged"]} == {"good", "bad"}
     assert "git bisect start" in found["log"]
+
+
+@pytest.mark.parametrize("kind", ["repository", "packed", "partial"])
+def test_the_users_repository_is_unchanged_to_the_byte(kernels: Kernels, kind: str) -> None:
+    kernels.release("v7.3-rc1", {5: "\ttheirs 5;"}, {30: "\ttheirs 30;"}, {7: "\ttheirs 7;"})
+    users = kernels.linux
+    if kind == "packed":
+        git(users, "gc", "-q")
+    elif kind == "partial":
+        users = kernels.linux.parent / "partial"
+        git(kernels.linux, "config", "uploadpack.allowFilter", "true")
+        how = ("--filter=blob:none", kernels.linux.as_uri(), str(users))
+        git(kernels.linux.parent, "clone", "-q", *how)
+    # Work in progress: staged, not staged, new, and a file that git would look at again.
+    (users / "Makefile").write_text("staged\n")
+    git(users, "add", "Makefile")
+    (users / "Kconfig").write_text("not staged\n")
+    (users / "new").write_text("new\n")
+    (users / "mm" / "zone.c").touch()
+    kernels.trees(mine=kernels.entry("v7.2") | {"repository": str(users)})
+    before = everything(users)
+    kept = tree.fetch(kernels.project, kernels.cache, "mine")
+    with tree.checked_out(kernels.cache, kept, kept.commit) as folder:
+        assert (folder / "Makefile").read_text() != "staged\n"
+        (folder / "Makefile").write_text("edited\n")
+        assert everything(users) == before
+        git(folder, "commit", "-qam", "a commit on the worktree")
+    ends = ("v7.2", "v7.3-rc1", "--tree", "mine")
+    done = kernels.harness("bisect", *ends, *APPLIES, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["first_bad"]["subject"].startswith("mm/zone: theirs 2")
+    after = everything(users)
+    # Where git would write an object that the repository has, it sets that file's time instead.
+    for path, (_, time, content) in before.items():
+        if content and path.startswith(str(users / ".git" / "objects")):
+            after[path] = (after[path][0], time, after[path][2])
+    assert after == before
 
 
 def test_a_path_will_do_for_a_tree_and_the_lines_say_what_was_judged(kernels: Kernels) -> None:

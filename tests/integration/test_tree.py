@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from harness.cache import Cache
-from harness.errors import InputError, MachineError
+from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Event, Said
 from harness.inputs import Project
 from harness.model.kernel import Tree
+from harness.proc import Deadline
 from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
 from harness.tools import http
-from tests.trees import edit, git
+from harness.tools.git import ForeignGit
+from tests.trees import edit, everything, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 
@@ -332,6 +335,138 @@ def test_a_borrowed_repository_that_went_away_is_noticed(scene: Scene) -> None:
     assert scene.fetch("mine").release == "7.2.99"
 
 
+def partial_clone(scene: Scene, what: str) -> Path:
+    """A clone of the source that lacks blobs or trees."""
+    scene.repository()
+    git(scene.linux, "config", "uploadpack.allowFilter", "true")
+    users = scene.folder / "partial clone"
+    how = ("--no-checkout", f"--filter={what}")
+    git(scene.folder, "clone", "-q", *how, scene.linux.as_uri(), str(users))
+    return users
+
+
+def alternates(scene: Scene) -> list[str]:
+    file = scene.cache.repository / "objects" / "info" / "alternates"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def said_by_git(scene: Scene) -> str:
+    """What git says of the cache repository on its error output."""
+    argv = ["git", "-C", str(scene.cache.repository), "cat-file", "--batch-check"]
+    done = subprocess.run(argv, input="1" * 40, capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+@pytest.mark.parametrize("what", ["blob:none", "tree:0"])
+def test_a_partial_clone_gets_what_it_lacks_from_its_remote_into_the_cache(
+    scene: Scene, what: str
+) -> None:
+    users = partial_clone(scene, what)
+    # A commit that only this clone has: the remote can give no more than objects of it.
+    tree = git(users, "rev-parse", "HEAD^{tree}")
+    git(users, "update-ref", "HEAD", git(users, "commit-tree", "-p", "HEAD", "-m", "mine", tree))
+    tip = git(users, "rev-parse", "HEAD")
+    before = everything(users)
+    scene.trees(mine=git_entry(scene, "HEAD", users), old=git_entry(scene, "v7.2.98", users))
+    for name, count in (("old", 0), ("mine", 1)):
+        found = scene.fetch(name)
+        with checked_out(scene.cache, found, found.commit) as folder:
+            assert f"refcount = {count}" in (folder / "mm/mm_init.c").read_text()
+    assert git(scene.cache.repository, "rev-parse", "tree/mine^{commit}") == tip
+    assert everything(users) == before
+
+
+def test_a_partial_clone_whose_remote_is_away_says_what_to_do_and_leaves_no_trace(
+    scene: Scene,
+) -> None:
+    users, remote = partial_clone(scene, "blob:none"), scene.linux
+    away = scene.folder / "away"
+    remote.rename(away)
+    before = everything(users)
+    scene.trees(mine=git_entry(scene, "v7.2.99", users))
+    said = r"objects of v7\.2\.99 are missing: \d+, the first [0-9a-f]{12}; the remote origin"
+    with pytest.raises(MachineError, match=said) as caught:
+        scene.fetch("mine")
+    assert everything(users) == before
+    assert scene.nothing_is_kept()
+    assert alternates(scene) == []
+    # What it says to do is right.
+    away.rename(remote)
+    command = str(caught.value).split("`")[1]
+    subprocess.run(shlex.split(command), check=True)
+    remote.rename(away)
+    found = scene.fetch("mine")
+    with checked_out(scene.cache, found, found.commit) as folder:
+        assert (folder / "mm/mm_init.c").is_file()
+
+
+def test_a_damaged_repository_says_what_to_do_and_leaves_no_trace(scene: Scene) -> None:
+    scene.repository()
+    users = scene.folder / "users"
+    git(scene.folder, "clone", "-q", str(scene.linux), str(users))
+    blob = git(users, "rev-parse", "v7.2.99:mm/mm_init.c")
+    (users / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    before = everything(users)
+    scene.trees(mine=git_entry(scene, "v7.2.99", users), old=git_entry(scene, "v7.2.98", users))
+    said = rf"objects of v7\.2\.99 are missing: 1, the first {blob[:12]}; expected a whole"
+    with pytest.raises(InputError, match=said) as caught:
+        scene.fetch("mine")
+    assert everything(users) == before
+    assert alternates(scene) == []
+    # Another commit of it is whole.
+    assert scene.fetch("old").release == "7.2.99"
+    subprocess.run(shlex.split(str(caught.value).split("`")[1]), check=True)
+    assert scene.fetch("mine").release == "7.2.99"
+
+
+def test_what_reads_a_partial_clone_does_not_fetch_into_it(scene: Scene) -> None:
+    users = partial_clone(scene, "blob:none")
+    before = everything(users)
+    theirs = ForeignGit(users, log=scene.folder / "log", deadline=Deadline(60))
+    with pytest.raises(ToolFailed):
+        theirs("show", "HEAD:mm/mm_init.c")
+    assert everything(users) == before
+
+
+def test_a_repository_with_a_corrupt_object_is_refused(scene: Scene) -> None:
+    scene.repository()
+    tree = git(scene.linux, "rev-parse", "v7.2.99:mm")
+    file = scene.linux / ".git/objects" / tree[:2] / tree[2:]
+    file.chmod(0o644)
+    file.write_bytes(b"rubbish")
+    scene.trees(mine=git_entry(scene, "v7.2.99"))
+    with pytest.raises(InputError, match=r"the objects of v7\.2\.99 cannot be read; expected a"):
+        scene.fetch("mine")
+    assert alternates(scene) == []
+
+
+def test_a_partial_clone_cannot_have_a_program_run(scene: Scene) -> None:
+    users = partial_clone(scene, "blob:none")
+    ran = scene.folder.parent / "ran"  # ext:: takes a space for the end of an argument
+    git(users, "config", "remote.origin.url", f"ext::touch {ran}")
+    (scene.folder / ".gitconfig").write_text('[protocol "ext"]\nallow = always\n')
+    scene.trees(mine=git_entry(scene, "v7.2.99", users))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(scene.folder))
+        with pytest.raises(MachineError, match="the remote origin of this partial clone"):
+            scene.fetch("mine")
+    assert not ran.exists()
+
+
+def test_a_repository_that_is_gone_is_forgotten_and_git_complains_no_more(scene: Scene) -> None:
+    packed = scene.packed()
+    scene.repository()
+    scene.trees(mine=git_entry(scene, "v7.2.99"), packed=packed)
+    scene.fetch("packed")
+    scene.fetch("mine")
+    assert len(alternates(scene)) == 1
+    shutil.rmtree(scene.linux)
+    assert str(scene.linux) in said_by_git(scene)
+    scene.fetch("packed")
+    assert alternates(scene) == []
+    assert said_by_git(scene) == ""
+
+
 def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scene) -> None:
     one, two = scene.repository()
     scene.trees(mine=git_entry(scene, "v7.2.99"), one=git_entry(scene, "v7.2.98"))
@@ -438,8 +573,6 @@ def test_two_at_once_fetch_once(scene: Scene) -> None:
 
 
 def test_downloads_have_a_limit_and_name_what_is_wrong(tmp_path: Path) -> None:
-    from harness.proc import Deadline
-
     with pytest.raises(InputError, match="is no URL"):
         http.download("ftp://example.org/x", tmp_path / "x", Deadline(5))
     with pytest.raises(MachineError, match="cannot be fetched"):
