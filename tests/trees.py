@@ -16,11 +16,11 @@ IDENTITY = {
 }
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str, stdin: str = "") -> str:
     """Run git as a developer without settings of their own, and return what it printed."""
     argv = ["git", "-C", str(folder), *arguments]
     env = os.environ | IDENTITY | {"GIT_CONFIG_GLOBAL": "/dev/null"}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, input=stdin, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

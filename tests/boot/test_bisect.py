@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bisection of a history of our own on the real tree: objects only, nothing is booted."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -14,6 +12,7 @@ from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
+from tests.trees import git
 
 pytestmark = pytest.mark.boot
 
@@ -38,12 +37,12 @@ class History:
 
     def __init__(self, folder: Path, cache: Cache, tree: Tree) -> None:
         self.folder = folder
-        self._git("init", "-q", "--bare", str(folder), at=folder.parent)
+        git(folder.parent, "init", "-q", "--bare", str(folder))
         alternates = folder / "objects" / "info" / "alternates"
         alternates.write_text(f"{cache.repository}/objects\n")
-        self._git("update-ref", "refs/tags/good", tree.commit)
-        self._git("read-tree", tree.commit)
-        text = self._git("show", f"{tree.commit}:mm/mm_init.c")
+        git(folder, "update-ref", "refs/tags/good", tree.commit)
+        git(folder, "read-tree", tree.commit)
+        text = git(folder, "show", f"{tree.commit}:mm/mm_init.c") + "\n"
         parent = tree.commit
         self.commits: dict[str, str] = {}
         for number, (subject, edit) in enumerate(COMMITS):
@@ -53,25 +52,14 @@ class History:
                 assert text.count(edit[0]) == 1
                 text = text.replace(*edit)
                 self._put("mm/mm_init.c", text)
-            written = self._git("write-tree").strip()
-            parent = self._git("commit-tree", "-p", parent, "-m", subject, written).strip()
+            written = git(folder, "write-tree")
+            parent = git(folder, "commit-tree", "-p", parent, "-m", subject, written)
             self.commits[subject] = parent
-        self._git("update-ref", "refs/tags/bad", parent)
+        git(folder, "update-ref", "refs/tags/bad", parent)
 
     def _put(self, path: str, text: str) -> None:
-        blob = self._git("hash-object", "-w", "--stdin", said=text).strip()
-        self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
-
-    def _git(self, *arguments: str, said: str = "", at: Path | None = None) -> str:
-        names = {
-            f"GIT_{who}_{what}": "dev@example.org"
-            for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        }
-        env = os.environ | names | {"GIT_CONFIG_GLOBAL": "/dev/null"}
-        argv = ["git", "-C", str(at or self.folder), *arguments]
-        done = subprocess.run(argv, input=said, env=env, capture_output=True, text=True, check=True)
-        return done.stdout
+        blob = git(self.folder, "hash-object", "-w", "--stdin", stdin=text)
+        git(self.folder, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
 
 
 @pytest.fixture(scope="module")
