@@ -19,7 +19,7 @@ from harness.events import Event, Said
 from harness.inputs import Project
 from harness.model.matrix import Cell, Matrix, Result, Shown
 from harness.model.record import Check
-from harness.model.series import Applied
+from harness.model.series import Applied, Series
 from harness.stages import apply, configure, sandbox
 
 #: What a job raises where there was nothing to try with.
@@ -40,7 +40,7 @@ def run(
     sandbox.require(cache, wanted.source)
     ground = engine.run(Graph(on_trees(wanted, places)), hear)
     kept = KeptCells(project, cache)
-    results, keys = _known(wanted, places, ground, kept)
+    results, keys = _known(wanted, places, series, ground, kept)
     for result in results.values():
         if result.kept:
             hear("", Said(f"{result.cell.name}: kept from an earlier run"))
@@ -100,7 +100,11 @@ def _places(project: Project, wanted: Request) -> list[Place]:
 
 
 def _known(
-    wanted: Request, places: Sequence[Place], ground: Mapping[str, Outcome], kept: KeptCells
+    wanted: Request,
+    places: Sequence[Place],
+    series: Series,
+    ground: Mapping[str, Outcome],
+    kept: KeptCells,
 ) -> tuple[dict[str, Result], dict[str, str]]:
     """Return the results that need no job, and what the others are to be kept by."""
     results: dict[str, Result] = {}
@@ -111,19 +115,20 @@ def _known(
         if not isinstance(applied, Done):
             results[name] = _broken(place.cell, ground, applies(place.cell.tree))
         else:
-            keys[name] = kept.key(place.how, *_depends_on(wanted, place, applied.value))
+            keys[name] = kept.key(place.how, *_depends_on(wanted, place, series, applied.value))
             found = None if wanted.fresh else kept.get(keys[name])
             if found is not None:
                 results[name] = msgspec.structs.replace(found, cell=place.cell)
     return results, keys
 
 
-def _depends_on(wanted: Request, place: Place, applied: Applied) -> tuple[Any, ...]:
+def _depends_on(wanted: Request, place: Place, series: Series, applied: Applied) -> tuple[Any, ...]:
     """Everything but this harness that could make another outcome of a cell."""
     matrix = wanted.matrix
     told = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
     commits = (applied.slug, applied.base, *(patch.commit for patch in applied.patches))
-    shown = place.configuration if place.guest else place.configuration.shows
+    of_object = (series.object, place.configuration.shows, place.configuration.needs)
+    shown = place.configuration if place.guest else of_object
     where = (place.cell.prefix, place.cell.base, applied.release)
     return (place.guest, shown, where, commits, told)
 

@@ -3,14 +3,18 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from harness.engine.matrix import require_cells
+from harness.engine.cell_jobs import Request
+from harness.engine.matrix import _depends_on, _places, require_cells
 from harness.errors import InputError
 from harness.inputs import Project
+from harness.model.digest import value_digest
 from harness.model.matrix import Cell, Matrix, Outcome, Result, worst
 from harness.model.record import Check
+from harness.model.series import Applied, Series, Version
 from harness.report import matrix as report
 from tests.whole import GUEST
 
@@ -180,3 +184,21 @@ def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Projec
     assert document["exit_code"] == 1
     assert document["outcomes"] == {"ok": 1, "failed": 1, "cannot": 1}
     assert [cell["name"] for cell in document["cells"]] == NAMES
+
+
+def test_an_object_cell_is_cached_by_the_object_and_what_its_tree_must_have(
+    project: Project,
+) -> None:
+    series = Series("t", "f", "mm/mm_init.o", (Version(1, "v7.2"),), port_of=1)
+    applied = Applied("x", "port v7.2", "v7.2", "7.2", "c" * 40, (), "x")
+
+    def key(series: Series) -> str:
+        wanted = Request("x", project.matrix("quick"))
+        return value_digest(_depends_on(wanted, _places(project, wanted)[0], series, applied))
+
+    first = key(series)
+    assert key(msgspec.structs.replace(series, title="another")) == first
+    assert key(msgspec.structs.replace(series, object="mm/memremap.o")) != first
+    plan = project.root / "configs/plans/matrix-quick.yaml"
+    plan.write_text(PLAN.replace("[plain, compiles]", "[plain, compiles], needs: [ZONE_DEVICE]"))
+    assert key(series) != first
