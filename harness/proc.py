@@ -8,6 +8,7 @@ is too. Never a shell.
 
 import contextlib
 import os
+import re
 import selectors
 import shlex
 import shutil
@@ -51,8 +52,14 @@ _DEADLY = (
 )
 #: What may raise KeyboardInterrupt in us.
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Variables that would change what git, make or the compiler do behind our back.
-SCRUBBED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "KCFLAGS", "CFLAGS", "CROSS_COMPILE", "ARCH")
+#: Variables that programs get: paths, the user, the way to the network, and our own. Any other may
+#: steer git, make or the compiler (GIT_DIR, LLVM, KCPPFLAGS, CPATH), or hold a secret.
+_PASSED = re.compile(
+    r"PATH|LD_LIBRARY_PATH|TMPDIR|HOME|USER|LOGNAME|XDG_\w+|GNUPGHOME|SSH_AUTH_SOCK|APT_CONFIG"
+    r"|(?i:https?|ftp|all|no)_(?:proxy|PROXY)"
+    r"|SSL_CERT_(?:FILE|DIR)|(?:CURL|REQUESTS)_CA_BUNDLE|NIX_SSL_CERT_FILE|GIT_SSL\w+"
+    r"|MEMMAP_HARNESS_\w+"
+)
 
 
 class Deadline:
@@ -109,10 +116,8 @@ def quoted(argv: Sequence[str]) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment in the C locale, without what would steer git or make, plus `extra`."""
-    env = {k: v for k, v in os.environ.items() if k not in SCRUBBED and not k.startswith("GIT_")}
-    # Where git finds its certificates is the machine's business, not steering.
-    env |= {k: v for k, v in os.environ.items() if k.startswith("GIT_SSL")}
+    """Return what programs get of our environment, in the C locale, plus `extra`."""
+    env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
     env |= {"LC_ALL": "C"}
     return env | dict(extra or {})
 

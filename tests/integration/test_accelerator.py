@@ -39,7 +39,7 @@ def image(tmp_path: Path) -> Path:
 def test_kvm_that_boots_the_image_is_taken(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
     proved = prove(cache, image)
     assert proved.name == "kvm"
     assert proved == prove(cache, image), "records are compared by the proof"
@@ -49,7 +49,7 @@ def test_kvm_that_boots_the_image_is_taken(
 def test_kvm_that_opens_and_hangs_is_not(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "hangs")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
     started = time.monotonic()
     proved = prove(cache, image)
     assert time.monotonic() - started < 30
@@ -64,7 +64,7 @@ def test_kvm_that_opens_and_hangs_is_not(
 def test_kvm_that_fails_says_why(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "fails")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "fails")
     assert "failed to initialize kvm: Permission denied" in prove(cache, image).proof
 
 
@@ -82,10 +82,10 @@ def test_tcg_on_request(cache: Cache, image: Path) -> None:
 def test_failure_is_believed_for_an_hour_and_for_this_image_only(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "hangs")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
     first = prove(cache, image)
     # Were it tried again, it would be found to work.
-    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
     heard: list[Event] = []
     assert prove(cache, image, listen=heard.append) == first
     assert not any(isinstance(event, Began) for event in heard)
@@ -102,9 +102,9 @@ def test_failure_is_believed_for_an_hour_and_for_this_image_only(
 def test_failure_is_not_believed_after_a_reboot(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "hangs")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
     assert prove(cache, image).name == "tcg"
-    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
     monkeypatch.setattr(accelerator, "host_boot", lambda: "another")
     assert prove(cache, image).name == "kvm"
 
@@ -112,7 +112,7 @@ def test_failure_is_not_believed_after_a_reboot(
 def test_a_damaged_memory_is_no_obstacle(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
     cache.root.mkdir()
     (cache.root / accelerator.MEMORY).write_text('{"image')
     assert prove(cache, image).name == "kvm"

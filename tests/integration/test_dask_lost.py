@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 HANGS_IN_A_BUILD = {"HANG": "vmlinux"}
-HANGS_IN_A_BOOT = {"FAKE_FLAW": "hang"}
+HANGS_IN_A_BOOT = {"MEMMAP_HARNESS_FAKE_FLAW": "hang"}
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
 
 

@@ -122,11 +122,11 @@ def test_kvm_is_proved_with_our_newest_kernel(
         folder.mkdir(parents=True)
         (folder / "bzImage").write_text(json.dumps({"release": name, "build_id": "", "ms": 1}))
         os.utime(folder / "bzImage", (1e9 - age, 1e9 - age))
-    monkeypatch.setenv("FAKE_KVM", "hangs")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
     line = doctor._accelerator(cache, nobody)
     assert (line.status, line.text.split(":")[0]) == ("warning", "TCG; KVM is unusable")
     (cache.root / accelerator.MEMORY).unlink()
-    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
     assert doctor._accelerator(cache, nobody).status == "ok"
     assert "Linux version new" in (cache.logs / "prove-kvm.log").read_text()
 

@@ -123,7 +123,7 @@ def test_what_a_kept_cell_depends_on_makes_another_of_it(whole: Whole) -> None:
 def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, flaw: str, wrong: list[str], said: str
 ) -> None:
-    guests(whole, monkeypatch, FAKE_FLAW=flaw)
+    guests(whole, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW=flaw)
     made = tried(whole)
     assert outcomes(made) == wrong
     assert said in made[2].reason
@@ -137,7 +137,7 @@ def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
 def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guests(whole, monkeypatch, FAKE_FLAW="panic")
+    guests(whole, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW="panic")
     made = tried(whole)
     assert [result.exit_code for result in made] == [0, 69, 1]
     assert made[1].reason.startswith("base itself is panicked: ")
@@ -156,7 +156,7 @@ def test_struct_pages_that_are_not_as_bases_fail_a_cell(whole: Whole) -> None:
 def test_a_guest_that_is_lost_without_base_beside_it_is_nobodys_fault(
     whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guests(whole, monkeypatch, FAKE_FLAW="lost")
+    guests(whole, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW="lost")
     made = tried(whole)
     assert [result.exit_code for result in made] == [0, 69, 69]
 

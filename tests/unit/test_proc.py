@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import proc
 from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
@@ -54,14 +56,65 @@ def test_standard_input_is_closed_and_the_locale_is_c(tmp_path: Path) -> None:
     assert done.stdout == "'' C\n"
 
 
-def test_makeflags_and_git_variables_do_not_reach_programs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+#: What a kernel developer's shell may export, and what steers git or holds a secret.
+STEERING = (
+    *("LLVM", "LLVM_IAS", "ARCH", "SUBARCH", "CROSS_COMPILE", "CC", "LD", "AR", "HOSTCC", "V", "W"),
+    *(
+        "KCFLAGS",
+        "KCPPFLAGS",
+        "KAFLAGS",
+        "KRUSTFLAGS",
+        "CFLAGS",
+        "CPPFLAGS",
+        "LDFLAGS",
+        "LDFLAGS_vmlinux",
+    ),
+    *("HOSTCFLAGS", "USERCFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES", "GNUMAKEFLAGS"),
+    *("O", "M", "KBUILD_OUTPUT", "KBUILD_VERBOSE", "KBUILD_EXTMOD", "LOCALVERSION", "INSTALL_PATH"),
+    *("KCONFIG_ALLCONFIG", "KCONFIG_CONFIG", "KCONFIG_SEED", "KERNELVERSION", "SOURCE_DATE_EPOCH"),
+    *("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LD_PRELOAD"),
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CONFIG_PARAMETERS", "GIT_AUTHOR_DATE"),
+    *("LANG", "LC_MESSAGES", "BASH_ENV", "ENV", "PYTHONPATH", "GITHUB_TOKEN", "XPATH", "path"),
+    *("MY_PATH", "HOMES", "NO_PROXY_X", "GIT_SS", "SSL_CERT_FILES"),
+)
+#: What programs need to work at all, to find the user's settings, or to reach the network.
+NEEDED = (
+    *("PATH", "HOME", "TMPDIR", "USER", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK"),
+    *("http_proxy", "HTTPS_PROXY", "no_proxy", "ALL_PROXY", "GIT_SSL_CAINFO", "SSL_CERT_FILE"),
+    *("REQUESTS_CA_BUNDLE", "MEMMAP_HARNESS_ROOT"),
+)
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_what_steers_programs_does_not_reach_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAKEFLAGS", "-k")
-    monkeypatch.setenv("GIT_DIR", "/nowhere")
-    code = "import os; print([v for v in ('MAKEFLAGS', 'GIT_DIR') if v in os.environ])"
-    done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
-    assert done.stdout == "[]\n"
+    monkeypatch.setenv(name, "1")
+    assert name not in proc.environment()
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_programs_need_reaches_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "/x")
+    assert proc.environment()[name] == "/x"
+    assert proc.environment({name: "/y"})[name] == "/y"
+
+
+@given(st.from_regex(r"[A-Z_][A-Z0-9_]{0,20}", fullmatch=True))
+def test_a_variable_is_passed_on_only_by_its_whole_name(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(f"X{name}", "1")
+        assert f"X{name}" not in proc.environment() or name.startswith("DG_")
+
+
+def test_a_program_gets_no_more_than_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in STEERING:
+        monkeypatch.setenv(name, "1")
+    code = "import os; print(*os.environ)"
+    done = proc.run(
+        python(code), log=tmp_path / "log", deadline=proc.Deadline(10), env={"LLVM": "-19"}
+    )
+    assert set(STEERING) & set(done.stdout.split()) == {"LLVM"}
 
 
 def test_a_failure_shows_argv_code_last_lines_and_log(tmp_path: Path) -> None:
