@@ -22,7 +22,7 @@ from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.model.digest import value_digest
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.parse import makelog
-from harness.parse.warned import together
+from harness.parse.warned import together, warning
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
@@ -242,7 +242,7 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
         if kbuild.makes_object(line):
             done += 1
             listen(Advanced(min(done, total), total, line.split()[-1]))
-        elif ": warning: " in line:
+        elif warning(line):
             warnings += 1
             if warnings <= MAX_WARNINGS_SHOWN:
                 listen(Said(line.strip()))

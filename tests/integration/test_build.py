@@ -173,6 +173,62 @@ def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
     assert "not set: TRANSPARENT_HUGEPAGE" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("kconfig", "why"),
+    [
+        (
+            "config DEV_DAX\n\tbool 'd'\n\tdepends on !DAX\n\tdepends on !KMSAN\n",
+            "it depends on (!DAX) && (!KMSAN); set: DAX",
+        ),
+        (
+            "if BLOCK\nmenu 'm'\nsource 'drivers/dax/Kconfig'\nendmenu\nendif\n",
+            "it depends on (BLOCK) && (TRANSPARENT_HUGEPAGE); not set: BLOCK, TRANSPARENT_HUGEPAGE",
+        ),
+        (
+            "config DEV_DAX\n\tdef_bool n\n",
+            "it depends on nothing; it has no prompt: only others' select and its own default",
+        ),
+        ("source 'arch/$(SRCARCH)/Kconfig'\n", "it depends on (X86_ONLY); not set: X86_ONLY"),
+        ("source '../outside'\n", "this tree has no such option for x86_64"),
+        ("source 'drivers'\nsource 'none'\n", "this tree has no such option for x86_64"),
+        ("source 'link'\n", "this tree has no such option for x86_64"),
+    ],
+)
+def test_why_an_option_does_not_stick_is_read_from_the_kconfig_files(
+    cache: Cache, tmp_path: Path, kconfig: str, why: str
+) -> None:
+    knob(tmp_path, "DROP", "DEV_DAX")
+    source = tmp_path / "source"
+    (tmp_path / "outside").write_text("config DEV_DAX\n\tbool 'd'\n")
+    (source / "link").symlink_to(tmp_path / "outside")
+    (source / "arch/x86").mkdir(parents=True)
+    (source / "arch/x86/Kconfig").write_text("config DEV_DAX\n\tbool 'd'\n\tdepends on X86_ONLY\n")
+    (source / "Kconfig").write_text(kconfig)
+    with pytest.raises(InputError) as caught:
+        build.build(cache, TREE, COMMIT, recipe("CONFIG_DAX=y\nCONFIG_DEV_DAX=y\n"))
+    assert f"CONFIG_DEV_DAX=y became n: {why}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        ("init/Kconfig:12:warning: no new line at end of file", True),
+        ("warning: unsafe memcpy() usage lacked 'x' symbol in lib/x.c", True),
+        ("mm/mm_init.c:12:6: warning: unused variable 'x'", True),
+        ("ok: unsafe memcpy() usage correctly detected", False),
+        ("mm/mm_init.c:12:6: note: a warning", False),
+    ],
+)
+def test_all_forms_of_a_warning_are_shown_while_a_kernel_is_built(
+    cache: Cache, tmp_path: Path, line: str, is_shown: bool
+) -> None:
+    with (tmp_path / "source/Makefile").open("a") as makefile:
+        makefile.write(f'\nbzImage: said\n.PHONY: said\nsaid:\n\t@echo "{line}"\n')
+    events: list[Event] = []
+    build.build(cache, TREE, COMMIT, recipe(), events.append)
+    assert (line in [getattr(event, "text", "") for event in events]) == is_shown
+
+
 def test_an_option_that_no_kconfig_file_has_is_said(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
