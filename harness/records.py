@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError, RecordError
-from harness.files import replace_file
+from harness.host.files import replace_file
 from harness.model.record import SCHEMA, Outcome, RunRecord, Subject
 
 FILE = "record.json"

@@ -24,9 +24,9 @@ from harness.engine.graph import Graph, Job, Outcome
 from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Event, Said
+from harness.host import venv
 from harness.inputs import Project
 from harness.model.record import RunRecord
-from harness.tools import scripts
 from tests.whole import ROOT, STAND_INS, Whole, command_lines, confining, use_stand_ins
 
 WITH_US = """\
@@ -153,7 +153,7 @@ class Scene:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.whole = Whole(folder)
         monkeypatch.setenv("PATH", self.whole.environment["PATH"])
-        monkeypatch.setattr(scripts, "installed", scripts.installed)  # to be undone
+        monkeypatch.setattr(venv, "installed", venv.installed)  # to be undone
         use_stand_ins()
         self.heard: list[tuple[str, Any]] = []
         self.cluster: Cluster

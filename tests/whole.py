@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.cache import Cache
+from harness.host import venv
+from harness.host.cache import Cache
 from harness.inputs import Project
-from harness.tools import scripts
 from tests.trees import edit, git
 
 FAKES = Path(__file__).parent / "fakes"
@@ -48,8 +48,8 @@ STAND_INS = "from tests.whole import use_stand_ins\nuse_stand_ins()\n"
 
 
 def use_stand_ins() -> None:
-    beside = scripts.installed
-    scripts.installed = lambda name: VIRTME_RUN if name == "virtme-run" else beside(name)
+    beside = venv.installed
+    venv.installed = lambda name: VIRTME_RUN if name == "virtme-run" else beside(name)
 
 
 #: The machine's own bubblewrap, through which the stand-ins are seen as well.

@@ -3,8 +3,8 @@
 
 from collections.abc import Sequence
 
+from harness.host.units import parse_size
 from harness.model.guest import Guest, Namespace
-from harness.model.units import parse_size
 from harness.parse.procedure import NamespaceText
 
 

@@ -14,10 +14,10 @@ import msgspec
 
 from harness import records
 from harness.bundle.manifest import Absent
-from harness.cache import Cache
 from harness.errors import InputError, RecordError
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.record import RunRecord
 
 Files = dict[str, bytes]

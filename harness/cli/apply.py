@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import (
     chosen_source,
@@ -16,6 +15,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness import records
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 #: A patch of a kernel series is kilobytes.
@@ -63,7 +63,7 @@ def _newest(project: Project, raw: bytes) -> Path | None:
 
 def _patch_id(raw: bytes) -> str:
     """Return git's patch-id of a mailed patch; "" where git finds none."""
-    from harness.proc import Deadline
+    from harness.host.process import Deadline
     from harness.tools.git import mailed_patch_id
 
     with tempfile.NamedTemporaryFile() as file:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import (
     DEFAULT_SERIES,
@@ -21,6 +20,7 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

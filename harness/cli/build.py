@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from harness.cache import Cache
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -18,6 +17,7 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import records
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import json_option, print_json
 from harness.cli.report import concluded, found_run
 from harness.errors import InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

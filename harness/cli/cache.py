@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
 from harness.errors import InputError
+from harness.host.cache import Cache
 
 if TYPE_CHECKING:
     from harness.stages.prune import Entry, Rule
@@ -61,7 +61,7 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
       harness cache prune --older-than 30d
       harness cache prune --all
     """
-    from harness.model.units import format_bytes
+    from harness.host.units import format_bytes
     from harness.stages import prune as stage
 
     rule = _rule(limit, older_than, everything=everything)
@@ -77,7 +77,7 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
 
 
 def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Rule":
-    from harness.model.units import parse_age, parse_size
+    from harness.host.units import parse_age, parse_size
     from harness.stages.prune import Rule
 
     if sum((limit is not None, older_than is not None, everything)) != 1:
@@ -100,7 +100,7 @@ def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Ru
 
 
 def _show(found: "tuple[Entry, ...]") -> None:
-    from harness.model.units import format_bytes
+    from harness.host.units import format_bytes
 
     now = time.time()
     by_kind: dict[str, list[Entry]] = {}

@@ -3,11 +3,11 @@
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import json_option, plan_option, print_json
 from harness.errors import MachineError
 from harness.events import Began, Event
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from harness.cache import Cache
 from harness.cli.options import F
 from harness.cli.progress import watching_jobs
 from harness.errors import InputError, ToolMissing
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

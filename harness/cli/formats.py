@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.errors import InputError, MachineError
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _mail(project: Project, conclusion: "Conclusion") -> bytes:
 
 def _person() -> "Person | None":
     """Return the user as git knows them; None unless it knows both name and address."""
-    from harness.proc import Deadline
+    from harness.host.process import Deadline
     from harness.report.tested_by import Person
     from harness.tools.git import configured
 

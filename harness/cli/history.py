@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness import records
 from harness.errors import HarnessError, MachineError
 from harness.events import Advanced, Began, Ended, Listener
-from harness.files import replace_file
+from harness.host.files import replace_file
 from harness.inputs import Project
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.engine import Workers, engine, engine_options
 from harness.cli.options import (
@@ -16,6 +15,7 @@ from harness.cli.options import (
     sandbox_option,
     source_options,
 )
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cache import Cache
 from harness.cli.engine import Workers, engine, engine_options
 from harness.cli.options import (
     F,
@@ -22,6 +21,7 @@ from harness.cli.options import (
 )
 from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, DoesNotBuild
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

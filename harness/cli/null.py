@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import records
-from harness.cache import Cache
 from harness.cli.engine import Workers, engine_options
 from harness.cli.measure import accelerator_option, measured
 from harness.cli.options import (
@@ -23,6 +22,7 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def source_options(command: F) -> F:
 
 
 def _give_up_sandbox(_context: click.Context, _option: click.Parameter, value: object) -> None:
-    from harness.tools.bwrap import NO_SANDBOX
+    from harness.host.sandbox import NO_SANDBOX
 
     if value:
         os.environ[NO_SANDBOX] = "1"

@@ -11,7 +11,7 @@ import click
 from harness import records
 from harness.cli import printable
 from harness.errors import MachineError
-from harness.files import replace_file
+from harness.host.files import replace_file
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import (
     chosen_source,
@@ -17,6 +16,7 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

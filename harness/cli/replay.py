@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cache import Cache
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -20,6 +19,7 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def schedule_of(
     size: str, rounds: int, passes: int = PASSES, seed: int = SEED, turns: int = TURNS
 ) -> "Schedule":
     """Return what the options say. Raises InputError for a size that no namespace can have."""
-    from harness.model.units import MIB, parse_size
+    from harness.host.units import MIB, parse_size
     from harness.replay.schedule import Schedule
 
     try:

@@ -3,11 +3,11 @@
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import json_option, print_json, series_argument
 from harness.cli.progress import watching
 from harness.cli.series_import import import_claims
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

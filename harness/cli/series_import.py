@@ -106,7 +106,7 @@ def _is_wanted(
 
 
 def _keep(path: Path, before: str | None, after: str) -> None:
-    from harness.files import replace_file
+    from harness.host.files import replace_file
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

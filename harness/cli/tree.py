@@ -3,10 +3,10 @@
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import DEFAULT_TREE, json_option, print_json
 from harness.cli.progress import watching
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import records
-from harness.cache import Cache
 from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
 from harness.errors import EXIT_VERDICT, InputError, RecordError
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import DEFAULT_SERIES, json_option, print_json
 from harness.cli.progress import watching
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from harness.cache import Cache
 from harness.cli import printable
 from harness.cli.options import (
     DEFAULT_TREE,
@@ -26,6 +25,7 @@ from harness.cli.progress import watching
 from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError, MachineError
 from harness.events import Listener
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

@@ -69,8 +69,8 @@ class Admission(WorkerPlugin):
 
     def _cannot_confine(self) -> str | None:
         """The user's side can vouch for its own bubblewrap only."""
-        cache = importlib.import_module("harness.cache").Cache.default()
-        reason = importlib.import_module("harness.tools.bwrap").unusable(cache)
+        cache = importlib.import_module("harness.host.cache").Cache.default()
+        reason = importlib.import_module("harness.host.sandbox").unusable(cache)
         if reason is None:
             return None
         return f"cannot confine what it builds and boots ({reason}); --no-sandbox lets it"

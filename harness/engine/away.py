@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from distributed import KilledWorker
 
-from harness.cache import Cache
 from harness.engine import parcels
 from harness.engine.graph import Failed, Hear, Job, Outcome
 from harness.engine.on_worker import Reply
 from harness.engine.session import Ended, Session, Told, lost
 from harness.errors import Defect, HarnessError, MachineError
 from harness.events import Event, Said
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 if TYPE_CHECKING:

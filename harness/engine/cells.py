@@ -13,12 +13,12 @@ from harness import records
 from harness.engine import jobs
 from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.kernel import Kernel, Tree
 from harness.model.matrix import Prefix, Shown
 from harness.model.record import Boot, Check, RunRecord
 from harness.model.series import Applied
-from harness.proc import Deadline
 from harness.stages import memmaps
 from harness.tools.git import Git
 

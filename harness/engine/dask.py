@@ -10,7 +10,6 @@ comparison are one job, so no comparison spans two machines.
 from collections.abc import Sequence
 from typing import Any
 
-from harness.cache import Cache
 from harness.engine import parcels
 from harness.engine.away import Away
 from harness.engine.graph import (
@@ -29,6 +28,7 @@ from harness.engine.perform import perform
 from harness.engine.session import Session
 from harness.errors import HarnessError
 from harness.events import Event
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 

@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from harness import errors
-from harness.cache import Cache
 from harness.errors import HarnessError, InputError
 from harness.events import Event, Listener
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 #: `fetch` and `apply` run where the user is, whose repositories, mails and network they need. A

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from harness import cache as caches
-from harness.cache import Cache
 from harness.engine import fingerprint
-from harness.files import replace_file
+from harness.host import cache as caches
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
+from harness.host.files import replace_file
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.kernel import Recipe
 from harness.model.matrix import Result
 from harness.stages.machine import tool_version

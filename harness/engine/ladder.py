@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import records
-from harness.cache import Cache
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.engine.reproduce import Request, ending_at_a_failure
 from harness.errors import InputError, ToolMissing
 from harness.events import Event, Said
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.kernel import Recipe
 from harness.model.record import RunRecord, Unbuilt
 from harness.model.series import Applied
-from harness.proc import Deadline
 from harness.stages import apply, build, configure, sandbox
 from harness.tools.git import Git
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from harness import stop
-from harness.cache import Cache
 from harness.engine.graph import Graph, Hear, Here, Job, Outcome, Run, unheard
 from harness.engine.perform import perform
 from harness.events import Event
+from harness.host import cancel
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 
@@ -50,7 +50,7 @@ class Local:
         asked = threading.Event()
 
         def perform_stoppably(job: Job, needed: Sequence[Any]) -> Outcome:
-            with stop.stoppable(asked):
+            with cancel.stoppable(asked):
                 return self._perform(job, needed, hear)
 
         with ThreadPoolExecutor(self._slots) as threads, contextlib.ExitStack() as in_the_end:

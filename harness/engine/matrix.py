@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from harness import records
-from harness.cache import Cache
 from harness.engine.cell_jobs import Place, Request, applies, in_cells, on_trees
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
 from harness.engine.kept_cells import KeptCells
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Said
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.matrix import Cell, Matrix, Result, Shown
 from harness.model.record import Check

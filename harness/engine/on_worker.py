@@ -13,14 +13,15 @@ from typing import Any
 import msgspec
 from distributed import get_worker
 
-from harness import records, stop
-from harness.cache import Cache, host_boot
+from harness import records
 from harness.engine import parcels
 from harness.engine.graph import Done, Failed, Here, Job, Outcome
 from harness.engine.perform import perform
 from harness.engine.store import Store
 from harness.errors import HarnessError
 from harness.events import Advanced, Event, Listener, Said
+from harness.host import cancel
+from harness.host.cache import Cache, host_boot
 from harness.inputs import Project
 
 #: How often progress within a step is worth a message.
@@ -68,8 +69,8 @@ def fulfil(order: Order) -> Reply | None:
     if key in _given_up:
         asked.set()
     try:
-        with stop.stoppable(asked):
-            stop.check()
+        with cancel.stoppable(asked):
+            cancel.check()
             tell()
             return _fulfil(order, _listener(tell))
     except KeyboardInterrupt:

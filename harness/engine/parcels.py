@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 
 from harness import records
-from harness.cache import Cache, publish
 from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.events import Began, Listener, nobody
-from harness.files import replace_file
+from harness.host.cache import Cache, publish
+from harness.host.files import replace_file
+from harness.host.process import Deadline
 from harness.model.kernel import Kernel, Tree
 from harness.model.series import Applied
-from harness.proc import Deadline
 from harness.stages import build, git_source
 from harness.tools import commit_packs
 from harness.tools.git import Git

@@ -7,10 +7,10 @@ Every job keeps what it finished, so a run that is killed goes on where it was.
 import msgspec
 
 from harness import records
-from harness.cache import Cache
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.record import RunRecord
 from harness.stages import apply, configure, sandbox

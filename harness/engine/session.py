@@ -13,12 +13,12 @@ import cloudpickle
 import msgspec
 from distributed import Client, Future
 
-from harness.cache import Cache
 from harness.engine import admission, fingerprint, on_worker
 from harness.engine.graph import Job
 from harness.engine.store import Store
 from harness.errors import HarnessError, MachineError
-from harness.tools import bwrap
+from harness.host import sandbox
+from harness.host.cache import Cache
 
 if TYPE_CHECKING:
     Ordered = Future[on_worker.Reply | None]
@@ -84,7 +84,7 @@ class Session:
         ours = fingerprint.own()
         self._place = admission.place(self._name)
         self._admission = admission.Admission(
-            self._name, ours.source, str(ours), self.store.url, unconfined=bwrap.given_up()
+            self._name, ours.source, str(ours), self.store.url, unconfined=sandbox.given_up()
         )
         self._leave_mark(cache)
         with contextlib.ExitStack() as undone:

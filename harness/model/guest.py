@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from harness.host.units import MIB, parse_size
 from harness.model.memmap import PAGE_BYTES, counted_nr_pages, expected_nr_pages
-from harness.model.units import MIB, parse_size
 
 DRIVERS = ("nd_pmem", "dax_pmem")
 #: Where namespaces lie: emulated NVDIMMs; RAM that the command line calls persistent (`memmap=`),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How many struct pages a namespace has: what the kernel must print, worked out from outside."""
 
-from harness.model.units import KIB, MIB
+from harness.host.units import KIB, MIB
 
 PAGE_BYTES = 4 * KIB
 #: Room that the info block and its padding take in front of the memmap: SZ_8K in nd_pfn_init(),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from harness.host.units import MIB
 from harness.model.memmap import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
-from harness.model.units import MIB
 
 #: enum replay_type of shim/replay.h, in its order.
 TYPES = ("private", "coherent", "fs_dax", "generic", "pci_p2pdma")

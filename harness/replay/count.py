@@ -14,11 +14,11 @@ import msgspec
 
 from harness.errors import MachineError, ToolMissing
 from harness.events import Began, Ended, Listener, nobody
+from harness.host import programs as locate
 from harness.model.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import Driver
 from harness.replay.link import Program
-from harness.tools import locate
 
 #: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.
 PAGES = 1 << 14

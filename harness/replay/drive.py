@@ -11,9 +11,9 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import MachineError
-from harness.proc import Deadline, quoted
+from harness.host import sandbox
+from harness.host.process import Deadline, quoted
 from harness.replay.link import Program
-from harness.tools import bwrap
 from harness.tools.binutils import Binutils
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Driver:
             folder = Path(name)
             plan = folder / "plan"
             plan.write_text("".join(f"{line}\n" for line in lines))
-            done = bwrap.run(
+            done = sandbox.run(
                 [*before, str(program.path), str(plan), str(self.cpu)],
                 confined=self._confined,
                 log=self.log,

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError
+from harness.host.process import Deadline, run
 from harness.parse.objdump import Code, parse_disassembly
 from harness.parse.reach import reach
-from harness.proc import Deadline, run
 from harness.tools.binutils import Binutils
 
 SHIM = Path(__file__).parent / "shim"

@@ -12,7 +12,7 @@ import mmap
 import threading
 from collections.abc import Iterator
 
-from harness.model.units import MIB
+from harness.host.units import MIB
 from harness.replay.schedule import with_spare
 from harness.stages import backing
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from harness import records
-from harness.cache import Cache, publish, used
 from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
-from harness.model.digest import value_digest
+from harness.host.cache import Cache, publish, used
+from harness.host.digest import value_digest
 from harness.model.kernel import Recipe, Tree
 from harness.model.series import FUNCTION
 from harness.parse.kbuild import compiling, saved_command

@@ -10,15 +10,16 @@ import msgspec
 
 from harness import records
 from harness.analysis.gates import Gate
-from harness.cache import Cache
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
+from harness.host import sandbox as bwrap
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
+from harness.host.process import Deadline
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.kernel import Recipe, Tree
 from harness.model.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.model.series import Applied, Series
-from harness.proc import Deadline
 from harness.replay import check, count, measure, objects, trace, variants
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
@@ -28,7 +29,6 @@ from harness.replay.schedule import Schedule, Timed, require_memory
 from harness.stages import apply, backing, configure, identity, sandbox, tree
 from harness.stages.apply import Source
 from harness.stages.machine import cpu
-from harness.tools import bwrap
 
 BASE = "base"
 #: Base's other self, for --null.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import msgspec
 
 from harness.errors import MachineError
+from harness.host.units import GIB
 from harness.model.record import HostUse, Pass
-from harness.model.units import GIB
 from harness.replay.cases import Case, namespace
 
 KINDS = ("order0", "order9")

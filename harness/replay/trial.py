@@ -13,9 +13,9 @@ import msgspec
 from harness.analysis.grounds import grounds
 from harness.analysis.replayed import rows
 from harness.analysis.rules import hold
-from harness.cache import Cache
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
 from harness.events import Listener, nobody
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.carried import Carried
 from harness.model.record import RunRecord

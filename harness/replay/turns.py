@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import stop
+from harness.host import cancel
 from harness.replay.drive import Answers, Driver, Trapped
 from harness.replay.link import Program
 
@@ -98,7 +98,7 @@ def _together(
     asked = threading.Event()
 
     def run(side: str) -> Answers:
-        with stop.stoppable(asked):
+        with cancel.stoppable(asked):
             try:
                 return driver(programs[side], plans[side])
             except Trapped as trap:
@@ -111,7 +111,7 @@ def _together(
         _await_ready(folder / READY, running)
         _put(_fifo(folder, programs, first))
         while not _ended(running, LOOK_S):
-            stop.check()
+            cancel.check()
         return {side: future.result() for side, future in running.items()}
 
 
@@ -121,7 +121,7 @@ def _await_ready(fifo: Path, running: Running) -> None:
     file = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         while missing:
-            stop.check()
+            cancel.check()
             # Who has ended by itself without a turn has failed, and says so.
             _ended(running, 0)
             if select.select([file], [], [], LOOK_S)[0]:

@@ -3,12 +3,12 @@
 
 from pathlib import Path
 
-from harness.cache import Cache
 from harness.errors import DoesNotApply, InputError
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Series, Variant
-from harness.proc import Deadline
 from harness.stages.apply import default_source
 from harness.stages.machine import cpu
 from harness.stages.tree import checked_out

@@ -13,14 +13,14 @@ from typing import Literal
 
 import msgspec
 
-from harness.cache import Cache, host_boot
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said, nobody
-from harness.files import replace_file
+from harness.host import sandbox
+from harness.host.cache import Cache, host_boot
+from harness.host.files import replace_file
 from harness.model.guest import Guest, Namespace
 from harness.model.plan import Plan
 from harness.stages import guest, root
-from harness.tools import bwrap
 
 KVM = Path("/dev/kvm")
 ALIVE = "memmap-harness: <alive>"
@@ -137,7 +137,7 @@ def _try(cache: Cache, image: Path) -> str | None:
         command,
         log=cache.logs / "prove-kvm.log",
         seconds=PROOF_S,
-        confined=bwrap.works(cache),
+        confined=sandbox.works(cache),
     )
     if ALIVE in ran.console or NO_ROOT in ran.console:
         return None

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness import proc
-from harness.cache import Cache, publish
 from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
+from harness.host import process
+from harness.host.cache import Cache, publish
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied, Patch, Series
@@ -129,7 +129,7 @@ def apply(
     given = patches_of(project, cache, slug, source, listen)
     label = given.label
     log = cache.log(f"apply-{tree.name}")
-    repository = Git(cache.repository, log=log, deadline=proc.Deadline(APPLY_S))
+    repository = Git(cache.repository, log=log, deadline=process.Deadline(APPLY_S))
     patches = given.patches
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in patches)]))
     kept = cache.applied / f"{slug}-{digest.hexdigest()[:24]}.json"
@@ -158,7 +158,7 @@ def apply(
             commits = _shazam(worktree, tree, patches, work)
         except BaseException:
             # With time of its own, and silently: what went wrong before is what is to be told.
-            cleaner = Git(folder, log=repository.log, deadline=proc.Deadline(CLEAN_S))
+            cleaner = Git(folder, log=repository.log, deadline=process.Deadline(CLEAN_S))
             with contextlib.suppress(HarnessError):
                 cleaner.clean_to(tree.commit)
             raise

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.cache import Cache
 from harness.events import Listener, Said, nobody
+from harness.host.cache import Cache
+from harness.host.units import MIB
 from harness.model.guest import Guest
-from harness.model.units import MIB
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder in it)
 PREFIX = "memmap-harness-"

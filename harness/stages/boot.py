@@ -12,9 +12,9 @@ import msgspec
 from msgspec import UnsetType
 
 from harness import records
-from harness.cache import Cache
 from harness.events import Advanced, Listener, nobody
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan

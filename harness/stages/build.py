@@ -15,18 +15,18 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc
-from harness.cache import Cache, publish, used
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
-from harness.model.digest import value_digest
+from harness.host import process, sandbox, venv, version
+from harness.host.cache import Cache, publish, used
+from harness.host.digest import value_digest
 from harness.model.kernel import Kernel, Recipe, Tree
 from harness.parse import makelog
 from harness.parse.warned import together, warning
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
-from harness.tools import bwrap, compiled, kbuild, scripts, version
+from harness.tools import compiled, kbuild
 from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 from harness.tools.kbuild import Make
@@ -117,9 +117,9 @@ def objects(
             mend="set XDG_CACHE_HOME to a folder without",
         )
     cache.require_room(ROOM_BYTES, "to build a kernel")
-    unusable = bwrap.unusable(cache)
+    unusable = sandbox.unusable(cache)
     if unusable:
-        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+        listen(Said(f"{sandbox.UNCONFINED} ({unusable})"))
     ours = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
     whose = _strangers(cache, tree, commit)
     name = f"{ours}-{value_digest(whose)[:8]}" if whose else ours
@@ -136,7 +136,7 @@ def objects(
             arch=how.arch,
             confined=not unusable,
             log=cache.log(f"build-{name}"),
-            deadline=proc.Deadline(BUILD_S),
+            deadline=process.Deadline(BUILD_S),
         )
         with _stamped(make, listen):
             try:
@@ -150,7 +150,7 @@ def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
     """Return a name for those who wrote a commit; "" for the tree's own, and those of our ports."""
     if commit == tree.commit:
         return ""
-    git = Git(cache.repository, log=cache.log("whose"), deadline=proc.Deadline(GIT_S))
+    git = Git(cache.repository, log=cache.log("whose"), deadline=process.Deadline(GIT_S))
     argv = ("for-each-ref", "--format=%(refname)", f"--points-at={commit}", "refs/tags/series")
     labels = sorted(ref.split("/")[4] for ref in git(*argv).stdout.splitlines())
     if any(label.startswith("port-") for label in labels):
@@ -211,7 +211,7 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
 
 def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
     """Everything that a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
-    git = Git(cache.repository, log=cache.log("configured-by"), deadline=proc.Deadline(GIT_S))
+    git = Git(cache.repository, log=cache.log("configured-by"), deadline=process.Deadline(GIT_S))
     listed = git("ls-tree", "-r", commit).stdout.splitlines()
     paths = (line.partition("\t") for line in listed)
     steering = [
@@ -222,13 +222,15 @@ def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
     ]
     programs = [compiler_version(cache, how.program)]
     if how.profile == "vng":
-        programs.append(version.of(Path(scripts.installed("vng")), log=cache.log("version-vng")))
+        programs.append(version.of(Path(venv.installed("vng")), log=cache.log("version-vng")))
     return "\n".join([*steering, *programs])
 
 
 def compiler_version(cache: Cache, program: str) -> str:
     """Return the first line of `PROGRAM --version`. Raises ToolMissing."""
-    done = proc.run([program, "--version"], log=cache.log("compiler"), deadline=proc.Deadline(10))
+    done = process.run(
+        [program, "--version"], log=cache.log("compiler"), deadline=process.Deadline(10)
+    )
     return done.stdout.splitlines()[0]
 
 

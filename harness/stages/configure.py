@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError, ToolFailed, Unsupported
+from harness.host import venv
+from harness.host.digest import value_digest
+from harness.host.untrusted_folder import Folder, NotMade
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.kernel import Fragment, Recipe
 from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
-from harness.tools import scripts
 from harness.tools.kbuild import Make
-from harness.tools.untrusted import Folder, NotMade
 
 #: Notes in the O= folder what its .config was made from.
 NOTE = "harness.configured"
@@ -72,8 +72,8 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
     text = "".join(f.text.rstrip("\n") + "\n" for f in how.fragments)
     joined = make.output.write("harness.config", text.encode())
     if how.profile == "vng":
-        argv = [scripts.installed("vng"), "--kconfig", "--force", "--config", str(joined)]
-        make.run(argv, env={"KBUILD_OUTPUT": str(make.output.path), "PATH": scripts.path()})
+        argv = [venv.installed("vng"), "--kconfig", "--force", "--config", str(joined)]
+        make.run(argv, env={"KBUILD_OUTPUT": str(make.output.path), "PATH": venv.path()})
     else:
         _make_allnoconfig(make, joined)
     config = parse_config(make.output.text(CONFIG))

@@ -3,13 +3,14 @@
 
 from pathlib import Path
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said
+from harness.host import archive
+from harness.host.cache import Cache
+from harness.host.process import Deadline
+from harness.host.units import GIB
 from harness.model.tree_source import DebianSource, upstream_version
-from harness.model.units import GIB
-from harness.proc import Deadline
-from harness.tools import apt, archive
+from harness.tools import apt
 
 #: Package, tarball, unpacked source and the commit of it: 0.2 + 0.2 + 1.8 + 0.4 GB.
 ROOM_BYTES = 4 * GIB

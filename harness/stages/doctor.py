@@ -10,16 +10,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.cache import Cache
 from harness.errors import HarnessError
 from harness.events import Listener, nobody
+from harness.host import sandbox
+from harness.host.cache import Cache
+from harness.host.units import GIB, format_bytes
 from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
 from harness.model.guest import Guest
 from harness.model.plan import Plan
-from harness.model.units import GIB, format_bytes
 from harness.stages import accelerator, backing, machine, needs, root
-from harness.tools import bwrap
 
 #: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.
 EMPTY_CACHE_BYTES = 6 * GIB
@@ -58,7 +58,7 @@ def _root(project: Project, cache: Cache) -> Diagnosis:
 
 
 def _sandbox(cache: Cache) -> Diagnosis:
-    reason = bwrap.unusable(cache)
+    reason = sandbox.unusable(cache)
     if reason is None:
         return Diagnosis("sandbox", "ok", "builds and guests see no home and no network")
     mend = "allow user namespaces; until then strangers' series want --no-sandbox"

@@ -15,12 +15,12 @@ import shlex
 from pathlib import Path
 from typing import ClassVar
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
+from harness.host.process import Deadline
 from harness.model.tree_source import GitSource
-from harness.proc import Deadline
 from harness.tools.git import ForeignGit, Git
 
 #: What git exits with when it cannot go on.

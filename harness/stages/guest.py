@@ -13,14 +13,14 @@ from typing import Literal
 
 import msgspec
 
-from harness import proc
-from harness.cache import Cache
 from harness.errors import MachineError, TimedOut
+from harness.host import process, programs, sandbox
+from harness.host.cache import Cache
+from harness.host.units import format_bytes
 from harness.model.guest import Guest
-from harness.model.units import format_bytes
 from harness.parse.console import message
 from harness.stages import backing
-from harness.tools import bwrap, locate, qemu, vng
+from harness.tools import qemu, vng
 
 #: What the channel may take: a kernel log and some lines.
 MAX_CHANNEL_BYTES = 64 << 20
@@ -78,7 +78,7 @@ class Ran(msgspec.Struct, frozen=True):
         return f"{last}; QEMU {self.killed}" if self.killed else last
 
 
-class Stages(proc.Deadline):
+class Stages(process.Deadline):
     """A deadline for the boot with earlier ones inside: a kernel, then an agent, must show up."""
 
     def __init__(self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str) -> None:
@@ -95,8 +95,8 @@ class Stages(proc.Deadline):
             self._awaited.pop(0)
             self._stage = self._begin()
 
-    def _begin(self) -> proc.Deadline | None:
-        return proc.Deadline(self._awaited[0][2]) if self._awaited else None
+    def _begin(self) -> process.Deadline | None:
+        return process.Deadline(self._awaited[0][2]) if self._awaited else None
 
     @property
     def remaining(self) -> float:
@@ -140,7 +140,7 @@ def boot(
     `log` becomes the console's log. Raises ToolMissing or ToolFailed only where the guest could
     not even be started; whatever the guest does is a value.
     """
-    locate.require(qemu.PROGRAM)
+    programs.require(qemu.PROGRAM)
     deadline = Stages(seconds, command.accelerator, command.sign)
 
     def hear(line: str) -> None:
@@ -159,19 +159,19 @@ def boot(
         try:
             # Its exit code is the script's, or says that there is none: the agent's end marker
             # tells that better.
-            done = proc.run(argv, log=log, deadline=deadline, ok=None, on_line=hear, watch=watch)
-            killed = proc.ending(done.exit_code) if done.was_killed else ""
+            done = process.run(argv, log=log, deadline=deadline, ok=None, on_line=hear, watch=watch)
+            killed = process.ending(done.exit_code) if done.was_killed else ""
             watch.look()  # the limit on its files may have ended QEMU first
         except TimedOut:
             stopped = deadline.verdict
-        except (Excess, bwrap.Multiplies) as error:
+        except (Excess, sandbox.Multiplies) as error:
             excess = str(error)
         wall_s = time.monotonic() - started
         with channel.open("rb") as handle:
             said = handle.read(MAX_CHANNEL_BYTES)
     # The log's first line is the command, which the guest did not say; lines still count as there.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
-    is_cut = log.stat().st_size > proc.MAX_LOG_BYTES
+    is_cut = log.stat().st_size > process.MAX_LOG_BYTES
     return Ran(argv, stopped, wall_s, console, said, killed, excess, is_cut)
 
 
@@ -191,7 +191,7 @@ class _Watch:
 
     def __call__(self, pid: int) -> None:
         """Raise Excess or Multiplies for what must be ended."""
-        bwrap.watch(pid)
+        sandbox.watch(pid)
         self.look()
 
     def look(self) -> None:
@@ -229,6 +229,6 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         return argv
     writable = {channel.parent, *(device.backing.parent for device in command.devices)}
     readable = [command.root, command.image]
-    return bwrap.wrap(
+    return sandbox.wrap(
         argv, writable=sorted(writable), readable=readable, max_file_bytes=MAX_FILE_BYTES
     )

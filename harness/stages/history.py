@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TimedOut, ToolFailed
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.tree_source import GitSource
-from harness.proc import Deadline
 from harness.stages import git_source
 from harness.stages.named import worktree_name
 from harness.stages.origin import Origin

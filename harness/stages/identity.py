@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
+from harness.host import sandbox
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.model.record import Side
 from harness.parse.kconfig import options
 from harness.parse.symbols import changed, sizes
-from harness.proc import Deadline
-from harness.tools import bwrap
 from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 
@@ -33,7 +33,7 @@ class Built(msgspec.Struct, frozen=True):
 
 def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Side, ...]:
     """Return the sides of the record with what tells each from base, which is the first."""
-    binutils = Binutils(cache.log("identity"), confined=bwrap.works(cache))
+    binutils = Binutils(cache.log("identity"), confined=sandbox.works(cache))
     symbols = [sizes(binutils.sizes(one.binary)) for one in built]
     options_of = [_options(one.config) for one in built]
     base = built[0].side.commit

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
 from harness.errors import ToolMissing
+from harness.host import programs, venv, version
+from harness.host.cache import Cache
 from harness.model.record import Machine
 from harness.stages.accelerator import Accelerator
-from harness.tools import locate, qemu, scripts, version
+from harness.tools import qemu
 
 #: What a measurement may depend on; the compiler is the kernels' own affair.
 MEASURING = {
@@ -87,7 +88,7 @@ def tool_version(cache: Cache, program: str) -> str:
     """Return a program's version; empty if it is missing or mute."""
     try:
         ours = program in PYTHON_PROGRAMS
-        path = Path(scripts.installed(program)) if ours else locate.require(program)
+        path = Path(venv.installed(program)) if ours else programs.require(program)
     except ToolMissing:
         return ""
     return version.of(path, log=cache.log(f"version-{program}"))

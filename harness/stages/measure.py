@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc, records
-from harness.cache import Cache
+from harness import records
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Said, nobody
-from harness.files import replace_file
+from harness.host import process, sandbox
+from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.inputs import Project
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
@@ -27,7 +28,7 @@ from harness.stages import backing, memmaps
 from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot
 from harness.stages.memmaps import AfterBoot
-from harness.tools import bwrap, qemu
+from harness.tools import qemu
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
@@ -100,9 +101,9 @@ def _confined(cache: Cache, guest: Guest, listen: Listener) -> bool:
     if guest.place == "cxl" and not qemu.offers(qemu.CXL_DEVICE, cache.log("qemu")):
         what = f"this {qemu.PROGRAM} has no device {qemu.CXL_DEVICE}"
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
-    unusable = bwrap.unusable(cache)
+    unusable = sandbox.unusable(cache)
     if unusable is not None:
-        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
+        listen(Said(f"{sandbox.UNCONFINED} ({unusable})"))
     return unusable is None
 
 
@@ -174,4 +175,4 @@ def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> 
     """Copy the backing files beside the record, holes and all."""
     for driver, path in images.items():
         argv = ["cp", "--sparse=always", "--", str(path), str(folder / f"{name}-{driver}.img")]
-        proc.run(argv, log=cache.log("keep-images"), deadline=proc.Deadline(COPY_S))
+        process.run(argv, log=cache.log("keep-images"), deadline=process.Deadline(COPY_S))

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from harness import proc
-from harness.cache import Cache
 from harness.errors import HarnessError, InputError, ToolMissing
+from harness.host import process, programs, venv, version
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
 from harness.parse.packages import Need, distribution, needs
 from harness.stages.machine import PYTHON_PROGRAMS
-from harness.tools import busybox, locate, scripts, version
+from harness.tools import busybox
 
 INSTALL = {
     "debian": "apt-get install",
@@ -70,12 +70,12 @@ def _found(need: Need, cache: Cache) -> str | None:
                 return platform.python_version() if find_spec(need.name) else None
             case "header":
                 argv = ["gcc", "-E", "-include", need.name, "-x", "c", os.devnull]
-                proc.run(argv, log=log, deadline=proc.Deadline(30))
+                process.run(argv, log=log, deadline=process.Deadline(30))
                 return "found"
             case "static":
                 path = busybox.require_static(log)
             case _:
-                path = locate.require(need.name)
+                path = programs.require(need.name)
     except HarnessError:
         return None
     return version.of(path, log=log) or "found"
@@ -83,7 +83,7 @@ def _found(need: Need, cache: Cache) -> str | None:
 
 def _script(cache: Cache, name: str) -> Diagnosis:
     try:
-        path = Path(scripts.installed(name))
+        path = Path(venv.installed(name))
     except ToolMissing as error:
         return Diagnosis(name, "missing", error.what, error.mend or "")
     return Diagnosis(name, "ok", version.of(path, log=cache.log(f"doctor-{name}")) or "found")

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.model.carried import Conflict, Step
 from harness.model.kernel import Tree
 from harness.stages.named import file_name

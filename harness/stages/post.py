@@ -6,15 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError, TimedOut, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.series import Series, Version
 from harness.parse.attestation import attestations
 from harness.parse.mail import MailError, parse_series
-from harness.proc import Deadline
 from harness.records import digest
 from harness.tools import b4
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
 from harness.events import Ended, Listener, Said, nobody
-from harness.model.units import format_bytes
+from harness.host.cache import Cache
+from harness.host.units import format_bytes
 
 #: Folders whose parts stand for themselves, and what the lock on one is called, if there is one.
 PARTS = {

@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.cache import Cache, publish, used
-from harness.tools import busybox, ldd, locate
+from harness.host import programs, shared_libraries
+from harness.host.cache import Cache, publish, used
+from harness.tools import busybox
 
 AGENT = "/agent"
 #: Mount points, and what virtme-ng's init expects to be there.
@@ -36,9 +37,11 @@ def assemble(cache: Cache, agent: Path | None = None) -> Path:
     shell = busybox.require_static(log)
     files = {"bin/busybox": shell}
     if agent is not None:
-        ndctl = locate.require("ndctl")
+        ndctl = programs.require("ndctl")
         files |= {"bin/ndctl": ndctl, AGENT.lstrip("/"): agent}
-        files |= {str(path).lstrip("/"): path for path in ldd.libraries(ndctl, log=log)}
+        files |= {
+            str(path).lstrip("/"): path for path in shared_libraries.libraries(ndctl, log=log)
+        }
     folder = cache.roots / _digest(files)
     if not folder.is_dir():
         with cache.staging() as work:

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from harness import records
-from harness.cache import Cache
 from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.guest import Guest
 from harness.model.kernel import Kernel
 from harness.model.plan import Plan

@@ -5,10 +5,10 @@ Building a kernel runs what its Makefiles say, so a stranger's series is a stran
 is as trusted as this checkout, which could do the same; the tree is one that the user chose.
 """
 
-from harness.cache import Cache
 from harness.errors import MachineError
+from harness.host import sandbox
+from harness.host.cache import Cache
 from harness.stages.apply import Port, Source
-from harness.tools import bwrap
 
 
 def require(cache: Cache, source: Source | None) -> None:
@@ -16,9 +16,9 @@ def require(cache: Cache, source: Source | None) -> None:
 
     `source` None is the tree's port. --no-sandbox gives the confinement up, and no error is raised.
     """
-    if source is None or isinstance(source, Port) or bwrap.given_up():
+    if source is None or isinstance(source, Port) or sandbox.given_up():
         return
-    reason = bwrap.unusable(cache)
+    reason = sandbox.unusable(cache)
     if reason is not None:
         raise MachineError(
             f"bubblewrap does not work here ({reason}), and this series is not our own: its "

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which releases the source of a tree has, by the tags that they go by."""
 
-from harness.cache import Cache
 from harness.errors import InputError
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.release import order
 from harness.model.tree_source import DebianSource, GitSource, Tarball
-from harness.proc import Deadline
 from harness.stages import debian_source, git_source
 from harness.tools.kept_trees import KeptTrees
 

@@ -3,14 +3,15 @@
 
 from pathlib import Path
 
-from harness.cache import Cache
 from harness.errors import InputError
 from harness.events import Began, Ended, Listener
+from harness.host import archive, http
+from harness.host.cache import Cache
+from harness.host.process import Deadline
+from harness.host.units import GIB
 from harness.model.tree_source import Tarball
-from harness.model.units import GIB
-from harness.proc import Deadline
 from harness.records import digest
-from harness.tools import archive, gpgv, http
+from harness.tools import gpgv
 
 #: Tarball, plain tar, unpacked source and the commit of it: 0.2 + 1.7 + 1.8 + 0.4 GB.
 ROOM_BYTES = 6 * GIB

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
 from harness.errors import HarnessError, InputError, MachineError, RecordError
-from harness.files import replace_file
+from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.inputs import Project
 from harness.model.visit import SCHEMA, Visit, Watched, begun, since
 from harness.stages.tags import offered

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc
 from harness.errors import InputError, MachineError, ToolMissing
+from harness.host import process, programs
 from harness.parse.apt_sources import Archive, Entry, deb822, debian, one_line
-from harness.tools import locate
 
 ETC = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")
@@ -55,7 +54,7 @@ class Apt:
     """apt-get and apt-cache on a private folder, for some suites of one archive."""
 
     def __init__(
-        self, folder: Path, archive: Archive, *, log: Path, deadline: proc.Deadline
+        self, folder: Path, archive: Archive, *, log: Path, deadline: process.Deadline
     ) -> None:
         self.archive = archive
         self._folder = folder
@@ -112,8 +111,8 @@ class Apt:
         cwd: Path | None = None,
         on_line: list[str] | None = None,
         ok: Sequence[int] = (0,),
-    ) -> proc.Finished:
-        return proc.run(
+    ) -> process.Finished:
+        return process.run(
             [argv[0], "-q", "-c", str(self._folder / "apt.conf"), *argv[1:]],
             log=self._log,
             deadline=self._deadline,
@@ -151,16 +150,16 @@ def keyring(archive: Archive) -> Path | None:
     return next((path for path in [*named, *common] if path.is_file()), None)
 
 
-def unpack(deb: Path, folder: Path, *, log: Path, deadline: proc.Deadline) -> None:
+def unpack(deb: Path, folder: Path, *, log: Path, deadline: process.Deadline) -> None:
     """Unpack a package's files."""
     argv = ["dpkg-deb", "-x", str(deb), str(folder)]
-    proc.run(argv, log=log, deadline=deadline)
+    process.run(argv, log=log, deadline=deadline)
 
 
 def require() -> None:
     """Raise ToolMissing where apt or dpkg is not installed."""
     for name in ("apt-get", "apt-cache", "dpkg-deb"):
-        if locate.find(name) is None:
+        if programs.find(name) is None:
             raise ToolMissing(
                 f"{name} is not installed, and provider debian-source needs it",
                 mend="define a git or tarball tree in configs/trees.yaml, choose it with --tree",

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness import proc
-from harness.tools.scripts import installed
+from harness.host import process
+from harness.host.venv import installed
 
 _HAS_ID = re.compile(rb"^message-id:", re.IGNORECASE | re.MULTILINE)
 _SEPARATOR = b"From harness@memmap-harness.invalid Thu Jan  1 00:00:00 1970\n"
@@ -42,11 +42,11 @@ def shazam(
     env: Mapping[str, str],
     *,
     log: Path,
-    deadline: proc.Deadline,
-) -> proc.Finished:
+    deadline: process.Deadline,
+) -> process.Finished:
     """Apply an mbox on the worktree's HEAD without network. Raises ToolFailed, TimedOut."""
     argv = [installed("b4"), "--no-stdin", "--offline-mode", "shazam", "-m", str(series)]
-    return proc.run(
+    return process.run(
         argv, log=log, deadline=deadline, cwd=worktree, env={**env, **_homes(home)}, called="b4"
     )
 
@@ -58,7 +58,7 @@ def fetch(
     home: Path,
     *,
     log: Path,
-    deadline: proc.Deadline,
+    deadline: process.Deadline,
     on_line: Callable[[str], None] | None = None,
 ) -> Path:
     """Fetch a version of the series that a message belongs to and return its mbox in `folder`.
@@ -72,7 +72,7 @@ def fetch(
     argv += ["--mbox-name", "series.mbx", message_id]
     # Git's variables keep out the configuration that the user's own b4 works with.
     env = {**_homes(home), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(folder)}
-    proc.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
+    process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
     return folder / "series.mbx"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.proc import Deadline
-from harness.tools import bwrap
+from harness.host import sandbox
+from harness.host.process import Deadline
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
 TIMEOUT_S = 120
@@ -73,7 +73,7 @@ class Binutils:
         return self._run([*argv, str(file)], [file])
 
     def _run(self, argv: Sequence[str], reads: Sequence[Path], writes: Path | None = None) -> str:
-        return bwrap.run(
+        return sandbox.run(
             argv,
             confined=self._confined,
             log=self.log,

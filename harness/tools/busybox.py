@@ -4,8 +4,8 @@
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.proc import Deadline, run
-from harness.tools import ldd, locate
+from harness.host import programs, shared_libraries
+from harness.host.process import Deadline, run
 
 #: openSUSE names the static one apart.
 NAMES = ("busybox-static", "busybox")
@@ -13,9 +13,9 @@ NAMES = ("busybox-static", "busybox")
 
 def require_static(log: Path) -> Path:
     """Return the distribution's static busybox. Raises ToolMissing, or MachineError if dynamic."""
-    found = [program for name in NAMES if (program := locate.find(name)) is not None]
-    for program in found or [locate.require("busybox")]:
-        if not ldd.libraries(program, log=log):
+    found = [program for name in NAMES if (program := programs.find(name)) is not None]
+    for program in found or [programs.require("busybox")]:
+        if not shared_libraries.libraries(program, log=log):
             return program
     raise MachineError(
         "is linked dynamically",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from harness.host.untrusted_folder import Folder, NotMade
 from harness.parse.warned import Warned
-from harness.tools.untrusted import Folder, NotMade
 
 #: The warnings of all objects that are there, by object. Missing if they are unknown.
 WARNINGS = "harness.warnings"

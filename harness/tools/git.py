@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from harness import proc
+from harness.host import process
 
 #: Equal content must give equal commits on every machine.
 COMMITTER = {
@@ -32,27 +32,27 @@ _FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
 _ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
 
 
-def failures(done: proc.Finished) -> list[str]:
+def failures(done: process.Finished) -> list[str]:
     """Return where a git apply failed, as `file:line`, or git's own words for it."""
     said = done.stderr
     return list(dict.fromkeys(_FAILED.findall(said))) or _ERROR.findall(said) or ["git apply"]
 
 
-def configured(key: str, *, log: Path, deadline: proc.Deadline) -> str:
+def configured(key: str, *, log: Path, deadline: process.Deadline) -> str:
     """Return what the user's own configuration says; "" where it says nothing.
 
     The one question that their configuration is asked: who they are, for what they sign.
     """
-    done = proc.run(
+    done = process.run(
         ["git", "config", "--get", key], log=log, deadline=deadline, ok=(0, 1), called="git config"
     )
     return done.stdout.strip()
 
 
-def mailed_patch_id(file: Path, *, log: Path, deadline: proc.Deadline) -> str:
+def mailed_patch_id(file: Path, *, log: Path, deadline: process.Deadline) -> str:
     """Return the stable patch-id of the first patch in a mail; "" where there is none."""
     argv = ["git", "patch-id", "--stable"]
-    done = proc.run(argv, log=log, deadline=deadline, called="git patch-id", stdin=file)
+    done = process.run(argv, log=log, deadline=deadline, called="git patch-id", stdin=file)
     return done.stdout.partition(" ")[0].strip()
 
 
@@ -68,7 +68,7 @@ class Git:
     }
 
     def __init__(
-        self, folder: Path, *, log: Path, deadline: proc.Deadline, git_dir: Path | None = None
+        self, folder: Path, *, log: Path, deadline: process.Deadline, git_dir: Path | None = None
     ) -> None:
         """`git_dir` keeps git from looking for a repository in the folders above `folder`."""
         self.folder = folder
@@ -82,12 +82,12 @@ class Git:
         ok: tuple[int, ...] | None = (0,),
         env: dict[str, str] | None = None,
         stdin: Path | None = None,
-    ) -> proc.Finished:
+    ) -> process.Finished:
         """Run one git command. Raises ToolFailed, TimedOut."""
         argv = ["git", "-C", str(self.folder), *self._git_dir]
         for setting in _QUIET:
             argv += ["-c", setting]
-        return proc.run(
+        return process.run(
             [*argv, *arguments],
             log=self.log,
             deadline=self.deadline,
@@ -161,7 +161,7 @@ class ForeignGit(Git):
         ok: tuple[int, ...] | None = (0,),
         env: dict[str, str] | None = None,
         stdin: Path | None = None,
-    ) -> proc.Finished:
+    ) -> process.Finished:
         """Run one git command, on this folder's repository and on none further up."""
         within = {"GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
         return super().__call__(*arguments, ok=ok, env=within | (env or {}), stdin=stdin)

@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from harness import proc
 from harness.errors import InputError
+from harness.host import process
 from harness.tools.git import Git
 
 Word = Literal["good", "bad", "skip"]
@@ -39,7 +39,7 @@ class Turn(msgspec.Struct, frozen=True):
 class Bisect:
     """A bisection of a repository at `folder`, which must not be there yet."""
 
-    def __init__(self, folder: Path, theirs: Git, *, log: Path, deadline: proc.Deadline) -> None:
+    def __init__(self, folder: Path, theirs: Git, *, log: Path, deadline: process.Deadline) -> None:
         self._git = Git(folder, log=log, deadline=deadline, git_dir=folder)
         folder.mkdir()
         self._git("init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".")

@@ -3,18 +3,18 @@
 
 from pathlib import Path
 
-from harness import proc
 from harness.errors import InputError
+from harness.host import process
 
 
 def check(
-    file: Path, signature: Path, keyring: Path, home: Path, *, log: Path, deadline: proc.Deadline
+    file: Path, signature: Path, keyring: Path, home: Path, *, log: Path, deadline: process.Deadline
 ) -> None:
     """Raise InputError unless the signature over `file` is good, by a key of the keyring."""
     # A name without slash would be looked for in gpgv's home folder, which is ours and empty.
     argv = ["gpgv", "--homedir", str(home), "--keyring", str(keyring.resolve())]
     heard: list[str] = []
-    done = proc.run(
+    done = process.run(
         [*argv, str(signature), str(file)],
         log=log,
         deadline=deadline,

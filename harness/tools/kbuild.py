@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness import proc
+from harness.host import process, sandbox
+from harness.host.untrusted_folder import Folder
 from harness.model.kernel import ARCHITECTURES
 from harness.parse.warned import Reader
-from harness.tools import bwrap, compiled
-from harness.tools.untrusted import Folder
+from harness.tools import compiled
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
 #: configurations give equal kernels (Documentation/kbuild/reproducible-builds.rst).
@@ -43,7 +43,7 @@ class Make:
         arch: str = "x86_64",
         confined: bool,
         log: Path,
-        deadline: proc.Deadline,
+        deadline: process.Deadline,
     ) -> None:
         self.source = source
         self.output = Folder(objects)
@@ -57,12 +57,14 @@ class Make:
         *arguments: str,
         on_line: Callable[[str], None] | None = None,
         ok: Sequence[int] | None = (0,),
-    ) -> proc.Finished:
+    ) -> process.Finished:
         """Run make with these targets, variables or options. Raises ToolFailed, TimedOut."""
         argv = ["make", f"-j{os.cpu_count() or 1}", "-C", str(self.source), f"O={self.output.path}"]
         return self.run([*argv, *PINNED, *self._tools, *arguments], on_line=on_line, ok=ok)
 
-    def build(self, *targets: str, on_line: Callable[[str], None] | None = None) -> proc.Finished:
+    def build(
+        self, *targets: str, on_line: Callable[[str], None] | None = None
+    ) -> process.Finished:
         """Make targets, and record the compiler's warnings beside them. Raises as a call does."""
         reader = Reader(str(self.source))
 
@@ -89,9 +91,9 @@ class Make:
         env: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
         ok: Sequence[int] | None = (0,),
-    ) -> proc.Finished:
+    ) -> process.Finished:
         """Run another program that the source's own files steer, from the source folder."""
-        return bwrap.run(
+        return sandbox.run(
             argv,
             confined=self.confined,
             log=self.log,

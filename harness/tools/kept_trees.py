@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc
-from harness.cache import Cache, publish
+from harness.host import process
+from harness.host.cache import Cache, publish
 from harness.model.kernel import Tree
 from harness.tools.git import Git
 
@@ -28,7 +28,7 @@ class Kept(msgspec.Struct, frozen=True):
 class KeptTrees:
     """The trees in the cache repository. Constructing it creates nothing."""
 
-    def __init__(self, cache: Cache, *, log: Path, deadline: proc.Deadline) -> None:
+    def __init__(self, cache: Cache, *, log: Path, deadline: process.Deadline) -> None:
         self.folder = cache.repository
         self.git = Git(cache.repository, log=log, deadline=deadline, git_dir=cache.repository)
         self._cache = cache

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.model.units import GIB
-from harness.proc import Deadline, run
+from harness.host.process import Deadline, run
+from harness.host.units import GIB
 
 PROGRAM = "qemu-system-x86_64"
 #: The name of the virtio-serial port that the agent looks for.

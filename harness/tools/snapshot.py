@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import proc
+from harness.host import process
 from harness.tools.git import AUTHOR, Git
 
 #: Above this size `git add` writes objects straight into one pack instead of a file each, at a
@@ -25,7 +25,7 @@ def snapshot(
     message: str,
     *,
     log: Path,
-    deadline: proc.Deadline,
+    deadline: process.Deadline,
     advanced: Callable[[int, int], None],
 ) -> str:
     """Commit everything in `source` to a bare repository and return the commit's id.

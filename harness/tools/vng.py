@@ -8,7 +8,7 @@ for a shell, where a space in a path would split it.
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.tools import scripts
+from harness.host import venv
 
 
 def command(
@@ -27,7 +27,7 @@ def command(
     The guest's console and what the script prints both arrive on our outputs. Kernel and QEMU
     options come after virtme-ng's own, so they win.
     """
-    argv = [scripts.installed("virtme-run"), "--kimg", str(image), "--mods", "none"]
+    argv = [venv.installed("virtme-run"), "--kimg", str(image), "--mods", "none"]
     # Without these two it would wait seconds for a virtiofsd that is not there.
     argv += ["--disable-microvm", "--force-9p"]
     argv += ["--root", str(root), "--cwd", str(root), "--user", "root"]

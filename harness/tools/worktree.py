@@ -8,8 +8,8 @@ which repository it works on: a worktree that lost its own must not lead it to o
 import shutil
 from pathlib import Path
 
-from harness import proc
 from harness.errors import ToolFailed
+from harness.host import process
 from harness.tools.git import Git
 
 _ALL_PROCESSORS = {
@@ -23,7 +23,7 @@ class Worktree:
     """The worktree `folder` of a bare repository; made when it is first needed."""
 
     def __init__(
-        self, repository: Path, folder: Path, *, log: Path, deadline: proc.Deadline
+        self, repository: Path, folder: Path, *, log: Path, deadline: process.Deadline
     ) -> None:
         self.folder = folder
         self._repository = Git(repository, log=log, deadline=deadline, git_dir=repository)

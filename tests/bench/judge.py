@@ -31,8 +31,8 @@ import numpy as np
 from harness.analysis.effects import Effect, effects
 from harness.analysis.replayed import dealt
 from harness.analysis.stats import ratio, unpaired
-from harness.cache import Cache
 from harness.cli.replay import ROUNDS, SEED, schedule_of
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.record import Pass, RunRecord
 from harness.replay import replay as run

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cache import Cache
 from harness.engine.ladder import is_header, steps
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Kernel
 from harness.stages import apply, build, configure

@@ -24,12 +24,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from harness.analysis.conclude import conclude
-from harness.cache import Cache
 from harness.engine.dask import Dask
 from harness.engine.graph import Outcome
 from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Advanced, Began, Event, Said
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.record import RunRecord
 from tests.cluster import Cluster, cluster

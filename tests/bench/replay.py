@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness.cache import Cache
+from harness.host.cache import Cache
 
 HARNESS = Path(sys.executable).parent / "harness"
 CASES = ("cold", "edit", "usual", "null")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import proc
-from harness.cache import Cache
+from harness.host import process
+from harness.host.cache import Cache
 from harness.model.kernel import Tree
 from harness.report.ktap import ktap
 from harness.stages.tree import checked_out
@@ -28,15 +28,15 @@ EXPECTED = {
 }
 
 
-def parsed(source: Path, text: str, folder: Path) -> proc.Finished:
+def parsed(source: Path, text: str, folder: Path) -> process.Finished:
     file = folder / "results.ktap"
     file.write_text(text)
     kunit = source / "tools/testing/kunit/kunit.py"
     # -B: the tree is not ours to write to.
-    return proc.run(
+    return process.run(
         [sys.executable, "-B", str(kunit), "parse", str(file)],
         log=folder / "log",
-        deadline=proc.Deadline(120),
+        deadline=process.Deadline(120),
         ok=(0, 1),
     )
 

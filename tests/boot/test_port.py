@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import proc
-from harness.cache import Cache
+from harness.host import process
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.model.series import Applied
@@ -59,7 +59,7 @@ def test_the_fallback_compiles_for_arm64(
 ) -> None:
     if shutil.which("aarch64-linux-gnu-gcc") is None:
         missing("aarch64-linux-gnu-gcc is not installed")
-    deadline = proc.Deadline(1200)
+    deadline = process.Deadline(1200)
     heard: list[str] = []
     with checked_out(cache, tree, applied.tip) as source:
         make = ["make", "-j2", "-C", str(source), f"O={tmp_path}", "ARCH=arm64"]
@@ -68,11 +68,11 @@ def test_the_fallback_compiles_for_arm64(
         names = "MEMORY_HOTPLUG MEMORY_HOTREMOVE ZONE_DEVICE SPARSEMEM_VMEMMAP TRANSPARENT_HUGEPAGE"
         fragment.write_text("".join(f"CONFIG_{name}=y\n" for name in names.split()))
         log = tmp_path / "log"
-        proc.run(
+        process.run(
             [*make, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"], log=log, deadline=deadline
         )
         assert "CONFIG_ZONE_DEVICE=y" in (tmp_path / ".config").read_text()
-        proc.run([*make, "W=1", OBJECT], log=log, deadline=deadline, on_line=heard.append)
+        process.run([*make, "W=1", OBJECT], log=log, deadline=deadline, on_line=heard.append)
     assert warnings(heard) == []
 
 
@@ -84,10 +84,10 @@ def test_checkpatch_has_nothing_to_say(
     assert patches
     with checked_out(cache, tree, tree.commit) as source:
         argv = ["perl", "scripts/checkpatch.pl", "--strict", "--no-tree", "--no-signoff"]
-        done = proc.run(
+        done = process.run(
             [*argv, *map(str, patches)],
             log=tmp_path / "log",
-            deadline=proc.Deadline(300),
+            deadline=process.Deadline(300),
             cwd=source,
             ok=(0, 1),
         )

@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.parse.kconfig import parse_config

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.cache import Cache
 from harness.errors import HarnessError
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.replay import count, replay

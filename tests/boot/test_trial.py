@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from harness import records
-from harness.cache import Cache
 from harness.errors import MachineError
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule

@@ -84,7 +84,7 @@ def _(scene: Scene) -> Ended:
     file = packed(scene)
     with served(file, stop_at=0.5, pause_s=6) as url:
         tarball(scene, url, file)
-        return scene.harness(*FETCH, patience="import harness.tools.http as h; h.SILENCE_S = 1")
+        return scene.harness(*FETCH, patience="import harness.host.http as h; h.SILENCE_S = 1")
 
 
 @fault(

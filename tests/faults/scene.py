@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import proc
+from harness.host import process as proc
 from harness.inputs import Project
 from tests.trees import edit, git
 
@@ -285,7 +285,7 @@ def adopting() -> Iterator[None]:
     """Make orphans of what runs in this block ours, so that `strays` finds them."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # Our own guard (harness.guard) is started by the first program, and stays.
+    # Our own guard (harness.host.reaper) is started by the first program, and stays.
     proc.run(["true"], log=Path(os.devnull), deadline=proc.Deadline(10))
     _theirs.update(children())
     try:

@@ -16,12 +16,12 @@ from typing import Any
 from harness import inputs, records
 from harness.bundle import archive
 from harness.errors import InputError, RecordError
+from harness.host.units import parse_age, parse_size
 from harness.model.claim import Claim
 from harness.model.guest import Guest
 from harness.model.plan import Plan
 from harness.model.series import Series
 from harness.model.tree_source import TreeSource
-from harness.model.units import parse_age, parse_size
 from harness.parse import (
     agent,
     apt_sources,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 from tests.trees import git
 

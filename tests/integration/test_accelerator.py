@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import MachineError
 from harness.events import Began, Event
+from harness.host import venv
+from harness.host.cache import Cache
 from harness.stages import accelerator, guest
 from harness.stages.accelerator import Accelerator, prove
-from harness.tools import scripts
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 
@@ -21,7 +21,7 @@ FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    monkeypatch.setattr(scripts.sysconfig, "get_path", lambda _name: str(FAKES))
+    monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
     monkeypatch.setattr(accelerator, "KVM", tmp_path / "kvm")
     # Longer than a busy machine takes to start the stand-in, which is a script.
     monkeypatch.setitem(guest.KERNEL_S, "kvm", 5.0)

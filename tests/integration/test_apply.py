@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import proc
-from harness.cache import Cache
 from harness.errors import DoesNotApply, HarnessError, InputError
+from harness.host import process
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.stages import apply as stage
@@ -69,7 +69,7 @@ class Scene:
         return [p.read_bytes() for p in sorted(self.ports.iterdir())]
 
     def is_clean(self) -> bool:
-        git_ = Git(self.worktree, log=self.cache.log("t"), deadline=proc.Deadline(10))
+        git_ = Git(self.worktree, log=self.cache.log("t"), deadline=process.Deadline(10))
         return (
             git_.commit("HEAD") == self.tree.commit
             and git(self.worktree, "status", "--porcelain") == ""
@@ -83,7 +83,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
     @contextmanager
     def checked_out(_cache: Cache, _tree: Tree, commit: str) -> Iterator[Path]:
-        Git(made.worktree, log=made.cache.log("t"), deadline=proc.Deadline(30)).clean_to(commit)
+        Git(made.worktree, log=made.cache.log("t"), deadline=process.Deadline(30)).clean_to(commit)
         yield made.worktree
 
     monkeypatch.setattr(stage, "checked_out", checked_out)

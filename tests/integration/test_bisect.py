@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import proc
 from harness.errors import InputError
+from harness.host import process
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
 from harness.stages import git_source, tree
@@ -37,8 +37,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 def walk(line: tuple[Path, list[str]], into: Path, first_bad: int, broken: set[int]) -> object:
     folder, commits = line
-    theirs = ForeignGit(folder, log=into.with_suffix(".log"), deadline=proc.Deadline(60))
-    bisect = Bisect(into, theirs, log=into.with_suffix(".log"), deadline=proc.Deadline(60))
+    theirs = ForeignGit(folder, log=into.with_suffix(".log"), deadline=process.Deadline(60))
+    bisect = Bisect(into, theirs, log=into.with_suffix(".log"), deadline=process.Deadline(60))
     turn = bisect.start(commits[0], commits[-1])
     judged = 0
     while turn.next is not None:
@@ -78,7 +78,7 @@ def test_their_repository_is_only_read(line: tuple[Path, list[str]], tmp_path: P
 
 def test_ends_the_wrong_way_round_are_refused(line: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, commits = line
-    log, deadline = tmp_path / "log", proc.Deadline(60)
+    log, deadline = tmp_path / "log", process.Deadline(60)
     bisect = Bisect(
         tmp_path / "b.git",
         ForeignGit(folder, log=log, deadline=deadline),

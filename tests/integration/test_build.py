@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import proc
-from harness.cache import Cache
 from harness.errors import DoesNotBuild, InputError, TimedOut
 from harness.events import Advanced, Event
+from harness.host import process
+from harness.host.cache import Cache
 from harness.model.kernel import Fragment, Recipe, Tree
 from harness.stages import build, configure
 
@@ -109,7 +109,7 @@ def test_of_a_build_that_prints_too_much_the_warnings_are_unknown(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert build.warned(build.build(cache, TREE, COMMIT, recipe())) == {}
-    monkeypatch.setattr(proc, "MAX_LOG_BYTES", 100)
+    monkeypatch.setattr(process, "MAX_LOG_BYTES", 100)
     assert build.warned(build.build(cache, TREE, OTHER, recipe())) is None
 
 
@@ -121,7 +121,7 @@ def test_a_warning_in_an_object_of_a_killed_make_is_reported(
     knob(tmp_path, "HANG", "vmlinux")
     with monkeypatch.context() as patched:
         patched.setattr(build, "BUILD_S", 3)
-        patched.setattr(proc, "GRACE_S", 0.5)
+        patched.setattr(process, "GRACE_S", 0.5)
         with pytest.raises(TimedOut):
             build.build(cache, TREE, COMMIT, recipe())
     assert list(cache.objects.rglob("memremap.o")), "it was compiled before the make was killed"
@@ -260,7 +260,7 @@ def test_a_build_that_hangs_is_killed_at_its_deadline(
 ) -> None:
     knob(tmp_path, "HANG", "vmlinux")
     monkeypatch.setattr(build, "BUILD_S", 3)
-    monkeypatch.setattr(proc, "GRACE_S", 0.5)
+    monkeypatch.setattr(process, "GRACE_S", 0.5)
     with pytest.raises(TimedOut) as caught:
         build.build(cache, TREE, COMMIT, recipe())
     assert caught.value.exit_code == 69

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import ToolFailed
-from harness.proc import Deadline, Finished, run
-from harness.tools import bwrap
+from harness.host import sandbox
+from harness.host.cache import Cache
+from harness.host.process import Deadline, Finished, run
 from harness.tools.binutils import Binutils
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     made = Cache(tmp_path / "a cache")
-    reason = bwrap.unusable(made)
+    reason = sandbox.unusable(made)
     if reason is not None:
         told = f"bubblewrap does not work here: {reason}"
         # Where nobody looks, what the sandbox promises must not go untried.
@@ -34,7 +34,7 @@ def cache(tmp_path: Path) -> Cache:
 
 def wrapped(cache: Cache, *argv: str, **options: object) -> Finished:
     return run(
-        bwrap.wrap(argv, **options),  # type: ignore[arg-type]
+        sandbox.wrap(argv, **options),  # type: ignore[arg-type]
         log=cache.log("wrapped"),
         deadline=Deadline(30),
         ok=None,
@@ -175,25 +175,25 @@ def test_limits(cache: Cache, tmp_path: Path) -> None:
 
 
 def test_what_multiplies_is_ended(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bwrap, "MAX_TASKS", 50)
+    monkeypatch.setattr(sandbox, "MAX_TASKS", 50)
     script = "i=0; while [ $i -lt 400 ]; do sleep 60 & i=$((i+1)); done; wait"
-    argv = bwrap.wrap(["sh", "-c", script])
+    argv = sandbox.wrap(["sh", "-c", script])
     began = time.monotonic()
-    with pytest.raises(bwrap.Multiplies, match=r"it had \d+ processes, more than 50"):
-        run(argv, log=cache.log("forks"), deadline=Deadline(60), watch=bwrap.watch)
+    with pytest.raises(sandbox.Multiplies, match=r"it had \d+ processes, more than 50"):
+        run(argv, log=cache.log("forks"), deadline=Deadline(60), watch=sandbox.watch)
     assert time.monotonic() - began < 30
 
 
 def test_no_sandbox_is_a_reason(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(bwrap.NO_SANDBOX, "1")
-    assert bwrap.unusable(cache) == "--no-sandbox"
+    monkeypatch.setenv(sandbox.NO_SANDBOX, "1")
+    assert sandbox.unusable(cache) == "--no-sandbox"
 
 
 def test_nothing_outlives_a_killed_parent(cache: Cache, tmp_path: Path) -> None:
     """SIGKILL, the one way of dying that no code of ours sees."""
     pid_file = tmp_path / "pid"
     script = f"sleep 1000 & echo ready > {tmp_path}/ready; wait"
-    argv = bwrap.wrap(["sh", "-c", script], writable=[tmp_path])
+    argv = sandbox.wrap(["sh", "-c", script], writable=[tmp_path])
     spawner = (
         "import subprocess, sys, pathlib\n"
         "p = subprocess.Popen(sys.argv[2:], start_new_session=True)\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import proc
+from harness.host import process
 from harness.model.carried import Step
 from harness.stages.carry import Carrier, Stopped
 from harness.stages.history import NOTHING, History
@@ -38,7 +38,7 @@ class Repository:
 
     def __init__(self, folder: Path, series: Sequence[list[tuple[int, str, str]]]) -> None:
         self.folder = folder
-        self.git = Git(folder, log=folder.with_suffix(".log"), deadline=proc.Deadline(120))
+        self.git = Git(folder, log=folder.with_suffix(".log"), deadline=process.Deadline(120))
         self.lines = [f"\tline {n};" for n in range(1, 41)]
         (folder / "mm").mkdir(parents=True)
         self.git("init", "--quiet")

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import proc
 from harness.engine import away
 from harness.engine.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
 from harness.engine.local import Local
 from harness.errors import MachineError
-from harness.tools import bwrap
+from harness.host import process, sandbox
 from tests.cluster import PATIENCE_S, Scene, cluster, measured_on, same_at_home
 from tests.unit.test_graph import add, concatenate
 from tests.whole import FAKES, STAND_INS
@@ -139,7 +138,7 @@ def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
         "it cannot confine what it builds and boots "
         "(bwrap: No permissions to create new namespace); --no-sandbox lets it"
     )
-    monkeypatch.setenv(bwrap.NO_SANDBOX, "1")
+    monkeypatch.setenv(sandbox.NO_SANDBOX, "1")
     assert scene.run(Job("x", "build", add, 1)) == {"x": Done(1)}
 
 
@@ -204,7 +203,7 @@ def pause(here: Here, seconds: float, *_needed: object) -> float:
     """Sleep in a program that says in its command line whose it is."""
     log = here.cache.log(f"pause-{threading.get_ident()}")
     argv = ["sh", "-c", f"sleep {seconds}; : {here.cache.root}"]
-    proc.run(argv, log=log, deadline=proc.Deadline(PATIENCE_S))
+    process.run(argv, log=log, deadline=process.Deadline(PATIENCE_S))
     return seconds
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolMissing
 from harness.events import Event, Said
+from harness.host import programs
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.stages.tags import offered
 from harness.stages.tree import checked_out, fetch, listing
-from harness.tools import apt, locate
+from harness.tools import apt
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 NEEDED = ("apt-get", "apt-cache", "dpkg-deb", "gpg")
@@ -262,6 +263,6 @@ def test_a_machine_without_debians_archive_is_told_what_to_do(
     write(project, "7.2", "sid")
     with pytest.raises(InputError, match="no source of Debian's own archive"):
         fetch(project, cache, "mine")
-    monkeypatch.setattr(locate, "find", lambda name: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
     with pytest.raises(ToolMissing, match="apt-get is not installed"):
         fetch(project, cache, "mine")

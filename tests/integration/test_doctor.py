@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.cache import Cache
 from harness.events import nobody
+from harness.host import programs, venv
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
 from harness.stages import accelerator, backing, doctor, guest
-from harness.tools import locate, scripts
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 
@@ -56,7 +56,7 @@ def test_every_need_and_every_part_of_the_machine_has_a_line(cache: Cache) -> No
 def test_what_is_missing_says_which_package_brings_it(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locate, "MORE", ())
+    monkeypatch.setattr(programs, "MORE", ())
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     for release, mend in {
         "ID=debian": "apt-get install qemu-system-x86",
@@ -114,7 +114,7 @@ def test_without_kvm_tcg_is_a_warning(cache: Cache) -> None:
 def test_kvm_is_proved_with_our_newest_kernel(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scripts.sysconfig, "get_path", lambda _name: str(FAKES))
+    monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
     monkeypatch.setitem(guest.KERNEL_S, "kvm", 1.0)
     accelerator.KVM.touch()
     for age, name in enumerate(("new", "old")):

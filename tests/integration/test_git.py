@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import proc
+from harness.host import process
 from harness.tools import git_patches
 from harness.tools.git import Git, mailed_patch_id
 from tests.trees import git
@@ -24,7 +24,7 @@ def ours(tmp_path: Path) -> Git:
     (folder / "file").write_bytes(b"".join(b"line %d\n" % n for n in range(20)))
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "base")
-    return Git(folder, log=tmp_path / "logs" / "git.log", deadline=proc.Deadline(60))
+    return Git(folder, log=tmp_path / "logs" / "git.log", deadline=process.Deadline(60))
 
 
 def commit(ours: Git, content: bytes) -> str:
@@ -64,15 +64,15 @@ def test_patches_that_differ_in_bytes_that_are_no_text_differ_in_id(ours: Git) -
 @pytest.fixture
 def crowded(ours: Git, monkeypatch: pytest.MonkeyPatch) -> Git:
     """git, whose log another process writes to at the same time."""
-    run = proc.run
+    run = process.run
 
-    def crowding(*arguments: Any, **options: Any) -> proc.Finished:
+    def crowding(*arguments: Any, **options: Any) -> process.Finished:
         done = run(*arguments, **options)
         with ours.log.open("a") as log:
             log.write("$ git apply theirs\nerror: patch failed: theirs.c:99\n")
         return done
 
-    monkeypatch.setattr(proc, "run", crowding)
+    monkeypatch.setattr(process, "run", crowding)
     return ours
 
 

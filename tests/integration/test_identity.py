@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.analysis.compare import identity
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.model.record import RunRecord, Side
 from harness.stages.identity import Built, told_apart
 from tests.trees import git

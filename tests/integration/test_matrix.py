@@ -15,8 +15,8 @@ import pytest
 from harness.engine import matrix
 from harness.engine.cell_jobs import Request
 from harness.engine.local import Local
+from harness.host import venv
 from harness.model.matrix import Result
-from harness.tools import scripts
 from tests.trees import edit, git
 from tests.unit.test_matrix import NAMES, PLAN
 from tests.whole import FAKES, STAND_INS, Whole, confining
@@ -31,10 +31,10 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Whole:
     planned(made, PLAN)
     for name in ("PATH", "XDG_CACHE_HOME", "MEMMAP_HARNESS_ROOT"):
         monkeypatch.setenv(name, made.environment[name])
-    beside = scripts.installed
+    beside = venv.installed
     stand_in = str(FAKES / "bin" / "virtme-run")
     monkeypatch.setattr(
-        scripts, "installed", lambda name: stand_in if name == "virtme-run" else beside(name)
+        venv, "installed", lambda name: stand_in if name == "virtme-run" else beside(name)
     )
     return made
 

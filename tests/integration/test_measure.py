@@ -17,16 +17,16 @@ import msgspec
 import pytest
 
 from harness import records
-from harness.cache import Cache
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Said
+from harness.host import sandbox, venv
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Kernel
 from harness.model.record import Machine, Memmap, RunRecord, Setup, Side, Subject
 from harness.stages import backing, guest
 from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order
-from harness.tools import bwrap, scripts
 from tests.whole import command_lines
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
@@ -138,7 +138,7 @@ def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    monkeypatch.setattr(scripts.sysconfig, "get_path", lambda _name: str(FAKES))
+    monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
     return Bench(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_each_sample_is_told_as_it_arrives(bench: Bench) -> None:
 
 def test_running_without_bubblewrap_is_said(bench: Bench) -> None:
     bench.measure()
-    assert any(bwrap.UNCONFINED in e.text for e in bench.heard if isinstance(e, Said))
+    assert any(sandbox.UNCONFINED in e.text for e in bench.heard if isinstance(e, Said))
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness import files, proc, records
-from harness.cache import Cache
+from harness import records
 from harness.engine import jobs, parcels
 from harness.engine.graph import Done, Graph, Job
 from harness.engine.local import Local
 from harness.engine.store import Store
 from harness.errors import MachineError
+from harness.host import files, process
+from harness.host.cache import Cache
 from harness.model.kernel import Kernel, Tree
 from harness.stages import build
 from harness.stages.tree import checked_out
@@ -125,7 +126,7 @@ def test_another_commit_under_a_name_is_noticed(scene: Scene) -> None:
     (names / f"{scene.tree.commit}.json").rename(names / f"{other.commit}.json")
     with pytest.raises(MachineError, match="holds no commit 000000000000"):
         parcels.receive(scene.store, scene.there, other)
-    git_ = Git(scene.there.repository, log=scene.there.log("x"), deadline=proc.Deadline(20))
+    git_ = Git(scene.there.repository, log=scene.there.log("x"), deadline=process.Deadline(20))
     assert not git_.has_commit(other.commit)
 
 

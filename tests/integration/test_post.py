@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolFailed
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.stages import post
 from harness.tools import b4

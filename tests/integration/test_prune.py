@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.stages.prune import Rule, entries, prune
 
 DAY = 86400.0

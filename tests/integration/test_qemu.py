@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.model.units import GIB, MIB
-from harness.proc import Deadline, run
+from harness.host.process import Deadline, run
+from harness.host.units import GIB, MIB
 from harness.tools import qemu
 
 MAKERS = {"nvdimm": qemu.nvdimms, qemu.CXL_DEVICE: qemu.cxl}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import proc
 from harness.errors import DoesNotApply, InputError, MachineError
 from harness.events import Event, Said
+from harness.host import process as proc
 from harness.model.carried import Carried
 from harness.stages import apply, arrived, pending
 from harness.stages.apply import Mbox, Port

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import MachineError, ToolMissing
+from harness.host import programs, shared_libraries
+from harness.host.cache import Cache
 from harness.stages.root import assemble
-from harness.tools import ldd, locate
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 
@@ -33,8 +33,8 @@ def program(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(0o755)
 
 
-@pytest.mark.skipif(locate.find("ndctl") is None, reason="ndctl is not installed")
-@pytest.mark.skipif(locate.find("busybox") is None, reason="busybox is not installed")
+@pytest.mark.skipif(programs.find("ndctl") is None, reason="ndctl is not installed")
+@pytest.mark.skipif(programs.find("busybox") is None, reason="busybox is not installed")
 def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -> None:
     root = assemble(cache, agent)
     assert (root / "agent").read_text() == agent.read_text()
@@ -44,7 +44,7 @@ def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -
     size = sum(p.stat().st_size for p in root.rglob("*") if p.is_file() and not p.is_symlink())
     assert size < 24 << 20
     # The loader and every library are the root's own: what it names is there.
-    needed = ldd.libraries(locate.require("ndctl"), log=cache.log("ldd"))
+    needed = shared_libraries.libraries(programs.require("ndctl"), log=cache.log("ldd"))
     assert needed
     assert all((root / str(path).lstrip("/")).is_file() for path in needed)
     loader = next(path for path in needed if path.name.startswith("ld-"))
@@ -95,7 +95,7 @@ def test_a_program_whose_libraries_are_lost_is_refused(
 
 
 def test_a_missing_program_is_named(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locate, "MORE", ())
+    monkeypatch.setattr(programs, "MORE", ())
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ToolMissing, match="busybox is not installed"):
         assemble(cache)
@@ -117,5 +117,5 @@ def test_what_ldd_says(
 ) -> None:
     program(tmp_path / "bin", "ldd", f"cat <<'END'\n{said}\nEND")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    found = ldd.libraries(Path("/bin/x"), log=tmp_path / "log")
+    found = shared_libraries.libraries(Path("/bin/x"), log=tmp_path / "log")
     assert [str(path) for path in found] == expected

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Event, Said
+from harness.host import http
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.inputs import Project
 from harness.model.kernel import Tree
-from harness.proc import Deadline
 from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
-from harness.tools import http
 from harness.tools.git import ForeignGit
 from tests.trees import edit, everything, git
 
@@ -533,7 +533,7 @@ def test_a_tree_that_is_not_named_is_answered_with_those_that_are(scene: Scene) 
 PROGRAM = """
 import sys
 from pathlib import Path
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Tree
 from harness.stages.tree import fetch

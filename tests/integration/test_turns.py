@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import stop
-from harness.cache import Cache
 from harness.errors import HarnessError, TimedOut
-from harness.proc import Deadline
+from harness.host import cancel, sandbox
+from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.replay import turns
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Program
 from harness.replay.turns import Turn
-from harness.tools import bwrap
 from tests.integration.test_replay import Maker, driver, make
 
 __all__ = ["driver", "make"]  # fixtures
@@ -53,7 +52,7 @@ def test_a_side_without_a_turn_is_no_hindrance(make: Maker, driver: Driver) -> N
 
 
 def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
-    if reason := bwrap.unusable(Cache(tmp_path / "cache")):
+    if reason := sandbox.unusable(Cache(tmp_path / "cache")):
         pytest.skip(f"bubblewrap: {reason}")
     confined = Driver(tmp_path / "log", Deadline(60), confined=True)
     plan = [Turn(side, (GOOD,)) for side in "abab"]
@@ -84,7 +83,7 @@ def test_an_interruption_ends_all(make: Maker, driver: Driver) -> None:
     asked = threading.Event()
     threading.Timer(0.5, asked.set).start()
     began = time.monotonic()
-    with stop.stoppable(asked), pytest.raises(KeyboardInterrupt):
+    with cancel.stoppable(asked), pytest.raises(KeyboardInterrupt):
         turns.take(driver, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
     assert time.monotonic() - began < 5
     assert not any(alive(program) for program in programs.values())

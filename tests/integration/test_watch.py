@@ -23,7 +23,7 @@ from tests.trees import git
 SLOW = """
 import sys, time
 from pathlib import Path
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.visit import Visit
 from harness.stages import watch

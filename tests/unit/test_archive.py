@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.tools import archive
+from harness.host import archive
 
 
 def tar_of(path: Path, *members: tuple[str, bytes, str]) -> Path:

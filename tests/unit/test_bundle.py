@@ -20,8 +20,8 @@ from harness.bundle.archive import read, write
 from harness.bundle.contents import contents
 from harness.bundle.manifest import Absent
 from harness.bundle.unpack import unpack
-from harness.cache import Cache
 from harness.errors import MachineError, RecordError
+from harness.host.cache import Cache
 from harness.inputs import Project
 from harness.model.kernel import Kernel
 from harness.model.record import Log, RunRecord

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache, publish, require_room
 from harness.errors import MachineError
+from harness.host.cache import Cache, publish, require_room
 
 
 def test_constructing_a_cache_creates_nothing(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_staging_is_gone_afterwards(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_swept_and_what_is_in_use_is_not(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     code = (
-        "import sys, time; from pathlib import Path; from harness.cache import Cache\n"
+        "import sys, time; from pathlib import Path; from harness.host.cache import Cache\n"
         f"with Cache(Path({str(tmp_path)!r})).staging() as work:\n"
         "    print(work, flush=True); time.sleep(60)\n"
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.host.untrusted_folder import Folder
 from harness.tools import compiled
 from harness.tools.compiled import STARTED, WARNINGS
-from harness.tools.untrusted import Folder
 
 ONE: dict[str, dict[str, int]] = {"mm/one.o": {"mm/one.c: unused variable 'x'": 1}}
 EARLIER_NS = 1

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 import harness
-from harness.cache import Cache
 from harness.engine import kept_cells
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.guest import Guest, Namespace
 from harness.model.kernel import Fragment, Recipe
 from harness.model.matrix import Configuration, Matrix

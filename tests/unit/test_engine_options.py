@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.cache import Cache
 from harness.cli.engine import Workers, engine
 from harness.cli.progress import watching_jobs
 from harness.engine.graph import Done, Failed
 from harness.engine.local import Local
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.events import Advanced, Began, Ended, Said
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 ADDRESS = "tcp://127.0.0.1:1"

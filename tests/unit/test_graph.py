@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import proc
-from harness.cache import Cache
 from harness.engine.graph import Done, Failed, Graph, Here, Job, Kind, Outcome, Skipped
 from harness.engine.local import Local
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError
 from harness.events import Began, Said
+from harness.host import process
+from harness.host.cache import Cache
 from harness.inputs import Project
 
 
@@ -215,7 +215,7 @@ def test_builds_fill_the_slots_and_a_boot_has_the_machine_to_itself(cache: Cache
 def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.cache.NOTICED_S", 0.01)
+    monkeypatch.setattr("harness.host.cache.NOTICED_S", 0.01)
     METER.__init__()  # type: ignore[misc]
     heard: list[list[tuple[str, Any]]] = []
 
@@ -236,7 +236,7 @@ def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
 
 def sleep(here: Here, seconds: str) -> None:
     log = here.cache.log(f"sleep-{seconds}")
-    proc.run(["sleep", seconds], log=log, deadline=proc.Deadline(60))
+    process.run(["sleep", seconds], log=log, deadline=process.Deadline(60))
 
 
 def locked(here: Here, name: str) -> None:
@@ -247,7 +247,7 @@ def locked(here: Here, name: str) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from harness.cache import Cache
+from harness.host.cache import Cache
 from harness.engine.graph import Graph, Job
 from harness.engine.local import Local
 from harness.inputs import Project

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.host.units import GIB, MIB
 from harness.inputs import Project
 from harness.model.guest import GAP_BYTES, Guest, Namespace, Provider
 from harness.model.memmap import PAGE_BYTES
 from harness.model.plan import Plan
-from harness.model.units import GIB, MIB
 from harness.parse import agent, console
 from harness.stages import checks
 from harness.tools import qemu

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.host.units import GIB, MIB, format_bytes, parse_size
 from harness.inputs import Project, convert, read_yaml
 from harness.model.guest import Guest
 from harness.model.memmap import counted_nr_pages, data_offset_bytes, expected_nr_pages
-from harness.model.units import GIB, MIB, format_bytes, parse_size
 
 GOOD = """\
 description: test

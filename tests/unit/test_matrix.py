@@ -10,8 +10,8 @@ from rich.console import Console
 from harness.engine.cell_jobs import Request
 from harness.engine.matrix import _depends_on, _places, require_cells
 from harness.errors import InputError
+from harness.host.digest import value_digest
 from harness.inputs import Project
-from harness.model.digest import value_digest
 from harness.model.matrix import Cell, Matrix, Outcome, Result, worst
 from harness.model.record import Check
 from harness.model.series import Applied, Series, Version

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import proc
 from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
+from harness.host import process as proc
 
 
 def python(code: str) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.tools import untrusted
-from harness.tools.untrusted import Folder, NotMade
+from harness.host import untrusted_folder
+from harness.host.untrusted_folder import Folder, NotMade
 
 SECRET = b"a key"
 
@@ -103,7 +103,7 @@ def test_what_is_in_the_place_of_a_file_of_ours_goes(
 
 
 def test_a_text_of_any_length_is_not_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(untrusted, "MAX_TEXT_BYTES", 1 << 20)
+    monkeypatch.setattr(untrusted_folder, "MAX_TEXT_BYTES", 1 << 20)
     (folder.path / ".config").touch()
     os.truncate(folder.path / ".config", (1 << 20) + 1)
     with pytest.raises(NotMade, match=r"left no \.config: it is over 1 MiB"):
@@ -116,6 +116,6 @@ def test_a_machine_without_descriptors_is_not_the_builds_fault(
     def refused(*_: object, **__: object) -> int:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(untrusted.os, "open", refused)
+    monkeypatch.setattr(untrusted_folder.os, "open", refused)
     with pytest.raises(OSError, match="Too many open files"):
         folder.data("vmlinux")

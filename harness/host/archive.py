@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from harness import proc
 from harness.errors import InputError, of_machine
-from harness.model.units import GIB, format_bytes
+from harness.host import process
+from harness.host.units import GIB, format_bytes
 
 #: Three times a kernel tree of 2026. What claims to be more is a mistake or an attack.
 MAX_UNPACKED_BYTES = 6 * GIB
@@ -90,12 +90,12 @@ def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
                 )
 
 
-def extract(tar: Path, folder: Path, *, log: Path, deadline: proc.Deadline) -> Path:
+def extract(tar: Path, folder: Path, *, log: Path, deadline: process.Deadline) -> Path:
     """Unpack into an empty folder and return the source's top folder. Raises ToolFailed.
 
     tar itself keeps names inside the folder too. XZ_DEFAULTS lets xz use every processor.
     """
     argv = ["tar", "--no-same-owner", "--no-same-permissions", "-C", str(folder), "-xf", str(tar)]
-    proc.run(argv, log=log, deadline=deadline, env={"XZ_DEFAULTS": "-T0"})
+    process.run(argv, log=log, deadline=deadline, env={"XZ_DEFAULTS": "-T0"})
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -23,7 +23,6 @@ from typing import IO
 
 import msgspec
 
-from harness import guard, stop
 from harness.errors import (
     HarnessError,
     MachineError,
@@ -32,6 +31,7 @@ from harness.errors import (
     ToolMissing,
     of_machine,
 )
+from harness.host import cancel, reaper
 
 TAIL_LINES = 12
 GRACE_S = 2.0
@@ -272,7 +272,7 @@ def _started(
     try:
         with Path(stdin or os.devnull).open("rb") as source, _interruptions_held():
             process = _spawned(argv, source, cwd, env)
-            guard.watch(process.pid)
+            reaper.watch(process.pid)
         yield process
     finally:
         if process is not None:
@@ -352,7 +352,7 @@ def _pump(
             os.set_blocking(pipe.fileno(), False)
             selector.register(pipe.fileno(), selectors.EVENT_READ)
         while selector.get_map():
-            stop.check()
+            cancel.check()
             if deadline.remaining == 0:
                 raise _Late
             look()
@@ -404,7 +404,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 def _wait(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
     """Wait for the leader to end."""
     while not _has_ended(process):
-        stop.check()
+        cancel.check()
         if deadline.remaining == 0:
             raise _Late
         time.sleep(0.005)
@@ -420,7 +420,7 @@ def _finish(process: subprocess.Popen[bytes]) -> float:
         _signal(process, signal.SIGTERM)
     # Always, as the list of processes may have missed one that was forked meanwhile.
     _signal(process, signal.SIGKILL)
-    guard.forget(process.pid)
+    reaper.forget(process.pid)
     # It does not end where the kernel cannot end it.
     pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     if pid:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import InputError, MachineError, of_machine
-from harness.model.units import format_bytes
-from harness.proc import Deadline
+from harness.host.process import Deadline
+from harness.host.units import format_bytes
 
 #: Eight times the tarball of a kernel of 2026.
 MAX_BYTES = 2 << 30

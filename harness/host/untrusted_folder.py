@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import DoesNotBuild
-from harness.files import replace_file
+from harness.host.files import replace_file
 
 #: What is read whole: a .config has 200 KB, a make's output as much as a log holds.
 MAX_TEXT_BYTES = 128 << 20

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness import proc
-from harness.cache import Cache
 from harness.errors import HarnessError, ToolFailed
-from harness.model.units import GIB
+from harness.host import process
+from harness.host.cache import Cache
+from harness.host.units import GIB
 
 PROBE_S = 20
 #: Set by --no-sandbox, so that every process of ours knows.
@@ -51,7 +51,7 @@ def run(
     *,
     confined: bool,
     log: Path,
-    deadline: proc.Deadline,
+    deadline: process.Deadline,
     writable: Sequence[Path] = (),
     readable: Sequence[Path] = (),
     cwd: Path | None = None,
@@ -59,15 +59,16 @@ def run(
     ok: Sequence[int] | None = (0,),
     on_line: Callable[[str], None] | None = None,
     called: str | None = None,
-) -> proc.Finished:
-    """Run a program as harness.proc.run does, wrapped if `confined`, and watched in either case.
+) -> process.Finished:
+    """Run a program as harness.host.process.run does, wrapped if `confined`, and watched in either
+    case.
 
-    Raises what harness.proc.run raises, and Multiplies.
+    Raises what harness.host.process.run raises, and Multiplies.
     """
     called = called or argv[0]
     if confined:
         argv = wrap(argv, writable=writable, readable=readable, env=env)
-    return proc.run(
+    return process.run(
         argv,
         log=log,
         deadline=deadline,
@@ -209,7 +210,7 @@ def unusable(cache: Cache) -> str | None:
     try:
         with cache.staging() as folder:
             argv = wrap(["touch", f"{folder}/made"], writable=[folder])
-            proc.run(argv, log=cache.log("bwrap"), deadline=proc.Deadline(PROBE_S))
+            process.run(argv, log=cache.log("bwrap"), deadline=process.Deadline(PROBE_S))
             if not (folder / "made").exists():
                 return "a folder made writable in it is not the one outside"
     except HarnessError as error:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from harness import stop
 from harness.errors import MachineError
+from harness.host import cancel
 
 #: How often a thread that nobody can interrupt looks whether a lock is free.
 POLL_S = 0.1
@@ -184,11 +184,11 @@ def _lock(handle: IO[str], how: int, waiting: Callable[[], None] | None) -> None
                 return
             time.sleep(POLL_S / 10)
         waiting()
-    if not stop.is_stoppable():
+    if not cancel.is_stoppable():
         fcntl.flock(handle, how)
         return
     while not _try_lock(handle, how):
-        stop.check()
+        cancel.check()
         time.sleep(POLL_S)
 
 
