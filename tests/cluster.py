@@ -25,8 +25,8 @@ from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Event, Said
 from harness.host import venv
-from harness.inputs import Project
 from harness.model.record import RunRecord
+from harness.project.project import Project
 from tests.whole import ROOT, STAND_INS, Whole, command_lines, confining, use_stand_ins
 
 WITH_US = """\

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.host import venv
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.trees import edit, git
 
 FAKES = Path(__file__).parent / "fakes"

@@ -17,7 +17,7 @@ from harness.analysis.whole_means import (
     fitting_counts,
     nearest_means,
 )
-from harness.model.claim import Claim, Figures, Posted, decimal_text
+from harness.project.claim import Claim, Figures, Posted, decimal_text
 
 #: Where one step of the clock is more than this share of a mean, the clock decides its digits.
 COARSE_SHARE = Fraction(1, 50)

@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 
 from harness.host.units import parse_size
-from harness.model.guest import Guest, Namespace
 from harness.parse.procedure import NamespaceText
+from harness.project.guest import Guest, Namespace
 
 
 def guests_of(described: Sequence[NamespaceText], guests: Sequence[Guest]) -> list[Guest]:

@@ -10,9 +10,6 @@ from msgspec.structs import replace
 
 from harness.analysis.guest_of import guests_of
 from harness.errors import InputError
-from harness.inputs import Project, claims_of, parse_yaml, series_of
-from harness.model.claim import Claim
-from harness.model.series import Version
 from harness.parse.claims import Posting
 from harness.parse.series_file import (
     Contradiction,
@@ -22,6 +19,9 @@ from harness.parse.series_file import (
     new_file,
     versions_like,
 )
+from harness.project.claim import Claim
+from harness.project.project import Project, claims_of, parse_yaml, series_of
+from harness.project.series import Version
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ and version that they stand for. An mbox of the user's own stands for nothing by
 """
 
 from harness.model.record import Subject
-from harness.model.series import Series
 from harness.parse.letters import Letter, Tag
+from harness.project.series import Series
 
 
 def answers(subject: Subject, mail: Letter, series: Series, patch_id: str = "") -> bool:

@@ -9,7 +9,7 @@ at few samples most decimals cannot come out. All arithmetic is exact.
 import math
 from fractions import Fraction
 
-from harness.model.claim import Posted, decimal_text
+from harness.project.claim import Posted, decimal_text
 
 #: How far from the expected number of samples a fitting one is looked for. At two decimals, any
 #: hundred samples or more fit.

@@ -16,7 +16,7 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.command(short_help="Apply a series to a tree with b4, one commit a patch.")

@@ -17,14 +17,14 @@ from harness.cli.postings import (
     show_problems,
 )
 from harness.errors import EXIT_VERDICT, InputError
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.audit import Audited, Check
-    from harness.model.claim import Claim
     from harness.parse.claims import Given
+    from harness.project.claim import Claim
 
 
 @click.command(short_help="Ask whether the posted figures fit each other.")

@@ -9,7 +9,7 @@ import click
 
 from harness import records
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 #: A patch of a kernel series is kilobytes.
 MAX_MAIL_BYTES = 16 << 20

@@ -21,7 +21,7 @@ from harness.cli.progress import watching
 from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.errors import InputError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.command(short_help="Build base, tip or any prefix of a series.")

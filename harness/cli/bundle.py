@@ -14,7 +14,7 @@ from harness.cli.options import json_option, print_json
 from harness.cli.report import concluded, found_run
 from harness.errors import InputError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.bundle.manifest import Manifest
@@ -66,7 +66,7 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
 
 def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Manifest]":
     from harness.bundle.archive import write
-    from harness.bundle.contents import contents
+    from harness.project.bundle_contents import contents
     from harness.report import html
 
     record = records.load(path)

@@ -5,7 +5,7 @@ import click
 
 from harness import records
 from harness.cli.options import json_option, print_json
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.command(short_help="Compare two runs, where everything pinned is equal.")

@@ -8,8 +8,8 @@ from harness.cli.options import json_option, plan_option, print_json
 from harness.errors import MachineError
 from harness.events import Began, Event
 from harness.host.cache import Cache
-from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
+from harness.project.project import Project
 
 COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 

@@ -12,7 +12,7 @@ from harness.cli.options import F
 from harness.cli.progress import watching_jobs
 from harness.errors import InputError, ToolMissing
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from harness.cli import printable
 from harness.errors import InputError, MachineError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion

@@ -17,11 +17,11 @@ from harness import records
 from harness.errors import HarnessError, MachineError
 from harness.events import Advanced, Began, Ended, Listener
 from harness.host.files import replace_file
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.model.claim import Claim
     from harness.model.record import RunRecord
+    from harness.project.claim import Claim
     from harness.report.index import Broken, Run
 
 #: So many pages are worth the second that it takes to start further processes.

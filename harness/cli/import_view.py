@@ -12,8 +12,8 @@ from harness.cli.postings import patch_name
 
 if TYPE_CHECKING:
     from harness.analysis.importing import Found
-    from harness.model.claim import Figures
     from harness.parse.claims import Posting
+    from harness.project.claim import Figures
 
 
 def show(found: "Found", posting: "Posting") -> None:

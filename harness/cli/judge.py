@@ -9,7 +9,7 @@ from harness import records
 from harness.cli import printable
 from harness.cli.options import gate_rule, json_option, print_json
 from harness.errors import EXIT_VERDICT
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion

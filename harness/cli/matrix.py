@@ -16,7 +16,7 @@ from harness.cli.options import (
     source_options,
 )
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.command(short_help="Try the series on many kernels, guests and trees.")
@@ -83,7 +83,7 @@ def matrix(
     """
     from harness.engine.cell_jobs import Request
     from harness.engine.matrix import require_cells, run
-    from harness.model.matrix import worst
+    from harness.project.matrix_plan import worst
 
     project, cache = Project.find(), Cache.default()
     chosen = require_cells(project.matrix(plan), kernels)

@@ -22,7 +22,7 @@ from harness.cli.options import (
 from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -105,7 +105,7 @@ def build_options(command: F) -> F:
 
 
 def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    from harness.model.kernel import COMPILER
+    from harness.project.kernel import COMPILER
 
     if not COMPILER.fullmatch(value):
         raise InputError(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import InputError
-from harness.inputs import Project
-from harness.model.series import FUNCTION
+from harness.project.project import Project
+from harness.project.series import FUNCTION
 
 if TYPE_CHECKING:
     from harness.report.ci import Task

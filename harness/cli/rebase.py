@@ -17,7 +17,7 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.errors import InputError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

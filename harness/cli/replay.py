@@ -20,7 +20,7 @@ from harness.cli.progress import watching
 from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.model.record import RunRecord

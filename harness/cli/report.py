@@ -13,7 +13,7 @@ from harness.cli import printable
 from harness.cli.formats import FORMATS, known_origin
 from harness.cli.options import gate_rule, json_option, print_json, print_rich
 from harness.errors import InputError, RecordError
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion

@@ -8,7 +8,7 @@ from harness.cli.options import json_option, print_json, series_argument
 from harness.cli.progress import watching
 from harness.cli.series_import import import_claims
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.group(short_help="List, show, fetch and import the series on trial.")

@@ -11,7 +11,7 @@ from harness.cli import printable
 from harness.cli.options import json_option, print_json
 from harness.cli.postings import given, mail_options, posting_of, read_mails, show_problems
 from harness.errors import InputError, MachineError
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.analysis.importing import Found

@@ -7,7 +7,7 @@ from harness.cli import printable
 from harness.cli.options import DEFAULT_TREE, json_option, print_json
 from harness.cli.progress import watching
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 @click.group(short_help="Fetch and list kernel trees.")

@@ -10,7 +10,7 @@ from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
 from harness.errors import EXIT_VERDICT, InputError, RecordError
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from harness.cli import printable
 from harness.cli.options import DEFAULT_SERIES, json_option, print_json
 from harness.cli.progress import watching
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.model.claim import Claim
+    from harness.project.claim import Claim
     from harness.stages.apply import Source
 
 

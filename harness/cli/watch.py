@@ -26,7 +26,7 @@ from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError, MachineError
 from harness.events import Listener
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

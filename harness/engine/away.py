@@ -19,7 +19,7 @@ from harness.engine.session import Ended, Session, Told, lost
 from harness.errors import Defect, HarnessError, MachineError
 from harness.events import Event, Said
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.engine.session import Ordered

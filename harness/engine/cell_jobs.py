@@ -8,11 +8,11 @@ import msgspec
 
 from harness.engine import cells, examine, jobs
 from harness.engine.graph import Job
-from harness.model.guest import Guest
-from harness.model.kernel import Recipe
-from harness.model.matrix import Cell, Configuration, Matrix
-from harness.model.plan import Boots, Plan
-from harness.model.series import Series
+from harness.project.guest import Guest
+from harness.project.kernel import Recipe
+from harness.project.matrix_plan import Cell, Configuration, Matrix
+from harness.project.plan import Boots, Plan
+from harness.project.series import Series
 from harness.stages.apply import Source, posted_version
 
 

@@ -14,11 +14,11 @@ from harness.engine import jobs
 from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Kernel, Tree
-from harness.model.matrix import Prefix, Shown
 from harness.model.record import Boot, Check, RunRecord
-from harness.model.series import Applied
+from harness.project.kernel import Kernel, Tree
+from harness.project.matrix_plan import Prefix, Shown
+from harness.project.project import Project
+from harness.project.series import Applied
 from harness.stages import memmaps
 from harness.tools.git import Git
 

@@ -29,7 +29,7 @@ from harness.engine.session import Session
 from harness.errors import HarnessError
 from harness.events import Event
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 class Dask:

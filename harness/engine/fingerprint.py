@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

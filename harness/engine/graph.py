@@ -16,7 +16,7 @@ from harness import errors
 from harness.errors import HarnessError, InputError
 from harness.events import Event, Listener
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 #: `fetch` and `apply` run where the user is, whose repositories, mails and network they need. A
 #: `boot` measures: it has its machine to itself. The others run anywhere, several at once.

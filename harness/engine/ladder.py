@@ -18,10 +18,10 @@ from harness.errors import InputError, ToolMissing
 from harness.events import Event, Said
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Recipe
 from harness.model.record import RunRecord, Unbuilt
-from harness.model.series import Applied
+from harness.project.kernel import Recipe
+from harness.project.project import Project
+from harness.project.series import Applied
 from harness.stages import apply, build, configure, sandbox
 from harness.tools.git import Git
 

@@ -12,7 +12,7 @@ from harness.engine.perform import perform
 from harness.events import Event
 from harness.host import cancel
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 class Local:

@@ -16,10 +16,10 @@ from harness.engine.kept_cells import KeptCells
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Said
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.matrix import Cell, Matrix, Result, Shown
 from harness.model.record import Check
-from harness.model.series import Applied, Series
+from harness.project.matrix_plan import Cell, Matrix, Result, Shown
+from harness.project.project import Project
+from harness.project.series import Applied, Series
 from harness.stages import apply, configure, sandbox
 
 #: What a job raises where there was nothing to try with.

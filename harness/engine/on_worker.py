@@ -22,7 +22,7 @@ from harness.errors import HarnessError
 from harness.events import Advanced, Event, Listener, Said
 from harness.host import cancel
 from harness.host.cache import Cache, host_boot
-from harness.inputs import Project
+from harness.project.project import Project
 
 #: How often progress within a step is worth a message.
 TOLD_EVERY_S = 0.5

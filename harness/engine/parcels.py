@@ -19,8 +19,8 @@ from harness.events import Began, Listener, nobody
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.model.kernel import Kernel, Tree
-from harness.model.series import Applied
+from harness.project.kernel import Kernel, Tree
+from harness.project.series import Applied
 from harness.stages import build, git_source
 from harness.tools import commit_packs
 from harness.tools.git import Git

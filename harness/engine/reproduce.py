@@ -11,8 +11,8 @@ from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
 from harness.host.cache import Cache
-from harness.inputs import Project
 from harness.model.record import RunRecord
+from harness.project.project import Project
 from harness.stages import apply, configure, sandbox
 from harness.stages.apply import Source
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.model.series import Applied
+from harness.project.series import Applied
 
 # 1: first schema.
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.model.release import order
+from harness.project.release import order
 
 # 1: first schema.
 SCHEMA = 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from harness.model.series import FUNCTION
+from harness.project.series import FUNCTION
 
 #: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
 MAX_LINE = 4096

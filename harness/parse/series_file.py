@@ -22,9 +22,9 @@ from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
-from harness.model.claim import Claim, Figures, Posted
-from harness.model.series import Version
 from harness.parse.claims import Posting
+from harness.project.claim import Claim, Figures, Posted
+from harness.project.series import Version
 
 Additions = Mapping[str, Any]
 

@@ -14,12 +14,12 @@ from harness.errors import DoesNotBuild, InputError
 from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
 from harness.model.bisected import Bisected, Found, Judged, Word
-from harness.model.kernel import Tree
-from harness.model.tree_source import GitSource
 from harness.parse import makefile
 from harness.parse.gate import Rule
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.tree_source import GitSource
 from harness.replay import objects, questions, replay
 from harness.replay.cases import corners, drawn
 from harness.replay.drive import Driver, Trapped

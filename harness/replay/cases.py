@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.host.units import MIB
-from harness.model.memmap import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
+from harness.project.expected_pages import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
 
 #: enum replay_type of shim/replay.h, in its order.
 TYPES = ("private", "coherent", "fs_dax", "generic", "pci_p2pdma")

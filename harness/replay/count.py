@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import MachineError, ToolMissing
 from harness.events import Began, Ended, Listener, nobody
 from harness.host import programs as locate
-from harness.model.series import FUNCTION
+from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import Driver
 from harness.replay.link import Program

@@ -17,9 +17,9 @@ from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.model.kernel import Recipe, Tree
-from harness.model.series import FUNCTION
 from harness.parse.kbuild import compiling, saved_command
+from harness.project.kernel import Recipe, Tree
+from harness.project.series import FUNCTION
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build, configure

@@ -16,10 +16,10 @@ from harness.host import sandbox as bwrap
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Recipe, Tree
 from harness.model.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
-from harness.model.series import Applied, Series
+from harness.project.kernel import Recipe, Tree
+from harness.project.project import Project
+from harness.project.series import Applied, Series
 from harness.replay import check, count, measure, objects, trace, variants
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared

@@ -19,7 +19,7 @@ from harness.analysis.gates import (
 )
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, nobody
-from harness.model.series import FUNCTION
+from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.drive import VMEMMAP, Driver, Trapped
 from harness.replay.link import Program, disassembled

@@ -16,11 +16,11 @@ from harness.analysis.rules import hold
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
 from harness.events import Listener, nobody
 from harness.host.cache import Cache
-from harness.inputs import Project
 from harness.model.carried import Carried
 from harness.model.record import RunRecord
 from harness.model.visit import Stage, Visit
 from harness.parse.gate import Rule
+from harness.project.project import Project
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.schedule import Schedule

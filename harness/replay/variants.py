@@ -6,9 +6,9 @@ from pathlib import Path
 from harness.errors import DoesNotApply, InputError
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.series import Applied, Series, Variant
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.series import Applied, Series, Variant
 from harness.stages.apply import default_source
 from harness.stages.machine import cpu
 from harness.stages.tree import checked_out

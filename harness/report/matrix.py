@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.model.matrix import Matrix, Result, worst
+from harness.project.matrix_plan import Matrix, Result, worst
 from harness.report.text import one_line
 
 _STYLE = {"ok": "green", "failed": "bold red", "cannot": "yellow"}

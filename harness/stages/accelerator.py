@@ -18,8 +18,8 @@ from harness.events import Began, Ended, Listener, Said, nobody
 from harness.host import sandbox
 from harness.host.cache import Cache, host_boot
 from harness.host.files import replace_file
-from harness.model.guest import Guest, Namespace
-from harness.model.plan import Plan
+from harness.project.guest import Guest, Namespace
+from harness.project.plan import Plan
 from harness.stages import guest, root
 
 KVM = Path("/dev/kvm")

@@ -17,11 +17,11 @@ from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.host import process
 from harness.host.cache import Cache, publish
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.series import Applied, Patch, Series
 from harness.parse.letters import read_letters
 from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.series import Applied, Patch, Series
 from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4

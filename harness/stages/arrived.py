@@ -8,9 +8,9 @@ from harness.events import Ended, Listener, Said
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.inputs import Project
 from harness.model.carried import LEFT_OUT, Carried, Pair
 from harness.parse.rangediff import parse_range_diff
+from harness.project.project import Project
 from harness.stages import apply, port
 from harness.stages.named import file_name
 from harness.stages.pending import Journey

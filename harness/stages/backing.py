@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.events import Listener, Said, nobody
 from harness.host.cache import Cache
 from harness.host.units import MIB
-from harness.model.guest import Guest
+from harness.project.guest import Guest
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder in it)
 PREFIX = "memmap-harness-"

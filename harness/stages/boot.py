@@ -15,13 +15,13 @@ from harness import records
 from harness.events import Advanced, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.model.guest import Guest
-from harness.model.kernel import Kernel
-from harness.model.plan import Plan
 from harness.model.record import Boot, Finding, Log, Outcome
-from harness.model.series import FUNCTION
 from harness.parse import agent, console
 from harness.parse.findings import findings
+from harness.project.guest import Guest
+from harness.project.kernel import Kernel
+from harness.project.plan import Plan
+from harness.project.series import FUNCTION
 from harness.stages import checks, guest, root
 from harness.stages.accelerator import Accelerator
 from harness.stages.backing import Images

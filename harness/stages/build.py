@@ -20,9 +20,9 @@ from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.host import process, sandbox, venv, version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.model.kernel import Kernel, Recipe, Tree
 from harness.parse import makelog
 from harness.parse.warned import together, warning
+from harness.project.kernel import Kernel, Recipe, Tree
 from harness.records import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out

@@ -15,10 +15,10 @@ from harness.events import Listener, nobody
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
-from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
-from harness.model.guest import Guest
-from harness.model.plan import Plan
+from harness.project.guest import Guest
+from harness.project.plan import Plan
+from harness.project.project import Project
 from harness.stages import accelerator, backing, machine, needs, root
 
 #: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.

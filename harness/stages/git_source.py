@@ -20,7 +20,7 @@ from harness.events import Began, Ended, Listener
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.model.tree_source import GitSource
+from harness.project.tree_source import GitSource
 from harness.tools.git import ForeignGit, Git
 
 #: What git exits with when it cannot go on.

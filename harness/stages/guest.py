@@ -17,8 +17,8 @@ from harness.errors import MachineError, TimedOut
 from harness.host import process, programs, sandbox
 from harness.host.cache import Cache
 from harness.host.units import format_bytes
-from harness.model.guest import Guest
 from harness.parse.console import message
+from harness.project.guest import Guest
 from harness.stages import backing
 from harness.tools import qemu, vng
 

@@ -11,9 +11,9 @@ import msgspec
 
 from harness.errors import TimedOut, ToolFailed
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.tree_source import GitSource
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.tree_source import GitSource
 from harness.stages import git_source
 from harness.stages.named import worktree_name
 from harness.stages.origin import Origin

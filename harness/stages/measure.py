@@ -19,11 +19,11 @@ from harness.events import Began, Ended, Listener, Said, nobody
 from harness.host import process, sandbox
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.inputs import Project
-from harness.model.guest import Guest
-from harness.model.kernel import Kernel
-from harness.model.plan import Plan
 from harness.model.record import Boot, Outcome, RunRecord
+from harness.project.guest import Guest
+from harness.project.kernel import Kernel
+from harness.project.plan import Plan
+from harness.project.project import Project
 from harness.stages import backing, memmaps
 from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot

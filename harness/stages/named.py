@@ -4,8 +4,8 @@
 from urllib.parse import quote
 
 from harness.errors import InputError
-from harness.inputs import Project
-from harness.model.tree_source import TreeSource, packaged, tagged
+from harness.project.project import Project
+from harness.project.tree_source import TreeSource, packaged, tagged
 
 #: Between an entry's name and one of its tags: `mine@v7.3-rc2`.
 TAG_MARK = "@"

@@ -16,11 +16,11 @@ from harness.errors import HarnessError, InputError, ToolFailed
 from harness.events import Listener, nobody
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.tree_source import GitSource
 from harness.parse.implied import Contradiction, implied_base
 from harness.parse.mail import PatchMail
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.tree_source import GitSource
 from harness.stages import apply, tree
 from harness.stages.apply import Port, Posted, Source
 from harness.stages.named import TAG_MARK, worktree_name

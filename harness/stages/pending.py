@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.model.carried import Conflict, Step
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
 from harness.stages.named import file_name
 from harness.stages.origin import Origin
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import InputError, MachineError
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.release import order
-from harness.model.series import Series
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.release import order
+from harness.project.series import Series
 from harness.stages.apply import Port
 from harness.stages.named import TAG_MARK, file_name
 

@@ -11,10 +11,10 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.series import Series, Version
 from harness.parse.attestation import attestations
 from harness.parse.mail import MailError, parse_series
+from harness.project.project import Project
+from harness.project.series import Series, Version
 from harness.records import digest
 from harness.tools import b4
 

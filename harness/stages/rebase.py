@@ -14,9 +14,9 @@ from harness.errors import DoesNotApply, HarnessError, InputError
 from harness.events import Advanced, Began, Listener, Said, nobody
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
 from harness.model.carried import Carried, Conflict
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.stages import arrived, origin, pending, port, resolved, tree
 from harness.stages.apply import Source
 from harness.stages.carry import Carrier, Stopped, merged_upstream

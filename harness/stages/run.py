@@ -15,13 +15,13 @@ from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.inputs import Project
-from harness.model.guest import Guest
-from harness.model.kernel import Kernel
-from harness.model.plan import Plan
 from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
-from harness.model.series import Applied
 from harness.parse.warned import new
+from harness.project.guest import Guest
+from harness.project.kernel import Kernel
+from harness.project.plan import Plan
+from harness.project.project import Project
+from harness.project.series import Applied
 from harness.stages import accelerator, build, identity, machine, measure, memmaps
 
 

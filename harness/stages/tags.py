@@ -4,9 +4,9 @@
 from harness.errors import InputError
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.release import order
-from harness.model.tree_source import DebianSource, GitSource, Tarball
+from harness.project.project import Project
+from harness.project.release import order
+from harness.project.tree_source import DebianSource, GitSource, Tarball
 from harness.stages import debian_source, git_source
 from harness.tools.kept_trees import KeptTrees
 

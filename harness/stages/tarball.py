@@ -9,7 +9,7 @@ from harness.host import archive, http
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.host.units import GIB
-from harness.model.tree_source import Tarball
+from harness.project.tree_source import Tarball
 from harness.records import digest
 from harness.tools import gpgv
 

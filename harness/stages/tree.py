@@ -12,10 +12,10 @@ from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.parse import makefile
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.stages import debian_source, git_source, tarball
 from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
 from harness.tools.kept_trees import Kept, KeptTrees

@@ -13,11 +13,11 @@ from harness.errors import InputError
 from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
 from harness.model.carried import Pair
 from harness.parse.letters import Letter, read_letters
 from harness.parse.rangediff import parse_range_diff
 from harness.parse.trailers import Trailer, trailers
+from harness.project.project import Project
 from harness.stages import apply, origin, post
 from harness.stages.apply import Carried, Mbox, Port, Posted, Source
 from harness.stages.origin import Origin

@@ -16,8 +16,8 @@ import msgspec
 from harness.errors import HarnessError, InputError, MachineError, RecordError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.inputs import Project
 from harness.model.visit import SCHEMA, Visit, Watched, begun, since
+from harness.project.project import Project
 from harness.stages.tags import offered
 
 #: Tries the series on one tag.

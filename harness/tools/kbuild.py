@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.host import process, sandbox
 from harness.host.untrusted_folder import Folder
-from harness.model.kernel import ARCHITECTURES
 from harness.parse.warned import Reader
+from harness.project.kernel import ARCHITECTURES
 from harness.tools import compiled
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal

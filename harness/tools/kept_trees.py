@@ -10,7 +10,7 @@ import msgspec
 
 from harness.host import process
 from harness.host.cache import Cache, publish
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
 from harness.tools.git import Git
 
 #: Trees are kept byte for byte: no line end or keyword of theirs is for git to convert.

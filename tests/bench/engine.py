@@ -19,7 +19,7 @@ from harness.engine.dask import Dask
 from harness.engine.graph import Done, Graph, Here, Job
 from harness.engine.local import Local
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.cluster import Cluster, cluster
 
 NR_NOTHING = 1000

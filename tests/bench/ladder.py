@@ -20,8 +20,8 @@ import msgspec
 
 from harness.engine.ladder import is_header, steps
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Kernel
+from harness.project.kernel import Kernel
+from harness.project.project import Project
 from harness.stages import apply, build, configure
 from harness.stages.tree import fetch
 

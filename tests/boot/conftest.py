@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.series import Applied
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.series import Applied
 
 USERS_CACHE = os.environ.get("XDG_CACHE_HOME")
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
 from tests.trees import git

@@ -8,7 +8,7 @@ import pytest
 
 from harness.host import process
 from harness.host.cache import Cache
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
 from harness.report.ktap import ktap
 from harness.stages.tree import checked_out
 from tests.unit.reports import CONCLUSIONS

@@ -8,9 +8,9 @@ import pytest
 
 from harness.host import process
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
-from harness.model.series import Applied
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.project.series import Applied
 from harness.stages import build, configure
 from harness.stages.tree import checked_out
 from tests.boot.conftest import missing

@@ -4,9 +4,9 @@
 import pytest
 
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
 from harness.parse.kconfig import parse_config
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.stages import build, configure
 
 pytestmark = pytest.mark.boot

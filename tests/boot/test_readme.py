@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.inputs import Project
+from harness.project.project import Project
 from harness.tools import b4
 from tests.boot.test_reproduce import harness
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.replay import count, replay
 from harness.replay.drive import Driver
 from harness.replay.replay import Checked, Prepared, Request

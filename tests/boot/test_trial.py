@@ -9,9 +9,9 @@ import pytest
 from harness import records
 from harness.errors import MachineError
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
 from harness.parse.gate import parse_rule
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.replay.schedule import Schedule
 from harness.replay.trial import Request, trial
 from harness.stages.apply import Mbox

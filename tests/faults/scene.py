@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.host import process as proc
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.trees import edit, git
 
 ROOT = Project.find().root

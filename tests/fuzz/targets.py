@@ -13,15 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import inputs, records
+from harness import records
 from harness.bundle import archive
 from harness.errors import InputError, RecordError
 from harness.host.units import parse_age, parse_size
-from harness.model.claim import Claim
-from harness.model.guest import Guest
-from harness.model.plan import Plan
-from harness.model.series import Series
-from harness.model.tree_source import TreeSource
 from harness.parse import (
     agent,
     apt_sources,
@@ -47,6 +42,12 @@ from harness.parse import (
     symbols,
     warned,
 )
+from harness.project import project
+from harness.project.claim import Claim
+from harness.project.guest import Guest
+from harness.project.plan import Plan
+from harness.project.series import Series
+from harness.project.tree_source import TreeSource
 
 Target = Callable[[bytes], None]
 TARGETS: dict[str, Target] = {}
@@ -247,7 +248,7 @@ def record_(data: bytes) -> None:
 @target
 def yaml_(data: bytes) -> None:
     with in_file(data) as path, contextlib.suppress(InputError):
-        found = inputs.read_yaml(path)
+        found = project.read_yaml(path)
         for kind in KINDS:
             with contextlib.suppress(InputError):
-                inputs.convert(found, kind, path)
+                project.convert(found, kind, path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.trees import git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"

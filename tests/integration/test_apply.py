@@ -15,8 +15,8 @@ import pytest
 from harness.errors import DoesNotApply, HarnessError, InputError
 from harness.host import process
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.stages import apply as stage
 from harness.stages.apply import Mbox, Port, apply, default_source
 from harness.tools.git import Git

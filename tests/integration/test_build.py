@@ -15,7 +15,7 @@ from harness.errors import DoesNotBuild, InputError, TimedOut
 from harness.events import Advanced, Event
 from harness.host import process
 from harness.host.cache import Cache
-from harness.model.kernel import Fragment, Recipe, Tree
+from harness.project.kernel import Fragment, Recipe, Tree
 from harness.stages import build, configure
 
 COMMITTER = {

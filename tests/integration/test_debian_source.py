@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError, ToolMissing
 from harness.events import Event, Said
 from harness.host import programs
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from harness.stages.tags import offered
 from harness.stages.tree import checked_out, fetch, listing
 from harness.tools import apt

@@ -13,8 +13,8 @@ import pytest
 from harness.events import nobody
 from harness.host import programs, venv
 from harness.host.cache import Cache
-from harness.inputs import Project
 from harness.model.diagnosis import Diagnosis
+from harness.project.project import Project
 from harness.stages import accelerator, backing, doctor, guest
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"

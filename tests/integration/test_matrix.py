@@ -16,7 +16,7 @@ from harness.engine import matrix
 from harness.engine.cell_jobs import Request
 from harness.engine.local import Local
 from harness.host import venv
-from harness.model.matrix import Result
+from harness.project.matrix_plan import Result
 from tests.trees import edit, git
 from tests.unit.test_matrix import NAMES, PLAN
 from tests.whole import FAKES, STAND_INS, Whole, confining

@@ -21,9 +21,9 @@ from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Said
 from harness.host import sandbox, venv
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Kernel
 from harness.model.record import Machine, Memmap, RunRecord, Setup, Side, Subject
+from harness.project.kernel import Kernel
+from harness.project.project import Project
 from harness.stages import backing, guest
 from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order

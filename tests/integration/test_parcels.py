@@ -17,7 +17,7 @@ from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.host import files, process
 from harness.host.cache import Cache
-from harness.model.kernel import Kernel, Tree
+from harness.project.kernel import Kernel, Tree
 from harness.stages import build
 from harness.stages.tree import checked_out
 from harness.tools.git import Git
@@ -25,7 +25,7 @@ from tests.trees import git
 from tests.whole import Whole
 
 if TYPE_CHECKING:
-    from harness.model.series import Applied
+    from harness.project.series import Applied
 
 
 class Scene:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from harness.stages import post
 from harness.tools import b4
 

@@ -20,8 +20,8 @@ from harness.events import Event, Said
 from harness.host import http
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.inputs import Project
-from harness.model.kernel import Tree
+from harness.project.kernel import Tree
+from harness.project.project import Project
 from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
 from harness.tools.git import ForeignGit
@@ -534,8 +534,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Tree
+from harness.project.project import Project
+from harness.project.kernel import Tree
 from harness.stages.tree import fetch
 fetch(Project(Path(sys.argv[1])), Cache(Path(sys.argv[2])), "mine",
       lambda event: print(event, flush=True))

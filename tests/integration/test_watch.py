@@ -24,7 +24,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 from harness.model.visit import Visit
 from harness.stages import watch
 

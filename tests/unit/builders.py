@@ -4,9 +4,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.inputs import Project
-from harness.model.claim import Claim, Figures
-from harness.model.kernel import Kernel
 from harness.model.record import (
     Boot,
     Evidence,
@@ -17,6 +14,9 @@ from harness.model.record import (
     Side,
     Subject,
 )
+from harness.project.claim import Claim, Figures
+from harness.project.kernel import Kernel
+from harness.project.project import Project
 
 PAGES = 25_804_288
 

@@ -9,7 +9,6 @@ from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.rules import Gated
 from harness.analysis.verify import Verified
-from harness.model.claim import Claim
 from harness.model.record import (
     Boot,
     Finding,
@@ -18,6 +17,7 @@ from harness.model.record import (
     RunRecord,
     Unbuilt,
 )
+from harness.project.claim import Claim
 from tests.unit import replays
 from tests.unit.builders import PAGES, boot, claims, record, side
 

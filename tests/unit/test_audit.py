@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.audit import Check, audit, counts
-from harness.inputs import Project
-from harness.model.claim import Claim, Figures, decimal_text
+from harness.project.claim import Claim, Figures, decimal_text
+from harness.project.project import Project
 
 CLAIM = Claim(
     version=2,

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from harness import records
 from harness.bundle import archive, manifest
 from harness.bundle.archive import read, write
-from harness.bundle.contents import contents
 from harness.bundle.manifest import Absent
 from harness.bundle.unpack import unpack
 from harness.errors import MachineError, RecordError
 from harness.host.cache import Cache
-from harness.inputs import Project
-from harness.model.kernel import Kernel
 from harness.model.record import Log, RunRecord
+from harness.project.bundle_contents import contents
+from harness.project.kernel import Kernel
+from harness.project.project import Project
 from tests.unit.builders import checkout, record
 
 replace = msgspec.structs.replace

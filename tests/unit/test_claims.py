@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.inputs import Project
-from harness.model.claim import Claim, Figures
 from harness.parse.claims import Given, Posting, read_posting
+from harness.project.claim import Claim, Figures
+from harness.project.project import Project
 
 DATA = Path(__file__).parent.parent / "data" / "mail"
 PROCEDURE = """\

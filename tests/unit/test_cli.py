@@ -8,7 +8,7 @@ import pytest
 
 from harness import cli
 from harness.errors import Defect
-from harness.inputs import Project
+from harness.project.project import Project
 
 ROOT = Project.find().root
 

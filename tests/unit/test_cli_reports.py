@@ -13,8 +13,8 @@ import pytest
 from harness import cli, records
 from harness.cli.formats import FORMATS
 from harness.errors import HarnessError, InputError, RecordError
-from harness.inputs import ROOT_VARIABLE, Project
 from harness.model.record import Log, RunRecord
+from harness.project.project import ROOT_VARIABLE, Project
 from tests.unit import conclusions, markup
 from tests.unit.builders import checkout, record
 from tests.unit.test_plots import small

@@ -16,12 +16,12 @@ import harness
 from harness.engine import kept_cells
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.inputs import Project
-from harness.model.guest import Guest, Namespace
-from harness.model.kernel import Fragment, Recipe
-from harness.model.matrix import Configuration, Matrix
-from harness.model.plan import Boots, Plan
-from harness.model.tree_source import DebianSource, GitSource, Tarball, TreeSource
+from harness.project.guest import Guest, Namespace
+from harness.project.kernel import Fragment, Recipe
+from harness.project.matrix_plan import Configuration, Matrix
+from harness.project.plan import Boots, Plan
+from harness.project.project import Project
+from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.replay import objects
 from harness.replay.schedule import Schedule
 from harness.stages import build, configure

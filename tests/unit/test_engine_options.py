@@ -13,7 +13,7 @@ from harness.engine.local import Local
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.events import Advanced, Began, Ended, Said
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 ADDRESS = "tcp://127.0.0.1:1"
 

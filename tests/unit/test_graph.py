@@ -22,7 +22,7 @@ from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError
 from harness.events import Began, Said
 from harness.host import process
 from harness.host.cache import Cache
-from harness.inputs import Project
+from harness.project.project import Project
 
 
 class Breaks(msgspec.Struct, frozen=True):
@@ -250,7 +250,7 @@ from pathlib import Path
 from harness.host.cache import Cache
 from harness.engine.graph import Graph, Job
 from harness.engine.local import Local
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.unit.test_graph import locked, sleep
 cache = Cache(Path(sys.argv[1]))
 jobs = [Job(s, "build", sleep, s) for s in ("31.25", "31.5")]

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.host.units import GIB, MIB
-from harness.inputs import Project
-from harness.model.guest import GAP_BYTES, Guest, Namespace, Provider
-from harness.model.memmap import PAGE_BYTES
-from harness.model.plan import Plan
 from harness.parse import agent, console
+from harness.project.expected_pages import PAGE_BYTES
+from harness.project.guest import GAP_BYTES, Guest, Namespace, Provider
+from harness.project.plan import Plan
+from harness.project.project import Project
 from harness.stages import checks
 from harness.tools import qemu
 from tests.unit.builders import kernel

@@ -15,8 +15,8 @@ from harness.cli import history
 from harness.cli.history import write_site
 from harness.errors import MachineError
 from harness.events import nobody
-from harness.inputs import Project
 from harness.model.record import Log, RunRecord
+from harness.project.project import Project
 from harness.report import html
 from harness.report.index import Broken, page, run_of
 from harness.report.trend import draw_trend

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.host.units import GIB, MIB, format_bytes, parse_size
-from harness.inputs import Project, convert, read_yaml
-from harness.model.guest import Guest
-from harness.model.memmap import counted_nr_pages, data_offset_bytes, expected_nr_pages
+from harness.project.expected_pages import counted_nr_pages, data_offset_bytes, expected_nr_pages
+from harness.project.guest import Guest
+from harness.project.project import Project, convert, read_yaml
 
 GOOD = """\
 description: test

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from harness.cli.plan import plan
 from harness.errors import InputError
-from harness.inputs import Project
+from harness.project.project import Project
 from harness.report import ci
 from harness.report.ci import Task
 

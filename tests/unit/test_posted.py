@@ -8,8 +8,8 @@ import pytest
 
 from harness.analysis.posted import answers
 from harness.model.record import Subject
-from harness.model.series import Series, Version
 from harness.parse.letters import Letter, read_letters
+from harness.project.series import Series, Version
 from tests.unit.builders import record
 
 replace = msgspec.structs.replace

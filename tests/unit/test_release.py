@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.model.release import order
-from harness.model.tree_source import DebianSource, GitSource, Tarball, packaged, tagged
+from harness.project.release import order
+from harness.project.tree_source import DebianSource, GitSource, Tarball, packaged, tagged
 
 
 def test_releases_sort_as_they_follow_each_other() -> None:

@@ -14,8 +14,8 @@ from harness import records
 from harness.cli import cli
 from harness.cli.formats import FORMATS
 from harness.errors import InputError, RecordError
-from harness.inputs import Project
 from harness.model.record import RunRecord
+from harness.project.project import Project
 from harness.report.markdown import MAX_BYTES
 from harness.tools import git
 from tests.unit.builders import record, side

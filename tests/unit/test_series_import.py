@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from harness.cli import cli
 from harness.cli.series_import import _keep
 from harness.errors import HarnessError, InputError
-from harness.inputs import Project
+from harness.project.project import Project
 from tests.unit.test_claims import DATA, PAGE, mail
 
 ROOT = Project.find().root

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.inputs import Project
-from harness.model.tree_source import DebianSource, GitSource, Tarball
 from harness.parse import makefile
+from harness.project.project import Project
+from harness.project.tree_source import DebianSource, GitSource, Tarball
 
 SUM = "a" * 64
 

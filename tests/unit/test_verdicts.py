@@ -18,9 +18,9 @@ from harness.cli.compare import compare
 from harness.cli.judge import judge
 from harness.cli.report import report
 from harness.errors import HarnessError
-from harness.inputs import Project as Inputs
-from harness.model.claim import Claim, Figures
 from harness.model.record import HostUse, RunRecord
+from harness.project.claim import Claim, Figures
+from harness.project.project import Project as Inputs
 from tests.unit.builders import boot, claims, record
 from tests.unit.replays import replay
 

@@ -11,8 +11,8 @@ from harness.analysis.verify import Finder
 from harness.cli.verify import _finders
 from harness.errors import InputError
 from harness.events import nobody
-from harness.inputs import Project
 from harness.parse.dwarf import Layout, Member
+from harness.project.project import Project
 from harness.replay import check, objects
 from harness.stages import tree
 from tests.unit.builders import checkout, record

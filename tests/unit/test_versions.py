@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from harness.analysis.versions import became, moved, renames, vouched, words
 from harness.model.carried import Pair
-from harness.model.claim import Claim, Figures
 from harness.parse.trailers import Trailer
+from harness.project.claim import Claim, Figures
 
 SAME = Pair(1, 1, "=", "mm: one")
 DROPPED = Pair(3, None, "<", "mm: three")

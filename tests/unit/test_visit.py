@@ -3,8 +3,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.release import order
 from harness.model.visit import Visit, Watched, begun, since
+from harness.project.release import order
 
 TAGS = st.lists(
     st.builds(

@@ -11,7 +11,7 @@ from harness.analysis.whole_means import (
     fitting_counts,
     nearest_means,
 )
-from harness.model.claim import Posted, decimal_text
+from harness.project.claim import Posted, decimal_text
 
 COUNTS = st.integers(1, 40)
 STEPS = st.sampled_from([1, 2, 4, 10])

@@ -16,12 +16,12 @@ import msgspec
 import yaml
 
 from harness.errors import InputError
-from harness.model.claim import Claim
-from harness.model.guest import Guest
-from harness.model.matrix import Matrix
-from harness.model.plan import Plan
-from harness.model.series import FUNCTION, Series
-from harness.model.tree_source import TreeSource
+from harness.project.claim import Claim
+from harness.project.guest import Guest
+from harness.project.matrix_plan import Matrix
+from harness.project.plan import Plan
+from harness.project.series import FUNCTION, Series
+from harness.project.tree_source import TreeSource
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class Project:
         Raises InputError where neither holds series/ and configs/.
         """
         named = os.environ.get(ROOT_VARIABLE)
-        root = Path(named) if named else Path(__file__).resolve().parent.parent
+        root = Path(named) if named else Path(__file__).resolve().parents[2]
         if not (root / "series").is_dir() or not (root / "configs").is_dir():
             raise InputError(
                 "holds no series/ and configs/ folders",

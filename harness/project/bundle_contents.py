@@ -17,8 +17,8 @@ from harness.bundle.manifest import Absent
 from harness.errors import InputError, RecordError
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.inputs import Project
 from harness.model.record import RunRecord
+from harness.project.project import Project
 
 Files = dict[str, bytes]
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from harness.host.units import MIB, parse_size
-from harness.model.memmap import PAGE_BYTES, counted_nr_pages, expected_nr_pages
+from harness.project.expected_pages import PAGE_BYTES, counted_nr_pages, expected_nr_pages
 
 DRIVERS = ("nd_pmem", "dax_pmem")
 #: Where namespaces lie: emulated NVDIMMs; RAM that the command line calls persistent (`memmap=`),
