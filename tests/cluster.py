@@ -18,15 +18,15 @@ from typing import Any
 
 import pytest
 
-from harness import records
 from harness.engine.dask import Dask
 from harness.engine.graph import Graph, Job, Outcome
 from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Event, Said
 from harness.host import venv
-from harness.model.record import RunRecord
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import RunRecord
 from tests.whole import ROOT, STAND_INS, Whole, command_lines, confining, use_stand_ins
 
 WITH_US = """\
@@ -197,9 +197,9 @@ def pinned(record: RunRecord) -> object:
 
 
 def kept(project: Project, record: RunRecord) -> set[str]:
-    folder = records.folder_of(project.results, record)
+    folder = store.folder_of(project.results, record)
     for boot in record.boots:
-        assert all(records.digest(folder / log.path) == log.sha256 for log in boot.logs)
+        assert all(store.digest(folder / log.path) == log.sha256 for log in boot.logs)
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
@@ -213,7 +213,7 @@ def measured_on(scene: Scene, record: RunRecord) -> set[str]:
 def same_at_home(scene: Scene, there: RunRecord) -> None:
     """A run is the same, to the last digest, as the local engine's."""
     project = scene.whole.project
-    assert records.load(records.folder_of(project.results, there)) == there
+    assert store.load(store.folder_of(project.results, there)) == there
     here = scene.at_home()
     assert here.run_id != there.run_id
     assert pinned(here) == pinned(there)

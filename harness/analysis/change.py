@@ -12,7 +12,7 @@ from harness.analysis.effects import Effect, Op, clock, effects, units
 from harness.analysis.pair import beside_base
 from harness.analysis.stats import Ratio, unpaired
 from harness.errors import NotComparable
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.analysis.summary import counting
-from harness.model.record import Boot, RunRecord, Side
 from harness.parse.bootargv import boot_command
+from harness.record.record import Boot, RunRecord, Side
 
 #: Between a pin's values, where boots of one side do not even agree among themselves.
 SEVERAL = " / "

@@ -15,9 +15,9 @@ from harness.analysis.replayed import Filling, Row, fillings, rows
 from harness.analysis.rules import Gated, hold
 from harness.analysis.rungs import Rung, judged, rungs
 from harness.analysis.verify import Verified
-from harness.model.record import RunRecord
 from harness.parse.gate import Rule
 from harness.project.claim import Claim
+from harness.record.record import RunRecord
 
 
 class Conclusion(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from harness.analysis.replayed import (
 )
 from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
 from harness.analysis.summary import counting, samples_of
-from harness.model.record import RunRecord, Side
+from harness.record.record import RunRecord, Side
 
 Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]

@@ -11,7 +11,7 @@ from harness.analysis.noise import Noise, noise
 from harness.analysis.nulls import NullSeen, newest
 from harness.analysis.summary import counting, samples_of
 from harness.analysis.verify import Verified, by_digest
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 
 
 class Grounds(msgspec.Struct, frozen=True):

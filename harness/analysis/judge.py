@@ -13,8 +13,8 @@ import msgspec
 from harness.analysis.effects import Effect, clock
 from harness.analysis.grounds import Grounds, why_uncounted
 from harness.analysis.summary import DriverSummary, summarize
-from harness.model.record import RunRecord, Side
 from harness.project.claim import Claim
+from harness.record.record import RunRecord, Side
 
 #: A claim is a round figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0

@@ -15,7 +15,7 @@ from harness.analysis.effects import Costs, kinds, tabulate
 from harness.analysis.spread import far, modes, trend
 from harness.analysis.stats import FEWEST
 from harness.analysis.summary import counting, samples_of
-from harness.model.record import HostUse, RunRecord
+from harness.record.record import HostUse, RunRecord
 
 NoiseKind = Literal[
     "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"

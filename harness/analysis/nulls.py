@@ -7,7 +7,7 @@ import msgspec
 
 from harness.analysis.change import differing
 from harness.analysis.effects import Effect, effects
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 
 
 class NullSeen(msgspec.Struct, frozen=True):

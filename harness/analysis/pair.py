@@ -4,7 +4,7 @@
 import msgspec
 
 from harness.analysis.verify import by_digest
-from harness.model.record import Outcome, RunRecord, Side
+from harness.record.record import Outcome, RunRecord, Side
 
 
 def beside_base(record: RunRecord, side: Side) -> RunRecord:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.analysis.stats import CONFIDENCE, Ratio, ratio
-from harness.model.record import Pass, RunRecord
+from harness.record.record import Pass, RunRecord
 
 LIMIT = "limit"
 #: Costs of one side and kind in ns of CPU time, by round and by turn within it.

@@ -9,8 +9,8 @@ from harness.analysis.effects import COUNTED, Effect
 from harness.analysis.grounds import Grounds
 from harness.analysis.verify import Verified
 from harness.errors import InputError
-from harness.model.record import RunRecord
 from harness.parse.gate import EACH, MEMMAP_EQUAL, Rule
+from harness.record.record import RunRecord
 
 _WHERE = "--gate"
 

@@ -15,8 +15,8 @@ from harness.analysis.grounds import grounds
 from harness.analysis.judge import Verdict, judge
 from harness.analysis.pair import beside_base
 from harness.analysis.summary import counting, samples_of
-from harness.model.record import Boot, RunRecord, Side
 from harness.project.claim import Claim
+from harness.record.record import Boot, RunRecord, Side
 
 #: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
 Struct = Literal["equal", "differs", "none", "unreadable"]

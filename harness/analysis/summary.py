@@ -5,7 +5,7 @@ import statistics
 
 import msgspec
 
-from harness.model.record import Boot, RunRecord, Sample
+from harness.record.record import Boot, RunRecord, Sample
 
 
 class Binding(msgspec.Struct, frozen=True):

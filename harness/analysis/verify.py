@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.model.record import Boot, RunRecord
 from harness.parse.dwarf import Layout, Member
 from harness.parse.structpages import Runs
+from harness.record.record import Boot, RunRecord
 
 Bytes = npt.NDArray[np.uint8]
 #: Gives the members that hold a byte, given the page's number and the byte's offset in it.

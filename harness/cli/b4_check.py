@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness import records
 from harness.host.cache import Cache
 from harness.project.project import Project
+from harness.record import store
 
 #: A patch of a kernel series is kilobytes.
 MAX_MAIL_BYTES = 16 << 20
@@ -38,7 +38,7 @@ def b4_check() -> None:
     from harness.cli.report import concluded
     from harness.report.b4 import b4
 
-    click.echo(b4(concluded(project, records.load(found))), nl=False)
+    click.echo(b4(concluded(project, store.load(found))), nl=False)
 
 
 def _newest(project: Project, raw: bytes) -> Path | None:
@@ -52,8 +52,8 @@ def _newest(project: Project, raw: bytes) -> Path | None:
         return None
     patch_id = _patch_id(mail.raw) if mail.tag.number else ""
     series = {slug: project.series(slug) for slug in project.slugs()}
-    for folder in reversed(records.runs(project.results)):
-        subject = records.on_trial(folder)
+    for folder in reversed(store.runs(project.results)):
+        subject = store.on_trial(folder)
         if subject is None or subject.slug not in series:
             continue
         if answers(subject, mail, series[subject.slug], patch_id):

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cli import printable
 from harness.cli.options import json_option, print_json
 from harness.cli.report import concluded, found_run
 from harness.errors import InputError
 from harness.host.cache import Cache
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.bundle.manifest import Manifest
+    from harness.record.bundle.manifest import Manifest
 
 
 @click.command(short_help="Pack a run into one file that can be judged elsewhere.")
@@ -53,7 +53,7 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
     if checked is not None:
         if run is not None or output is not None:
             raise InputError("given together with a run or -o", where="--check", expected="a file")
-        from harness.bundle.unpack import unpack
+        from harness.record.bundle.unpack import unpack
 
         with Cache.default().staging() as folder:
             found, _ = unpack(checked, folder)
@@ -65,11 +65,11 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
 
 
 def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Manifest]":
-    from harness.bundle.archive import write
     from harness.project.bundle_contents import contents
+    from harness.record.bundle.archive import write
     from harness.report import html
 
-    record = records.load(path)
+    record = store.load(path)
     folder = path if path.is_dir() else path.parent
     conclusion = concluded(project, record)
     null = conclusion.null.run_id if conclusion.null else ""
@@ -84,7 +84,7 @@ def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Ma
 
 
 def _show(path: Path, found: "Manifest", *, as_json: bool) -> None:
-    sha256 = records.digest(path)
+    sha256 = store.digest(path)
     if as_json:
         print_json({"file": str(path), "sha256": sha256, "manifest": found})
         return
@@ -102,7 +102,7 @@ def unpacked(path: Path) -> Iterator[tuple[Project, Path]]:
 
     Raises RecordError unless the bundle is whole.
     """
-    from harness.bundle.unpack import unpack
+    from harness.record.bundle.unpack import unpack
 
     with Cache.default().staging() as folder:
         found, _ = unpack(path, folder)

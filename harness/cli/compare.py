@@ -3,9 +3,9 @@
 
 import click
 
-from harness import records
 from harness.cli.options import json_option, print_json
 from harness.project.project import Project
+from harness.record import store
 
 
 @click.command(short_help="Compare two runs, where everything pinned is equal.")
@@ -27,7 +27,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
     from harness.cli.report import found_run
 
     project = Project.find()
-    before, after = (records.load(found_run(project, run)) for run in (first, second))
+    before, after = (store.load(found_run(project, run)) for run in (first, second))
     found = changes(before, after)
     if as_json:
         print_json({"first": before.run_id, "second": after.run_id, "changes": found})

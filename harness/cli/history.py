@@ -13,15 +13,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import records
 from harness.errors import HarnessError, MachineError
 from harness.events import Advanced, Began, Ended, Listener
 from harness.host.files import replace_file
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.model.record import RunRecord
     from harness.project.claim import Claim
+    from harness.record.record import RunRecord
     from harness.report.index import Broken, Run
 
 #: So many pages are worth the second that it takes to start further processes.
@@ -55,15 +55,15 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
 
 def _of_matrix(folder: Path) -> bool:
     """Whether it holds a matrix's boots of a series, and no run that is judged."""
-    return folder.parent.name == records.MATRIX and not (folder / records.FILE).exists()
+    return folder.parent.name == store.MATRIX and not (folder / store.FILE).exists()
 
 
 def _nulls(folders: Sequence[Path]) -> "tuple[RunRecord, ...]":
     """The runs of base against itself; one that cannot be read is said to be broken elsewhere."""
     found = []
-    for folder in filter(records.is_null, folders):
+    for folder in filter(store.is_null, folders):
         with contextlib.suppress(HarnessError):
-            found.append(records.load(folder))
+            found.append(store.load(folder))
     return tuple(found)
 
 
@@ -101,7 +101,7 @@ def _one(
 
     name = folder.relative_to(project.results)
     try:
-        record = records.load(folder)
+        record = store.load(folder)
     except HarnessError as error:
         return index.Broken(str(name), error.what)
     try:

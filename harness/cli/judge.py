@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cli import printable
 from harness.cli.options import gate_rule, json_option, print_json
 from harness.errors import EXIT_VERDICT
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
@@ -53,9 +53,9 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 
     rules = [gate_rule(text) for text in gates]
     project = Project.find()
-    record = records.load(found_run(project, run))
+    record = store.load(found_run(project, run))
     found = concluded(project, record, rules)
-    path = records.folder_of(project.results, record) / records.FILE
+    path = store.folder_of(project.results, record) / store.FILE
     ok = _ok(found, verdicts=not gates or require_verdict)
     if as_json:
         print_json(_document(found, str(path), ok=ok))

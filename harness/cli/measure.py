@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.judge import Verdict
-    from harness.model.record import RunRecord
+    from harness.record.record import RunRecord
 
 
 accelerator_option = click.option(
@@ -97,14 +97,14 @@ def measure(as_json: bool, **wanted: Any) -> None:
       harness measure --plan quick
       harness measure --plan quick --prefix 3        base against the first three patches
     """
-    from harness import records
+    from harness.record import store
 
     project = Project.find()
     record = measured(project, **wanted)
     if as_json:
         print_json(record)
     else:
-        click.echo(records.folder_of(project.results, record) / records.FILE)
+        click.echo(store.folder_of(project.results, record) / store.FILE)
     if record.outcome != "complete":
         raise click.exceptions.Exit(EXIT_VERDICT)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import records
 from harness.cli.engine import Workers, engine_options
 from harness.cli.measure import accelerator_option, measured
 from harness.cli.options import (
@@ -24,12 +23,13 @@ from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.effects import Effect
-    from harness.model.record import RunRecord
+    from harness.record.record import RunRecord
 
 
 @click.command(short_help="Measure base against itself: does noise alone differ?")
@@ -81,7 +81,7 @@ def null(
     else:
         record = measured(project, workers, null=True, **asked)
     seen = read(record)
-    path = records.folder_of(project.results, record) / records.FILE
+    path = store.folder_of(project.results, record) / store.FILE
     found = [e for e in effects(record) if e.metric == clock(record)]
     if as_json:
         print_json({"record": str(path), "null": seen, "effects": found})

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cli import printable
 from harness.errors import MachineError
 from harness.host.files import replace_file
+from harness.record import store
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
@@ -26,7 +26,7 @@ def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> N
     """
     from harness.report import html
 
-    stored = source.name == records.FILE
+    stored = source.name == store.FILE
     folder = source.parent
     here = folder / html.NAME if stored else Path(f"{source.name.partition('.')[0]}.html")
     page = output or here

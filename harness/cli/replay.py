@@ -23,7 +23,7 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.model.record import RunRecord
+    from harness.record.record import RunRecord
     from harness.replay.replay import Checked, Prepared, Request
     from harness.replay.schedule import Schedule
 

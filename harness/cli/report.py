@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cli import printable
 from harness.cli.formats import FORMATS, known_origin
 from harness.cli.options import gate_rule, json_option, print_json, print_rich
 from harness.errors import InputError, RecordError
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
     from harness.analysis.conclude import Conclusion
-    from harness.model.record import RunRecord
     from harness.parse.gate import Rule
+    from harness.record.record import RunRecord
 
 
 @click.command(short_help="Show what may be concluded of a run, in many forms.")
@@ -124,7 +124,7 @@ def report(
         _write_site(site, run)
         return
     with opened(run) as (project, path, shown):
-        found = concluded(project, records.load(path), rules)
+        found = concluded(project, store.load(path), rules)
         if plots is not None:
             page.draw(found, plots)
         elif form == "html":
@@ -155,7 +155,7 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
 
     A bundle is a project of its own, unpacked until the block ends.
     """
-    from harness.bundle import archive
+    from harness.record.bundle import archive
 
     if run is not None and Path(run).is_file() and archive.looks_like(Path(run)):
         from harness.cli.bundle import unpacked
@@ -165,7 +165,7 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
         return
     project = Project.find()
     path = found_run(project, run)
-    yield project, path, path / records.FILE if path.is_dir() else path
+    yield project, path, path / store.FILE if path.is_dir() else path
 
 
 def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
@@ -188,7 +188,7 @@ def show(
 
     `path` is where the record is, if that is not its place among the results.
     """
-    path = path or records.folder_of(project.results, found.record) / records.FILE
+    path = path or store.folder_of(project.results, found.record) / store.FILE
     if as_json:
         from harness.report.document import document
 
@@ -203,10 +203,10 @@ def show(
 def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":
     """Return the runs of base against base that might be held against a run."""
     found = []
-    for folder in records.runs(project.results, record.subject.slug):
+    for folder in store.runs(project.results, record.subject.slug):
         with contextlib.suppress(RecordError):
-            if records.is_null(folder):
-                found.append(records.load(folder))
+            if store.is_null(folder):
+                found.append(store.load(folder))
     return found
 
 
@@ -216,21 +216,21 @@ def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> 
     A run of base against itself is taken only where it is named, or there is no other.
     """
     if run is None:
-        newest = records.newest(project.results)  # which says so where there is none at all
+        newest = store.newest(project.results)  # which says so where there is none at all
         return _newest(project, of_guests=of_guests) or newest
     named = Path(run)
     if named.exists():
         return named
-    matching = [folder for folder in records.runs(project.results) if folder.name == run]
+    matching = [folder for folder in store.runs(project.results) if folder.name == run]
     return matching[0] if matching else named
 
 
 def _newest(project: Project, *, of_guests: bool) -> Path | None:
     """The newest run that is no null run, of guests where that is asked."""
-    for folder in reversed(records.runs(project.results)):
+    for folder in reversed(store.runs(project.results)):
         with contextlib.suppress(RecordError):
-            if records.is_null(folder):
+            if store.is_null(folder):
                 continue
-            if not of_guests or records.load(folder).evidence != "replay":
+            if not of_guests or store.load(folder).evidence != "replay":
                 return folder
     return None

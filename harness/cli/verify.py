@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import records
 from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
 from harness.errors import EXIT_VERDICT, InputError, RecordError
 from harness.host.cache import Cache
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.analysis.verify import Finder, Verified
     from harness.events import Listener
-    from harness.model.record import RunRecord
+    from harness.record.record import RunRecord
 
 
 @click.command(short_help="Compare the struct pages that base and tip left.")
@@ -39,8 +39,8 @@ def verify(run: str | None, as_json: bool) -> None:
     from harness.stages import memmaps
 
     project = Project.find()
-    record = records.load(found_run(project, run, of_guests=True))
-    folder = records.folder_of(project.results, record)
+    record = store.load(found_run(project, run, of_guests=True))
+    folder = store.folder_of(project.results, record)
     if not any(boot.memmaps for boot in record.boots):
         raise RecordError(
             "holds no memmaps", where=str(folder), expected="a run on namespaces with map=dev"

@@ -31,9 +31,9 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.model.record import RunRecord
     from harness.model.visit import Visit
     from harness.parse.gate import Rule
+    from harness.record.record import RunRecord
     from harness.replay.trial import Request
     from harness.stages.apply import Carried
     from harness.stages.watch import Failure, Round

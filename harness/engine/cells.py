@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness import records
 from harness.engine import jobs
 from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
 from harness.host.process import Deadline
-from harness.model.record import Boot, Check, RunRecord
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
 from harness.project.series import Applied
+from harness.record import store
+from harness.record.record import Boot, Check, RunRecord
 from harness.stages import memmaps
 from harness.tools.git import Git
 
@@ -49,10 +49,10 @@ def boot(here: Here, given: jobs.Comparison, applied: Applied, *kernels: Kernel)
     boot without base beside it ended for no reason that its console shows.
     """
     home = Project(here.project.root)
-    home.results = here.project.results / records.MATRIX
+    home.results = here.project.results / store.MATRIX
     record = jobs.measure(msgspec.structs.replace(here, project=home), given, applied, *kernels)
     _require_blame(record)
-    folder = records.folder_of(home.results, record)
+    folder = store.folder_of(home.results, record)
     compared = any(boot.memmaps for boot in record.boots)
     return Shown(
         tuple(_booted(record)),

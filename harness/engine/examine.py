@@ -10,10 +10,10 @@ import msgspec
 from harness.engine.cells import BASE, prefixes_of, require_options
 from harness.engine.graph import Here
 from harness.errors import Unsupported
-from harness.model.record import Check
 from harness.project.kernel import Recipe, Tree
 from harness.project.matrix_plan import Prefix, Show, Shown
 from harness.project.series import FUNCTION, Applied
+from harness.record.record import Check
 from harness.replay import check, objects, replay, trace
 from harness.replay.cases import corners, drawn
 from harness.replay.link import Program, Unprovided

@@ -9,11 +9,11 @@ import msgspec
 
 from harness.engine.graph import Here
 from harness.errors import InputError
-from harness.model.record import RunRecord, Unbuilt
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.project.series import Applied
+from harness.record.record import RunRecord, Unbuilt
 from harness.stages import apply as apply_stage
 from harness.stages import build as build_stage
 from harness.stages import run

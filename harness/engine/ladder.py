@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness import records
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.engine.reproduce import Request, ending_at_a_failure
@@ -18,10 +17,11 @@ from harness.errors import InputError, ToolMissing
 from harness.events import Event, Said
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.model.record import RunRecord, Unbuilt
 from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.project.series import Applied
+from harness.record import store
+from harness.record.record import RunRecord, Unbuilt
 from harness.stages import apply, build, configure, sandbox
 from harness.tools.git import Git
 
@@ -44,7 +44,7 @@ def climb(
     plan = project.plan(wanted.plan)
     guest = project.guest(plan.guest)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    records.require_writable(project.results)
+    store.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
     sandbox.require(cache, wanted.source)
     done = dict(engine.run(_on_tree(wanted), ending_at_a_failure(hear)))

@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from harness import records
 from harness.engine.cell_jobs import Place, Request, applies, in_cells, on_trees
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
 from harness.engine.kept_cells import KeptCells
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Said
 from harness.host.cache import Cache
-from harness.model.record import Check
 from harness.project.matrix_plan import Cell, Matrix, Result, Shown
 from harness.project.project import Project
 from harness.project.series import Applied, Series
+from harness.record import store
+from harness.record.record import Check
 from harness.stages import apply, configure, sandbox
 
 #: What a job raises where there was nothing to try with.
@@ -35,7 +35,7 @@ def run(
     """
     places = _places(project, wanted)
     series = project.measurable_series(wanted.slug)
-    records.require_writable(project.results)
+    store.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
     sandbox.require(cache, wanted.source)
     ground = engine.run(Graph(on_trees(wanted, places)), hear)

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from distributed import get_worker
 
-from harness import records
 from harness.engine import parcels
 from harness.engine.graph import Done, Failed, Here, Job, Outcome
 from harness.engine.perform import perform
@@ -23,6 +22,7 @@ from harness.events import Advanced, Event, Listener, Said
 from harness.host import cancel
 from harness.host.cache import Cache, host_boot
 from harness.project.project import Project
+from harness.record import store as records
 
 #: How often progress within a step is worth a message.
 TOLD_EVERY_S = 0.5

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.events import Began, Listener, nobody
@@ -21,6 +20,7 @@ from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.kernel import Kernel, Tree
 from harness.project.series import Applied
+from harness.record import store as records
 from harness.stages import build, git_source
 from harness.tools import commit_packs
 from harness.tools.git import Git

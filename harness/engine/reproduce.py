@@ -6,13 +6,13 @@ Every job keeps what it finished, so a run that is killed goes on where it was.
 
 import msgspec
 
-from harness import records
 from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
 from harness.host.cache import Cache
-from harness.model.record import RunRecord
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import RunRecord
 from harness.stages import apply, configure, sandbox
 from harness.stages.apply import Source
 
@@ -88,7 +88,7 @@ def reproduce(
     Raises HarnessError from whichever step failed; the record tells of boots that failed.
     """
     jobs_of_it = graph(project, wanted)
-    records.require_writable(project.results)
+    store.require_writable(project.results)
     # What can be found wrong with the series alone is found before anything is fetched.
     apply.require_readable(project, cache, wanted.slug, wanted.source)
     sandbox.require(cache, wanted.source)

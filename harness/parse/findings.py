@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.model.record import Finding
 from harness.parse.console import message, read_line
+from harness.record.record import Finding
 
 #: A splat without an end of its own is kept up to the next binding, but never further than this.
 MAX_SPLAT_LINES = 300

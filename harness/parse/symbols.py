@@ -4,7 +4,7 @@
 import re
 from collections.abc import Mapping
 
-from harness.model.record import Symbol
+from harness.record.record import Symbol
 
 #: What the compiler numbers: `__func__.12`, `copy.constprop.0`, `__UNIQUE_ID_ddebug_34.5`. The
 #: numbers move with whatever else is in the file, so they tell nothing of the symbol.

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
-from harness.bundle.manifest import Absent
 from harness.errors import InputError, RecordError
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.model.record import RunRecord
 from harness.project.project import Project
+from harness.record import store
+from harness.record.bundle.manifest import Absent
+from harness.record.record import RunRecord
 
 Files = dict[str, bytes]
 
@@ -41,10 +41,10 @@ def contents(
     run = f"results/{slug}/{record.run_id}"
     sources = {
         f"series/{slug}/series.yaml": project.series_folder / slug / "series.yaml",
-        f"{run}/{records.FILE}": folder / records.FILE,
+        f"{run}/{store.FILE}": folder / store.FILE,
     }
     if null:
-        beside = f"results/{slug}/{null}/{records.FILE}"
+        beside = f"results/{slug}/{null}/{store.FILE}"
         sources[beside] = project.root / beside
     sources |= {f"{run}/{path.name}": path for path in folder.glob("memmap-*.npz")}
     files: Files = {path: source.read_bytes() for path, source in sources.items()}

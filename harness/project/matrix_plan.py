@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.model.record import Check
 from harness.project.kernel import ARCHITECTURES, COMPILER
+from harness.record.record import Check
 
 #: What an object must show beside base's: that it compiles at all; by replay, equal memmaps and
 #: equal calls to the rest of the kernel; by disassembly, that the whole series stores past the

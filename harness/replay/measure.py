@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
-from harness.model.record import Pass
+from harness.record.record import Pass
 from harness.replay import rounds
 from harness.replay.drive import Driver
 from harness.replay.link import Program

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache, publish, used
@@ -20,6 +19,7 @@ from harness.host.digest import value_digest
 from harness.parse.kbuild import compiling, saved_command
 from harness.project.kernel import Recipe, Tree
 from harness.project.series import FUNCTION
+from harness.record import store
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
 from harness.stages import build, configure
@@ -81,8 +81,8 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
         made = Program(
             folder=str(folder),
             traps=link.link(work, _user_side(cache), FUNCTION, binutils),
-            object_sha256=records.digest(work / OBJECT),
-            config_sha256=records.digest(work / CONFIG),
+            object_sha256=store.digest(work / OBJECT),
+            config_sha256=store.digest(work / CONFIG),
             compiler=compiler,
         )
         (work / META).write_bytes(msgspec.json.encode(made))

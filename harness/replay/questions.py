@@ -13,8 +13,8 @@ from harness.analysis.replayed import by_turn, paired
 from harness.analysis.stats import CONFIDENCE
 from harness.errors import InputError
 from harness.model.bisected import Word
-from harness.model.record import Pass
 from harness.parse.gate import Rule
+from harness.record.record import Pass
 from harness.replay import check, count, rounds
 from harness.replay.cases import Case
 from harness.replay.drive import Driver

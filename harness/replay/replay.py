@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.analysis.gates import Gate
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
@@ -16,10 +15,11 @@ from harness.host import sandbox as bwrap
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
-from harness.model.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Series
+from harness.record import store
+from harness.record.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.replay import check, count, measure, objects, trace, variants
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
@@ -274,7 +274,7 @@ def timed(
     record = _record(cache, made, wanted, found)
 
     def keep(so_far: Timed) -> None:
-        records.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
+        store.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
 
     keep(Timed((), ()))
     try:
@@ -282,7 +282,7 @@ def timed(
             drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
         )
     except HarnessError as error:
-        lost = records.load(records.folder_of(project.results, record))
+        lost = store.load(store.folder_of(project.results, record))
         _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
         raise
     return _finish(
@@ -293,7 +293,7 @@ def timed(
 
 def _finish(project: Project, record: RunRecord) -> RunRecord:
     record = msgspec.structs.replace(record, finished=_now().isoformat())
-    records.save(project.results, record)
+    store.save(project.results, record)
     return record
 
 
@@ -308,7 +308,7 @@ def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | Non
     unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()
     return RunRecord(
-        run_id=records.new_run_id(now),
+        run_id=store.new_run_id(now),
         evidence="replay",
         subject=Subject.of(made.applied, made.series.port_of if version is None else version),
         setup=Setup(

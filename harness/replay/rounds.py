@@ -20,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.events import Advanced, Began, Ended, Listener, nobody
-from harness.model.record import Pass
+from harness.record.record import Pass
 from harness.replay.drive import Driver, Filled, Ran
 from harness.replay.link import Program
 from harness.replay.schedule import LIMIT, Keep, Schedule, Timed

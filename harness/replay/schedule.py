@@ -8,7 +8,7 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.host.units import GIB
-from harness.model.record import HostUse, Pass
+from harness.record.record import HostUse, Pass
 from harness.replay.cases import Case, namespace
 
 KINDS = ("order0", "order9")

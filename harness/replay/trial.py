@@ -17,10 +17,10 @@ from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineErro
 from harness.events import Listener, nobody
 from harness.host.cache import Cache
 from harness.model.carried import Carried
-from harness.model.record import RunRecord
 from harness.model.visit import Stage, Visit
 from harness.parse.gate import Rule
 from harness.project.project import Project
+from harness.record.record import RunRecord
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.schedule import Schedule

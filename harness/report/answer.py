@@ -9,7 +9,7 @@ from harness.analysis import nulls
 from harness.analysis.conclude import Conclusion
 from harness.analysis.judge import Word
 from harness.analysis.rungs import Rung
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 from harness.report import alike, ladder
 from harness.report.headline import headline
 

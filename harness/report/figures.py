@@ -8,7 +8,7 @@ import msgspec
 
 from harness.analysis.conclude import Conclusion
 from harness.analysis.replayed import LIMIT, compared, of_namespace
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 
 NS_PER_MS = 1e6
 #: Dots closer than this share of the axis are one dot, as large as they are many.

@@ -21,7 +21,7 @@ from harness.analysis.effects import Effect
 from harness.analysis.judge import Verdict
 from harness.analysis.ladder import ladders
 from harness.host.units import format_bytes
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 from harness.report import ladder, words
 from harness.report.answer import TONE, answer
 from harness.report.drawing import NOTHING, draw_strip

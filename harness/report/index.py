@@ -13,7 +13,7 @@ from markupsafe import Markup
 from harness.analysis.conclude import Conclusion
 from harness.analysis.history import Cost, Group, Seen, release_key, seen, trends
 from harness.analysis.judge import Word
-from harness.model.record import Outcome
+from harness.record.record import Outcome
 from harness.report.answer import Answer, answer
 from harness.report.html import environment, style_hash
 from harness.report.trend import draw_trend

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from harness.analysis.conclude import Conclusion
-from harness.model.record import RunRecord, Side, Unbuilt
+from harness.record.record import RunRecord, Side, Unbuilt
 from harness.report import words
 from harness.report.result import Number, Result
 from harness.report.results import results

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from harness.analysis.conclude import Conclusion
 from harness.analysis.summary import Binding
-from harness.model.record import Evidence, RunRecord
+from harness.record.record import Evidence, RunRecord
 from harness.report import alike, ladder, tables, words
 from harness.report.tables import Table
 from harness.report.tested_by import Person, withheld

@@ -11,7 +11,7 @@ from harness.analysis.judge import Verdict, Word
 from harness.analysis.replayed import Cost
 from harness.analysis.rungs import Rung
 from harness.analysis.summary import Binding
-from harness.model.record import Boot, RunRecord
+from harness.record.record import Boot, RunRecord
 from harness.report import alike, ladder, words
 from harness.report.result import Number, Result, Status
 

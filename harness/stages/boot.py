@@ -11,17 +11,17 @@ from pathlib import Path
 import msgspec
 from msgspec import UnsetType
 
-from harness import records
 from harness.events import Advanced, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.model.record import Boot, Finding, Log, Outcome
 from harness.parse import agent, console
 from harness.parse.findings import findings
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION
+from harness.record import store
+from harness.record.record import Boot, Finding, Log, Outcome
 from harness.stages import checks, guest, root
 from harness.stages.accelerator import Accelerator
 from harness.stages.backing import Images
@@ -91,7 +91,7 @@ def boot(
         findings=found,
         samples=checks.samples(bindings, checks.hz(config)),
         logs=tuple(
-            Log(path=f"{LOGS}/{path.name}", sha256=records.digest(path))
+            Log(path=f"{LOGS}/{path.name}", sha256=store.digest(path))
             for path in (console_log, agent_log)
         ),
         load_1min=used.load_before,

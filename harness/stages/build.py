@@ -23,7 +23,7 @@ from harness.host.digest import value_digest
 from harness.parse import makelog
 from harness.parse.warned import together, warning
 from harness.project.kernel import Kernel, Recipe, Tree
-from harness.records import digest
+from harness.record.store import digest
 from harness.stages import configure
 from harness.stages.tree import checked_out
 from harness.tools import compiled, kbuild

@@ -6,12 +6,12 @@ Values in, values out: what the agent and the kernel log said against what was b
 
 import re
 
-from harness.model.record import Check, Sample
 from harness.parse.agent import NamespaceLine, Report
 from harness.parse.console import Bindings, Problem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
+from harness.record.record import Check, Sample
 
 _HZ = re.compile(r"^CONFIG_HZ=(\d+)$", re.MULTILINE)
 _FLAGS = re.compile(r" =([a-z]+|_) ")

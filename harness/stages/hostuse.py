@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.model.record import HostUse
 from harness.parse.procstat import CpuTicks, cpu_ticks, load_1min
+from harness.record.record import HostUse
 
 PROC = Path("/proc")
 CPUS = Path("/sys/devices/system/cpu")

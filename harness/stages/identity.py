@@ -14,9 +14,9 @@ import msgspec
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.model.record import Side
 from harness.parse.kconfig import options
 from harness.parse.symbols import changed, sizes
+from harness.record.record import Side
 from harness.tools.binutils import Binutils
 from harness.tools.git import Git
 

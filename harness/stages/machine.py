@@ -10,7 +10,7 @@ import msgspec
 from harness.errors import ToolMissing
 from harness.host import programs, venv, version
 from harness.host.cache import Cache
-from harness.model.record import Machine
+from harness.record.record import Machine
 from harness.stages.accelerator import Accelerator
 from harness.tools import qemu
 

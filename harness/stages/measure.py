@@ -13,17 +13,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Said, nobody
 from harness.host import process, sandbox
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.model.record import Boot, Outcome, RunRecord
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import Boot, Outcome, RunRecord
 from harness.stages import backing, memmaps
 from harness.stages.accelerator import Accelerator
 from harness.stages.boot import LOGS, Conditions, boot
@@ -58,16 +58,16 @@ def measure(
     room for one.
     """
     confined = _confined(cache, guest, listen)
-    folder = records.folder_of(project.results, record)
+    folder = store.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
     same = Conditions(cache, folder, agent, guest, plan, accelerator, confined)
     with cache.locked(f"run-{record.run_id}"):
-        if (folder / records.FILE).exists():
-            record = records.load(folder)  # whoever held the lock may have gone further
+        if (folder / store.FILE).exists():
+            record = store.load(folder)  # whoever held the lock may have gone further
             if record.outcome != "lost":
                 return record
         else:
-            records.save(project.results, record)
+            store.save(project.results, record)
         _keep_configs(record, kernels, folder)
         planned = list(order(record))
         done = {(b.side, b.number) for b in record.boots}
@@ -90,7 +90,7 @@ def measure(
             elif made.outcome != "complete":
                 _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
                 raise _error(made, title, folder)
-            records.save(project.results, record)
+            store.save(project.results, record)
             listen(Ended(f"{title}: {summary(made)}"))
         wrong = "; ".join(lost.values()) or memmaps.unequal(record)
         return _finish(project, record, "failed" if wrong else "complete", wrong)
@@ -143,7 +143,7 @@ def _of_run(outcome: Outcome) -> Outcome:
 def _finish(project: Project, record: RunRecord, outcome: Outcome, reason: str) -> RunRecord:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
     record = msgspec.structs.replace(record, outcome=outcome, reason=reason, finished=now)
-    records.save(project.results, record)
+    store.save(project.results, record)
     return record
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import RecordError
-from harness.model.record import Memmap, RunRecord
 from harness.parse import infoblock, structpages
 from harness.parse.structpages import Runs
+from harness.record.record import Memmap, RunRecord
 
 #: 4 MiB of struct pages at a time.
 CHUNK_PAGES = 1 << 16

@@ -15,7 +15,7 @@ from harness.parse.attestation import attestations
 from harness.parse.mail import MailError, parse_series
 from harness.project.project import Project
 from harness.project.series import Series, Version
-from harness.records import digest
+from harness.record.store import digest
 from harness.tools import b4
 
 FETCH_S = 60

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from harness import records
 from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.model.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
 from harness.parse.warned import new
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.project.series import Applied
+from harness.record import store
+from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
 from harness.stages import accelerator, build, identity, machine, measure, memmaps
 
 
@@ -58,10 +58,10 @@ def run(
     record = _record(applied, version, kernels, plan, guest, host)
     record = msgspec.structs.replace(record, sides=_told_apart(cache, record, kernels))
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
-    if unfinished := records.resumable(project.results, record):
+    if unfinished := store.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
         record = unfinished
-    folder = records.folder_of(project.results, record)
+    folder = store.folder_of(project.results, record)
     begun(folder)
     keep = memmaps.keeper(folder)
     return measure.measure(
@@ -102,7 +102,7 @@ def _record(
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     kvm = host.accelerator == "kvm"
     return RunRecord(
-        run_id=records.new_run_id(now),
+        run_id=store.new_run_id(now),
         evidence=_evidence(plan, host),
         subject=Subject.of(applied, version),
         setup=Setup(

@@ -21,8 +21,8 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness import records
-from harness.model.record import RunRecord, Sample
+from harness.record import store
+from harness.record.record import RunRecord, Sample
 from tests.unit.builders import checkout, record, samples
 
 replace = msgspec.structs.replace
@@ -81,7 +81,7 @@ def main() -> None:
         root, results = project.root, project.results
         lot = random.Random(1)
         for number in range(COUNT):
-            path = records.save(results, made_up(number, lot))
+            path = store.save(results, made_up(number, lot))
             if number % 50 == 0:
                 path.write_bytes(path.read_bytes()[:1000])
         say("site", timed(root, "--index"), runs=COUNT)

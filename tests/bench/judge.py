@@ -33,8 +33,8 @@ from harness.analysis.replayed import dealt
 from harness.analysis.stats import ratio, unpaired
 from harness.cli.replay import ROUNDS, SEED, schedule_of
 from harness.host.cache import Cache
-from harness.model.record import Pass, RunRecord
 from harness.project.project import Project
+from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run
 from harness.replay import rounds
 from harness.replay.schedule import KINDS

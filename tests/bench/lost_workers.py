@@ -30,8 +30,8 @@ from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Advanced, Began, Event, Said
 from harness.host.cache import Cache
-from harness.model.record import RunRecord
 from harness.project.project import Project
+from harness.record.record import RunRecord
 from tests.cluster import Cluster, cluster
 
 #: A guest's kernel needs a moment until it does something of its own.

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from harness import records
-from harness.model.record import RunRecord
+from harness.record import store
+from harness.record.record import RunRecord
 from tests.faults.scene import ROOT, Scene, adopting, strays
 
 FAKE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg")
@@ -101,7 +101,7 @@ class Machine:
 
     def records(self) -> list[RunRecord]:
         """Every record, oldest first."""
-        return [records.load(folder) for folder in records.runs(self.results)]
+        return [store.load(folder) for folder in store.runs(self.results)]
 
 
 def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import records
+from harness.record import store
 
 pytestmark = pytest.mark.boot
 
@@ -53,7 +53,7 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
         assert driver["verdict"] == "untested"  # 4 GiB is not what the claim was made on
     assert qemus() <= before
 
-    record = records.load(Path(made["record"]))
+    record = store.load(Path(made["record"]))
     assert {boot.side for boot in record.boots} == {"base", "tip"}
     for boot in record.boots:
         assert boot.counts
@@ -61,7 +61,7 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
         assert boot.findings == ()
         for log in boot.logs:
             path = Path(made["record"]).parent / log.path
-            assert records.digest(path) == log.sha256
+            assert store.digest(path) == log.sha256
     base, tip = record.sides
     assert base.build_id != tip.build_id
     assert base.config_sha256 == tip.config_sha256

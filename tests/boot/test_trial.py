@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import records
 from harness.errors import MachineError
 from harness.host.cache import Cache
 from harness.parse.gate import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
+from harness.record import store
 from harness.replay.schedule import Schedule
 from harness.replay.trial import Request, trial
 from harness.stages.apply import Mbox
@@ -41,7 +41,7 @@ def test_what_holds_is_timed_and_its_record_kept(
     assert "cases equal" in found.visit.reason
     assert "order0 0." in found.visit.reason
     (run,) = found.visit.runs
-    record = records.load(project.results / "memcpy-streaming" / run)
+    record = store.load(project.results / "memcpy-streaming" / run)
     assert record.outcome == "complete"
     assert record.subject.tree == name
     assert len(record.sides) == 2

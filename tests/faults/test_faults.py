@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import records
 from harness.errors import RecordError
+from harness.record import store
 from tests.conftest import GOLDENS
 from tests.faults import listing
 from tests.faults.scene import Ended, Scene, adopting, left_in_memory, mounts, strays
@@ -102,18 +102,18 @@ def assert_one_line(ended: Ended) -> None:
 
 
 def assert_record(scene: Scene, row: Fault) -> None:
-    found = records.runs(scene.root / "results")
+    found = store.runs(scene.root / "results")
     if row.record == "none":
         assert found == []
     elif row.record:
         outcome, _, reason = row.record.partition(": ")
-        record = records.load(found[-1])
+        record = store.load(found[-1])
         assert record.outcome == outcome, record.reason
         assert reason in record.reason
         assert [b.side for b in record.boots if b.counts] == [] or record.outcome != "lost"
     for folder in found:
         try:
-            record = records.load(folder)
+            record = store.load(folder)
         except RecordError:
             continue
         for boot in record.boots:

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import records
-from harness.bundle import archive
 from harness.errors import InputError, RecordError
 from harness.host.units import parse_age, parse_size
 from harness.parse import (
@@ -48,6 +46,8 @@ from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.series import Series
 from harness.project.tree_source import TreeSource
+from harness.record import store
+from harness.record.bundle import archive
 
 Target = Callable[[bytes], None]
 TARGETS: dict[str, Target] = {}
@@ -242,7 +242,7 @@ def dwarf_(data: bytes) -> None:
 @target
 def record_(data: bytes) -> None:
     with in_file(data) as path, contextlib.suppress(RecordError):
-        records.load(path)
+        store.load(path)
 
 
 @target

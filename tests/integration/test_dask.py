@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import records
 from harness.engine import away, cell_jobs, fingerprint, matrix
 from harness.engine.graph import Done, Failed, Graph, Job, Skipped
 from harness.engine.ladder import climb
 from harness.engine.local import Local
 from harness.errors import DoesNotBuild
 from harness.events import Began
+from harness.record import store as records
 from tests.cluster import (
     REQUEST,
     Cluster,

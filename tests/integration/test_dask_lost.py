@@ -25,7 +25,7 @@ from tests.unit.test_graph import add, concatenate
 from tests.whole import FAKES, STAND_INS
 
 if TYPE_CHECKING:
-    from harness.model.record import RunRecord
+    from harness.record.record import RunRecord
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis.compare import identity
 from harness.host.cache import Cache
-from harness.model.record import RunRecord, Side
+from harness.record.record import RunRecord, Side
 from harness.stages.identity import Built, told_apart
 from tests.trees import git
 from tests.unit.builders import record

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import records
+from harness.record import store
 from tests.trees import edit, git
 from tests.unit.test_matrix import PLAN as MATRIX
 from tests.whole import Whole
@@ -46,7 +46,7 @@ def test_a_side_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
     assert first["title"] == "mm/mm_init: in half the time"
     assert first["new_warnings"] == second["new_warnings"] == []
 
-    record = records.load(Path(made["record"]))
+    record = store.load(Path(made["record"]))
     assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("1", 1), ("2", 2)]
     assert len(record.boots) == 6
     shown = whole.harness("report", record.run_id)
@@ -114,7 +114,7 @@ def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
     done = whole.harness(*LADDER)
     assert done.returncode == 3
     assert "the kernel does not build" in done.stderr
-    assert records.runs(whole.project.results) == []
+    assert store.runs(whole.project.results) == []
 
 
 def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
@@ -124,7 +124,7 @@ def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
     assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
     assert "panicked" in made["rungs"][1]["why"]
     # A side that is lost is not booted again: two of base, one of each patch.
-    assert len(records.load(Path(made["record"])).boots) == 4
+    assert len(store.load(Path(made["record"])).boots) == 4
 
 
 def test_struct_pages_that_differ_are_no_ladder_to_climb(whole: Whole) -> None:
@@ -163,12 +163,12 @@ def test_one_prefix_of_each_patch_is_refused(whole: Whole) -> None:
 def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
     exit_code, _ = whole.interrupted("boot 2 of 6", *LADDER)
     assert exit_code == 130
-    (run,) = records.runs(whole.project.results)
-    kept = records.load(run).boots
+    (run,) = store.runs(whole.project.results)
+    kept = store.load(run).boots
     assert 1 <= len(kept) < 6
     made = result(whole.harness(*LADDER, "--json"))
-    assert made["record"] == str(run / records.FILE)
-    assert records.load(run).boots[: len(kept)] == kept
+    assert made["record"] == str(run / store.FILE)
+    assert store.load(run).boots[: len(kept)] == kept
 
 
 @pytest.mark.parametrize("verb", [LADDER, ("matrix", "quick", "test", "--accelerator", "tcg")])

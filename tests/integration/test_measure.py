@@ -16,14 +16,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import records
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Said
 from harness.host import sandbox, venv
 from harness.host.cache import Cache
-from harness.model.record import Machine, Memmap, RunRecord, Setup, Side, Subject
 from harness.project.kernel import Kernel
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import Machine, Memmap, RunRecord, Setup, Side, Subject
 from harness.stages import backing, guest
 from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order
@@ -125,7 +125,7 @@ class Bench:
         )
 
     def saved(self, record: RunRecord | None = None) -> RunRecord:
-        return records.load(records.folder_of(self.project.results, record or self.record()))
+        return store.load(store.folder_of(self.project.results, record or self.record()))
 
 
 @pytest.fixture(autouse=True)
@@ -191,11 +191,11 @@ def test_a_healthy_run(bench: Bench) -> None:
         assert boot.host.wall_s >= boot.wall_s > 0
         assert boot.host.load_before == boot.load_1min
         for log in boot.logs:
-            path = records.folder_of(bench.project.results, record) / log.path
-            assert records.digest(path) == log.sha256
+            path = store.folder_of(bench.project.results, record) / log.path
+            assert store.digest(path) == log.sha256
     for side in record.sides:
-        kept = records.folder_of(bench.project.results, record) / f"configs/{side.name}.config"
-        assert records.digest(kept) == side.config_sha256
+        kept = store.folder_of(bench.project.results, record) / f"configs/{side.name}.config"
+        assert store.digest(kept) == side.config_sha256
     assert leftovers() == before
     assert list((bench.cache.root / "staging").iterdir()) == []
 
@@ -298,7 +298,7 @@ def test_a_boot_that_fails_is_recorded_and_ends_the_run(
     # A lost guest has ended its run as well: only what was broken off may be gone on with.
     assert record.outcome == ("failed" if outcome == "lost" else outcome)
     assert reason in record.reason
-    assert records.resumable(bench.project.results, bench.record()) is None
+    assert store.resumable(bench.project.results, bench.record()) is None
     assert leftovers() == before
 
 
@@ -307,7 +307,7 @@ def test_a_run_goes_on_with_the_boots_it_lacks(bench: Bench) -> None:
     halved = msgspec.structs.replace(
         whole, boots=whole.boots[:3], outcome="lost", reason="", finished=None
     )
-    records.save(bench.project.results, halved)
+    store.save(bench.project.results, halved)
     bench.heard.clear()
     again = bench.measure(halved)
     assert again.outcome == "complete"
@@ -399,7 +399,7 @@ def test_a_side_with_other_struct_pages_fails_the_run_whatever_its_times(
 
 def test_images_are_kept_when_asked_for(bench: Bench) -> None:
     record = bench.measure(keep_images=True)
-    folder = records.folder_of(bench.project.results, record)
+    folder = store.folder_of(bench.project.results, record)
     images = sorted(path.name for path in folder.glob("*.img"))
     assert images == [f"{s}-1-{d}.img" for s in ("base", "tip") for d in ("dax_pmem", "nd_pmem")]
     assert (folder / "tip-1-nd_pmem.img").stat().st_blocks * 512 < 1 << 20
@@ -483,7 +483,7 @@ def test_broken_off_in_a_boot_nothing_is_left_and_the_rest_is_kept(
     assert child.wait(20) != 0
     assert guests(tmp_path) == []
     assert leftovers() == before
-    record = records.load(next((tmp_path / "x" / "results").glob("*/*/record.json")))
+    record = store.load(next((tmp_path / "x" / "results").glob("*/*/record.json")))
     assert (record.outcome, record.finished) == ("lost", None)
     assert [(b.side, b.outcome) for b in record.boots] == [(side, "complete")]
 

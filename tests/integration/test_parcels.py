@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness import records
 from harness.engine import jobs, parcels
 from harness.engine.graph import Done, Graph, Job
 from harness.engine.local import Local
@@ -18,6 +17,7 @@ from harness.errors import MachineError
 from harness.host import files, process
 from harness.host.cache import Cache
 from harness.project.kernel import Kernel, Tree
+from harness.record import store
 from harness.stages import build
 from harness.stages.tree import checked_out
 from harness.tools.git import Git
@@ -206,7 +206,7 @@ def test_a_run_arrives_with_its_record_last(
     (run / "logs").mkdir(parents=True)
     (run / "logs" / "base-1.console.log").write_text("console")
     (run / "memmap.npz").write_bytes(b"npz")
-    (run / records.FILE).write_text("{}")
+    (run / store.FILE).write_text("{}")
     packed = parcels.pack(run, tmp_path)
     there: list[set[str]] = []
     replace = files.replace_file

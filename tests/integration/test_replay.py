@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError
 from harness.host.process import Deadline
-from harness.model.record import Pass
+from harness.record.record import Pass
 from harness.replay import link, measure, rounds
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
 from harness.replay.check import Compared, compare

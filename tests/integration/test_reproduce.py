@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness import records
 from harness.analysis.compare import identity
+from harness.record import store
 from tests.trees import edit
 from tests.whole import Whole
 
@@ -33,7 +33,7 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
     for driver in made["drivers"].values():
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 30)
         assert driver["base"]["rebinds"] == driver["tip"]["rebinds"] == 4
-    record = records.load(Path(made["record"]))
+    record = store.load(Path(made["record"]))
     assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("tip", 2)]
     assert all(boot.counts and len(boot.memmaps) == 2 for boot in record.boots)
     base, tip = record.sides
@@ -56,7 +56,7 @@ def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
     made = json.loads(done.stdout)
     assert made["null"] is None
     assert {e["ratio"] for e in made["effects"]} == {1.0}
-    record = records.load(Path(made["record"]))
+    record = store.load(Path(made["record"]))
     assert record.is_null
     assert [(side.name, side.files) for side in record.sides] == [("base", ()), ("again", ())]
     assert len(list(whole.cache.kernels.glob("*"))) == 1
@@ -74,7 +74,7 @@ def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
     arguments = [word for word in REPRODUCE if word not in ("--accelerator", "tcg")]
     made = result(whole.harness(*arguments, "--keep-images"))
     assert made["evidence"] == "boot-icount"
-    record = records.load(Path(made["record"]))
+    record = store.load(Path(made["record"]))
     for boot in record.boots:
         assert boot.argv[boot.argv.index("--qemu-opt=-icount") + 1].startswith("--qemu-opt=shift=0")
     assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # sides, boots, namespaces
@@ -128,10 +128,10 @@ def test_a_run_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
     exit_code, said = whole.interrupted("boot 2 of 4", *REPRODUCE)
     assert exit_code == 130
     assert said.endswith("interrupted; what was finished is kept\n")
-    (run,) = records.runs(whole.project.results)
-    kept = records.load(run).boots
+    (run,) = store.runs(whole.project.results)
+    kept = store.load(run).boots
     assert 1 <= len(kept) < 4
     done = whole.harness(*REPRODUCE)
     assert f"going on with run {run.name}" in done.stderr
-    assert result(done)["record"] == str(run / records.FILE)
-    assert records.load(run).boots[: len(kept)] == kept
+    assert result(done)["record"] == str(run / store.FILE)
+    assert store.load(run).boots[: len(kept)] == kept

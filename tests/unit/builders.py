@@ -4,19 +4,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.model.record import (
-    Boot,
-    Evidence,
-    Machine,
-    RunRecord,
-    Sample,
-    Setup,
-    Side,
-    Subject,
-)
 from harness.project.claim import Claim, Figures
 from harness.project.kernel import Kernel
 from harness.project.project import Project
+from harness.record.record import Boot, Evidence, Machine, RunRecord, Sample, Setup, Side, Subject
 
 PAGES = 25_804_288
 

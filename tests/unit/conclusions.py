@@ -9,15 +9,8 @@ from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.rules import Gated
 from harness.analysis.verify import Verified
-from harness.model.record import (
-    Boot,
-    Finding,
-    Log,
-    Memmap,
-    RunRecord,
-    Unbuilt,
-)
 from harness.project.claim import Claim
+from harness.record.record import Boot, Finding, Log, Memmap, RunRecord, Unbuilt
 from tests.unit import replays
 from tests.unit.builders import PAGES, boot, claims, record, side
 

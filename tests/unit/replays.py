@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.model.record import Comparison, Pass, RunRecord
+from harness.record.record import Comparison, Pass, RunRecord
 from tests.unit.builders import record, side
 
 PAGES = 1000

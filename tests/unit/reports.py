@@ -9,8 +9,8 @@ import json
 from rich.console import Console, RenderableType
 
 from harness.analysis.conclude import Conclusion
-from harness.model.record import Check
 from harness.project.matrix_plan import Block, Configuration, Matrix, Result
+from harness.record.record import Check
 from harness.report.b4 import b4
 from harness.report.github import annotations
 from harness.report.junit import junit

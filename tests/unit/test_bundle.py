@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import records
-from harness.bundle import archive, manifest
-from harness.bundle.archive import read, write
-from harness.bundle.manifest import Absent
-from harness.bundle.unpack import unpack
 from harness.errors import MachineError, RecordError
 from harness.host.cache import Cache
-from harness.model.record import Log, RunRecord
 from harness.project.bundle_contents import contents
 from harness.project.kernel import Kernel
 from harness.project.project import Project
+from harness.record import store
+from harness.record.bundle import archive, manifest
+from harness.record.bundle.archive import read, write
+from harness.record.bundle.manifest import Absent
+from harness.record.bundle.unpack import unpack
+from harness.record.record import Log, RunRecord
 from tests.unit.builders import checkout, record
 
 replace = msgspec.structs.replace
@@ -336,19 +336,19 @@ def project(tmp_path: Path) -> Project:
 def stored(project: Project, **changes: object) -> tuple[Path, RunRecord]:
     """A run whose boots each have a log."""
     made = record()
-    folder = records.folder_of(project.results, made)
+    folder = store.folder_of(project.results, made)
     (folder / "logs").mkdir(parents=True)
     boots = []
     for boot in made.boots:
         log = folder / "logs" / f"{boot.side}-{boot.number}.console.log"
         log.write_text(f"{boot.side} {boot.number}\n")
-        boots.append(replace(boot, logs=(Log(f"logs/{log.name}", records.digest(log)),)))
+        boots.append(replace(boot, logs=(Log(f"logs/{log.name}", store.digest(log)),)))
     setup = replace(
         made.setup,
         plan_sha256=hashlib.sha256(msgspec.json.encode(project.plan("reproduce"))).hexdigest(),
     )
     made = replace(made, boots=tuple(boots), setup=setup, **changes)
-    records.save(project.results, made)
+    store.save(project.results, made)
     return folder, made
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import cli, records
+from harness import cli
 from harness.cli.formats import FORMATS
 from harness.errors import HarnessError, InputError, RecordError
-from harness.model.record import Log, RunRecord
 from harness.project.project import ROOT_VARIABLE, Project
+from harness.record import store as records
+from harness.record.record import Log, RunRecord
 from tests.unit import conclusions, markup
 from tests.unit.builders import checkout, record
 from tests.unit.test_plots import small

@@ -8,8 +8,8 @@ from harness.analysis.change import compare, differing
 from harness.analysis.compare import Identity, identity
 from harness.analysis.nulls import newest, read
 from harness.errors import NotComparable
-from harness.model.record import RunRecord, Side, Symbol
 from harness.parse.bootargv import boot_command
+from harness.record.record import RunRecord, Side, Symbol
 from tests.unit.builders import record
 from tests.unit.replays import replay
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.effects import Effect, effects
-from harness.model.record import Count, RunRecord
+from harness.record.record import Count, RunRecord
 from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay
 

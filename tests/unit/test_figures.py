@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.effects import Effect
 from harness.analysis.ladder import ladders
-from harness.model.record import Check
+from harness.record.record import Check
 from harness.report.drawing import draw_strip
 from harness.report.figures import strips
 from harness.report.scale import scale

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from harness.analysis.conclude import conclude
 from harness.analysis.rules import Gated
 from harness.errors import InputError
-from harness.model.record import Count, Memmap, RunRecord
 from harness.parse.gate import METRICS, Rule, parse_rule
+from harness.record.record import Count, Memmap, RunRecord
 from tests.unit.builders import record
 from tests.unit.replays import replay
 

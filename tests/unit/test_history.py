@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness import records
 from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.history import release_key, seen, trends
 from harness.cli import history
 from harness.cli.history import write_site
 from harness.errors import MachineError
 from harness.events import nobody
-from harness.model.record import Log, RunRecord
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import Log, RunRecord
 from harness.report import html
 from harness.report.index import Broken, page, run_of
 from harness.report.trend import draw_trend
@@ -167,9 +167,7 @@ def stored(project: Project, *made: RunRecord) -> None:
     for one in made:
         first, *rest = one.boots
         log = Log("logs/base-0.console.log", "0" * 64)
-        path = records.save(
-            project.results, replace(one, boots=(replace(first, logs=(log,)), *rest))
-        )
+        path = store.save(project.results, replace(one, boots=(replace(first, logs=(log,)), *rest)))
         (path.parent / "logs").mkdir()
         (path.parent / log.path).write_text("booting\n")
 
@@ -205,8 +203,8 @@ def broken(project: Project) -> dict[str, str]:
     (results / "memcpy-streaming" / "nothing").mkdir()
     (results / "memcpy-streaming" / "folder" / "record.json").mkdir(parents=True)
     made = run("stranger")
-    records.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
-    records.save(results, run("one-side", sides=record().sides[:1]))
+    store.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
+    store.save(results, run("one-side", sides=record().sides[:1]))
     return {
         "memcpy-streaming/cut": "is no run record",
         "memcpy-streaming/newer": "newer harness",
@@ -232,13 +230,13 @@ def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
 
 def test_boots_of_a_matrix_are_no_runs_of_a_site(project: Project) -> None:
     stored(project, run("01"))
-    records.save(project.results / records.MATRIX, run("02"))
+    store.save(project.results / store.MATRIX, run("02"))
     text = markup.check(write_site(project, project.results, nobody).read_text()).text
     assert "1 run: 1 complete" in text
-    assert records.MATRIX not in text
+    assert store.MATRIX not in text
     # A series may have that name all the same.
     made = run("03")
-    records.save(project.results, replace(made, subject=replace(made.subject, slug="matrix")))
+    store.save(project.results, replace(made, subject=replace(made.subject, slug="matrix")))
     assert (
         "matrix/03" in markup.check(write_site(project, project.results, nobody).read_text()).text
     )
@@ -288,7 +286,7 @@ def test_a_site_follows_what_changed(project: Project) -> None:
     index = write_site(project, project.results, nobody)
     shutil.rmtree(project.results / "memcpy-streaming/02")
     (project.results / "memcpy-streaming/01/logs/base-0.console.log").unlink()
-    records.save(project.results, run("01", outcome="failed", reason="the guest was lost"))
+    store.save(project.results, run("01", outcome="failed", reason="the guest was lost"))
     write_site(project, project.results, nobody)
     assert "1 run: 1 failed" in markup.check(index.read_text()).text
     told = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.record import Symbol
 from harness.parse.kconfig import options
 from harness.parse.procstat import CpuTicks, cpu_ticks, load_1min
 from harness.parse.symbols import changed, sizes
+from harness.record.record import Symbol
 from harness.stages.hostuse import Meter
 
 STAT = "cpu  100 20 30 4000 50 6 7 8 90 10\ncpu0 1 2 3\nintr 5\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.conclude import Conclusion, conclude
-from harness.model.record import Log, RunRecord
+from harness.record.record import Log, RunRecord
 from harness.report.answer import answer
 from harness.report.html import page
 from tests.unit import markup
@@ -117,7 +117,7 @@ def poisoned(value: Any, kept: set[str]) -> Any:
 
 FIELDS = {
     f.encode_name
-    for kind in vars(__import__("harness.model.record", fromlist=["x"])).values()
+    for kind in vars(__import__("harness.record.record", fromlist=["x"])).values()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
     for f in msgspec.structs.fields(kind)
 }

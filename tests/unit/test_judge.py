@@ -11,8 +11,8 @@ from harness.analysis.effects import Effect
 from harness.analysis.grounds import Grounds
 from harness.analysis.judge import Verdict, _reduction
 from harness.analysis.summary import summarize
-from harness.model.record import Check, Comparison, Finding, Memmap, RunRecord
 from harness.project.claim import Claim
+from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
 from tests.unit.builders import PAGES, claims, record
 from tests.unit.replays import replay
 

@@ -17,9 +17,9 @@ from harness.analysis.pair import beside_base
 from harness.analysis.rungs import Rung
 from harness.engine.ladder import order
 from harness.errors import NotComparable
-from harness.model.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
 from harness.parse.gate import parse_rule
 from harness.project.claim import Claim
+from harness.record.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
 from harness.report.document import document
 from harness.report.html import page
 from harness.report.terminal import terminal

@@ -11,10 +11,10 @@ from harness.engine.cell_jobs import Request
 from harness.engine.matrix import _depends_on, _places, require_cells
 from harness.errors import InputError
 from harness.host.digest import value_digest
-from harness.model.record import Check
 from harness.project.matrix_plan import Cell, Matrix, Outcome, Result, worst
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Version
+from harness.record.record import Check
 from harness.report import matrix as report
 from tests.whole import GUEST
 

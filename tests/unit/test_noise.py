@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis.noise import Noise, noise
 from harness.analysis.spread import far, modes, trend
-from harness.model.record import Boot, HostUse, RunRecord
+from harness.record.record import Boot, HostUse, RunRecord
 from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay
 

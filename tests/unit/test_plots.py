@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from harness.analysis.conclude import Conclusion, conclude
-from harness.model.record import RunRecord
+from harness.record.record import RunRecord
 from harness.report import plots
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import named

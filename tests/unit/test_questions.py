@@ -13,8 +13,8 @@ import pytest
 from harness.analysis.stats import CONFIDENCE
 from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
-from harness.model.record import Pass
 from harness.parse.gate import parse_rule
+from harness.record.record import Pass
 from harness.replay import check, count, questions, rounds
 from harness.replay.cases import Case, corners
 from harness.replay.check import Compared, Unequal

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import records
 from harness.errors import MachineError, RecordError
-from harness.model.record import Pass, Unbuilt
+from harness.record import store
+from harness.record.record import Pass, Unbuilt
 from tests.unit.builders import record, side
 
 replace = msgspec.structs.replace
@@ -20,17 +20,17 @@ PASS = Pass(
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    path = records.save(tmp_path, record())
+    path = store.save(tmp_path, record())
     assert path == tmp_path / "memcpy-streaming" / "20260101T000000-abcdef" / "record.json"
-    assert records.load(path) == record()
-    assert records.load(path.parent) == record()
+    assert store.load(path) == record()
+    assert store.load(path.parent) == record()
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
 
 
 def test_run_ids_sort_by_time_and_differ_within_a_second() -> None:
     now = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-    assert records.new_run_id(now).startswith("20260102T030405-")
-    assert len({records.new_run_id(now) for _ in range(50)}) > 40
+    assert store.new_run_id(now).startswith("20260102T030405-")
+    assert len({store.new_run_id(now) for _ in range(50)}) > 40
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_run_ids_sort_by_time_and_differ_within_a_second() -> None:
 def test_a_broken_record_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(RecordError, match=said) as caught:
-        records.load(tmp_path)
+        store.load(tmp_path)
     assert caught.value.exit_code == 65
     assert "record.json" in str(caught.value)
 
@@ -66,35 +66,35 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
     data["verdict"] = "reproduced"
     (tmp_path / "record.json").write_text(json.dumps(data))
     with pytest.raises(RecordError, match="verdict"):
-        records.load(tmp_path)
+        store.load(tmp_path)
 
 
 def test_no_record_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="harness reproduce"):
-        records.newest(tmp_path)
+        store.newest(tmp_path)
 
 
 def test_a_results_folder_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) -> None:
     (tmp_path / "memcpy-streaming").write_text("a file in the way")
     with pytest.raises(MachineError, match="cannot be written"):
-        records.save(tmp_path, record())
+        store.save(tmp_path, record())
 
 
 def test_only_an_unfinished_run_of_the_same_thing_is_gone_on_with(tmp_path: Path) -> None:
     wanted = replace(record(), run_id="new", boots=(), outcome="lost")
-    assert records.resumable(tmp_path, wanted) is None
+    assert store.resumable(tmp_path, wanted) is None
     for run_id, changes in {
         "1": {"outcome": "complete"},
         "2": {"evidence": "boot-tcg"},
         "3": {"machine": replace(wanted.machine, kernel="6.2")},
         "4": {"sides": (wanted.sides[0], replace(wanted.sides[1], build_id="f" * 40))},
     }.items():
-        records.save(tmp_path, replace(wanted, run_id=run_id, **changes))
-    assert records.resumable(tmp_path, wanted) is None
+        store.save(tmp_path, replace(wanted, run_id=run_id, **changes))
+    assert store.resumable(tmp_path, wanted) is None
     (tmp_path / "memcpy-streaming" / "5").mkdir()
     (tmp_path / "memcpy-streaming" / "5" / "record.json").write_text("{")
-    records.save(tmp_path, replace(wanted, run_id="0"))
-    found = records.resumable(tmp_path, wanted)
+    store.save(tmp_path, replace(wanted, run_id="0"))
+    found = store.resumable(tmp_path, wanted)
     assert found is not None
     assert found.run_id == "0"
 
@@ -102,15 +102,15 @@ def test_only_an_unfinished_run_of_the_same_thing_is_gone_on_with(tmp_path: Path
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = records.save(tmp_path, record())
+    path = store.save(tmp_path, record())
 
     def full(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(MachineError, match="No space left"):
-        records.save(tmp_path, replace(record(), outcome="failed"))
-    assert records.load(path).outcome == "complete"
+        store.save(tmp_path, replace(record(), outcome="failed"))
+    assert store.load(path).outcome == "complete"
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
 
 
@@ -125,7 +125,7 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
         del boot["host"]
     plain["schema"] = 1
     (tmp_path / "record.json").write_text(json.dumps(plain))
-    loaded = records.load(tmp_path)
+    loaded = store.load(tmp_path)
     assert loaded == replace(record(), schema=1)
     assert {side.files for side in loaded.sides} == {None}
     assert {boot.host for boot in loaded.boots} == {None}
@@ -138,7 +138,7 @@ def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_pat
         del one["new_warnings"]
     plain["schema"] = 2
     (tmp_path / "record.json").write_text(json.dumps(plain))
-    loaded = records.load(tmp_path)
+    loaded = store.load(tmp_path)
     assert loaded == replace(record(), schema=2)
     assert {side.new_warnings for side in loaded.sides} == {None}
     assert loaded.unbuilt == ()
@@ -155,18 +155,18 @@ def test_a_ladder_comes_back_as_it_was(
     missing = tuple(Unbuilt(k, "does not build\nx.c:1: error") for k in unbuilt)
     made = replace(record(), sides=sides, unbuilt=missing, boots=())
     assert made.is_ladder
-    assert records.load(records.save(tmp_path, made)) == made
-    assert not records.is_null(records.folder_of(tmp_path, made))
+    assert store.load(store.save(tmp_path, made)) == made
+    assert not store.is_null(store.folder_of(tmp_path, made))
 
 
 def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
     same = tuple(replace(record().sides[0], name=name) for name in ("base", "again"))
     for number, (sides, expected) in enumerate(((same, True), (record().sides, False))):
-        path = records.save(tmp_path / str(number), replace(record(), sides=sides))
-        assert records.is_null(path.parent) is expected
+        path = store.save(tmp_path / str(number), replace(record(), sides=sides))
+        assert store.is_null(path.parent) is expected
     (tmp_path / "record.json").write_text("{")
-    assert records.is_null(tmp_path) is False
-    assert records.is_null(tmp_path / "nothing") is False
+    assert store.is_null(tmp_path) is False
+    assert store.is_null(tmp_path / "nothing") is False
 
 
 BASE, TIP = record().sides
@@ -203,12 +203,12 @@ ONE, TWO = side("1", 1), side("2", 2)
 def test_what_no_run_leaves_is_not_judged(
     tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    path = records.save(tmp_path, replace(record(), **changes))
+    path = store.save(tmp_path, replace(record(), **changes))
     with pytest.raises(RecordError, match=said):
-        records.load(path)
+        store.load(path)
 
 
 def test_a_replay_may_be_of_base_alone(tmp_path: Path) -> None:
     passes = (PASS, replace(PASS, side="limit", kind="movnti", nr_pages=0))
     made = replace(record(), evidence="replay", boots=(), sides=(BASE,), passes=passes)
-    assert records.load(records.save(tmp_path, made)) == made
+    assert store.load(store.save(tmp_path, made)) == made

@@ -19,7 +19,7 @@ from harness.analysis.replayed import (
 from harness.cli import cli
 from harness.cli.replay import _show_null
 from harness.errors import InputError
-from harness.model.record import Comparison, Evidence, Pass, RunRecord
+from harness.record.record import Comparison, Evidence, Pass, RunRecord
 from tests.unit.builders import record, side
 
 PAGES, SIZE = 1000, 64

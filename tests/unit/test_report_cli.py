@@ -10,12 +10,12 @@ import click
 import msgspec
 import pytest
 
-from harness import records
 from harness.cli import cli
 from harness.cli.formats import FORMATS
 from harness.errors import InputError, RecordError
-from harness.model.record import RunRecord
 from harness.project.project import Project
+from harness.record import store
+from harness.record.record import RunRecord
 from harness.report.markdown import MAX_BYTES
 from harness.tools import git
 from tests.unit.builders import record, side
@@ -51,7 +51,7 @@ def borne_out() -> RunRecord:
 @pytest.fixture
 def run(project: Project) -> RunRecord:
     made = borne_out()
-    records.save(project.results, made)
+    store.save(project.results, made)
     return made
 
 
@@ -137,7 +137,7 @@ def test_a_reply_names_the_user_and_answers_the_patches_own_mail(
 def test_a_ports_reply_answers_the_version_that_it_stands_for(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    records.save(project.results, record())
+    store.save(project.results, record())
     typed("report", "--format", "mail")
     shown = capsys.readouterr()
     assert f"In-Reply-To: <{COVER}>" in shown.out
@@ -148,7 +148,7 @@ def test_an_mbox_without_message_ids_answers_nothing(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rec = record()
-    records.save(project.results, replace(rec, subject=replace(rec.subject, source="mbox x")))
+    store.save(project.results, replace(rec, subject=replace(rec.subject, source="mbox x")))
     typed("report", "--format", "mail")
     assert "In-Reply-To" not in capsys.readouterr().out
 
@@ -178,7 +178,7 @@ def test_a_github_job_gets_summary_and_annotations(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    records.save(project.results, record("boot-tcg"))
+    store.save(project.results, record("boot-tcg"))
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -224,7 +224,7 @@ def test_b4_is_answered_from_the_newest_run_that_had_the_mail_on_trial(
     other = replace(newer, subject=replace(newer.subject, version=3))
     null = replace(newer, sides=(side("base", 0), side("again", 0)))
     for second, made in enumerate((older, newer, other, null)):
-        records.save(project.results, replace(made, run_id=f"20260101T00000{second}-abcdef"))
+        store.save(project.results, replace(made, run_id=f"20260101T00000{second}-abcdef"))
     (entry,) = answered(cover(COVER), monkeypatch, capsys)
     assert (entry["tool"], entry["status"]) == ("memmap-harness", "warn")
     assert "20260101T000001-abcdef" in entry["details"]
@@ -253,7 +253,7 @@ def test_a_patch_is_known_by_its_diff(
     rec = record()
     patch_id = "0" * 40
     subject = replace(rec.subject, source="mbox mine", patch_ids=(patch_id, "b"))
-    records.save(project.results, replace(rec, subject=subject))
+    store.save(project.results, replace(rec, subject=subject))
     assert answered(text, monkeypatch, capsys) == []
     monkeypatch.setattr(git, "mailed_patch_id", lambda *_a, **_k: patch_id)
     assert len(answered(text, monkeypatch, capsys)) == 1
@@ -268,8 +268,8 @@ def test_damaged_and_foreign_records_keep_b4_from_nothing(
     for name, text in (("20270101T000000-bad", "{"), ("20270101T000001-bad", '{"subject": 1}')):
         folder = project.results / "memcpy-streaming" / name
         folder.mkdir()
-        (folder / records.FILE).write_text(text)
+        (folder / store.FILE).write_text(text)
     foreign = replace(run, subject=replace(run.subject, slug="other"), run_id="20270101T000002-x")
-    records.save(project.results, foreign)
+    store.save(project.results, foreign)
     (entry,) = answered(cover("cover@example.org"), monkeypatch, capsys)
     assert run.run_id in entry["details"]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness.analysis.conclude import Conclusion, conclude
-from harness.model.record import Count
+from harness.record.record import Count
 from harness.report.tested_by import withheld
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import memmaps

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.noise import Noise
-from harness.model.record import Finding, Unbuilt
+from harness.record.record import Finding, Unbuilt
 from harness.report.b4 import b4
 from harness.report.github import annotations
 from harness.report.junit import junit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.nulls import NullSeen
 from harness.analysis.rules import Gated
-from harness.model.record import Boot, Check, Finding
+from harness.record.record import Boot, Check, Finding
 from harness.report.result import Result, Status, worst
 from harness.report.results import results
 from tests.unit.builders import claims, record

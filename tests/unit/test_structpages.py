@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.verify import Difference, Verified, finder, verify
-from harness.model.record import Memmap, RunRecord
 from harness.parse import infoblock, structpages
 from harness.parse.dwarf import Layout, Member
 from harness.parse.structpages import Runs
+from harness.record.record import Memmap, RunRecord
 from tests.unit.builders import boot, record
 
 Words = npt.NDArray[np.uint64]

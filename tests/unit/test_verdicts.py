@@ -11,16 +11,16 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import records
 from harness.analysis.conclude import conclude
 from harness.analysis.judge import Verdict
 from harness.cli.compare import compare
 from harness.cli.judge import judge
 from harness.cli.report import report
 from harness.errors import HarnessError
-from harness.model.record import HostUse, RunRecord
 from harness.project.claim import Claim, Figures
 from harness.project.project import Project as Inputs
+from harness.record import store
+from harness.record.record import HostUse, RunRecord
 from tests.unit.builders import boot, claims, record
 from tests.unit.replays import replay
 
@@ -212,7 +212,7 @@ class Project:
 
     def keep(self, rec: RunRecord, run_id: str) -> RunRecord:
         kept = replace(rec, run_id=run_id)
-        records.save(self.root / "results", kept)
+        store.save(self.root / "results", kept)
         return kept
 
 

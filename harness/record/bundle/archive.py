@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.bundle import manifest
-from harness.bundle.manifest import Absent, Manifest, Member
 from harness.errors import MachineError, RecordError
 from harness.host.files import replace_file
+from harness.record.bundle import manifest
+from harness.record.bundle.manifest import Absent, Manifest, Member
 
 #: The most that is packed and unpacked, both in memory; a run of 100 GiB namespaces has a few MiB.
 MAX_BYTES = 256 << 20

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.errors import MachineError, RecordError
 from harness.host.files import replace_file
-from harness.model.record import SCHEMA, Outcome, RunRecord, Subject
+from harness.record.record import SCHEMA, Outcome, RunRecord, Subject
 
 FILE = "record.json"
 #: Beside the series' folders: boots of a matrix, which are held to conditions and to no claim.

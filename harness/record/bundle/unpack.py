@@ -8,11 +8,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import records
-from harness.bundle import archive
-from harness.bundle.manifest import Manifest
 from harness.errors import MachineError, RecordError
-from harness.model.record import RunRecord
+from harness.record import store
+from harness.record.bundle import archive
+from harness.record.bundle.manifest import Manifest
+from harness.record.record import RunRecord
 
 
 def unpack(bundle: Path, folder: Path) -> tuple[Manifest, RunRecord]:
@@ -36,9 +36,9 @@ def unpack(bundle: Path, folder: Path) -> tuple[Manifest, RunRecord]:
 def _record(bundle: Path, folder: Path, found: Manifest, files: Mapping[str, bytes]) -> RunRecord:
     """Return the record, whose digests of logs must be those of the logs beside it."""
     try:
-        record = records.load(folder / found.run)
+        record = store.load(folder / found.run)
     except RecordError as error:
-        raise RecordError(f"{found.run}/{records.FILE} {error.what}", where=str(bundle)) from error
+        raise RecordError(f"{found.run}/{store.FILE} {error.what}", where=str(bundle)) from error
     if (record.subject.slug, record.run_id) != (found.slug, found.run_id):
         raise RecordError(f"holds the record of another run than {found.run}", where=str(bundle))
     for boot in record.boots:
