@@ -63,8 +63,8 @@ def _newest(project: Project, raw: bytes) -> Path | None:
 
 def _patch_id(raw: bytes) -> str:
     """Return git's patch-id of a mailed patch; "" where git finds none."""
+    from harness.git.git import mailed_patch_id
     from harness.host.process import Deadline
-    from harness.tools.git import mailed_patch_id
 
     with tempfile.NamedTemporaryFile() as file:
         file.write(raw)

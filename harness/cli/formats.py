@@ -92,9 +92,9 @@ def _mail(project: Project, conclusion: "Conclusion") -> bytes:
 
 def _person() -> "Person | None":
     """Return the user as git knows them; None unless it knows both name and address."""
+    from harness.git.git import configured
     from harness.host.process import Deadline
     from harness.report.tested_by import Person
-    from harness.tools.git import configured
 
     log, deadline = Cache.default().log("identity"), Deadline(IDENTITY_S)
     name, address = (

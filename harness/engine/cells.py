@@ -12,6 +12,7 @@ import msgspec
 from harness.engine import jobs
 from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
+from harness.git.git import Git
 from harness.host.process import Deadline
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown
@@ -20,7 +21,6 @@ from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Boot, Check, RunRecord
 from harness.stages import memmaps
-from harness.tools.git import Git
 
 BASE = "base"
 GIT_S = 120

@@ -15,6 +15,7 @@ from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome
 from harness.engine.reproduce import Request, ending_at_a_failure
 from harness.errors import InputError, ToolMissing
 from harness.events import Event, Said
+from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Recipe
@@ -23,7 +24,6 @@ from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import RunRecord, Unbuilt
 from harness.stages import apply, build, configure, sandbox
-from harness.tools.git import Git
 
 T = TypeVar("T")
 

@@ -15,6 +15,9 @@ import msgspec
 from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.events import Began, Listener, nobody
+from harness.git import packs
+from harness.git.git import Git
+from harness.git.repository import KeptTrees
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
 from harness.host.process import Deadline
@@ -22,9 +25,6 @@ from harness.project.kernel import Kernel, Tree
 from harness.project.series import Applied
 from harness.record import store as records
 from harness.stages import build, git_source
-from harness.tools import commit_packs
-from harness.tools.git import Git
-from harness.tools.kept_trees import KeptTrees
 
 PACK_S = 3600
 
@@ -130,7 +130,7 @@ def _send_commit(
     if store.find(name) is None:
         listen(Began(f"put {commit[:12]} into the store"))
         with cache.staging() as work:
-            store.put(name, commit_packs.make(_repository(cache), commit, base, work))
+            store.put(name, packs.make(_repository(cache), commit, base, work))
 
 
 def _receive_commit(store: Store, cache: Cache, commit: str, base: str | None = None) -> None:
@@ -142,7 +142,7 @@ def _receive_commit(store: Store, cache: Cache, commit: str, base: str | None = 
         get(store, f"commits/{commit}", work / "pack")
         if base is None:
             git_source.end_history(git.folder, commit)
-        commit_packs.take(git, work / "pack", commit)
+        packs.take(git, work / "pack", commit)
 
 
 def _receive_kernel(store: Store, cache: Cache, kernel: Kernel) -> Kernel:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.parse.diff import Hunk
+from harness.git.diff import Hunk
 
 
 class Contradiction(ValueError):

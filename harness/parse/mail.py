@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.parse.diff import DiffError, Hunk, parse_diff, preimages
+from harness.git.diff import DiffError, Hunk, parse_diff, preimages
 from harness.parse.letters import MAX_LETTERS, Letter, is_message_id, read_letters
 
 #: An address that an archive hid where the commit needs it: its author, its sign-off, its code.

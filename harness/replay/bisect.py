@@ -12,6 +12,9 @@ import msgspec
 
 from harness.errors import DoesNotBuild, InputError
 from harness.events import Began, Ended, Listener, nobody
+from harness.git.bisect import Bisect
+from harness.git.git import ForeignGit
+from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.model.bisected import Bisected, Found, Judged, Word
@@ -27,9 +30,6 @@ from harness.replay.link import Unprovided
 from harness.replay.questions import Answer, Question
 from harness.replay.schedule import Schedule
 from harness.stages import apply, configure, git_source, named, origin, port, rebase
-from harness.tools.git import ForeignGit
-from harness.tools.git_bisect import Bisect
-from harness.tools.kept_trees import KeptTrees
 
 GIT_S = 4 * 3600
 

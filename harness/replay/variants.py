@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from harness.errors import DoesNotApply, InputError
+from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
@@ -12,7 +13,6 @@ from harness.project.series import Applied, Series, Variant
 from harness.stages.apply import default_source
 from harness.stages.machine import cpu
 from harness.stages.tree import checked_out
-from harness.tools.git import Git
 
 APPLY_S = 600
 

@@ -15,6 +15,7 @@ import msgspec
 
 from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
+from harness.git.git import COMMITTER, Git
 from harness.host import process
 from harness.host.cache import Cache, publish
 from harness.parse.letters import read_letters
@@ -25,7 +26,6 @@ from harness.project.series import Applied, Patch, Series
 from harness.stages import mbox, post
 from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
-from harness.tools.git import COMMITTER, Git
 
 APPLY_S = 600
 CLEAN_S = 120

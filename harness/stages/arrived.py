@@ -5,17 +5,18 @@ import msgspec
 
 from harness.errors import DoesNotApply, ToolFailed
 from harness.events import Ended, Listener, Said
+from harness.git import patches
+from harness.git.git import Git
+from harness.git.range_diff import parse_range_diff
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.model.carried import LEFT_OUT, Carried, Pair
-from harness.parse.rangediff import parse_range_diff
 from harness.project.project import Project
 from harness.stages import apply, port
 from harness.stages.named import file_name
 from harness.stages.pending import Journey
-from harness.tools import b4, git_patches
-from harness.tools.git import Git
+from harness.tools import b4
 
 FINISH_S = 600
 
@@ -46,7 +47,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
         return carried
     git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(FINISH_S))
     with cache.staging() as work:
-        files = git_patches.format_patches(git, journey.tree.commit, journey.head, work / "mails")
+        files = patches.format_patches(git, journey.tree.commit, journey.head, work / "mails")
         names = [file.name for file in files]
         mails = port.with_ids([f.read_bytes() for f in files], journey.slug, journey.onto)
     mbox = cache.root / "carried" / journey.slug / f"{file_name(journey.onto)}.mbox"
@@ -72,7 +73,7 @@ def _compared(git: Git, journey: Journey, tip: str, listen: Listener) -> tuple[P
     """Return the range-diff; without one the series has arrived all the same."""
     old = (journey.origin.base, journey.origin.tip)
     try:
-        return parse_range_diff(git_patches.range_diff(git, old, (journey.tree.commit, tip)))
+        return parse_range_diff(patches.range_diff(git, old, (journey.tree.commit, tip)))
     except ToolFailed as error:
         listen(Said(f"no range-diff: {error}"))
         return ()

@@ -17,6 +17,7 @@ import msgspec
 
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.git.git import Git
 from harness.host import process, sandbox, venv, version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
@@ -28,7 +29,6 @@ from harness.stages import configure
 from harness.stages.tree import checked_out
 from harness.tools import compiled, kbuild
 from harness.tools.binutils import Binutils
-from harness.tools.git import Git
 from harness.tools.kbuild import Make
 
 BUILD_S = 3 * 3600

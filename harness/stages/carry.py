@@ -11,13 +11,12 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TimedOut, ToolFailed
+from harness.git import conflict, patches
+from harness.git.diff import Hunk, parse_diff
+from harness.git.git import Git
 from harness.model.carried import Place, Step
-from harness.parse import conflict
-from harness.parse.diff import Hunk, parse_diff
 from harness.stages.history import History, Merged, told
 from harness.stages.origin import Origin
-from harness.tools import git_patches
-from harness.tools.git import Git
 
 #: What of a region is shown.
 MAX_LINES = 40
@@ -50,15 +49,15 @@ class Carrier:
 
     def place(self, number: int, subject: str, commit: str) -> Step:
         """Put a patch on top of HEAD and commit it. Raises Stopped, ToolFailed."""
-        diff = git_patches.diff_of(self.git, commit, self._work / f"{number}.diff")
+        diff = patches.diff_of(self.git, commit, self._work / f"{number}.diff")
         as_patch_id = self._merged.by_patch_id.get(self.git.patch_id(commit))
         as_subject = self._merged.by_subject.get(subject)
-        if as_patch_id and git_patches.is_applied(self.git, diff):
+        if as_patch_id and patches.is_applied(self.git, diff):
             return Step(number, subject, "upstream", detail=f"as {as_patch_id} (same patch-id)")
-        failed = git_patches.apply(self.git, diff)
+        failed = patches.apply(self.git, diff)
         if not failed:
-            return Step(number, subject, "plain", git_patches.commit_as(self.git, commit))
-        if git_patches.is_applied(self.git, diff):
+            return Step(number, subject, "plain", patches.commit_as(self.git, commit))
+        if patches.is_applied(self.git, diff):
             by = as_patch_id or as_subject
             detail = f"as {by} (same subject)" if by else "the tree has all that it changes"
             return Step(number, subject, "upstream", detail=detail)
@@ -74,7 +73,7 @@ class Carrier:
         return self._merge(Step(number, subject, "three-way", detail=why), commit, diff)
 
     def _merge(self, step: Step, commit: str, diff: Path) -> Step:
-        match git_patches.pick(self.git, commit):
+        match patches.pick(self.git, commit):
             case "conflict":
                 raise Stopped(tuple(self._places(diff)), f"{step.detail}; a merge meets a conflict")
             case "empty":
@@ -86,14 +85,14 @@ class Carrier:
                 step = msgspec.structs.replace(step, how="recorded", detail=detail)
             case "merged":
                 pass
-        made = git_patches.commit_as(self.git, commit)
+        made = patches.commit_as(self.git, commit)
         return msgspec.structs.replace(step, commit=made)
 
     def _places(self, diff: Path) -> list[Place]:
         """Where the merge that the index holds did not come out."""
         hunks = _hunks(diff)
         places = []
-        for file in git_patches.unmerged(self.git):
+        for file in patches.unmerged(self.git):
             path = self.git.folder / file
             # The lines are counted in the tree as it is without the series.
             shown = self.git("show", f"{self._new}:{file}", ok=None)
@@ -121,7 +120,7 @@ class Carrier:
 
     def _unmerged_places(self, diff: Path) -> tuple[Place, ...]:
         """Where a plain application fails, hunk by hunk; the others are applied to the files."""
-        failed = set(git_patches.apply_rejecting(self.git, diff))
+        failed = set(patches.apply_rejecting(self.git, diff))
         places = [
             Place(
                 h.file,

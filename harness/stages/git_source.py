@@ -17,11 +17,11 @@ from typing import ClassVar
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
+from harness.git.git import ForeignGit, Git
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.tree_source import GitSource
-from harness.tools.git import ForeignGit, Git
 
 #: What git exits with when it cannot go on.
 FATAL = 128

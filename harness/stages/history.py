@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TimedOut, ToolFailed
+from harness.git.git import Git
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -17,7 +18,6 @@ from harness.project.tree_source import GitSource
 from harness.stages import git_source
 from harness.stages.named import worktree_name
 from harness.stages.origin import Origin
-from harness.tools.git import Git
 
 #: A log over lines follows them through the whole range.
 SEARCH_S = 120

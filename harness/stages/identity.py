@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.git.git import Git
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline
@@ -18,7 +19,6 @@ from harness.parse.kconfig import options
 from harness.parse.symbols import changed, sizes
 from harness.record.record import Side
 from harness.tools.binutils import Binutils
-from harness.tools.git import Git
 
 GIT_S = 120
 

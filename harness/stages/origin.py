@@ -14,6 +14,8 @@ import msgspec
 
 from harness.errors import HarnessError, InputError, ToolFailed
 from harness.events import Listener, nobody
+from harness.git.git import AUTHOR, Git
+from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.parse.implied import Contradiction, implied_base
@@ -25,8 +27,6 @@ from harness.stages import apply, tree
 from harness.stages.apply import Port, Posted, Source
 from harness.stages.named import TAG_MARK, worktree_name
 from harness.tools import b4
-from harness.tools.git import AUTHOR, Git
-from harness.tools.kept_trees import KeptTrees
 
 GIT_S = 600
 _NO_BLOB = re.compile(r"0+")

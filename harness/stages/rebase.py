@@ -12,6 +12,9 @@ import msgspec
 
 from harness.errors import DoesNotApply, HarnessError, InputError
 from harness.events import Advanced, Began, Listener, Said, nobody
+from harness.git import patches
+from harness.git.git import Git
+from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.model.carried import Carried, Conflict
@@ -23,9 +26,6 @@ from harness.stages.carry import Carrier, Stopped, merged_upstream
 from harness.stages.history import history
 from harness.stages.named import worktree_name
 from harness.stages.pending import Journey
-from harness.tools import git_patches
-from harness.tools.git import Git
-from harness.tools.worktree import Worktree
 
 CARRY_S = 1800
 
@@ -170,7 +170,7 @@ def _tried(project: Project, cache: Cache, journey: Journey, listen: Listener) -
         try:
             return _carry(project, cache, git, journey, listen)
         finally:
-            git_patches.forget_conflict(git)
+            patches.forget_conflict(git)
             git.clean_to(journey.tree.commit)
 
 

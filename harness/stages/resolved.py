@@ -4,10 +4,10 @@
 import msgspec
 
 from harness.errors import DoesNotApply, InputError
+from harness.git import patches
+from harness.git.git import Git
 from harness.model.carried import How, Step
 from harness.stages.pending import Journey
-from harness.tools import git_patches
-from harness.tools.git import Git
 
 #: What git writes into files; a line of equal signs may be a document's own.
 _MARKERS = ("<<<<<<< ", ">>>>>>> ")
@@ -22,23 +22,23 @@ def taken(git: Git, journey: Journey) -> Step:
     if git.commit("HEAD") != journey.head:
         return msgspec.structs.replace(step, commit=_recommitted(git, journey))
     # Somebody may have resolved the same conflict elsewhere meanwhile.
-    git_patches.record_resolution(git)
+    patches.record_resolution(git)
     _require_resolved(git, journey)
     git("add", "--update")
-    git_patches.record_resolution(git)
-    if not git_patches.has_changes(git):
+    patches.record_resolution(git)
+    if not patches.has_changes(git):
         raise InputError(
             f"nothing is left of patch {step.number} ({step.subject})",
             where=str(git.folder),
             mend="leave it out with --skip",
         )
     commit = journey.origin.commits[step.number - 1]
-    return msgspec.structs.replace(step, commit=git_patches.commit_as(git, commit))
+    return msgspec.structs.replace(step, commit=patches.commit_as(git, commit))
 
 
 def skipped(git: Git, journey: Journey) -> Step:
     """Leave the patch out that stopped there."""
-    git_patches.forget_conflict(git)
+    patches.forget_conflict(git)
     git.clean_to(journey.head)
     return _step(journey, "dropped")
 
@@ -65,7 +65,7 @@ def _recommitted(git: Git, journey: Journey) -> str:
 
 def _require_resolved(git: Git, journey: Journey) -> None:
     assert journey.conflict is not None  # noqa: S101 (only then is there anything to resolve)
-    files = {place.file for place in journey.conflict.places} | set(git_patches.unmerged(git))
+    files = {place.file for place in journey.conflict.places} | set(patches.unmerged(git))
     for file in sorted(files):
         path = git.folder / file
         rejected = path.with_name(f"{path.name}.rej")

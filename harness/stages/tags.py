@@ -2,13 +2,13 @@
 """Which releases the source of a tree has, by the tags that they go by."""
 
 from harness.errors import InputError
+from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import DebianSource, GitSource, Tarball
 from harness.stages import debian_source, git_source
-from harness.tools.kept_trees import KeptTrees
 
 LIST_S = 300
 

@@ -9,6 +9,9 @@ import msgspec
 
 from harness.errors import InputError
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.git.repository import Kept, KeptTrees
+from harness.git.snapshot import snapshot
+from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
@@ -18,9 +21,6 @@ from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.stages import debian_source, git_source, tarball
 from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
-from harness.tools.kept_trees import Kept, KeptTrees
-from harness.tools.snapshot import snapshot
-from harness.tools.worktree import Worktree
 
 FETCH_S = 3600
 CHECKOUT_S = 900

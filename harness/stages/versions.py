@@ -11,18 +11,18 @@ import msgspec
 
 from harness.errors import InputError
 from harness.events import Began, Ended, Listener, nobody
+from harness.git import patches as git_patches
+from harness.git.git import Git
+from harness.git.range_diff import parse_range_diff
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.model.carried import Pair
 from harness.parse.letters import Letter, read_letters
-from harness.parse.rangediff import parse_range_diff
 from harness.parse.trailers import Trailer, trailers
 from harness.project.project import Project
 from harness.stages import apply, origin, post
 from harness.stages.apply import Carried, Mbox, Port, Posted, Source
 from harness.stages.origin import Origin
-from harness.tools import git_patches
-from harness.tools.git import Git
 
 COMPARE_S = 600
 

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError, RecordError
+from harness.git import conflict, diff, range_diff
 from harness.host.units import parse_age, parse_size
 from harness.parse import (
     agent,
     apt_sources,
     attestation,
     claims,
-    conflict,
     console,
-    diff,
     dwarf,
     findings,
     gate,
@@ -34,7 +33,6 @@ from harness.parse import (
     makelog,
     objdump,
     packages,
-    rangediff,
     reach,
     structpages,
     symbols,
@@ -193,7 +191,7 @@ def warned_(data: bytes) -> None:
 
 @target
 def rangediff_(data: bytes) -> None:
-    for pair in rangediff.parse_range_diff(text(data)):
+    for pair in range_diff.parse_range_diff(text(data)):
         assert pair.before is None or pair.before >= 0
 
 

@@ -13,13 +13,13 @@ import msgspec
 import pytest
 
 from harness.errors import DoesNotApply, HarnessError, InputError
+from harness.git.git import Git
 from harness.host import process
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.stages import apply as stage
 from harness.stages.apply import Mbox, Port, apply, default_source
-from harness.tools.git import Git
 from tests.trees import edit, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"

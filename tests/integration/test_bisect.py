@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.git.bisect import Bisect, Word
+from harness.git.git import ForeignGit
 from harness.host import process
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
 from harness.stages import git_source, tree
-from harness.tools.git import ForeignGit
-from harness.tools.git_bisect import Bisect, Word
 from tests.integration.kernels import Kernels
 from tests.trees import everything, git
 

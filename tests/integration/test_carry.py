@@ -9,13 +9,13 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.git import patches
+from harness.git.git import AUTHOR, Git
 from harness.host import process
 from harness.model.carried import Step
 from harness.stages.carry import Carrier, Stopped
 from harness.stages.history import NOTHING, History
 from harness.stages.origin import Origin
-from harness.tools import git_patches
-from harness.tools.git import AUTHOR, Git
 
 FILE = "mm/zone.c"
 #: Where a line is changed, taken out or put in, and what it becomes.
@@ -98,7 +98,7 @@ def test_any_series_is_carried_to_equal_commits_or_stops_at_the_same_place(
     # Written as mails and applied, it is the same once more.
     tip = git.commit("HEAD")
     assert tip is not None
-    mails = git_patches.format_patches(git, other, tip, tmp_path / "mails")
+    mails = patches.format_patches(git, other, tip, tmp_path / "mails")
     git.clean_to(other)
     for mail in mails:
         git.am(mail)

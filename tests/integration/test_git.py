@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness.git import patches
+from harness.git.git import Git, mailed_patch_id
 from harness.host import process
-from harness.tools import git_patches
-from harness.tools.git import Git, mailed_patch_id
 from tests.trees import git
 
 #: Latin-1, a byte that no encoding of text has alone, a line end of another system, and UTF-8.
@@ -109,5 +109,5 @@ def test_where_a_patch_fails_is_not_read_from_another_process(
     diff.write_text(text)
     assert crowded.check_patch(diff) == where
     index = where.replace("No such file or directory", "does not exist in index")
-    assert git_patches.apply(crowded, diff) == [index]
-    assert git_patches.apply_rejecting(crowded, diff) == [index]
+    assert patches.apply(crowded, diff) == [index]
+    assert patches.apply_rejecting(crowded, diff) == [index]

@@ -14,13 +14,13 @@ from harness.engine.graph import Done, Graph, Job
 from harness.engine.local import Local
 from harness.engine.store import Store
 from harness.errors import MachineError
+from harness.git.git import Git
 from harness.host import files, process
 from harness.host.cache import Cache
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
 from harness.stages import build
 from harness.stages.tree import checked_out
-from harness.tools.git import Git
 from tests.trees import git
 from tests.whole import Whole
 

@@ -14,13 +14,13 @@ import pytest
 
 from harness.errors import DoesNotApply, InputError, MachineError
 from harness.events import Event, Said
+from harness.git.git import Git
 from harness.host import process as proc
 from harness.model.carried import Carried
 from harness.stages import apply, arrived, pending
 from harness.stages.apply import Mbox, Port
 from harness.stages.rebase import Request, abort, all_onto, go_on, rebase
 from harness.stages.tree import fetch
-from harness.tools.git import Git
 from tests.integration.kernels import Kernels
 from tests.trees import git
 

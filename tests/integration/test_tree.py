@@ -17,6 +17,7 @@ import pytest
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Event, Said
+from harness.git.git import ForeignGit
 from harness.host import http
 from harness.host.cache import Cache
 from harness.host.process import Deadline
@@ -24,7 +25,6 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.stages import tarball
 from harness.stages.tree import checked_out, fetch, listing
-from harness.tools.git import ForeignGit
 from tests.trees import edit, everything, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.conflict import Region, hunk_of, regions
-from harness.parse.diff import Hunk
+from harness.git.conflict import Region, hunk_of, regions
+from harness.git.diff import Hunk
 
 
 def marked(ours: list[str], base: list[str], theirs: list[str]) -> list[str]:

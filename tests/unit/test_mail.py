@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.diff import DiffError, parse_diff
+from harness.git.diff import DiffError, parse_diff
 from harness.parse.letters import is_message_id
 from harness.parse.mail import MailError, introduced_by, parse_series
 

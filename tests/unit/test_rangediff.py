@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.git.range_diff import parse_range_diff
 from harness.model.carried import Pair
-from harness.parse.rangediff import parse_range_diff
 
 TEXT = """\
 1:  f68d519 = 1:  6191d34 mm: one

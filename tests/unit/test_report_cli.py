@@ -13,11 +13,11 @@ import pytest
 from harness.cli import cli
 from harness.cli.formats import FORMATS
 from harness.errors import InputError, RecordError
+from harness.git import git
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
 from harness.report.markdown import MAX_BYTES
-from harness.tools import git
 from tests.unit.builders import record, side
 from tests.unit.conclusions import memmaps, posted
 

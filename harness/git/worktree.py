@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from harness.errors import ToolFailed
+from harness.git.git import Git
 from harness.host import process
-from harness.tools.git import Git
 
 _ALL_PROCESSORS = {
     "GIT_CONFIG_COUNT": "1",

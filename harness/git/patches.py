@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import ToolFailed
-from harness.tools.git import Git, failures
+from harness.git.git import Git, failures
 
 Picked = Literal["merged", "recorded", "empty", "conflict"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from harness.git.git import Git
 from harness.host import process
 from harness.host.cache import Cache, publish
 from harness.project.kernel import Tree
-from harness.tools.git import Git
 
 #: Trees are kept byte for byte: no line end or keyword of theirs is for git to convert.
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"

@@ -14,8 +14,8 @@ from typing import Literal
 import msgspec
 
 from harness.errors import InputError
+from harness.git.git import Git
 from harness.host import process
-from harness.tools.git import Git
 
 Word = Literal["good", "bad", "skip"]
 

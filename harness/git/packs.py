@@ -8,7 +8,7 @@ the commit that was sent.
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.tools.git import Git
+from harness.git.git import Git
 
 #: Looking for better deltas than the repository has costs minutes, to save a tenth.
 _PACKING = ("--quiet", "--window=0", "--delta-base-offset")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from harness.parse.diff import Hunk
+from harness.git.diff import Hunk
 
 #: A region with markers: each part ends at the first line that is the next marker.
 _REGION = re.compile(

@@ -4,8 +4,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.git.git import AUTHOR, Git
 from harness.host import process
-from harness.tools.git import AUTHOR, Git
 
 #: Above this size `git add` writes objects straight into one pack instead of a file each, at a
 #: fifth of the disk's work; level 1 costs less time than writing the rest uncompressed.
