@@ -32,7 +32,7 @@ def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
       harness tree fetch mine@v7.3-rc2  a tag of the git tree that is called mine
       harness tree fetch v7.2 --refresh
     """
-    from harness.stages import tree as stage
+    from harness.trees import tree as stage
 
     with watching() as listen:
         found = stage.fetch(Project.find(), Cache.default(), name, listen, refresh=refresh)
@@ -52,7 +52,7 @@ def list_trees(*, as_json: bool) -> None:
       harness tree list
       harness tree list --json
     """
-    from harness.stages import tree as stage
+    from harness.trees import tree as stage
 
     rows = stage.listing(Project.find(), Cache.default())
     if as_json:

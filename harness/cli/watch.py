@@ -200,7 +200,7 @@ def _trial(
     `of_boots` None boots nothing.
     """
     from harness.replay.trial import trial
-    from harness.stages.named import TAG_MARK
+    from harness.trees.names import TAG_MARK
 
     def tried(tag: str) -> "Visit":
         name = f"{tree}{TAG_MARK}{tag}"

@@ -17,8 +17,8 @@ from harness.record.record import RunRecord, Unbuilt
 from harness.stages import apply as apply_stage
 from harness.stages import build as build_stage
 from harness.stages import run
-from harness.stages import tree as tree_stage
 from harness.stages.apply import Source
+from harness.trees import tree as tree_stage
 
 
 class Patches(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ from harness.host.process import Deadline
 from harness.project.kernel import Kernel, Tree
 from harness.project.series import Applied
 from harness.record import store as records
-from harness.stages import build, git_source
+from harness.stages import build
+from harness.trees import git_source
 
 PACK_S = 3600
 

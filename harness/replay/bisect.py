@@ -18,7 +18,6 @@ from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.model.bisected import Bisected, Found, Judged, Word
-from harness.parse import makefile
 from harness.parse.gate import Rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -29,7 +28,8 @@ from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Unprovided
 from harness.replay.questions import Answer, Question
 from harness.replay.schedule import Schedule
-from harness.stages import apply, configure, git_source, named, origin, port, rebase
+from harness.stages import apply, configure, origin, port, rebase
+from harness.trees import git_source, names, release_of_tree
 
 GIT_S = 4 * 3600
 
@@ -106,7 +106,7 @@ class _Scene:
         self._how = configure.recipe(
             project, project.plan(wanted.plan).kconfig, compiler=wanted.compiler
         )
-        self._entry = wanted.tree if named.is_entry(project, wanted.tree) else "bisected"
+        self._entry = wanted.tree if names.is_entry(project, wanted.tree) else "bisected"
         self._origin = self._found_origin() if wanted.carry or wanted.applies else None
 
     def require(self, commit: str, word: Word) -> Judged:
@@ -170,7 +170,7 @@ class _Scene:
 
     def _tree(self, commit: str) -> Tree:
         text = self._kept("show", f"{commit}:Makefile", ok=None).stdout
-        return Tree(self._entry, commit, makefile.release(text) or "unknown", "git")
+        return Tree(self._entry, commit, release_of_tree.release(text) or "unknown", "git")
 
     def _found_origin(self) -> origin.Origin:
         wanted = self._wanted

@@ -26,9 +26,10 @@ from harness.replay.check import Compared
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.schedule import Schedule, Timed, require_memory
-from harness.stages import apply, backing, configure, identity, sandbox, tree
+from harness.stages import apply, backing, configure, identity, sandbox
 from harness.stages.apply import Source
 from harness.stages.machine import cpu
+from harness.trees import tree
 
 BASE = "base"
 #: Base's other self, for --null.

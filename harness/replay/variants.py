@@ -12,7 +12,7 @@ from harness.project.project import Project
 from harness.project.series import Applied, Series, Variant
 from harness.stages.apply import default_source
 from harness.stages.machine import cpu
-from harness.stages.tree import checked_out
+from harness.trees.tree import checked_out
 
 APPLY_S = 600
 

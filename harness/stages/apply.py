@@ -24,8 +24,8 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Patch, Series
 from harness.stages import mbox, post
-from harness.stages.tree import checked_out, fetch
 from harness.tools import b4
+from harness.trees.tree import checked_out, fetch
 
 APPLY_S = 600
 CLEAN_S = 120

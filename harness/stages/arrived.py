@@ -14,9 +14,9 @@ from harness.host.process import Deadline
 from harness.model.carried import LEFT_OUT, Carried, Pair
 from harness.project.project import Project
 from harness.stages import apply, port
-from harness.stages.named import file_name
 from harness.stages.pending import Journey
 from harness.tools import b4
+from harness.trees.names import file_name
 
 FINISH_S = 600
 

@@ -26,10 +26,10 @@ from harness.parse.warned import together, warning
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.record.store import digest
 from harness.stages import configure
-from harness.stages.tree import checked_out
 from harness.tools import compiled, kbuild
 from harness.tools.binutils import Binutils
 from harness.tools.kbuild import Make
+from harness.trees.tree import checked_out
 
 BUILD_S = 3 * 3600
 GIT_S = 120

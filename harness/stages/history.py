@@ -15,9 +15,9 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.stages import git_source
-from harness.stages.named import worktree_name
 from harness.stages.origin import Origin
+from harness.trees import git_source
+from harness.trees.names import worktree_name
 
 #: A log over lines follows them through the whole range.
 SEARCH_S = 120

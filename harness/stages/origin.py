@@ -23,10 +23,11 @@ from harness.parse.mail import PatchMail
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.stages import apply, tree
+from harness.stages import apply
 from harness.stages.apply import Port, Posted, Source
-from harness.stages.named import TAG_MARK, worktree_name
 from harness.tools import b4
+from harness.trees import tree
+from harness.trees.names import TAG_MARK, worktree_name
 
 GIT_S = 600
 _NO_BLOB = re.compile(r"0+")

@@ -15,8 +15,8 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.model.carried import Conflict, Step
 from harness.project.kernel import Tree
-from harness.stages.named import file_name
 from harness.stages.origin import Origin
+from harness.trees.names import file_name
 
 FOLDER = "rebase"
 

@@ -20,12 +20,13 @@ from harness.host.process import Deadline
 from harness.model.carried import Carried, Conflict
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.stages import arrived, origin, pending, port, resolved, tree
+from harness.stages import arrived, origin, pending, port, resolved
 from harness.stages.apply import Source
 from harness.stages.carry import Carrier, Stopped, merged_upstream
 from harness.stages.history import history
-from harness.stages.named import worktree_name
 from harness.stages.pending import Journey
+from harness.trees import tree
+from harness.trees.names import worktree_name
 
 CARRY_S = 1800
 

@@ -18,7 +18,7 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.model.visit import SCHEMA, Visit, Watched, begun, since
 from harness.project.project import Project
-from harness.stages.tags import offered
+from harness.trees.tags import offered
 
 #: Tries the series on one tag.
 Trial = Callable[[str], Visit]

@@ -23,7 +23,7 @@ from harness.host.cache import Cache
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.stages import apply, build, configure
-from harness.stages.tree import fetch
+from harness.trees.tree import fetch
 
 HARNESS = Path(sys.executable).parent / "harness"
 TARGET = 3.5

@@ -65,7 +65,7 @@ def cache() -> Cache:
 
 @pytest.fixture(scope="session")
 def tree(project: Project, cache: Cache) -> Tree:
-    from harness.stages.tree import fetch
+    from harness.trees.tree import fetch
 
     return fetch(project, cache, "v7.2")
 

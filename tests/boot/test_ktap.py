@@ -10,7 +10,7 @@ from harness.host import process
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.report.ktap import ktap
-from harness.stages.tree import checked_out
+from harness.trees.tree import checked_out
 from tests.unit.reports import CONCLUSIONS
 from tests.unit.test_report_hostile import MARKUP, spoilt
 

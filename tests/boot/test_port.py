@@ -12,7 +12,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied
 from harness.stages import build, configure
-from harness.stages.tree import checked_out
+from harness.trees.tree import checked_out
 from tests.boot.conftest import missing
 
 pytestmark = pytest.mark.boot

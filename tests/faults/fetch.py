@@ -146,7 +146,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     packed(scene)
-    patience = "import harness.stages.tarball as t; t.ROOM_BYTES = 0"
+    patience = "import harness.trees.tarball as t; t.ROOM_BYTES = 0"
     return scene.harness(*FETCH, before=tmpfs(scene.cache.parent, "2M"), patience=patience)
 
 
@@ -237,7 +237,7 @@ def _(scene: Scene) -> Ended:
     scene.program("apt-get", "sleep 1000")
     scene.trees({"provider": "debian-source", "version": "7.2"})
     edit(scene.root / "configs/trees.yaml", "}", ", suites: [sid]}")
-    return scene.harness(*FETCH, patience="import harness.stages.tree as t; t.FETCH_S = 2")
+    return scene.harness(*FETCH, patience="import harness.trees.tree as t; t.FETCH_S = 2")
 
 
 def tmpfs(folder: Path, size: str) -> list[str]:

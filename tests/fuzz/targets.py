@@ -18,7 +18,6 @@ from harness.git import conflict, diff, range_diff
 from harness.host.units import parse_age, parse_size
 from harness.parse import (
     agent,
-    apt_sources,
     attestation,
     claims,
     console,
@@ -29,7 +28,6 @@ from harness.parse import (
     kbuild,
     kconfig,
     mail,
-    makefile,
     makelog,
     objdump,
     packages,
@@ -46,6 +44,7 @@ from harness.project.series import Series
 from harness.project.tree_source import TreeSource
 from harness.record import store
 from harness.record.bundle import archive
+from harness.trees import apt_sources, release_of_tree
 
 Target = Callable[[bytes], None]
 TARGETS: dict[str, Target] = {}
@@ -143,7 +142,7 @@ def objdump_(data: bytes) -> None:
 
 @target
 def makefile_(data: bytes) -> None:
-    release = makefile.release(text(data))
+    release = release_of_tree.release(text(data))
     assert release is None or ".." not in release
 
 

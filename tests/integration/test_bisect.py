@@ -17,7 +17,7 @@ from harness.git.git import ForeignGit
 from harness.host import process
 from harness.replay.bisect import Request, bisect
 from harness.replay.schedule import Schedule
-from harness.stages import git_source, tree
+from harness.trees import git_source, tree
 from tests.integration.kernels import Kernels
 from tests.trees import everything, git
 

@@ -15,9 +15,9 @@ from harness.events import Event, Said
 from harness.host import programs
 from harness.host.cache import Cache
 from harness.project.project import Project
-from harness.stages.tags import offered
-from harness.stages.tree import checked_out, fetch, listing
-from harness.tools import apt
+from harness.trees import apt
+from harness.trees.tags import offered
+from harness.trees.tree import checked_out, fetch, listing
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
 NEEDED = ("apt-get", "apt-cache", "dpkg-deb", "gpg")

@@ -20,7 +20,7 @@ from harness.host.cache import Cache
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
 from harness.stages import build
-from harness.stages.tree import checked_out
+from harness.trees.tree import checked_out
 from tests.trees import git
 from tests.whole import Whole
 

@@ -20,7 +20,7 @@ from harness.model.carried import Carried
 from harness.stages import apply, arrived, pending
 from harness.stages.apply import Mbox, Port
 from harness.stages.rebase import Request, abort, all_onto, go_on, rebase
-from harness.stages.tree import fetch
+from harness.trees.tree import fetch
 from tests.integration.kernels import Kernels
 from tests.trees import git
 

@@ -23,8 +23,8 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.stages import tarball
-from harness.stages.tree import checked_out, fetch, listing
+from harness.trees import tarball
+from harness.trees.tree import checked_out, fetch, listing
 from tests.trees import edit, everything, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"
@@ -536,7 +536,7 @@ from pathlib import Path
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.kernel import Tree
-from harness.stages.tree import fetch
+from harness.trees.tree import fetch
 fetch(Project(Path(sys.argv[1])), Cache(Path(sys.argv[2])), "mine",
       lambda event: print(event, flush=True))
 """

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.apt_sources import deb822, debian, one_line
+from harness.trees.apt_sources import deb822, debian, one_line
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DEB822 = f"""\

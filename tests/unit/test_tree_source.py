@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.parse import makefile
 from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball
+from harness.trees import release_of_tree
 
 SUM = "a" * 64
 
@@ -125,4 +125,4 @@ def test_urls_are_told_from_paths(repository: str, is_url: bool) -> None:
     ],
 )
 def test_a_makefile_says_its_release(text: str, release: str | None) -> None:
-    assert makefile.release(text) == release
+    assert release_of_tree.release(text) == release

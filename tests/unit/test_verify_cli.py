@@ -14,7 +14,7 @@ from harness.events import nobody
 from harness.parse.dwarf import Layout, Member
 from harness.project.project import Project
 from harness.replay import check, objects
-from harness.stages import tree
+from harness.trees import tree
 from tests.unit.builders import checkout, record
 
 PAGE = Layout("page", 64, (Member("flags", 0, 8),))

@@ -15,12 +15,11 @@ from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
-from harness.parse import makefile
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
-from harness.stages import debian_source, git_source, tarball
-from harness.stages.named import TAG_MARK, is_entry, source_of, worktree_name
+from harness.trees import debian_source, git_source, release_of_tree, tarball
+from harness.trees.names import TAG_MARK, is_entry, source_of, worktree_name
 
 FETCH_S = 3600
 CHECKOUT_S = 900
@@ -236,7 +235,7 @@ def _release_of_commit(trees: KeptTrees, commit: str, source: GitSource) -> str:
 
 
 def _kernel_release(text: str, where: str, has_kconfig: bool) -> str:  # noqa: FBT001
-    release = makefile.release(text) if has_kconfig else None
+    release = release_of_tree.release(text) if has_kconfig else None
     if release is None:
         raise InputError(
             "is not a kernel tree",

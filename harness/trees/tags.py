@@ -8,7 +8,7 @@ from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import DebianSource, GitSource, Tarball
-from harness.stages import debian_source, git_source
+from harness.trees import debian_source, git_source
 
 LIST_S = 300
 

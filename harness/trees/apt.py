@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import InputError, MachineError, ToolMissing
 from harness.host import process, programs
-from harness.parse.apt_sources import Archive, Entry, deb822, debian, one_line
+from harness.trees.apt_sources import Archive, Entry, deb822, debian, one_line
 
 ETC = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")

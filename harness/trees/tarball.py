@@ -11,7 +11,7 @@ from harness.host.process import Deadline
 from harness.host.units import GIB
 from harness.project.tree_source import Tarball
 from harness.record.store import digest
-from harness.tools import gpgv
+from harness.trees import gpgv
 
 #: Tarball, plain tar, unpacked source and the commit of it: 0.2 + 1.7 + 1.8 + 0.4 GB.
 ROOM_BYTES = 6 * GIB

@@ -10,7 +10,7 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.host.units import GIB
 from harness.project.tree_source import DebianSource, upstream_version
-from harness.tools import apt
+from harness.trees import apt
 
 #: Package, tarball, unpacked source and the commit of it: 0.2 + 0.2 + 1.8 + 0.4 GB.
 ROOM_BYTES = 4 * GIB
