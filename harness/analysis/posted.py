@@ -5,9 +5,9 @@ By the surest sign there is: the patches themselves, the mail that introduced th
 and version that they stand for. An mbox of the user's own stands for nothing by its version alone.
 """
 
-from harness.parse.letters import Letter, Tag
 from harness.project.series import Series
 from harness.record.record import Subject
+from harness.series.messages import Letter, Tag
 
 
 def answers(subject: Subject, mail: Letter, series: Series, patch_id: str = "") -> bool:

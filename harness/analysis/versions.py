@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from harness.model.carried import Pair
-from harness.parse.trailers import Trailer
 from harness.project.claim import Claim
+from harness.series.rebase.outcome import Pair
+from harness.series.trailers import Trailer
 
 Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]
 #: What leaves a patch to do what it did, so that who tested or read it still did.

@@ -44,7 +44,7 @@ def apply(
       harness apply memcpy-streaming --mbox my-series.mbox
       harness apply memcpy-streaming --version 2     as posted, fetched from lore
     """
-    from harness.stages import apply as stage
+    from harness.series import apply as stage
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)

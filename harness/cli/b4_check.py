@@ -44,7 +44,7 @@ def b4_check() -> None:
 def _newest(project: Project, raw: bytes) -> Path | None:
     """Return the folder of the newest run that answers a mail."""
     from harness.analysis.posted import answers
-    from harness.parse.letters import read_letters
+    from harness.series.messages import read_letters
 
     mail = read_letters(raw)[0]
     if mail.tag is None or mail.is_reply:

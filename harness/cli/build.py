@@ -58,14 +58,15 @@ def build(
       harness build --prefix all             base and every prefix
       harness build --profile vng --prefix 0
     """
-    from harness.stages import apply as apply_stage
+    from harness.series import apply as apply_stage
+    from harness.series import trust
     from harness.stages import build as build_stage
-    from harness.stages import configure, sandbox
+    from harness.stages import configure
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)
     how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
-    sandbox.require(cache, source)
+    trust.require(cache, source)
     with watching() as listen:
         kernel_tree, applied = apply_stage.on_tree(project, cache, slug, tree, source, listen)
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))

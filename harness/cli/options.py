@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.parse.gate import Rule
-    from harness.stages.apply import Source
+    from harness.series.apply import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -119,7 +119,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
 
     Raises InputError when they contradict each other.
     """
-    from harness.stages.apply import Mbox, Port, Posted
+    from harness.series.apply import Mbox, Port, Posted
 
     given = [x for x in (version, port, mbox) if x is not None]
     if len(given) > 1:

@@ -22,7 +22,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.model.carried import Carried
+    from harness.series.rebase.outcome import Carried
 
 
 @click.command(short_help="Carry a series to other trees, and say what that took.")
@@ -70,10 +70,10 @@ def rebase(
     project, cache = Project.find(), Cache.default()
     _require_one_way(go_on, skip, abort)
     if abort:
-        from harness.stages import pending
-        from harness.stages import rebase as stage
+        from harness.series.rebase import rebase as stage
+        from harness.series.rebase import state
 
-        stage.abort(cache, slug, pending.chosen(cache, slug, onto))
+        stage.abort(cache, slug, state.chosen(cache, slug, onto))
         return
     found = (
         _gone_on(project, cache, slug, onto, skip=skip)
@@ -99,10 +99,10 @@ def _require_one_way(*flags: bool) -> None:
 def _gone_on(
     project: Project, cache: Cache, slug: str, onto: tuple[str, ...], *, skip: bool
 ) -> "Sequence[Carried]":
-    from harness.stages import pending
-    from harness.stages import rebase as stage
+    from harness.series.rebase import rebase as stage
+    from harness.series.rebase import state
 
-    name = pending.chosen(cache, slug, onto)
+    name = state.chosen(cache, slug, onto)
     with watching() as listen:
         return [stage.go_on(project, cache, slug, name, listen, skip=skip)]
 
@@ -117,7 +117,7 @@ def _carried(
     *,
     export: bool,
 ) -> "Sequence[Carried]":
-    from harness.stages import rebase as stage
+    from harness.series.rebase import rebase as stage
 
     if not onto:
         raise InputError("is missing", where="--onto", expected="a tree or a release's tag")

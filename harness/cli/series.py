@@ -46,7 +46,7 @@ def show(slug: str, *, as_json: bool) -> None:
       harness series show
       harness series show memcpy-streaming --json
     """
-    from harness.stages import post
+    from harness.series import lore
 
     project, cache = Project.find(), Cache.default()
     found = project.series(slug)
@@ -55,7 +55,7 @@ def show(slug: str, *, as_json: bool) -> None:
         return
     click.echo(printable(found.title))
     for one in found.versions:
-        kept = post.noted(post.place(cache, slug, one.version), one.cover)
+        kept = lore.noted(lore.place(cache, slug, one.version), one.cover)
         state = f"fetched, sha256 {kept.sha256[:12]}" if kept else one.cover or "message-id unknown"
         date = str(one.date or "date unknown")
         patches = f"{one.patches} patches " if one.patches else ""
@@ -76,13 +76,13 @@ def fetch(slug: str, version: int, *, as_json: bool) -> None:
     Examples:
       harness series fetch memcpy-streaming --version 2
     """
-    from harness.stages import post
+    from harness.series import lore
 
     project, cache = Project.find(), Cache.default()
     with watching() as listen:
-        path = post.fetch(project, cache, slug, version, listen)
+        path = lore.fetch(project, cache, slug, version, listen)
     if as_json:
-        print_json({"mbox": str(path), "fetched": post.noted(path)})
+        print_json({"mbox": str(path), "fetched": lore.noted(path)})
         return
     click.echo(printable(str(path)))
 

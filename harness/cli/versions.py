@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.project.claim import Claim
-    from harness.stages.apply import Source
+    from harness.series.apply import Source
 
 
 @click.command(short_help="Compare two versions of a series, and who still vouches.")
@@ -41,7 +41,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
     """
     from harness.analysis import versions as analysis
     from harness.report import versions as report
-    from harness.stages import versions as stage
+    from harness.series import versions as stage
 
     project = Project.find()
     before, after = (stage.named(project, slug, name) for name in (old, new))
@@ -73,7 +73,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
 def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
     """What a version claims: as its own mails say it, or else as series.yaml has it."""
     from harness.parse.claims import Given, read_posting
-    from harness.stages.apply import Mbox
+    from harness.series.apply import Mbox
 
     if isinstance(source, Mbox):
         posting = read_posting(source.path.read_bytes(), Given(version=number))

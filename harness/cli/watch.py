@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.parse.gate import Rule
     from harness.record.record import RunRecord
     from harness.replay.trial import Request
-    from harness.stages.apply import Carried
+    from harness.series.apply import Carried
     from harness.stages.watch import Failure, Round
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

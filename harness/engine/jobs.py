@@ -14,10 +14,10 @@ from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.project.series import Applied
 from harness.record.record import RunRecord, Unbuilt
-from harness.stages import apply as apply_stage
+from harness.series import apply as apply_stage
+from harness.series.apply import Source
 from harness.stages import build as build_stage
 from harness.stages import run
-from harness.stages.apply import Source
 from harness.trees import tree as tree_stage
 
 

@@ -23,7 +23,8 @@ from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import RunRecord, Unbuilt
-from harness.stages import apply, build, configure, sandbox
+from harness.series import apply, trust
+from harness.stages import build, configure
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ def climb(
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
     store.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
-    sandbox.require(cache, wanted.source)
+    trust.require(cache, wanted.source)
     done = dict(engine.run(_on_tree(wanted), ending_at_a_failure(hear)))
     applied = _value(done["apply"], Applied)
     done |= engine.run(_builds(cache, how, applied, done, hear), _tolerating(hear))

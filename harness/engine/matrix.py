@@ -20,7 +20,8 @@ from harness.project.project import Project
 from harness.project.series import Applied, Series
 from harness.record import store
 from harness.record.record import Check
-from harness.stages import apply, configure, sandbox
+from harness.series import apply, trust
+from harness.stages import configure
 
 #: What a job raises where there was nothing to try with.
 CANNOT = ("Unsupported", "ToolMissing")
@@ -37,7 +38,7 @@ def run(
     series = project.measurable_series(wanted.slug)
     store.require_writable(project.results)
     apply.require_readable(project, cache, wanted.slug, wanted.source)
-    sandbox.require(cache, wanted.source)
+    trust.require(cache, wanted.source)
     ground = engine.run(Graph(on_trees(wanted, places)), hear)
     kept = KeptCells(project, cache)
     results, keys = _known(wanted, places, series, ground, kept)

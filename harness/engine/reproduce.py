@@ -13,8 +13,9 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
-from harness.stages import apply, configure, sandbox
-from harness.stages.apply import Source
+from harness.series import apply, trust
+from harness.series.apply import Source
+from harness.stages import configure
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ def reproduce(
     store.require_writable(project.results)
     # What can be found wrong with the series alone is found before anything is fetched.
     apply.require_readable(project, cache, wanted.slug, wanted.source)
-    sandbox.require(cache, wanted.source)
+    trust.require(cache, wanted.source)
     outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
     assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
     assert isinstance(outcome.value, RunRecord)  # noqa: S101

@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-from harness.model.carried import Pair, Relation
+from harness.series.rebase.outcome import Pair, Relation
 
 #: What it prints of a pair stands further in, so that no commit message can pass for a pair.
 _PAIR = re.compile(

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.parse.figures import Stated
-from harness.parse.letters import Letter, read_letters
 from harness.parse.message import Problem, read_message
 from harness.parse.procedure import Procedure, agreed, read_procedure
 from harness.parse.promises import Promise, join, read_promises
 from harness.project.claim import Claim, Figures, Posted
+from harness.series.messages import Letter, read_letters
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 #: C files in a diffstat, as cover letters have one, and in diffs.

@@ -7,9 +7,9 @@ from decimal import Decimal
 import msgspec
 
 from harness.parse.figures import Stated, read_figures
-from harness.parse.letters import Letter
 from harness.parse.message import Message, Problem
 from harness.parse.wording import drivers
+from harness.series.messages import Letter
 
 
 class Promise(msgspec.Struct):

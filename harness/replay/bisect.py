@@ -28,7 +28,10 @@ from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Unprovided
 from harness.replay.questions import Answer, Question
 from harness.replay.schedule import Schedule
-from harness.stages import apply, configure, origin, port, rebase
+from harness.series import apply, ports
+from harness.series import base as origin
+from harness.series.rebase import rebase
+from harness.stages import configure
 from harness.trees import git_source, names, release_of_tree
 
 GIT_S = 4 * 3600
@@ -174,7 +177,7 @@ class _Scene:
 
     def _found_origin(self) -> origin.Origin:
         wanted = self._wanted
-        source = wanted.source or port.nearest(self._project, self._series, self._tree(self.good))
+        source = wanted.source or ports.nearest(self._project, self._series, self._tree(self.good))
         return origin.find(
             self._project,
             self._cache,

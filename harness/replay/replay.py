@@ -26,8 +26,9 @@ from harness.replay.check import Compared
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.schedule import Schedule, Timed, require_memory
-from harness.stages import apply, backing, configure, identity, sandbox
-from harness.stages.apply import Source
+from harness.series import apply, trust
+from harness.series.apply import Source
+from harness.stages import backing, configure, identity
 from harness.stages.machine import cpu
 from harness.trees import tree
 
@@ -100,7 +101,7 @@ class Checked(msgspec.Struct, frozen=True):
 def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Prepared:
     """Fetch, apply, compile and link. Raises HarnessError from whichever step failed."""
     series = project.measurable_series(wanted.slug)
-    sandbox.require(cache, wanted.source)
+    trust.require(cache, wanted.source)
     how = configure.recipe(
         project,
         project.plan(wanted.plan).kconfig,

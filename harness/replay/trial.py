@@ -16,7 +16,6 @@ from harness.analysis.rules import hold
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
 from harness.events import Listener, nobody
 from harness.host.cache import Cache
-from harness.model.carried import Carried
 from harness.model.visit import Stage, Visit
 from harness.parse.gate import Rule
 from harness.project.project import Project
@@ -24,7 +23,9 @@ from harness.record.record import RunRecord
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.schedule import Schedule
-from harness.stages import apply, rebase
+from harness.series import apply
+from harness.series.rebase import rebase
+from harness.series.rebase.outcome import Carried
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Variant
-from harness.stages.apply import default_source
+from harness.series.apply import default_source
 from harness.stages.machine import cpu
 from harness.trees.tree import checked_out
 

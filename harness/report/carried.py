@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.model.carried import LEFT_OUT, Carried, Conflict, Pair
+from harness.series.rebase.outcome import LEFT_OUT, Carried, Conflict, Pair
 
 
 def table(found: Sequence[Carried]) -> Table:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from harness.analysis.judge import Verdict
 from harness.errors import RecordError
 from harness.host.units import format_bytes
-from harness.parse.letters import is_message_id
 from harness.record.record import Evidence, RunRecord
+from harness.series.messages import is_message_id
 
 
 class _Kind(NamedTuple):

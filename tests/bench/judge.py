@@ -38,7 +38,7 @@ from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run
 from harness.replay import rounds
 from harness.replay.schedule import KINDS
-from harness.stages.apply import Mbox
+from harness.series.apply import Mbox
 from tests.unit.replays import replay as blank
 
 SLOWER = 0.03

@@ -22,7 +22,8 @@ from harness.engine.ladder import is_header, steps
 from harness.host.cache import Cache
 from harness.project.kernel import Kernel
 from harness.project.project import Project
-from harness.stages import apply, build, configure
+from harness.series import apply
+from harness.stages import build, configure
 from harness.trees.tree import fetch
 
 HARNESS = Path(sys.executable).parent / "harness"

@@ -72,7 +72,7 @@ def tree(project: Project, cache: Cache) -> Tree:
 
 @pytest.fixture(scope="session")
 def applied(project: Project, cache: Cache, tree: Tree) -> Applied:
-    from harness.stages.apply import apply, default_source
+    from harness.series.apply import apply, default_source
 
     source = default_source(project, "memcpy-streaming", tree)
     return apply(project, cache, "memcpy-streaming", tree, source)

@@ -14,7 +14,7 @@ from harness.replay import count, replay
 from harness.replay.drive import Driver
 from harness.replay.replay import Checked, Prepared, Request
 from harness.replay.schedule import Schedule
-from harness.stages.apply import Mbox
+from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"

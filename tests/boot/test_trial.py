@@ -14,7 +14,7 @@ from harness.project.project import Project
 from harness.record import store
 from harness.replay.schedule import Schedule
 from harness.replay.trial import Request, trial
-from harness.stages.apply import Mbox
+from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"

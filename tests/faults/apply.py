@@ -69,7 +69,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     scene.program("b4", "sleep 1000")
-    return scene.harness(*APPLY, patience="import harness.stages.apply as a; a.APPLY_S = 4")
+    return scene.harness(*APPLY, patience="import harness.series.apply as a; a.APPLY_S = 4")
 
 
 @fault(

@@ -18,7 +18,6 @@ from harness.git import conflict, diff, range_diff
 from harness.host.units import parse_age, parse_size
 from harness.parse import (
     agent,
-    attestation,
     claims,
     console,
     dwarf,
@@ -27,7 +26,6 @@ from harness.parse import (
     infoblock,
     kbuild,
     kconfig,
-    mail,
     makelog,
     objdump,
     packages,
@@ -44,6 +42,7 @@ from harness.project.series import Series
 from harness.project.tree_source import TreeSource
 from harness.record import store
 from harness.record.bundle import archive
+from harness.series import attestation, mail
 from harness.trees import apt_sources, release_of_tree
 
 Target = Callable[[bytes], None]

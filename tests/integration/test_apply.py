@@ -18,8 +18,8 @@ from harness.host import process
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.stages import apply as stage
-from harness.stages.apply import Mbox, Port, apply, default_source
+from harness.series import apply as stage
+from harness.series.apply import Mbox, Port, apply, default_source
 from tests.trees import edit, git
 
 FAKE = Path(__file__).parent.parent / "fakes" / "linux"

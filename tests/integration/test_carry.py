@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from harness.git import patches
 from harness.git.git import AUTHOR, Git
 from harness.host import process
-from harness.model.carried import Step
-from harness.stages.carry import Carrier, Stopped
-from harness.stages.history import NOTHING, History
-from harness.stages.origin import Origin
+from harness.series.base import Origin
+from harness.series.rebase.history import NOTHING, History
+from harness.series.rebase.outcome import Step
+from harness.series.rebase.pick import Carrier, Stopped
 
 FILE = "mm/zone.c"
 #: Where a line is changed, taken out or put in, and what it becomes.

@@ -9,8 +9,8 @@ import pytest
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.host.cache import Cache
 from harness.project.project import Project
-from harness.stages import post
-from harness.tools import b4
+from harness.series import b4
+from harness.series import lore as post
 
 YAML = """\
 title: a series

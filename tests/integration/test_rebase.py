@@ -16,10 +16,11 @@ from harness.errors import DoesNotApply, InputError, MachineError
 from harness.events import Event, Said
 from harness.git.git import Git
 from harness.host import process as proc
-from harness.model.carried import Carried
-from harness.stages import apply, arrived, pending
-from harness.stages.apply import Mbox, Port
-from harness.stages.rebase import Request, abort, all_onto, go_on, rebase
+from harness.series import apply
+from harness.series.apply import Mbox, Port
+from harness.series.rebase import state, verify
+from harness.series.rebase.outcome import Carried
+from harness.series.rebase.rebase import Request, abort, all_onto, go_on, rebase
 from harness.trees.tree import fetch
 from tests.integration.kernels import Kernels
 from tests.trees import git
@@ -159,7 +160,7 @@ def test_what_was_taken_over_is_not_lost_by_a_later_failure(
         raise MachineError("no space")
 
     with monkeypatch.context() as patched, pytest.raises(MachineError):
-        patched.setattr(arrived, "finish", failing)
+        patched.setattr(verify, "finish", failing)
         go_on(kernels.project, kernels.cache, "test", found.onto)
     done = go_on(kernels.project, kernels.cache, "test", found.onto)
     assert how(done) == ["by hand", "plain", "plain"]
@@ -199,7 +200,7 @@ def test_a_patch_can_be_left_out_and_a_rebase_given_up(kernels: Kernels) -> None
     abort(kernels.cache, "test", found.onto)
     assert no_worktree_waits(kernels)
     with pytest.raises(InputError, match=r"no rebase of test .* expected one that waits"):
-        pending.chosen(kernels.cache, "test", (found.onto,))
+        state.chosen(kernels.cache, "test", (found.onto,))
 
 
 def test_a_resolution_that_leaves_nothing_is_to_be_skipped(kernels: Kernels) -> None:
@@ -423,7 +424,7 @@ def test_a_tag_with_slashes_stays_within_the_cache(kernels: Kernels) -> None:
     found = carry(kernels, "mine@topic/one")
     assert found.conflict is not None
     assert Path(found.conflict.worktree).parent == kernels.cache.root / "rebase"
-    assert pending.chosen(kernels.cache, "test", ()) == "mine@topic/one"
+    assert state.chosen(kernels.cache, "test", ()) == "mine@topic/one"
     resolve(found)
     assert how(go_on(kernels.project, kernels.cache, "test", "mine@topic/one"))[0] == "by hand"
     outside = kernels.cache.root / "precious"

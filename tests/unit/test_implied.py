@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.diff import Hunk, parse_diff, preimages
-from harness.parse.implied import Contradiction, implied_base
+from harness.series.implied_base import Contradiction, implied_base
 
 LINES = st.lists(st.sampled_from(["a", "b", "", "\tif (x)", "}"]), max_size=30)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.diff import DiffError, parse_diff
-from harness.parse.letters import is_message_id
-from harness.parse.mail import MailError, introduced_by, parse_series
+from harness.series.mail import MailError, introduced_by, parse_series
+from harness.series.messages import is_message_id
 
 DIFF = """\
 diff --git a/mm/mm_init.c b/mm/mm_init.c

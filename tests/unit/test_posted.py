@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from harness.analysis.posted import answers
-from harness.parse.letters import Letter, read_letters
 from harness.project.series import Series, Version
 from harness.record.record import Subject
+from harness.series.messages import Letter, read_letters
 from tests.unit.builders import record
 
 replace = msgspec.structs.replace

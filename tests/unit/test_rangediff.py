@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.range_diff import parse_range_diff
-from harness.model.carried import Pair
+from harness.series.rebase.outcome import Pair
 
 TEXT = """\
 1:  f68d519 = 1:  6191d34 mm: one

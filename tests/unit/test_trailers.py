@@ -2,8 +2,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.letters import read_letters
-from harness.parse.trailers import Trailer, trailers
+from harness.series.messages import read_letters
+from harness.series.trailers import Trailer, trailers
 
 COVER = """\
 From a Thu Jan  1 00:00:00 2026

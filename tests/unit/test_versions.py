@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.versions import became, moved, renames, vouched, words
-from harness.model.carried import Pair
-from harness.parse.trailers import Trailer
 from harness.project.claim import Claim, Figures
+from harness.series.rebase.outcome import Pair
+from harness.series.trailers import Trailer
 
 SAME = Pair(1, 1, "=", "mm: one")
 DROPPED = Pair(3, None, "<", "mm: three")

@@ -14,9 +14,9 @@ from harness.errors import TimedOut, ToolFailed
 from harness.git import conflict, patches
 from harness.git.diff import Hunk, parse_diff
 from harness.git.git import Git
-from harness.model.carried import Place, Step
-from harness.stages.history import History, Merged, told
-from harness.stages.origin import Origin
+from harness.series.base import Origin
+from harness.series.rebase.history import History, Merged, told
+from harness.series.rebase.outcome import Place, Step
 
 #: What of a region is shown.
 MAX_LINES = 40

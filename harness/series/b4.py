@@ -63,7 +63,7 @@ def fetch(
 ) -> Path:
     """Fetch a version of the series that a message belongs to and return its mbox in `folder`.
 
-    `on_line` hears what b4 says, of signatures too (harness.parse.attestation).
+    `on_line` hears what b4 says, of signatures too (harness.series.attestation).
     Trailers that reviewers sent later are left out, so that the file is the same on every day.
     Raises ToolFailed, TimedOut.
     """

@@ -15,7 +15,7 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.stages.origin import Origin
+from harness.series.base import Origin
 from harness.trees import git_source
 from harness.trees.names import worktree_name
 

@@ -16,13 +16,14 @@ from harness.git.git import Git
 from harness.git.range_diff import parse_range_diff
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.model.carried import Pair
-from harness.parse.letters import Letter, read_letters
-from harness.parse.trailers import Trailer, trailers
 from harness.project.project import Project
-from harness.stages import apply, origin, post
-from harness.stages.apply import Carried, Mbox, Port, Posted, Source
-from harness.stages.origin import Origin
+from harness.series import apply, lore
+from harness.series import base as origin
+from harness.series.apply import Carried, Mbox, Port, Posted, Source
+from harness.series.base import Origin
+from harness.series.messages import Letter, read_letters
+from harness.series.rebase.outcome import Pair
+from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600
 
@@ -127,5 +128,5 @@ def _letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple
         case Mbox(path) | Carried(path):
             files = [path]
         case Posted(version):
-            files = [post.place(cache, slug, version)]
+            files = [lore.place(cache, slug, version)]
     return tuple(letter for file in files for letter in read_letters(file.read_bytes()))

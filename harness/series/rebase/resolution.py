@@ -6,8 +6,8 @@ import msgspec
 from harness.errors import DoesNotApply, InputError
 from harness.git import patches
 from harness.git.git import Git
-from harness.model.carried import How, Step
-from harness.stages.pending import Journey
+from harness.series.rebase.outcome import How, Step
+from harness.series.rebase.state import Journey
 
 #: What git writes into files; a line of equal signs may be a document's own.
 _MARKERS = ("<<<<<<< ", ">>>>>>> ")

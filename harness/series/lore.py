@@ -11,12 +11,12 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.parse.attestation import attestations
-from harness.parse.mail import MailError, parse_series
 from harness.project.project import Project
 from harness.project.series import Series, Version
 from harness.record.store import digest
-from harness.tools import b4
+from harness.series import b4
+from harness.series.attestation import attestations
+from harness.series.mail import MailError, parse_series
 
 FETCH_S = 60
 

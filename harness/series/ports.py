@@ -11,7 +11,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.release import order
 from harness.project.series import Series
-from harness.stages.apply import Port
+from harness.series.apply import Port
 from harness.trees.names import TAG_MARK, file_name
 
 #: Where our own mails come from, none of which was ever sent.

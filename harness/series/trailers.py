@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.parse.letters import Letter
+from harness.series.messages import Letter
 
 #: Those that a person gives to a patch as it was when they looked at it.
 KINDS = ("Tested-by", "Reviewed-by", "Acked-by")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.git.diff import DiffError, Hunk, parse_diff, preimages
-from harness.parse.letters import MAX_LETTERS, Letter, is_message_id, read_letters
+from harness.series.messages import MAX_LETTERS, Letter, is_message_id, read_letters
 
 #: An address that an archive hid where the commit needs it: its author, its sign-off, its code.
 _HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)

@@ -18,14 +18,13 @@ from harness.git.git import AUTHOR, Git
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.parse.implied import Contradiction, implied_base
-from harness.parse.mail import PatchMail
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.stages import apply
-from harness.stages.apply import Port, Posted, Source
-from harness.tools import b4
+from harness.series import apply, b4
+from harness.series.apply import Port, Posted, Source
+from harness.series.implied_base import Contradiction, implied_base
+from harness.series.mail import PatchMail
 from harness.trees import tree
 from harness.trees.names import TAG_MARK, worktree_name
 

@@ -17,14 +17,16 @@ from harness.git.git import Git
 from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.model.carried import Carried, Conflict
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.stages import arrived, origin, pending, port, resolved
-from harness.stages.apply import Source
-from harness.stages.carry import Carrier, Stopped, merged_upstream
-from harness.stages.history import history
-from harness.stages.pending import Journey
+from harness.series import base as origin
+from harness.series import ports
+from harness.series.apply import Source
+from harness.series.rebase import resolution, state, verify
+from harness.series.rebase.history import history
+from harness.series.rebase.outcome import Carried, Conflict
+from harness.series.rebase.pick import Carrier, Stopped, merged_upstream
+from harness.series.rebase.state import Journey
 from harness.trees import tree
 from harness.trees.names import worktree_name
 
@@ -47,15 +49,15 @@ def rebase(project: Project, cache: Cache, wanted: Request, listen: Listener = n
     Raises InputError, MachineError where it cannot be tried.
     """
     series = project.series(wanted.slug)
-    if pending.waiting(cache, wanted.slug, wanted.onto) is not None:
+    if state.waiting(cache, wanted.slug, wanted.onto) is not None:
         raise InputError(
             f"a rebase of {wanted.slug} onto {wanted.onto} waits",
-            where=str(pending.worktree(cache, wanted.slug, wanted.onto)),
+            where=str(state.worktree(cache, wanted.slug, wanted.onto)),
             mend="go on with --continue, or give it up with --abort",
         )
     abort(cache, wanted.slug, wanted.onto)  # what a killed run may have left
     new = tree.fetch(project, cache, wanted.onto, listen)
-    source = wanted.source or port.nearest(project, series, new)
+    source = wanted.source or ports.nearest(project, series, new)
     listen(Began(f"carry {wanted.slug} onto {wanted.onto} ({new.release})"))
     found = origin.find(
         project, cache, wanted.slug, source, listen, base=wanted.base, beside=wanted.onto
@@ -69,7 +71,7 @@ def rebase(project: Project, cache: Cache, wanted: Request, listen: Listener = n
         listen(Said(f"a merge is needed: {found.told}"))
         journey = _tried(project, cache, _begun(cache, wanted, found, new), listen)
     if journey.conflict is None:
-        return arrived.finish(project, cache, journey, listen)
+        return verify.finish(project, cache, journey, listen)
     return _left_to_resolve(project, cache, journey, listen)
 
 
@@ -120,8 +122,8 @@ def go_on(
 
     Raises DoesNotApply where the conflict is still there.
     """
-    with cache.locked(pending.worktree(cache, slug, onto).name):
-        journey = pending.waiting(cache, slug, onto)
+    with cache.locked(state.worktree(cache, slug, onto).name):
+        journey = state.waiting(cache, slug, onto)
         if journey is None:
             raise InputError(f"no rebase of {slug} onto {onto} waits", where="--continue")
         git = _git(cache, journey, private=True)
@@ -132,22 +134,22 @@ def go_on(
         if journey.conflict is None:
             git.clean_to(journey.head)  # killed behind a conflict that was taken over
         else:
-            step = resolved.skipped(git, journey) if skip else resolved.taken(git, journey)
+            step = resolution.skipped(git, journey) if skip else resolution.taken(git, journey)
             journey = journey.after(step)
-            pending.keep(cache, journey)
+            state.keep(cache, journey)
         listen(Began(f"carry {slug} onto {onto} ({journey.tree.release})"))
         journey = _carry(project, cache, git, journey, listen)
         if journey.conflict is not None:
             return _stopped(cache, journey)
-        done = arrived.finish(project, cache, journey, listen)
-        pending.forget(cache, slug, onto)
+        done = verify.finish(project, cache, journey, listen)
+        state.forget(cache, slug, onto)
         return done
 
 
 def abort(cache: Cache, slug: str, onto: str) -> None:
     """Give a rebase up, and remove its worktree."""
-    with cache.locked(pending.worktree(cache, slug, onto).name):
-        pending.forget(cache, slug, onto)
+    with cache.locked(state.worktree(cache, slug, onto).name):
+        state.forget(cache, slug, onto)
 
 
 def _begun(cache: Cache, wanted: Request, found: origin.Origin, new: Tree) -> Journey:
@@ -177,9 +179,9 @@ def _tried(project: Project, cache: Cache, journey: Journey, listen: Listener) -
 
 def _left_to_resolve(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Carried:
     """Meet the conflict again in a worktree of its own, and leave it there for somebody."""
-    folder = pending.worktree(cache, journey.slug, journey.onto)
+    folder = state.worktree(cache, journey.slug, journey.onto)
     with cache.locked(folder.name):
-        pending.forget(cache, journey.slug, journey.onto)
+        state.forget(cache, journey.slug, journey.onto)
         git = _git(cache, journey, private=True)
         Worktree(cache.repository, folder, log=git.log, deadline=git.deadline).bring_to(
             journey.head
@@ -187,8 +189,8 @@ def _left_to_resolve(project: Project, cache: Cache, journey: Journey, listen: L
         again = _carry(project, cache, git, msgspec.structs.replace(journey, conflict=None), listen)
         if again.conflict is None:
             # Another rebase has recorded the resolution meanwhile.
-            done = arrived.finish(project, cache, again, listen)
-            pending.forget(cache, journey.slug, journey.onto)
+            done = verify.finish(project, cache, again, listen)
+            state.forget(cache, journey.slug, journey.onto)
             return done
         return _stopped(cache, again)
 
@@ -220,14 +222,14 @@ def _carry(project: Project, cache: Cache, git: Git, journey: Journey, listen: L
 
 
 def _stopped(cache: Cache, journey: Journey) -> Carried:
-    pending.keep(cache, journey)
-    carried = arrived.described(journey)
+    state.keep(cache, journey)
+    carried = verify.described(journey)
     return msgspec.structs.replace(
         carried, conflict=journey.conflict, exit_code=DoesNotApply.exit_code
     )
 
 
 def _git(cache: Cache, journey: Journey, *, private: bool = False) -> Git:
-    name = pending.worktree(cache, journey.slug, journey.onto)
+    name = state.worktree(cache, journey.slug, journey.onto)
     folder = name if private else cache.worktrees / worktree_name(journey.tree.name)
     return Git(folder, log=cache.log(name.name), deadline=Deadline(CARRY_S))

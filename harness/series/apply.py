@@ -18,13 +18,12 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.git.git import COMMITTER, Git
 from harness.host import process
 from harness.host.cache import Cache, publish
-from harness.parse.letters import read_letters
-from harness.parse.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Patch, Series
-from harness.stages import mbox, post
-from harness.tools import b4
+from harness.series import b4, lore, mbox
+from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
+from harness.series.messages import read_letters
 from harness.trees.tree import checked_out, fetch
 
 APPLY_S = 600
@@ -188,7 +187,7 @@ def _attested(cache: Cache, slug: str, source: Source) -> tuple[str, ...]:
     """Return what b4 said of the signatures of patches that it fetched."""
     if not isinstance(source, Posted):
         return ()
-    fetched = post.noted(post.place(cache, slug, source.version))
+    fetched = lore.noted(lore.place(cache, slug, source.version))
     return () if fetched is None else fetched.attestation
 
 
@@ -227,8 +226,8 @@ def patches_of(
             patches = mbox.parsed(_read(path), path, version, series)
             label, cover = f"mbox {path.name}", introduced_by(patches)
         case Posted(version):
-            path = post.fetch(project, cache, slug, version, listen)
-            patches, note = mbox.parsed(_read(path), path, None, series), post.noted(path)
+            path = lore.fetch(project, cache, slug, version, listen)
+            patches, note = mbox.parsed(_read(path), path, None, series), lore.noted(path)
             label, cover = f"v{version}", note.message_id if note else ""
         case Carried(path, label, _):
             patches, cover = mbox.parsed(_read(path), path, None, series), ""

@@ -9,9 +9,9 @@ import shlex
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.parse.letters import Letter, is_message_id, read_letters
-from harness.parse.mail import MailError, PatchMail, parse_series
 from harness.project.series import Series
+from harness.series.mail import MailError, PatchMail, parse_series
+from harness.series.messages import Letter, is_message_id, read_letters
 
 #: An old line of C whose indentation, at least one tab in the kernel, is spaces.
 _SPACES = re.compile(r"^[ -] {7}", re.MULTILINE)

@@ -11,11 +11,10 @@ from harness.git.range_diff import parse_range_diff
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
-from harness.model.carried import LEFT_OUT, Carried, Pair
 from harness.project.project import Project
-from harness.stages import apply, port
-from harness.stages.pending import Journey
-from harness.tools import b4
+from harness.series import apply, b4, ports
+from harness.series.rebase.outcome import LEFT_OUT, Carried, Pair
+from harness.series.rebase.state import Journey
 from harness.trees.names import file_name
 
 FINISH_S = 600
@@ -49,7 +48,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
     with cache.staging() as work:
         files = patches.format_patches(git, journey.tree.commit, journey.head, work / "mails")
         names = [file.name for file in files]
-        mails = port.with_ids([f.read_bytes() for f in files], journey.slug, journey.onto)
+        mails = ports.with_ids([f.read_bytes() for f in files], journey.slug, journey.onto)
     mbox = cache.root / "carried" / journey.slug / f"{file_name(journey.onto)}.mbox"
     mbox.parent.mkdir(parents=True, exist_ok=True)
     replace_file(mbox, b4.mbox(mails))
@@ -62,7 +61,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
     pairs = _compared(git, journey, applied.tip, listen)
     exported = ""
     if journey.export:
-        exported = str(port.write(project, journey.slug, journey.onto, names, mails))
+        exported = str(ports.write(project, journey.slug, journey.onto, names, mails))
     listen(Ended(f"{journey.slug} is on {journey.onto} ({journey.tree.release})"))
     return msgspec.structs.replace(
         carried, tip=applied.tip, mbox=str(mbox), label=label, pairs=pairs, exported=exported

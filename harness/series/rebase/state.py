@@ -13,9 +13,9 @@ import msgspec
 from harness.errors import InputError, MachineError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.model.carried import Conflict, Step
 from harness.project.kernel import Tree
-from harness.stages.origin import Origin
+from harness.series.base import Origin
+from harness.series.rebase.outcome import Conflict, Step
 from harness.trees.names import file_name
 
 FOLDER = "rebase"

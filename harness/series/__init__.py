@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Patches: from a mailbox or a port to commits on a base."""
