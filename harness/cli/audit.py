@@ -22,8 +22,8 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.audit import Audited, Check
-    from harness.parse.claims import Given
+    from harness.claims.audit import Audited, Check
+    from harness.claims.claims import Given
     from harness.project.claim import Claim
 
 
@@ -58,7 +58,7 @@ def audit(
       harness audit --mbox patch.txt                a mail, before anything is kept of it
       harness audit patch.txt --strict --json
     """
-    from harness.analysis.audit import audit as look
+    from harness.claims.audit import audit as look
 
     claims = _claims(what, mbox, given(version, patch, rebinds, lines))
     found = look(claims)

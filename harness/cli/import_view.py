@@ -11,8 +11,8 @@ from harness.cli import printable
 from harness.cli.postings import patch_name
 
 if TYPE_CHECKING:
-    from harness.analysis.importing import Found
-    from harness.parse.claims import Posting
+    from harness.claims.claims import Posting
+    from harness.claims.importing import Found
     from harness.project.claim import Figures
 
 

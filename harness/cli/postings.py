@@ -13,7 +13,7 @@ from harness.cli import printable
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.parse.claims import Given, Posting
+    from harness.claims.claims import Given, Posting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,7 +64,7 @@ def given(
     version: int | None, patch: int | None, rebinds: int | None, lines: str | None
 ) -> "Given":
     """Return what the four options say. Raises InputError for lines that are none."""
-    from harness.parse.claims import Given
+    from harness.claims.claims import Given
 
     if lines is None:
         return Given(version, patch, rebinds)
@@ -76,7 +76,7 @@ def given(
 
 def posting_of(raw: bytes, file: str, said: "Given") -> "Posting":
     """Return what mails promise. Raises InputError for what must be settled first, by its line."""
-    from harness.parse.claims import read_posting
+    from harness.claims.claims import read_posting
 
     posting = read_posting(raw, said)
     if posting.fatal is not None:

@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.analysis.importing import Found
+    from harness.claims.importing import Found
 
 
 @click.command("import", short_help="Keep what a mail claims, with the lines that say so.")
@@ -59,7 +59,7 @@ def import_claims(
       harness series import mails.mbox --slug my-series     a series that is new here
       harness series import - --yes < cover.mbox
     """
-    from harness.analysis.importing import Said, find, texts
+    from harness.claims.importing import Said, find, texts
     from harness.cli.import_view import document, show, show_changes
 
     raw = read_mails(file)

@@ -72,7 +72,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
 
 def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
     """What a version claims: as its own mails say it, or else as series.yaml has it."""
-    from harness.parse.claims import Given, read_posting
+    from harness.claims.claims import Given, read_posting
     from harness.series.apply import Mbox
 
     if isinstance(source, Mbox):

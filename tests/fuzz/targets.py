@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.claims import claims
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
 from harness.host.units import parse_age, parse_size
 from harness.parse import (
     agent,
-    claims,
     console,
     dwarf,
     findings,

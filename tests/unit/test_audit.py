@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.audit import Check, audit, counts
+from harness.claims.audit import Check, audit, counts
 from harness.project.claim import Claim, Figures, decimal_text
 from harness.project.project import Project
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.parse.claims import Given, Posting, read_posting
+from harness.claims.claims import Given, Posting, read_posting
 from harness.project.claim import Claim, Figures
 from harness.project.project import Project
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.parse.pairing import Placed, paired
+from harness.claims.pairing import Placed, paired
 
 
 def pair(pattern: str, *, in_turn: bool = False) -> list[str] | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.quantities import quantities
+from harness.claims.quantities import quantities
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.parse.series_file import Contradiction, Unmergeable, merge
+from harness.claims.series_file import Contradiction, Unmergeable, merge
 
 #: In a layout that is kept byte for byte.
 FILE = """\

@@ -5,12 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.whole_means import (
-    can_be_cut_mean,
-    can_be_mean,
-    fitting_counts,
-    nearest_means,
-)
+from harness.claims.grim import can_be_cut_mean, can_be_mean, fitting_counts, nearest_means
 from harness.project.claim import Posted, decimal_text
 
 COUNTS = st.integers(1, 40)

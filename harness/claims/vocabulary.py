@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from harness.parse.pairing import Placed
-from harness.parse.procedure import MODES
-from harness.parse.quantities import Quantity, quantities
+from harness.claims.pairing import Placed
+from harness.claims.procedure import MODES
+from harness.claims.quantities import Quantity, quantities
 
 Side = Literal["base", "tip"]
 #: What a tip is: base plus the first so many patches, the whole series, or the mail's own patch.

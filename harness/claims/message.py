@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from harness.parse.quantities import quantities
+from harness.claims.quantities import quantities
 
 #: Longer than any line that a person wrote.
 MAX_COLUMNS = 1000

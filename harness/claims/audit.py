@@ -11,12 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.whole_means import (
-    can_be_cut_mean,
-    can_be_mean,
-    fitting_counts,
-    nearest_means,
-)
+from harness.claims.grim import can_be_cut_mean, can_be_mean, fitting_counts, nearest_means
 from harness.project.claim import Claim, Figures, Posted, decimal_text
 
 #: Where one step of the clock is more than this share of a mean, the clock decides its digits.

@@ -12,11 +12,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from harness.parse import wording
-from harness.parse.message import Passage, Problem
-from harness.parse.pairing import Placed, paired
-from harness.parse.quantities import Quantity, quantities
-from harness.parse.wording import Scope, Side
+from harness.claims import vocabulary
+from harness.claims.message import Passage, Problem
+from harness.claims.pairing import Placed, paired
+from harness.claims.quantities import Quantity, quantities
+from harness.claims.vocabulary import Scope, Side
 
 T = TypeVar("T")
 
@@ -96,9 +96,9 @@ class _Reader:
             self._block.driver = self._block.kind = None
         for index, (number, line) in enumerate(lines):
             after = lines[index + 1][1] if index + 1 < len(lines) else ""
-            heading = wording.heading(line, after)
+            heading = vocabulary.heading(line, after)
             # A sentence ends a block, so its further lines are none of its rows.
-            if heading is None and (prose or not self._block or not wording.is_row(line)):
+            if heading is None and (prose or not self._block or not vocabulary.is_row(line)):
                 prose.append((number, line))
                 continue
             self._prose(prose)
@@ -112,7 +112,7 @@ class _Reader:
 
     def _row(self, block: _Block, number: int, line: str) -> None:
         """Read a line of figures; what it does not say, the lines above it may have."""
-        drivers, kinds = wording.drivers(line), wording.kinds(line)
+        drivers, kinds = vocabulary.drivers(line), vocabulary.kinds(line)
         found = quantities(line)
         if not found:
             block.driver = drivers[-1].value if drivers else block.driver
@@ -140,18 +140,18 @@ class _Reader:
             return
         self._block = None
         passage = Passage.of(lines)
-        for start, end in wording.sentences(passage.text):
+        for start, end in vocabulary.sentences(passage.text):
             text = passage.text[start:end]
             found = quantities(text)
             if not found:
                 continue
-            scopes, sides = wording.scopes(text)
+            scopes, sides = vocabulary.scopes(text)
             said = _Said(
                 text=text,
                 passage=passage,
                 offset=start,
-                drivers=wording.drivers(text),
-                kinds=wording.kinds(text),
+                drivers=vocabulary.drivers(text),
+                kinds=vocabulary.kinds(text),
                 sides=sides,
                 scope=scopes.pop() if len(scopes) == 1 else None,
             )
@@ -171,9 +171,9 @@ class _Reader:
                 self._leave(said, quantity, quantity.problem)
             else:
                 readable.append(quantity)
-        pairs = wording.from_to(said.text, found)
+        pairs = vocabulary.from_to(said.text, found)
         items = [q for q in readable if q not in pairs.values()]
-        in_turn = wording.in_turn(said.text)
+        in_turn = vocabulary.in_turn(said.text)
         drivers = _labels(said.drivers, said.driver, items, in_turn=in_turn)
         kinds = _labels(said.kinds, said.kind, items, in_turn=in_turn)
         alone = [q for q in items if q.unit == "ms" and q not in pairs]
@@ -202,7 +202,7 @@ class _Reader:
     ) -> None:
         if kind != "mean":
             self._leave(said, item, "is of first bindings; only of averages a percentage is kept")
-        elif not wording.is_reduction(said.text, is_less=is_less):
+        elif not vocabulary.is_reduction(said.text, is_less=is_less):
             self._leave(said, item, "is not said to be a reduction of a time")
         elif item.value > 100:
             self._leave(said, item, "is more than all of the time")

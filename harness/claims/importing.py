@@ -8,10 +8,9 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from harness.analysis.guest_of import guests_of
-from harness.errors import InputError
-from harness.parse.claims import Posting
-from harness.parse.series_file import (
+from harness.claims.claims import Posting
+from harness.claims.matching_guest import guests_of
+from harness.claims.series_file import (
     Contradiction,
     Unmergeable,
     additions,
@@ -19,6 +18,7 @@ from harness.parse.series_file import (
     new_file,
     versions_like,
 )
+from harness.errors import InputError
 from harness.project.claim import Claim
 from harness.project.project import Project, claims_of, parse_yaml, series_of
 from harness.project.series import Version

@@ -3,8 +3,8 @@
 
 from collections.abc import Sequence
 
+from harness.claims.procedure import NamespaceText
 from harness.host.units import parse_size
-from harness.parse.procedure import NamespaceText
 from harness.project.guest import Guest, Namespace
 
 

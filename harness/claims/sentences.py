@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import msgspec
 
-from harness.parse.figures import Stated, read_figures
-from harness.parse.message import Message, Problem
-from harness.parse.wording import drivers
+from harness.claims.figures import Stated, read_figures
+from harness.claims.message import Message, Problem
+from harness.claims.vocabulary import drivers
 from harness.series.messages import Letter
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.parse.message import Passage, Problem
+from harness.claims.message import Passage, Problem
 
 MODES = {"fsdax": "nd_pmem", "devdax": "dax_pmem"}
 

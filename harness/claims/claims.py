@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.parse.figures import Stated
-from harness.parse.message import Problem, read_message
-from harness.parse.procedure import Procedure, agreed, read_procedure
-from harness.parse.promises import Promise, join, read_promises
+from harness.claims.figures import Stated
+from harness.claims.message import Problem, read_message
+from harness.claims.procedure import Procedure, agreed, read_procedure
+from harness.claims.sentences import Promise, join, read_promises
 from harness.project.claim import Claim, Figures, Posted
 from harness.series.messages import Letter, read_letters
 

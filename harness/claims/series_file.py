@@ -22,7 +22,7 @@ from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
-from harness.parse.claims import Posting
+from harness.claims.claims import Posting
 from harness.project.claim import Claim, Figures, Posted
 from harness.project.series import Version
 
