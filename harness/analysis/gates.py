@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from harness.parse.objdump import Code, Instruction
-from harness.parse.reach import reach
+from harness.kernel.call_graph import reach
+from harness.kernel.objdump import Code, Instruction
 
 _NON_TEMPORAL = re.compile(r"v?movnt(?!dqa)\w+|movdir64b|movdiri?[lq]?")
 _FENCES = ("sfence", "mfence")

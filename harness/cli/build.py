@@ -58,10 +58,10 @@ def build(
       harness build --prefix all             base and every prefix
       harness build --profile vng --prefix 0
     """
+    from harness.kernel import build as build_stage
+    from harness.kernel import configure
     from harness.series import apply as apply_stage
     from harness.series import trust
-    from harness.stages import build as build_stage
-    from harness.stages import configure
 
     project, cache = Project.find(), Cache.default()
     source = chosen_source(version, port, mbox)

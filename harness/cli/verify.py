@@ -79,8 +79,8 @@ def _finders(
 
     def find(driver: str) -> "Finder":
         from harness.analysis.verify import finder
+        from harness.kernel import configure
         from harness.replay import check, objects
-        from harness.stages import configure
         from harness.trees import tree
 
         # Whichever compiler built the kernels: structures are laid out alike.

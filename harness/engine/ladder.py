@@ -18,13 +18,13 @@ from harness.events import Event, Said
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.kernel import build, configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import RunRecord, Unbuilt
 from harness.series import apply, trust
-from harness.stages import build, configure
 
 T = TypeVar("T")
 

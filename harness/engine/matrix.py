@@ -15,13 +15,13 @@ from harness.engine.kept_cells import KeptCells
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Said
 from harness.host.cache import Cache
+from harness.kernel import configure
 from harness.project.matrix_plan import Cell, Matrix, Result, Shown
 from harness.project.project import Project
 from harness.project.series import Applied, Series
 from harness.record import store
 from harness.record.record import Check
 from harness.series import apply, trust
-from harness.stages import configure
 
 #: What a job raises where there was nothing to try with.
 CANNOT = ("Unsupported", "ToolMissing")

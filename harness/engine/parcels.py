@@ -21,10 +21,10 @@ from harness.git.repository import KeptTrees
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
 from harness.host.process import Deadline
+from harness.kernel import build
 from harness.project.kernel import Kernel, Tree
 from harness.project.series import Applied
 from harness.record import store as records
-from harness.stages import build
 from harness.trees import git_source
 
 PACK_S = 3600

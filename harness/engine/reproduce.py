@@ -10,12 +10,12 @@ from harness.engine import jobs
 from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
 from harness.host.cache import Cache
+from harness.kernel import configure
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
 from harness.series import apply, trust
 from harness.series.apply import Source
-from harness.stages import configure
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from harness.git.git import ForeignGit
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.kernel import configure
 from harness.model.bisected import Bisected, Found, Judged, Word
 from harness.parse.gate import Rule
 from harness.project.kernel import Tree
@@ -31,7 +32,6 @@ from harness.replay.schedule import Schedule
 from harness.series import apply, ports
 from harness.series import base as origin
 from harness.series.rebase import rebase
-from harness.stages import configure
 from harness.trees import git_source, names, release_of_tree
 
 GIT_S = 4 * 3600

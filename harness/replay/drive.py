@@ -13,8 +13,8 @@ import msgspec
 from harness.errors import MachineError
 from harness.host import sandbox
 from harness.host.process import Deadline, quoted
+from harness.kernel.binutils import Binutils
 from harness.replay.link import Program
-from harness.tools.binutils import Binutils
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.host.process import Deadline, run
-from harness.parse.objdump import Code, parse_disassembly
-from harness.parse.reach import reach
-from harness.tools.binutils import Binutils
+from harness.kernel.binutils import Binutils
+from harness.kernel.call_graph import reach
+from harness.kernel.objdump import Code, parse_disassembly
 
 SHIM = Path(__file__).parent / "shim"
 #: The shim compiled with kernel headers; everything else is ordinary C.

@@ -16,15 +16,15 @@ from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, nobody
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.parse.kbuild import compiling, saved_command
+from harness.kernel import build, configure
+from harness.kernel.binutils import Binutils
+from harness.kernel.cmd_file import compiling, saved_command
+from harness.kernel.kbuild import Make
 from harness.project.kernel import Recipe, Tree
 from harness.project.series import FUNCTION
 from harness.record import store
 from harness.replay import link
 from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
-from harness.stages import build, configure
-from harness.tools.binutils import Binutils
-from harness.tools.kbuild import Make
 
 META = "program.json"
 

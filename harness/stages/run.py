@@ -14,7 +14,8 @@ from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.parse.warned import new
+from harness.kernel import build, identity
+from harness.kernel.warning_lines import new
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
@@ -22,7 +23,7 @@ from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
-from harness.stages import accelerator, build, identity, machine, measure, memmaps
+from harness.stages import accelerator, machine, measure, memmaps
 
 
 def run(

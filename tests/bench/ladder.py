@@ -20,10 +20,10 @@ import msgspec
 
 from harness.engine.ladder import is_header, steps
 from harness.host.cache import Cache
+from harness.kernel import build, configure
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.series import apply
-from harness.stages import build, configure
 from harness.trees.tree import fetch
 
 HARNESS = Path(sys.executable).parent / "harness"

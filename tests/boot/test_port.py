@@ -8,10 +8,10 @@ import pytest
 
 from harness.host import process
 from harness.host.cache import Cache
+from harness.kernel import build, configure
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied
-from harness.stages import build, configure
 from harness.trees.tree import checked_out
 from tests.boot.conftest import missing
 

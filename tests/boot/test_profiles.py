@@ -4,10 +4,10 @@
 import pytest
 
 from harness.host.cache import Cache
-from harness.parse.kconfig import parse_config
+from harness.kernel import build, configure
+from harness.kernel.kconfig import parse_config
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.stages import build, configure
 
 pytestmark = pytest.mark.boot
 

@@ -40,7 +40,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     broken(scene, "@sleep 1000")
-    return scene.harness(*BUILD, patience="import harness.stages.build as b; b.BUILD_S = 6")
+    return scene.harness(*BUILD, patience="import harness.kernel.build as b; b.BUILD_S = 6")
 
 
 @fault(
@@ -116,7 +116,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     broken(scene, "@head -c 100M /dev/zero > $(O)/large")
-    patience = "import harness.stages.build as b; b.ROOM_BYTES = 0"
+    patience = "import harness.kernel.build as b; b.ROOM_BYTES = 0"
     return scene.harness(*BUILD, before=tmpfs(scene.cache.parent, "24M"), patience=patience)
 
 

@@ -17,23 +17,16 @@ from harness.claims import claims
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
 from harness.host.units import parse_age, parse_size
-from harness.parse import (
-    agent,
-    console,
-    dwarf,
-    findings,
-    gate,
-    infoblock,
-    kbuild,
+from harness.kernel import (
+    call_graph,
+    cmd_file,
     kconfig,
-    makelog,
+    make_output,
     objdump,
-    packages,
-    reach,
-    structpages,
     symbols,
-    warned,
+    warning_lines,
 )
+from harness.parse import agent, console, dwarf, findings, gate, infoblock, packages, structpages
 from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest
@@ -136,7 +129,7 @@ def kconfig_(data: bytes) -> None:
 def objdump_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         code = objdump.parse_disassembly(text(data))
-        reach.reach(code, (code.functions[0].name,), ("f",))
+        call_graph.reach(code, (code.functions[0].name,), ("f",))
 
 
 @target
@@ -148,7 +141,7 @@ def makefile_(data: bytes) -> None:
 @target
 def kbuild_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        kbuild.compiling(kbuild.saved_command(text(data), "mm/mm_init.o"), "a.c", "a.o")
+        cmd_file.compiling(cmd_file.saved_command(text(data), "mm/mm_init.o"), "a.c", "a.o")
 
 
 @target
@@ -176,12 +169,12 @@ def attestation_(data: bytes) -> None:
 @target
 def makelog_(data: bytes) -> None:
     for line in text(data).splitlines():
-        makelog.of_machine(line)
+        make_output.of_machine(line)
 
 
 @target
 def warned_(data: bytes) -> None:
-    reader = warned.Reader("/source")
+    reader = warning_lines.Reader("/source")
     for line in text(data).split("\n"):
         reader.hear(line)
     assert all(n > 0 for counts in reader.found.values() for n in counts.values())

@@ -15,8 +15,8 @@ from harness.errors import DoesNotBuild, InputError, TimedOut
 from harness.events import Advanced, Event
 from harness.host import process
 from harness.host.cache import Cache
+from harness.kernel import build, configure
 from harness.project.kernel import Fragment, Recipe, Tree
-from harness.stages import build, configure
 
 COMMITTER = {
     f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")

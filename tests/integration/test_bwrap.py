@@ -16,7 +16,7 @@ from harness.errors import ToolFailed
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline, Finished, run
-from harness.tools.binutils import Binutils
+from harness.kernel.binutils import Binutils
 
 
 @pytest.fixture

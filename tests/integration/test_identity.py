@@ -9,8 +9,8 @@ import pytest
 
 from harness.analysis.compare import identity
 from harness.host.cache import Cache
+from harness.kernel.identity import Built, told_apart
 from harness.record.record import RunRecord, Side
-from harness.stages.identity import Built, told_apart
 from tests.trees import git
 from tests.unit.builders import record
 

@@ -17,9 +17,9 @@ from harness.errors import MachineError
 from harness.git.git import Git
 from harness.host import files, process
 from harness.host.cache import Cache
+from harness.kernel import build
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
-from harness.stages import build
 from harness.trees.tree import checked_out
 from tests.trees import git
 from tests.whole import Whole

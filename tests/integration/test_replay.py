@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError
 from harness.host.process import Deadline
+from harness.kernel.binutils import Binutils
 from harness.record.record import Pass
 from harness.replay import link, measure, rounds
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
@@ -21,7 +22,6 @@ from harness.replay.drive import Driver, Trapped
 from harness.replay.link import Program, Unprovided
 from harness.replay.schedule import KINDS, Schedule, require_memory
 from harness.replay.trace import TRACED, count, gates, traced
-from harness.tools.binutils import Binutils
 
 FAKES = Path(__file__).parent.parent / "fakes" / "replay"
 FUNCTION = "memmap_init_zone_device"

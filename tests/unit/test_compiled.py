@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.host.untrusted_folder import Folder
-from harness.tools import compiled
-from harness.tools.compiled import STARTED, WARNINGS
+from harness.kernel import compiler_warnings
+from harness.kernel.compiler_warnings import STARTED, WARNINGS
 
 ONE: dict[str, dict[str, int]] = {"mm/one.o": {"mm/one.c: unused variable 'x'": 1}}
 EARLIER_NS = 1
@@ -19,7 +19,7 @@ def output(tmp_path: Path) -> Folder:
     """An O= folder without objects."""
     folder = tmp_path / "objects"
     folder.mkdir()
-    compiled.begin(Folder(folder))
+    compiler_warnings.begin(Folder(folder))
     return Folder(folder)
 
 
@@ -38,53 +38,53 @@ def make(output: Folder, name: str, *, command: bool = False, time_ns: int = 0) 
 
 
 def test_each_make_adds_the_warnings_of_its_objects(output: Folder) -> None:
-    assert compiled.warned(output) == {}
-    compiled.start(output)
-    assert compiled.warned(output) is None, "unknown while it runs"
-    compiled.finish(output, {**ONE, "mm/two.o": {}})
-    assert compiled.warned(output) == ONE
-    compiled.start(output)
-    compiled.finish(output, {"mm/two.o": {"w": 2}})
-    assert compiled.warned(output) == {**ONE, "mm/two.o": {"w": 2}}
-    compiled.start(output)
-    compiled.finish(output, {"mm/one.o": {}, "mm/two.o": {}})
-    assert compiled.warned(output) == {}
+    assert compiler_warnings.warned(output) == {}
+    compiler_warnings.start(output)
+    assert compiler_warnings.warned(output) is None, "unknown while it runs"
+    compiler_warnings.finish(output, {**ONE, "mm/two.o": {}})
+    assert compiler_warnings.warned(output) == ONE
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, {"mm/two.o": {"w": 2}})
+    assert compiler_warnings.warned(output) == {**ONE, "mm/two.o": {"w": 2}}
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, {"mm/one.o": {}, "mm/two.o": {}})
+    assert compiler_warnings.warned(output) == {}
     assert [p.name for p in output.path.iterdir()] == [WARNINGS]
 
 
 def test_objects_of_an_interrupted_make_are_deleted_and_older_ones_stay(output: Folder) -> None:
     older = make(output, "mm/older.o", command=True, time_ns=EARLIER_NS)
-    compiled.start(output)
+    compiler_warnings.start(output)
     objects = [
         make(output, "mm/one.o"),
         make(output, "mm/two.o", command=True),
         make(output, "scripts/tool", command=True),
     ]
     others = [make(output, "scripts/plain"), make(output, ".config")]
-    assert compiled.warned(output) is None
-    compiled.start(output)
+    assert compiler_warnings.warned(output) is None
+    compiler_warnings.start(output)
     assert not any(path.exists() for path in objects)
     assert all(path.exists() for path in (older, *others))
 
 
 def test_makes_that_are_interrupted_one_after_the_other(output: Folder) -> None:
-    compiled.start(output)
-    compiled.finish(output, ONE)
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, ONE)
     made = []
     for name in ("mm/two.o", "mm/three.o"):
-        compiled.start(output)
+        compiler_warnings.start(output)
         assert not any(path.exists() for path in made)
         made.append(make(output, name))
-    compiled.start(output)
+    compiler_warnings.start(output)
     assert not any(path.exists() for path in made)
-    compiled.finish(output, {"mm/two.o": {}})
-    assert compiled.warned(output) == ONE
+    compiler_warnings.finish(output, {"mm/two.o": {}})
+    assert compiler_warnings.warned(output) == ONE
 
 
 def test_a_deletion_that_was_interrupted_goes_on(
     output: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiled.start(output)
+    compiler_warnings.start(output)
     objects = [make(output, f"mm/{name}.o") for name in ("one", "two")]
     unlink = Path.unlink
 
@@ -95,9 +95,9 @@ def test_a_deletion_that_was_interrupted_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "unlink", killed)
         with pytest.raises(KeyboardInterrupt):
-            compiled.start(output)
+            compiler_warnings.start(output)
     assert [path.exists() for path in objects].count(True) == 1
-    compiled.start(output)
+    compiler_warnings.start(output)
     assert not any(path.exists() for path in objects)
 
 
@@ -105,7 +105,7 @@ def test_a_deletion_that_was_interrupted_goes_on(
 def test_killed_while_recording_leaves_the_warnings_unknown(
     output: Folder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    compiled.start(output)
+    compiler_warnings.start(output)
     path = make(output, "mm/one.o")
 
     def killed(*_: object, **__: object) -> None:
@@ -114,25 +114,25 @@ def test_killed_while_recording_leaves_the_warnings_unknown(
     with monkeypatch.context() as patched:
         patched.setattr(Folder, step, killed)
         with pytest.raises(KeyboardInterrupt):
-            compiled.finish(output, ONE)
-    assert compiled.warned(output) is None
-    compiled.start(output)
+            compiler_warnings.finish(output, ONE)
+    assert compiler_warnings.warned(output) is None
+    compiler_warnings.start(output)
     assert not path.exists()
 
 
 def test_an_object_is_newer_if_only_its_command_is(output: Folder) -> None:
     path = make(output, "mm/one.o", time_ns=EARLIER_NS)
-    compiled.start(output)
+    compiler_warnings.start(output)
     path.with_name(".one.o.cmd").write_text("savedcmd := cc")
-    compiled.start(output)
+    compiler_warnings.start(output)
     assert not path.exists()
 
 
 def test_a_command_that_is_a_dangling_link_counts_by_its_own_time(output: Folder) -> None:
     path = make(output, "mm/one.o", time_ns=EARLIER_NS)
-    compiled.start(output)
+    compiler_warnings.start(output)
     path.with_name(".one.o.cmd").symlink_to("nowhere")
-    compiled.start(output)
+    compiler_warnings.start(output)
     assert not path.exists()
 
 
@@ -141,16 +141,16 @@ def test_warnings_that_were_unknown_stay_unknown(output: Folder, content: bytes 
     (output.path / WARNINGS).unlink()
     if content is not None:
         (output.path / WARNINGS).write_bytes(content)
-    assert compiled.warned(output) is None
-    compiled.start(output)
-    compiled.finish(output, ONE)
-    assert compiled.warned(output) is None
+    assert compiler_warnings.warned(output) is None
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, ONE)
+    assert compiler_warnings.warned(output) is None
 
 
 def test_output_that_was_cut_short_leaves_the_warnings_unknown(output: Folder) -> None:
-    compiled.start(output)
-    compiled.finish(output, None)
-    assert compiled.warned(output) is None
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, None)
+    assert compiler_warnings.warned(output) is None
     assert list(output.path.iterdir()) == []
 
 
@@ -172,8 +172,8 @@ def test_a_trap_of_a_third_party_makefile_is_not_followed(
             path.mkdir()
         case "dangling":
             path.symlink_to(tmp_path / "not there")
-    compiled.start(output)
-    compiled.finish(output, ONE)
-    assert compiled.warned(output) == (None if name == WARNINGS else ONE)
+    compiler_warnings.start(output)
+    compiler_warnings.finish(output, ONE)
+    assert compiler_warnings.warned(output) == (None if name == WARNINGS else ONE)
     assert mine.read_text() == "mine"
     assert not (tmp_path / "not there").exists()

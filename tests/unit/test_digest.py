@@ -16,6 +16,7 @@ import harness
 from harness.engine import kept_cells
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
+from harness.kernel import build, configure
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Fragment, Recipe
 from harness.project.matrix_plan import Configuration, Matrix
@@ -24,7 +25,6 @@ from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.replay import objects
 from harness.replay.schedule import Schedule
-from harness.stages import build, configure
 
 PROJECT = Project.find()
 

@@ -4,7 +4,7 @@
 import pytest
 
 from harness.analysis.gates import Step, drained, is_non_temporal, may_matter, order
-from harness.parse.objdump import Instruction
+from harness.kernel.objdump import Instruction
 
 LOW, SIZE = 0x1000, 64
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.kconfig import options
+from harness.kernel.kconfig import options
+from harness.kernel.symbols import changed, sizes
 from harness.parse.procstat import CpuTicks, cpu_ticks, load_1min
-from harness.parse.symbols import changed, sizes
 from harness.record.record import Symbol
 from harness.stages.hostuse import Meter
 

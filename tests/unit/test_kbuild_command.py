@@ -8,8 +8,8 @@ import pytest
 from harness.cli.build import build
 from harness.errors import InputError
 from harness.host.process import Deadline
-from harness.parse.kbuild import compiling, saved_command
-from harness.tools.kbuild import Make
+from harness.kernel.cmd_file import compiling, saved_command
+from harness.kernel.kbuild import Make
 
 TEXT = """savedcmd_mm/mm_init.o := gcc -Wp,-MMD,mm/.mm_init.o.d -nostdinc -I../include -O2 \
 -DKBUILD_MODFILE='"mm/mm_init"' -c -o mm/mm_init.o ../mm/mm_init.c   ; \

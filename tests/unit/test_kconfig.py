@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.kconfig import dropped, needs, parse_config, parse_fragment
+from harness.kernel.kconfig import dropped, needs, parse_config, parse_fragment
 
 DATA = Path(__file__).parent.parent / "data" / "kconfig"
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,12}", fullmatch=True)

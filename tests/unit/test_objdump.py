@@ -3,8 +3,8 @@
 
 import pytest
 
-from harness.parse.objdump import Relocation, parse_disassembly
-from harness.parse.reach import reach
+from harness.kernel.call_graph import reach
+from harness.kernel.objdump import Relocation, parse_disassembly
 
 TEXT = """
 mm/mm_init.o:     file format elf64-x86-64

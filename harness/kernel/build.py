@@ -21,14 +21,12 @@ from harness.git.git import Git
 from harness.host import process, sandbox, venv, version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.parse import makelog
-from harness.parse.warned import together, warning
+from harness.kernel import compiler_warnings, configure, kbuild, make_output
+from harness.kernel.binutils import Binutils
+from harness.kernel.kbuild import Make
+from harness.kernel.warning_lines import together, warning
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.record.store import digest
-from harness.stages import configure
-from harness.tools import compiled, kbuild
-from harness.tools.binutils import Binutils
-from harness.tools.kbuild import Make
 from harness.trees.tree import checked_out
 
 BUILD_S = 3 * 3600
@@ -199,7 +197,7 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
     `blamed` is a line of its output that names the machine; without one the last lines are asked.
     """
     told = [error.what, *(error.detail or "").splitlines()]
-    line = blamed or next((line for line in told if makelog.of_machine(line)), None)
+    line = blamed or next((line for line in told if make_output.of_machine(line)), None)
     if line is None:
         return DoesNotBuild(f"{what}: {error.what}", mend=error.mend, detail=error.detail)
     return MachineError(
@@ -248,7 +246,7 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
             warnings += 1
             if warnings <= MAX_WARNINGS_SHOWN:
                 listen(Said(line.strip()))
-        elif blamed is None and makelog.of_machine(line):
+        elif blamed is None and make_output.of_machine(line):
             blamed = line
 
     try:
@@ -300,7 +298,7 @@ def _keep(
             wall_s=spent[1],
             image_sha256=digest(work / "bzImage"),
         )
-        if (warned := compiled.warned(make.output)) is not None:
+        if (warned := compiler_warnings.warned(make.output)) is not None:
             (work / WARNINGS).write_bytes(msgspec.json.encode(together(warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))
         shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from harness.parse.objdump import Code, Function, Instruction
+from harness.kernel.objdump import Code, Function, Instruction
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -12,10 +12,10 @@ from harness.errors import InputError, ToolFailed, Unsupported
 from harness.host import venv
 from harness.host.digest import value_digest
 from harness.host.untrusted_folder import Folder, NotMade
-from harness.parse.kconfig import Option, dropped, needs, parse_config, parse_fragment
+from harness.kernel.kbuild import Make
+from harness.kernel.kconfig import Option, dropped, needs, parse_config, parse_fragment
 from harness.project.kernel import Fragment, Recipe
 from harness.project.project import Project
-from harness.tools.kbuild import Make
 
 #: Notes in the O= folder what its .config was made from.
 NOTE = "harness.configured"

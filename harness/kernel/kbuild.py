@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.host import process, sandbox
 from harness.host.untrusted_folder import Folder
-from harness.parse.warned import Reader
+from harness.kernel import compiler_warnings
+from harness.kernel.warning_lines import Reader
 from harness.project.kernel import ARCHITECTURES
-from harness.tools import compiled
 
 #: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
 #: configurations give equal kernels (Documentation/kbuild/reproducible-builds.rst).
@@ -73,16 +73,16 @@ class Make:
             if on_line is not None:
                 on_line(line)
 
-        compiled.start(self.output)
+        compiler_warnings.start(self.output)
         # Target by target: the output of two compilers must not be mixed.
         done = self("-Otarget", *targets, on_line=hear)
-        compiled.finish(self.output, None if done.was_cut else reader.found)
+        compiler_warnings.finish(self.output, None if done.was_cut else reader.found)
         return done
 
     def begin(self) -> None:
         """Make the O= folder, without objects or warnings."""
         self.output.path.mkdir(parents=True)
-        compiled.begin(self.output)
+        compiler_warnings.begin(self.output)
 
     def run(
         self,

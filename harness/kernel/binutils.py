@@ -47,11 +47,12 @@ class Binutils:
         return [(int(words[0], 16), words[2]) for words in split if len(words) == 3]
 
     def sizes(self, file: Path) -> str:
-        """Return what nm says of a program's symbols and their sizes, for harness.parse.symbols."""
+        """Return what nm says of a program's symbols and their sizes, for
+        harness.kernel.symbols."""
         return self._read(file, "nm", "--print-size", "--defined-only")
 
     def disassembly(self, file: Path) -> str:
-        """Return an object's code with its relocations, for harness.parse.objdump."""
+        """Return an object's code with its relocations, for harness.kernel.objdump."""
         return self._read(file, "objdump", "--disassemble", "--reloc", "--no-show-raw-insn")
 
     def join(self, objects: Sequence[Path], into: Path, values: Mapping[str, int]) -> None:

@@ -15,10 +15,10 @@ from harness.git.git import Git
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.parse.kconfig import options
-from harness.parse.symbols import changed, sizes
+from harness.kernel.binutils import Binutils
+from harness.kernel.kconfig import options
+from harness.kernel.symbols import changed, sizes
 from harness.record.record import Side
-from harness.tools.binutils import Binutils
 
 GIT_S = 120
 
