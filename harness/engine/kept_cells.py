@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.engine import fingerprint
+from harness.guest import qemu
 from harness.host import cache as caches
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
@@ -18,7 +19,6 @@ from harness.project.kernel import Recipe
 from harness.project.matrix_plan import Result
 from harness.project.project import Project
 from harness.stages.machine import tool_version
-from harness.tools import qemu
 
 
 class KeptCells:

@@ -12,9 +12,9 @@ import mmap
 import threading
 from collections.abc import Iterator
 
+from harness.guest import backing_files
 from harness.host.units import MIB
 from harness.replay.schedule import with_spare
-from harness.stages import backing
 
 _AT_ONCE = 2 * MIB
 
@@ -25,7 +25,7 @@ def asked_for(nr_bytes: int) -> Iterator[None]:
 
     Does nothing where there is less than a quarter more.
     """
-    if not nr_bytes or backing.available_bytes() < with_spare(nr_bytes):
+    if not nr_bytes or backing_files.available_bytes() < with_spare(nr_bytes):
         yield
         return
     is_unwanted = threading.Event()

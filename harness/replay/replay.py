@@ -11,6 +11,7 @@ import msgspec
 from harness.analysis.gates import Gate
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
+from harness.guest import backing_files
 from harness.host import sandbox as bwrap
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
@@ -29,7 +30,6 @@ from harness.replay.link import Program
 from harness.replay.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
 from harness.series.apply import Source
-from harness.stages import backing
 from harness.stages.machine import cpu
 from harness.trees import tree
 
@@ -273,7 +273,7 @@ def timed(
 ) -> RunRecord:
     """Time all sides and return the finished record, which is saved after every round."""
     sides = len(made.sides) + 1  # the limit is one as well
-    require_memory(wanted.schedule, sides, backing.available_bytes())
+    require_memory(wanted.schedule, sides, backing_files.available_bytes())
     record = _record(cache, made, wanted, found)
 
     def keep(so_far: Timed) -> None:

@@ -12,21 +12,23 @@ import msgspec
 from msgspec import UnsetType
 
 from harness.events import Advanced, Listener, nobody
+from harness.guest import agent_log as agent
+from harness.guest import boot as guest
+from harness.guest import console, rootfs
+from harness.guest.accelerator import Accelerator
+from harness.guest.backing_files import Images
+from harness.guest.console_findings import findings
+from harness.guest.qemu import Device
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.parse import agent, console
-from harness.parse.findings import findings
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION
 from harness.record import store
 from harness.record.record import Boot, Finding, Log, Outcome
-from harness.stages import checks, guest, root
-from harness.stages.accelerator import Accelerator
-from harness.stages.backing import Images
+from harness.stages import checks
 from harness.stages.hostuse import Meter
-from harness.tools.qemu import Device
 
 LOGS = "logs"
 
@@ -114,8 +116,8 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
-        root=root.assemble(same.cache, same.agent),
-        script=" ".join((root.AGENT, *how, str(plan.rebinds), *asked)),
+        root=rootfs.assemble(same.cache, same.agent),
+        script=" ".join((rootfs.AGENT, *how, str(plan.rebinds), *asked)),
         sign=guest.AGENT_STARTED,
         accelerator=same.accelerator.name,
         guest=same.guest,

@@ -6,8 +6,8 @@ Values in, values out: what the agent and the kernel log said against what was b
 
 import re
 
-from harness.parse.agent import NamespaceLine, Report
-from harness.parse.console import Bindings, Problem
+from harness.guest.agent_log import NamespaceLine, Report
+from harness.guest.console import Bindings, Problem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan

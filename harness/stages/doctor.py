@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.events import Listener, nobody
+from harness.guest import accelerator, backing_files, rootfs
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
@@ -19,7 +20,7 @@ from harness.model.diagnosis import Diagnosis
 from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.project import Project
-from harness.stages import accelerator, backing, machine, needs, root
+from harness.stages import machine, needs
 
 #: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.
 EMPTY_CACHE_BYTES = 6 * GIB
@@ -50,7 +51,7 @@ def _architecture() -> Diagnosis:
 
 def _root(project: Project, cache: Cache) -> Diagnosis:
     try:
-        folder = root.assemble(cache, project.guests_folder / "agent" / "agent")
+        folder = rootfs.assemble(cache, project.guests_folder / "agent" / "agent")
     except HarnessError as error:
         return Diagnosis("guest root", "missing", error.what, "install what is missing above")
     files = (p for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
@@ -78,10 +79,10 @@ def _disk(cache: Cache) -> Diagnosis:
 
 
 def _memory(guest: Guest, plan: Plan) -> Diagnosis:
-    free = backing.available_bytes()
-    needed = backing.room_bytes(guest) + guest.memory_bytes
+    free = backing_files.available_bytes()
+    needed = backing_files.room_bytes(guest) + guest.memory_bytes
     text = f"{format_bytes(free)} available, plan {plan.name} takes {format_bytes(needed)}"
-    if backing.fits_in_memory(guest):
+    if backing_files.fits_in_memory(guest):
         return Diagnosis("memory", "ok", text)
     if free < guest.memory_bytes:
         return Diagnosis("memory", "missing", text, "close other programs, or try --plan quick")

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import ToolMissing
+from harness.guest import qemu
+from harness.guest.accelerator import Accelerator
 from harness.host import programs, venv, version
 from harness.host.cache import Cache
 from harness.record.record import Machine
-from harness.stages.accelerator import Accelerator
-from harness.tools import qemu
 
 #: What a measurement may depend on; the compiler is the kernels' own affair.
 MEASURING = {

@@ -15,6 +15,8 @@ import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Said, nobody
+from harness.guest import backing_files, qemu
+from harness.guest.accelerator import Accelerator
 from harness.host import process, sandbox
 from harness.host.cache import Cache
 from harness.host.files import replace_file
@@ -24,11 +26,9 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Boot, Outcome, RunRecord
-from harness.stages import backing, memmaps
-from harness.stages.accelerator import Accelerator
+from harness.stages import memmaps
 from harness.stages.boot import LOGS, Conditions, boot
 from harness.stages.memmaps import AfterBoot
-from harness.tools import qemu
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
@@ -77,7 +77,7 @@ def measure(
                 continue
             title = f"boot {position} of {len(planned)}, {side}"
             listen(Began(title))
-            with backing.images(cache, guest, listen) as images:
+            with backing_files.images(cache, guest, listen) as images:
                 made = boot(same, kernels[side], side, number, images, listen)
                 if made.outcome == "complete" and after_boot is not None:
                     left = after_boot(side, number, images.readable)

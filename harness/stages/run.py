@@ -12,6 +12,7 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.events import Ended, Listener, nobody
+from harness.guest import accelerator
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build, identity
@@ -23,7 +24,7 @@ from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
-from harness.stages import accelerator, machine, measure, memmaps
+from harness.stages import machine, measure, memmaps
 
 
 def run(

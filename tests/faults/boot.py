@@ -4,7 +4,7 @@
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import Provocation, fault
 
-SHORT = "import harness.stages.guest as g; g.KERNEL_S['tcg'] = 3; g.KERNEL_S['kvm'] = 2"
+SHORT = "import harness.guest.boot as g; g.KERNEL_S['tcg'] = 3; g.KERNEL_S['kvm'] = 2"
 
 
 def flawed(
@@ -253,7 +253,7 @@ def _(scene: Scene) -> Ended:
     "lost: has not ended",
 )
 def _(scene: Scene) -> Ended:
-    patience = "import harness.stages.backing as b; b.MARGIN_BYTES = 1 << 50"
+    patience = "import harness.guest.backing_files as b; b.MARGIN_BYTES = 1 << 50"
     return scene.reproduce(patience=patience)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from harness.claims import claims
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
+from harness.guest import agent_log, console, console_findings
 from harness.host.units import parse_age, parse_size
 from harness.kernel import (
     call_graph,
@@ -26,7 +27,7 @@ from harness.kernel import (
     symbols,
     warning_lines,
 )
-from harness.parse import agent, console, dwarf, findings, gate, infoblock, packages, structpages
+from harness.parse import dwarf, gate, infoblock, packages, structpages
 from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest
@@ -91,14 +92,17 @@ def console_(data: bytes) -> None:
 @target
 def findings_(data: bytes) -> None:
     lines = text(data).split("\n")
-    for found in findings.findings(text(data)):
+    for found in console_findings.findings(text(data)):
         assert 1 <= found.line <= len(lines)
-        assert found.splat.count("\n") <= findings.MAX_SPLAT_LINES + findings.MAX_WORDS_LINES
+        assert (
+            found.splat.count("\n")
+            <= console_findings.MAX_SPLAT_LINES + console_findings.MAX_WORDS_LINES
+        )
 
 
 @target
 def agent_(data: bytes) -> None:
-    report = agent.parse(data)
+    report = agent_log.parse(data)
     assert not (report.ended and report.problems)
     _ = report.build_id
 

@@ -10,10 +10,10 @@ import pytest
 
 from harness.errors import MachineError
 from harness.events import Began, Event
+from harness.guest import accelerator, boot
+from harness.guest.accelerator import Accelerator, prove
 from harness.host import venv
 from harness.host.cache import Cache
-from harness.stages import accelerator, guest
-from harness.stages.accelerator import Accelerator, prove
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 
@@ -24,7 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
     monkeypatch.setattr(accelerator, "KVM", tmp_path / "kvm")
     # Longer than a busy machine takes to start the stand-in, which is a script.
-    monkeypatch.setitem(guest.KERNEL_S, "kvm", 5.0)
+    monkeypatch.setitem(boot.KERNEL_S, "kvm", 5.0)
     (tmp_path / "kvm").touch()
     return Cache(tmp_path / "cache")
 

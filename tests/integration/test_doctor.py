@@ -11,11 +11,12 @@ from typing import NamedTuple
 import pytest
 
 from harness.events import nobody
+from harness.guest import accelerator, backing_files, boot
 from harness.host import programs, venv
 from harness.host.cache import Cache
 from harness.model.diagnosis import Diagnosis
 from harness.project.project import Project
-from harness.stages import accelerator, backing, doctor, guest
+from harness.stages import doctor
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 
@@ -98,8 +99,8 @@ def test_a_full_disk(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_against_the_plan(
     available: int, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backing, "available_bytes", lambda: available)
-    monkeypatch.setattr(backing.shutil, "disk_usage", lambda _: Usage(1 << 40, 0, 1 << 40))
+    monkeypatch.setattr(backing_files, "available_bytes", lambda: available)
+    monkeypatch.setattr(backing_files.shutil, "disk_usage", lambda _: Usage(1 << 40, 0, 1 << 40))
     project = Project.find()
     line = doctor._memory(project.guest("pmem-100g"), project.plan("reproduce"))
     assert line.status == status
@@ -115,7 +116,7 @@ def test_kvm_is_proved_with_our_newest_kernel(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
-    monkeypatch.setitem(guest.KERNEL_S, "kvm", 1.0)
+    monkeypatch.setitem(boot.KERNEL_S, "kvm", 1.0)
     accelerator.KVM.touch()
     for age, name in enumerate(("new", "old")):
         folder = cache.kernels / name

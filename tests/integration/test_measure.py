@@ -18,14 +18,15 @@ import pytest
 
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Said
+from harness.guest import backing_files
+from harness.guest import boot as guest
+from harness.guest.accelerator import Accelerator
 from harness.host import sandbox, venv
 from harness.host.cache import Cache
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Machine, Memmap, RunRecord, Setup, Side, Subject
-from harness.stages import backing, guest
-from harness.stages.accelerator import Accelerator
 from harness.stages.measure import measure, order
 from tests.whole import command_lines
 
@@ -131,8 +132,8 @@ class Bench:
 @pytest.fixture(autouse=True)
 def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What others leave in /dev/shm, or are just using, is not this test's."""
-    monkeypatch.setattr(backing, "SHARED_MEMORY", tmp_path / "shm")
-    backing.SHARED_MEMORY.mkdir()
+    monkeypatch.setattr(backing_files, "SHARED_MEMORY", tmp_path / "shm")
+    backing_files.SHARED_MEMORY.mkdir()
 
 
 @pytest.fixture
@@ -144,7 +145,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def leftovers() -> set[Path]:
     """Folders of ours in memory that no other living process uses."""
-    found = {p for p in backing.SHARED_MEMORY.glob(f"{backing.PREFIX}*") if p.owner() == me()}
+    found = {
+        p for p in backing_files.SHARED_MEMORY.glob(f"{backing_files.PREFIX}*") if p.owner() == me()
+    }
     return {p for p in found if not in_use(p)}
 
 
@@ -408,7 +411,7 @@ def test_images_are_kept_when_asked_for(bench: Bench) -> None:
 def test_no_room_is_one_line_before_anything_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backing, "room_bytes", lambda _guest: 1 << 60)
+    monkeypatch.setattr(backing_files, "room_bytes", lambda _guest: 1 << 60)
     with pytest.raises(MachineError, match="too little for the guest's memmaps") as caught:
         bench.measure()
     assert caught.value.exit_code == 69
@@ -418,7 +421,7 @@ def test_no_room_is_one_line_before_anything_runs(
 def test_without_room_in_memory_the_cache_takes_the_files(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backing, "available_bytes", lambda: 0)
+    monkeypatch.setattr(backing_files, "available_bytes", lambda: 0)
     record = bench.measure()
     assert all(boot.counts for boot in record.boots)
     for boot in record.boots:
@@ -429,14 +432,14 @@ def test_without_room_in_memory_the_cache_takes_the_files(
 def test_what_a_killed_run_left_in_memory_is_removed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = backing.SHARED_MEMORY / f"{backing.PREFIX}left-{os.getpid()}"
+    left = backing_files.SHARED_MEMORY / f"{backing_files.PREFIX}left-{os.getpid()}"
     left.mkdir(mode=0o700)
     (left / "owner").touch()
     (left / "nd_pmem.img").touch()
-    backing.fits_in_memory(bench.guest)
+    backing_files.fits_in_memory(bench.guest)
     assert left.exists(), "it may belong to a run that is just beginning"
-    monkeypatch.setattr(backing, "YOUNG_S", 0.0)
-    backing.fits_in_memory(bench.guest)
+    monkeypatch.setattr(backing_files, "YOUNG_S", 0.0)
+    backing_files.fits_in_memory(bench.guest)
     assert not left.exists()
 
 

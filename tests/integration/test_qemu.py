@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.guest import qemu
 from harness.host.process import Deadline, run
 from harness.host.units import GIB, MIB
-from harness.tools import qemu
 
 MAKERS = {"nvdimm": qemu.nvdimms, qemu.CXL_DEVICE: qemu.cxl}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError, ToolMissing
+from harness.guest.rootfs import assemble
 from harness.host import programs, shared_libraries
 from harness.host.cache import Cache
-from harness.stages.root import assemble
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 

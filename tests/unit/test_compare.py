@@ -8,7 +8,7 @@ from harness.analysis.change import compare, differing
 from harness.analysis.compare import Identity, identity
 from harness.analysis.nulls import newest, read
 from harness.errors import NotComparable
-from harness.parse.bootargv import boot_command
+from harness.guest.command_line import boot_command
 from harness.record.record import RunRecord, Side, Symbol
 from tests.unit.builders import record
 from tests.unit.replays import replay

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.console import FUNCTION, Binding, Cut, Marker, Report, bindings, read_line
+from harness.guest.console import FUNCTION, Binding, Cut, Marker, Report, bindings, read_line
 
 DATA = Path(__file__).parent.parent / "data" / "console"
 DRIVERS = ("nd_pmem", "dax_pmem")

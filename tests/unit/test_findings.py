@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.parse.console import bindings
-from harness.parse.findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
+from harness.guest.console import bindings
+from harness.guest.console_findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
 
 DATA = Path(__file__).parent.parent / "data" / "console"
 ASKED = {"nd_pmem": 3, "dax_pmem": 3}

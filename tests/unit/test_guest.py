@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.guest import agent_log, console, qemu
 from harness.host.units import GIB, MIB
-from harness.parse import agent, console
 from harness.project.expected_pages import PAGE_BYTES
 from harness.project.guest import GAP_BYTES, Guest, Namespace, Provider
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.stages import checks
-from harness.tools import qemu
 from tests.unit.builders import kernel
 from tests.unit.test_agent import BODY, raw
 
@@ -136,7 +135,7 @@ def test_what_drivers_do_before_user_space_is_no_stray_report() -> None:
 def by_name(made: Guest, plan: Plan, said: bytes, kernel_log: str) -> dict[str, checks.Check]:
     asked = {n.driver: plan.rebinds + 1 for n in made.namespaces}
     bindings = console.bindings(kernel_log, asked)
-    found = checks.checks(kernel(), "", made, plan, agent.parse(said), bindings)
+    found = checks.checks(kernel(), "", made, plan, agent_log.parse(said), bindings)
     return {check.name: check for check in found}
 
 

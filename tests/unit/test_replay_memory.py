@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.guest import backing_files
 from harness.replay import memory
 from harness.replay.schedule import Schedule
-from harness.stages import backing
 
 SIZE = 64 << 20
 
@@ -47,7 +47,7 @@ def test_what_fails_meanwhile_does_not_wait_for_it() -> None:
 def test_a_machine_without_room_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, available: int
 ) -> None:
-    monkeypatch.setattr(backing, "available_bytes", lambda: available)
+    monkeypatch.setattr(backing_files, "available_bytes", lambda: available)
     before = threading.active_count()
     with memory.asked_for(SIZE):
         assert threading.active_count() == before

@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.guest import busybox
 from harness.host import programs, shared_libraries
 from harness.host.cache import Cache, publish, used
-from harness.tools import busybox
 
 AGENT = "/agent"
 #: Mount points, and what virtme-ng's init expects to be there.

@@ -14,13 +14,12 @@ from typing import Literal
 import msgspec
 
 from harness.errors import MachineError, TimedOut
+from harness.guest import backing_files, qemu, vng
+from harness.guest.console import message
 from harness.host import process, programs, sandbox
 from harness.host.cache import Cache
 from harness.host.units import format_bytes
-from harness.parse.console import message
 from harness.project.guest import Guest
-from harness.stages import backing
-from harness.tools import qemu, vng
 
 #: What the channel may take: a kernel log and some lines.
 MAX_CHANNEL_BYTES = 64 << 20
@@ -184,7 +183,7 @@ class _Watch:
 
     def __init__(self, command: Command, channel: Path, opened: contextlib.ExitStack) -> None:
         self._channel = channel
-        self._limit = backing.room_bytes(command.guest)
+        self._limit = backing_files.room_bytes(command.guest)
         # Held open: their names go as soon as QEMU has them.
         paths = [device.backing for device in command.devices]
         self._backings = [opened.enter_context(path.open("rb")) for path in paths]

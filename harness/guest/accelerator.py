@@ -15,12 +15,12 @@ import msgspec
 
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Said, nobody
+from harness.guest import boot, rootfs
 from harness.host import sandbox
 from harness.host.cache import Cache, host_boot
 from harness.host.files import replace_file
 from harness.project.guest import Guest, Namespace
 from harness.project.plan import Plan
-from harness.stages import guest, root
 
 KVM = Path("/dev/kvm")
 ALIVE = "memmap-harness: <alive>"
@@ -124,15 +124,15 @@ def _try(cache: Cache, image: Path) -> str | None:
         memory="512M",
         namespaces=(Namespace(mode="fsdax", size="128M"),),
     )
-    command = guest.Command(
+    command = boot.Command(
         image=image,
-        root=root.assemble(cache),
+        root=rootfs.assemble(cache),
         script=f"echo '{ALIVE}' >/dev/kmsg",
         sign=ALIVE,
         accelerator="kvm",
         guest=small,
     )
-    ran = guest.boot(
+    ran = boot.boot(
         cache,
         command,
         log=cache.logs / "prove-kvm.log",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.parse.console import message, read_line
+from harness.guest.console import message, read_line
 from harness.record.record import Finding
 
 #: A splat without an end of its own is kept up to the next binding, but never further than this.
