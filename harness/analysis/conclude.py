@@ -14,7 +14,7 @@ from harness.analysis.nulls import NullSeen
 from harness.analysis.replayed import Filling, Row, fillings, rows
 from harness.analysis.rules import Gated, hold
 from harness.analysis.rungs import Rung, judged, rungs
-from harness.analysis.verify import Verified
+from harness.memmap.compare import Verified
 from harness.parse.gate import Rule
 from harness.project.claim import Claim
 from harness.record.record import RunRecord

@@ -10,7 +10,7 @@ from harness.analysis.effects import Effect, effects, tabulate
 from harness.analysis.noise import Noise, noise
 from harness.analysis.nulls import NullSeen, newest
 from harness.analysis.summary import counting, samples_of
-from harness.analysis.verify import Verified, by_digest
+from harness.memmap.compare import Verified, by_digest
 from harness.record.record import RunRecord
 
 

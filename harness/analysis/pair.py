@@ -3,7 +3,7 @@
 
 import msgspec
 
-from harness.analysis.verify import by_digest
+from harness.memmap.compare import by_digest
 from harness.record.record import Outcome, RunRecord, Side
 
 

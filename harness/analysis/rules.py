@@ -7,8 +7,8 @@ import msgspec
 
 from harness.analysis.effects import COUNTED, Effect
 from harness.analysis.grounds import Grounds
-from harness.analysis.verify import Verified
 from harness.errors import InputError
+from harness.memmap.compare import Verified
 from harness.parse.gate import EACH, MEMMAP_EQUAL, Rule
 from harness.record.record import RunRecord
 

@@ -15,8 +15,8 @@ from harness.record import store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.analysis.verify import Finder, Verified
     from harness.events import Listener
+    from harness.memmap.compare import Finder, Verified
     from harness.record.record import RunRecord
 
 
@@ -34,9 +34,9 @@ def verify(run: str | None, as_json: bool) -> None:
       harness verify
       harness verify 20260101T120000-abcdef --json
     """
-    from harness.analysis.verify import verify as compare
     from harness.cli.report import found_run
-    from harness.stages import memmaps
+    from harness.memmap import read
+    from harness.memmap.compare import verify as compare
 
     project = Project.find()
     record = store.load(found_run(project, run, of_guests=True))
@@ -48,7 +48,7 @@ def verify(run: str | None, as_json: bool) -> None:
     with watching() as listen:
         found = compare(
             record,
-            lambda side, number, driver: memmaps.load(folder, side, number, driver),
+            lambda side, number, driver: read.load(folder, side, number, driver),
             _finders(project, record, listen),
         )
     if as_json:
@@ -78,8 +78,8 @@ def _finders(
     """Name fields by the debug information of base's own configuration, made when asked for."""
 
     def find(driver: str) -> "Finder":
-        from harness.analysis.verify import finder
         from harness.kernel import configure
+        from harness.memmap.compare import finder
         from harness.replay import check, objects
         from harness.trees import tree
 

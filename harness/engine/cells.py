@@ -14,13 +14,13 @@ from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
 from harness.git.git import Git
 from harness.host.process import Deadline
+from harness.memmap import read
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Boot, Check, RunRecord
-from harness.stages import memmaps
 
 BASE = "base"
 GIT_S = 120
@@ -117,7 +117,7 @@ def _left(record: RunRecord) -> Iterator[Check]:
     left = [memmap for boot in record.boots for memmap in boot.memmaps]
     if not left:
         return
-    differ = memmaps.unequal(record)
+    differ = read.unequal(record)
     pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in left))
     if len(record.sides) == 1:
         side, said = record.sides[0].name, f"{pages}, all initialized"

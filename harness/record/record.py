@@ -65,7 +65,7 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A namespace's struct pages after a boot: their number, and the SHA-256 of what they say.
 
-    Pointers count by what they point to (harness.parse.structpages). `problem` says why there is
+    Pointers count by what they point to (harness.memmap.struct_pages). `problem` says why there is
     no digest.
     """
 

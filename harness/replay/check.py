@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.analysis.verify import Bytes, Difference, describe, differing, finder
 from harness.errors import HarnessError
 from harness.events import Advanced, Began, Ended, Listener, nobody
-from harness.parse.dwarf import Layout, structure
+from harness.memmap.compare import Bytes, Difference, describe, differing, finder
+from harness.memmap.struct_layout import Layout, structure
 from harness.replay.cases import Case
 from harness.replay.drive import Driver, Facts, Ran, Trapped
 from harness.replay.link import Program

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harness.analysis.compare import Identity, SymbolSize
 from harness.analysis.conclude import Conclusion
-from harness.analysis.verify import Verified
+from harness.memmap.compare import Verified
 from harness.report import words
 
 

@@ -20,15 +20,15 @@ from harness.guest.accelerator import Accelerator
 from harness.host import process, sandbox
 from harness.host.cache import Cache
 from harness.host.files import replace_file
+from harness.memmap import read
+from harness.memmap.read import AfterBoot
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Boot, Outcome, RunRecord
-from harness.stages import memmaps
 from harness.stages.boot import LOGS, Conditions, boot
-from harness.stages.memmaps import AfterBoot
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
@@ -92,7 +92,7 @@ def measure(
                 raise _error(made, title, folder)
             store.save(project.results, record)
             listen(Ended(f"{title}: {summary(made)}"))
-        wrong = "; ".join(lost.values()) or memmaps.unequal(record)
+        wrong = "; ".join(lost.values()) or read.unequal(record)
         return _finish(project, record, "failed" if wrong else "complete", wrong)
 
 

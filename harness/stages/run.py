@@ -17,6 +17,7 @@ from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build, identity
 from harness.kernel.warning_lines import new
+from harness.memmap import read
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
@@ -24,7 +25,7 @@ from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
-from harness.stages import machine, measure, memmaps
+from harness.stages import machine, measure
 
 
 def run(
@@ -65,7 +66,7 @@ def run(
         record = unfinished
     folder = store.folder_of(project.results, record)
     begun(folder)
-    keep = memmaps.keeper(folder)
+    keep = read.keeper(folder)
     return measure.measure(
         project,
         cache,

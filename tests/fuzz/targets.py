@@ -27,7 +27,8 @@ from harness.kernel import (
     symbols,
     warning_lines,
 )
-from harness.parse import dwarf, gate, infoblock, packages, structpages
+from harness.memmap import info_block, struct_layout, struct_pages
+from harness.parse import gate, packages
 from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest
@@ -110,13 +111,13 @@ def agent_(data: bytes) -> None:
 @target
 def infoblock_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        assert infoblock.parse(data).npfns > 0
+        assert info_block.parse(data).npfns > 0
 
 
 @target
 def structpages_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        runs = structpages.read(io.BytesIO(data), len(data) // 64, 64, 1 << 63, 0, 16)
+        runs = struct_pages.read(io.BytesIO(data), len(data) // 64, 64, 1 << 63, 0, 16)
         assert runs.nr_pages == len(data) // 64
 
 
@@ -229,7 +230,7 @@ def units_(data: bytes) -> None:
 @target
 def dwarf_(data: bytes) -> None:
     with in_file(data) as path, contextlib.suppress(ValueError):
-        dwarf.structure(path, "page")
+        struct_layout.structure(path, "page")
 
 
 @target

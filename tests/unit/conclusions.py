@@ -8,7 +8,7 @@ from harness.analysis.conclude import Conclusion, conclude
 from harness.analysis.noise import Noise
 from harness.analysis.nulls import NullSeen
 from harness.analysis.rules import Gated
-from harness.analysis.verify import Verified
+from harness.memmap.compare import Verified
 from harness.project.claim import Claim
 from harness.record.record import Boot, Finding, Log, Memmap, RunRecord, Unbuilt
 from tests.unit import replays

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.verify import Difference, Verified, finder, verify
-from harness.parse import infoblock, structpages
-from harness.parse.dwarf import Layout, Member
-from harness.parse.structpages import Runs
+from harness.memmap import info_block, struct_pages
+from harness.memmap.compare import Difference, Verified, finder, verify
+from harness.memmap.struct_layout import Layout, Member
+from harness.memmap.struct_pages import Runs
 from harness.record.record import Memmap, RunRecord
 from tests.unit.builders import boot, record
 
@@ -47,15 +47,15 @@ def memmap(compounds: int = 40, address: int = ADDRESS, pgmap: int = PGMAP) -> W
 
 def fold(words: Words, chunk: int = 1 << 10, address: int | None = None) -> Runs:
     if address is None:
-        address = structpages.memmap_address(words[:FIRST])
+        address = struct_pages.memmap_address(words[:FIRST])
     assert address is not None
     raw = io.BytesIO(words[FIRST:].tobytes())
-    return structpages.read(raw, len(words) - FIRST, 64, address, FIRST, chunk)
+    return struct_pages.read(raw, len(words) - FIRST, 64, address, FIRST, chunk)
 
 
 def test_the_memmaps_address_is_told_by_pages_on_no_list() -> None:
-    assert structpages.memmap_address(memmap()[:FIRST]) == ADDRESS
-    assert structpages.memmap_address(np.zeros((FIRST, 8), dtype=np.uint64)) is None
+    assert struct_pages.memmap_address(memmap()[:FIRST]) == ADDRESS
+    assert struct_pages.memmap_address(np.zeros((FIRST, 8), dtype=np.uint64)) is None
 
 
 def test_a_memmap_comes_to_a_few_pages_in_runs() -> None:
@@ -83,7 +83,7 @@ def test_any_bit_that_is_no_pointers_matters(page: int, bit: int) -> None:
     word = words[FIRST + page, bit // 64]
     changed = word ^ np.uint64(1 << bit % 64)
     both = {word, changed}
-    if word != changed and any(int(w) >= structpages.POINTER_FROM for w in both):
+    if word != changed and any(int(w) >= struct_pages.POINTER_FROM for w in both):
         return  # a pointer to something else is for the next test
     words[FIRST + page, bit // 64] = changed
     assert fold(words).digest != fold(memmap()).digest
@@ -104,7 +104,7 @@ def test_a_head_with_another_pgmap_than_the_others_matters() -> None:
 def test_a_file_that_ends_early_is_an_error() -> None:
     raw = io.BytesIO(memmap()[FIRST:].tobytes()[:-1])
     with pytest.raises(ValueError, match="ends in struct page 7"):
-        structpages.read(raw, 40 << ORDER, 64, ADDRESS, FIRST, 100)
+        struct_pages.read(raw, 40 << ORDER, 64, ADDRESS, FIRST, 100)
 
 
 def test_what_nobody_initialized_is_an_error() -> None:
@@ -127,14 +127,14 @@ def block(**changed: int | bytes) -> bytes:
 
 
 def test_the_info_block_of_a_4_gib_namespace() -> None:
-    found = infoblock.parse(block())
+    found = info_block.parse(block())
     assert (found.kind, found.first, found.npfns, found.in_namespace) == (
         "dax",
         16896,
         1031680,
         True,
     )
-    assert not infoblock.parse(block(mode=1)).in_namespace
+    assert not info_block.parse(block(mode=1)).in_namespace
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_the_info_block_of_a_4_gib_namespace() -> None:
 )
 def test_what_is_no_info_block_is_refused(wrong: bytes, what: str) -> None:
     with pytest.raises(ValueError, match=what):
-        infoblock.parse(wrong)
+        info_block.parse(wrong)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_block_or_refused(raw: bytes) -> None:
     try:
-        infoblock.parse(b"NVDIMM_PFN_INFO\0" + raw)
+        info_block.parse(b"NVDIMM_PFN_INFO\0" + raw)
     except ValueError:
         return
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.verify import Finder
 from harness.cli.verify import _finders
 from harness.errors import InputError
 from harness.events import nobody
-from harness.parse.dwarf import Layout, Member
+from harness.memmap.compare import Finder
+from harness.memmap.struct_layout import Layout, Member
 from harness.project.project import Project
 from harness.replay import check, objects
 from harness.trees import tree

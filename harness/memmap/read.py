@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import RecordError
-from harness.parse import infoblock, structpages
-from harness.parse.structpages import Runs
+from harness.memmap import info_block, struct_pages
+from harness.memmap.struct_pages import Runs
 from harness.record.record import Memmap, RunRecord
 
 #: 4 MiB of struct pages at a time.
@@ -67,19 +67,19 @@ def read(path: Path) -> Runs | None:
     Raises ValueError for a file without namespace, and for a memmap nobody initialized.
     """
     with path.open("rb") as file:
-        file.seek(infoblock.OFFSET_BYTES)
-        block = infoblock.parse(file.read(infoblock.SIZE_BYTES))
+        file.seek(info_block.OFFSET_BYTES)
+        block = info_block.parse(file.read(info_block.SIZE_BYTES))
         if not block.in_namespace:
             return None
         size = block.page_struct_size
-        file.seek(infoblock.MEMMAP_OFFSET_BYTES)
+        file.seek(info_block.MEMMAP_OFFSET_BYTES)
         # The pages that hold block and memmap come first; the driver leaves them alone.
         head = np.frombuffer(file.read(min(block.first, CHUNK_PAGES) * size), dtype=np.uint64)
-        address = structpages.memmap_address(head.reshape(-1, size // 8))
+        address = struct_pages.memmap_address(head.reshape(-1, size // 8))
         if address is None:
             raise ValueError("no struct page points to itself: there is no memmap")
-        file.seek(infoblock.MEMMAP_OFFSET_BYTES + block.first * size)
-        return structpages.read(file, block.npfns, size, address, block.first, CHUNK_PAGES)
+        file.seek(info_block.MEMMAP_OFFSET_BYTES + block.first * size)
+        return struct_pages.read(file, block.npfns, size, address, block.first, CHUNK_PAGES)
 
 
 def _kept(folder: Path, side: str, number: int, driver: str, path: Path) -> Memmap | None:

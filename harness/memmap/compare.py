@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.parse.dwarf import Layout, Member
-from harness.parse.structpages import Runs
+from harness.memmap.struct_layout import Layout, Member
+from harness.memmap.struct_pages import Runs
 from harness.record.record import Boot, RunRecord
 
 Bytes = npt.NDArray[np.uint8]
