@@ -10,6 +10,7 @@ import msgspec
 from harness.engine.graph import Here
 from harness.errors import InputError
 from harness.kernel import build as build_stage
+from harness.measure import run
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
@@ -17,7 +18,6 @@ from harness.project.series import Applied
 from harness.record.record import RunRecord, Unbuilt
 from harness.series import apply as apply_stage
 from harness.series.apply import Source
-from harness.stages import run
 from harness.trees import tree as tree_stage
 
 

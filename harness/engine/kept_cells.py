@@ -15,10 +15,10 @@ from harness.host import cache as caches
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.files import replace_file
+from harness.measure.machine import tool_version
 from harness.project.kernel import Recipe
 from harness.project.matrix_plan import Result
 from harness.project.project import Project
-from harness.stages.machine import tool_version
 
 
 class KeptCells:

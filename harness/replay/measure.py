@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.measure.host_usage import Meter
 from harness.record.record import Pass
 from harness.replay import rounds
 from harness.replay.drive import Driver
 from harness.replay.link import Program
 from harness.replay.schedule import Keep, Schedule, Timed
-from harness.stages.hostuse import Meter
 
 #: Calls on the whole namespace, beside a process's first.
 PASSES = 2

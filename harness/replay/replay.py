@@ -17,6 +17,7 @@ from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
 from harness.kernel import configure, identity
+from harness.measure.machine import cpu
 from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Series
@@ -30,7 +31,6 @@ from harness.replay.link import Program
 from harness.replay.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
 from harness.series.apply import Source
-from harness.stages.machine import cpu
 from harness.trees import tree
 
 BASE = "base"

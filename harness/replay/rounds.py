@@ -20,12 +20,12 @@ from typing import NamedTuple
 import msgspec
 
 from harness.events import Advanced, Began, Ended, Listener, nobody
+from harness.measure.host_usage import Meter
 from harness.record.record import Pass
 from harness.replay.drive import Driver, Filled, Ran
 from harness.replay.link import Program
 from harness.replay.schedule import LIMIT, Keep, Schedule, Timed
 from harness.replay.turns import Turn, take
-from harness.stages.hostuse import Meter
 
 #: shim/fill.c; these leave the cache alone ...
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")

@@ -7,11 +7,11 @@ from harness.errors import DoesNotApply, InputError
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.measure.machine import cpu
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Variant
 from harness.series.apply import default_source
-from harness.stages.machine import cpu
 from harness.trees.tree import checked_out
 
 APPLY_S = 600

@@ -16,11 +16,12 @@ from harness.guest import accelerator, backing_files, rootfs
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
+from harness.measure import machine
 from harness.model.diagnosis import Diagnosis
 from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.project import Project
-from harness.stages import machine, needs
+from harness.stages import needs
 
 #: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.
 EMPTY_CACHE_BYTES = 6 * GIB

@@ -12,10 +12,10 @@ from harness.errors import HarnessError, InputError, ToolMissing
 from harness.guest import busybox
 from harness.host import process, programs, venv, version
 from harness.host.cache import Cache
+from harness.measure.machine import PYTHON_PROGRAMS
 from harness.model.diagnosis import Diagnosis
 from harness.parse.packages import Need, distribution, needs
 from harness.project.project import Project
-from harness.stages.machine import PYTHON_PROGRAMS
 
 INSTALL = {
     "debian": "apt-get install",

@@ -23,11 +23,11 @@ from harness.guest import boot as guest
 from harness.guest.accelerator import Accelerator
 from harness.host import sandbox, venv
 from harness.host.cache import Cache
+from harness.measure.boots import measure, order
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Machine, Memmap, RunRecord, Setup, Side, Subject
-from harness.stages.measure import measure, order
 from tests.whole import command_lines
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"

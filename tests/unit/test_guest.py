@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from harness.guest import agent_log, console, qemu
 from harness.host.units import GIB, MIB
+from harness.measure import checks
 from harness.project.expected_pages import PAGE_BYTES
 from harness.project.guest import GAP_BYTES, Guest, Namespace, Provider
 from harness.project.plan import Plan
 from harness.project.project import Project
-from harness.stages import checks
 from tests.unit.builders import kernel
 from tests.unit.test_agent import BODY, raw
 

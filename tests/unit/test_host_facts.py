@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from harness.kernel.kconfig import options
 from harness.kernel.symbols import changed, sizes
-from harness.parse.procstat import CpuTicks, cpu_ticks, load_1min
+from harness.measure.host_usage import Meter
+from harness.measure.proc_stat import CpuTicks, cpu_ticks, load_1min
 from harness.record.record import Symbol
-from harness.stages.hostuse import Meter
 
 STAT = "cpu  100 20 30 4000 50 6 7 8 90 10\ncpu0 1 2 3\nintr 5\n"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.stages.machine import ICE_LAKE_FLAGS, cpu
+from harness.measure.machine import ICE_LAKE_FLAGS, cpu
 
 
 def cpuinfo(vendor: str, family: int, model: int, flags: str) -> str:

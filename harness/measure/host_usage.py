@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.parse.procstat import CpuTicks, cpu_ticks, load_1min
+from harness.measure.proc_stat import CpuTicks, cpu_ticks, load_1min
 from harness.record.record import HostUse
 
 PROC = Path("/proc")

@@ -17,6 +17,7 @@ from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build, identity
 from harness.kernel.warning_lines import new
+from harness.measure import boots, machine
 from harness.memmap import read
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
@@ -25,7 +26,6 @@ from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
 from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
-from harness.stages import machine, measure
 
 
 def run(
@@ -67,7 +67,7 @@ def run(
     folder = store.folder_of(project.results, record)
     begun(folder)
     keep = read.keeper(folder)
-    return measure.measure(
+    return boots.measure(
         project,
         cache,
         record,

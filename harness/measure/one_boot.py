@@ -21,14 +21,14 @@ from harness.guest.console_findings import findings
 from harness.guest.qemu import Device
 from harness.host.cache import Cache
 from harness.host.files import replace_file
+from harness.measure import checks
+from harness.measure.host_usage import Meter
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION
 from harness.record import store
 from harness.record.record import Boot, Finding, Log, Outcome
-from harness.stages import checks
-from harness.stages.hostuse import Meter
 
 LOGS = "logs"
 

@@ -20,6 +20,7 @@ from harness.guest.accelerator import Accelerator
 from harness.host import process, sandbox
 from harness.host.cache import Cache
 from harness.host.files import replace_file
+from harness.measure.one_boot import LOGS, Conditions, boot
 from harness.memmap import read
 from harness.memmap.read import AfterBoot
 from harness.project.guest import Guest
@@ -28,7 +29,6 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Boot, Outcome, RunRecord
-from harness.stages.boot import LOGS, Conditions, boot
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
