@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.model.bisected import Bisected, Found
-    from harness.replay.schedule import Schedule
+    from harness.replay.timing.schedule import Schedule
 
 
 @click.command(short_help="Find the commit since which it is slower or otherwise.")

@@ -25,7 +25,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from harness.record.record import RunRecord
     from harness.replay.replay import Checked, Prepared, Request
-    from harness.replay.schedule import Schedule
+    from harness.replay.timing.schedule import Schedule
 
 
 ROUNDS, TURNS, PASSES, SEED = 14, 8, 1, 1
@@ -136,8 +136,8 @@ def replay(
         raise InputError(
             "given together", where="--check, --null, --count", expected="one of them at most"
         )
-    from harness.replay import memory
     from harness.replay import replay as run
+    from harness.replay.timing import reserve
 
     wanted = run.Request(
         slug=slug,
@@ -154,7 +154,7 @@ def replay(
     project, cache = Project.find(), Cache.default()
     with watching() as listen:
         timed_bytes = 0 if only_count or only_check else wanted.schedule.memory_bytes(1)
-        with memory.asked_for(timed_bytes):
+        with reserve.asked_for(timed_bytes):
             made = run.prepare(project, cache, wanted, listen)
             drive = run.driver(cache, listen)
             if not (tries or only_count or only_check):
@@ -252,7 +252,7 @@ def schedule_of(
 ) -> "Schedule":
     """Return what the options say. Raises InputError for a size that no namespace can have."""
     from harness.host.units import MIB, parse_size
-    from harness.replay.schedule import Schedule
+    from harness.replay.timing.schedule import Schedule
 
     try:
         size_bytes = parse_size(size)

@@ -80,7 +80,8 @@ def _finders(
     def find(driver: str) -> "Finder":
         from harness.kernel import configure
         from harness.memmap.compare import finder
-        from harness.replay import check, objects
+        from harness.replay import check
+        from harness.replay.program import objects
         from harness.trees import tree
 
         # Whichever compiler built the kernels: structures are laid out alike.

@@ -173,7 +173,7 @@ def _look(
 
 
 def _is_of_boots(rule: "Rule") -> bool:
-    from harness.replay.schedule import KINDS
+    from harness.replay.timing.schedule import KINDS
 
     return rule.kind not in KINDS
 

@@ -14,9 +14,10 @@ from harness.project.kernel import Recipe, Tree
 from harness.project.matrix_plan import Prefix, Show, Shown
 from harness.project.series import FUNCTION, Applied
 from harness.record.record import Check
-from harness.replay import check, objects, replay, trace
+from harness.replay import check, replay, trace
 from harness.replay.cases import corners, drawn
-from harness.replay.link import Program, Unprovided
+from harness.replay.program import objects
+from harness.replay.program.link import Program, Unprovided
 
 SEED = 1
 

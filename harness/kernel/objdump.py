@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The text of `objdump -dr --no-show-raw-insn` as instructions with their relocations.
 
-Pure: who may call what is for harness.kernel.call_graph, what it means for harness.analysis.gates.
+Pure: who may call what is for harness.kernel.call_graph, what it means for
+harness.replay.object_checks.
 """
 
 import bisect

@@ -23,12 +23,13 @@ from harness.parse.gate import Rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.replay import objects, questions, replay
+from harness.replay import questions, replay
 from harness.replay.cases import corners, drawn
-from harness.replay.drive import Driver, Trapped
-from harness.replay.link import Unprovided
+from harness.replay.program import objects
+from harness.replay.program.link import Unprovided
 from harness.replay.questions import Answer, Question
-from harness.replay.schedule import Schedule
+from harness.replay.runner.runner import Driver, Trapped
+from harness.replay.timing.schedule import Schedule
 from harness.series import apply, ports
 from harness.series import base as origin
 from harness.series.rebase import rebase

@@ -17,8 +17,8 @@ from harness.events import Advanced, Began, Ended, Listener, nobody
 from harness.memmap.compare import Bytes, Difference, describe, differing, finder
 from harness.memmap.struct_layout import Layout, structure
 from harness.replay.cases import Case
-from harness.replay.drive import Driver, Facts, Ran, Trapped
-from harness.replay.link import Program
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Driver, Facts, Ran, Trapped
 
 #: Pages that are decoded of one case; the count is told in full.
 SHOWN = 3

@@ -15,11 +15,12 @@ from harness.errors import InputError
 from harness.model.bisected import Word
 from harness.parse.gate import Rule
 from harness.record.record import Pass
-from harness.replay import check, count, rounds
+from harness.replay import check, counting
 from harness.replay.cases import Case
-from harness.replay.drive import Driver
-from harness.replay.link import Program
-from harness.replay.schedule import KINDS, Schedule
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Driver
+from harness.replay.timing import rounds
+from harness.replay.timing.schedule import KINDS, Schedule
 
 BASE, SIDE = "base", "side"
 #: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
@@ -111,7 +112,7 @@ class Busier:
 
     def __call__(self, base: Program, side: Program) -> Answer:
         """Count both."""
-        counted = count.count(self._drive, {BASE: base, SIDE: side})
+        counted = counting.count(self._drive, {BASE: base, SIDE: side})
         ours, theirs = (one.per_page[self._rule.kind] for one in counted)
         said = f"{self._rule.kind}: {theirs:.3f} instructions a page, {ours:.3f} before"
         return Answer("good" if self._rule.holds(theirs / ours) else "bad", said)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.gates import Gate
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Said, nobody
 from harness.guest import backing_files
@@ -23,12 +22,15 @@ from harness.project.project import Project
 from harness.project.series import Applied, Series
 from harness.record import store
 from harness.record.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
-from harness.replay import check, count, measure, objects, trace, variants
+from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import Compared
-from harness.replay.drive import Driver
-from harness.replay.link import Program
-from harness.replay.schedule import Schedule, Timed, require_memory
+from harness.replay.object_checks import Gate
+from harness.replay.program import objects, variants
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Driver
+from harness.replay.timing import timing
+from harness.replay.timing.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
 from harness.series.apply import Source
 from harness.trees import tree
@@ -121,11 +123,11 @@ def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = 
 
 
 def _prefixes(applied: Applied, asked: tuple[int, ...] | None) -> tuple[Made, ...]:
-    count = len(applied.patches)
-    wanted = range(1, count + 1) if asked is None else sorted(set(asked) - {0})
+    counting = len(applied.patches)
+    wanted = range(1, counting + 1) if asked is None else sorted(set(asked) - {0})
     for k in wanted:
-        if not 0 <= k <= count:
-            raise InputError(f"no prefix {k}", where="--prefix", expected=f"0 to {count}")
+        if not 0 <= k <= counting:
+            raise InputError(f"no prefix {k}", where="--prefix", expected=f"0 to {counting}")
     titles = {k: applied.patches[k - 1].subject for k in wanted}
     sides = [Made(str(k), k, applied.prefix(k), titles[k], UNLINKED) for k in wanted]
     return (_base(applied), *sides)
@@ -247,7 +249,7 @@ def counted(
 ) -> RunRecord:
     """Count every side's instructions a struct page and return the record, which is saved."""
     record = _record(cache, made, wanted, None)
-    found = count.count(drive, made.programs, listen)
+    found = counting.count(drive, made.programs, listen)
     record = msgspec.structs.replace(
         record,
         setup=msgspec.structs.replace(record.setup, rebinds=0, boots=0),
@@ -281,7 +283,7 @@ def timed(
 
     keep(Timed((), ()))
     try:
-        whole = measure.measure(
+        whole = timing.measure(
             drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
         )
     except HarnessError as error:

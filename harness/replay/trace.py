@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.analysis.gates import (
+from harness.errors import MachineError
+from harness.events import Began, Ended, Listener, nobody
+from harness.project.series import FUNCTION
+from harness.replay.cases import START_PFN, Case
+from harness.replay.object_checks import (
     Gate,
     Order,
     Step,
@@ -17,12 +21,8 @@ from harness.analysis.gates import (
     non_temporal_stores,
     order,
 )
-from harness.errors import MachineError
-from harness.events import Began, Ended, Listener, nobody
-from harness.project.series import FUNCTION
-from harness.replay.cases import START_PFN, Case
-from harness.replay.drive import VMEMMAP, Driver, Trapped
-from harness.replay.link import Program, disassembled
+from harness.replay.program.link import Program, disassembled
+from harness.replay.runner.runner import VMEMMAP, Driver, Trapped
 
 #: shim/trace.c, in its order.
 REGISTERS = tuple(

@@ -22,7 +22,7 @@ from harness.project.project import Project
 from harness.record.record import RunRecord
 from harness.replay import replay
 from harness.replay.replay import Checked
-from harness.replay.schedule import Schedule
+from harness.replay.timing.schedule import Schedule
 from harness.series import apply
 from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Carried

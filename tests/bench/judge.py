@@ -36,8 +36,8 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run
-from harness.replay import rounds
-from harness.replay.schedule import KINDS
+from harness.replay.timing import rounds
+from harness.replay.timing.schedule import KINDS
 from harness.series.apply import Mbox
 from tests.unit.replays import replay as blank
 

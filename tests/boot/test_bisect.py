@@ -11,7 +11,7 @@ from harness.parse.gate import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.replay.bisect import Request, bisect
-from harness.replay.schedule import Schedule
+from harness.replay.timing.schedule import Schedule
 from tests.trees import git
 
 pytestmark = pytest.mark.boot

@@ -10,10 +10,10 @@ from harness.errors import HarnessError
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.replay import count, replay
-from harness.replay.drive import Driver
+from harness.replay import counting, replay
 from harness.replay.replay import Checked, Prepared, Request
-from harness.replay.schedule import Schedule
+from harness.replay.runner.runner import Driver
+from harness.replay.timing.schedule import Schedule
 from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot
@@ -97,7 +97,7 @@ def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
 
 def test_instructions_repeat_to_the_last_digit(driver: Driver, port: Prepared) -> None:
     pair = {name: port.programs[name] for name in ("base", port.sides[-1].name)}
-    first, second = count.count(driver, pair), count.count(driver, pair)
+    first, second = counting.count(driver, pair), counting.count(driver, pair)
     assert first == second
     base, tip = first
     assert tip.per_page["order0"] < base.per_page["order0"] / 2

@@ -12,7 +12,7 @@ from harness.parse.gate import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record import store
-from harness.replay.schedule import Schedule
+from harness.replay.timing.schedule import Schedule
 from harness.replay.trial import Request, trial
 from harness.series.apply import Mbox
 

@@ -15,12 +15,13 @@ from harness.errors import MachineError
 from harness.host.process import Deadline
 from harness.kernel.binutils import Binutils
 from harness.record.record import Pass
-from harness.replay import link, measure, rounds
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
 from harness.replay.check import Compared, compare
-from harness.replay.drive import Driver, Trapped
-from harness.replay.link import Program, Unprovided
-from harness.replay.schedule import KINDS, Schedule, require_memory
+from harness.replay.program import link
+from harness.replay.program.link import Program, Unprovided
+from harness.replay.runner.runner import Driver, Trapped
+from harness.replay.timing import rounds, timing
+from harness.replay.timing.schedule import KINDS, Schedule, require_memory
 from harness.replay.trace import TRACED, count, gates, traced
 
 FAKES = Path(__file__).parent.parent / "fakes" / "replay"
@@ -249,7 +250,7 @@ def test_sides_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: D
     kept: list[int] = []
     schedule = Schedule(size_bytes=256 << 20, rounds=3, passes=2, seed=5, turns=4, turn_bytes=SMALL)
     programs = {"base": make(), "1": make("STREAMING")}
-    passes, host = measure.measure(
+    passes, host = timing.measure(
         driver,
         programs,
         schedule,
@@ -298,7 +299,7 @@ def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Driver
 
 def test_passes_survive_the_record(make: Maker, driver: Driver) -> None:
     schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, turns=2)
-    passes, _ = measure.measure(driver, {"base": make()}, schedule, lambda _: None)
+    passes, _ = timing.measure(driver, {"base": make()}, schedule, lambda _: None)
     again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
     assert again == passes
 

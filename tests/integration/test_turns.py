@@ -13,11 +13,11 @@ from harness.errors import HarnessError, TimedOut
 from harness.host import cancel, sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.replay import turns
 from harness.replay.cases import START_PFN, Case
-from harness.replay.drive import Driver, Trapped
-from harness.replay.link import Program
-from harness.replay.turns import Turn
+from harness.replay.program.link import Program
+from harness.replay.runner import interleave
+from harness.replay.runner.interleave import Turn
+from harness.replay.runner.runner import Driver, Trapped
 from tests.integration.test_replay import Maker, driver, make
 
 __all__ = ["driver", "make"]  # fixtures
@@ -40,14 +40,14 @@ def test_each_turn_gets_its_own_answers(make: Maker, driver: Driver) -> None:
     order = ["a", "b", "b", "a", "b"]
     lines = [Case("generic", 0, START_PFN, nr).line() for nr in sizes]
     plan = [Turn(side, (line,) * 2) for side, line in zip(order, lines, strict=True)]
-    answers = turns.take(driver, {"a": make(), "b": make("STREAMING")}, plan)
+    answers = interleave.take(driver, {"a": make(), "b": make("STREAMING")}, plan)
     assert [len(given.ran) for given in answers] == [2] * 5
     ends = [given.ran[0].pageblocks[-1][1] - START_PFN for given in answers]
     assert ends == [-(-nr // 512) * 512 for nr in sizes]
 
 
 def test_a_side_without_a_turn_is_no_hindrance(make: Maker, driver: Driver) -> None:
-    (given,) = turns.take(driver, {"a": make(), "b": make()}, [Turn("a", (GOOD,))])
+    (given,) = interleave.take(driver, {"a": make(), "b": make()}, [Turn("a", (GOOD,))])
     assert len(given.ran) == 1
 
 
@@ -56,7 +56,7 @@ def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
         pytest.skip(f"bubblewrap: {reason}")
     confined = Driver(tmp_path / "log", Deadline(60), confined=True)
     plan = [Turn(side, (GOOD,)) for side in "abab"]
-    assert len(turns.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
+    assert len(interleave.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
 
 def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Driver) -> None:
@@ -64,7 +64,7 @@ def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Driv
     plan = [Turn("base", (GOOD,)), Turn("tip", (GOOD, BUG)), Turn("base", LONG)]
     began = time.monotonic()
     with pytest.raises(Trapped, match=r"tip: .*reached dump_page") as caught:
-        turns.take(driver, programs, plan)
+        interleave.take(driver, programs, plan)
     assert time.monotonic() - began < 5
     assert caught.value.line == 4  # give ready, take, the good one, the bad one
     assert not any(alive(program) for program in programs.values())
@@ -74,7 +74,7 @@ def test_the_deadline_holds_for_all(make: Maker, tmp_path: Path) -> None:
     short = Driver(tmp_path / "log", Deadline(1), confined=False)
     programs = {"a": make(), "b": make("STREAMING")}
     with pytest.raises(TimedOut):
-        turns.take(short, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
+        interleave.take(short, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
     assert not any(alive(program) for program in programs.values())
 
 
@@ -84,7 +84,7 @@ def test_an_interruption_ends_all(make: Maker, driver: Driver) -> None:
     threading.Timer(0.5, asked.set).start()
     began = time.monotonic()
     with cancel.stoppable(asked), pytest.raises(KeyboardInterrupt):
-        turns.take(driver, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
+        interleave.take(driver, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
     assert time.monotonic() - began < 5
     assert not any(alive(program) for program in programs.values())
 
@@ -94,7 +94,9 @@ def test_a_program_that_cannot_start_is_named_and_nobody_waits(
 ) -> None:
     missing = Program(str(tmp_path), ())
     with pytest.raises(HarnessError, match="replay"):
-        turns.take(driver, {"a": make(), "b": missing}, [Turn("a", (GOOD,)), Turn("b", (GOOD,))])
+        interleave.take(
+            driver, {"a": make(), "b": missing}, [Turn("a", (GOOD,)), Turn("b", (GOOD,))]
+        )
     assert not alive(make())
 
 

@@ -23,8 +23,8 @@ from harness.project.matrix_plan import Configuration, Matrix
 from harness.project.plan import Boots, Plan
 from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
-from harness.replay import objects
-from harness.replay.schedule import Schedule
+from harness.replay.program import objects
+from harness.replay.timing.schedule import Schedule
 
 PROJECT = Project.find()
 

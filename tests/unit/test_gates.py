@@ -3,8 +3,8 @@
 
 import pytest
 
-from harness.analysis.gates import Step, drained, is_non_temporal, may_matter, order
 from harness.kernel.objdump import Instruction
+from harness.replay.object_checks import Step, drained, is_non_temporal, may_matter, order
 
 LOW, SIZE = 0x1000, 64
 

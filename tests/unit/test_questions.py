@@ -15,14 +15,15 @@ from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
 from harness.parse.gate import parse_rule
 from harness.record.record import Pass
-from harness.replay import check, count, questions, rounds
+from harness.replay import check, counting, questions
 from harness.replay.cases import Case, corners
 from harness.replay.check import Compared, Unequal
-from harness.replay.count import Counted
-from harness.replay.drive import Answers, Driver, Facts
-from harness.replay.link import Program
+from harness.replay.counting import Counted
+from harness.replay.program.link import Program
 from harness.replay.questions import BASE, SIDE, Answer, Busier, Differs, Slower
-from harness.replay.schedule import Schedule, Timed
+from harness.replay.runner.runner import Answers, Driver, Facts
+from harness.replay.timing import rounds
+from harness.replay.timing.schedule import Schedule, Timed
 
 OURS, THEIRS = Program("ours", ()), Program("theirs", ())
 FACTS = Facts(64, 1 << 15, 512, 64, page_ref=False)
@@ -118,9 +119,9 @@ def test_later_rounds_are_pooled_with_the_earlier_ones(monkeypatch: pytest.Monke
 def test_rounds_without_an_interval_decide_nothing(
     monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    found, measured = asked(monkeypatch, lambda _: 2.0, rounds=count)
+    found, measured = asked(monkeypatch, lambda _: 2.0, rounds=counting)
     # Four slices of one round have an interval from the third on, those of two from the second.
-    assert len(measured.schedules) == {1: 3, 2: 2}[count]
+    assert len(measured.schedules) == {1: 3, 2: 2}[counting]
     assert found.word == "bad"
 
 
@@ -162,8 +163,8 @@ def test_memmaps_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(corners())
     found = differs(monkeypatch, (Unequal(SIDE, case, "_refcount"),))
     assert found == Answer("bad", f"{case}: _refcount")
-    count = len(list(corners()))
-    assert differs(monkeypatch, ()) == Answer("good", f"{count} cases equal")
+    counting = len(list(corners()))
+    assert differs(monkeypatch, ()) == Answer("good", f"{counting} cases equal")
 
 
 def test_struct_pages_of_another_size_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +183,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
             for name, program in programs.items()
         )
 
-    monkeypatch.setattr(count, "count", counted)
+    monkeypatch.setattr(counting, "count", counted)
     question = questions.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
     assert isinstance(question, Busier)
     found = question(OURS, THEIRS)

@@ -13,7 +13,8 @@ from harness.events import nobody
 from harness.memmap.compare import Finder
 from harness.memmap.struct_layout import Layout, Member
 from harness.project.project import Project
-from harness.replay import check, objects
+from harness.replay import check
+from harness.replay.program import objects
 from harness.trees import tree
 from tests.unit.builders import checkout, record
 

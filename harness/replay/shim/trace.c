@@ -2,7 +2,7 @@
 /*
  * One call executed instruction by instruction: at those that are watched, the registers are
  * written down. Which to watch, and what they store to, is worked out from the disassembly
- * (harness/analysis/gates.py).
+ * (harness/replay/object_checks.py).
  */
 #define _GNU_SOURCE
 #include <errno.h>

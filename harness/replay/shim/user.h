@@ -16,7 +16,7 @@
  */
 #define VMEMMAP_ADDRESS	0x10000000000UL		/* 1 TiB */
 #define ROOM_ADDRESS	0x0e000000000UL
-/* Undefined symbols are placed here by harness/replay/link.py, a page each: nothing is mapped. */
+/* Undefined symbols are placed here by harness/replay/program/link.py, a page each: nothing is mapped. */
 #define TRAP_FIRST	0x10000UL
 #define TRAP_END	0x400000UL
 

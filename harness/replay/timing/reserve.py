@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from harness.guest import backing_files
 from harness.host.units import MIB
-from harness.replay.schedule import with_spare
+from harness.replay.timing.schedule import with_spare
 
 _AT_ONCE = 2 * MIB
 

@@ -14,7 +14,7 @@ from harness.errors import MachineError
 from harness.host import sandbox
 from harness.host.process import Deadline, quoted
 from harness.kernel.binutils import Binutils
-from harness.replay.link import Program
+from harness.replay.program.link import Program
 
 T = TypeVar("T")
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times all sides: each by itself on the whole namespace, then by turns (harness.replay.rounds).
+"""Times all sides: each by itself on the whole namespace, then by turns
+(harness.replay.timing.rounds).
 
 By itself shows what the reported namespace takes, page faults apart, and leaves its memmap to be
 compared by digest. What a side costs beside another one is for the turns to say.
@@ -13,10 +14,10 @@ import msgspec
 from harness.events import Advanced, Began, Ended, Listener, Said, nobody
 from harness.measure.host_usage import Meter
 from harness.record.record import Pass
-from harness.replay import rounds
-from harness.replay.drive import Driver
-from harness.replay.link import Program
-from harness.replay.schedule import Keep, Schedule, Timed
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Driver
+from harness.replay.timing import rounds
+from harness.replay.timing.schedule import Keep, Schedule, Timed
 
 #: Calls on the whole namespace, beside a process's first.
 PASSES = 2

@@ -23,8 +23,8 @@ from harness.kernel.kbuild import Make
 from harness.project.kernel import Recipe, Tree
 from harness.project.series import FUNCTION
 from harness.record import store
-from harness.replay import link
-from harness.replay.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
+from harness.replay.program import link
+from harness.replay.program.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
 
 META = "program.json"
 

@@ -17,8 +17,8 @@ from harness.events import Began, Ended, Listener, nobody
 from harness.host import programs as locate
 from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
-from harness.replay.drive import Driver
-from harness.replay.link import Program
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Driver
 
 #: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.
 PAGES = 1 << 14

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.host import cancel
-from harness.replay.drive import Answers, Driver, Trapped
-from harness.replay.link import Program
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Answers, Driver, Trapped
 
 #: How often the programs are looked at while they take turns, in seconds.
 LOOK_S = 0.2

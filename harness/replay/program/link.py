@@ -16,7 +16,7 @@ from harness.kernel.binutils import Binutils
 from harness.kernel.call_graph import reach
 from harness.kernel.objdump import Code, parse_disassembly
 
-SHIM = Path(__file__).parent / "shim"
+SHIM = Path(__file__).parents[1] / "shim"
 #: The shim compiled with kernel headers; everything else is ordinary C.
 KERNEL_SIDE = "kernel.c"
 INTERFACE = "replay.h"

@@ -22,10 +22,10 @@ import msgspec
 from harness.events import Advanced, Began, Ended, Listener, nobody
 from harness.measure.host_usage import Meter
 from harness.record.record import Pass
-from harness.replay.drive import Driver, Filled, Ran
-from harness.replay.link import Program
-from harness.replay.schedule import LIMIT, Keep, Schedule, Timed
-from harness.replay.turns import Turn, take
+from harness.replay.program.link import Program
+from harness.replay.runner.interleave import Turn, take
+from harness.replay.runner.runner import Driver, Filled, Ran
+from harness.replay.timing.schedule import LIMIT, Keep, Schedule, Timed
 
 #: shim/fill.c; these leave the cache alone ...
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
