@@ -43,7 +43,7 @@ def b4_check() -> None:
 
 def _newest(project: Project, raw: bytes) -> Path | None:
     """Return the folder of the newest run that answers a mail."""
-    from harness.analysis.posted import answers
+    from harness.judge.runs.mail_to_run import answers
     from harness.series.messages import read_letters
 
     mail = read_letters(raw)[0]

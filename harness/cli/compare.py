@@ -23,8 +23,8 @@ def compare(first: str, second: str, as_json: bool) -> None:
       harness compare 20260101T120000-abcdef 20260102T120000-fedcba
       harness compare results/memcpy-streaming/20260101T120000-abcdef … --json
     """
-    from harness.analysis.change import compare as changes
     from harness.cli.report import found_run
+    from harness.judge.runs.run_diff import compare as changes
 
     project = Project.find()
     before, after = (store.load(found_run(project, run)) for run in (first, second))

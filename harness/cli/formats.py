@@ -20,7 +20,7 @@ from harness.host.files import replace_file
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.analysis.conclude import Conclusion
+    from harness.judge.conclude import Conclusion
     from harness.report.mail import Thread
     from harness.report.tested_by import Person
 

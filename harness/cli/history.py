@@ -96,7 +96,7 @@ def _claims(project: Project, slug: str) -> "tuple[Claim, ...]":
 def _one(
     project: Project, site: Path, nulls: "Sequence[RunRecord]", folder: Path
 ) -> "Run | Broken":
-    from harness.analysis.conclude import conclude
+    from harness.judge.conclude import conclude
     from harness.report import html, index
 
     name = folder.relative_to(project.results)

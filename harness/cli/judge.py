@@ -12,7 +12,7 @@ from harness.project.project import Project
 from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.analysis.conclude import Conclusion
+    from harness.judge.conclude import Conclusion
 
 
 @click.command(short_help="Hold a run to its claims, or to rules of your own.")

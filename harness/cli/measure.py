@@ -27,7 +27,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.judge import Verdict
+    from harness.judge.verdict import Verdict
     from harness.record.record import RunRecord
 
 

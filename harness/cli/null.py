@@ -28,7 +28,7 @@ from harness.record import store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.effects import Effect
+    from harness.judge.ratios import Effect
     from harness.record.record import RunRecord
 
 
@@ -72,8 +72,8 @@ def null(
       harness null --plan quick
       harness null --replay              natively, in half a minute
     """
-    from harness.analysis.effects import clock, effects
-    from harness.analysis.nulls import read
+    from harness.judge.ratios import clock, effects
+    from harness.judge.runs.null_runs import read
 
     project = Project.find()
     if replayed:

@@ -13,7 +13,7 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.parse.gate import Rule
+    from harness.judge.rule_syntax import Rule
     from harness.series.apply import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -135,7 +135,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
 
 def gate_rule(text: str) -> "Rule":
     """Return what a --gate says. Raises InputError."""
-    from harness.parse.gate import parse_rule
+    from harness.judge.rule_syntax import parse_rule
 
     try:
         return parse_rule(text)

@@ -14,7 +14,7 @@ from harness.host.files import replace_file
 from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.analysis.conclude import Conclusion
+    from harness.judge.conclude import Conclusion
 
 
 def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> None:

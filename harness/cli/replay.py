@@ -200,7 +200,7 @@ def _rounds(rounds: int, tries: int | None) -> int:
     """Return how many rounds to measure. Raises InputError for a try without an interval."""
     if tries is None:
         return rounds
-    from harness.analysis.stats import FEWEST
+    from harness.judge.stats.ratio import FEWEST
 
     if rounds < FEWEST:
         raise InputError(
@@ -212,7 +212,7 @@ def _rounds(rounds: int, tries: int | None) -> int:
 
 
 def _show_null(record: "RunRecord", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
-    from harness.analysis.replayed import COVERAGE, LEVEL, null
+    from harness.judge.replay_ratios import COVERAGE, LEVEL, null
 
     found = null(record, tries, rounds, seed)
     if as_json:

@@ -16,8 +16,8 @@ from harness.project.project import Project
 from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.analysis.conclude import Conclusion
-    from harness.parse.gate import Rule
+    from harness.judge.conclude import Conclusion
+    from harness.judge.rule_syntax import Rule
     from harness.record.record import RunRecord
 
 
@@ -170,7 +170,7 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
 
 def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
     """Return what follows from a record, from the claims and null runs that the project has."""
-    from harness.analysis.conclude import conclude
+    from harness.judge.conclude import conclude
 
     slug = project.measurable_series(record.subject.slug).slug
     return conclude(record, project.claims(slug), nulls_for(project, record), rules)

@@ -39,7 +39,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
       harness versions v7.2 thread.mbox@v2     a port against what was posted
       harness versions old.mbox new.mbox --json
     """
-    from harness.analysis import versions as analysis
+    from harness.judge.runs import versions as analysis
     from harness.report import versions as report
     from harness.series import versions as stage
 

@@ -31,8 +31,8 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.judge.rule_syntax import Rule
     from harness.model.visit import Visit
-    from harness.parse.gate import Rule
     from harness.record.record import RunRecord
     from harness.replay.trial import Request
     from harness.series.apply import Carried
@@ -249,8 +249,8 @@ def _with_boots(
     project: Project, visit: "Visit", record: "RunRecord", rules: "tuple[Rule, ...]"
 ) -> "Visit":
     """Add what the boots came to: a contradicted or an inconclusive verdict is none that holds."""
-    from harness.analysis.conclude import conclude
     from harness.cli.report import nulls_for
+    from harness.judge.conclude import conclude
 
     claims = project.claims(record.subject.slug)
     found = conclude(record, claims, nulls_for(project, record), rules)

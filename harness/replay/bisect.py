@@ -17,9 +17,9 @@ from harness.git.git import ForeignGit
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.judge.rule_syntax import Rule
 from harness.kernel import configure
 from harness.model.bisected import Bisected, Found, Judged, Word
-from harness.parse.gate import Rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource

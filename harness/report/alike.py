@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.analysis.compare import Identity, SymbolSize
-from harness.analysis.conclude import Conclusion
+from harness.judge.comparable import Identity, SymbolSize
+from harness.judge.conclude import Conclusion
 from harness.memmap.compare import Verified
 from harness.report import words
 

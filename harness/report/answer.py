@@ -5,10 +5,10 @@ from collections import Counter
 
 import msgspec
 
-from harness.analysis import nulls
-from harness.analysis.conclude import Conclusion
-from harness.analysis.judge import Word
-from harness.analysis.rungs import Rung
+from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import Rung
+from harness.judge.runs import null_runs
+from harness.judge.verdict import Word
 from harness.record.record import RunRecord
 from harness.report import alike, ladder
 from harness.report.headline import headline
@@ -73,7 +73,7 @@ def _of_rung(rung: Rung, because: str) -> Answer:
 
 
 def _of_null(record: RunRecord) -> Answer:
-    seen = nulls.read(record)
+    seen = null_runs.read(record)
     if seen is None:
         return Answer("Too short to tell", "doubt", "There is no interval of every kind.")
     if seen.finds:

@@ -7,7 +7,7 @@ what it is made of. A warning is all that did not decide anything.
 
 import json
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import words
 from harness.report.headline import headline
 from harness.report.result import Result, Status, worst

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.judge import Verdict
-from harness.analysis.summary import Binding
+from harness.judge.conclude import Conclusion
+from harness.judge.summary import Binding
+from harness.judge.verdict import Verdict
 from harness.report import ladder
 from harness.report.headline import headline
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.replayed import LIMIT, compared, of_namespace
+from harness.judge.conclude import Conclusion
+from harness.judge.replay_ratios import LIMIT, compared, of_namespace
 from harness.record.record import RunRecord
 
 NS_PER_MS = 1e6

@@ -6,7 +6,7 @@ GitHub shows ten of a kind from one step, so the last says how many more there a
 
 from collections.abc import Sequence
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import words
 from harness.report.result import Result, Status
 from harness.report.results import results

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All of a conclusion in one sentence."""
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import ladder, words
 from harness.report.alike import unlike
 

@@ -16,11 +16,11 @@ import jinja2
 import msgspec
 from markupsafe import Markup
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.effects import Effect
-from harness.analysis.judge import Verdict
-from harness.analysis.ladder import ladders
 from harness.host.units import format_bytes
+from harness.judge.conclude import Conclusion
+from harness.judge.per_patch import ladders
+from harness.judge.ratios import Effect
+from harness.judge.verdict import Verdict
 from harness.record.record import RunRecord
 from harness.report import ladder, words
 from harness.report.answer import TONE, answer

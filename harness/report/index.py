@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from markupsafe import Markup
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.history import Cost, Group, Seen, release_key, seen, trends
-from harness.analysis.judge import Word
+from harness.judge.conclude import Conclusion
+from harness.judge.runs.history import Cost, Group, Seen, release_key, seen, trends
+from harness.judge.verdict import Word
 from harness.record.record import Outcome
 from harness.report.answer import Answer, answer
 from harness.report.html import environment, style_hash

@@ -24,7 +24,7 @@ from junitparser import (
     TestSuite,
 )
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import words
 from harness.report.headline import headline
 from harness.report.result import Number, Result

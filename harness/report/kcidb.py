@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.record.record import RunRecord, Side, Unbuilt
 from harness.report import words
 from harness.report.result import Number, Result

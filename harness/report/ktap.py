@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import words
 from harness.report.result import Number, Result
 from harness.report.results import results

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.rungs import Cost, Rung, bisectable
+from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import Cost, Rung, bisectable
 from harness.report.tables import Table, ms, percent
 
 Tone = Literal["good", "bad", "open", ""]

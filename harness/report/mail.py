@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from email.headerregistry import Address
 from typing import NamedTuple
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.summary import Binding
+from harness.judge.conclude import Conclusion
+from harness.judge.summary import Binding
 from harness.record.record import Evidence, RunRecord
 from harness.report import alike, ladder, tables, words
 from harness.report.tables import Table

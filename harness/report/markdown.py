@@ -7,7 +7,7 @@ Made for a job's summary, which GitHub drops as a whole once a step's are over 1
 import re
 from collections.abc import Iterator
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import alike, ladder, tables, words
 from harness.report.headline import headline
 from harness.report.result import Result

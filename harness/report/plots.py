@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.ladder import ladders
+from harness.judge.conclude import Conclusion
+from harness.judge.per_patch import ladders
 from harness.report import words
 from harness.report.drawing import DrawnStrip, draw_strip
 from harness.report.figures import strips

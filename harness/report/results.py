@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.judge import Verdict, Word
-from harness.analysis.replayed import Cost
-from harness.analysis.rungs import Rung
-from harness.analysis.summary import Binding
+from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import Rung
+from harness.judge.replay_ratios import Cost
+from harness.judge.summary import Binding
+from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, RunRecord
 from harness.report import alike, ladder, words
 from harness.report.result import Number, Result, Status

@@ -8,10 +8,10 @@ says by which kind of evidence.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.judge import Verdict
-from harness.analysis.replayed import Cost
-from harness.analysis.summary import Binding
+from harness.judge.conclude import Conclusion
+from harness.judge.replay_ratios import Cost
+from harness.judge.summary import Binding
+from harness.judge.verdict import Verdict
 from harness.report import words
 
 

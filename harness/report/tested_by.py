@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.report import words
 
 

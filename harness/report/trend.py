@@ -5,7 +5,7 @@ import itertools
 
 import msgspec
 
-from harness.analysis.history import Group, Point, Trend
+from harness.judge.runs.history import Group, Point, Trend
 from harness.report.drawing import AXIS_PX, Tick
 from harness.report.scale import scale
 

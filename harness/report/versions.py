@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.versions import Became, Moved, Rename, Vouched
+from harness.judge.runs.versions import Became, Moved, Rename, Vouched
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.analysis.ladder import Ladder, Step
+from harness.judge.per_patch import Ladder, Step
 from harness.report.drawing import AXIS_PX, NOTHING, Tick, ticks
 from harness.report.scale import Scale, scale
 

@@ -4,9 +4,9 @@
 import datetime
 from typing import NamedTuple
 
-from harness.analysis.judge import Verdict
 from harness.errors import RecordError
 from harness.host.units import format_bytes
+from harness.judge.verdict import Verdict
 from harness.record.record import Evidence, RunRecord
 from harness.series.messages import is_message_id
 

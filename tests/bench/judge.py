@@ -28,11 +28,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.analysis.effects import Effect, effects
-from harness.analysis.replayed import dealt
-from harness.analysis.stats import ratio, unpaired
 from harness.cli.replay import ROUNDS, SEED, schedule_of
 from harness.host.cache import Cache
+from harness.judge.ratios import Effect, effects
+from harness.judge.replay_ratios import dealt
+from harness.judge.stats.ratio import ratio, unpaired
 from harness.project.project import Project
 from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run

@@ -23,13 +23,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness.analysis.conclude import conclude
 from harness.engine.dask import Dask
 from harness.engine.graph import Outcome
 from harness.engine.local import Local
 from harness.engine.reproduce import Request, reproduce
 from harness.events import Advanced, Began, Event, Said
 from harness.host.cache import Cache
+from harness.judge.conclude import conclude
 from harness.project.project import Project
 from harness.record.record import RunRecord
 from tests.cluster import Cluster, cluster

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.host.cache import Cache
-from harness.parse.gate import parse_rule
+from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.replay.bisect import Request, bisect

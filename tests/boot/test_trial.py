@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import MachineError
 from harness.host.cache import Cache
-from harness.parse.gate import parse_rule
+from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record import store

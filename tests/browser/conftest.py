@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.conclude import Conclusion, conclude
+from harness.judge.conclude import Conclusion, conclude
 from harness.report import html, index
 from tests.unit import conclusions
 from tests.unit.builders import claims

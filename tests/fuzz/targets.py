@@ -18,6 +18,7 @@ from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
 from harness.guest import agent_log, console, console_findings
 from harness.host.units import parse_age, parse_size
+from harness.judge import rule_syntax
 from harness.kernel import (
     call_graph,
     cmd_file,
@@ -28,7 +29,7 @@ from harness.kernel import (
     warning_lines,
 )
 from harness.memmap import info_block, struct_layout, struct_pages
-from harness.parse import gate, packages
+from harness.parse import packages
 from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest
@@ -158,7 +159,7 @@ def claims_(data: bytes) -> None:
 @target
 def gate_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        gate.parse_rule(text(data))
+        rule_syntax.parse_rule(text(data))
 
 
 @target

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.analysis.compare import identity
 from harness.host.cache import Cache
+from harness.judge.comparable import identity
 from harness.kernel.identity import Built, told_apart
 from harness.record.record import RunRecord, Side
 from tests.trees import git

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.compare import identity
+from harness.judge.comparable import identity
 from harness.record import store
 from tests.trees import edit
 from tests.whole import Whole

@@ -3,11 +3,11 @@
 
 import msgspec
 
-from harness.analysis.compare import Identity, Pin, SymbolSize
-from harness.analysis.conclude import Conclusion, conclude
-from harness.analysis.noise import Noise
-from harness.analysis.nulls import NullSeen
-from harness.analysis.rules import Gated
+from harness.judge.comparable import Identity, Pin, SymbolSize
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.noise import Noise
+from harness.judge.rules import Gated
+from harness.judge.runs.null_runs import NullSeen
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
 from harness.record.record import Boot, Finding, Log, Memmap, RunRecord, Unbuilt

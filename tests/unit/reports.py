@@ -8,7 +8,7 @@ import json
 
 from rich.console import Console, RenderableType
 
-from harness.analysis.conclude import Conclusion
+from harness.judge.conclude import Conclusion
 from harness.project.matrix_plan import Block, Configuration, Matrix, Result
 from harness.record.record import Check
 from harness.report.b4 import b4

@@ -4,11 +4,11 @@
 import msgspec
 import pytest
 
-from harness.analysis.change import compare, differing
-from harness.analysis.compare import Identity, identity
-from harness.analysis.nulls import newest, read
 from harness.errors import NotComparable
 from harness.guest.command_line import boot_command
+from harness.judge.comparable import Identity, identity
+from harness.judge.runs.null_runs import newest, read
+from harness.judge.runs.run_diff import compare, differing
 from harness.record.record import RunRecord, Side, Symbol
 from tests.unit.builders import record
 from tests.unit.replays import replay

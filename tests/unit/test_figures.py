@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import Conclusion, conclude
-from harness.analysis.effects import Effect
-from harness.analysis.ladder import ladders
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.per_patch import ladders
+from harness.judge.ratios import Effect
 from harness.record.record import Check
 from harness.report.drawing import draw_strip
 from harness.report.figures import strips

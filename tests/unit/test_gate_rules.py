@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import conclude
-from harness.analysis.rules import Gated
 from harness.errors import InputError
-from harness.parse.gate import METRICS, Rule, parse_rule
+from harness.judge.conclude import conclude
+from harness.judge.rule_syntax import METRICS, Rule, parse_rule
+from harness.judge.rules import Gated
 from harness.record.record import Count, Memmap, RunRecord
 from tests.unit.builders import record
 from tests.unit.replays import replay

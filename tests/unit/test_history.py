@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.conclude import Conclusion, conclude
-from harness.analysis.history import release_key, seen, trends
 from harness.cli import history
 from harness.cli.history import write_site
 from harness.errors import MachineError
 from harness.events import nobody
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.runs.history import release_key, seen, trends
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Log, RunRecord

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import Conclusion, conclude
+from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Log, RunRecord
 from harness.report.answer import answer
 from harness.report.html import page

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import conclude
-from harness.analysis.effects import Effect
-from harness.analysis.grounds import Grounds
-from harness.analysis.judge import Verdict, _reduction
-from harness.analysis.summary import summarize
+from harness.judge.conclude import conclude
+from harness.judge.ratios import Effect
+from harness.judge.summary import summarize
+from harness.judge.validity import Grounds
+from harness.judge.verdict import Verdict, _reduction
 from harness.project.claim import Claim
 from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
 from tests.unit.builders import PAGES, claims, record

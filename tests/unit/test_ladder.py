@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.analysis.change import compare
-from harness.analysis.conclude import conclude
-from harness.analysis.grounds import grounds
-from harness.analysis.judge import judge
-from harness.analysis.pair import beside_base
-from harness.analysis.rungs import Rung
 from harness.engine.ladder import order
 from harness.errors import NotComparable
-from harness.parse.gate import parse_rule
+from harness.judge.conclude import conclude
+from harness.judge.prefixes import Rung
+from harness.judge.rule_syntax import parse_rule
+from harness.judge.runs.pair import beside_base
+from harness.judge.runs.run_diff import compare
+from harness.judge.validity import grounds
+from harness.judge.verdict import judge
 from harness.project.claim import Claim
 from harness.record.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
 from harness.report.document import document

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from harness.analysis.noise import Noise, noise
-from harness.analysis.spread import far, modes, trend
+from harness.judge.noise import Noise, noise
+from harness.judge.stats.distribution import far, modes, trend
 from harness.record.record import Boot, HostUse, RunRecord
 from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay

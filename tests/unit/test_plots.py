@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from harness.analysis.conclude import Conclusion, conclude
+from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import RunRecord
 from harness.report import plots
 from tests.unit.builders import claims, record

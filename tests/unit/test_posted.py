@@ -6,7 +6,7 @@ import datetime
 import msgspec
 import pytest
 
-from harness.analysis.posted import answers
+from harness.judge.runs.mail_to_run import answers
 from harness.project.series import Series, Version
 from harness.record.record import Subject
 from harness.series.messages import Letter, read_letters

@@ -10,10 +10,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from harness.analysis.stats import CONFIDENCE
 from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
-from harness.parse.gate import parse_rule
+from harness.judge.rule_syntax import parse_rule
+from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
 from harness.replay import check, counting, questions
 from harness.replay.cases import Case, corners

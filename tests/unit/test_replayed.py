@@ -5,8 +5,11 @@ import msgspec
 import pytest
 from scipy.stats import binom
 
-from harness.analysis.effects import effects
-from harness.analysis.replayed import (
+from harness.cli import cli
+from harness.cli.replay import _show_null
+from harness.errors import InputError
+from harness.judge.ratios import effects
+from harness.judge.replay_ratios import (
     Null,
     by_turn,
     dealt,
@@ -16,9 +19,6 @@ from harness.analysis.replayed import (
     paired,
     rows,
 )
-from harness.cli import cli
-from harness.cli.replay import _show_null
-from harness.errors import InputError
 from harness.record.record import Comparison, Evidence, Pass, RunRecord
 from tests.unit.builders import record, side
 
@@ -136,7 +136,7 @@ def test_what_is_said_of_a_null_run(
     held: int, ok: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = {"order0": Null(100, 200, held, 0.01, fewest_held(100))}
-    monkeypatch.setattr("harness.analysis.replayed.null", lambda *_: made)
+    monkeypatch.setattr("harness.judge.replay_ratios.null", lambda *_: made)
     assert _show_null(replayed([]), 100, 14, 1, as_json=False) == ok
     said = "holds 1 in fewer than 87 of 100 tries with a probability below 0.1%"
     assert (said in capsys.readouterr().out) != ok

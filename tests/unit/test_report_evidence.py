@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from harness.analysis.conclude import Conclusion, conclude
+from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Count
 from harness.report.tested_by import withheld
 from tests.unit.builders import claims, record

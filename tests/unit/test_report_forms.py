@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from harness.analysis.conclude import conclude
-from harness.analysis.noise import Noise
 from harness.errors import RecordError
+from harness.judge.conclude import conclude
+from harness.judge.noise import Noise
 from harness.report.b4 import b4
 from harness.report.github import MAX_OF_A_KIND, annotations
 from harness.report.junit import junit

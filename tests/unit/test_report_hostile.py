@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.analysis.conclude import Conclusion, conclude
-from harness.analysis.noise import Noise
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.noise import Noise
 from harness.record.record import Finding, Unbuilt
 from harness.report.b4 import b4
 from harness.report.github import annotations

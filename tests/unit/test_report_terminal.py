@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from harness.analysis.conclude import Conclusion, conclude
+from harness.judge.conclude import Conclusion, conclude
 from harness.report.document import document
 from harness.report.terminal import terminal
 from tests.unit.builders import claims, record

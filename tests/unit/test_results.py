@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import Conclusion, conclude
-from harness.analysis.nulls import NullSeen
-from harness.analysis.rules import Gated
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.rules import Gated
+from harness.judge.runs.null_runs import NullSeen
 from harness.record.record import Boot, Check, Finding
 from harness.report.result import Result, Status, worst
 from harness.report.results import results

@@ -7,7 +7,7 @@ import random
 import pytest
 from scipy import stats
 
-from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
+from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 
 TRIES = 400
 

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.conclude import conclude
-from harness.analysis.judge import Verdict
 from harness.cli.compare import compare
 from harness.cli.judge import judge
 from harness.cli.report import report
 from harness.errors import HarnessError
+from harness.judge.conclude import conclude
+from harness.judge.verdict import Verdict
 from harness.project.claim import Claim, Figures
 from harness.project.project import Project as Inputs
 from harness.record import store

@@ -4,7 +4,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.versions import became, moved, renames, vouched, words
+from harness.judge.runs.versions import became, moved, renames, vouched, words
 from harness.project.claim import Claim, Figures
 from harness.series.rebase.outcome import Pair
 from harness.series.trailers import Trailer

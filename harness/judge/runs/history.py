@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from harness.analysis.conclude import Conclusion
-from harness.analysis.effects import Effect, Metric
+from harness.judge.conclude import Conclusion
+from harness.judge.ratios import Effect, Metric
 
 _NUMBER = re.compile(r"\d+")
 _CANDIDATE = re.compile(r"[-~]?rc(\d+)")

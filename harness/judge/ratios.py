@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.replayed import (
+from harness.judge.replay_ratios import (
     LIMIT,
     Turns,
     by_round,
@@ -22,8 +22,8 @@ from harness.analysis.replayed import (
     of_namespace,
     paired,
 )
-from harness.analysis.stats import Ratio, rank_test, ratio, unpaired, widened
-from harness.analysis.summary import counting, samples_of
+from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
+from harness.judge.summary import counting, samples_of
 from harness.record.record import RunRecord, Side
 
 Op = Literal["first", "rebind"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.analysis.summary import counting
 from harness.guest.command_line import boot_command
+from harness.judge.summary import counting
 from harness.record.record import Boot, RunRecord, Side
 
 #: Between a pin's values, where boots of one side do not even agree among themselves.

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.analysis.stats import CONFIDENCE, Ratio, ratio
+from harness.judge.stats.ratio import CONFIDENCE, Ratio, ratio
 from harness.record.record import Pass, RunRecord
 
 LIMIT = "limit"

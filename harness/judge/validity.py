@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.analysis.compare import Identity, identity
-from harness.analysis.effects import Effect, effects, tabulate
-from harness.analysis.noise import Noise, noise
-from harness.analysis.nulls import NullSeen, newest
-from harness.analysis.summary import counting, samples_of
+from harness.judge.comparable import Identity, identity
+from harness.judge.noise import Noise, noise
+from harness.judge.ratios import Effect, effects, tabulate
+from harness.judge.runs.null_runs import NullSeen, newest
+from harness.judge.summary import counting, samples_of
 from harness.memmap.compare import Verified, by_digest
 from harness.record.record import RunRecord
 

@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.grounds import grounds
-from harness.analysis.judge import Verdict, judge
-from harness.analysis.pair import beside_base
-from harness.analysis.summary import counting, samples_of
+from harness.judge.runs.pair import beside_base
+from harness.judge.summary import counting, samples_of
+from harness.judge.validity import grounds
+from harness.judge.verdict import Verdict, judge
 from harness.project.claim import Claim
 from harness.record.record import Boot, RunRecord, Side
 

@@ -7,11 +7,11 @@ its own base, so what the machine did in between cancels as far as it met both.
 
 import msgspec
 
-from harness.analysis.compare import NOT_KNOWN, identity
-from harness.analysis.effects import Effect, Op, clock, effects, units
-from harness.analysis.pair import beside_base
-from harness.analysis.stats import Ratio, unpaired
 from harness.errors import NotComparable
+from harness.judge.comparable import NOT_KNOWN, identity
+from harness.judge.ratios import Effect, Op, clock, effects, units
+from harness.judge.runs.pair import beside_base
+from harness.judge.stats.ratio import Ratio, unpaired
 from harness.record.record import RunRecord
 
 

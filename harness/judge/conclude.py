@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.analysis.compare import Identity
-from harness.analysis.effects import Effect
-from harness.analysis.grounds import grounds
-from harness.analysis.judge import Verdict, judge
-from harness.analysis.noise import Noise
-from harness.analysis.nulls import NullSeen
-from harness.analysis.replayed import Filling, Row, fillings, rows
-from harness.analysis.rules import Gated, hold
-from harness.analysis.rungs import Rung, judged, rungs
+from harness.judge.comparable import Identity
+from harness.judge.noise import Noise
+from harness.judge.prefixes import Rung, judged, rungs
+from harness.judge.ratios import Effect
+from harness.judge.replay_ratios import Filling, Row, fillings, rows
+from harness.judge.rule_syntax import Rule
+from harness.judge.rules import Gated, hold
+from harness.judge.runs.null_runs import NullSeen
+from harness.judge.validity import grounds
+from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
-from harness.parse.gate import Rule
 from harness.project.claim import Claim
 from harness.record.record import RunRecord
 

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.effects import Effect, clock
-from harness.analysis.grounds import Grounds, why_uncounted
-from harness.analysis.summary import DriverSummary, summarize
+from harness.judge.ratios import Effect, clock
+from harness.judge.summary import DriverSummary, summarize
+from harness.judge.validity import Grounds, why_uncounted
 from harness.project.claim import Claim
 from harness.record.record import RunRecord, Side
 

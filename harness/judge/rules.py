@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.analysis.effects import COUNTED, Effect
-from harness.analysis.grounds import Grounds
 from harness.errors import InputError
+from harness.judge.ratios import COUNTED, Effect
+from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
+from harness.judge.validity import Grounds
 from harness.memmap.compare import Verified
-from harness.parse.gate import EACH, MEMMAP_EQUAL, Rule
 from harness.record.record import RunRecord
 
 _WHERE = "--gate"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.analysis.change import differing
-from harness.analysis.effects import Effect, effects
+from harness.judge.ratios import Effect, effects
+from harness.judge.runs.run_diff import differing
 from harness.record.record import RunRecord
 
 

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.effects import Costs, kinds, tabulate
-from harness.analysis.spread import far, modes, trend
-from harness.analysis.stats import FEWEST
-from harness.analysis.summary import counting, samples_of
+from harness.judge.ratios import Costs, kinds, tabulate
+from harness.judge.stats.distribution import far, modes, trend
+from harness.judge.stats.ratio import FEWEST
+from harness.judge.summary import counting, samples_of
 from harness.record.record import HostUse, RunRecord
 
 NoiseKind = Literal[
