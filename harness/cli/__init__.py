@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from harness.errors import EXIT_INTERRUPTED, Defect, HarnessError, InputError, of_machine
-from harness.report.text import printable as printable
+from harness.report.escaping import printable as printable
 
 DEFECT = "this is a defect in the harness, not a result"
 

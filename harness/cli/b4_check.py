@@ -36,7 +36,7 @@ def b4_check() -> None:
         click.echo("[]")
         return
     from harness.cli.report import concluded
-    from harness.report.b4 import b4
+    from harness.report.formats.b4 import b4
 
     click.echo(b4(concluded(project, store.load(found))), nl=False)
 

@@ -67,7 +67,7 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
 def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Manifest]":
     from harness.project.bundle_contents import contents
     from harness.record.bundle.archive import write
-    from harness.report import html
+    from harness.report.page import run_page
 
     record = store.load(path)
     folder = path if path.is_dir() else path.parent
@@ -75,8 +75,8 @@ def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Ma
     null = conclusion.null.run_id if conclusion.null else ""
     files, absent = contents(project, Cache.default(), folder, record, null)
     run = f"results/{record.subject.slug}/{record.run_id}"
-    page = html.page(conclusion, has=lambda name: f"{run}/{name}" in files)
-    files[f"{run}/{html.NAME}"] = page.encode()
+    page = run_page.page(conclusion, has=lambda name: f"{run}/{name}" in files)
+    files[f"{run}/{run_page.NAME}"] = page.encode()
     out = output or Path(f"memmap-harness-{record.run_id}.tar.gz")
     if out.is_dir():
         raise InputError("is a folder", where=f"-o {out}", expected="a file to write")

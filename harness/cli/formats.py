@@ -21,8 +21,8 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.judge.conclude import Conclusion
-    from harness.report.mail import Thread
-    from harness.report.tested_by import Person
+    from harness.report.formats.mail import Thread
+    from harness.report.formats.tested_by import Person
 
 FORMATS = ("terminal", "html", "md", "mail", "ktap", "junit", "kcidb", "b4")
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -38,23 +38,23 @@ def rendered(project: Project, form: str, conclusion: "Conclusion", origin: str)
 
 def _text(form: str, conclusion: "Conclusion", origin: str) -> str:
     if form == "md":
-        from harness.report.markdown import markdown
+        from harness.report.formats.markdown import markdown
 
         return markdown(conclusion)
     if form == "ktap":
-        from harness.report.ktap import ktap
+        from harness.report.formats.ktap import ktap
 
         return ktap(conclusion)
     if form == "junit":
-        from harness.report.junit import junit
+        from harness.report.formats.junit import junit
 
         return junit(conclusion)
     if form == "kcidb":
-        from harness.report.kcidb import kcidb
+        from harness.report.formats.kcidb import kcidb
 
         return kcidb(conclusion, origin)
     if form == "b4":
-        from harness.report.b4 import b4
+        from harness.report.formats.b4 import b4
 
         return b4(conclusion)
     return _plain(conclusion)
@@ -66,7 +66,7 @@ def _plain(conclusion: "Conclusion") -> str:
 
     from rich.console import Console
 
-    from harness.report.terminal import terminal
+    from harness.report.terminal.run import terminal
 
     out = io.StringIO()
     Console(file=out, width=80, highlight=False, no_color=True).print(terminal(conclusion))
@@ -74,8 +74,8 @@ def _plain(conclusion: "Conclusion") -> str:
 
 
 def _mail(project: Project, conclusion: "Conclusion") -> bytes:
-    from harness.report.mail import mail
-    from harness.report.tested_by import withheld
+    from harness.report.formats.mail import mail
+    from harness.report.formats.tested_by import withheld
 
     person = _person()
     click.echo("To and Cc are left to you; nothing is sent", err=True)
@@ -94,7 +94,7 @@ def _person() -> "Person | None":
     """Return the user as git knows them; None unless it knows both name and address."""
     from harness.git.git import configured
     from harness.host.process import Deadline
-    from harness.report.tested_by import Person
+    from harness.report.formats.tested_by import Person
 
     log, deadline = Cache.default().log("identity"), Deadline(IDENTITY_S)
     name, address = (
@@ -105,8 +105,8 @@ def _person() -> "Person | None":
 
 def _thread(project: Project, conclusion: "Conclusion") -> "Thread":
     """Return what there is to reply to: the patches' own mail, or else that of their version."""
-    from harness.report.mail import Thread
-    from harness.report.words import message_id
+    from harness.report.formats.mail import Thread
+    from harness.report.phrases import message_id
 
     on_trial = conclusion.record.subject
     series = project.series(on_trial.slug)
@@ -150,8 +150,8 @@ def require_github() -> Path:
 
 def tell_github(conclusion: "Conclusion") -> None:
     """Append to the job's summary, as far as there is room, and print annotations."""
-    from harness.report.github import annotations
-    from harness.report.markdown import MAX_BYTES, markdown
+    from harness.report.formats.github import annotations
+    from harness.report.formats.markdown import MAX_BYTES, markdown
 
     path = require_github()
     try:

@@ -22,7 +22,7 @@ from harness.record import store
 if TYPE_CHECKING:
     from harness.project.claim import Claim
     from harness.record.record import RunRecord
-    from harness.report.index import Broken, Run
+    from harness.report.page.index_page import Broken, Run
 
 #: So many pages are worth the second that it takes to start further processes.
 MANY = 150
@@ -35,7 +35,7 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
 
     Raises MachineError where it cannot be written.
     """
-    from harness.report import index
+    from harness.report.page import index_page
 
     found = (f for f in project.results.glob("*/*") if f.is_dir() and not _of_matrix(f))
     folders = sorted(f for f in found if site == project.results or site not in f.parents)
@@ -44,11 +44,11 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     broken: list[Broken] = []
     for number, made in enumerate(_each(project, site, folders, _nulls(folders))):
         listen(Advanced(number, len(folders), folders[number].name))
-        if isinstance(made, index.Run):
+        if isinstance(made, index_page.Run):
             runs.append(made)
         else:
             broken.append(made)
-    path = _put(site / index.NAME, index.page(runs, broken))
+    path = _put(site / index_page.NAME, index_page.page(runs, broken))
     listen(Ended(f"{len(runs)} runs, {len(broken)} that cannot be judged"))
     return path
 
@@ -97,31 +97,33 @@ def _one(
     project: Project, site: Path, nulls: "Sequence[RunRecord]", folder: Path
 ) -> "Run | Broken":
     from harness.judge.conclude import conclude
-    from harness.report import html, index
+    from harness.report.page import index_page, run_page
 
     name = folder.relative_to(project.results)
     try:
         record = store.load(folder)
     except HarnessError as error:
-        return index.Broken(str(name), error.what)
+        return index_page.Broken(str(name), error.what)
     try:
         slug = record.subject.slug
         ours = [n for n in nulls if n.subject.slug == slug]
         conclusion = conclude(record, _claims(project, slug), ours)
-        page = site / name / html.NAME
-        text = html.page(
+        page = site / name / run_page.NAME
+        text = run_page.page(
             conclusion,
             has=lambda log: (folder / log).is_file(),
             home=_link(folder, page.parent) + "/",
-            index=_link(site / index.NAME, page.parent),
+            index=_link(site / index_page.NAME, page.parent),
         )
         _put(page, text)
     except MachineError:
         raise
     except Exception as error:  # noqa: BLE001 (one odd record must not hide a thousand others)
         known = isinstance(error, HarnessError)
-        return index.Broken(str(name), str(error) if known else f"the harness fails: {error!r}")
-    return index.run_of(conclusion, _link(page, site))
+        return index_page.Broken(
+            str(name), str(error) if known else f"the harness fails: {error!r}"
+        )
+    return index_page.run_of(conclusion, _link(page, site))
 
 
 def _link(target: Path, start: Path) -> str:

@@ -75,7 +75,7 @@ def _ok(found: "Conclusion", *, verdicts: bool) -> bool:
 
 
 def _show(found: "Conclusion") -> None:
-    from harness.report.ladder import fault
+    from harness.report.terminal.per_patch import fault
 
     for rung in found.rungs:
         if not rung.holds:

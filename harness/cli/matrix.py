@@ -95,11 +95,11 @@ def matrix(
     with engine(project, cache, workers, named=True) as (runs, hear):
         results = run(runs, project, cache, request, hear)
     if as_json:
-        from harness.report.matrix import document
+        from harness.report.terminal.matrix import document
 
         print_json(document(chosen, slug, results))
     else:
-        from harness.report.matrix import table
+        from harness.report.terminal.matrix import table
 
         print_rich(table(chosen, slug, results))
         for result in results:

@@ -24,13 +24,13 @@ def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> N
     a bundle, whose page goes here. Links lead from the page to the record and its logs; those that
     are not there are named: a bundle's are in the bundle.
     """
-    from harness.report import html
+    from harness.report.page import run_page
 
     stored = source.name == store.FILE
     folder = source.parent
-    here = folder / html.NAME if stored else Path(f"{source.name.partition('.')[0]}.html")
+    here = folder / run_page.NAME if stored else Path(f"{source.name.partition('.')[0]}.html")
     page = output or here
-    text = html.page(
+    text = run_page.page(
         conclusion,
         has=lambda name: stored and (folder / name).is_file(),
         home=urllib.parse.quote(os.path.relpath(folder, page.parent)) + "/",
@@ -45,7 +45,7 @@ def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> N
 
 def draw(conclusion: "Conclusion", folder: Path) -> None:
     """Draw a run's pictures into `folder` and say where they are."""
-    from harness.report import plots
+    from harness.report.page import plots
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

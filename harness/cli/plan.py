@@ -10,7 +10,7 @@ from harness.project.project import Project
 from harness.project.series import FUNCTION
 
 if TYPE_CHECKING:
-    from harness.report.ci import Task
+    from harness.report.formats.ci import Task
 
 
 @click.command(short_help="Print a plan as the jobs of a CI system.")
@@ -38,7 +38,7 @@ def plan(
       harness plan --format github
       harness plan --format gitlab reproduce --tree v7.2 -- --require-verdict
     """
-    from harness.report import ci
+    from harness.report.formats import ci
 
     project = Project.find()
     project.plan(plan)
@@ -66,7 +66,7 @@ def plan(
 
 
 def _task(slug: str, tree: str, plan: str, more: tuple[str, ...]) -> "Task":
-    from harness.report.ci import Task
+    from harness.report.formats.ci import Task
 
     arguments = ("reproduce", slug, "--tree", tree, "--plan", plan, "--json", *more)
     return Task(f"{slug} {tree} {plan}", arguments)

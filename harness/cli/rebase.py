@@ -130,7 +130,7 @@ def _carried(
 def _show(found: "Sequence[Carried]") -> None:
     from rich.console import Console
 
-    from harness.report import carried
+    from harness.report.terminal import rebase as carried
 
     console = Console(highlight=False)
     console.print(carried.table(found))

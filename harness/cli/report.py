@@ -190,11 +190,11 @@ def show(
     """
     path = path or store.folder_of(project.results, found.record) / store.FILE
     if as_json:
-        from harness.report.document import document
+        from harness.report.formats.json import document
 
         print_json(document(found, str(path), titles or {}))
         return
-    from harness.report.terminal import terminal
+    from harness.report.terminal.run import terminal
 
     print_rich(terminal(found, titles or {}))
     click.echo(printable(f"record: {path}"))

@@ -40,7 +40,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
       harness versions old.mbox new.mbox --json
     """
     from harness.judge.runs import versions as analysis
-    from harness.report import versions as report
+    from harness.report.terminal import versions as report
     from harness.series import versions as stage
 
     project = Project.find()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Conclusions to text; no arithmetic but formatting."""
+"""Conclusions as text, pages and files for other programs."""

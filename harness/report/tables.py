@@ -12,7 +12,7 @@ from harness.judge.conclude import Conclusion
 from harness.judge.replay_ratios import Cost
 from harness.judge.summary import Binding
 from harness.judge.verdict import Verdict
-from harness.report import words
+from harness.report import phrases
 
 
 class Table(NamedTuple):
@@ -26,7 +26,7 @@ class Table(NamedTuple):
 def bindings(conclusion: Conclusion) -> Table:
     """Return first bindings and rebinds by driver, in the author's own figures."""
     record = conclusion.record
-    tip = words.patches(record, record.sides[-1].prefix)
+    tip = phrases.patches(record, record.sides[-1].prefix)
     rows: list[tuple[str, ...]] = []
     shown: set[str] = set()
     for verdict in conclusion.verdicts:
@@ -115,7 +115,7 @@ def effects(conclusion: Conclusion) -> Table:
     ]
     rows = [
         (
-            words.side(record, effect.side),
+            phrases.side(record, effect.side),
             effect.kind,
             effect.op,
             "time" if effect.metric == "ns" else "instructions",

@@ -9,7 +9,7 @@ import pytest
 from harness.host import process
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
-from harness.report.ktap import ktap
+from harness.report.formats.ktap import ktap
 from harness.trees.tree import checked_out
 from tests.unit.reports import CONCLUSIONS
 from tests.unit.test_report_hostile import MARKUP, spoilt

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.report import html, index
+from harness.report.page import index_page, run_page
 from tests.unit import conclusions
 from tests.unit.builders import claims
 from tests.unit.test_history import run
@@ -96,10 +96,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[name].write_text(text)
 
     for name, conclusion in conclusions.named().items():
-        put(name, html.page(conclusion, has=lambda _: True, index="index.html"))
-    put("per-patch", html.page(per_patch(), has=lambda _: True))
-    put("index", index.page(history(), [index.Broken("s/20260101", "is damaged")]))
-    put("index-empty", index.page([], []))
+        put(name, run_page.page(conclusion, has=lambda _: True, index="index.html"))
+    put("per-patch", run_page.page(per_patch(), has=lambda _: True))
+    put("index", index_page.page(history(), [index_page.Broken("s/20260101", "is damaged")]))
+    put("index-empty", index_page.page([], []))
     return found
 
 
@@ -110,7 +110,7 @@ def per_patch() -> Conclusion:
     return conclude(conclusions.replay(), (*whole, *single))
 
 
-def history() -> list[index.Run]:
+def history() -> list[index_page.Run]:
     """Runs on three tags and two machines."""
     made = []
     for n, release in enumerate(("7.2-rc1", "7.2", "7.2", "7.3-rc1")):
@@ -119,7 +119,7 @@ def history() -> list[index.Run]:
             one = conclusions.replace(
                 one, machine=conclusions.replace(one.machine, cpu="Another Xeon")
             )
-        made.append(index.run_of(conclude(one, claims()), f"{n}/report.html"))
+        made.append(index_page.run_of(conclude(one, claims()), f"{n}/report.html"))
     return made
 
 

@@ -11,16 +11,16 @@ from rich.console import Console, RenderableType
 from harness.judge.conclude import Conclusion
 from harness.project.matrix_plan import Block, Configuration, Matrix, Result
 from harness.record.record import Check
-from harness.report.b4 import b4
-from harness.report.github import annotations
-from harness.report.junit import junit
-from harness.report.kcidb import kcidb
-from harness.report.ktap import ktap
-from harness.report.mail import Thread, mail
-from harness.report.markdown import markdown
-from harness.report.matrix import document, table
-from harness.report.terminal import terminal
-from harness.report.tested_by import Person
+from harness.report.formats.b4 import b4
+from harness.report.formats.github import annotations
+from harness.report.formats.junit import junit
+from harness.report.formats.kcidb import kcidb
+from harness.report.formats.ktap import ktap
+from harness.report.formats.mail import Thread, mail
+from harness.report.formats.markdown import markdown
+from harness.report.formats.tested_by import Person
+from harness.report.terminal.matrix import document, table
+from harness.report.terminal.run import terminal
 from tests.unit.conclusions import named
 
 PERSON = Person("Réka Tester", "tester@example.org")

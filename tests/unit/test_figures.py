@@ -10,10 +10,10 @@ from harness.judge.conclude import Conclusion, conclude
 from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
 from harness.record.record import Check
-from harness.report.drawing import draw_strip
-from harness.report.figures import strips
-from harness.report.scale import scale
-from harness.report.waterfall import draw_ladder
+from harness.report.page.drawing import draw_strip
+from harness.report.page.figures import strips
+from harness.report.page.scale import scale
+from harness.report.page.waterfall import draw_ladder
 from tests.unit.builders import claims, record, side
 from tests.unit.conclusions import replay
 

@@ -17,9 +17,9 @@ from harness.judge.runs.history import release_key, seen, trends
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Log, RunRecord
-from harness.report import html
-from harness.report.index import Broken, page, run_of
-from harness.report.trend import draw_trend
+from harness.report.page import run_page
+from harness.report.page.index_page import Broken, page, run_of
+from harness.report.page.trend import draw_trend
 from tests.unit import markup
 from tests.unit.builders import checkout, claims, record
 from tests.unit.conclusions import lost, replay
@@ -305,14 +305,14 @@ def test_an_odd_record_does_not_hide_the_others(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(project, run("01"), run("02"))
-    render = html.page
+    render = run_page.page
 
     def odd(conclusion: Conclusion, **more: Any) -> str:
         if conclusion.record.run_id == "02":
             raise ZeroDivisionError
         return render(conclusion, **more)
 
-    monkeypatch.setattr(html, "page", odd)
+    monkeypatch.setattr(run_page, "page", odd)
     found = markup.check(write_site(project, project.results, nobody).read_text())
     assert "1 run: 1 complete" in found.text
     assert "the harness fails: ZeroDivisionError()" in found.text

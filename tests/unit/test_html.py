@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Log, RunRecord
-from harness.report.answer import answer
-from harness.report.html import page
+from harness.report.page.run_page import page
+from harness.report.verdict_line import answer
 from tests.unit import markup
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import failed, ladder, ladder_broken, lost, named, replay

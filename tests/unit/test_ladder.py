@@ -20,9 +20,9 @@ from harness.judge.validity import grounds
 from harness.judge.verdict import judge
 from harness.project.claim import Claim
 from harness.record.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
-from harness.report.document import document
-from harness.report.html import page
-from harness.report.terminal import terminal
+from harness.report.formats.json import document
+from harness.report.page.run_page import page
+from harness.report.terminal.run import terminal
 from tests.unit import builders, conclusions
 from tests.unit.reports import FORMS
 

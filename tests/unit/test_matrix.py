@@ -15,7 +15,7 @@ from harness.project.matrix_plan import Cell, Matrix, Outcome, Result, worst
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Version
 from harness.record.record import Check
-from harness.report import matrix as report
+from harness.report.terminal import matrix as report
 from tests.whole import GUEST
 
 PLAN = """\

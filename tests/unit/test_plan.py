@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 from harness.cli.plan import plan
 from harness.errors import InputError
 from harness.project.project import Project
-from harness.report import ci
-from harness.report.ci import Task
+from harness.report.formats import ci
+from harness.report.formats.ci import Task
 
 CI = Project.find().configs / "ci"
 SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}

@@ -6,7 +6,7 @@ import pytest
 
 from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import RunRecord
-from harness.report import plots
+from harness.report.page import plots
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import named
 

@@ -17,7 +17,7 @@ from harness.git import git
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
-from harness.report.markdown import MAX_BYTES
+from harness.report.formats.markdown import MAX_BYTES
 from tests.unit.builders import record, side
 from tests.unit.conclusions import memmaps, posted
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Count
-from harness.report.tested_by import withheld
+from harness.report.formats.tested_by import withheld
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import memmaps
 from tests.unit.reports import CONCLUSIONS, FORMS, PERSON, as_mail, made

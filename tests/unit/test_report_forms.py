@@ -15,14 +15,14 @@ import pytest
 from harness.errors import RecordError
 from harness.judge.conclude import conclude
 from harness.judge.noise import Noise
-from harness.report.b4 import b4
-from harness.report.github import MAX_OF_A_KIND, annotations
-from harness.report.junit import junit
-from harness.report.kcidb import kcidb, patchset_hash
-from harness.report.ktap import MAX_LOG_LINES, ktap
-from harness.report.mail import Thread, mail
-from harness.report.markdown import MAX_BYTES, markdown
-from harness.report.tested_by import Person
+from harness.report.formats.b4 import b4
+from harness.report.formats.github import MAX_OF_A_KIND, annotations
+from harness.report.formats.junit import junit
+from harness.report.formats.kcidb import kcidb, patchset_hash
+from harness.report.formats.ktap import MAX_LOG_LINES, ktap
+from harness.report.formats.mail import Thread, mail
+from harness.report.formats.markdown import MAX_BYTES, markdown
+from harness.report.formats.tested_by import Person
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import failed, posted
 from tests.unit.reports import CONCLUSIONS, DATE, PERSON, THREAD, as_mail, made

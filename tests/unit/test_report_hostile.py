@@ -18,13 +18,13 @@ from markdown_it import MarkdownIt
 from harness.judge.conclude import Conclusion, conclude
 from harness.judge.noise import Noise
 from harness.record.record import Finding, Unbuilt
-from harness.report.b4 import b4
-from harness.report.github import annotations
-from harness.report.junit import junit
-from harness.report.kcidb import kcidb
-from harness.report.ktap import ktap
-from harness.report.markdown import markdown
-from harness.report.text import one_line, printable
+from harness.report.escaping import one_line, printable
+from harness.report.formats.b4 import b4
+from harness.report.formats.github import annotations
+from harness.report.formats.junit import junit
+from harness.report.formats.kcidb import kcidb
+from harness.report.formats.ktap import ktap
+from harness.report.formats.markdown import markdown
 from tests.unit.builders import claims
 from tests.unit.conclusions import ladder_broken, named
 from tests.unit.reports import as_mail, as_terminal

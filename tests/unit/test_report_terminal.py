@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.report.document import document
-from harness.report.terminal import terminal
+from harness.report.formats.json import document
+from harness.report.terminal.run import terminal
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import replay
 from tests.unit.reports import CONCLUSIONS, as_mail, made, printed

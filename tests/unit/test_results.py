@@ -10,8 +10,8 @@ from harness.judge.conclude import Conclusion, conclude
 from harness.judge.rules import Gated
 from harness.judge.runs.null_runs import NullSeen
 from harness.record.record import Boot, Check, Finding
-from harness.report.result import Result, Status, worst
-from harness.report.results import results
+from harness.report.row import Result, Status, worst
+from harness.report.rows import results
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import broken, named
 

@@ -10,8 +10,9 @@ from harness.judge.prefixes import Rung
 from harness.judge.runs import null_runs
 from harness.judge.verdict import Word
 from harness.record.record import RunRecord
-from harness.report import alike, ladder
-from harness.report.headline import headline
+from harness.report import identity
+from harness.report.summary_line import headline
+from harness.report.terminal import per_patch
 
 #: How a word is to be taken: bad is certain, doubt is ours to mend, open says nothing.
 TONE: dict[Word, str] = {
@@ -38,11 +39,11 @@ def answer(conclusion: Conclusion) -> Answer:
     """Return the answer to whether the series does what its cover letter says."""
     record = conclusion.record
     because = f"{_capital(headline(conclusion))}."
-    if unlike := [left for left in alike.memmaps(conclusion) if left.unlike]:
+    if unlike := [left for left in identity.memmaps(conclusion) if left.unlike]:
         if any(left.at_fault for left in unlike):
             return Answer("Struct pages differ", "bad", because)
         return Answer("Struct pages unknown", "doubt", because)
-    if record.outcome != "lost" and (rung := ladder.broken(conclusion)) is not None:
+    if record.outcome != "lost" and (rung := per_patch.broken(conclusion)) is not None:
         return _of_rung(rung, because)
     if record.outcome != "complete":
         return Answer(f"Run {record.outcome.replace('_', ' ')}", "doubt", because)
@@ -64,7 +65,7 @@ def answer(conclusion: Conclusion) -> Answer:
 
 def _of_rung(rung: Rung, because: str) -> Answer:
     """What the first prefix that does not hold makes of a ladder."""
-    name = _capital(ladder.name(rung))
+    name = _capital(per_patch.name(rung))
     if not rung.builds:
         return Answer(f"{name} does not build", "bad", because)
     if rung.why:

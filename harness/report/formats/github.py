@@ -7,10 +7,10 @@ GitHub shows ten of a kind from one step, so the last says how many more there a
 from collections.abc import Sequence
 
 from harness.judge.conclude import Conclusion
-from harness.report import words
-from harness.report.result import Result, Status
-from harness.report.results import results
-from harness.report.text import one_line
+from harness.report import phrases
+from harness.report.escaping import one_line
+from harness.report.row import Result, Status
+from harness.report.rows import results
 
 #: What GitHub shows of a kind from one step.
 MAX_OF_A_KIND = 10
@@ -30,7 +30,7 @@ def annotations(conclusion: Conclusion) -> str:
         if result.status in _KIND:
             told[_KIND[result.status]].append(_said(result, record.evidence))
     told["warning"] += [f"{noise.where}: {noise.text}" for noise in conclusion.noise]
-    title = words.subject(record)
+    title = phrases.subject(record)
     return "".join(_command(kind, title, line) for kind in told for line in _few(told[kind]))
 
 

@@ -9,9 +9,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.conclude import Conclusion
-from harness.report import alike, ladder, tables, words
+from harness.report import identity as alike
+from harness.report import phrases, tables
+from harness.report.escaping import one_line
 from harness.report.tables import Table
-from harness.report.text import one_line
+from harness.report.terminal import per_patch
 
 _COLOUR = {
     **dict.fromkeys(("reproduced", "equal", "yes", "0 new", "good"), "green"),
@@ -25,11 +27,11 @@ WIDTH = 80
 def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
     """Return the report as something rich can print; `titles` says what a replay's sides are."""
     record = conclusion.record
-    title = f"{one_line(words.subject(record))}\n{one_line(words.setting(record))}"
+    title = f"{one_line(phrases.subject(record))}\n{one_line(phrases.setting(record))}"
     grids = [
         _grid(table)
         for table in (
-            ladder.table(conclusion) if conclusion.rungs else tables.bindings(conclusion),
+            per_patch.table(conclusion) if conclusion.rungs else tables.bindings(conclusion),
             tables.passes(conclusion),
             tables.effects(conclusion),
         )
@@ -65,7 +67,7 @@ def _width(table: Table) -> int:
 
 def _patches(conclusion: Conclusion) -> Iterator[Text]:
     """A ladder's patches, and what the compiler says of those that do not build."""
-    for line in ladder.lines(conclusion):
+    for line in per_patch.lines(conclusion):
         # All of a sentence is the matter, not what stands before its first colon.
         yield Text.assemble(
             (one_line(line.name), "bold"), ": ", (one_line(line.text), _COLOUR.get(line.tone, ""))
@@ -78,10 +80,10 @@ def _patches(conclusion: Conclusion) -> Iterator[Text]:
 def _findings(conclusion: Conclusion) -> Iterator[Text]:
     """What follows, the verdicts first."""
     if not conclusion.verdicts or conclusion.record.outcome != "complete":
-        yield _line("outcome", words.outcome(conclusion.record), "yellow")
+        yield _line("outcome", phrases.outcome(conclusion.record), "yellow")
     for verdict in conclusion.verdicts:
-        text = f"{words.ruling(verdict)}: {verdict.reason}"
-        yield _line(words.about(verdict), text, _COLOUR.get(verdict.verdict, "yellow"))
+        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
+        yield _line(phrases.about(verdict), text, _COLOUR.get(verdict.verdict, "yellow"))
     for gate in conclusion.gates:
         word = "holds" if gate.ok else "fails"
         yield _line("gate", f"{gate.rule} {word}: {gate.reason}", "green" if gate.ok else "red")
@@ -102,14 +104,14 @@ def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
     record, host = conclusion.record, conclusion.record.machine
     for identity in conclusion.identity:
         for told in alike.sameness(identity, alike.SHOWN):
-            yield _line(words.side(record, identity.side), told, "" if identity.ok else "red")
+            yield _line(phrases.side(record, identity.side), told, "" if identity.ok else "red")
     if conclusion.fillings:
         rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
         text = f"{rates} GB/s; the limit is the best non-temporal one"
         yield _line("this memory takes", text)
     if any(row.kinds for row in conclusion.rows):
         yield _line("ms, first", "calls on the whole namespace; the first faults its memory in")
-    yield _line("evidence", words.evidence(record))
+    yield _line("evidence", phrases.evidence(record))
     built = ", ".join(dict.fromkeys(side.compiler for side in record.sides))
     yield _line(
         "machine",

@@ -8,12 +8,12 @@ from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
 from harness.judge.per_patch import ladders
-from harness.report import words
-from harness.report.drawing import DrawnStrip, draw_strip
-from harness.report.figures import strips
-from harness.report.html import environment
-from harness.report.text import one_line
-from harness.report.waterfall import DrawnLadder, draw_ladder
+from harness.report import phrases
+from harness.report.escaping import one_line
+from harness.report.page.drawing import DrawnStrip, draw_strip
+from harness.report.page.figures import strips
+from harness.report.page.run_page import environment
+from harness.report.page.waterfall import DrawnLadder, draw_ladder
 
 
 def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
@@ -23,7 +23,7 @@ def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
         f"samples-{strip.kind}-{strip.op}": draw_strip(strip) for strip in strips(conclusion)
     }
     shown |= {f"gain-{one.kind}-{one.metric}": draw_ladder(one) for one in ladders(conclusion)}
-    source = f"{words.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
+    source = f"{phrases.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
     template = environment().get_template("picture.svg")
     for name, picture in shown.items():
         text = template.render(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.judge.per_patch import Ladder, Step
-from harness.report.drawing import AXIS_PX, NOTHING, Tick, ticks
-from harness.report.scale import Scale, scale
+from harness.report.page.drawing import AXIS_PX, NOTHING, Tick, ticks
+from harness.report.page.scale import Scale, scale
 
 STEP_PX = 40
 

@@ -6,8 +6,8 @@ import math
 import msgspec
 from markupsafe import Markup
 
-from harness.report.figures import Row, Strip
-from harness.report.scale import Scale, scale
+from harness.report.page.figures import Row, Strip
+from harness.report.page.scale import Scale, scale
 
 AXIS_PX = 24
 LANE_PX = 9

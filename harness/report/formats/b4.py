@@ -8,11 +8,11 @@ what it is made of. A warning is all that did not decide anything.
 import json
 
 from harness.judge.conclude import Conclusion
-from harness.report import words
-from harness.report.headline import headline
-from harness.report.result import Result, Status, worst
-from harness.report.results import results
-from harness.report.text import one_line
+from harness.report import phrases
+from harness.report.escaping import one_line
+from harness.report.row import Result, Status, worst
+from harness.report.rows import results
+from harness.report.summary_line import headline
 
 TOOL = "memmap-harness"
 _STATUS: dict[Status, str] = {
@@ -30,13 +30,13 @@ def b4(conclusion: Conclusion) -> str:
     record = conclusion.record
     found = results(conclusion)
     status, summary = _STATUS[worst(found)], headline(conclusion)
-    if not words.is_posted(record):
+    if not phrases.is_posted(record):
         # Whoever reads this looks at the mails, and those were not on trial.
         status = "warn" if status == "pass" else status
         summary = f"of {record.subject.source}, not the posted patches: {summary}"
     lines = [
-        f"{words.subject(record)}; {words.setting(record)}",
-        words.evidence(record),
+        f"{phrases.subject(record)}; {phrases.setting(record)}",
+        phrases.evidence(record),
         *(f"{result.group} {result.name}: {result.text}" for result in found if _worth(result)),
         *(f"{noise.where}: {noise.text}" for noise in conclusion.noise),
         f"run {record.run_id}, begun {record.started}",

@@ -25,11 +25,11 @@ from junitparser import (
 )
 
 from harness.judge.conclude import Conclusion
-from harness.report import words
-from harness.report.headline import headline
-from harness.report.result import Number, Result
-from harness.report.results import results
-from harness.report.text import one_line, printable
+from harness.report import phrases
+from harness.report.escaping import one_line, printable
+from harness.report.row import Number, Result
+from harness.report.rows import results
+from harness.report.summary_line import headline
 
 #: Every name is below this one, as Java's are below a package.
 PACKAGE = "memmap_harness"
@@ -57,8 +57,8 @@ def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[Res
     suite = _Suite(name)
     suite.id, suite.package = str(number), PACKAGE
     suite.hostname = "localhost"  # a record does not name its host
-    suite.timestamp = words.started(record).strftime("%Y-%m-%dT%H:%M:%S")
-    suite.add_property("evidence", words.evidence(record))
+    suite.timestamp = phrases.started(record).strftime("%Y-%m-%dT%H:%M:%S")
+    suite.add_property("evidence", phrases.evidence(record))
     suite.add_property("run", one_line(record.run_id))
     for result in members:
         for value in result.numbers:
@@ -71,7 +71,7 @@ def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[Res
 
 def _told(conclusion: Conclusion) -> str:
     record = conclusion.record
-    lines = [words.subject(record), words.setting(record), headline(conclusion)]
+    lines = [phrases.subject(record), phrases.setting(record), headline(conclusion)]
     lines += [f"{noise.where}: {noise.text} ({noise.remedy})" for noise in conclusion.noise]
     return "\n".join(one_line(line) for line in lines)
 

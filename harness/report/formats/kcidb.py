@@ -16,10 +16,10 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.record.record import RunRecord, Side, Unbuilt
-from harness.report import words
-from harness.report.result import Number, Result
-from harness.report.results import results
-from harness.report.text import one_line, printable
+from harness.report import phrases
+from harness.report.escaping import one_line, printable
+from harness.report.row import Number, Result
+from harness.report.rows import results
 
 ORIGIN = "memmap_harness"
 #: The schema's limit for an excerpt, in characters.
@@ -67,7 +67,7 @@ def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
         "id": f"{origin}:{_id(subject.base, side.commit or ' '.join(patch_ids))}",
         "origin": origin,
         "git_commit_name": one_line(f"v{subject.release}"),
-        "start_time": words.started(record).isoformat(),
+        "start_time": phrases.started(record).isoformat(),
         "valid": True,
         "misc": {"tree": subject.tree},
     }
@@ -95,7 +95,7 @@ def _patchset(record: RunRecord, side: Side) -> Object:
     made: Object = {}
     if len(subject.patch_sha256) == len(subject.patch_ids):
         made["patchset_hash"] = patchset_hash(subject.patch_sha256[: side.prefix])
-    if message_id := words.message_id(record):
+    if message_id := phrases.message_id(record):
         made["message_id"] = message_id
     return made
 
@@ -202,8 +202,8 @@ def _of(record: RunRecord, build: Object, origin: str, path: list[str] | tuple[s
         "origin": origin,
         "path": where,
         "environment": {
-            "comment": one_line(f"{record.machine.cpu}; {words.evidence(record)}"),
-            "misc": {name: one_line(value) for name, value in words.environment(record)},
+            "comment": one_line(f"{record.machine.cpu}; {phrases.evidence(record)}"),
+            "misc": {name: one_line(value) for name, value in phrases.environment(record)},
         },
         "misc": {"evidence": record.evidence},
     }

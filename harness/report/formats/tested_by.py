@@ -4,7 +4,7 @@
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
-from harness.report import words
+from harness.report import phrases
 
 
 class Person(NamedTuple):
@@ -19,9 +19,9 @@ def withheld(conclusion: Conclusion, person: Person | None) -> str:
     record = conclusion.record
     reasons = (
         (record.outcome != "complete", f"the run is {record.outcome}"),
-        (not words.decides(record), f"{record.evidence} decides no claim"),
-        (not words.is_posted(record), f"{record.subject.source} is not what was posted"),
-        (not words.is_whole(record), "not the whole series was on trial"),
+        (not phrases.decides(record), f"{record.evidence} decides no claim"),
+        (not phrases.is_posted(record), f"{record.subject.source} is not what was posted"),
+        (not phrases.is_whole(record), "not the whole series was on trial"),
         (not conclusion.verdicts, "nothing is claimed"),
         (
             any(verdict.verdict != "reproduced" for verdict in conclusion.verdicts),

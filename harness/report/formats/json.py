@@ -9,8 +9,8 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import Binding
 from harness.judge.verdict import Verdict
-from harness.report import ladder
-from harness.report.headline import headline
+from harness.report.summary_line import headline
+from harness.report.terminal import per_patch
 
 _NO_TITLES: Mapping[str, str] = {}
 
@@ -33,7 +33,7 @@ def document(
     if record.evidence == "replay":
         found |= _replayed(conclusion, titles)
     else:
-        found |= ladder.entries(conclusion) if conclusion.rungs else _booted(conclusion)
+        found |= per_patch.entries(conclusion) if conclusion.rungs else _booted(conclusion)
     return found | {
         "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),

@@ -22,12 +22,13 @@ from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
 from harness.judge.verdict import Verdict
 from harness.record.record import RunRecord
-from harness.report import ladder, words
-from harness.report.answer import TONE, answer
-from harness.report.drawing import NOTHING, draw_strip
-from harness.report.figures import strips
-from harness.report.text import printable
-from harness.report.waterfall import draw_ladder
+from harness.report import phrases
+from harness.report.escaping import printable
+from harness.report.page.drawing import NOTHING, draw_strip
+from harness.report.page.figures import strips
+from harness.report.page.waterfall import draw_ladder
+from harness.report.terminal import per_patch
+from harness.report.verdict_line import TONE, answer
 
 TEMPLATES = "templates"
 NAME = "report.html"
@@ -50,11 +51,11 @@ def page(
             question=_question(record),
             answer=answer(conclusion),
             tone=TONE,
-            evidence=words.EVIDENCE[record.evidence],
+            evidence=phrases.EVIDENCE[record.evidence],
             drivers=_by_driver(conclusion),
-            last=words.patches(record, record.sides[-1].prefix),
-            patches=list(ladder.lines(conclusion)),
-            prefixes=ladder.table(conclusion) if conclusion.rungs else None,
+            last=phrases.patches(record, record.sides[-1].prefix),
+            patches=list(per_patch.lines(conclusion)),
+            prefixes=per_patch.table(conclusion) if conclusion.rungs else None,
             strips=[draw_strip(strip) for strip in strips(conclusion)],
             listed=list(_listed(record)),
             spoiled=any(boot.samples and not boot.counts for boot in record.boots),
@@ -74,11 +75,11 @@ def _question(record: RunRecord) -> str:
     if record.is_null:
         return f"Does base differ from itself, {here}"
     series = f"{on_trial.slug} v{on_trial.version}"
-    if words.is_whole(record):
+    if phrases.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
     if record.is_ladder:
         return f"What does each patch of {series} do, {here}"
-    part = words.patches(record, record.sides[-1].prefix)
+    part = phrases.patches(record, record.sides[-1].prefix)
     return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
 
 
@@ -97,8 +98,8 @@ def environment() -> jinja2.Environment:
     style = _source("page.css")
     made.globals |= {"style": Markup(style), "style_hash": style_hash(style)}  # noqa: S704 (ours)
     made.filters |= {
-        "about": words.about,
-        "ruling": words.ruling,
+        "about": phrases.about,
+        "ruling": phrases.ruling,
         "percent": lambda value: NOTHING if value is None else f"{value:.1f} %",
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",
@@ -117,7 +118,7 @@ def style_hash(style: str) -> str:
 
 
 def _source(name: str) -> str:
-    return (resources.files("harness.report") / TEMPLATES / name).read_text("utf-8")
+    return (resources.files("harness.report.page") / TEMPLATES / name).read_text("utf-8")
 
 
 def _clean(value: Any) -> Any:

@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 
 from harness.judge.conclude import Conclusion
-from harness.report import alike, ladder, tables, words
-from harness.report.headline import headline
-from harness.report.result import Result
-from harness.report.results import results
+from harness.report import identity as alike
+from harness.report import phrases, tables
+from harness.report.escaping import one_line, printable
+from harness.report.row import Result
+from harness.report.rows import results
+from harness.report.summary_line import headline
 from harness.report.tables import Table
-from harness.report.text import one_line, printable
+from harness.report.terminal import per_patch
 
 #: What a step may upload as its summary, in bytes.
 MAX_BYTES = 1024 << 10
@@ -46,20 +48,20 @@ def markdown(conclusion: Conclusion, limit: int = MAX_BYTES) -> str:
 
 def _head(conclusion: Conclusion) -> Iterator[str]:
     record = conclusion.record
-    yield f"## {_text(words.subject(record))}"
+    yield f"## {_text(phrases.subject(record))}"
     yield f"**{_text(headline(conclusion))}**"
-    bound = ladder.table(conclusion) if conclusion.rungs else tables.bindings(conclusion)
+    bound = per_patch.table(conclusion) if conclusion.rungs else tables.bindings(conclusion)
     for table in (bound, tables.passes(conclusion)):
         if table.rows:
             yield _table(table)
-    lines = [f"- **{_text(one.name)}**: {_text(one.text)}" for one in ladder.lines(conclusion)]
+    lines = [f"- **{_text(one.name)}**: {_text(one.text)}" for one in per_patch.lines(conclusion)]
     lines += [
-        f"- **{_text(words.about(verdict))}** {_text(words.ruling(verdict))}: "
+        f"- **{_text(phrases.about(verdict))}** {_text(phrases.ruling(verdict))}: "
         f"{_text(verdict.reason)}"
         for verdict in conclusion.verdicts
     ]
-    lines.append(f"- **evidence** {_text(words.evidence(record))}")
-    lines.append(f"- **setting** {_text(words.setting(record))}")
+    lines.append(f"- **evidence** {_text(phrases.evidence(record))}")
+    lines.append(f"- **setting** {_text(phrases.setting(record))}")
     lines += [
         f"- **noise** {_text(noise.where)}: {_text(noise.text)} (to mend it: {_text(noise.remedy)})"
         for noise in conclusion.noise
@@ -74,9 +76,11 @@ def _folded(conclusion: Conclusion) -> Iterator[str]:
         yield _details("What each side costs of base", _table(table))
     for identity in conclusion.identity:
         body = "\n".join(f"- {_text(line)}" for line in alike.sameness(identity))
-        title = f"Whether {words.side(conclusion.record, identity.side)} may be compared with base"
+        title = (
+            f"Whether {phrases.side(conclusion.record, identity.side)} may be compared with base"
+        )
         yield _details(title, body)
-    rows = words.environment(conclusion.record)
+    rows = phrases.environment(conclusion.record)
     yield _details("Environment", _table(Table(("", ""), rows, 2)))
     found = results(conclusion)
     listed = [(result.group, result.name, result.status, result.text) for result in found]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from harness.judge.comparable import Identity, SymbolSize
 from harness.judge.conclude import Conclusion
 from harness.memmap.compare import Verified
-from harness.report import words
+from harness.report import phrases
 
 
 def unequal_pins(found: Identity) -> list[str]:
@@ -80,8 +80,8 @@ def _left(conclusion: Conclusion, found: Sequence[Verified]) -> Left:
     unlike = [one for one in found if not one.ok]
     why = ""
     if unlike:
-        why = f"{words.unit(record)} {unlike[0].number}: {unlike[0].problem or 'it differs'}"
-    at_fault = any(one.compared for one in unlike) and not words.is_base(record, name)
+        why = f"{phrases.unit(record)} {unlike[0].number}: {unlike[0].problem or 'it differs'}"
+    at_fault = any(one.compared for one in unlike) and not phrases.is_base(record, name)
     return Left(name, found[0].driver, len(found), len(unlike), why, at_fault)
 
 
@@ -89,7 +89,7 @@ def unlike(conclusion: Conclusion) -> list[str]:
     """Return a sentence for whatever memmaps are not as base's, or could not be compared."""
     record = conclusion.record
     return [
-        f"struct pages of {left.driver}, {words.side(record, left.side)}: {left.sentence}"
+        f"struct pages of {left.driver}, {phrases.side(record, left.side)}: {left.sentence}"
         for left in memmaps(conclusion)
         if left.unlike
     ]

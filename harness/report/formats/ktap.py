@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 
 from harness.judge.conclude import Conclusion
-from harness.report import words
-from harness.report.result import Number, Result
-from harness.report.results import results
-from harness.report.text import one_line
+from harness.report import phrases
+from harness.report.escaping import one_line
+from harness.report.row import Number, Result
+from harness.report.rows import results
 
 #: Lines of a splat that are shown; the whole of it is in the boot's log.
 MAX_LOG_LINES = 40
@@ -32,7 +32,7 @@ def ktap(conclusion: Conclusion) -> str:
         (_name(name), list(members))
         for name, members in itertools.groupby(results(conclusion), lambda result: result.group)
     ]
-    told = [words.subject(record), words.setting(record), words.evidence(record)]
+    told = [phrases.subject(record), phrases.setting(record), phrases.evidence(record)]
     told += [f"{noise.where}: {noise.text}" for noise in conclusion.noise]
     lines = ["KTAP version 1", f"1..{len(groups)}", *map(_diagnostic, told)]
     for number, (name, members) in enumerate(groups, 1):

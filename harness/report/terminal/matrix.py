@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.project.matrix_plan import Matrix, Result, worst
-from harness.report.text import one_line
+from harness.report.escaping import one_line
 
 _STYLE = {"ok": "green", "failed": "bold red", "cannot": "yellow"}
 

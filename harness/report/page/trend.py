@@ -6,8 +6,8 @@ import itertools
 import msgspec
 
 from harness.judge.runs.history import Group, Point, Trend
-from harness.report.drawing import AXIS_PX, Tick
-from harness.report.scale import scale
+from harness.report.page.drawing import AXIS_PX, Tick
+from harness.report.page.scale import scale
 
 PLOT_PX = 140
 #: Releases that are named below the axis; between them there is no room on a phone.

@@ -14,9 +14,9 @@ from harness.judge.conclude import Conclusion
 from harness.judge.runs.history import Cost, Group, Seen, release_key, seen, trends
 from harness.judge.verdict import Word
 from harness.record.record import Outcome
-from harness.report.answer import Answer, answer
-from harness.report.html import environment, style_hash
-from harness.report.trend import draw_trend
+from harness.report.page.run_page import environment, style_hash
+from harness.report.page.trend import draw_trend
+from harness.report.verdict_line import Answer, answer
 
 NAME = "index.html"
 

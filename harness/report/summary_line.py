@@ -2,8 +2,9 @@
 """All of a conclusion in one sentence."""
 
 from harness.judge.conclude import Conclusion
-from harness.report import ladder, words
-from harness.report.alike import unlike
+from harness.report import phrases
+from harness.report.identity import unlike
+from harness.report.terminal import per_patch
 
 
 def headline(conclusion: Conclusion) -> str:
@@ -11,16 +12,18 @@ def headline(conclusion: Conclusion) -> str:
     record = conclusion.record
     if told := unlike(conclusion):
         return told[0]
-    if record.outcome != "lost" and (rung := ladder.broken(conclusion)) is not None:
-        return ladder.fault(rung)
+    if record.outcome != "lost" and (rung := per_patch.broken(conclusion)) is not None:
+        return per_patch.fault(rung)
     if record.outcome != "complete":
-        return words.outcome(record)
+        return phrases.outcome(record)
     if failed := [gate for gate in conclusion.gates if not gate.ok]:
         return f"gate {failed[0].rule} fails: {failed[0].reason}"
-    told = [f"{words.about(verdict)} {words.ruling(verdict)}" for verdict in conclusion.verdicts]
+    told = [
+        f"{phrases.about(verdict)} {phrases.ruling(verdict)}" for verdict in conclusion.verdicts
+    ]
     if not told:
         told.append("nothing is claimed")
     undecided = {verdict.verdict for verdict in conclusion.verdicts} <= {"untested"}
-    if undecided and not words.decides(record):
-        told.append(f"{record.evidence} {words.EVIDENCE[record.evidence].may}")
+    if undecided and not phrases.decides(record):
+        told.append(f"{record.evidence} {phrases.EVIDENCE[record.evidence].may}")
     return "; ".join(told)

@@ -18,10 +18,11 @@ from typing import NamedTuple
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import Binding
 from harness.record.record import Evidence, RunRecord
-from harness.report import alike, ladder, tables, words
+from harness.report import identity, phrases, tables
+from harness.report.escaping import one_line
+from harness.report.formats.tested_by import Person, withheld
 from harness.report.tables import Table
-from harness.report.tested_by import Person, withheld
-from harness.report.text import one_line
+from harness.report.terminal import per_patch
 
 WIDTH = 78
 #: What the reader of a mail is told, who knows none of our words.
@@ -93,25 +94,25 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     record = conclusion.record
     yield _wrapped(_safe(_what(record)))
     if record.outcome != "complete":
-        yield _wrapped(_safe(f"It did not end well: {words.outcome(record)}."))
+        yield _wrapped(_safe(f"It did not end well: {phrases.outcome(record)}."))
     yield _wrapped(_PLAINLY[record.evidence])
     yield from _blocks(conclusion)
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
         yield "Side N is base with the first N patches; ratios are to base's cost."
     if conclusion.rungs:
-        yield _columns(ladder.table(conclusion))
+        yield _columns(per_patch.table(conclusion))
         yield "Reductions are those of the mean rebind; `parent` is the prefix before."
-    found = [f"{one.name}: {one.text}" for one in ladder.lines(conclusion)]
+    found = [f"{one.name}: {one.text}" for one in per_patch.lines(conclusion)]
     found += [
-        f"{words.about(verdict)}: {words.ruling(verdict)}: {verdict.reason}"
+        f"{phrases.about(verdict)}: {phrases.ruling(verdict)}: {verdict.reason}"
         for verdict in conclusion.verdicts
     ]
     found += [_struct_pages(conclusion)]
     found += [
-        f"{words.side(record, one.side)}: {told}"
+        f"{phrases.side(record, one.side)}: {told}"
         for one in conclusion.identity
-        for told in alike.sameness(one)
+        for told in identity.sameness(one)
     ]
     found += [f"{'holds' if g.ok else 'fails'}: {g.rule}: {g.reason}" for g in conclusion.gates]
     yield "\n".join(_wrapped(f"- {_safe(line)}", "  ") for line in found)
@@ -134,7 +135,7 @@ def _what(record: RunRecord) -> str:
     subject, setup = record.subject, record.setup
     on_trial = _on_trial(record)
     if record.evidence == "replay":
-        return f"I ran {on_trial}, on v{subject.release}: {words.setting(record)}."
+        return f"I ran {on_trial}, on v{subject.release}: {phrases.setting(record)}."
     booted = [
         sum(boot.side == side.name and boot.outcome == "complete" for boot in record.boots)
         for side in record.sides
@@ -157,14 +158,14 @@ def _on_trial(record: RunRecord) -> str:
         return "base against itself"
     if subject.source == f"v{subject.version}":
         on_trial = f"version {subject.version} of this series as posted"
-    elif message_id := words.message_id(record):
+    elif message_id := phrases.message_id(record):
         on_trial = f"the patches of <{message_id}>"
     else:
         on_trial = f"{subject.source} in place of version {subject.version} as posted"
     if record.is_ladder:
         on_trial += ", patch by patch"
-    elif not words.is_whole(record):
-        on_trial += f", of which {words.patches(record, record.sides[-1].prefix)}"
+    elif not phrases.is_whole(record):
+        on_trial += f", of which {phrases.patches(record, record.sides[-1].prefix)}"
     return on_trial
 
 
@@ -182,9 +183,9 @@ def _blocks(conclusion: Conclusion) -> Iterator[str]:
 def _with(record: RunRecord) -> str:
     if record.is_null:
         return "Base once more:"
-    if words.is_whole(record):
+    if phrases.is_whole(record):
         return "With this series:"
-    return f"With {words.patches(record, record.sides[-1].prefix)} of this series:"
+    return f"With {phrases.patches(record, record.sides[-1].prefix)} of this series:"
 
 
 def _block(driver: str, found: Binding, record: RunRecord) -> str:
@@ -212,7 +213,7 @@ def _columns(table: Table) -> str:
 
 
 def _struct_pages(conclusion: Conclusion) -> str:
-    if told := alike.unlike(conclusion):
+    if told := identity.unlike(conclusion):
         return "; ".join(told)
     if not conclusion.memmaps:
         return "struct pages: not compared"
@@ -224,7 +225,7 @@ def _drivers(conclusion: Conclusion) -> str:
 
 
 def _environment(record: RunRecord) -> str:
-    rows = words.environment(record)
+    rows = phrases.environment(record)
     width = max(len(_safe(name)) for name, _ in rows)
     return "\n".join(
         _wrapped(f"  {_safe(name).ljust(width)}  {_safe(value)}", " " * (width + 4))

@@ -12,8 +12,10 @@ from harness.judge.replay_ratios import Cost
 from harness.judge.summary import Binding
 from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, RunRecord
-from harness.report import alike, ladder, words
-from harness.report.result import Number, Result, Status
+from harness.report import identity as alike
+from harness.report import phrases
+from harness.report.row import Number, Result, Status
+from harness.report.terminal import per_patch
 
 #: What each verdict is to a test system: only what is borne out passes.
 OF_VERDICT: dict[Word, Status] = {
@@ -59,7 +61,7 @@ def _run(record: RunRecord) -> Result:
     status: Status = "error"
     if record.outcome in ("complete", "lost"):
         status = "pass" if record.outcome == "complete" else "miss"
-    return Result("run", "complete", status, words.outcome(record))
+    return Result("run", "complete", status, phrases.outcome(record))
 
 
 def _builds(conclusion: Conclusion) -> Iterator[Result]:
@@ -84,7 +86,7 @@ def _build(rung: Rung) -> tuple[Status, str, str]:
     if rung.new_warnings:
         return (
             "fail",
-            ladder.fault(msgspec.structs.replace(rung, why="")),
+            per_patch.fault(msgspec.structs.replace(rung, why="")),
             "\n".join(rung.new_warnings),
         )
     return "pass", "builds, with no new warning", ""
@@ -93,7 +95,7 @@ def _build(rung: Rung) -> tuple[Status, str, str]:
 def _boots(record: RunRecord) -> Iterator[Result]:
     for boot in record.boots:
         status, text = _boot(boot)
-        if status == "fail" and words.is_base(record, boot.side):
+        if status == "fail" and phrases.is_base(record, boot.side):
             status = "error"  # base's own faults are none of the series'
         log = boot.findings[0].splat if boot.findings else ""
         name = f"{boot.side}-{boot.number}"
@@ -119,10 +121,10 @@ def _identity(conclusion: Conclusion) -> Iterator[Result]:
     for identity in conclusion.identity:
         if differing := alike.unequal_pins(identity):
             text = f"not comparable with base: {'; '.join(differing)}"
-            yield Result("identity", words.prefix(identity.side), "error", text, identity.side)
+            yield Result("identity", phrases.prefix(identity.side), "error", text, identity.side)
         else:
             text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
-            yield Result("identity", words.prefix(identity.side), "pass", text, identity.side)
+            yield Result("identity", phrases.prefix(identity.side), "pass", text, identity.side)
 
 
 def _memmaps(conclusion: Conclusion) -> Iterator[Result]:
@@ -130,18 +132,18 @@ def _memmaps(conclusion: Conclusion) -> Iterator[Result]:
         status: Status = "pass"
         if left.unlike:
             status = "fail" if left.at_fault else "error"
-        name = f"{words.prefix(left.side)}-{left.driver}"
+        name = f"{phrases.prefix(left.side)}-{left.driver}"
         yield Result("memmaps", name, status, left.sentence, left.side)
 
 
 def _passes(conclusion: Conclusion) -> Iterator[Result]:
     for kind in dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds):
         for row in conclusion.rows:
-            name = words.prefix(row.side)
+            name = phrases.prefix(row.side)
             if (cost := row.kinds.get(kind)) is None:
                 yield Result(kind, name, "miss", "no pass of it was timed", row.side)
                 continue
-            numbers = _costs(row.side, cost, is_base=words.is_base(conclusion.record, row.side))
+            numbers = _costs(row.side, cost, is_base=phrases.is_base(conclusion.record, row.side))
             yield Result(kind, name, "done", "timed", row.side, numbers=numbers)
 
 
@@ -178,7 +180,7 @@ def _counts(conclusion: Conclusion) -> Iterator[Result]:
                 Number(effect.side, "instructions", effect.side_cost, "per page"),
                 *_ratio(effect.ratio, effect.low, effect.high, "instructions_"),
             )
-            name = f"{words.prefix(effect.side)}-{effect.op}-instructions"
+            name = f"{phrases.prefix(effect.side)}-{effect.op}-instructions"
             yield Result(effect.kind, name, "done", "counted", effect.side, numbers=numbers)
 
 
@@ -196,7 +198,7 @@ def _claims(conclusion: Conclusion) -> Iterator[Result]:
         effect = verdict.effect
         if effect is not None and conclusion.record.evidence != "boot-tcg":
             numbers += _ratio(effect.ratio, effect.low, effect.high)
-        text = f"{words.ruling(verdict)}: {verdict.reason}"
+        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
         status = OF_VERDICT[verdict.verdict]
         # Of two sides a claim is about both; of many it must be said about which.
         side = verdict.side if conclusion.rungs else ""
