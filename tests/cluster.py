@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from harness.engine.dask import Dask
-from harness.engine.graph import Graph, Job, Outcome
-from harness.engine.local import Local
-from harness.engine.reproduce import Request, reproduce
 from harness.events import Event, Said
 from harness.host import venv
+from harness.jobs.cluster.dask import Dask
+from harness.jobs.graph import Graph, Job, Outcome
+from harness.jobs.local import Local
+from harness.jobs.reproduce import Request, reproduce
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord

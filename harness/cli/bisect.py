@@ -26,7 +26,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.model.bisected import Bisected, Found
+    from harness.jobs.bisect.outcome import Bisected, Found
     from harness.replay.timing.schedule import Schedule
 
 
@@ -93,7 +93,7 @@ def bisect(
       harness bisect v7.2 v7.3 --tree mine --gate 'order9.instructions_ratio<1.01' --path mm
       harness bisect v7.3-rc1 v7.3-rc2 --tree mine --applies --series memcpy-streaming
     """
-    from harness.replay import bisect as run
+    from harness.jobs.bisect import bisect as run
 
     _require_one_question(gate, memmap, applies)
     wanted = run.Request(

@@ -17,7 +17,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.engine.graph import Engine, Hear
+    from harness.jobs.graph import Engine, Hear
 
 
 class Workers(NamedTuple):
@@ -81,7 +81,7 @@ def engine(
     """Give the chosen engine, and what draws the progress of its jobs, which may be `named`."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")
     if chosen == "local":
-        from harness.engine.local import Local
+        from harness.jobs.local import Local
 
         for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
             if value is not None:
@@ -94,7 +94,7 @@ def engine(
     if workers.scheduler is None:
         raise InputError("is missing", where="--scheduler", expected="a Dask scheduler's address")
     try:
-        from harness.engine.dask import Dask
+        from harness.jobs.cluster.dask import Dask
     except ModuleNotFoundError as error:
         raise ToolMissing(
             f"Dask is not installed here (no module {error.name})",

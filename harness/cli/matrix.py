@@ -81,8 +81,8 @@ def matrix(
       harness matrix --list                      every cell there is
       harness matrix quick --tree v7.3 --json    a new tree, for programs
     """
-    from harness.engine.cell_jobs import Request
-    from harness.engine.matrix import require_cells, run
+    from harness.jobs.matrix.jobs import Request
+    from harness.jobs.matrix.matrix import require_cells, run
     from harness.project.matrix_plan import worst
 
     project, cache = Project.find(), Cache.default()

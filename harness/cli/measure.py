@@ -74,8 +74,8 @@ def measured(
     **wanted: Any,
 ) -> "RunRecord":
     """Measure what the options say and return the finished record."""
-    from harness.engine.ladder import climb
-    from harness.engine.reproduce import Request, reproduce
+    from harness.jobs.per_patch import climb
+    from harness.jobs.reproduce import Request, reproduce
 
     request = Request(source=chosen_source(version, port, mbox), **wanted)
     cache = Cache.default()

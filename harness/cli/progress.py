@@ -21,7 +21,7 @@ from harness.cli import printable
 from harness.events import Advanced, Began, Ended, Event, Listener, Said
 
 if TYPE_CHECKING:
-    from harness.engine.graph import Hear, Outcome
+    from harness.jobs.graph import Hear, Outcome
 
 #: How often a line of progress is worth reading where no bar can be drawn.
 PLAIN_EVERY_S = 15.0

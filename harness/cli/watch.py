@@ -31,12 +31,12 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.jobs.trial import Request
+    from harness.jobs.watch import Failure, Round
+    from harness.jobs.watch_outcome import Visit
     from harness.judge.rule_syntax import Rule
-    from harness.model.visit import Visit
     from harness.record.record import RunRecord
-    from harness.replay.trial import Request
     from harness.series.apply import Carried
-    from harness.stages.watch import Failure, Round
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -110,8 +110,8 @@ def watch(
       harness watch --tree mine --follow --every 1h --gate 'order0.ratio<0.8'
       harness watch --tree v7.3 --check --json
     """
-    from harness.replay.trial import Request
-    from harness.stages import watch as stage
+    from harness.jobs import watch as stage
+    from harness.jobs.trial import Request
 
     project, cache = Project.find(), Cache.default()
     pause_s = _seconds(every)
@@ -155,7 +155,7 @@ def _look(
     as_json: bool,
 ) -> int:
     """Look once, tell of each tag, and return the worst exit code."""
-    from harness.stages import watch as stage
+    from harness.jobs import watch as stage
 
     with watching() as listen:
         found = stage.look(
@@ -199,7 +199,7 @@ def _trial(
 
     `of_boots` None boots nothing.
     """
-    from harness.replay.trial import trial
+    from harness.jobs.trial import trial
     from harness.trees.names import TAG_MARK
 
     def tried(tag: str) -> "Visit":
@@ -226,9 +226,9 @@ def _booted(
     source: "Carried",
     listen: Listener,
 ) -> "RunRecord":
-    from harness.engine import reproduce
-    from harness.engine.graph import Done, Failed
-    from harness.engine.local import Local
+    from harness.jobs import reproduce
+    from harness.jobs.graph import Done, Failed
+    from harness.jobs.local import Local
 
     def hear(_job: str, heard: object) -> None:
         if not isinstance(heard, Done | Failed):
@@ -270,7 +270,7 @@ def _with_boots(
 
 def _tell(one: "Visit | Failure") -> None:
     """Print one line a tag."""
-    from harness.model.visit import Visit
+    from harness.jobs.watch_outcome import Visit
 
     if isinstance(one, Visit):
         word = "held" if one.exit_code == 0 else f"failed in {one.stage}"

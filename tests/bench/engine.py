@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from harness.engine.dask import Dask
-from harness.engine.graph import Done, Graph, Here, Job
-from harness.engine.local import Local
 from harness.host.cache import Cache
+from harness.jobs.cluster.dask import Dask
+from harness.jobs.graph import Done, Graph, Here, Job
+from harness.jobs.local import Local
 from harness.project.project import Project
 from tests.cluster import Cluster, cluster
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.engine.ladder import is_header, steps
 from harness.host.cache import Cache
+from harness.jobs.per_patch import is_header, steps
 from harness.kernel import build, configure
 from harness.project.kernel import Kernel
 from harness.project.project import Project

@@ -23,12 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness.engine.dask import Dask
-from harness.engine.graph import Outcome
-from harness.engine.local import Local
-from harness.engine.reproduce import Request, reproduce
 from harness.events import Advanced, Began, Event, Said
 from harness.host.cache import Cache
+from harness.jobs.cluster.dask import Dask
+from harness.jobs.graph import Outcome
+from harness.jobs.local import Local
+from harness.jobs.reproduce import Request, reproduce
 from harness.judge.conclude import conclude
 from harness.project.project import Project
 from harness.record.record import RunRecord

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from harness.host.cache import Cache
+from harness.jobs.bisect.bisect import Request, bisect
 from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.replay.bisect import Request, bisect
 from harness.replay.timing.schedule import Schedule
 from tests.trees import git
 

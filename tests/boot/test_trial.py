@@ -8,12 +8,12 @@ import pytest
 
 from harness.errors import MachineError
 from harness.host.cache import Cache
+from harness.jobs.trial import Request, trial
 from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record import store
 from harness.replay.timing.schedule import Schedule
-from harness.replay.trial import Request, trial
 from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot

@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.git.bisect import Bisect, Word
 from harness.git.git import ForeignGit
 from harness.host import process
-from harness.replay.bisect import Request, bisect
+from harness.jobs.bisect.bisect import Request, bisect
 from harness.replay.timing.schedule import Schedule
 from harness.trees import git_source, tree
 from tests.integration.kernels import Kernels

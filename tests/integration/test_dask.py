@@ -7,12 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.engine import away, cell_jobs, fingerprint, matrix
-from harness.engine.graph import Done, Failed, Graph, Job, Skipped
-from harness.engine.ladder import climb
-from harness.engine.local import Local
 from harness.errors import DoesNotBuild
 from harness.events import Began
+from harness.jobs.cluster import fingerprint, remote_jobs
+from harness.jobs.graph import Done, Failed, Graph, Job, Skipped
+from harness.jobs.local import Local
+from harness.jobs.matrix import jobs as cell_jobs
+from harness.jobs.matrix import matrix
+from harness.jobs.per_patch import climb
 from harness.record import store as records
 from tests.cluster import (
     REQUEST,
@@ -122,7 +124,7 @@ def test_workers_with_another_harness_get_no_jobs_and_it_is_said(
 ) -> None:
     other = msgspec.structs.replace(fingerprint.own(), source="0" * 64)
     monkeypatch.setattr(fingerprint, "own", lambda: other)
-    monkeypatch.setattr(away, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
     outcomes = scene.run(Job("a", "build", add, 1), Job("b", "build", add, 1, ("a",)))
     assert isinstance(failed := outcomes["a"], Failed)
     assert failed.expected == "a worker with this harness (2 without it)"
@@ -138,8 +140,8 @@ def test_workers_with_another_harness_get_no_jobs_and_it_is_said(
 def test_workers_that_see_another_store_get_no_jobs_and_it_is_said(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(away, "PATIENCE_S", 0.0)
-    monkeypatch.setattr("harness.engine.session.Session._leave_mark", lambda *_: None)
+    monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("harness.jobs.cluster.session.Session._leave_mark", lambda *_: None)
     outcomes = scene.run(Job("a", "build", add, 1))
     assert isinstance(outcomes["a"], Failed)
     store = scene.whole.cache.root / "store"

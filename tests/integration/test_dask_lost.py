@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.engine import away
-from harness.engine.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
-from harness.engine.local import Local
 from harness.errors import MachineError
 from harness.host import process, sandbox
+from harness.jobs.cluster import remote_jobs
+from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
+from harness.jobs.local import Local
 from tests.cluster import PATIENCE_S, Scene, cluster, measured_on, same_at_home
 from tests.unit.test_graph import add, concatenate
 from tests.whole import FAKES, STAND_INS
@@ -130,7 +130,7 @@ def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
     path = f"{scene.cluster.folder / 'broken'}:{os.environ['PATH']}"
     scene.cluster.worker("a", env={"PATH": path})
     wait_for(lambda: "Registered to" in scene.cluster.said("a"))
-    monkeypatch.setattr(away, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
     failed = scene.run(Job("x", "build", add, 1))["x"]
     assert isinstance(failed, Failed)
     (said,) = {said for said in scene.said() if "gets no jobs" in said}

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness.engine import matrix
-from harness.engine.cell_jobs import Request
-from harness.engine.local import Local
 from harness.host import venv
+from harness.jobs.local import Local
+from harness.jobs.matrix import matrix
+from harness.jobs.matrix.jobs import Request
 from harness.project.matrix_plan import Result
 from tests.trees import edit, git
 from tests.unit.test_matrix import NAMES, PLAN

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from harness.engine import jobs, parcels
-from harness.engine.graph import Done, Graph, Job
-from harness.engine.local import Local
-from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.git.git import Git
 from harness.host import files, process
 from harness.host.cache import Cache
+from harness.jobs import jobs
+from harness.jobs.cluster import transfer
+from harness.jobs.cluster.store import Store
+from harness.jobs.graph import Done, Graph, Job
+from harness.jobs.local import Local
 from harness.kernel import build
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
@@ -51,7 +52,7 @@ class Scene:
         self.applied: Applied = applied.value
 
     def send(self, value: object) -> None:
-        parcels.send(self.store, self.cache, value)
+        transfer.send(self.store, self.cache, value)
 
     def kernel(self, cache: Cache, build_id: str = "1" * 40, image: bytes = b"image") -> Kernel:
         folder = cache.kernels / "k1"
@@ -84,7 +85,7 @@ def test_a_worker_can_check_out_every_prefix_that_it_received(scene: Scene) -> N
         scene.send(value)
     # In any order, and where the tree itself is not asked for.
     for value in (scene.applied, scene.tree, "of no matter"):
-        assert parcels.receive(scene.store, scene.there, value) == value
+        assert transfer.receive(scene.store, scene.there, value) == value
     for k in range(3):
         commit = scene.applied.prefix(k)
         with (
@@ -106,16 +107,16 @@ def test_what_a_worker_has_is_not_fetched_and_what_the_store_has_is_not_sent(
     scene: Scene,
 ) -> None:
     scene.send(scene.tree)
-    parcels.receive(scene.store, scene.there, scene.tree)
+    transfer.receive(scene.store, scene.there, scene.tree)
     for file in (Path(scene.store.url) / "sha256").glob("*/*"):
         file.write_text("not to be read")
     scene.send(scene.tree)
-    assert parcels.receive(scene.store, scene.there, scene.tree) == scene.tree
+    assert transfer.receive(scene.store, scene.there, scene.tree) == scene.tree
 
 
 def test_what_the_store_does_not_have_is_said(scene: Scene) -> None:
     with pytest.raises(MachineError, match=f"commits/{scene.tree.commit} is not in the store"):
-        parcels.receive(scene.store, scene.there, scene.tree)
+        transfer.receive(scene.store, scene.there, scene.tree)
 
 
 def test_another_commit_under_a_name_is_noticed(scene: Scene) -> None:
@@ -125,13 +126,13 @@ def test_another_commit_under_a_name_is_noticed(scene: Scene) -> None:
     other = msgspec.structs.replace(scene.tree, commit="0" * 40)
     (names / f"{scene.tree.commit}.json").rename(names / f"{other.commit}.json")
     with pytest.raises(MachineError, match="holds no commit 000000000000"):
-        parcels.receive(scene.store, scene.there, other)
+        transfer.receive(scene.store, scene.there, other)
     git_ = Git(scene.there.repository, log=scene.there.log("x"), deadline=process.Deadline(20))
     assert not git_.has_commit(other.commit)
 
 
 def received(scene: Scene, kernel: Kernel) -> Kernel:
-    here = parcels.receive(scene.store, scene.there, kernel)
+    here = transfer.receive(scene.store, scene.there, kernel)
     assert isinstance(here, Kernel)
     return here
 
@@ -147,10 +148,10 @@ def test_a_kernel_arrives_whole_and_knows_where_it_is(scene: Scene) -> None:
 
 
 def test_a_kernel_that_anybody_built_is_found_by_its_key(scene: Scene) -> None:
-    parcels.receive_any_kernel(scene.store, scene.there, "k1")
+    transfer.receive_any_kernel(scene.store, scene.there, "k1")
     assert not scene.there.kernels.exists()
     scene.send(scene.kernel(scene.cache))
-    parcels.receive_any_kernel(scene.store, scene.there, "k1")
+    transfer.receive_any_kernel(scene.store, scene.there, "k1")
     assert (scene.there.kernels / "k1" / "bzImage").read_bytes() == b"image"
 
 
@@ -194,7 +195,7 @@ def test_nothing_leads_out_of_the_folder(tmp_path: Path, member: tarfile.TarInfo
     with tarfile.open(tmp_path / "packed", "w:gz") as tar:
         tar.addfile(member, io.BytesIO(b"evil"))
     with pytest.raises(MachineError, match="damaged"):
-        parcels.unpack(tmp_path / "packed", tmp_path / "in" / "folder")
+        transfer.unpack(tmp_path / "packed", tmp_path / "in" / "folder")
     assert not (tmp_path / "in" / "evil").exists()
     assert not Path("/evil").exists()
 
@@ -207,7 +208,7 @@ def test_a_run_arrives_with_its_record_last(
     (run / "logs" / "base-1.console.log").write_text("console")
     (run / "memmap.npz").write_bytes(b"npz")
     (run / store.FILE).write_text("{}")
-    packed = parcels.pack(run, tmp_path)
+    packed = transfer.pack(run, tmp_path)
     there: list[set[str]] = []
     replace = files.replace_file
 
@@ -215,7 +216,7 @@ def test_a_run_arrives_with_its_record_last(
         there.append({str(p.relative_to(path.parent)) for p in path.parent.rglob("*")})
         return replace(path, data)
 
-    monkeypatch.setattr(parcels, "replace_file", watched)
-    parcels.unpack(packed, tmp_path / "home")
+    monkeypatch.setattr(transfer, "replace_file", watched)
+    transfer.unpack(packed, tmp_path / "home")
     assert there == [{"logs", "logs/base-1.console.log", "memmap.npz"}]
     assert contents(tmp_path / "home") == contents(run)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError, MachineError, RecordError
-from harness.model.visit import Visit, Watched
-from harness.stages import watch
-from harness.stages.watch import Round
+from harness.jobs import watch
+from harness.jobs.watch import Round
+from harness.jobs.watch_outcome import Visit, Watched
 from tests.integration.kernels import Kernels
 from tests.trees import git
 
@@ -25,7 +25,7 @@ import sys, time
 from pathlib import Path
 from harness.host.cache import Cache
 from harness.project.project import Project
-from harness.model.visit import Visit
+from harness.jobs.watch_outcome import Visit
 from harness.stages import watch
 
 root, cache, state, begun = map(Path, sys.argv[1:])

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 import harness
-from harness.engine import kept_cells
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
+from harness.jobs.matrix import cached
 from harness.kernel import build, configure
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Fragment, Recipe
@@ -101,9 +101,9 @@ def test_what_is_cached_is_found_again(
 ) -> None:
     """A Dask worker gets a recipe by pickle, and must find what was built for the original."""
     monkeypatch.setattr(build, "compiler_version", lambda _cache, program: f"{program} 14.2")
-    monkeypatch.setattr(kept_cells, "tool_version", lambda _cache, program: f"{program} 1")
+    monkeypatch.setattr(cached, "tool_version", lambda _cache, program: f"{program} 1")
     cache = Cache(tmp_path)
-    cells = kept_cells.KeptCells(PROJECT, cache)
+    cells = cached.KeptCells(PROJECT, cache)
     made = configure.recipe(PROJECT, [])
     for recipe in (RECIPE, made):
         again = journey(recipe)

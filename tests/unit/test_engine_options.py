@@ -8,11 +8,11 @@ import pytest
 
 from harness.cli.engine import Workers, engine
 from harness.cli.progress import watching_jobs
-from harness.engine.graph import Done, Failed
-from harness.engine.local import Local
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.events import Advanced, Began, Ended, Said
 from harness.host.cache import Cache
+from harness.jobs.graph import Done, Failed
+from harness.jobs.local import Local
 from harness.project.project import Project
 
 ADDRESS = "tcp://127.0.0.1:1"
@@ -58,7 +58,7 @@ def test_without_dask_it_is_said_how_to_get_it(
 def test_where_no_scheduler_is_it_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.engine.session.CONNECT_S", 0.2)
+    monkeypatch.setattr("harness.jobs.cluster.session.CONNECT_S", 0.2)
     with pytest.raises(HarnessError, match=f"^{ADDRESS}: no Dask cluster to work with") as caught:
         chosen(tmp_path, Workers(None, 1, ADDRESS, None))
     assert caught.value.exit_code == 69

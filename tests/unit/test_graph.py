@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engine.graph import Done, Failed, Graph, Here, Job, Kind, Outcome, Skipped
-from harness.engine.local import Local
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError
 from harness.events import Began, Said
 from harness.host import process
 from harness.host.cache import Cache
+from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Outcome, Skipped
+from harness.jobs.local import Local
 from harness.project.project import Project
 
 
@@ -248,8 +248,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from harness.host.cache import Cache
-from harness.engine.graph import Graph, Job
-from harness.engine.local import Local
+from harness.jobs.graph import Graph, Job
+from harness.jobs.local import Local
 from harness.project.project import Project
 from tests.unit.test_graph import locked, sleep
 cache = Cache(Path(sys.argv[1]))

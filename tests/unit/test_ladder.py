@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.engine.ladder import order
 from harness.errors import NotComparable
+from harness.jobs.per_patch import order
 from harness.judge.conclude import conclude
 from harness.judge.prefixes import Rung
 from harness.judge.rule_syntax import parse_rule

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness.engine.cell_jobs import Request
-from harness.engine.matrix import _depends_on, _places, require_cells
 from harness.errors import InputError
 from harness.host.digest import value_digest
+from harness.jobs.matrix.jobs import Request
+from harness.jobs.matrix.matrix import _depends_on, _places, require_cells
 from harness.project.matrix_plan import Cell, Matrix, Outcome, Result, worst
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Version

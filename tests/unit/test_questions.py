@@ -12,15 +12,16 @@ import pytest
 
 from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
+from harness.jobs.bisect import predicates
+from harness.jobs.bisect.predicates import BASE, SIDE, Answer, Busier, Differs, Slower
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
-from harness.replay import check, counting, questions
+from harness.replay import check, counting
 from harness.replay.cases import Case, corners
 from harness.replay.check import Compared, Unequal
 from harness.replay.counting import Counted
 from harness.replay.program.link import Program
-from harness.replay.questions import BASE, SIDE, Answer, Busier, Differs, Slower
 from harness.replay.runner.runner import Answers, Driver, Facts
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import Schedule, Timed
@@ -71,7 +72,7 @@ def asked(
     measured = Measured(noise)
     monkeypatch.setattr(rounds, "measure", measured)
     schedule = msgspec.structs.replace(SCHEDULE, **cast("dict[str, Any]", changes))
-    question = questions.by_rule(driver(), parse_rule(rule), schedule)
+    question = predicates.by_rule(driver(), parse_rule(rule), schedule)
     assert isinstance(question, Slower)
     return question(OURS, THEIRS), measured
 
@@ -127,8 +128,8 @@ def test_rounds_without_an_interval_decide_nothing(
 
 def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
     """The union bound: whatever the looks have in common, their errors at most add up."""
-    each = 1 - questions.LOOK_CONFIDENCE
-    assert questions.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
+    each = 1 - predicates.LOOK_CONFIDENCE
+    assert predicates.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
 
 
 def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
@@ -184,7 +185,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
         )
 
     monkeypatch.setattr(counting, "count", counted)
-    question = questions.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
+    question = predicates.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
     assert isinstance(question, Busier)
     found = question(OURS, THEIRS)
     assert found == Answer(word, f"order9: {theirs:.3f} instructions a page, 10.000 before")
@@ -205,7 +206,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
 )
 def test_what_two_objects_cannot_be_held_to_is_refused(rule: str) -> None:
     with pytest.raises(InputError, match="cannot be bisected by") as raised:
-        questions.by_rule(driver(), parse_rule(rule), SCHEDULE)
+        predicates.by_rule(driver(), parse_rule(rule), SCHEDULE)
     assert raised.value.where == "--gate"
 
 

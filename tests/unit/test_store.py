@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engine.store import Blob, Store
 from harness.errors import InputError, MachineError
+from harness.jobs.cluster.store import Blob, Store
 
 
 @pytest.fixture(params=["folder", "memory"])

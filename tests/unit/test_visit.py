@@ -3,7 +3,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.visit import Visit, Watched, begun, since
+from harness.jobs.watch_outcome import Visit, Watched, begun, since
 from harness.project.release import order
 
 TAGS = st.lists(

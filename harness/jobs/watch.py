@@ -16,7 +16,7 @@ import msgspec
 from harness.errors import HarnessError, InputError, MachineError, RecordError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.model.visit import SCHEMA, Visit, Watched, begun, since
+from harness.jobs.watch_outcome import SCHEMA, Visit, Watched, begun, since
 from harness.project.project import Project
 from harness.trees.tags import offered
 

@@ -13,12 +13,13 @@ import cloudpickle
 import msgspec
 from distributed import Client, Future
 
-from harness.engine import admission, fingerprint, on_worker
-from harness.engine.graph import Job
-from harness.engine.store import Store
 from harness.errors import HarnessError, MachineError
 from harness.host import sandbox
 from harness.host.cache import Cache
+from harness.jobs.cluster import admission, fingerprint
+from harness.jobs.cluster import worker as on_worker
+from harness.jobs.cluster.store import Store
+from harness.jobs.graph import Job
 
 if TYPE_CHECKING:
     Ordered = Future[on_worker.Reply | None]

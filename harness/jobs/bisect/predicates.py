@@ -10,10 +10,10 @@ from typing import Protocol
 import msgspec
 
 from harness.errors import InputError
+from harness.jobs.bisect.outcome import Word
 from harness.judge.replay_ratios import by_turn, paired
 from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
-from harness.model.bisected import Word
 from harness.record.record import Pass
 from harness.replay import check, counting
 from harness.replay.cases import Case

@@ -6,10 +6,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.engine.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
 from harness.errors import Defect, HarnessError, of_machine
 from harness.events import Listener, Said
 from harness.host.cache import Cache, host_boot
+from harness.jobs.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
 
 
 def perform(job: Job, here: Here, needed: Sequence[Any]) -> Outcome:

@@ -6,10 +6,10 @@ Every job keeps what it finished, so a run that is killed goes on where it was.
 
 import msgspec
 
-from harness.engine import jobs
-from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.events import Event
 from harness.host.cache import Cache
+from harness.jobs import jobs
+from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.kernel import configure
 from harness.project.project import Project
 from harness.record import store

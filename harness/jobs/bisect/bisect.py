@@ -17,17 +17,18 @@ from harness.git.git import ForeignGit
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.jobs.bisect import predicates
+from harness.jobs.bisect.outcome import Bisected, Found, Judged, Word
+from harness.jobs.bisect.predicates import Answer, Question
 from harness.judge.rule_syntax import Rule
 from harness.kernel import configure
-from harness.model.bisected import Bisected, Found, Judged, Word
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.replay import questions, replay
+from harness.replay import replay
 from harness.replay.cases import corners, drawn
 from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
-from harness.replay.questions import Answer, Question
 from harness.replay.runner.runner import Driver, Trapped
 from harness.replay.timing.schedule import Schedule
 from harness.series import apply, ports
@@ -197,15 +198,15 @@ def _text(wanted: Request) -> str:
     what = f"{wanted.slug} on a commit, beside that commit" if wanted.carry else "its function"
     if wanted.rule is None:
         return f"{what}: the memmap differs"
-    questions.require_askable(wanted.rule)
+    predicates.require_askable(wanted.rule)
     return f"{what}: {wanted.rule.text} does not hold"
 
 
 def _question(drive: Driver, wanted: Request) -> Question:
     if wanted.rule is not None:
-        return questions.by_rule(drive, wanted.rule, wanted.schedule)
+        return predicates.by_rule(drive, wanted.rule, wanted.schedule)
     cases = [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=False)]
-    return questions.Differs(drive, cases)
+    return predicates.Differs(drive, cases)
 
 
 def _source(project: Project, tree: str) -> GitSource:

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from harness.engine.cell_jobs import Place, Request, applies, in_cells, on_trees
-from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
-from harness.engine.kept_cells import KeptCells
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Said
 from harness.host.cache import Cache
+from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
+from harness.jobs.matrix.cached import KeptCells
+from harness.jobs.matrix.jobs import Place, Request, applies, in_cells, on_trees
 from harness.kernel import configure
 from harness.project.matrix_plan import Cell, Matrix, Result, Shown
 from harness.project.project import Project

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.engine import cells, examine, jobs
-from harness.engine.graph import Job
+from harness.jobs import jobs
+from harness.jobs.graph import Job
+from harness.jobs.matrix import boots, objects
 from harness.project.guest import Guest
 from harness.project.kernel import Recipe
 from harness.project.matrix_plan import Cell, Configuration, Matrix
@@ -85,7 +86,7 @@ def _sides(cell: Cell) -> dict[str, int | None]:
 
 def _examination(wanted: Request, place: Place, series: Series) -> Job:
     configuration = place.configuration
-    given = examine.Objects(
+    given = objects.Objects(
         how=place.how,
         object=series.object,
         prefix=place.cell.prefix,
@@ -93,13 +94,13 @@ def _examination(wanted: Request, place: Place, series: Series) -> Job:
         cases=wanted.matrix.cases,
         needs=configuration.needs,
     )
-    return Job(place.cell.name, "verify", examine.examine, given, place.ground)
+    return Job(place.cell.name, "verify", objects.examine, given, place.ground)
 
 
 def _build(place: Place, side: str, prefix: int | None) -> Job:
-    commit = cells.Commit(jobs.Commit(place.how, prefix, side), place.configuration.needs)
+    commit = boots.Commit(jobs.Commit(place.how, prefix, side), place.configuration.needs)
     name = f"build {place.cell.tree} {place.cell.kernel} {side}"
-    return Job(name, "build", cells.build, commit, place.ground)
+    return Job(name, "build", boots.build, commit, place.ground)
 
 
 def _boot(
@@ -119,7 +120,7 @@ def _boot(
         go_on=True,
     )
     needs = (applies(place.cell.tree), *kernels)
-    return Job(place.cell.name, "boot", cells.boot, comparison, needs)
+    return Job(place.cell.name, "boot", boots.boot, comparison, needs)
 
 
 def _plan(matrix: Matrix, place: Place) -> Plan:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from distributed import KilledWorker
 
-from harness.engine import parcels
-from harness.engine.graph import Failed, Hear, Job, Outcome
-from harness.engine.on_worker import Reply
-from harness.engine.session import Ended, Session, Told, lost
 from harness.errors import Defect, HarnessError, MachineError
 from harness.events import Event, Said
 from harness.host.cache import Cache
+from harness.jobs.cluster import transfer
+from harness.jobs.cluster.session import Ended, Session, Told, lost
+from harness.jobs.cluster.worker import Reply
+from harness.jobs.graph import Failed, Hear, Job, Outcome
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.engine.session import Ordered
+    from harness.jobs.cluster.session import Ordered
 
 #: How long jobs wait for a worker that may take them: a batch system needs a while to start one.
 PATIENCE_S = 3600.0
@@ -175,8 +175,8 @@ class Away:
         try:
             for run in reply.runs:
                 with self._cache.staging() as work:
-                    parcels.get(store, f"runs/{run}", work / "packed")
-                    parcels.unpack(work / "packed", self._project.results / Path(run))
+                    transfer.get(store, f"runs/{run}", work / "packed")
+                    transfer.unpack(work / "packed", self._project.results / Path(run))
         except HarnessError as error:
             return Failed.of(error)
         return reply.outcome

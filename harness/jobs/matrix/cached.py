@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from harness.engine import fingerprint
 from harness.guest import qemu
 from harness.host import cache as caches
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.files import replace_file
+from harness.jobs.cluster import fingerprint
 from harness.measure.machine import tool_version
 from harness.project.kernel import Recipe
 from harness.project.matrix_plan import Result

@@ -7,8 +7,8 @@ checkout than the user's.
 
 import msgspec
 
-from harness.engine.graph import Here
 from harness.errors import InputError
+from harness.jobs.graph import Here
 from harness.kernel import build as build_stage
 from harness.measure import run
 from harness.project.guest import Guest

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from harness.engine.graph import Graph, Hear, Here, Job, Outcome, Run, unheard
-from harness.engine.perform import perform
 from harness.events import Event
 from harness.host import cancel
 from harness.host.cache import Cache
+from harness.jobs.execute import perform
+from harness.jobs.graph import Graph, Hear, Here, Job, Outcome, Run, unheard
 from harness.project.project import Project
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 from distributed import get_worker
 
-from harness.engine import parcels
-from harness.engine.graph import Done, Failed, Here, Job, Outcome
-from harness.engine.perform import perform
-from harness.engine.store import Store
 from harness.errors import HarnessError
 from harness.events import Advanced, Event, Listener, Said
 from harness.host import cancel
 from harness.host.cache import Cache, host_boot
+from harness.jobs.cluster import transfer
+from harness.jobs.cluster.store import Store
+from harness.jobs.execute import perform
+from harness.jobs.graph import Done, Failed, Here, Job, Outcome
 from harness.project.project import Project
 from harness.record import store as records
 
@@ -106,7 +106,7 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
 
     def find_kernel(key: str) -> None:
         try:
-            parcels.receive_any_kernel(store, cache, key)
+            transfer.receive_any_kernel(store, cache, key)
         except HarnessError as error:
             listen(Said(f"no kernel from the store: {error}"))
 
@@ -114,13 +114,13 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
     sent: tuple[str, ...] = ()
     outcome: Outcome
     try:
-        needed = [parcels.receive(store, cache, value) for value in order.needed]
+        needed = [transfer.receive(store, cache, value) for value in order.needed]
         outcome = perform(order.job, here, needed)
         ended = [run for run in runs if records.has_ended(run)]
         # One that has not is gone on with on this machine or not at all.
         sent = tuple(_send_run(store, cache, run, project.results) for run in ended)
         if isinstance(outcome, Done):
-            parcels.send(store, cache, outcome.value)
+            transfer.send(store, cache, outcome.value)
     except HarnessError as error:
         outcome = Failed.of(error)
     if isinstance(outcome, Failed):
@@ -131,7 +131,7 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
 def _send_run(store: Store, cache: Cache, run: Path, results: Path) -> str:
     name = run.relative_to(results).as_posix()
     with cache.staging() as work:
-        store.put(f"runs/{name}", parcels.pack(run, work))
+        store.put(f"runs/{name}", transfer.pack(run, work))
     shutil.rmtree(run)
     return name
 

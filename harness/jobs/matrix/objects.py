@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.engine.cells import BASE, prefixes_of, require_options
-from harness.engine.graph import Here
 from harness.errors import Unsupported
+from harness.jobs.graph import Here
+from harness.jobs.matrix.boots import BASE, prefixes_of, require_options
 from harness.project.kernel import Recipe, Tree
 from harness.project.matrix_plan import Prefix, Show, Shown
 from harness.project.series import FUNCTION, Applied

@@ -13,11 +13,11 @@ import msgspec
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
 from harness.events import Listener, nobody
 from harness.host.cache import Cache
+from harness.jobs.watch_outcome import Stage, Visit
 from harness.judge.replay_ratios import rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import hold
 from harness.judge.validity import grounds
-from harness.model.visit import Stage, Visit
 from harness.project.project import Project
 from harness.record.record import RunRecord
 from harness.replay import replay

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.engine.store import Store
 from harness.errors import MachineError
 from harness.events import Began, Listener, nobody
 from harness.git import packs
@@ -21,6 +20,7 @@ from harness.git.repository import KeptTrees
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
 from harness.host.process import Deadline
+from harness.jobs.cluster.store import Store
 from harness.kernel import build
 from harness.project.kernel import Kernel, Tree
 from harness.project.series import Applied

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.engine import jobs
-from harness.engine.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
-from harness.engine.reproduce import Request, ending_at_a_failure
 from harness.errors import InputError, ToolMissing
 from harness.events import Event, Said
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.jobs import jobs
+from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
+from harness.jobs.reproduce import Request, ending_at_a_failure
 from harness.kernel import build, configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.engine import jobs
-from harness.engine.graph import Here
 from harness.errors import GuestLost, Unsupported
 from harness.git.git import Git
 from harness.host.process import Deadline
+from harness.jobs import jobs
+from harness.jobs.graph import Here
 from harness.memmap import read
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown

@@ -10,25 +10,14 @@ comparison are one job, so no comparison spans two machines.
 from collections.abc import Sequence
 from typing import Any
 
-from harness.engine import parcels
-from harness.engine.away import Away
-from harness.engine.graph import (
-    AT_HOME,
-    Done,
-    Failed,
-    Graph,
-    Hear,
-    Here,
-    Job,
-    Outcome,
-    Run,
-    unheard,
-)
-from harness.engine.perform import perform
-from harness.engine.session import Session
 from harness.errors import HarnessError
 from harness.events import Event
 from harness.host.cache import Cache
+from harness.jobs.cluster import transfer
+from harness.jobs.cluster.remote_jobs import Away
+from harness.jobs.cluster.session import Session
+from harness.jobs.execute import perform
+from harness.jobs.graph import AT_HOME, Done, Failed, Graph, Hear, Here, Job, Outcome, Run, unheard
 from harness.project.project import Project
 
 
@@ -82,7 +71,7 @@ class Dask:
         outcome = perform(job, Here(self._project, self._cache, listen), needed)
         if isinstance(outcome, Done):
             try:
-                parcels.send(self._session.store, self._cache, outcome.value, listen)
+                transfer.send(self._session.store, self._cache, outcome.value, listen)
             except HarnessError as error:
                 return Failed.of(error)
         return outcome

@@ -34,7 +34,7 @@ class Admission(WorkerPlugin):
         """Look at a worker, whether it was there before or joins later."""
         problem = self._problem()
         if problem is None:
-            self._jobs = importlib.import_module("harness.engine.on_worker")
+            self._jobs = importlib.import_module("harness.jobs.cluster.worker")
             await worker.set_resources(**{place(self._session): 1})
         told = {"worker": worker.address, "host": socket.gethostname(), "problem": problem or ""}
         # Not by the worker's own stream, which it does not have while it is joining.
@@ -53,13 +53,13 @@ class Admission(WorkerPlugin):
 
     def _problem(self) -> str | None:
         try:
-            theirs = importlib.import_module("harness.engine.fingerprint").own()
+            theirs = importlib.import_module("harness.jobs.cluster.fingerprint").own()
         except Exception as error:  # noqa: BLE001 (whatever a stranger's installation raises)
             return f"has no harness: {type(error).__name__}: {error}"
         if theirs.source != self._source:
             return f"runs {theirs}, not {self._described}"
         try:
-            store = importlib.import_module("harness.engine.store").Store(self._store)
+            store = importlib.import_module("harness.jobs.cluster.store").Store(self._store)
             seen = store.find(mark(self._session))
         except Exception as error:  # noqa: BLE001 (as above)
             return f"cannot use the store: {error}"
