@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.host.cache import Cache
 
 if TYPE_CHECKING:
-    from harness.stages.prune import Entry, Rule
+    from harness.doctor.prune import Entry, Rule
 
 
 @click.group(
@@ -32,7 +32,7 @@ def cache_group(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from harness.stages.prune import entries
+    from harness.doctor.prune import entries
 
     cache = Cache.default()
     found = entries(cache)
@@ -61,8 +61,8 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
       harness cache prune --older-than 30d
       harness cache prune --all
     """
+    from harness.doctor import prune as stage
     from harness.host.units import format_bytes
-    from harness.stages import prune as stage
 
     rule = _rule(limit, older_than, everything=everything)
     with watching() as listen:
@@ -77,8 +77,8 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
 
 
 def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Rule":
+    from harness.doctor.prune import Rule
     from harness.host.units import parse_age, parse_size
-    from harness.stages.prune import Rule
 
     if sum((limit is not None, older_than is not None, everything)) != 1:
         raise InputError(

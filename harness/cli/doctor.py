@@ -5,10 +5,10 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import json_option, plan_option, print_json
+from harness.doctor.diagnosis import Diagnosis
 from harness.errors import MachineError
 from harness.events import Began, Event
 from harness.host.cache import Cache
-from harness.model.diagnosis import Diagnosis
 from harness.project.project import Project
 
 COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
@@ -29,7 +29,7 @@ def doctor(plan: str, as_json: bool) -> None:
       harness doctor --plan quick
       harness doctor --json          for programs
     """
-    from harness.stages.doctor import examine
+    from harness.doctor.doctor import examine
 
     project = Project.find()
     wanted = project.plan(plan)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.claims import claims
+from harness.doctor import packages
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
 from harness.guest import agent_log, console, console_findings
@@ -29,7 +30,6 @@ from harness.kernel import (
     warning_lines,
 )
 from harness.memmap import info_block, struct_layout, struct_pages
-from harness.parse import packages
 from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest

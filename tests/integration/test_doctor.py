@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import pytest
 
+from harness.doctor import doctor
+from harness.doctor.diagnosis import Diagnosis
 from harness.events import nobody
 from harness.guest import accelerator, backing_files, boot
 from harness.host import programs, venv
 from harness.host.cache import Cache
-from harness.model.diagnosis import Diagnosis
 from harness.project.project import Project
-from harness.stages import doctor
 
 FAKES = Path(__file__).parent.parent / "fakes" / "bin"
 

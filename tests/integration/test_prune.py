@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.doctor.prune import Rule, entries, prune
 from harness.host.cache import Cache
-from harness.stages.prune import Rule, entries, prune
 
 DAY = 86400.0
 

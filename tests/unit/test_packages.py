@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.parse.packages import DISTRIBUTIONS, distribution, needs
+from harness.doctor.packages import DISTRIBUTIONS, distribution, needs
 from harness.project.project import Project
 
 LINE = "command:git  run  git  git-core  git  -  kernel trees, series as commits\n"

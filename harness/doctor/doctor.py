@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.doctor import requirements
+from harness.doctor.diagnosis import Diagnosis
 from harness.errors import HarnessError
 from harness.events import Listener, nobody
 from harness.guest import accelerator, backing_files, rootfs
@@ -17,11 +19,9 @@ from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
 from harness.measure import machine
-from harness.model.diagnosis import Diagnosis
 from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.project import Project
-from harness.stages import needs
 
 #: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.
 EMPTY_CACHE_BYTES = 6 * GIB
@@ -33,7 +33,7 @@ def examine(
 ) -> Iterator[Diagnosis]:
     """Give every check as it is made. Raises InputError for a packages.txt that does not fit."""
     yield _architecture()
-    yield from needs.examine(project, cache)
+    yield from requirements.examine(project, cache)
     yield _root(project, cache)
     yield _sandbox(cache)
     yield _disk(cache)

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from harness.doctor.diagnosis import Diagnosis
+from harness.doctor.packages import Need, distribution, needs
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.guest import busybox
 from harness.host import process, programs, venv, version
 from harness.host.cache import Cache
 from harness.measure.machine import PYTHON_PROGRAMS
-from harness.model.diagnosis import Diagnosis
-from harness.parse.packages import Need, distribution, needs
 from harness.project.project import Project
 
 INSTALL = {
