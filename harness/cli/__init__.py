@@ -67,7 +67,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name].where.split(":")
-        command = getattr(importlib.import_module(f"harness.cli.{module}"), attribute)
+        command = getattr(importlib.import_module(f"harness.cli.commands.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 (COMMANDS is ours)
         return command
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from harness import cli
-from harness.cli.formats import FORMATS
+from harness.cli.output_formats import FORMATS
 from harness.errors import HarnessError, InputError, RecordError
 from harness.project.project import ROOT_VARIABLE, Project
 from harness.record import store as records

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.engine import Workers, engine
+from harness.cli.engine_option import Workers, engine
 from harness.cli.progress import watching_jobs
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.events import Advanced, Began, Ended, Said

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cli import history
-from harness.cli.history import write_site
+from harness.cli import index as history
+from harness.cli.index import write_site
 from harness.errors import MachineError
 from harness.events import nobody
 from harness.judge.conclude import Conclusion, conclude

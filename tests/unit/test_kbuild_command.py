@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.build import build
+from harness.cli.commands.build import build
 from harness.errors import InputError
 from harness.host.process import Deadline
 from harness.kernel.cmd_file import compiling, saved_command

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from harness.cli.plan import plan
+from harness.cli.commands.plan import plan
 from harness.errors import InputError
 from harness.project.project import Project
 from harness.report.formats import ci
@@ -69,7 +69,7 @@ def test_jobs_are_commands_of_this_harness() -> None:
     (row,) = matrix(printed("--format", "github", *chosen, "--", "--require-verdict"))
     words = shlex.split(row["arguments"])
     assert words[-1] == "--require-verdict"
-    from harness.cli.measure import reproduce
+    from harness.cli.commands.measure import reproduce
 
     context = reproduce.make_context("reproduce", words[1:])
     assert words[0] == context.command.name

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom
 
 from harness.cli import cli
-from harness.cli.replay import _show_null
+from harness.cli.commands.replay import _show_null
 from harness.errors import InputError
 from harness.judge.ratios import effects
 from harness.judge.replay_ratios import (

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from harness.cli import cli
-from harness.cli.formats import FORMATS
+from harness.cli.output_formats import FORMATS
 from harness.errors import InputError, RecordError
 from harness.git import git
 from harness.project.project import Project

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.cli.series_import import _keep
+from harness.cli.commands.series_import import _keep
 from harness.errors import HarnessError, InputError
 from harness.project.project import Project
 from tests.unit.test_claims import DATA, PAGE, mail

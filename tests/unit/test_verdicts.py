@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.compare import compare
-from harness.cli.judge import judge
-from harness.cli.report import report
+from harness.cli.commands.compare import compare
+from harness.cli.commands.judge import judge
+from harness.cli.commands.report import report
 from harness.errors import HarnessError
 from harness.judge.conclude import conclude
 from harness.judge.verdict import Verdict

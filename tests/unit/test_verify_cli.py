@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cli.verify import _finders
+from harness.cli.commands.verify import _finders
 from harness.errors import InputError
 from harness.events import nobody
 from harness.memmap.compare import Finder

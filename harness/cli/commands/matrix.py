@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.cli import printable
-from harness.cli.engine import Workers, engine, engine_options
+from harness.cli.engine_option import Workers, engine, engine_options
 from harness.cli.options import (
     chosen_source,
     json_option,

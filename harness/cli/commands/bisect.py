@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from harness.cli import printable
+from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.options import (
     DEFAULT_SERIES,
     chosen_source,
@@ -18,7 +19,6 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
-from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
 from harness.project.project import Project

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
+from harness.cli.commands.report import concluded, found_run
 from harness.cli.options import json_option, print_json
-from harness.cli.report import concluded, found_run
 from harness.errors import InputError
 from harness.host.cache import Cache
 from harness.project.project import Project

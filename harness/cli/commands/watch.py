@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from harness.cli import printable
+from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.options import (
     DEFAULT_TREE,
     build_options,
@@ -22,7 +23,6 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
-from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, DoesNotBuild, InputError, MachineError
 from harness.events import Listener
 from harness.host.cache import Cache
@@ -249,7 +249,7 @@ def _with_boots(
     project: Project, visit: "Visit", record: "RunRecord", rules: "tuple[Rule, ...]"
 ) -> "Visit":
     """Add what the boots came to: a contradicted or an inconclusive verdict is none that holds."""
-    from harness.cli.report import nulls_for
+    from harness.cli.commands.report import nulls_for
     from harness.judge.conclude import conclude
 
     claims = project.claims(record.subject.slug)

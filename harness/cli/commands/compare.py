@@ -23,7 +23,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
       harness compare 20260101T120000-abcdef 20260102T120000-fedcba
       harness compare results/memcpy-streaming/20260101T120000-abcdef … --json
     """
-    from harness.cli.report import found_run
+    from harness.cli.commands.report import found_run
     from harness.judge.runs.run_diff import compare as changes
 
     project = Project.find()

@@ -34,7 +34,7 @@ def verify(run: str | None, as_json: bool) -> None:
       harness verify
       harness verify 20260101T120000-abcdef --json
     """
-    from harness.cli.report import found_run
+    from harness.cli.commands.report import found_run
     from harness.memmap import read
     from harness.memmap.compare import verify as compare
 

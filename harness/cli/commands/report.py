@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
-from harness.cli.formats import FORMATS, known_origin
 from harness.cli.options import gate_rule, json_option, print_json, print_rich
+from harness.cli.output_formats import FORMATS, known_origin
 from harness.errors import InputError, RecordError
 from harness.project.project import Project
 from harness.record import store
@@ -111,14 +111,14 @@ def report(
       harness report --index
       harness report memmap-harness-20260101T120000-abcdef.tar.gz
     """
-    from harness.cli import formats, page
+    from harness.cli import output_formats, page
 
     if as_json and (form != "terminal" or output is not None):
         raise InputError(
             "given together", where="--json, --format, --output", expected="--json alone"
         )
     if github:
-        formats.require_github()
+        output_formats.require_github()
     rules = [gate_rule(text) for text in gates]
     if site is not None:
         _write_site(site, run)
@@ -132,13 +132,13 @@ def report(
         elif form == "terminal" and output is None:
             show(project, found, as_json=as_json, path=shown)
         else:
-            formats.put(formats.rendered(project, form, found, origin), output)
+            output_formats.put(output_formats.rendered(project, form, found, origin), output)
         if github:
-            formats.tell_github(found)
+            output_formats.tell_github(found)
 
 
 def _write_site(site: str, run: str | None) -> None:
-    from harness.cli.history import write_site
+    from harness.cli.index import write_site
     from harness.cli.progress import watching
 
     if run is not None:
@@ -158,7 +158,7 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
     from harness.record.bundle import archive
 
     if run is not None and Path(run).is_file() and archive.looks_like(Path(run)):
-        from harness.cli.bundle import unpacked
+        from harness.cli.commands.bundle import unpacked
 
         with unpacked(Path(run)) as (project, folder):
             yield project, folder, Path(run)

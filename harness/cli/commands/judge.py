@@ -49,7 +49,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
       harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
       harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
     """
-    from harness.cli.report import concluded, found_run
+    from harness.cli.commands.report import concluded, found_run
 
     rules = [gate_rule(text) for text in gates]
     project = Project.find()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.commands.report import concluded, show
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -17,7 +18,6 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
-from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
 from harness.project.project import Project

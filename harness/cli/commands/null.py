@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.engine import Workers, engine_options
-from harness.cli.measure import accelerator_option, measured
+from harness.cli.commands.measure import accelerator_option, measured
+from harness.cli.commands.replay import ROUNDS, schedule_of
+from harness.cli.engine_option import Workers, engine_options
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -19,7 +20,6 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
-from harness.cli.replay import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
 from harness.project.project import Project

@@ -4,9 +4,9 @@
 import click
 
 from harness.cli import printable
+from harness.cli.commands.series_import import import_claims
 from harness.cli.options import json_option, print_json, series_argument
 from harness.cli.progress import watching
-from harness.cli.series_import import import_claims
 from harness.host.cache import Cache
 from harness.project.project import Project
 

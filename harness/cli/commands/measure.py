@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.engine import Workers, engine, engine_options
+from harness.cli.commands.report import concluded, show
+from harness.cli.engine_option import Workers, engine, engine_options
 from harness.cli.options import (
     F,
     build_options,
@@ -19,7 +20,6 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
-from harness.cli.report import concluded, show
 from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.host.cache import Cache
 from harness.project.project import Project
