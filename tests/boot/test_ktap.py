@@ -11,8 +11,8 @@ from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.report.formats.ktap import ktap
 from harness.trees.tree import checked_out
+from tests.unit.report.test_hostile import MARKUP, spoilt
 from tests.unit.reports import CONCLUSIONS
-from tests.unit.test_report_hostile import MARKUP, spoilt
 
 pytestmark = pytest.mark.boot
 #: kunit.py's exit code, and how many of the results it counts as what.

@@ -25,14 +25,14 @@ CODES = {
 #: Run by other tests: they would take too long here, or change the checkout.
 ELSEWHERE = {
     "test": "bootstrap test is what runs this",
-    "null": "tests/integration/test_reproduce.py",
-    "bisect v7.2 v7.3 --tree ~/linux --memmap": "tests/integration/test_bisect.py",
-    "watch --tree v7.3 --check": "tests/integration/test_watch.py",
-    "reproduce --plan quick --each-patch": "tests/integration/test_ladder.py",
-    "matrix quick": "tests/integration/test_matrix.py",
-    "matrix": "tests/integration/test_matrix.py",
-    "cache prune --limit 20G": "tests/integration/test_prune.py",
-    "b4-check": "tests/unit/test_report_cli.py",
+    "null": "tests/integration/jobs/test_reproduce.py",
+    "bisect v7.2 v7.3 --tree ~/linux --memmap": "tests/integration/jobs/test_bisect.py",
+    "watch --tree v7.3 --check": "tests/integration/jobs/test_watch.py",
+    "reproduce --plan quick --each-patch": "tests/integration/jobs/test_per_patch.py",
+    "matrix quick": "tests/integration/jobs/test_matrix.py",
+    "matrix": "tests/integration/jobs/test_matrix.py",
+    "cache prune --limit 20G": "tests/integration/doctor/test_prune.py",
+    "b4-check": "tests/unit/cli/test_report.py",
 }
 HERE = [c for c in COMMANDS if c not in ELSEWHERE and c.split()[0] != "test"]
 

@@ -13,7 +13,7 @@ from harness.judge.conclude import Conclusion, conclude
 from harness.report.page import index_page, run_page
 from tests.unit import conclusions
 from tests.unit.builders import claims
-from tests.unit.test_history import run
+from tests.unit.report.test_history import run
 
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"
 WIDTHS = {"phone": 360, "desk": 1280}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cluster's engine against a real scheduler and real workers, over stand-ins."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.errors import DoesNotBuild
+from harness.events import Began
+from harness.jobs.cluster import fingerprint, remote_jobs
+from harness.jobs.graph import Done, Failed, Graph, Job, Skipped
+from harness.jobs.local import Local
+from harness.jobs.matrix import jobs as cell_jobs
+from harness.jobs.matrix import matrix
+from harness.jobs.per_patch import climb
+from harness.record import store as records
+from tests.cluster import (
+    REQUEST,
+    Cluster,
+    Scene,
+    cluster,
+    kept,
+    measured_on,
+    pinned,
+    same_at_home,
+)
+from tests.trees import edit
+from tests.unit.jobs.test_graph import Breaks, add, concatenate, divide, tell
+from tests.unit.jobs.test_matrix import PLAN
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that lasts, with a worker that measures and one that does not."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with pytest.MonkeyPatch.context() as patch, cluster(folder / "cluster") as made:
+        Scene(folder, patch)
+        made.worker("a")
+        made.worker("b", boot=False)
+        yield made
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Cluster) -> Scene:
+    made = Scene(tmp_path, monkeypatch)
+    made.cluster = workers
+    return made
+
+
+def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
+    jobs = [
+        Job("c", "build", concatenate, "c", ("b", "a")),
+        Job("b", "verify", concatenate, "b", ("a",)),
+        Job("a", "build", concatenate, "a"),
+        Job("told", "build", tell, "beginning"),
+        Job("breaks", "build", add, Breaks()),
+        Job("needs it", "boot", add, 1, ("breaks",)),
+        Job("defect", "verify", divide, 0),
+        Job("at home", "fetch", concatenate, "home"),
+    ]
+    there = scene.run(*jobs)
+    here = Local(scene.whole.project, scene.whole.cache).run(Graph(jobs))
+    for name, outcome in here.items():
+        match outcome, there[name]:
+            case Failed(), Failed() as failed:
+                assert failed.on
+                assert msgspec.structs.replace(failed, on="", detail=outcome.detail) == outcome
+            case _:
+                assert there[name] == outcome
+    assert there["c"] == Done("cbaa")
+    assert there["needs it"] == Skipped("breaks")
+    assert [h for name, h in scene.heard if name == "told"] == [Began("beginning"), Done(None)]
+    assert there["breaks"].error().exit_code == 3  # type: ignore[union-attr]
+
+
+def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
+    record = scene.reproduce()
+    assert not scene.whole.cache.kernels.exists(), "nothing was built here"
+    assert measured_on(scene, record) == {"a"}
+    left = [p for p in (scene.cluster.cache("a") / "runs").rglob("*") if p.is_file()]
+    assert left == [], "what is at home now is still on the worker"
+    same_at_home(scene, record)
+
+
+def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
+    project, cache = scene.whole.project, scene.whole.cache
+    with scene.engine() as engine:
+        record = climb(engine, project, cache, REQUEST, scene.hear)
+    assert [side.name for side in record.sides] == ["base", "1", "2"]
+    assert not cache.kernels.exists()
+    at_home = climb(Local(project, cache), project, cache, REQUEST)
+    assert pinned(at_home) == pinned(record)
+    assert kept(project, at_home) == kept(project, record)
+
+
+def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
+    project, cache = scene.whole.project, scene.whole.cache
+    (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
+    wanted = cell_jobs.Request("test", project.matrix("quick"), accelerator="tcg")
+    with scene.engine() as engine:
+        results = matrix.run(engine, project, cache, wanted, scene.hear)
+    assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3
+    assert not cache.kernels.exists()
+    for result in results[1:]:
+        # One of them has no base beside it, and so is no run to be judged.
+        assert result.run.startswith("matrix/test/")
+        assert (project.results / result.run / records.FILE).is_file()
+    assert records.runs(project.results) == []
+    assert all(again.kept for again in matrix.run(Local(project, cache), project, cache, wanted))
+
+
+def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
+    (port,) = (scene.whole.root / "series/test/ports/v7.2").glob("0002-*")
+    edit(port, "1024", "nonesuch")
+    with pytest.raises(DoesNotBuild, match=r"does not build.*\(on ") as caught:
+        scene.reproduce()
+    assert "nonesuch" in (caught.value.detail or "")
+
+
+def test_workers_with_another_harness_get_no_jobs_and_it_is_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = msgspec.structs.replace(fingerprint.own(), source="0" * 64)
+    monkeypatch.setattr(fingerprint, "own", lambda: other)
+    monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
+    outcomes = scene.run(Job("a", "build", add, 1), Job("b", "build", add, 1, ("a",)))
+    assert isinstance(failed := outcomes["a"], Failed)
+    assert failed.expected == "a worker with this harness (2 without it)"
+    told = [said for said in scene.said() if "gets no jobs" in said]
+    assert len(told) == 2
+    for line in told:
+        assert f"it runs {fingerprint.Fingerprint('0.1.0', other.python, '')}"[:20] in line
+        assert line.endswith(f"not {other}")
+        assert line.partition("no jobs: it ")[2] in (failed.detail or "")
+    assert outcomes["b"] == Skipped("a")
+
+
+def test_workers_that_see_another_store_get_no_jobs_and_it_is_said(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("harness.jobs.cluster.session.Session._leave_mark", lambda *_: None)
+    outcomes = scene.run(Job("a", "build", add, 1))
+    assert isinstance(outcomes["a"], Failed)
+    store = scene.whole.cache.root / "store"
+    assert any(said.endswith(f"sees another store than you at {store}") for said in scene.said())

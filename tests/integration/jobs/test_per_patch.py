@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`harness reproduce --each-patch` as a user types it, over stand-ins."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.record import store
+from tests.trees import edit, git
+from tests.unit.jobs.test_matrix import PLAN as MATRIX
+from tests.whole import Whole
+
+LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Whole:
+    return Whole(tmp_path)
+
+
+def result(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def port(whole: Whole, number: int) -> Path:
+    (found,) = (whole.root / "series/test/ports/v7.2").glob(f"{number:04}-*")
+    return found
+
+
+def test_a_side_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
+    made = result(whole.harness(*LADDER, "--json"))
+    assert made["bisectable"]
+    assert [rung["prefix"] for rung in made["rungs"]] == [0, 1, 2]
+    base, first, second = made["rungs"]
+    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal"] * 3
+    assert base["drivers"]["nd_pmem"]["mean_ms"] == 60
+    assert first["drivers"]["nd_pmem"] == {
+        "mean_ms": 30, "first_ms": 150, "below_base_percent": 50, "below_parent_percent": 50
+    }  # fmt: skip
+    assert second["drivers"]["nd_pmem"]["below_parent_percent"] == 0
+    assert first["title"] == "mm/mm_init: in half the time"
+    assert first["new_warnings"] == second["new_warnings"] == []
+
+    record = store.load(Path(made["record"]))
+    assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("1", 1), ("2", 2)]
+    assert len(record.boots) == 6
+    shown = whole.harness("report", record.run_id)
+    assert shown.returncode == 0
+    assert "bisectable: every prefix builds" in " ".join(shown.stdout.split())
+
+
+def test_what_reproduce_built_is_not_built_again_and_the_rest_in_the_cheaper_order(
+    whole: Whole,
+) -> None:
+    whole.harness(*LADDER[:-1])
+    done = whole.harness(*LADDER, "--json")
+    result(done)
+    assert "to build: 1; headers change in: none\n" in done.stderr
+    assert "built 1" in done.stderr
+    assert "built base" not in done.stderr
+
+
+def test_a_warning_that_a_patch_adds_is_its_own(whole: Whole) -> None:
+    with (whole.folder / "linux/Makefile").open("a") as makefile:
+        makefile.write("\noverride CC := $(CC) -Wall\n")
+    # Base warns as well, of a line that the patch moves.
+    with (whole.folder / "linux/mm/mm_init.c").open("a") as source:
+        source.write("\nstatic int old;\n")
+    git(whole.folder / "linux", "commit", "-qam", "warn")
+    git(whole.folder / "linux", "branch", "-qf", "main", "HEAD")
+    text = port(whole, 1).read_text()
+    hunk, _, rest = text.partition("+const char fake_kernel")
+    body = "+static int spare;\n"
+    old, new = "@@ -2,7 +2,7 @@", "@@ -2,7 +2,8 @@"
+    assert old in text, text
+    port(whole, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    said = [rung["new_warnings"] for rung in made["rungs"]]
+    assert said[0] is None
+    (only,) = said[1]
+    assert only.startswith("mm/mm_init.c: ")
+    assert "spare" in only
+    assert said[2] == []
+    assert made["bisectable"]
+    assert not made["rungs"][1]["holds"]
+    shown = whole.harness("report")
+    assert "patch 1 adds a warning: mm/mm_init.c: " in " ".join(shown.stdout.split())
+
+
+def test_a_patch_that_does_not_build_is_named_and_the_others_are_measured(whole: Whole) -> None:
+    edit(port(whole, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
+    done = whole.harness(*LADDER, "--json")
+    made = result(done, code=3)
+    assert not made["bisectable"]
+    assert [rung["builds"] for rung in made["rungs"]] == [True, False, False]
+    assert made["rungs"][0]["boots"]
+    assert "does not build" in made["rungs"][1]["why"]
+    shown = whole.harness("report")
+    assert "1 | " in shown.stdout
+    assert "mm_init.c" in shown.stdout
+
+
+def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
+    linux = whole.folder / "linux"
+    (linux / "knobs.mk").write_text("FAIL := vmlinux\n")
+    git(linux, "add", "knobs.mk")
+    git(linux, "commit", "-qm", "broken")
+    git(linux, "branch", "-qf", "main", "HEAD")
+    done = whole.harness(*LADDER)
+    assert done.returncode == 3
+    assert "the kernel does not build" in done.stderr
+    assert store.runs(whole.project.results) == []
+
+
+def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
+    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    assert made["outcome"] == "failed"
+    assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
+    assert "panicked" in made["rungs"][1]["why"]
+    # A side that is lost is not booted again: two of base, one of each patch.
+    assert len(store.load(Path(made["record"])).boots) == 4
+
+
+def test_struct_pages_that_differ_are_no_ladder_to_climb(whole: Whole) -> None:
+    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
+    made = result(whole.harness(*LADDER, "--json"), code=1)
+    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal", "differs", "differs"]
+    assert made["rungs"][1]["why"] == "its struct pages are not as base's"
+    assert not made["bisectable"]
+
+
+def test_claims_stand_beside_the_prefix_that_they_are_made_after(whole: Whole) -> None:
+    with (whole.root / "series/test/series.yaml").open("a") as series:
+        series.write(
+            "claims:\n"
+            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, after_patch: 1,\n"
+            "     reduction_percent: 49.0}\n"
+            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
+            "     reduction_percent: 51.0}\n"
+        )
+    made = result(whole.harness(*LADDER, "--json"))
+    claims = {
+        rung["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in rung["claims"]]
+        for rung in made["rungs"]
+    }
+    assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
+    strict = whole.harness(*LADDER, "--require-verdict")
+    assert strict.returncode == 1
+
+
+def test_one_prefix_of_each_patch_is_refused(whole: Whole) -> None:
+    done = whole.harness(*LADDER, "--prefix", "1")
+    assert done.returncode == 2
+    assert "--prefix: given with --each-patch; expected one of them" in done.stderr
+
+
+def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
+    exit_code, _ = whole.interrupted("boot 2 of 6", *LADDER)
+    assert exit_code == 130
+    (run,) = store.runs(whole.project.results)
+    kept = store.load(run).boots
+    assert 1 <= len(kept) < 6
+    made = result(whole.harness(*LADDER, "--json"))
+    assert made["record"] == str(run / store.FILE)
+    assert store.load(run).boots[: len(kept)] == kept
+
+
+@pytest.mark.parametrize("verb", [LADDER, ("matrix", "quick", "test", "--accelerator", "tcg")])
+def test_a_strangers_series_is_not_built_unconfined(
+    whole: Whole, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    (whole.root / "configs/plans/matrix-quick.yaml").write_text(MATRIX)
+    mbox = tmp_path / "mbox"
+    ports = sorted((whole.root / "series/test/ports/v7.2").glob("*.patch"))
+    mbox.write_bytes(b"".join(port.read_bytes() for port in ports))
+    (whole.programs / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
+    done = whole.harness(*verb, "--mbox", str(mbox))
+    assert done.returncode == 69, done.stderr
+    assert "bubblewrap does not work here (no namespaces here)" in done.stderr
+    assert not whole.cache.kernels.exists()
+    # Ours is built, as any program of this checkout, and so is what the user trusts.
+    assert "this series is not our own" not in whole.harness(*verb).stderr
+    assert "this series is not our own" not in whole.harness(*verb, "--no-sandbox").stderr

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs linked from a fake kernel's object, run, compared, traced and timed for real."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import MachineError
+from harness.host.process import Deadline
+from harness.kernel.binutils import Binutils
+from harness.record.record import Pass
+from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
+from harness.replay.check import Compared, compare
+from harness.replay.program import link
+from harness.replay.program.link import Program, Unprovided
+from harness.replay.runner.runner import Driver, Trapped
+from harness.replay.timing import rounds, timing
+from harness.replay.timing.schedule import KINDS, Schedule, require_memory
+from harness.replay.trace import TRACED, count, gates, traced
+
+FAKES = Path(__file__).parents[2] / "fakes" / "replay"
+FUNCTION = "memmap_init_zone_device"
+#: As kbuild compiles for x86-64, as far as it matters here.
+CFLAGS = (
+    "-O2",
+    "-g",
+    "-mcmodel=kernel",
+    "-mno-red-zone",
+    "-mgeneral-regs-only",
+    "-fno-pie",
+    "-fno-stack-protector",
+    "-fcf-protection=none",
+    "-ffreestanding",
+    "-fno-tree-loop-distribute-patterns",
+    "-mpreferred-stack-boundary=3",
+)
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+
+Maker = Callable[..., Program]
+#: The smallest namespace that there is.
+SMALL = 128 << 20
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """Link programs of the fake kernel; each is made once."""
+    root = tmp_path_factory.mktemp("programs")
+    log = root / "log"
+    user = root / "user.o"
+    link.user_side(user, log)
+    made: dict[tuple[str, ...], Program] = {}
+
+    def program(*defines: str) -> Program:
+        if defines not in made:
+            folder = root / "-".join(("base", *defines))
+            folder.mkdir()
+            for source, target in (("object.c", "object.o"), ("kernel.c", "shim.o")):
+                options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
+                argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / source]
+                subprocess.run(argv, check=True)
+            binutils = Binutils(log, confined=False)
+            made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
+        return made[defines]
+
+    return program
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Driver:
+    return Driver(tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), confined=False)
+
+
+def against_base(make: Maker, driver: Driver, *defines: str) -> Compared:
+    cases = [*corners(), *drawn(20, 3, page_ref=True)]
+    return compare(driver, {"base": make(), "tip": make(*defines)}, cases)
+
+
+def test_equal_code_leaves_equal_memmaps(make: Maker, driver: Driver) -> None:
+    found = against_base(make, driver, "STREAMING")
+    assert found.unequal == ()
+    assert found.equal("tip")
+    assert found.cases == len([*corners()]) + 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ("WRONG_REFCOUNT", "_refcount"),
+        ("WRONG_COMPOUND_INFO", "compound_info|lru.next"),
+        ("WRONG_PAST_THE_END", "0 past the end of the range: private_"),
+        ("WRONG_PAGEBLOCKS", "pageblocks initialized"),
+        ("WRONG_FAR_AWAY", "beyond the memmap and its guard pages"),
+    ],
+)
+def test_a_mistake_is_named(make: Maker, driver: Driver, wrong: str, named: str) -> None:
+    (found,) = against_base(make, driver, wrong).unequal
+    assert found.side == "tip"
+    assert named in found.what
+
+
+def test_a_refcount_of_one_type_is_found_in_a_case_of_that_type(
+    make: Maker, driver: Driver
+) -> None:
+    (found,) = against_base(make, driver, "WRONG_REFCOUNT").unequal
+    assert found.case.type == "coherent"
+    assert found.nr_differing == found.case.nr_pages
+    assert found.pages[0].fields == ("_refcount",)
+    assert found.pages[0].base != found.pages[0].tip
+
+
+def test_a_symbol_that_nobody_defines_is_named_before_anything_runs(make: Maker) -> None:
+    with pytest.raises(Unprovided, match=r"nobody_defines_this \(wanted by memmap_init_z"):
+        make("WRONG_SYMBOL")
+
+
+def test_running_into_a_stop_names_it(make: Maker, driver: Driver) -> None:
+    case = Case("generic", 0, START_PFN, 512)
+    with pytest.raises(Trapped, match="reached dump_page") as caught:
+        driver(make("WRONG_BUG"), [case.line(), case.line()])
+    assert caught.value.line == 1
+
+
+def test_base_that_does_what_no_healthy_run_does_is_our_failure(
+    make: Maker, driver: Driver
+) -> None:
+    cases = [Case("generic", 0, START_PFN, 512)]
+    with pytest.raises(Trapped):
+        compare(driver, {"base": make("WRONG_BUG"), "tip": make()}, cases)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("run type=9 nr=1", "type 9"),
+        ("run type=3 shift=40 nr=1", "shift 40"),
+        ("run type=3 nid=64 nr=1", "node 64"),
+        ("run type=3 nr=0", "cannot be"),
+        ("run type=3 start=99999999999999 nr=1", "cannot be"),
+        ("run type=3 nr=5 altmap=1 reserve=3 free=2", "takes all 5 pages"),
+        ("run type=x nr=1", "type=x is no number"),
+        ("run type=4294967296 nr=1", "is no number"),
+        ("run colour=3", "no key colour"),
+        ("run type", "KEY=VALUE"),
+        ("jump", "run, take, give, or fill after a run"),
+        ("fill how=movnti", "run, take, give, or fill after a run"),
+    ],
+)
+def test_the_program_refuses_what_makes_no_sense(
+    make: Maker, driver: Driver, line: str, what: str
+) -> None:
+    with pytest.raises(Trapped, match=what):
+        driver(make(), [line])
+
+
+def test_an_unknown_way_to_fill_is_refused(make: Maker, driver: Driver) -> None:
+    case = Case("generic", 0, START_PFN, 1 << 10)
+    with pytest.raises(MachineError, match="no way to fill memory is called prayer"):
+        driver(make(), [case.line(), "fill how=prayer"])
+
+
+@given(
+    kind=st.sampled_from(TYPES),
+    shift=st.sampled_from((0, 1, 9)),
+    offset=st.integers(0, 1 << 16),
+    nr=st.integers(1, 4096),
+    nid=st.integers(0, MAX_NODE),
+    reserve=st.integers(0, 4096),
+    page_ref=st.booleans(),
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_call_leaves_what_base_leaves(
+    make: Maker,
+    driver: Driver,
+    kind: str,
+    shift: int,
+    offset: int,
+    nr: int,
+    nid: int,
+    reserve: int,
+    page_ref: bool,
+) -> None:
+    case = Case(
+        kind,
+        shift,
+        START_PFN + offset,
+        nr,
+        altmap=reserve < nr,
+        reserve=reserve if reserve < nr else 0,
+        nid=nid,
+        page_ref=page_ref,
+    )
+    found = compare(driver, {"base": make(), "tip": make("STREAMING")}, [case])
+    assert found.unequal == ()
+
+
+def test_the_tracepoint_sees_every_page(make: Maker, driver: Driver) -> None:
+    case = Case("generic", 0, START_PFN, 1000, altmap=True, reserve=2, page_ref=True)
+    (ran,) = driver(make(), [case.line()]).ran
+    assert (ran.page_ref.events, ran.page_ref.pages) == (998, 998)
+    assert (ran.page_ref.first, ran.page_ref.last) == (START_PFN + 2, START_PFN + 999)
+    assert ran.pageblocks == ((START_PFN + 512, START_PFN + 1024, 1, 0),)
+
+
+def test_a_plain_object_has_no_non_temporal_store(make: Maker, driver: Driver) -> None:
+    assert count(driver, make().object) == 0
+    found = traced(driver, make(), TRACED["order0"])
+    assert found.non_temporal == found.fences == found.pending == 0
+    assert found.ordinary >= 1 << 10
+
+
+def test_streaming_with_fences_passes_the_gates(make: Maker, driver: Driver) -> None:
+    programs = {"base": make(), "tip": make("STREAMING")}
+    found = gates(driver, programs, streaming=["tip"], plain=["base"])
+    assert [g for g in found if not g.ok] == []
+    assert traced(driver, programs["tip"], TRACED["order0"]).non_temporal == 8 << 10
+
+
+def test_a_missing_fence_fails_the_gates(make: Maker, driver: Driver) -> None:
+    found = gates(driver, {"tip": make("STREAMING", "WRONG_NO_FENCE")}, streaming=["tip"])
+    failed = {g.name: g.detail for g in found if not g.ok}
+    assert set(failed) == {"drained before ordinary stores to a page", "drained before returning"}
+    assert "pages pending" in failed["drained before returning"]
+
+
+def test_an_object_that_cannot_run_to_its_end_fails_the_gates(make: Maker, driver: Driver) -> None:
+    found = gates(driver, {"tip": make("WRONG_FAR_AWAY")})
+    assert {g.name for g in found if not g.ok} == {"runs to its end"}
+    assert all("beyond the memmap and its guard pages" in g.detail for g in found if not g.ok)
+
+
+def test_stores_that_should_be_there_and_are_not_fail_the_gates(
+    make: Maker, driver: Driver
+) -> None:
+    found = gates(
+        driver, {"base": make("STREAMING"), "tip": make()}, streaming=["tip"], plain=["base"]
+    )
+    assert [(g.side, g.name) for g in found if not g.ok] == [
+        ("base", "has no non-temporal store"),
+        ("tip", "has non-temporal stores"),
+    ]
+
+
+def test_sides_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: Driver) -> None:
+    kept: list[int] = []
+    schedule = Schedule(size_bytes=256 << 20, rounds=3, passes=2, seed=5, turns=4, turn_bytes=SMALL)
+    programs = {"base": make(), "1": make("STREAMING")}
+    passes, host = timing.measure(
+        driver,
+        programs,
+        schedule,
+        lambda so_far: kept.append(len(so_far.passes)),
+        limit_with=programs["base"],
+    )
+    assert len(host) == 1 + 3  # each side by itself comes before the rounds
+    assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
+    assert len(kept) == 4
+    assert kept[-1] == len(passes)
+    assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
+    whole = [p for p in passes if p.turn is None]
+    assert {(p.side, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
+    assert {p.round for p in whole} == {0}
+    assert [p.index for p in whole if (p.side, p.kind) == ("1", "order9")] == [0, 1, 2]
+    digests = {(p.side, p.kind): p.digest for p in passes if p.digest}
+    assert digests["base", "order0"] == digests["1", "order0"] != digests["1", "order9"]
+    assert len({p.process for p in passes}) == 4 + 3 * 3
+    for number in (1, 2, 3):
+        ours = [p for p in passes if p.round == number]
+        assert {p.side for p in ours} == {"base", "1", "limit"}
+        assert len({p.process for p in ours}) == 3
+    timed = [p for p in passes if p.side == "1" and p.round == 2]
+    assert [p.index for p in timed] == list(range((3 + 3 * 2) * 2))
+    for turn in range(4):
+        for kind in KINDS:
+            mine = [p.settles for p in timed if (p.turn, p.kind) == (turn, kind)]
+            assert mine == ([] if turn else [True]) + [False, False]
+    assert all(p.nr_pages == schedule.turn_case(p.kind).nr_pages for p in timed)
+    filled = [p for p in passes if p.side == "limit" and p.round == 1]
+    assert {p.turn for p in filled} == {2}
+    assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
+    assert min(p.index for p in filled) == 1  # the call that faults the memory in is not kept
+
+
+def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Driver) -> None:
+    def order(seed: int) -> list[str]:
+        schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, turns=2)
+        programs = {"base": make(), "1": make(), "2": make()}
+        found = rounds.measure(driver, programs, schedule, lambda _: None).passes
+        return [p.side for p in found if p.settles]
+
+    assert order(1) == order(1)
+    assert len({tuple(order(seed)) for seed in range(4)}) > 1
+
+
+def test_passes_survive_the_record(make: Maker, driver: Driver) -> None:
+    schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, turns=2)
+    passes, _ = timing.measure(driver, {"base": make()}, schedule, lambda _: None)
+    again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
+    assert again == passes
+
+
+def test_too_little_memory_for_all_sides_at_once_is_one_clear_line() -> None:
+    schedule = Schedule(8 << 30, rounds=1, passes=1, seed=1)
+    require_memory(schedule, 2, 200 << 20)
+    with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.8 GiB.*--prefix"):
+        require_memory(schedule, 8, 200 << 20)

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The apply stage with real git and real b4, offline, on a fake kernel tree."""
+
+import hashlib
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.errors import DoesNotApply, HarnessError, InputError
+from harness.git.git import Git
+from harness.host import process
+from harness.host.cache import Cache
+from harness.project.kernel import Tree
+from harness.project.project import Project
+from harness.series import apply as stage
+from harness.series.apply import Mbox, Port, apply, default_source
+from tests.trees import edit, git
+
+FAKE = Path(__file__).parents[2] / "fakes" / "linux"
+SERIES_YAML = """\
+title: a series
+function: memmap_init_zone_device
+object: mm/mm_init.o
+port_of: 1
+versions:
+  - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
+"""
+
+
+class Scene:
+    """A cache with one tree, a project with one series, and where its patches were made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "source"
+        shutil.copytree(FAKE, self.source)
+        git(self.source, "init", "-q", "-b", "main")
+        git(self.source, "add", "-A")
+        git(self.source, "commit", "-qm", "base")
+        base = git(self.source, "rev-parse", "HEAD")
+        self.cache = Cache(folder / "cache")
+        self.cache.root.mkdir()
+        git(folder, "clone", "-q", "--bare", str(self.source), str(self.cache.repository))
+        self.tree = Tree(name="v7.2", commit=base, release="7.2.99", source="fake")
+        self.worktree = folder / "worktree"
+        git(self.cache.repository, "worktree", "add", "-q", "--detach", str(self.worktree), base)
+
+        self.project = Project(folder / "project")
+        self.ports = self.project.series_folder / "test" / "ports" / "v7.2"
+        self.ports.mkdir(parents=True)
+        (self.ports.parent.parent / "series.yaml").write_text(SERIES_YAML)
+        edit(self.source / "mm/mm_init.c", "refcount = 0", "refcount = 1")
+        git(self.source, "commit", "-qam", "mm/mm_init: count from one")
+        edit(self.source / "mm/memremap.c", "512", "1024")
+        git(self.source, "commit", "-qam", "mm/memremap: map more")
+        git(self.source, "format-patch", "-q", "-o", str(self.ports), base)
+
+    def mbox(self, text: bytes) -> Path:
+        path = self.project.root / "series.mbox"
+        path.write_bytes(text)
+        return path
+
+    def patches(self) -> list[bytes]:
+        return [p.read_bytes() for p in sorted(self.ports.iterdir())]
+
+    def is_clean(self) -> bool:
+        git_ = Git(self.worktree, log=self.cache.log("t"), deadline=process.Deadline(10))
+        return (
+            git_.commit("HEAD") == self.tree.commit
+            and git(self.worktree, "status", "--porcelain") == ""
+            and not (self.cache.repository / "worktrees/worktree/rebase-apply").exists()
+        )
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path)
+
+    @contextmanager
+    def checked_out(_cache: Cache, _tree: Tree, commit: str) -> Iterator[Path]:
+        Git(made.worktree, log=made.cache.log("t"), deadline=process.Deadline(30)).clean_to(commit)
+        yield made.worktree
+
+    monkeypatch.setattr(stage, "checked_out", checked_out)
+    return made
+
+
+def test_a_port_becomes_one_commit_a_patch_with_tags(scene: Scene) -> None:
+    source = default_source(scene.project, "test", scene.tree)
+    applied = apply(scene.project, scene.cache, "test", scene.tree, source)
+    assert [p.subject for p in applied.patches] == [
+        "mm/mm_init: count from one",
+        "mm/memremap: map more",
+    ]
+    assert applied.prefix(0) == scene.tree.commit
+    assert applied.prefix(2) == applied.tip
+    repository = scene.cache.repository
+    for name, commit in {"base": applied.base, "1": applied.prefix(1), "tip": applied.tip}.items():
+        assert git(repository, "rev-parse", f"refs/tags/{applied.tags}/{name}") == commit
+    assert "1024" in git(repository, "show", f"{applied.tip}:mm/memremap.c")
+    assert "512" in git(repository, "show", f"{applied.prefix(1)}:mm/memremap.c")
+    shown = subprocess.run(
+        ["git", "-C", str(repository), "show", applied.tip], capture_output=True, check=True
+    )
+    own = subprocess.run(
+        ["git", "patch-id", "--stable"], input=shown.stdout, capture_output=True, check=True
+    )
+    assert own.stdout.decode().split()[0] == applied.patches[1].patch_id
+
+
+def test_a_patch_of_a_port_has_its_files_digest_also_beside_a_cover_letter(scene: Scene) -> None:
+    (scene.ports / "0000-cover-letter.patch").write_bytes(
+        scene.patches()[0].partition(b"\n---\n")[0].replace(b"[PATCH 1/2]", b"[PATCH 0/2]")
+    )
+    files = [hashlib.sha256(patch).hexdigest() for patch in scene.patches()[1:]]
+    for _ in range(2):  # applied, then found again
+        applied = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+        assert [patch.sha256 for patch in applied.patches] == files
+        assert applied.message_id == ""
+
+
+def test_a_patch_of_an_mbox_has_its_mails_digest_and_the_series_its_message_id(
+    scene: Scene,
+) -> None:
+    mails = [
+        patch.replace(b"\nSubject:", b"\nMessage-ID: <%d@example.org>\nSubject:" % n, 1)
+        for n, patch in enumerate(scene.patches(), 1)
+    ]
+    path = scene.mbox(b"".join(mails))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    digests = [hashlib.sha256(mail).hexdigest() for mail in mails]
+    assert [patch.sha256 for patch in applied.patches] == digests
+    assert applied.message_id == "1@example.org"
+
+
+def test_the_same_patches_give_the_same_commits_and_at_once(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    began = time.monotonic()
+    assert apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2")) == first
+    assert time.monotonic() - began < 1
+    shutil.rmtree(scene.cache.applied)
+    again = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    assert again.tip == first.tip
+
+
+def test_tags_follow_what_was_asked_for_last(scene: Scene) -> None:
+    series = b"".join(scene.patches())
+    path = scene.mbox(series)
+    first = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    scene.mbox(series.replace(b"1024", b"2048"))
+    second = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert (second.tags, second.tip == first.tip) == (first.tags, False)
+    scene.mbox(series)
+    again = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert git(scene.cache.repository, "rev-parse", f"{again.tags}/tip") == again.tip == first.tip
+
+
+def test_the_users_git_configuration_and_hooks_change_nothing(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        f"[core]\n\thooksPath = {home}/hooks\n[commit]\n\tgpgSign = true\n[am]\n\tthreeWay = true\n"
+        "[b4]\n\tshazam-am-flags = --nonesuch\n"
+    )
+    (home / "hooks").mkdir()
+    hook = home / "hooks" / "applypatch-msg"
+    hook.write_text(f"#!/bin/sh\ntouch {home}/ran\nexit 1\n")
+    hook.chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    assert len(apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2")).patches) == 2
+    assert not (home / "ran").exists()
+    assert sorted(p.name for p in home.iterdir()) == [".gitconfig", "hooks"]
+
+
+def test_a_patch_that_does_not_apply_names_patch_file_and_hunk(scene: Scene) -> None:
+    one, two = scene.patches()
+    path = scene.mbox(one + two.replace(b"memmap_init_zone_device(memmap, 512)", b"other(1, 512)"))
+    with pytest.raises(DoesNotApply) as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert caught.value.exit_code == 3
+    assert str(caught.value).startswith(
+        "mm/memremap.c:3: patch 2/2 (mm/memremap: map more) does not apply"
+    )
+    assert "-\tother(1, 512);" in (caught.value.detail or "")
+    assert scene.is_clean()
+    assert not scene.cache.applied.exists()
+
+
+def test_a_series_for_another_tree_names_the_file_that_is_not_there(scene: Scene) -> None:
+    path = scene.mbox(b"".join(p.replace(b"mm/mm_init.c", b"mm/other.c") for p in scene.patches()))
+    with pytest.raises(DoesNotApply, match=r"mm/other\.c.*patch 1/2"):
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert scene.is_clean()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda patches: patches[1], "lacks patch 1 of 2"),
+        (lambda patches: b"hello\n", "holds no patch"),
+        (lambda patches: b"", "holds no patch"),
+        (lambda patches: b"\x00\xff" * 1000, "holds no patch"),
+        (lambda patches: patches[0] + patches[1][:-40], "cut short"),
+        (
+            lambda patches: patches[0] + patches[1].replace(b"memmap_init", b"memmap\n_init"),
+            "wrapped",
+        ),
+        (lambda patches: patches[0] + patches[1].replace(b"mm/mem", b"../mem"), "outside"),
+    ],
+)
+def test_what_is_no_whole_series_is_bad_input(scene: Scene, spoil: object, said: str) -> None:
+    assert callable(spoil)
+    path = scene.mbox(spoil(scene.patches()))
+    with pytest.raises(InputError, match=said) as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert caught.value.exit_code == 2
+    assert "series.mbox" in str(caught.value)
+    assert "message-id" in str(caught.value)
+    assert scene.is_clean()
+
+
+def test_files_and_ports_that_are_not_there_are_named(scene: Scene) -> None:
+    with pytest.raises(InputError, match="nonesuch"):
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(Path("nonesuch")))
+    with pytest.raises(InputError, match=r"no port 'v6\.1'; expected one of v7\.2"):
+        apply(scene.project, scene.cache, "test", scene.tree, Port("v6.1"))
+    other = Tree(name="mine", commit=scene.tree.commit, release="6.12.5", source="fake")
+    with pytest.raises(InputError, match=r"no port for mine \(6\.12\.5\)"):
+        default_source(scene.project, "test", other)
+
+
+def test_a_release_finds_the_port_of_its_major_release(scene: Scene) -> None:
+    for name, release in (("v7.2.99", "7.2.99"), ("mine", "7.2.0-rc1"), ("mine", "7.2-rc1")):
+        tree = Tree(name=name, commit=scene.tree.commit, release=release, source="fake")
+        assert default_source(scene.project, "test", tree) == Port("v7.2")
+
+
+def test_interrupted_it_leaves_a_clean_tree_and_nothing_running(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: object, **_more: object) -> None:
+        (scene.worktree / "half").write_text("x")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage.b4, "shazam", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    assert scene.is_clean()
+
+
+def test_a_subject_with_terminal_escapes_is_never_shown_raw(scene: Scene) -> None:
+    from harness.cli import printable
+
+    one, two = scene.patches()
+    spoiled = two.replace(b"512", b"513").replace(b"map more", b"map \x1b[2J more")
+    with pytest.raises(HarnessError) as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(one + spoiled)))
+    assert "\x1b" not in printable(str(caught.value))
+
+
+def test_a_patch_whose_tabs_became_spaces_is_bad_input(scene: Scene) -> None:
+    one, two = scene.patches()
+    spaced = two.replace(b"\nSubject:", b"\nMessage-ID: <2@example.org>\nSubject:").expandtabs()
+    path = scene.mbox(one + spaced)
+    with pytest.raises(InputError) as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert str(caught.value) == (
+        "mm/memremap.c:3: patch 2/2 (mm/memremap: map more) does not apply: its tabs became spaces."
+        " Fetch the raw mail by its message-id: `b4 am 2@example.org`"
+    )
+    assert scene.is_clean()
+
+
+def test_spaces_alone_are_not_blamed_for_a_patch_to_a_script(scene: Scene) -> None:
+    spaced = b"".join(scene.patches()).expandtabs().replace(b"mm/mm_init.c", b"tools/mm.py")
+    with pytest.raises(DoesNotApply, match=r"tools/mm\.py"):
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(spaced)))
+
+
+def test_a_series_indented_with_spaces_applies_where_the_file_is(scene: Scene) -> None:
+    git(scene.source, "checkout", "-q", scene.tree.commit)
+    file = scene.source / "mm/memremap.c"
+    file.write_text(file.read_text().expandtabs())
+    git(scene.source, "commit", "-qam", "mm/memremap: indent with spaces")
+    base = git(scene.source, "rev-parse", "HEAD")
+    edit(file, "512", "1024")
+    git(scene.source, "commit", "-qam", "mm/memremap: map more")
+    patch = git(scene.source, "format-patch", "--stdout", base).encode()
+    git(scene.cache.repository, "fetch", "-q", str(scene.source), base)
+    tree = msgspec.structs.replace(scene.tree, commit=base)
+    applied = apply(scene.project, scene.cache, "test", tree, Mbox(scene.mbox(patch)))
+    assert [p.subject for p in applied.patches] == ["mm/memremap: map more"]
+
+
+def test_an_archives_page_names_the_damaged_line_and_what_to_fetch(scene: Scene) -> None:
+    yaml = scene.project.series_file("test")
+    yaml.write_text(SERIES_YAML.replace("v7.2}", "v7.2, cover: one@example.org}"))
+    page = (Path(__file__).parents[2] / "data" / "mail" / "archive-page.txt").read_bytes()
+    path = scene.mbox(page)
+    line = page.splitlines().index(b"page *page)") + 1
+    for version, fetch in (
+        (None, "`b4 am MESSAGE-ID` (v1 is one@example.org)"),
+        (1, "`b4 am one@example.org`"),
+    ):
+        with pytest.raises(InputError) as caught:
+            apply(scene.project, scene.cache, "test", scene.tree, Mbox(path, version))
+        assert caught.value.exit_code == 2
+        assert str(caught.value) == (
+            f"{path}:{line}: the patch's lines were wrapped or damaged; expected a whole series as "
+            f"an mbox. Fetch the raw mail by its message-id: {fetch}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("message_id", "named"),
+    [
+        (b"<2@example.org>", "b4 am 2@example.org`"),
+        (b"<a$b@example.org>", "b4 am 'a$b@example.org'`"),
+        (b"<;reboot;@>", "b4 am MESSAGE-ID`"),
+    ],
+)
+def test_a_wrapped_mail_is_fetched_by_its_own_message_id(
+    scene: Scene, message_id: bytes, named: str
+) -> None:
+    one, two = scene.patches()
+    two = two.replace(b"\nSubject:", b"\nMessage-ID: " + message_id + b"\nSubject:")
+    path = scene.mbox(one + two.replace(b"memmap_init", b"memmap\n_init"))
+    with pytest.raises(InputError, match="wrapped") as caught:
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert named in str(caught.value)

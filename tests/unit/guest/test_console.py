@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bindings from kernel logs: right, or named as missing. Never a guess."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.guest.console import FUNCTION, Binding, Cut, Marker, Report, bindings, read_line
+
+DATA = Path(__file__).parents[2] / "data" / "console"
+DRIVERS = ("nd_pmem", "dax_pmem")
+PAGES = 1_031_680
+
+
+def begin(driver: str, index: int) -> str:
+    return f"[    1.000000] memmap-harness: <begin {driver} {index}>"
+
+
+def report(ms: int, pages: int = PAGES) -> str:
+    return f"[    1.050000] {FUNCTION} initialised {pages} pages in {ms}ms"
+
+
+def end(driver: str, index: int) -> str:
+    return f"[    1.060000] memmap-harness: <end {driver} {index}>"
+
+
+def binding(driver: str, index: int, ms: int) -> list[str]:
+    return [begin(driver, index), report(ms), end(driver, index)]
+
+
+def truth(rebinds: int) -> dict[tuple[str, int], int]:
+    """A duration for every binding, no two alike."""
+    keys = [(d, i) for i in range(rebinds + 1) for d in DRIVERS]
+    return {key: 40 + n for n, key in enumerate(keys)}
+
+
+def healthy(rebinds: int, noise: str = "[    0.1] usb 1-1: new device") -> list[str]:
+    lines = [noise]
+    for (driver, index), ms in truth(rebinds).items():
+        lines += [*binding(driver, index, ms), noise]
+    return lines
+
+
+def asked(rebinds: int) -> dict[str, int]:
+    return dict.fromkeys(DRIVERS, rebinds + 1)
+
+
+def kinds(lines: list[str], wanted: dict[str, int] | None = None) -> list[tuple[str, str, int]]:
+    read = bindings("\n".join(lines), wanted or {"nd_pmem": 2})
+    return [(p.kind, p.driver, p.index) for p in read.problems]
+
+
+def test_a_whole_log_gives_every_binding_and_no_problem() -> None:
+    read = bindings("\n".join(healthy(3)), asked(3))
+    assert read.problems == ()
+    assert {(b.driver, b.index): b.ms for b in read.found} == truth(3)
+    assert {b.nr_pages for b in read.found} == {PAGES}
+    assert [b.index for b in read.of("dax_pmem")] == [0, 1, 2, 3]
+
+
+def test_the_line_number_is_the_reports() -> None:
+    read = bindings("\n".join(["x", *binding("nd_pmem", 0, 57)]), {"nd_pmem": 1})
+    assert read.found == (Binding("nd_pmem", 0, PAGES, 57, 3),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{FUNCTION} initialised 5 pages in 7ms",
+        f"[   12.345678] {FUNCTION} initialised 5 pages in 7ms\r",
+        f"[   12.345678][    T1] {FUNCTION} initialised 5 pages in 7ms",
+        f"<7>[   12.345678] {FUNCTION} initialised 5 pages in 7ms",
+        f"\x1b[1;32m[   12.345678]\x1b[0m {FUNCTION} initialised 5 pages in 7ms",
+        f"[   12.345678] mm_init:{FUNCTION}:1147: {FUNCTION} initialised 5 pages in 7ms",
+        f"login: [   12.345678] {FUNCTION} initialised 5 pages in 7ms",
+    ],
+)
+def test_a_report_is_read_however_the_console_dresses_it(line: str) -> None:
+    assert read_line(line) == Report(5, 7)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[    1.1] {FUNCTION} initialised 103168",
+        f"[    1.1] {FUNCTION} initialised 1031680 pages in 5",
+        f"[    1.1] {FUNCTION} initialised 1031680 pages in 57m",
+        f"[    1.1] {FUNCTION} initialised 1031680 pages in ms",
+        f"[    1.1] {FUNCTION} initialised -5 pages in 57ms",
+        f"[    1.1] {FUNCTION} initialised 1031680 pages in 57ms2",
+        f"[    1.1] {FUNCTION} initialised 1031680 pages in 5.7ms",
+        f"[    1.1] {FUNCTION} initialised 10316[    1.2] usb 1-1: new device",
+        "[    1.1] memmap-harness: <begin nd_pmem 1",
+        "[    1.1] memmap-harness: <end nd_pm",
+        "[    1.1] memmap-harness: <begin",
+    ],
+)
+def test_a_cut_line_is_cut_and_no_number(line: str) -> None:
+    assert read_line(line) == Cut()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        '[    0.0] Command line: "dyndbg=func memmap_init_zone_device +p"',
+        "[    1.1]  memmap_init_zone_device+0x1f/0x130",
+        "[    1.1] memmap-harness: <finished>",
+        "[    0.1] node 0 deferred pages initialised in 12ms",
+    ],
+)
+def test_other_lines_say_nothing(line: str) -> None:
+    assert read_line(line) is None
+
+
+def test_markers() -> None:
+    assert read_line(begin("dax_pmem", 12)) == Marker("begin", "dax_pmem", 12)
+    assert read_line(end("nd_pmem", 0)) == Marker("end", "nd_pmem", 0)
+
+
+FIRST, SECOND = binding("nd_pmem", 0, 50), binding("nd_pmem", 1, 40)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], [("missing", "nd_pmem", 0), ("missing", "nd_pmem", 1)]),
+        (FIRST, [("missing", "nd_pmem", 1)]),
+        ([*FIRST, SECOND[0], SECOND[2]], [("missing", "nd_pmem", 1)]),
+        ([*FIRST, *SECOND[:2]], [("no end", "nd_pmem", 1)]),
+        ([*FIRST, *SECOND[1:]], [
+            ("report outside any binding", "", -1),
+            ("ended without beginning", "nd_pmem", 1),
+        ]),
+        ([*FIRST, SECOND[0], report(40), report(41), SECOND[2]], [
+            ("reported twice", "nd_pmem", 1),
+        ]),
+        ([*FIRST, report(3), *SECOND], [("report outside any binding", "", -1)]),
+        ([*FIRST, *SECOND, *SECOND], [
+            ("begun twice", "nd_pmem", 1),
+            ("reported twice", "nd_pmem", 1),
+        ]),
+        ([*SECOND, *FIRST], [
+            ("out of order", "nd_pmem", 1),
+            ("out of order", "nd_pmem", 0),
+        ]),
+        ([*FIRST, *SECOND, *binding("nd_pmem", 2, 9)], [("not asked for", "nd_pmem", 2)]),
+        ([*FIRST, *SECOND, *binding("e1000", 0, 9)], [("not asked for", "e1000", 0)]),
+        ([*FIRST, SECOND[0], report(40)[:-2], SECOND[2]], [("line cut", "nd_pmem", 1)]),
+        ([*FIRST, *SECOND, "memmap-harness: <"], [("line cut", "", -1)]),
+        ([*FIRST, *SECOND, "memmap-harness: <begin nd"], [("line cut", "", -1)]),
+    ],
+)  # fmt: skip
+def test_every_flaw_is_named(lines: list[str], expected: list[tuple[str, str, int]]) -> None:
+    assert kinds(lines) == expected
+
+
+def test_a_flaw_costs_its_binding_and_no_other() -> None:
+    read = bindings("\n".join([*FIRST, SECOND[0], SECOND[2]]), {"nd_pmem": 2})
+    assert [(b.index, b.ms) for b in read.found] == [(0, 50)]
+
+
+def only_true(lines: list[str], rebinds: int) -> None:
+    """Whatever was found is what happened, and whatever was not found is named."""
+    read = bindings("\n".join(lines), asked(rebinds))
+    happened = truth(rebinds)
+    for found in read.found:
+        assert (found.ms, found.nr_pages) == (happened[found.driver, found.index], PAGES)
+    assert len(read.found) == len({(b.driver, b.index) for b in read.found})
+    assert bool(read.problems) or len(read.found) == len(happened)
+
+
+def chosen(data: st.DataObject, count: int) -> Iterator[int]:
+    yield from data.draw(st.lists(st.integers(0, count - 1), max_size=8))
+
+
+@given(st.data(), st.integers(0, 4))
+def test_lost_lines_never_make_a_wrong_binding(data: st.DataObject, rebinds: int) -> None:
+    lines = healthy(rebinds)
+    gone = set(chosen(data, len(lines)))
+    only_true([line for n, line in enumerate(lines) if n not in gone], rebinds)
+
+
+@given(st.data(), st.integers(0, 4))
+def test_repeated_lines_never_make_a_wrong_binding(data: st.DataObject, rebinds: int) -> None:
+    lines = healthy(rebinds)
+    for at in chosen(data, len(lines)):
+        lines.insert(at, lines[at])
+    only_true(lines, rebinds)
+
+
+@given(st.data(), st.integers(0, 4))
+def test_a_log_cut_anywhere_never_makes_a_wrong_binding(data: st.DataObject, rebinds: int) -> None:
+    text = "\n".join(healthy(rebinds))
+    only_true(text[: data.draw(st.integers(0, len(text)))].split("\n"), rebinds)
+
+
+@given(st.data(), st.text(max_size=30))
+def test_lines_of_others_in_between_change_nothing(data: st.DataObject, noise: str) -> None:
+    lines = healthy(2)
+    if read_line(noise) is None:
+        for at in chosen(data, len(lines)):
+            lines.insert(at, noise.replace("\n", " "))
+    assert bindings("\n".join(lines), asked(2)).problems == ()
+
+
+@given(st.text())
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    assert len(bindings(text, asked(1)).found) == 0

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.git.diff import DiffError, parse_diff
+from harness.series.mail import MailError, introduced_by, parse_series
+from harness.series.messages import is_message_id
+
+DIFF = """\
+diff --git a/mm/mm_init.c b/mm/mm_init.c
+index 03d8983..58f46b3 100644
+--- a/mm/mm_init.c
++++ b/mm/mm_init.c
+@@ -4,3 +4,4 @@ static void init_page(struct page *page)
+ \tpage->flags = 0;
+-\tpage->refcount = 0;
++\tpage->refcount = 1;
++\tpage->mapcount = -1;
+ }
+"""
+
+
+def mail(tag: str = "PATCH 1/1", diff: str = DIFF, subject: str = "mm: one") -> str:
+    return (
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n"
+        "From: A Developer <dev@example.org>\n"
+        "Date: Mon, 1 Jun 2026 12:00:00 +0000\n"
+        f"Subject: [{tag}] {subject}\n"
+        "Message-ID: <1@example.org>\n"
+        "\n"
+        "From here on it is text.\n"
+        "---\n"
+        f"{diff}--\n2.39.5\n\n"
+    )
+
+
+def series(*mails: str, version: int | None = None) -> list[str]:
+    return [p.subject for p in parse_series("".join(mails).encode(), version)]
+
+
+def test_a_series_comes_out_in_order_without_cover_letter_and_replies() -> None:
+    cover = mail("PATCH v2 0/2", "", "the cover")
+    reply = mail("PATCH v2 1/2", "").replace("Subject: [", "Subject: Re: [")
+    two, one = mail("PATCH v2 2/2", subject="two"), mail("PATCH v2 1/2", subject="one")
+    assert series(cover, two, reply, one) == ["one", "two"]
+
+
+def test_hunks_know_their_file_and_line() -> None:
+    (patch,) = parse_series(mail().encode())
+    (hunk,) = patch.hunks
+    assert (hunk.file, hunk.old_start) == ("mm/mm_init.c", 4)
+    assert hunk.text.endswith("\n }")
+
+
+def posted(number: int, answers: str = "") -> str:
+    answering = f"In-Reply-To: <{answers}>\n" if answers else ""
+    return mail(f"PATCH {number}/2", subject=f"patch {number}").replace(
+        "Message-ID: <1@", f"{answering}Message-ID: <{number}@"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mails", "expected"),
+    [
+        ([posted(1, "0@example.org"), posted(2, "0@example.org")], "0@example.org"),
+        ([posted(1), posted(2, "1@example.org")], "1@example.org"),
+        # Answering an older version's cover letter makes that mail none of this series.
+        ([posted(1, "old@example.org"), posted(2, "1@example.org")], "1@example.org"),
+        ([mail()], "1@example.org"),
+        ([mail().replace("Message-ID: <1@example.org>\n", "")], ""),
+        ([mail().replace("<1@example.org>", "not one")], ""),
+    ],
+)
+def test_a_series_is_known_by_the_mail_that_introduced_it(mails: list[str], expected: str) -> None:
+    assert introduced_by(parse_series("".join(mails).encode())) == expected
+
+
+@given(st.text())
+def test_a_message_id_never_breaks_out_of_a_header(text: str) -> None:
+    if is_message_id(f"{text}@example.org"):
+        assert text.isascii()
+        assert not set(text) & set(' \r\n<>,;"')
+
+
+@pytest.mark.parametrize("text", ["", "a", "a@b c", "a@b>", "a@b\nBcc: c", "é@b", "a@"])
+def test_what_is_no_message_id(text: str) -> None:
+    assert is_message_id("20260101120000.1-1-name.2@example.org")
+    assert not is_message_id(text)
+
+
+def test_encoded_and_folded_subjects_are_read() -> None:
+    assert series(mail(subject="=?utf-8?q?mm=3A_caf=C3=A9?=")) == ["mm: café"]
+    assert series(mail(subject="mm: a long\n subject")) == ["mm: a long subject"]
+
+
+def test_tags_are_no_part_of_a_subject_and_plain_utf8_is_read() -> None:
+    assert series(mail(subject="[mm] [RFC] mm: café")) == ["mm: café"]
+
+
+def test_a_reply_with_half_a_patch_in_it_is_passed_over() -> None:
+    half = mail(diff=DIFF.rpartition("+")[0]).replace("Subject: [", "Subject: Re: [")
+    assert series(mail(), half) == ["mm: one"]
+
+
+def test_dos_line_ends_are_read() -> None:
+    assert parse_series(mail().replace("\n", "\r\n").encode())[0].subject == "mm: one"
+
+
+def test_a_version_can_be_chosen() -> None:
+    both = [mail("PATCH v2 1/1", subject="new"), mail("PATCH 1/1", subject="old")]
+    assert series(*both, version=2) == ["new"]
+    assert series(*both, version=1) == ["old"]
+    with pytest.raises(MailError, match="versions v1, v2"):
+        series(*both)
+    with pytest.raises(MailError, match="no version 3"):
+        series(*both, version=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "holds no patch"),
+        ("just text\nof a kind\n", 1, "holds no patch"),
+        (DIFF, 1, "holds no patch"),
+        (mail("PATCH 1/3") + mail("PATCH 3/3"), None, "lacks patch 2 of 3"),
+        (mail("PATCH 1/2") + mail("PATCH 1/2"), None, "lacks patch 2 of 2"),
+        (mail("PATCH 1/1") * 2, None, "twice"),
+        (mail("PATCH 1/2") + mail("PATCH 1/3"), None, "different lengths"),
+        (mail("PATCH 3/2"), 1, "patch 3 of 2"),
+        (mail(diff=DIFF.replace("struct page *page)", "struct\n*page)")), 14, "were wrapped"),
+        (mail(diff=DIFF.replace("+\tpage->m", "page->m")), 17, "were wrapped"),
+        (mail(diff=DIFF.replace("4,3 +4,4", "4,9 +4,9")), 20, "damaged"),
+        (mail().partition("+\tpage->m")[0], 13, "cut short"),
+        (mail(diff=DIFF.replace("4,3 +4,4", "4,3 +4,3")), 13, "header counts"),
+        (mail(diff=DIFF.replace(" @@ static", "\nstatic")), 13, "header is wrapped"),
+        (mail(diff=DIFF.replace("b/mm/mm_init.c\nindex", "\nb/mm/mm_init.c\nindex")), 9, "header"),
+        (mail(diff=DIFF.replace("mm/mm_init.c", "../../etc/passwd")), 9, "outside a kernel tree"),
+        (mail(diff=DIFF.replace("mm/mm_init.c", "mm/../../x")), 9, "outside a kernel tree"),
+        (mail(diff=DIFF.replace("mm/mm_init.c", "/etc/passwd")), 9, "outside a kernel tree"),
+        (mail(diff=DIFF.replace("mm/mm_init.c", ".git/hooks/pre-commit")), 9, "outside"),
+        (mail(diff=DIFF.replace("mm/mm_init.c", ".GIT/config")), 9, "outside"),
+        (mail(diff=DIFF.replace("+++ b/mm", "+++ b/../mm")), 12, "outside"),
+        (mail(diff=DIFF.replace("index 03", "rename to ../x\nindex 03")), 10, "outside"),
+        (mail(diff=DIFF.replace("index 03", "new file mode 120000\nindex 03")), 10, "link"),
+        (mail(diff=DIFF.replace("58f46b3 100644", "58f46b3 120000")), 10, "link"),
+        (mail(diff=DIFF.replace("index 03", "new file mode 160000\nindex 03")), 10, "link"),
+        (mail(diff=DIFF + "+\tone too many;\n"), 19, "more lines"),
+        (mail(diff=DIFF + "-\tone too many;\n"), 19, "more lines"),
+        (mail().replace("From: A", "X-From: A"), 1, "no From"),
+        (mail().replace("Date: M", "X-Date: M"), 1, "no Date"),
+        (
+            mail().replace("dev@example.org", "[email\u00a0protected]"),
+            1,
+            "hid the author's address",
+        ),
+        (
+            mail(diff=DIFF.replace("+\tpage->m", "+\t[email protected] page->m")),
+            17,
+            "hid an address",
+        ),
+        (mail().replace("Date: Mon, 1 Jun 2026 12:00:00", "Date: one day"), 1, "no Date"),
+    ],
+)
+def test_what_is_no_whole_series_is_told_by_line(text: str, line: int | None, said: str) -> None:
+    with pytest.raises(MailError, match=said) as caught:
+        parse_series(text.encode())
+    assert caught.value.line == line
+
+
+def test_an_archives_page_of_a_patch_is_seen_to_be_wrapped() -> None:
+    page = (Path(__file__).parents[2] / "data" / "mail" / "archive-page.txt").read_bytes()
+    with pytest.raises(MailError, match="wrapped") as caught:
+        parse_series(page)
+    assert page.splitlines()[(caught.value.line or 0) - 1] == b"page *page)"
+
+
+LINES = st.lists(st.tuples(st.sampled_from(" +-"), st.text("ab{}", max_size=5)), min_size=1)
+
+
+@given(LINES, st.integers(1, 10_000))
+def test_any_well_formed_hunk_is_read_and_any_cut_one_refused(
+    body: list[tuple[str, str]], start: int
+) -> None:
+    old = sum(kind != "+" for kind, _ in body)
+    new = sum(kind != "-" for kind, _ in body)
+    head = ["diff --git a/f b/f", "--- a/f", "+++ b/f", f"@@ -{start},{old} +{start},{new} @@"]
+    lines = [kind + text for kind, text in body]
+    (hunk,) = parse_diff(head + lines)
+    assert (hunk.old_start, hunk.text.splitlines()[1:]) == (start, lines)
+    with pytest.raises(DiffError):
+        parse_diff(head + lines[:-1])
+
+
+@given(st.binary(max_size=400) | st.text("diff-gt abFrom@+,1/\n:[PATCH]Subject", max_size=400))
+def test_any_bytes_make_a_series_or_a_mail_error(data: bytes | str) -> None:
+    try:
+        parse_series(data if isinstance(data, bytes) else data.encode())
+    except MailError as error:
+        assert error.what
