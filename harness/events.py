@@ -20,7 +20,7 @@ class Advanced(msgspec.Struct, frozen=True, tag=True):
     text: str = ""
 
 
-class Said(msgspec.Struct, frozen=True, tag=True):
+class Note(msgspec.Struct, frozen=True, tag=True):
     """One line worth keeping on the screen: a sample as it arrives, a fallback that was needed."""
 
     text: str
@@ -32,9 +32,9 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
-Event = Began | Advanced | Said | Ended
+Event = Began | Advanced | Note | Ended
 Listener = Callable[[Event], None]
 
 
-def nobody(_event: Event) -> None:
+def silent(_event: Event) -> None:
     """Listen to nothing."""

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.host import venv
 from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Graph, Job, Outcome
 from harness.jobs.local import Local
-from harness.jobs.reproduce import Request, reproduce
+from harness.jobs.reproduce import ReproduceRequest, reproduce
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
@@ -144,7 +144,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         made.close()
 
 
-REQUEST = Request("test", "v7.2", plan="quick", accelerator="tcg")
+REQUEST = ReproduceRequest("test", "v7.2", plan="quick", accelerator="tcg")
 
 
 class Scene:
@@ -181,7 +181,7 @@ class Scene:
         return reproduce(engine, self.whole.project, self.whole.cache, REQUEST)
 
     def said(self) -> list[str]:
-        return [heard.text for _, heard in self.heard if isinstance(heard, Said)]
+        return [heard.text for _, heard in self.heard if isinstance(heard, Note)]
 
 
 def pinned(record: RunRecord) -> object:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from harness.claims.grim import can_be_cut_mean, can_be_mean, fitting_counts, nearest_means
-from harness.project.claim import Claim, Figures, Posted, decimal_text
+from harness.project.claim import Claim, Figures, PostedNumber, decimal_text
 
 #: Where one step of the clock is more than this share of a mean, the clock decides its digits.
 COARSE_SHARE = Fraction(1, 50)
@@ -20,7 +20,7 @@ COARSE_SHARE = Fraction(1, 50)
 Outcome = Literal["fits", "finding", "unchecked"]
 
 
-class Check(msgspec.Struct, frozen=True):
+class AuditResult(msgspec.Struct, frozen=True):
     """One thing that was looked at: what is to be said of it, and what it would take to be right.
 
     `figure` is the number in question as it was posted. `mend` is empty unless it is a finding.
@@ -37,10 +37,10 @@ class Audited(msgspec.Struct, frozen=True):
     """A claim and everything that was looked at in it."""
 
     claim: Claim
-    checks: tuple[Check, ...]
+    checks: tuple[AuditResult, ...]
 
     @property
-    def findings(self) -> tuple[Check, ...]:
+    def findings(self) -> tuple[AuditResult, ...]:
         """What does not fit."""
         return tuple(check for check in self.checks if check.outcome == "finding")
 
@@ -59,7 +59,7 @@ def counts(rebinds: int) -> tuple[int, ...]:
     return tuple(n for n in (rebinds - 1, rebinds, rebinds + 1) if n > 0)
 
 
-def _checks(claim: Claim) -> tuple[Check, ...]:
+def _checks(claim: Claim) -> tuple[AuditResult, ...]:
     sides = [(name, f) for name, f in (("base", claim.base), ("tip", claim.tip)) if f is not None]
     checks = [_percentage(claim)] if claim.reduction is not None else []
     for name, figures in sides:
@@ -70,15 +70,17 @@ def _checks(claim: Claim) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _percentage(claim: Claim) -> Check:
+def _percentage(claim: Claim) -> AuditResult:
     posted = claim.reduction
     assert posted is not None  # noqa: S101 (the caller has looked)
     figure = f"{posted} %"
     if claim.base is None or claim.tip is None:
-        return Check("percentage", figure, "unchecked", "the means it rests on are not given")
+        return AuditResult("percentage", figure, "unchecked", "the means it rests on are not given")
     base, tip = claim.base.mean, claim.tip.mean
     if base.value <= base.half_step:
-        return Check("percentage", figure, "unchecked", f"{base} ms is too coarse to divide by")
+        return AuditResult(
+            "percentage", figure, "unchecked", f"{base} ms is too coarse to divide by"
+        )
     reduction = _reduction(base.value, tip.value)
     exact = decimal_text(abs(reduction), max(posted.decimals, 0) + 2)
     said = f"from {base} to {tip} ms is {exact} % {'less' if reduction >= 0 else 'more'}"
@@ -86,38 +88,40 @@ def _percentage(claim: Claim) -> Check:
     low = _reduction(base.value - base.half_step, tip.value + tip.half_step)
     high = _reduction(base.value + base.half_step, tip.value - tip.half_step)
     if low - posted.half_step <= posted.value <= high + posted.half_step:
-        return Check("percentage", figure, "fits", said)
+        return AuditResult("percentage", figure, "fits", said)
     right = decimal_text(reduction, posted.decimals)
     mend = f"{right} %, or other means"
     if _is_speedup(base, tip, posted):
         mend += f"; {posted} % is how much longer base takes than tip"
-    return Check("percentage", figure, "finding", said, mend)
+    return AuditResult("percentage", figure, "finding", said, mend)
 
 
 def _reduction(base: Fraction, tip: Fraction) -> Fraction:
     return (1 - tip / base) * 100
 
 
-def _is_speedup(base: Posted, tip: Posted, posted: Posted) -> bool:
+def _is_speedup(base: PostedNumber, tip: PostedNumber, posted: PostedNumber) -> bool:
     return abs((base.value / tip.value - 1) * 100 - posted.value) <= posted.half_step
 
 
-def _mean(claim: Claim, side: str, mean: Posted) -> Check:
+def _mean(claim: Claim, side: str, mean: PostedNumber) -> AuditResult:
     figure, step = f"{side} average {mean} ms", claim.resolution_ms
     samples = "whole milliseconds" if step == 1 else f"multiples of {step} ms"
     tried = counts(claim.rebinds)
     fitting = [n for n in tried if can_be_mean(mean, n, step)]
     if fitting:
-        return Check("mean", figure, "fits", f"can be the mean of {_either(fitting)} {samples}")
+        return AuditResult(
+            "mean", figure, "fits", f"can be the mean of {_either(fitting)} {samples}"
+        )
     low, high = nearest_means(mean, tried[0], step)
     said = (
         f"is no mean of {_either(tried)} {samples}; "
         f"the nearest means of {tried[0]} are {low} and {high} ms"
     )
-    return Check("mean", figure, "finding", said, _mend_mean(mean, tried, step))
+    return AuditResult("mean", figure, "finding", said, _mend_mean(mean, tried, step))
 
 
-def _mend_mean(mean: Posted, tried: Sequence[int], step: int) -> str:
+def _mend_mean(mean: PostedNumber, tried: Sequence[int], step: int) -> str:
     ways = []
     fitting = fitting_counts(mean, tried[0], step)
     if fitting:
@@ -130,12 +134,14 @@ def _mend_mean(mean: Posted, tried: Sequence[int], step: int) -> str:
     return ", or ".join(ways)
 
 
-def _first(side: str, figures: Figures, first_ms: float) -> Check:
-    first, mean = Posted.of(first_ms), figures.mean
+def _first(side: str, figures: Figures, first_ms: float) -> AuditResult:
+    first, mean = PostedNumber.of(first_ms), figures.mean
     figure = f"{side} first binding {first} ms"
     if first.value > mean.value:
-        return Check("first-binding", figure, "fits", f"is longer than the average, {mean} ms")
-    return Check(
+        return AuditResult(
+            "first-binding", figure, "fits", f"is longer than the average, {mean} ms"
+        )
+    return AuditResult(
         "first-binding",
         figure,
         "finding",
@@ -144,14 +150,14 @@ def _first(side: str, figures: Figures, first_ms: float) -> Check:
     )
 
 
-def _clock(claim: Claim, side: str, mean: Posted) -> Check:
+def _clock(claim: Claim, side: str, mean: PostedNumber) -> AuditResult:
     step = Fraction(claim.resolution_ms)
     share = decimal_text(step / mean.value * 100, 1)
     figure, said = f"{side} average {mean} ms", f"a step of the clock is {share} % of it"
     if step <= mean.value * COARSE_SHARE:
-        return Check("clock", figure, "fits", said)
+        return AuditResult("clock", figure, "fits", said)
     factor = step / COARSE_SHARE / mean.value
-    return Check(
+    return AuditResult(
         "clock",
         figure,
         "finding",

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.claims.figures import Stated
-from harness.claims.message import Problem, read_message
+from harness.claims.message import UnreadLine, read_message
 from harness.claims.procedure import Procedure, agreed, read_procedure
 from harness.claims.sentences import Promise, join, read_promises
-from harness.project.claim import Claim, Figures, Posted
+from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.messages import Letter, read_letters
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
@@ -23,7 +23,7 @@ _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 _SOURCE = re.compile(r"^(?: (\S+\.c) +\| +\d+ |diff --git a/(\S+\.c) b/)", re.MULTILINE)
 
 
-class Given(msgspec.Struct, frozen=True):
+class UserAnswers(msgspec.Struct, frozen=True):
     """What the user says that the mails do not: `patch` 0 is the cover letter, or all patches.
 
     `lines` are the first and last line of the file that count.
@@ -53,17 +53,17 @@ class Posting(msgspec.Struct, frozen=True):
     procedure: Procedure
     claims: tuple[Claim, ...]
     lines: tuple[tuple[int, ...], ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[UnreadLine, ...]
     sources: tuple[str, ...]
     functions: tuple[str, ...]
 
     @property
-    def fatal(self) -> Problem | None:
+    def fatal(self) -> UnreadLine | None:
         """The first thing that must be settled before anything of this can be used."""
         return next((problem for problem in self.problems if problem.fatal), None)
 
 
-def read_posting(raw: bytes, given: Given) -> Posting:
+def read_posting(raw: bytes, given: UserAnswers) -> Posting:
     """Return what mails (or a page of an archive) promise. Any bytes give a posting."""
     letters, problems = _chosen(read_letters(raw), given)
     promises, procedure = _promised(letters, given, problems)
@@ -100,7 +100,7 @@ def read_posting(raw: bytes, given: Given) -> Posting:
 
 
 def _promised(
-    letters: Sequence[Letter], given: Given, problems: list[Problem]
+    letters: Sequence[Letter], given: UserAnswers, problems: list[UnreadLine]
 ) -> tuple[list[Promise], Procedure]:
     """What the letters promise together, the whole series' first, and how it was measured."""
     promises: dict[tuple[str, int | None], Promise] = {}
@@ -119,8 +119,8 @@ def _promised(
     return ordered, agreed(procedures, problems)
 
 
-def _whole(what: str) -> Problem:
-    return Problem(1, what, fatal=True)
+def _whole(what: str) -> UnreadLine:
+    return UnreadLine(1, what, fatal=True)
 
 
 def _fetched_by(letter: Letter) -> str | None:
@@ -129,7 +129,7 @@ def _fetched_by(letter: Letter) -> str | None:
     return letter.message_id if is_cover else letter.thread or letter.message_id
 
 
-def _chosen(letters: Sequence[Letter], given: Given) -> tuple[list[Letter], list[Problem]]:
+def _chosen(letters: Sequence[Letter], given: UserAnswers) -> tuple[list[Letter], list[UnreadLine]]:
     """The letters of one version, without replies."""
     own = [letter for letter in letters if not letter.is_reply]
     if not own:
@@ -149,7 +149,7 @@ def _claim(
     version: int,
     rebinds: int,
     procedure: Procedure,
-    problems: list[Problem],
+    problems: list[UnreadLine],
 ) -> Claim | None:
     base, tip = (_figures(side, problems) for side in (promise.base, promise.tip))
     percent = promise.tip.get("percent")
@@ -173,12 +173,12 @@ def _claim(
     )
 
 
-def _figures(side: dict[str, Stated], problems: list[Problem]) -> Figures | None:
+def _figures(side: dict[str, Stated], problems: list[UnreadLine]) -> Figures | None:
     first, mean = side.get("first"), side.get("mean")
     if mean is None:
         if first is not None:
             what = f"{first.value} ms of {first.driver} is a first binding without an average"
-            problems.append(Problem(first.at, what))
+            problems.append(UnreadLine(first.at, what))
         return None
     number, decimals = _number(mean)
     return Figures(
@@ -189,5 +189,5 @@ def _figures(side: dict[str, Stated], problems: list[Problem]) -> Figures | None
 def _number(stated: Stated) -> tuple[float, int | None]:
     """A figure for a data file: the number, and its decimals where the number hides them."""
     number = float(stated.value)
-    shown = Posted.of(number).decimals
+    shown = PostedNumber.of(number).decimals
     return number, None if shown == stated.decimals else stated.decimals

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from harness.claims import vocabulary
-from harness.claims.message import Passage, Problem
+from harness.claims.message import Passage, UnreadLine
 from harness.claims.pairing import Placed, paired
 from harness.claims.quantities import Quantity, quantities
 from harness.claims.vocabulary import Scope, Side
@@ -41,9 +41,9 @@ class Stated(msgspec.Struct, frozen=True):
     lines: tuple[int, ...]
 
 
-def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[Problem]]:
+def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[UnreadLine]]:
     """Return the figures of a message, and the lines whose figures it leaves open."""
-    reader = _Reader()
+    reader = _FigureReader()
     for passage in passages:
         reader.read(passage)
     return reader.stated, reader.problems
@@ -82,10 +82,10 @@ class _Block(msgspec.Struct):
     kind: str | None = None
 
 
-class _Reader:
+class _FigureReader:
     def __init__(self) -> None:
         self.stated: list[Stated] = []
-        self.problems: list[Problem] = []
+        self.problems: list[UnreadLine] = []
         self._block: _Block | None = None
 
     def read(self, passage: Passage) -> None:
@@ -237,14 +237,14 @@ class _Reader:
             if len(values[one.kind, one.side, one.driver]) > 1:
                 self.stated.remove(one)
                 what = f"{one.value} is one of several figures that may be of the same thing"
-                self.problems.append(Problem(one.at, what))
+                self.problems.append(UnreadLine(one.at, what))
 
     def _leave(self, said: _Said, item: Quantity, what: str) -> None:
         line = said.line_of(item)
         figure = said.text[item.start : item.end]
         problem = what if item.problem else f"{figure!r} {what}"
         text = said.passage.text_at(said.offset + item.start).strip()
-        self.problems.append(Problem(line, problem, text))
+        self.problems.append(UnreadLine(line, problem, text))
 
 
 def _labels(

@@ -9,14 +9,14 @@ at few samples most decimals cannot come out. All arithmetic is exact.
 import math
 from fractions import Fraction
 
-from harness.project.claim import Posted, decimal_text
+from harness.project.claim import PostedNumber, decimal_text
 
 #: How far from the expected number of samples a fitting one is looked for. At two decimals, any
 #: hundred samples or more fit.
 MAX_DISTANCE = 100
 
 
-def can_be_mean(mean: Posted, n: int, step: int = 1) -> bool:
+def can_be_mean(mean: PostedNumber, n: int, step: int = 1) -> bool:
     """Whether some n whole multiples of `step` have a mean that rounds to `mean`.
 
     A tie may have been rounded either way. `mean` and `step` are in one unit; n is 1 or more.
@@ -25,13 +25,13 @@ def can_be_mean(mean: Posted, n: int, step: int = 1) -> bool:
     return _has_multiple(low, high, Fraction(step, n))
 
 
-def can_be_cut_mean(mean: Posted, n: int, step: int = 1) -> bool:
+def can_be_cut_mean(mean: PostedNumber, n: int, step: int = 1) -> bool:
     """Whether `mean` is what is left of such a mean when its further digits are cut off."""
     first = math.ceil(mean.value / Fraction(step, n))
     return Fraction(step, n) * first < mean.value + mean.unit
 
 
-def nearest_means(mean: Posted, n: int, step: int = 1) -> tuple[str, str]:
+def nearest_means(mean: PostedNumber, n: int, step: int = 1) -> tuple[str, str]:
     """Return the means of n samples next to `mean`, below and above, to its decimals."""
     spacing = Fraction(step, n)
     below = math.floor(mean.value / spacing)
@@ -39,7 +39,7 @@ def nearest_means(mean: Posted, n: int, step: int = 1) -> tuple[str, str]:
     return low, high
 
 
-def fitting_counts(mean: Posted, n: int, step: int = 1) -> tuple[int, ...]:
+def fitting_counts(mean: PostedNumber, n: int, step: int = 1) -> tuple[int, ...]:
     """Return the numbers of samples nearest to n that can have this mean: fewer, more."""
     down, up = range(n, max(n - MAX_DISTANCE, 0), -1), range(n, n + MAX_DISTANCE)
     fewer = next((k for k in down if can_be_mean(mean, k, step)), None)

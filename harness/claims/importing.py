@@ -28,7 +28,7 @@ T = TypeVar("T")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-class Said(NamedTuple):
+class UserInput(NamedTuple):
     """What the user says that the mails do not."""
 
     slug: str | None = None
@@ -39,7 +39,7 @@ class Said(NamedTuple):
     object_: str | None = None
 
 
-class Found(NamedTuple):
+class Import(NamedTuple):
     """What there is to keep, and where. None is what neither mails, files nor user say."""
 
     slug: str | None
@@ -67,7 +67,7 @@ class Found(NamedTuple):
         return [what for what, value in needs.items() if value is None]
 
 
-def find(project: Project, posting: Posting, said: Said) -> Found:
+def find(project: Project, posting: Posting, said: UserInput) -> Import:
     """Work out where a posting belongs, from its message-ids, its words and its figures.
 
     Raises InputError for a name that is none, or not there.
@@ -86,7 +86,7 @@ def find(project: Project, posting: Posting, said: Said) -> Found:
     known = next((v for v in there.versions if v.version == version), None) if there else None
     guest = _guest(project, posting, said, [c for c in claims if c.version == version])
     objects = [source.removesuffix(".c") + ".o" for source in posting.sources]
-    return Found(
+    return Import(
         slug=slug,
         version=version,
         base=said.base or posting.procedure.base or (known.base if known else None),
@@ -100,7 +100,7 @@ def find(project: Project, posting: Posting, said: Said) -> Found:
     )
 
 
-def texts(found: Found, posting: Posting, file: str) -> tuple[str | None, str | None]:
+def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str | None]:
     """Return a series' file as it is (None: not there) and as it will be (None: something lacks).
 
     Raises InputError where the file says something else than the mails in `file`, naming both.
@@ -144,7 +144,9 @@ def _slug(project: Project, posting: Posting) -> str | None:
     return _only(ids) or _only(named) or _only(alike)
 
 
-def _guest(project: Project, posting: Posting, said: Said, known: Sequence[Claim]) -> str | None:
+def _guest(
+    project: Project, posting: Posting, said: UserInput, known: Sequence[Claim]
+) -> str | None:
     """The guest that has the namespaces described: the version's own, or the only one."""
     if said.guest is not None:
         return project.guest(said.guest).name

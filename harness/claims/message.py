@@ -24,7 +24,7 @@ _QUOTED = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}>)+")
 _END = re.compile(r"---[ \t]*|-- ?")
 
 
-class Problem(msgspec.Struct, frozen=True):
+class UnreadLine(msgspec.Struct, frozen=True):
     """A line of the file that was not understood, and why; `fatal` where nothing can be kept."""
 
     line: int
@@ -74,7 +74,7 @@ class Message(msgspec.Struct, frozen=True):
     """A mail's own words, and what of it was not read."""
 
     passages: tuple[Passage, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[UnreadLine, ...]
 
 
 def read_message(text: str, first_line: int, only: range | None = None) -> Message:
@@ -83,13 +83,13 @@ def read_message(text: str, first_line: int, only: range | None = None) -> Messa
     `first_line` is the number in the file of its first line; `only` those that are to be read.
     """
     passages: list[Passage] = []
-    problems: list[Problem] = []
+    problems: list[UnreadLine] = []
     together: list[tuple[int, str]] = []
     for number, raw in _own_lines(text, first_line, problems):
         line, problem = _cleaned(raw) if only is None or number in only else ("", "")
         if problem:
             if _has_figures(line, raw):
-                problems.append(Problem(number, problem, line))
+                problems.append(UnreadLine(number, problem, line))
             line = ""
         if line.strip():
             together.append((number, line))
@@ -101,14 +101,16 @@ def read_message(text: str, first_line: int, only: range | None = None) -> Messa
     return Message(tuple(passages), tuple(problems))
 
 
-def _own_lines(text: str, first_line: int, problems: list[Problem]) -> Iterator[tuple[int, str]]:
+def _own_lines(text: str, first_line: int, problems: list[UnreadLine]) -> Iterator[tuple[int, str]]:
     """The lines that are the message, with their numbers, and what is said of others."""
     left = MAX_CHARACTERS
     below = False
     for number, raw in enumerate(text.split("\n", MAX_LINES)[:MAX_LINES], first_line):
         left -= min(len(raw), MAX_COLUMNS)
         if left < 0:
-            problems.append(Problem(number, f"is below {MAX_CHARACTERS} characters, and not read"))
+            problems.append(
+                UnreadLine(number, f"is below {MAX_CHARACTERS} characters, and not read")
+            )
             return
         if raw.startswith("diff --git "):
             return
@@ -117,7 +119,7 @@ def _own_lines(text: str, first_line: int, problems: list[Problem]) -> Iterator[
             yield number, raw
         elif _has_figures(raw, raw):
             what = "stands below the line of dashes, outside the message"
-            problems.append(Problem(number, what, raw[:MAX_COLUMNS]))
+            problems.append(UnreadLine(number, what, raw[:MAX_COLUMNS]))
 
 
 def _cleaned(raw: str) -> tuple[str, str]:

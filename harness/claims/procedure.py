@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.claims.message import Passage, Problem
+from harness.claims.message import Passage, UnreadLine
 
 MODES = {"fsdax": "nd_pmem", "devdax": "dax_pmem"}
 
@@ -85,9 +85,9 @@ class Procedure(msgspec.Struct, frozen=True):
     lines: dict[str, tuple[int, ...]] = {}
 
 
-def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[Problem]]:
+def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[UnreadLine]]:
     """Return the procedure that a message describes, and what it says twice differently."""
-    problems: list[Problem] = []
+    problems: list[UnreadLine] = []
     lines: dict[str, tuple[int, ...]] = {}
     values: dict[str, Any] = {}
     for name, patterns in _SOUGHT.items():
@@ -112,7 +112,7 @@ _SOUGHT: dict[str, tuple[re.Pattern[str], ...]] = {
 Hit = tuple[str, tuple[int, ...]]
 
 
-def agreed(procedures: Sequence[Procedure], problems: list[Problem]) -> Procedure:
+def agreed(procedures: Sequence[Procedure], problems: list[UnreadLine]) -> Procedure:
     """Return what the procedures of a version's mails say together."""
     values: dict[str, Any] = {}
     lines: dict[str, tuple[int, ...]] = {}
@@ -130,7 +130,7 @@ def agreed(procedures: Sequence[Procedure], problems: list[Problem]) -> Procedur
             if _joined(known, space) is None:
                 line = procedure.lines["namespaces"][0]
                 what = f"describes another {space.mode} namespace than the mails before"
-                problems.append(Problem(line, what, fatal=True))
+                problems.append(UnreadLine(line, what, fatal=True))
             else:
                 spaces[space.mode] = _joined(known, space) or known
     return Procedure(**values, namespaces=tuple(spaces.values()), lines=lines)
@@ -150,7 +150,7 @@ def _hits(passage: Passage, pattern: re.Pattern[str]) -> Iterator[Hit]:
         yield match[1], passage.numbers_of(*match.span())
 
 
-def _one(name: str, found: Sequence[Hit], problems: list[Problem]) -> str | None:
+def _one(name: str, found: Sequence[Hit], problems: list[UnreadLine]) -> str | None:
     """The one value that is given, however often."""
     different = dict(reversed(found))
     if len(different) < 2:
@@ -160,13 +160,13 @@ def _one(name: str, found: Sequence[Hit], problems: list[Problem]) -> str | None
     return None
 
 
-def _contradiction(name: str, a: tuple[str, int], b: tuple[str, int]) -> Problem:
+def _contradiction(name: str, a: tuple[str, int], b: tuple[str, int]) -> UnreadLine:
     (first, there), (second, here) = sorted((a, b), key=lambda said: said[1])
-    return Problem(here, f"says {name} {second}; line {there} says {first}", fatal=True)
+    return UnreadLine(here, f"says {name} {second}; line {there} says {first}", fatal=True)
 
 
 def _namespaces(
-    passages: Iterable[Passage], problems: list[Problem]
+    passages: Iterable[Passage], problems: list[UnreadLine]
 ) -> list[tuple[NamespaceText, tuple[int, ...]]]:
     found: dict[str, tuple[NamespaceText, tuple[int, ...]]] = {}
     for passage in passages:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from harness.claims.figures import Stated, read_figures
-from harness.claims.message import Message, Problem
+from harness.claims.message import Message, UnreadLine
 from harness.claims.vocabulary import drivers
 from harness.series.messages import Letter
 
@@ -27,7 +27,7 @@ class Promise(msgspec.Struct):
 
 def read_promises(
     letter: Letter, message: Message, patch: int | None
-) -> tuple[list[Promise], list[Problem]]:
+) -> tuple[list[Promise], list[UnreadLine]]:
     """Return what a letter promises; `patch` is its number where it has no [PATCH k/n] itself.
 
     Figures of base belong to every promise of the same letter and driver.
@@ -41,7 +41,7 @@ def read_promises(
     for one in stated:
         if one.side == "tip":
             after = place.after(one, stated)
-            if isinstance(after, Problem):
+            if isinstance(after, UnreadLine):
                 return [], [*problems, after]
             key = (one.driver or "", after)
             promise = promises.setdefault(key, Promise(*key))
@@ -55,11 +55,11 @@ def read_promises(
                 promise.quotes |= {n: text[n] for n in one.lines}
             if not own:
                 what = f"{one.value} ms of {one.driver} is of base alone, and promises nothing"
-                problems.append(Problem(one.at, what))
+                problems.append(UnreadLine(one.at, what))
     return list(promises.values()), problems
 
 
-def join(into: Promise, other: Promise, problems: list[Problem]) -> None:
+def join(into: Promise, other: Promise, problems: list[UnreadLine]) -> None:
     """Add what another mail says of the same."""
     for own, new in ((into.base, other.base), (into.tip, other.tip)):
         for one in new.values():
@@ -67,14 +67,14 @@ def join(into: Promise, other: Promise, problems: list[Problem]) -> None:
     into.quotes |= other.quotes
 
 
-def put(known: dict[str, Stated], one: Stated, problems: list[Problem]) -> None:
+def put(known: dict[str, Stated], one: Stated, problems: list[UnreadLine]) -> None:
     """Add a figure; of one that is rounded from the other the finer stays, others contradict."""
     there = known.setdefault(one.kind, one)
     finer, coarser = sorted((there, one), key=lambda stated: -stated.decimals)
     if abs(finer.value - coarser.value) * 2 > Decimal(1).scaleb(-coarser.decimals):
         unit = "%" if one.kind == "percent" else "ms"
         problems.append(
-            Problem(
+            UnreadLine(
                 one.at,
                 f"says {one.value} {unit} of {one.driver} where line {there.at} says "
                 f"{there.value} {unit}: two {_KINDS[one.kind]} of one side",
@@ -94,7 +94,7 @@ class _Place:
         self._number = letter.tag.number if letter.tag else patch
         self._total = letter.tag.total if letter.tag else None
 
-    def after(self, one: Stated, stated: Sequence[Stated]) -> int | Problem | None:
+    def after(self, one: Stated, stated: Sequence[Stated]) -> int | UnreadLine | None:
         """Return after which patch a tip's figure was measured, None for the whole series."""
         scope = one.scope
         if scope is None:
@@ -105,12 +105,12 @@ class _Place:
         number = self._number if scope == "this" else scope
         if number is None:
             what = "leaves open after which patch; give --patch K (0: after the whole series)"
-            return Problem(one.at, what, fatal=True)
+            return UnreadLine(one.at, what, fatal=True)
         return None if number in (0, self._total) else number
 
 
 def _with_drivers(
-    stated: Sequence[Stated], letter: Letter, problems: list[Problem]
+    stated: Sequence[Stated], letter: Letter, problems: list[UnreadLine]
 ) -> Iterable[Stated]:
     """A figure without a driver is of the only one that the whole mail names.
 
@@ -127,4 +127,4 @@ def _with_drivers(
         else:
             unit = "%" if one.kind == "percent" else "ms"
             what = f"{one.value} {unit} leaves open which driver it is of"
-            problems.append(Problem(one.at, what))
+            problems.append(UnreadLine(one.at, what))

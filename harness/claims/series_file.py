@@ -23,7 +23,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
 from harness.claims.claims import Posting
-from harness.project.claim import Claim, Figures, Posted
+from harness.project.claim import Claim, Figures, PostedNumber
 from harness.project.series import Version
 
 Additions = Mapping[str, Any]
@@ -153,12 +153,12 @@ def _claim(claim: Claim) -> dict[str, Any]:
 def _figures(figures: Figures | None) -> dict[str, Any] | None:
     if figures is None:
         return None
-    first = None if figures.first_ms is None else _decimal(Posted.of(figures.first_ms))
+    first = None if figures.first_ms is None else _decimal(PostedNumber.of(figures.first_ms))
     mean = _decimal(figures.mean)
     return {"first_ms": first, "mean_ms": mean, "mean_decimals": figures.mean_decimals}
 
 
-def _decimal(posted: Posted | None) -> Decimal | None:
+def _decimal(posted: PostedNumber | None) -> Decimal | None:
     """A number with the digits it was posted with."""
     return None if posted is None else Decimal(str(posted))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.jobs.graph import Engine, Hear
 
 
-class Workers(NamedTuple):
+class EngineChoice(NamedTuple):
     """What the options say."""
 
     engine: str | None
@@ -41,7 +41,7 @@ def engine_options(command: F) -> F:
         store: str | None,
         **kwargs: Any,
     ) -> Any:
-        return command(*args, workers=Workers(engine, jobs, scheduler, store), **kwargs)
+        return command(*args, workers=EngineChoice(engine, jobs, scheduler, store), **kwargs)
 
     decorated: Any = collected
     for decorate in (
@@ -76,7 +76,7 @@ def engine_options(command: F) -> F:
 
 @contextlib.contextmanager
 def engine(
-    project: Project, cache: Cache, workers: Workers, *, named: bool = False
+    project: Project, cache: Cache, workers: EngineChoice, *, named: bool = False
 ) -> "Iterator[tuple[Engine, Hear]]":
     """Give the chosen engine, and what draws the progress of its jobs, which may be `named`."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")

@@ -12,11 +12,11 @@ from harness.cli.postings import patch_name
 
 if TYPE_CHECKING:
     from harness.claims.claims import Posting
-    from harness.claims.importing import Found
+    from harness.claims.importing import Import
     from harness.project.claim import Figures
 
 
-def show(found: "Found", posting: "Posting") -> None:
+def show(found: "Import", posting: "Posting") -> None:
     """Print series, version, base, procedure and a row a claim."""
     version = f"v{found.version}" if found.version else "version unknown"
     if found.version and not posting.version:
@@ -50,7 +50,7 @@ def show_changes(before: str | None, after: str, path: Path | None) -> None:
 
 
 def document(
-    found: "Found",
+    found: "Import",
     posting: "Posting",
     *,
     kept: bool,

@@ -22,7 +22,7 @@ from harness.record import store
 if TYPE_CHECKING:
     from harness.project.claim import Claim
     from harness.record.record import RunRecord
-    from harness.report.page.index_page import Broken, Run
+    from harness.report.page.index_page import Broken, IndexRun
 
 #: So many pages are worth the second that it takes to start further processes.
 MANY = 150
@@ -40,11 +40,11 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
     found = (f for f in project.results.glob("*/*") if f.is_dir() and not _of_matrix(f))
     folders = sorted(f for f in found if site == project.results or site not in f.parents)
     listen(Began(f"{len(folders)} runs"))
-    runs: list[Run] = []
+    runs: list[IndexRun] = []
     broken: list[Broken] = []
     for number, made in enumerate(_each(project, site, folders, _nulls(folders))):
         listen(Advanced(number, len(folders), folders[number].name))
-        if isinstance(made, index_page.Run):
+        if isinstance(made, index_page.IndexRun):
             runs.append(made)
         else:
             broken.append(made)
@@ -69,7 +69,7 @@ def _nulls(folders: Sequence[Path]) -> "tuple[RunRecord, ...]":
 
 def _each(
     project: Project, site: Path, folders: Sequence[Path], nulls: "Sequence[RunRecord]"
-) -> "Iterator[Run | Broken]":
+) -> "Iterator[IndexRun | Broken]":
     """Write the pages in the order of their folders, on all CPUs where there are many."""
     one = functools.partial(_one, project, site, nulls)
     cpus = len(os.sched_getaffinity(0))
@@ -95,7 +95,7 @@ def _claims(project: Project, slug: str) -> "tuple[Claim, ...]":
 
 def _one(
     project: Project, site: Path, nulls: "Sequence[RunRecord]", folder: Path
-) -> "Run | Broken":
+) -> "IndexRun | Broken":
     from harness.judge.conclude import conclude
     from harness.report.page import index_page, run_page
 

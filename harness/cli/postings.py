@@ -13,7 +13,7 @@ from harness.cli import printable
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.claims.claims import Given, Posting
+    from harness.claims.claims import Posting, UserAnswers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,19 +62,19 @@ def mail_options(command: F) -> F:
 
 def given(
     version: int | None, patch: int | None, rebinds: int | None, lines: str | None
-) -> "Given":
+) -> "UserAnswers":
     """Return what the four options say. Raises InputError for lines that are none."""
-    from harness.claims.claims import Given
+    from harness.claims.claims import UserAnswers
 
     if lines is None:
-        return Given(version, patch, rebinds)
+        return UserAnswers(version, patch, rebinds)
     match = _LINES.fullmatch(lines)
     if match is None or int(match[1]) > int(match[2]):
         raise InputError(f"{lines!r} are no lines", where="--lines", expected="A-B, like 30-60")
-    return Given(version, patch, rebinds, (int(match[1]), int(match[2])))
+    return UserAnswers(version, patch, rebinds, (int(match[1]), int(match[2])))
 
 
-def posting_of(raw: bytes, file: str, said: "Given") -> "Posting":
+def posting_of(raw: bytes, file: str, said: "UserAnswers") -> "Posting":
     """Return what mails promise. Raises InputError for what must be settled first, by its line."""
     from harness.claims.claims import read_posting
 

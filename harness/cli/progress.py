@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from harness.cli import printable
-from harness.events import Advanced, Began, Ended, Event, Listener, Said
+from harness.events import Advanced, Began, Ended, Event, Listener, Note
 
 if TYPE_CHECKING:
     from harness.jobs.graph import Hear, Outcome
@@ -83,7 +83,7 @@ class _Plain:
                 self._titles[job] = title
                 self._last[job] = time.monotonic()
                 self._print(_of(job, title))
-            case Said(text) | Ended(text):
+            case Note(text) | Ended(text):
                 self._print(f"  {_of(job, text)}")
             case Advanced(done, total, text):
                 if time.monotonic() - self._last.get(job, 0.0) >= PLAIN_EVERY_S:
@@ -116,7 +116,7 @@ class _Bars:
                     self._progress.update(
                         self._tasks[job], completed=done, total=total, text=_of("", text)
                     )
-            case Said(text):
+            case Note(text):
                 self._progress.console.print(f"  {_of(job, text)}", soft_wrap=True)
             case Ended(text):
                 self.forget(job)

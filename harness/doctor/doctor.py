@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.doctor import requirements
 from harness.doctor.diagnosis import Diagnosis
 from harness.errors import HarnessError
-from harness.events import Listener, nobody
+from harness.events import Listener, silent
 from harness.guest import accelerator, backing_files, rootfs
 from harness.host import sandbox
 from harness.host.cache import Cache
@@ -29,7 +29,7 @@ FILLED_CACHE_BYTES = GIB
 
 
 def examine(
-    project: Project, cache: Cache, plan: Plan, guest: Guest, listen: Listener = nobody
+    project: Project, cache: Cache, plan: Plan, guest: Guest, listen: Listener = silent
 ) -> Iterator[Diagnosis]:
     """Give every check as it is made. Raises InputError for a packages.txt that does not fit."""
     yield _architecture()

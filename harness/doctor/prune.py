@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.events import Ended, Listener, Said, nobody
+from harness.events import Ended, Listener, Note, silent
 from harness.host.cache import Cache
 from harness.host.units import format_bytes
 
@@ -33,7 +33,7 @@ WHOLES = {"trees.git": "trees", "apt": "apt"}
 NOT_KEPT = ("locks", "staging")
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CacheEntry(msgspec.Struct, frozen=True):
     """Something that is kept: its kind, name, size on the disk, and last use (seconds, epoch)."""
 
     kind: str
@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True):
     used: float
 
 
-class Rule(msgspec.Struct, frozen=True):
+class PruneRule(msgspec.Struct, frozen=True):
     """What is to go: what was not used for `older_s`, and the least used above `limit_bytes`."""
 
     older_s: float | None = None
@@ -52,21 +52,21 @@ class Rule(msgspec.Struct, frozen=True):
 class Pruned(msgspec.Struct, frozen=True):
     """What went, what was to go but is in use, and how much is left."""
 
-    gone: tuple[Entry, ...]
-    held: tuple[Entry, ...]
+    gone: tuple[CacheEntry, ...]
+    held: tuple[CacheEntry, ...]
     left_bytes: int
 
 
-def entries(cache: Cache) -> tuple[Entry, ...]:
+def entries(cache: Cache) -> tuple[CacheEntry, ...]:
     """Return everything that is kept, least recently used first."""
     found = [_entry(cache, path) for path in _paths(cache.root)]
     return tuple(sorted(found, key=lambda entry: entry.used))
 
 
-def prune(cache: Cache, rule: Rule, listen: Listener = nobody) -> Pruned:
+def prune(cache: Cache, rule: PruneRule, listen: Listener = silent) -> Pruned:
     """Take away what the rule says and nobody holds."""
-    gone: list[Entry] = []
-    held: list[Entry] = []
+    gone: list[CacheEntry] = []
+    held: list[CacheEntry] = []
     with cache.alone() as is_alone:
         there = entries(cache)
         left = sum(entry.nr_bytes for entry in there)
@@ -76,7 +76,7 @@ def prune(cache: Cache, rule: Rule, listen: Listener = nobody) -> Pruned:
             with _unheld(cache, entry, is_alone=is_alone) as may_go:
                 if not may_go:
                     held.append(entry)
-                    listen(Said(f"{entry.kind} {entry.name} is in use"))
+                    listen(Note(f"{entry.kind} {entry.name} is in use"))
                     continue
                 _remove(cache, entry)
             gone.append(entry)
@@ -85,7 +85,7 @@ def prune(cache: Cache, rule: Rule, listen: Listener = nobody) -> Pruned:
     return Pruned(tuple(gone), tuple(held), left)
 
 
-def _goes(entry: Entry, rule: Rule, left: int) -> bool:
+def _goes(entry: CacheEntry, rule: PruneRule, left: int) -> bool:
     if rule.older_s is not None and time.time() - entry.used > rule.older_s:
         return True
     return rule.limit_bytes is not None and left > rule.limit_bytes
@@ -101,7 +101,7 @@ def _paths(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _entry(cache: Cache, path: Path) -> Entry:
+def _entry(cache: Cache, path: Path) -> CacheEntry:
     whole = path.parent == cache.root
     kind, name = (path.name, "") if whole else (path.parent.name, path.name)
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
@@ -116,7 +116,7 @@ def _entry(cache: Cache, path: Path) -> Entry:
         used = max(used, path.lstat().st_mtime)
     with contextlib.suppress(OSError):
         used = max(used, (cache.root / "locks" / f"{_lock(kind, name)}.lock").stat().st_mtime)
-    return Entry(kind, name, nr_bytes, used)
+    return CacheEntry(kind, name, nr_bytes, used)
 
 
 def _lock(kind: str, name: str) -> str:
@@ -124,7 +124,7 @@ def _lock(kind: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _unheld(cache: Cache, entry: Entry, *, is_alone: bool) -> Iterator[bool]:
+def _unheld(cache: Cache, entry: CacheEntry, *, is_alone: bool) -> Iterator[bool]:
     """Say whether nobody holds an entry, and see to it that this stays so."""
     lock = _lock(entry.kind, entry.name)
     if is_alone:
@@ -136,7 +136,7 @@ def _unheld(cache: Cache, entry: Entry, *, is_alone: bool) -> Iterator[bool]:
         yield False
 
 
-def _remove(cache: Cache, entry: Entry) -> None:
+def _remove(cache: Cache, entry: CacheEntry) -> None:
     """Move it out of the way first: what is half removed is nobody's to find."""
     path = cache.root / entry.kind / entry.name
     with cache.staging() as work:

@@ -24,7 +24,7 @@ _UNDECIDED = re.compile(r"^The first bad commit could be any of:\n((?:[0-9a-f]{4
 _LEFT = re.compile(r"^Bisecting: (?:(\d+) revisions? left|a merge base)", re.MULTILINE)
 
 
-class Turn(msgspec.Struct, frozen=True):
+class BisectState(msgspec.Struct, frozen=True):
     """Where it stands: the commit to judge next, or the first bad one, or all that it may be.
 
     `left` is how many commits are still in question after the next.
@@ -51,7 +51,7 @@ class Bisect:
             # Their history ends there, and git must not look for what is behind.
             shutil.copyfile(shallow, folder / "shallow")
 
-    def start(self, good: str, bad: str, paths: Sequence[str] = ()) -> Turn:
+    def start(self, good: str, bad: str, paths: Sequence[str] = ()) -> BisectState:
         """Begin between two commits; with `paths`, of what touched these alone.
 
         Raises InputError where no history leads from one to the other.
@@ -67,7 +67,7 @@ class Bisect:
             )
         return self._turn(done.stdout)
 
-    def say(self, word: Word, commit: str) -> Turn:
+    def say(self, word: Word, commit: str) -> BisectState:
         """Tell what a commit is. Raises InputError where git sees that it cannot be so."""
         done = self._git("bisect", word, commit, ok=None)
         turn = self._turn(done.stdout)
@@ -88,13 +88,13 @@ class Bisect:
         """Return how many commits lie between."""
         return int(self._git("rev-list", "--count", f"{good}..{bad}").stdout)
 
-    def _turn(self, said: str) -> Turn:
+    def _turn(self, said: str) -> BisectState:
         if found := _FOUND.search(said):
-            return Turn(first_bad=found[1])
+            return BisectState(first_bad=found[1])
         if undecided := _UNDECIDED.search(said):
-            return Turn(may_be=tuple(undecided[1].split()))
+            return BisectState(may_be=tuple(undecided[1].split()))
         left = _LEFT.search(said)
-        return Turn(
+        return BisectState(
             next=self._git.commit("BISECT_HEAD"),
             left=int(left[1]) if left and left[1] else None,
         )

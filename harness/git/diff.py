@@ -53,7 +53,7 @@ class Hunk(msgspec.Struct, frozen=True):
 
 def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
     """Return the hunks of every `diff --git` section. Raises DiffError."""
-    reader = _Reader(lines)
+    reader = _DiffReader(lines)
     while reader.at < len(lines):
         reader.step()
     return tuple(reader.hunks)
@@ -75,7 +75,7 @@ def preimages(lines: list[str]) -> dict[str, str]:
     return found
 
 
-class _Reader:
+class _DiffReader:
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.at = 0

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from harness.errors import InputError, MachineError
-from harness.events import Began, Ended, Listener, Said, nobody
+from harness.events import Began, Ended, Listener, Note, silent
 from harness.guest import boot, rootfs
 from harness.host import sandbox
 from harness.host.cache import Cache, host_boot
@@ -53,7 +53,7 @@ def prove(
     cache: Cache,
     image: Path,
     wanted: str = "auto",
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> Accelerator:
     """Return the accelerator to measure with; `wanted` is auto, kvm or tcg.
 
@@ -99,14 +99,14 @@ def closed() -> str | None:
 
 
 def unusable(
-    cache: Cache, image: Path, listen: Listener = nobody, *, believe: bool = True
+    cache: Cache, image: Path, listen: Listener = silent, *, believe: bool = True
 ) -> str | None:
     """Boot `image` under KVM; return why that does not work, or None."""
     if reason := closed():
         return reason
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     if believe and (reason := _remembered(cache, digest)) is not None:
-        listen(Said(f"KVM is unusable: {reason} (tried within the hour, not tried again)"))
+        listen(Note(f"KVM is unusable: {reason} (tried within the hour, not tried again)"))
         return reason
     listen(Began("prove KVM by booting under it"))
     reason = _try(cache, image)

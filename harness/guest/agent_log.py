@@ -31,7 +31,7 @@ class TracepointLine(msgspec.Struct, frozen=True, tag_field="is", tag="tracepoin
     state: str
 
 
-class Listed(msgspec.Struct, frozen=True):
+class AgentNamespace(msgspec.Struct, frozen=True):
     """A namespace as `ndctl list` shows it; `map` is missing for a raw one."""
 
     dev: str
@@ -46,7 +46,7 @@ class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"
 
     driver: str
     device: str
-    listed: tuple[Listed, ...] | None
+    listed: tuple[AgentNamespace, ...] | None
     sysfs_mode: str
     sysfs_align: str
 
@@ -93,7 +93,7 @@ _Line = (
 L = TypeVar("L", bound=_Line)
 
 
-class Report(msgspec.Struct, frozen=True):
+class AgentReport(msgspec.Struct, frozen=True):
     """All that the agent said. `problems` is empty when nothing is cut, lost or out of place."""
 
     kernel: KernelLine | None
@@ -112,7 +112,7 @@ class Report(msgspec.Struct, frozen=True):
         return "" if self.kernel is None else build_id(self.kernel.notes)
 
 
-def parse(raw: bytes) -> Report:
+def parse(raw: bytes) -> AgentReport:
     """Return the agent's report. Total: whatever is not understood becomes a problem."""
     lines = raw.split(b"\n")
     problems = [] if lines[-1] == b"" else ["the last line is cut"]
@@ -129,7 +129,7 @@ def parse(raw: bytes) -> Report:
         problems.append("lines after the end marker")
     if ended and isinstance(end := said[-1], EndLine) and end.lines != len(lines) - 2:
         problems.append(f"{len(lines) - 2} lines where the end marker counts {end.lines}")
-    return Report(
+    return AgentReport(
         kernel=_only(said, KernelLine, problems),
         site=site.text if (site := _only(said, SiteLine, problems)) else None,
         tracepoint=point.state if (point := _only(said, TracepointLine, problems)) else None,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.events import Listener, Said, nobody
+from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.host.units import MIB
 from harness.project.guest import Guest
@@ -59,7 +59,7 @@ class Images:
 
 
 @contextlib.contextmanager
-def images(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[Images]:
+def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Images]:
     """Give a sparse file for each namespace, all in one folder that is ours alone.
 
     Raises MachineError when neither memory nor the cache's file system has the room.
@@ -68,7 +68,7 @@ def images(cache: Cache, guest: Guest, listen: Listener = nobody) -> Iterator[Im
         place = _in_memory()
     else:
         cache.require_room(room_bytes(guest), "for the guest's memmaps")
-        listen(Said(f"too little memory for the memmaps: backing files in {cache.root}"))
+        listen(Note(f"too little memory for the memmaps: backing files in {cache.root}"))
         place = cache.staging()
     with place as folder, ExitStack() as open_files:
         backed = () if guest.in_ram else guest.namespaces

@@ -46,7 +46,7 @@ KERNEL_OPTIONS = (
 )
 
 
-class Ran(msgspec.Struct, frozen=True):
+class EndedBoot(msgspec.Struct, frozen=True):
     """A boot that is over. `stopped` says why we ended it, None when it ended by itself.
 
     `killed` names the signal that ended QEMU, `excess` what the guest wrote too much of; the
@@ -133,7 +133,7 @@ def boot(
     seconds: float,
     confined: bool,
     on_message: Callable[[str], None] | None = None,
-) -> Ran:
+) -> EndedBoot:
     """Boot, run the script, wait for the end, and return what was said.
 
     `log` becomes the console's log. Raises ToolMissing or ToolFailed only where the guest could
@@ -171,7 +171,7 @@ def boot(
     # The log's first line is the command, which the guest did not say; lines still count as there.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
     is_cut = log.stat().st_size > process.MAX_LOG_BYTES
-    return Ran(argv, stopped, wall_s, console, said, killed, excess, is_cut)
+    return EndedBoot(argv, stopped, wall_s, console, said, killed, excess, is_cut)
 
 
 class Excess(MachineError):

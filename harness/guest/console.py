@@ -38,7 +38,7 @@ class Binding(msgspec.Struct, frozen=True):
     line: int
 
 
-class Problem(msgspec.Struct, frozen=True):
+class LogProblem(msgspec.Struct, frozen=True):
     """What is wrong with a log; `driver` is empty and `index` -1 where none can be named."""
 
     kind: str
@@ -54,7 +54,7 @@ class Bindings(msgspec.Struct, frozen=True):
     """
 
     found: tuple[Binding, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[LogProblem, ...]
     booted: tuple[int, ...] = ()
 
     def of(self, driver: str) -> list[Binding]:
@@ -70,7 +70,7 @@ class Marker(msgspec.Struct, frozen=True):
     index: int
 
 
-class Report(msgspec.Struct, frozen=True):
+class KernelLine(msgspec.Struct, frozen=True):
     """The kernel's word on a binding."""
 
     nr_pages: int
@@ -95,13 +95,13 @@ def message(line: str) -> str:
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 
 
-def read_line(line: str) -> Marker | Report | Started | Cut | None:
+def read_line(line: str) -> Marker | KernelLine | Started | Cut | None:
     """Return what one line says of a binding; None when it says nothing."""
     text = message(line)
     if marker := _MARKER.search(text):
         return Marker(marker[1], marker[2], int(marker[3]))
     if report := _REPORT.search(text):
-        return Report(int(report[1]), int(report[2]))
+        return KernelLine(int(report[1]), int(report[2]))
     if _STARTED.search(text):
         return Started()
     if _MARKER_START.search(text) or _REPORT_START.search(text):
@@ -114,28 +114,30 @@ def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
 
     A log has no problems exactly when every binding asked for was found and nothing else was.
     """
-    reader = _Reader(asked)
+    reader = _ConsoleReader(asked)
     for number, line in enumerate(text.split("\n"), 1):
         reader.read(number, read_line(line))
     return reader.result()
 
 
-class _Reader:
+class _ConsoleReader:
     """Follows the markers through a log."""
 
     def __init__(self, asked: Mapping[str, int]) -> None:
         self._asked = asked
-        self._reports: defaultdict[tuple[str, int], list[tuple[int, Report]]] = defaultdict(list)
+        self._reports: defaultdict[tuple[str, int], list[tuple[int, KernelLine]]] = defaultdict(
+            list
+        )
         self._begun: Counter[tuple[str, int]] = Counter()
         self._ended: Counter[tuple[str, int]] = Counter()
         self._next: Counter[str] = Counter()
-        self._problems: list[Problem] = []
+        self._problems: list[LogProblem] = []
         self._open: tuple[str, int] | None = None
         self._last_line = 0
         self._started = False
         self._booted: list[int] = []
 
-    def read(self, number: int, said: Marker | Report | Started | Cut | None) -> None:
+    def read(self, number: int, said: Marker | KernelLine | Started | Cut | None) -> None:
         self._last_line = number
         match said:
             case Started():
@@ -144,11 +146,11 @@ class _Reader:
                 self._begin(number, (driver, index))
             case Marker(_, driver, index):
                 self._end(number, (driver, index))
-            case Report() if self._open is not None:
+            case KernelLine() if self._open is not None:
                 self._reports[self._open].append((number, said))
-            case Report() if not self._started and not self._begun:
+            case KernelLine() if not self._started and not self._begun:
                 self._booted.append(said.nr_pages)
-            case Report():
+            case KernelLine():
                 self._problem("report outside any binding", number)
             case Cut():
                 self._problem("line cut", number, self._open)
@@ -204,4 +206,4 @@ class _Reader:
 
     def _problem(self, kind: str, line: int, binding: tuple[str, int] | None = None) -> None:
         driver, index = binding or ("", -1)
-        self._problems.append(Problem(kind, driver, index, line))
+        self._problems.append(LogProblem(kind, driver, index, line))

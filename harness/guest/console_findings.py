@@ -15,7 +15,7 @@ MAX_WORDS_LINES = 5
 MAX_FINDINGS = 100
 
 
-class _Kind(NamedTuple):
+class _FindingKind(NamedTuple):
     """`start` is the line that tells; `lead` a line that belongs in front of it."""
 
     name: str
@@ -24,8 +24,8 @@ class _Kind(NamedTuple):
     lead: re.Pattern[str] | None
 
 
-def _kind(name: str, start: str, end: str = "", lead: str = "") -> _Kind:
-    return _Kind(
+def _kind(name: str, start: str, end: str = "", lead: str = "") -> _FindingKind:
+    return _FindingKind(
         name,
         re.compile(start),
         re.compile(end) if end else None,
@@ -136,12 +136,12 @@ def _hinted(text: str) -> Iterator[int]:
             at = following + 1
 
 
-def _starts(line: str) -> _Kind | None:
+def _starts(line: str) -> _FindingKind | None:
     text = message(line)
     return next((kind for kind in _KINDS if kind.start.search(text)), None)
 
 
-def _leads(lines: list[str], number: int, kind: _Kind) -> bool:
+def _leads(lines: list[str], number: int, kind: _FindingKind) -> bool:
     """Whether a line is only the scissors above a finding that is still to come."""
     if kind is not _SPLAT:
         return False
@@ -150,7 +150,7 @@ def _leads(lines: list[str], number: int, kind: _Kind) -> bool:
     return any(k is not None and k.lead is not None and k.lead.search(line) for k in below)
 
 
-def _first(lines: list[str], number: int, kind: _Kind, after: int) -> int:
+def _first(lines: list[str], number: int, kind: _FindingKind, after: int) -> int:
     """Step back to the ruler or scissors above: WARN() prints its own words in between."""
     for above in range(number - 1, max(after, number - MAX_WORDS_LINES) - 1, -1):
         if kind.lead is not None and kind.lead.search(message(lines[above])):
@@ -158,7 +158,7 @@ def _first(lines: list[str], number: int, kind: _Kind, after: int) -> int:
     return number
 
 
-def _end(lines: list[str], number: int, kind: _Kind) -> int:
+def _end(lines: list[str], number: int, kind: _FindingKind) -> int:
     """Return the index after the splat's last line."""
     last = min(len(lines), number + MAX_SPLAT_LINES)
     for index in range(number, last):
@@ -173,7 +173,7 @@ def _end(lines: list[str], number: int, kind: _Kind) -> int:
     return last
 
 
-def _belongs(splat: _Kind, other: _Kind, text: str) -> bool:
+def _belongs(splat: _FindingKind, other: _FindingKind, text: str) -> bool:
     """Whether a line of kind `other` is part of a splat: some of them name themselves twice."""
     if other is _SPLAT:
         return re.search(_END_TRACE, text) is not None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.errors import Defect, HarnessError, of_machine
-from harness.events import Listener, Said
+from harness.events import Listener, Note
 from harness.host.cache import Cache, host_boot
 from harness.jobs.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
 
@@ -51,7 +51,7 @@ def _place_for(kind: Kind, cache: Cache, listen: Listener) -> Iterator[None]:
 
     def waiting() -> None:
         others = "other jobs on this machine are over" if measures else "a measurement is over"
-        listen(Said(f"waiting until {others}"))
+        listen(Note(f"waiting until {others}"))
 
     # Several machines may share a cache folder; they do not disturb each other.
     machine = f"machine-{host_boot()}"

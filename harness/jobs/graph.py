@@ -149,7 +149,7 @@ class Engine(Protocol):
         """
 
 
-class Run:
+class GraphRun:
     """A graph being run: what may begin now, and what came of the rest."""
 
     def __init__(self, graph: Graph, hear: Hear) -> None:

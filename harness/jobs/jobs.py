@@ -40,7 +40,7 @@ class Commit(msgspec.Struct, frozen=True):
     title: str
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class BootComparison(msgspec.Struct, frozen=True):
     """What to measure the `sides` on, and by which accelerator (auto, kvm or tcg).
 
     `version` is the posted version whose claims the patches answer to. With `go_on` a boot that
@@ -77,7 +77,7 @@ def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 
 
-def measure(here: Here, given: Comparison, applied: Applied, *kernels: Kernel) -> RunRecord:
+def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> RunRecord:
     """Boot all sides of a comparison in turn, on this one machine."""
     return run.run(
         here.project,

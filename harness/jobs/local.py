@@ -11,7 +11,7 @@ from harness.events import Event
 from harness.host import cancel
 from harness.host.cache import Cache
 from harness.jobs.execute import perform
-from harness.jobs.graph import Graph, Hear, Here, Job, Outcome, Run, unheard
+from harness.jobs.graph import Graph, GraphRun, Hear, Here, Job, Outcome, unheard
 from harness.project.project import Project
 
 
@@ -35,7 +35,7 @@ class Local:
             with lock:
                 hear(job, heard)
 
-        run = Run(graph, one_at_a_time)
+        run = GraphRun(graph, one_at_a_time)
         if self._slots == 1:
             # In the main thread, where interruptions arrive by themselves.
             while run.ready:
@@ -46,7 +46,7 @@ class Local:
             self._at_once(run, one_at_a_time)
         return run.outcomes
 
-    def _at_once(self, run: Run, hear: Hear) -> None:
+    def _at_once(self, run: GraphRun, hear: Hear) -> None:
         asked = threading.Event()
 
         def perform_stoppably(job: Job, needed: Sequence[Any]) -> Outcome:
@@ -62,7 +62,7 @@ class Local:
                 for ended in wait(running, return_when=FIRST_COMPLETED).done:
                     run.end(running.pop(ended).name, ended.result())
 
-    def _next(self, run: Run, running: Sequence[Job]) -> Job | None:
+    def _next(self, run: GraphRun, running: Sequence[Job]) -> Job | None:
         """What may begin beside what is running: no boot beside anything."""
         if len(running) == self._slots or any(job.kind == "boot" for job in running):
             return None

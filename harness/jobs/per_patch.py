@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import InputError, ToolMissing
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
-from harness.jobs.reproduce import Request, ending_at_a_failure
+from harness.jobs.reproduce import ReproduceRequest, ending_at_a_failure
 from harness.kernel import build, configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
@@ -33,7 +33,7 @@ GROUND = ("fetch", "apply")
 
 
 def climb(
-    engine: Engine, project: Project, cache: Cache, wanted: Request, hear: Hear = unheard
+    engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
 ) -> RunRecord:
     """Build all prefixes, boot all that build and return the finished record.
 
@@ -52,7 +52,7 @@ def climb(
     applied = _value(done["apply"], Applied)
     done |= engine.run(_builds(cache, how, applied, done, hear), _tolerating(hear))
     built, unbuilt = _sorted(applied, done)
-    comparison = jobs.Comparison(
+    comparison = jobs.BootComparison(
         plan=plan,
         guest=guest,
         version=apply.posted_version(wanted.source) or series.port_of,
@@ -106,7 +106,7 @@ def is_header(file: str) -> bool:
     return file.endswith(".h")
 
 
-def _on_tree(wanted: Request) -> Graph:
+def _on_tree(wanted: ReproduceRequest) -> Graph:
     patches = jobs.Patches(wanted.slug, wanted.source)
     return Graph(
         [
@@ -127,7 +127,7 @@ def _builds(
     if missing:
         wide = [str(k) for k, files in enumerate(changed, 1) if any(map(is_header, files))]
         order_of = ", ".join(map(str, ordered))
-        hear("", Said(f"to build: {order_of}; headers change in: {', '.join(wide) or 'none'}"))
+        hear("", Note(f"to build: {order_of}; headers change in: {', '.join(wide) or 'none'}"))
     done = {name: outcome for name, outcome in ground.items() if isinstance(outcome, Done)}
     prefixes = (*ordered, *kept)
     return Graph((_job(how, k) for k in prefixes), done)

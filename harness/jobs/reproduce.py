@@ -18,7 +18,7 @@ from harness.series import apply, trust
 from harness.series.apply import Source
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReproduceRequest(msgspec.Struct, frozen=True):
     """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg.
 
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null` it is base
@@ -42,12 +42,12 @@ class Request(msgspec.Struct, frozen=True):
         return {"base": 0, "again": 0} if self.null else {"base": 0, "tip": self.prefix}
 
 
-def graph(project: Project, wanted: Request) -> Graph:
+def graph(project: Project, wanted: ReproduceRequest) -> Graph:
     """Return the jobs of a request. Raises InputError for what project and request lack."""
     series = project.measurable_series(wanted.slug)
     plan = project.plan(wanted.plan)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    comparison = jobs.Comparison(
+    comparison = jobs.BootComparison(
         plan=plan,
         guest=project.guest(plan.guest),
         version=apply.posted_version(wanted.source) or series.port_of,
@@ -82,7 +82,7 @@ def graph(project: Project, wanted: Request) -> Graph:
 
 
 def reproduce(
-    engine: Engine, project: Project, cache: Cache, wanted: Request, hear: Hear = unheard
+    engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
 ) -> RunRecord:
     """Do everything that a run record needs and return the finished record.
 

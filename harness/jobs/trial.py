@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
-from harness.events import Listener, nobody
+from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.jobs.watch_outcome import Stage, Visit
 from harness.judge.replay_ratios import rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import hold
-from harness.judge.validity import grounds
+from harness.judge.validity import basis
 from harness.project.project import Project
 from harness.record.record import RunRecord
 from harness.replay import replay
@@ -25,10 +25,10 @@ from harness.replay.replay import Checked
 from harness.replay.timing.schedule import Schedule
 from harness.series import apply
 from harness.series.rebase import rebase
-from harness.series.rebase.outcome import Carried
+from harness.series.rebase.outcome import Rebased
 
 
-class Request(msgspec.Struct, frozen=True):
+class TrialRequest(msgspec.Struct, frozen=True):
     """How to try a series. With `timed` it is timed as well as compared, base beside the whole.
 
     `rules` are what the times are then held to.
@@ -49,22 +49,22 @@ class Tried(msgspec.Struct, frozen=True):
     """What came of it: the visit, the series on its tree where it got there, the run's record."""
 
     visit: Visit
-    source: apply.Carried | None = None
+    source: apply.RebasedSource | None = None
     record: RunRecord | None = None
 
 
 def trial(
     project: Project,
     cache: Cache,
-    wanted: Request,
+    wanted: TrialRequest,
     tag: str,
     tree: str,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> Tried:
     """Try a series on a tag, given as `tree` to fetch it by. Raises InputError, MachineError."""
     started = _now()
     carried = rebase.rebase(
-        project, cache, rebase.Request(wanted.slug, tree, wanted.source), listen
+        project, cache, rebase.RebaseRequest(wanted.slug, tree, wanted.source), listen
     )
     if carried.conflict is not None:
         # Nobody is there to resolve it, and its worktree takes as much room as a tree.
@@ -73,7 +73,7 @@ def trial(
     if not carried.mbox:
         return Tried(_finished(visit))
     version = wanted.source.version if isinstance(wanted.source, apply.Posted) else None
-    source = apply.Carried(Path(carried.mbox), carried.label, version)
+    source = apply.RebasedSource(Path(carried.mbox), carried.label, version)
     try:
         tried = _replayed(project, cache, wanted, tree, source, visit, listen)
     except (DoesNotApply, DoesNotBuild) as error:
@@ -87,13 +87,13 @@ def trial(
 def _replayed(
     project: Project,
     cache: Cache,
-    wanted: Request,
+    wanted: TrialRequest,
     tree: str,
-    source: apply.Carried,
+    source: apply.RebasedSource,
     visit: Visit,
     listen: Listener,
 ) -> Tried:
-    request = replay.Request(
+    request = replay.ReplayRequest(
         slug=wanted.slug,
         tree=tree,
         schedule=wanted.schedule,
@@ -124,7 +124,7 @@ def _replayed(
 
 def _held_to(rules: tuple[Rule, ...], record: RunRecord, visit: Visit) -> Visit:
     """Hold the times to the rules. Raises MachineError where they cannot decide one."""
-    for gated in hold(rules, grounds(record)):
+    for gated in hold(rules, basis(record)):
         if not gated.ok and gated.value is None:
             raise MachineError(f"{gated.rule} is undecided: {gated.reason}", where=record.run_id)
         if not gated.ok:
@@ -152,7 +152,7 @@ def _unequal(found: Checked) -> str:
     return f"prefix {gate.side}: {gate.name}: no ({gate.detail})"
 
 
-def _visit(tag: str, carried: Carried, started: str) -> Visit:
+def _visit(tag: str, carried: Rebased, started: str) -> Visit:
     fallbacks = tuple(f"patch {s.number}: {s.how}: {s.detail}" for s in carried.fallbacks)
     conflict = carried.conflict
     stage: Stage = "held"

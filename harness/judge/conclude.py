@@ -7,13 +7,13 @@ import msgspec
 
 from harness.judge.comparable import Identity
 from harness.judge.noise import Noise
-from harness.judge.prefixes import Rung, judged, rungs
+from harness.judge.prefixes import PrefixResult, judged, rungs
 from harness.judge.ratios import Effect
-from harness.judge.replay_ratios import Filling, Row, fillings, rows
+from harness.judge.replay_ratios import Filling, ReplayRow, fillings, rows
 from harness.judge.rule_syntax import Rule
-from harness.judge.rules import Gated, hold
+from harness.judge.rules import RuleResult, hold
 from harness.judge.runs.null_runs import NullSeen
-from harness.judge.validity import grounds
+from harness.judge.validity import basis
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
@@ -33,14 +33,14 @@ class Conclusion(msgspec.Struct, frozen=True):
     record: RunRecord
     verdicts: tuple[Verdict, ...] = ()
     effects: tuple[Effect, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ReplayRow, ...] = ()
     fillings: tuple[Filling, ...] = ()
     noise: tuple[Noise, ...] = ()
     identity: tuple[Identity, ...] = ()
     memmaps: tuple[Verified, ...] = ()
     null: NullSeen | None = None
-    gates: tuple[Gated, ...] = ()
-    rungs: tuple[Rung, ...] = ()
+    gates: tuple[RuleResult, ...] = ()
+    rungs: tuple[PrefixResult, ...] = ()
 
 
 def conclude(
@@ -54,7 +54,7 @@ def conclude(
     `nulls` are runs of base against base, of which the newest that may be held against the run is
     used. Raises InputError for a rule that this evidence must never be held to.
     """
-    found = grounds(record, nulls)
+    found = basis(record, nulls)
     replayed = record.evidence == "replay"
     verdicts = judged(record, claims, nulls) if record.is_ladder else judge(found, claims)
     return Conclusion(

@@ -12,7 +12,7 @@ from harness.judge.ratios import Effect, Metric
 KINDS = {"nd_pmem": "order0", "dax_pmem": "order9"}
 
 
-class Step(msgspec.Struct, frozen=True):
+class PrefixCost(msgspec.Struct, frozen=True):
     """One prefix: its cost as a share of base's, with the interval of 95 % where there is one.
 
     `before` is the share of the prefix measured before it, so the patches since then make
@@ -45,7 +45,7 @@ class Ladder(msgspec.Struct, frozen=True):
 
     kind: str
     metric: Metric
-    steps: tuple[Step, ...]
+    steps: tuple[PrefixCost, ...]
 
 
 def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
@@ -63,13 +63,13 @@ def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
     return tuple(found)
 
 
-def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[Step]:
+def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost]:
     before, prefix = 1.0, 0
     for effect in sorted(effects, key=lambda effect: effect.prefix):
         if effect.prefix <= prefix:
             continue
         prefix = effect.prefix
-        yield Step(
+        yield PrefixCost(
             effect.side,
             prefix,
             effect.ratio,

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.judge.runs.pair import beside_base
 from harness.judge.summary import counting, samples_of
-from harness.judge.validity import grounds
+from harness.judge.validity import basis
 from harness.judge.verdict import Verdict, judge
 from harness.project.claim import Claim
 from harness.record.record import Boot, RunRecord, Side
@@ -23,7 +23,7 @@ Struct = Literal["equal", "differs", "none", "unreadable"]
 _AMISS = {"differs": "not as base's", "unreadable": "unreadable"}
 
 
-class Cost(msgspec.Struct, frozen=True):
+class PrefixTimes(msgspec.Struct, frozen=True):
     """One driver on one prefix: its mean rebind, and how much shorter that is, in percent.
 
     The reductions are None where the other side has no figure. Emulated times are figures of no
@@ -36,7 +36,7 @@ class Cost(msgspec.Struct, frozen=True):
     below_parent_percent: float | None
 
 
-class Rung(msgspec.Struct, frozen=True):
+class PrefixResult(msgspec.Struct, frozen=True):
     """One prefix. `why` says what is wrong with it, empty where one can bisect into it.
 
     `title` is the subject of its last patch, `detail` what the compiler says of one that does not
@@ -52,7 +52,7 @@ class Rung(msgspec.Struct, frozen=True):
     memmaps: Struct
     why: str
     new_warnings: tuple[str, ...] | None
-    costs: dict[str, Cost]
+    costs: dict[str, PrefixTimes]
     verdicts: tuple[Verdict, ...]
     detail: str = ""
 
@@ -65,13 +65,13 @@ class Rung(msgspec.Struct, frozen=True):
         return not self.why and not self.new_warnings
 
 
-def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[Rung, ...]:
+def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, ...]:
     """Return base and every prefix that was to be a side, in order; `verdicts` are judged()'s."""
     found = [_rung(record, verdicts, number) for number in range(len(record.sides))]
     for missing in record.unbuilt:
         why, _, detail = missing.reason.partition("\n")
         found.append(
-            Rung(
+            PrefixResult(
                 prefix=missing.prefix,
                 title=_title(record, missing.prefix),
                 builds=False,
@@ -97,12 +97,12 @@ def judged(
     return tuple(
         verdict
         for side in record.sides[1:]
-        for verdict in judge(grounds(beside_base(record, side), nulls), claims)
+        for verdict in judge(basis(beside_base(record, side), nulls), claims)
         if verdict.claimed_percent is not None or side is record.sides[-1]
     )
 
 
-def bisectable(record: RunRecord, found: Sequence[Rung]) -> bool:
+def bisectable(record: RunRecord, found: Sequence[PrefixResult]) -> bool:
     """Whether base and every prefix of the series build, boot, bind and leave base's memmaps."""
     there = [rung.prefix for rung in found if not rung.why]
     return there == list(range(len(record.subject.patch_ids) + 1))
@@ -113,14 +113,14 @@ def _title(record: RunRecord, prefix: int) -> str:
     return subjects[prefix - 1] if 0 < prefix <= len(subjects) else ""
 
 
-def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> Rung:
+def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> PrefixResult:
     side = record.sides[number]
     boots = [boot for boot in record.boots if boot.side == side.name]
     why = next(_amiss(record, boots), "")
     memmaps = _memmaps(record, boots)
     if memmaps in _AMISS and not why:
         why = f"its struct pages are {_AMISS[memmaps]}"
-    return Rung(
+    return PrefixResult(
         prefix=side.prefix,
         title=_title(record, side.prefix),
         builds=True,
@@ -172,7 +172,7 @@ def _new_warnings(record: RunRecord, number: int) -> tuple[str, ...] | None:
     return record.sides[number].new_warnings
 
 
-def _costs(record: RunRecord, number: int) -> dict[str, Cost]:
+def _costs(record: RunRecord, number: int) -> dict[str, PrefixTimes]:
     sides = record.sides
     found = {}
     for driver in record.setup.nr_pages:
@@ -183,7 +183,7 @@ def _costs(record: RunRecord, number: int) -> dict[str, Cost]:
         base = _mean_ms(record, sides[0], driver, "rebind")
         is_next = number and sides[number - 1].prefix == sides[number].prefix - 1
         parent = _mean_ms(record, sides[number - 1], driver, "rebind") if is_next else None
-        found[driver] = Cost(
+        found[driver] = PrefixTimes(
             mean, first, _below(base, mean) if number else None, _below(parent, mean)
         )
     return found

@@ -31,7 +31,7 @@ COVERAGE, LEVEL = 0.95, 0.001
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
-class Cost(msgspec.Struct, frozen=True):
+class ReplayCost(msgspec.Struct, frozen=True):
     """One side and kind. `limit_share` is of what the memory takes; times without page faults.
 
     `ms` is a call on the whole namespace; `first_ms` the mean of the first such calls, which fault
@@ -49,12 +49,12 @@ class Cost(msgspec.Struct, frozen=True):
     limit_share: float | None
 
 
-class Row(msgspec.Struct, frozen=True):
+class ReplayRow(msgspec.Struct, frozen=True):
     """One side, by kind."""
 
     side: str
     prefix: int
-    kinds: dict[str, Cost]
+    kinds: dict[str, ReplayCost]
 
 
 class Filling(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Filling(msgspec.Struct, frozen=True):
     non_temporal: bool
 
 
-def rows(record: RunRecord) -> tuple[Row, ...]:
+def rows(record: RunRecord) -> tuple[ReplayRow, ...]:
     """Return one row a side, in the record's order, for all kinds that both it and base have."""
     kinds = sorted({p.kind for p in record.passes if p.side != LIMIT})
     limit = max((f.gb_per_s for f in fillings(record) if f.non_temporal), default=None)
@@ -77,7 +77,7 @@ def rows(record: RunRecord) -> tuple[Row, ...]:
             for kind in kinds
             if (cost := _cost(record, side.name, base, kind, limit)) is not None
         }
-        found.append(Row(side.name, side.prefix, costs))
+        found.append(ReplayRow(side.name, side.prefix, costs))
     return tuple(found)
 
 
@@ -209,7 +209,9 @@ def paired(base: Turns, side: Turns, confidence: float = CONFIDENCE) -> Ratio:
     return ratio([one for one, _ in found], [other for _, other in found], confidence)
 
 
-def _cost(record: RunRecord, side: str, base: str, kind: str, limit: float | None) -> Cost | None:
+def _cost(
+    record: RunRecord, side: str, base: str, kind: str, limit: float | None
+) -> ReplayCost | None:
     ours = [p for p in record.passes if p.side == side and p.kind == kind]
     theirs = [p for p in record.passes if p.side == base and p.kind == kind]
     times, beside = by_turn(ours), by_turn(theirs)
@@ -221,7 +223,7 @@ def _cost(record: RunRecord, side: str, base: str, kind: str, limit: float | Non
     counted = counting(ours)[0]
     rate = counted.nr_bytes / middle
     found = paired(beside, times)
-    return Cost(
+    return ReplayCost(
         ns_per_page=middle / counted.nr_pages,
         gb_per_s=rate,
         ms=statistics.median(alone.values()) / 1e6,

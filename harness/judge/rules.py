@@ -8,14 +8,14 @@ import msgspec
 from harness.errors import InputError
 from harness.judge.ratios import COUNTED, Effect
 from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
-from harness.judge.validity import Grounds
+from harness.judge.validity import Basis
 from harness.memmap.compare import Verified
 from harness.record.record import RunRecord
 
 _WHERE = "--gate"
 
 
-class Gated(msgspec.Struct, frozen=True):
+class RuleResult(msgspec.Struct, frozen=True):
     """A rule as it was given, whether it held, its figure, and why in a sentence."""
 
     rule: str
@@ -35,13 +35,13 @@ def require_decidable(record: RunRecord, rules: Sequence[Rule]) -> None:
             )
 
 
-def hold(rules: Sequence[Rule], found: Grounds) -> tuple[Gated, ...]:
+def hold(rules: Sequence[Rule], found: Basis) -> tuple[RuleResult, ...]:
     """Hold a run to every rule. Raises InputError for what it must never be held to."""
     require_decidable(found.record, rules)
     return tuple(_hold(rule, found) for rule in rules)
 
 
-def _hold(rule: Rule, found: Grounds) -> Gated:
+def _hold(rule: Rule, found: Basis) -> RuleResult:
     record = found.record
     if record.outcome != "complete":
         return _fails(rule, f"the run is {record.outcome}: {record.reason}")
@@ -65,27 +65,27 @@ def _hold(rule: Rule, found: Grounds) -> Gated:
     return _judged(rule, values)
 
 
-def _judged(rule: Rule, values: dict[str, float]) -> Gated:
+def _judged(rule: Rule, values: dict[str, float]) -> RuleResult:
     """The value that is told is the one nearest to failing, or furthest beyond it."""
     worst = max if rule.relation in ("<", "<=") else min
     side = worst(values, key=values.__getitem__)
     ok = all(rule.holds(value) for value in values.values())
     told = f"{rule.metric} of {side} is {values[side]:.4g}"
     verb = "holds" if ok else "fails"
-    return Gated(rule.text, ok, values[side], f"{told}: {rule.relation} {rule.bound:g} {verb}")
+    return RuleResult(rule.text, ok, values[side], f"{told}: {rule.relation} {rule.bound:g} {verb}")
 
 
-def _fails(rule: Rule, reason: str) -> Gated:
-    return Gated(rule.text, ok=False, value=None, reason=reason)
+def _fails(rule: Rule, reason: str) -> RuleResult:
+    return RuleResult(rule.text, ok=False, value=None, reason=reason)
 
 
-def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> Gated:
+def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> RuleResult:
     if not memmaps:
         return _fails(rule, "no memmap was compared")
     for v in memmaps:
         if not v.ok:
             return _fails(rule, f"{v.driver} of {v.side}: {v.problem or 'pages differ'}")
-    return Gated(rule.text, ok=True, value=None, reason=f"{len(memmaps)} compared, all equal")
+    return RuleResult(rule.text, ok=True, value=None, reason=f"{len(memmaps)} compared, all equal")
 
 
 def _effect(rule: Rule, side: str, effects: Sequence[Effect]) -> Effect | None:
@@ -119,7 +119,7 @@ def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
     return values[rule.metric]
 
 
-def _nothing(rule: Rule, side: str, found: Grounds) -> str:
+def _nothing(rule: Rule, side: str, found: Basis) -> str:
     """Say what there is instead of the number that a rule asks for."""
     there = dict.fromkeys(_names(found.effects))
     wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {side}"
@@ -131,7 +131,7 @@ def _names(effects: Sequence[Effect]) -> Iterator[str]:
         yield f"{e.kind}.{e.op}" + (".instructions" if e.metric == "instructions" else "")
 
 
-def _undecided(effect: Effect, found: Grounds) -> str:
+def _undecided(effect: Effect, found: Basis) -> str:
     """Say why nothing may be held to an effect, in words; empty where it may."""
     if effect.method == COUNTED:
         return ""

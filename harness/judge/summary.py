@@ -8,7 +8,7 @@ import msgspec
 from harness.record.record import Boot, RunRecord, Sample
 
 
-class Binding(msgspec.Struct, frozen=True):
+class BindingMeans(msgspec.Struct, frozen=True):
     """One driver on one side: mean first binding and mean rebind in ms, over the boots that count.
 
     `rebinds` is the number of rebinds in the mean; `nr_pages` what the kernel said it initialized.
@@ -24,8 +24,8 @@ class DriverSummary(msgspec.Struct, frozen=True):
     """One driver: both sides where they have samples that count, and what tip saves of base."""
 
     driver: str
-    base: Binding | None
-    tip: Binding | None
+    base: BindingMeans | None
+    tip: BindingMeans | None
 
     @property
     def reduction_percent(self) -> float | None:
@@ -54,14 +54,14 @@ def samples_of(boot: Boot, driver: str, op: str) -> list[Sample]:
     return [s for s in boot.samples if s.driver == driver and s.op == op]
 
 
-def _binding(record: RunRecord, side: str, driver: str) -> Binding | None:
+def _binding(record: RunRecord, side: str, driver: str) -> BindingMeans | None:
     boots = counting(record, side)
     first = [s for boot in boots for s in samples_of(boot, driver, "first")]
     rebinds = [s for boot in boots for s in samples_of(boot, driver, "rebind")]
     pages = {s.nr_pages for s in first + rebinds}
     if not first or not rebinds or len(pages) != 1:
         return None
-    return Binding(
+    return BindingMeans(
         first_ms=statistics.fmean(s.ns for s in first) / 1e6,
         rebind_mean_ms=statistics.fmean(s.ns for s in rebinds) / 1e6,
         rebinds=len(rebinds),

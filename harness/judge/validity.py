@@ -14,7 +14,7 @@ from harness.memmap.compare import Verified, by_digest
 from harness.record.record import RunRecord
 
 
-class Grounds(msgspec.Struct, frozen=True):
+class Basis(msgspec.Struct, frozen=True):
     """A run and what was worked out of it; see Conclusion for the fields."""
 
     record: RunRecord
@@ -78,10 +78,10 @@ class Grounds(msgspec.Struct, frozen=True):
         return ""
 
 
-def grounds(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Grounds:
+def basis(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Basis:
     """Work out what there is; of `nulls` the newest that may be held against the run is used."""
     costs = tabulate(record)
-    return Grounds(
+    return Basis(
         record=record,
         effects=effects(record, costs),
         noise=noise(record, costs),

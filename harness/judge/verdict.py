@@ -12,7 +12,7 @@ import msgspec
 
 from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
-from harness.judge.validity import Grounds, why_uncounted
+from harness.judge.validity import Basis, why_uncounted
 from harness.project.claim import Claim
 from harness.record.record import RunRecord, Side
 
@@ -53,7 +53,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return None if self.claim is None else self.claim.after_patch
 
 
-def judge(found: Grounds, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+def judge(found: Basis, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     """Return a verdict for each claim that a side answers to, and each driver without any."""
     record = found.record
     if record.evidence == "replay":
@@ -64,14 +64,14 @@ def judge(found: Grounds, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     )
 
 
-def _booted(found: Grounds, summary: DriverSummary, tip: Side, claim: Claim | None) -> Verdict:
+def _booted(found: Basis, summary: DriverSummary, tip: Side, claim: Claim | None) -> Verdict:
     effect = found.effect(summary.driver, tip.name, "rebind", clock(found.record))
     claimed = percent(claim)
     word, reason = _decide(found, summary, effect, claim)
     return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
 
 
-def _replayed(found: Grounds, claims: Sequence[Claim]) -> Iterator[Verdict]:
+def _replayed(found: Basis, claims: Sequence[Claim]) -> Iterator[Verdict]:
     record = found.record
     for side in record.sides[1:]:
         if side.name != str(side.prefix):
@@ -116,7 +116,7 @@ def percent(claim: Claim | None) -> float | None:
 
 
 def _decide(
-    found: Grounds, summary: DriverSummary, effect: Effect | None, claim: Claim | None
+    found: Basis, summary: DriverSummary, effect: Effect | None, claim: Claim | None
 ) -> tuple[Word, str]:
     record = found.record
     claimed = percent(claim)
@@ -145,7 +145,7 @@ _WHY_NOT = {
 }
 
 
-def _measured(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Word, str]:
+def _measured(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, str]:
     if effect is None:
         return "inconclusive", "a time of 0 ms has no ratio: the clock is too coarse"
     spoiled = found.spoiled(effect.kind, effect.side)
@@ -161,7 +161,7 @@ def _measured(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Wo
     return word, f"{said}, claimed {claimed:.1f} %"
 
 
-def _doubt(found: Grounds, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
+def _doubt(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
     """What a replay says of a claim: at most that it supports or doubts it."""
     record = found.record
     if record.outcome != "complete":

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
-from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.events import Advanced, Began, Ended, Listener, Note, silent
 from harness.git.git import Git
 from harness.host import process, sandbox, venv, version
 from harness.host.cache import Cache, publish, used
@@ -53,7 +53,7 @@ def build(
     tree: Tree,
     commit: str,
     how: Recipe,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     title: str = "",
 ) -> Kernel:
@@ -102,7 +102,7 @@ def warned(kernel: Kernel) -> dict[str, int] | None:
 
 @contextlib.contextmanager
 def objects(
-    cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = nobody
+    cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = silent
 ) -> Iterator[Make]:
     """Give a make whose source is at `commit` and whose O= folder is configured by the recipe.
 
@@ -117,7 +117,7 @@ def objects(
     cache.require_room(ROOM_BYTES, "to build a kernel")
     unusable = sandbox.unusable(cache)
     if unusable:
-        listen(Said(f"{sandbox.UNCONFINED} ({unusable})"))
+        listen(Note(f"{sandbox.UNCONFINED} ({unusable})"))
     ours = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
     whose = _strangers(cache, tree, commit)
     name = f"{ours}-{value_digest(whose)[:8]}" if whose else ours
@@ -161,7 +161,7 @@ def _begin_as(cache: Cache, ours: Path, theirs: Path, listen: Listener) -> None:
     if not ours.is_dir():
         return
     # Some GB, where everything is built.
-    listen(Said("copy base's objects: a stranger's series has an O= folder of its own"))
+    listen(Note("copy base's objects: a stranger's series has an O= folder of its own"))
     with cache.staging() as work:
         copy = work / theirs.name
         shutil.copytree(ours, copy, symlinks=True)
@@ -180,7 +180,7 @@ def _stamped(make: Make, listen: Listener) -> Iterator[None]:
     folder = make.output.path
     with contextlib.suppress(FileNotFoundError):
         if (folder / STAMP).lstat().st_mtime > time.time():
-            listen(Said("the clock was set back since the last build: building afresh"))
+            listen(Note("the clock was set back since the last build: building afresh"))
             shutil.rmtree(folder)
     if not folder.is_dir():
         make.begin()
@@ -245,7 +245,7 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
         elif warning(line):
             warnings += 1
             if warnings <= MAX_WARNINGS_SHOWN:
-                listen(Said(line.strip()))
+                listen(Note(line.strip()))
         elif blamed is None and make_output.of_machine(line):
             blamed = line
 

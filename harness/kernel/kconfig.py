@@ -29,7 +29,7 @@ class Option(msgspec.Struct, frozen=True):
     line: int
 
 
-class Need(msgspec.Struct, frozen=True):
+class OptionNeed(msgspec.Struct, frozen=True):
     """What one `config` entry requires: its own conditions and those of the blocks around it.
 
     Without a prompt an option follows others' `select` and its own default; no fragment sets it.
@@ -177,12 +177,12 @@ def dropped(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option
 
 def needs(
     kconfig: str, name: str, included: Callable[[str], str] = lambda _: ""
-) -> tuple[Need, ...]:
+) -> tuple[OptionNeed, ...]:
     """Return what each entry of option `name` requires to be set by a fragment, if it has entries.
 
     `included` returns the text of a file that a `source` line names, as it names it.
     """
-    reader = _Reader(name)
+    reader = _KconfigReader(name)
     for line in _with_included(kconfig, included, set()):
         reader.read(line)
     reader.leave_entry()
@@ -203,11 +203,11 @@ def _with_included(text: str, included: Callable[[str], str], known: set[str]) -
             texts.append(iter(_logical_lines(included(match[1]))))
 
 
-class _Reader:
+class _KconfigReader:
     """Follows the blocks of a Kconfig file and collects the entries of one option."""
 
     def __init__(self, name: str) -> None:
-        self.found: list[Need] = []
+        self.found: list[OptionNeed] = []
         self._name = name
         self._around: list[list[str]] = []  # the conditions of each open block
         self._entry: list[str] | None = None  # the conditions of the wanted entry, while in it
@@ -236,7 +236,7 @@ class _Reader:
 
     def leave_entry(self) -> None:
         if self._entry is not None:
-            self.found.append(Need(tuple(self._entry), self._has_prompt))
+            self.found.append(OptionNeed(tuple(self._entry), self._has_prompt))
         self._entry = None
         self._has_prompt = self._heading = False
 

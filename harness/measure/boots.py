@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
-from harness.events import Began, Ended, Listener, Said, nobody
+from harness.events import Began, Ended, Listener, Note, silent
 from harness.guest import backing_files, qemu
 from harness.guest.accelerator import Accelerator
 from harness.host import process, sandbox
@@ -43,7 +43,7 @@ def measure(
     guest: Guest,
     plan: Plan,
     accelerator: Accelerator,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     keep_images: bool = False,
     after_boot: AfterBoot | None = None,
@@ -103,7 +103,7 @@ def _confined(cache: Cache, guest: Guest, listen: Listener) -> bool:
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
     unusable = sandbox.unusable(cache)
     if unusable is not None:
-        listen(Said(f"{sandbox.UNCONFINED} ({unusable})"))
+        listen(Note(f"{sandbox.UNCONFINED} ({unusable})"))
     return unusable is None
 
 

@@ -6,8 +6,8 @@ Values in, values out: what the agent and the kernel log said against what was b
 
 import re
 
-from harness.guest.agent_log import NamespaceLine, Report
-from harness.guest.console import Bindings, Problem
+from harness.guest.agent_log import AgentReport, NamespaceLine
+from harness.guest.console import Bindings, LogProblem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
@@ -40,7 +40,7 @@ def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
 
 
 def checks(
-    kernel: Kernel, config: str, guest: Guest, plan: Plan, report: Report, bindings: Bindings
+    kernel: Kernel, config: str, guest: Guest, plan: Plan, report: AgentReport, bindings: Bindings
 ) -> tuple[Check, ...]:
     """Return every condition with what was found, whether or not it holds."""
     traced = plan.page_ref is True
@@ -66,7 +66,7 @@ def whole_console(*, is_cut: bool) -> Check:
     return Check("console", ok=not is_cut, detail=detail)
 
 
-def _kernel(kernel: Kernel, report: Report) -> Check:
+def _kernel(kernel: Kernel, report: AgentReport) -> Check:
     if report.kernel is None:
         return Check("kernel", ok=False, detail="the agent did not say which kernel runs")
     built = (kernel.release, kernel.build_id)
@@ -89,19 +89,19 @@ def _clock(config: str) -> Check:
     return Check("clock", ok=hz(config) == 1000 and catches_up, detail=detail)
 
 
-def _site(report: Report) -> Check:
+def _site(report: AgentReport) -> Check:
     flags = _FLAGS.search(report.site or "")
     on = flags is not None and "p" in flags[1]
     return Check("pr_debug", ok=on, detail=report.site or "no such site in dynamic_debug/control")
 
 
-def _tracepoint(report: Report, *, traced: bool) -> Check:
+def _tracepoint(report: AgentReport, *, traced: bool) -> Check:
     state = report.tracepoint or "not said"
     wanted = ("1",) if traced else ("absent", "0")
     return Check("page_ref_set", ok=state in wanted, detail=f"tracepoint {state}")
 
 
-def _events(wanted: Namespace, bindings: int, report: Report) -> Check:
+def _events(wanted: Namespace, bindings: int, report: AgentReport) -> Check:
     """Every page is given its first count once, and the tracepoint must have seen that.
 
     Those that hold the memmap itself are among them, though not this function's.
@@ -117,13 +117,13 @@ def _events(wanted: Namespace, bindings: int, report: Report) -> Check:
     )
 
 
-def _whole_log(report: Report) -> Check:
+def _whole_log(report: AgentReport) -> Check:
     whole = "Linux version" in report.kernel_log.partition("\n")[0]
     detail = "from its first line" if whole else "the kernel log's beginning is missing"
     return Check("kernel log", ok=whole, detail=detail)
 
 
-def _namespace(wanted: Namespace, report: Report) -> Check:
+def _namespace(wanted: Namespace, report: AgentReport) -> Check:
     name = f"{wanted.driver} namespace"
     lines = [line for line in report.namespaces if line.driver == wanted.driver]
     if len(lines) != 1 or not lines[0].listed or len(lines[0].listed) != 1:
@@ -177,11 +177,11 @@ def _nothing_else(guest: Guest, bindings: Bindings) -> Check:
     """A binding that belongs to nobody may be one that was taken from somebody."""
     stray = [p for p in bindings.problems if not p.driver]
     if bindings.booted and not guest.booted_nr_pages:
-        stray.append(Problem("report before the agent began", "", -1, 0))
+        stray.append(LogProblem("report before the agent began", "", -1, 0))
     detail = f"{stray[0].kind} (line {stray[0].line})" if stray else "every report has its binding"
     return Check("no stray report", ok=not stray, detail=detail)
 
 
-def _end(report: Report) -> Check:
+def _end(report: AgentReport) -> Check:
     detail = "; ".join(report.problems) or ("present" if report.ended else "missing")
     return Check("end marker", ok=report.ended, detail=detail)

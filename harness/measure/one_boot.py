@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import UnsetType
 
-from harness.events import Advanced, Listener, nobody
+from harness.events import Advanced, Listener, silent
 from harness.guest import agent_log as agent
 from harness.guest import boot as guest
 from harness.guest import console, rootfs
@@ -51,7 +51,7 @@ def boot(
     side: str,
     number: int,
     images: Images,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> Boot:
     """Boot `kernel` on these backing files and return what came of it.
 
@@ -148,7 +148,7 @@ def _config(kernel: Kernel) -> str:
 
 
 def _outcome(
-    ran: guest.Ran, report: agent.Report, found: tuple[Finding, ...]
+    ran: guest.EndedBoot, report: agent.AgentReport, found: tuple[Finding, ...]
 ) -> tuple[Outcome, str]:
     panics = [f for f in found if f.kind == "panic"]
     if panics:
@@ -180,7 +180,7 @@ class _Progress:
         match console.read_line(text):
             case console.Marker("begin", driver, index):
                 self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"
-            case console.Report(_, ms):
+            case console.KernelLine(_, ms):
                 self._done += 1
                 self._listen(Advanced(self._done, self._total, f"{self._at}: {ms} ms"))
             case _:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError
-from harness.events import Ended, Listener, nobody
+from harness.events import Ended, Listener, silent
 from harness.guest import accelerator
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
@@ -37,7 +37,7 @@ def run(
     plan: Plan,
     guest: Guest,
     wanted: str = "auto",
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     begun: Callable[[Path], None] = lambda _folder: None,
     keep_images: bool = False,

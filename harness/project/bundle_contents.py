@@ -23,7 +23,7 @@ from harness.record.record import RunRecord
 Files = dict[str, bytes]
 
 
-class _Built(msgspec.Struct):
+class _Configured(msgspec.Struct):
     config_sha256: str
 
 
@@ -87,7 +87,7 @@ def _kept(cache: Cache) -> Iterator[tuple[str, Path]]:
     """Yield the .config of each cached kernel and replay program, with its digest."""
     for meta in (*cache.kernels.glob("*/kernel.json"), *cache.root.glob("replay/*/program.json")):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            found = msgspec.json.decode(meta.read_bytes(), type=_Built)
+            found = msgspec.json.decode(meta.read_bytes(), type=_Configured)
             yield found.config_sha256, meta.parent / "config"
 
 

@@ -27,9 +27,9 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _require_decimals("mean_decimals", self.mean_decimals)
 
     @property
-    def mean(self) -> "Posted":
+    def mean(self) -> "PostedNumber":
         """The mean, exactly as posted."""
-        return Posted.of(self.mean_ms, self.mean_decimals)
+        return PostedNumber.of(self.mean_ms, self.mean_decimals)
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,21 +64,21 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _require_decimals("percent_decimals", self.percent_decimals)
 
     @property
-    def reduction(self) -> "Posted | None":
+    def reduction(self) -> "PostedNumber | None":
         """The percentage, exactly as posted."""
         if self.reduction_percent is None:
             return None
-        return Posted.of(self.reduction_percent, self.percent_decimals)
+        return PostedNumber.of(self.reduction_percent, self.percent_decimals)
 
 
-class Posted(msgspec.Struct, frozen=True):
+class PostedNumber(msgspec.Struct, frozen=True):
     """A decimal number as it was posted: its exact value, and to how many decimals it is known."""
 
     value: Fraction
     decimals: int
 
     @classmethod
-    def of(cls, value: float, decimals: int | None = None) -> "Posted":
+    def of(cls, value: float, decimals: int | None = None) -> "PostedNumber":
         """Take a finite number from a data file: the decimal number that was written there."""
         written = Decimal(repr(value))
         exponent = written.normalize().as_tuple().exponent

@@ -147,7 +147,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CellResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What came of a cell. `exit_code` is the one it asks for; `kept` says it is an earlier run's.
 
     `reason` is why it is not ok, in a sentence; `detail` has further lines; `note` is what an ok
@@ -169,7 +169,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _WORST_FIRST = (70, 2, 3, 1, 65, 69)
 
 
-def worst(results: Sequence[Result]) -> int:
+def worst(results: Sequence[CellResult]) -> int:
     """Return the exit code that a matrix ends with; 0 where every cell is ok or cannot be."""
     codes = {result.exit_code for result in results if result.outcome == "failed"}
     return next((code for code in _WORST_FIRST if code in codes), 0)

@@ -148,14 +148,14 @@ class _Head(msgspec.Struct):
     schema: int
 
 
-class _Built(msgspec.Struct):
+class _BuildKey(msgspec.Struct):
     commit: str
     build_id: str
     config_sha256: str
 
 
-class _Sides(msgspec.Struct):
-    sides: list[_Built]
+class _BuildKeys(msgspec.Struct):
+    sides: list[_BuildKey]
 
 
 def is_null(path: Path) -> bool:
@@ -164,7 +164,7 @@ def is_null(path: Path) -> bool:
     What cannot be read is none.
     """
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        sides = msgspec.json.decode((path / FILE).read_bytes(), type=_Sides).sides
+        sides = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys).sides
         return len(sides) > 1 and all(side == sides[0] for side in sides)
     return False
 

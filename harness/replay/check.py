@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.events import Advanced, Began, Ended, Listener, nobody
+from harness.events import Advanced, Began, Ended, Listener, silent
 from harness.memmap.compare import Bytes, Difference, describe, differing, finder
 from harness.memmap.struct_layout import Layout, structure
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Driver, Facts, Ran, Trapped
+from harness.replay.runner.runner import Call, Facts, Runner, Trapped
 
 #: Pages that are decoded of one case; the count is told in full.
 SHOWN = 3
@@ -38,7 +38,7 @@ class Unequal(msgspec.Struct, frozen=True):
     pages: tuple[Difference, ...] = ()
 
 
-class Compared(msgspec.Struct, frozen=True):
+class CaseComparison(msgspec.Struct, frozen=True):
     """A whole comparison: how many cases on each side, and the first that came out unequal."""
 
     cases: int
@@ -50,11 +50,11 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 def compare(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
     cases: Sequence[Case],
-    listen: Listener = nobody,
-) -> Compared:
+    listen: Listener = silent,
+) -> CaseComparison:
     """Run all cases on every program; `programs` holds `base` and the sides to compare with it.
 
     Each side's first unequal case is looked at in detail. Raises Trapped only for base itself:
@@ -74,16 +74,16 @@ def compare(
         if unequal is not None:
             found.append(unequal)
     listen(Ended(f"{len(cases)} cases on {len(others)} sides, {len(found)} sides differ"))
-    return Compared(len(cases), tuple(found))
+    return CaseComparison(len(cases), tuple(found))
 
 
 def _first(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
     side: str,
     cases: Sequence[Case],
     lines: Sequence[str],
-    expected: Sequence[Ran],
+    expected: Sequence[Call],
 ) -> Unequal | None:
     try:
         got = driver(programs[side], lines).ran
@@ -104,7 +104,7 @@ def _trapped(side: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
     return Unequal(side, cases[trap.line - 1], trap.what)
 
 
-def _told(base: Ran, side: Ran) -> str:
+def _told(base: Call, side: Call) -> str:
     """Say what the rest of the kernel was told otherwise, or nothing."""
     if base.pageblocks != side.pageblocks:
         return (
@@ -120,13 +120,13 @@ def _told(base: Ran, side: Ran) -> str:
     return ""
 
 
-def _ranges(ran: Ran) -> str:
+def _ranges(ran: Call) -> str:
     shown = ", ".join(str(r) for r in ran.pageblocks[:SHOWN])
     return shown + (f" and {len(ran.pageblocks) - SHOWN} more" if ran.pageblocks[SHOWN:] else "")
 
 
 def _decoded(
-    driver: Driver, programs: Mapping[str, Program], side: str, cases: Sequence[Case]
+    driver: Runner, programs: Mapping[str, Program], side: str, cases: Sequence[Case]
 ) -> Unequal:
     """Run the cases again on base and side and name what differs in the last one's memmaps.
 

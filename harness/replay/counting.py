@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError, ToolMissing
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.host import programs as locate
 from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Driver
+from harness.replay.runner.runner import Runner
 
 #: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.
 PAGES = 1 << 14
@@ -34,7 +34,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 def count(
-    driver: Driver, programs: Mapping[str, Program], listen: Listener = nobody
+    driver: Runner, programs: Mapping[str, Program], listen: Listener = silent
 ) -> tuple[Counted, ...]:
     """Count every side's instructions, by the CPU's counter or else by valgrind.
 
@@ -71,17 +71,17 @@ def _twice(case: Case) -> Case:
     return msgspec.structs.replace(case, nr=2 * case.nr)
 
 
-def _has_counter(driver: Driver, program: Program) -> bool:
+def _has_counter(driver: Runner, program: Program) -> bool:
     ran = driver(program, [_cases()["order0"].line()]).ran[0]
     return ran.instructions >= 0
 
 
-def _by_cpu(driver: Driver, program: Program, cases: list[Case]) -> list[int]:
+def _by_cpu(driver: Runner, program: Program, cases: list[Case]) -> list[int]:
     # Once before, so that no page fault's return is counted.
     return [driver(program, [case.line(), case.line()]).ran[1].instructions for case in cases]
 
 
-def _by_valgrind(driver: Driver, program: Program, cases: list[Case]) -> list[int]:
+def _by_valgrind(driver: Runner, program: Program, cases: list[Case]) -> list[int]:
     counts = []
     for case in cases:
         with tempfile.TemporaryDirectory() as name:

@@ -20,7 +20,7 @@ _NO_STORE = re.compile(r"v?u?comis|cmp(?!xchg)|test|bt[lqw]?$|lea|nop|prefetch|p
 _MEMORY = re.compile(r"(?:.*[\s,])?(?:%\ws:)?(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+),([1248]))?\)")
 
 
-class Gate(msgspec.Struct, frozen=True):
+class ObjectCheck(msgspec.Struct, frozen=True):
     """A condition on one side's object."""
 
     side: str
@@ -29,7 +29,7 @@ class Gate(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Step(msgspec.Struct, frozen=True):
+class TraceStep(msgspec.Struct, frozen=True):
     """An instruction about to be executed, with the registers it finds, by name (`%rdi`)."""
 
     instruction: Instruction
@@ -49,7 +49,7 @@ class Step(msgspec.Struct, frozen=True):
         return address % (1 << 64)
 
 
-class Order(msgspec.Struct, frozen=True):
+class StoreOrder(msgspec.Struct, frozen=True):
     """What a traced call did: non-temporal and ordinary stores to struct pages, and fences.
 
     `overtaken` names the ordinary stores to a page that still had non-temporal ones pending;
@@ -83,7 +83,7 @@ def may_matter(instruction: Instruction) -> bool:
     return _MEMORY.fullmatch(instruction.operands) is not None
 
 
-def order(steps: Iterable[Step], low: int, high: int, size: int) -> Order:
+def order(steps: Iterable[TraceStep], low: int, high: int, size: int) -> StoreOrder:
     """Follow the stores to the struct pages of `size` bytes from address `low` up to `high`."""
     pending: set[int] = set()
     non_temporal = ordinary = fences = 0
@@ -105,22 +105,22 @@ def order(steps: Iterable[Step], low: int, high: int, size: int) -> Order:
             if page in pending:
                 text = f"{step.instruction.mnemonic} {step.instruction.operands}"
                 overtaken[f"{text} to page {page}"] = None
-    return Order(non_temporal, ordinary, fences, tuple(overtaken), len(pending))
+    return StoreOrder(non_temporal, ordinary, fences, tuple(overtaken), len(pending))
 
 
-def has_stores(side: str, found: int, *, wanted: bool) -> Gate:
+def has_stores(side: str, found: int, *, wanted: bool) -> ObjectCheck:
     """Judge how many non-temporal stores an object has."""
     name = "has non-temporal stores" if wanted else "has no non-temporal store"
-    return Gate(side, name, (found > 0) == wanted, f"{found} in the code")
+    return ObjectCheck(side, name, (found > 0) == wanted, f"{found} in the code")
 
 
-def drained(side: str, kind: str, found: Order) -> Iterator[Gate]:
+def drained(side: str, kind: str, found: StoreOrder) -> Iterator[ObjectCheck]:
     """Judge a traced call of one kind."""
     counts = (
         f"{kind}: {found.non_temporal} non-temporal and {found.ordinary} ordinary stores, "
         f"{found.fences} fences"
     )
     detail = f"{kind}: {found.overtaken[0]}" if found.overtaken else counts
-    yield Gate(side, "drained before ordinary stores to a page", not found.overtaken, detail)
+    yield ObjectCheck(side, "drained before ordinary stores to a page", not found.overtaken, detail)
     detail = f"{kind}: {found.pending} pages pending" if found.pending else counts
-    yield Gate(side, "drained before returning", not found.pending, detail)
+    yield ObjectCheck(side, "drained before returning", not found.pending, detail)

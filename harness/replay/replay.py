@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError, InputError
-from harness.events import Listener, Said, nobody
+from harness.events import Listener, Note, silent
 from harness.guest import backing_files
 from harness.host import sandbox as bwrap
 from harness.host.cache import Cache
@@ -24,11 +24,11 @@ from harness.record import store
 from harness.record.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
 from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn
-from harness.replay.check import Compared
-from harness.replay.object_checks import Gate
+from harness.replay.check import CaseComparison
+from harness.replay.object_checks import ObjectCheck
 from harness.replay.program import objects, variants
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Driver
+from harness.replay.runner.runner import Runner
 from harness.replay.timing import timing
 from harness.replay.timing.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
@@ -46,7 +46,7 @@ PAGE_REF, KASAN = "page-ref", "kasan"
 AS_BOOTED = "as booted"
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReplayRequest(msgspec.Struct, frozen=True):
     """What to replay. `prefixes` None is all of them; base always comes along.
 
     With `stores` it is base and, instead of prefixes, these variants of the whole series.
@@ -92,8 +92,8 @@ class Prepared(msgspec.Struct, frozen=True):
 class Checked(msgspec.Struct, frozen=True):
     """What `--check` found: comparisons by configuration, and the gates."""
 
-    compared: dict[str, Compared]
-    gates: tuple[Gate, ...]
+    compared: dict[str, CaseComparison]
+    gates: tuple[ObjectCheck, ...]
 
     @property
     def ok(self) -> bool:
@@ -101,7 +101,9 @@ class Checked(msgspec.Struct, frozen=True):
         return all(not c.unequal for c in self.compared.values()) and all(g.ok for g in self.gates)
 
 
-def prepare(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Prepared:
+def prepare(
+    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+) -> Prepared:
     """Fetch, apply, compile and link. Raises HarnessError from whichever step failed."""
     series = project.measurable_series(wanted.slug)
     trust.require(cache, wanted.source)
@@ -146,7 +148,7 @@ def _variants(
     for variant in variants.chosen(series, names):
         lacking = variants.lacks(variant)
         if lacking:
-            listen(Said(lacking))
+            listen(Note(lacking))
             continue
         commit = variants.commit(project, cache, kernel_tree, applied, variant)
         title = "the series" if variant.is_tip else f"the series with {variant.name}"
@@ -177,20 +179,22 @@ def twice(made: Prepared) -> Prepared:
     return msgspec.structs.replace(made, sides=(base, again))
 
 
-def driver(cache: Cache, listen: Listener = nobody) -> Driver:
+def driver(cache: Cache, listen: Listener = silent) -> Runner:
     """Return how programs are run here."""
     unusable = bwrap.unusable(cache)
     if unusable:
-        listen(Said(f"{bwrap.UNCONFINED} ({unusable})"))
-    return Driver(cache.log("replay"), Deadline(RUN_S), confined=not unusable)
+        listen(Note(f"{bwrap.UNCONFINED} ({unusable})"))
+    return Runner(cache.log("replay"), Deadline(RUN_S), confined=not unusable)
 
 
-def compared(drive: Driver, made: Prepared, wanted: Request, listen: Listener = nobody) -> Compared:
+def compared(
+    drive: Runner, made: Prepared, wanted: ReplayRequest, listen: Listener = silent
+) -> CaseComparison:
     """Compare all sides with base on the objects that are timed."""
     return check.compare(drive, made.programs, cases(wanted, page_ref=False), listen)
 
 
-def cases(wanted: Request, *, page_ref: bool) -> list[Case]:
+def cases(wanted: ReplayRequest, *, page_ref: bool) -> list[Case]:
     """Return the plainest cases, then as many by lot as are wanted."""
     return [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=page_ref)]
 
@@ -198,10 +202,10 @@ def cases(wanted: Request, *, page_ref: bool) -> list[Case]:
 def checked(
     project: Project,
     cache: Cache,
-    drive: Driver,
+    drive: Runner,
     made: Prepared,
-    wanted: Request,
-    listen: Listener = nobody,
+    wanted: ReplayRequest,
+    listen: Listener = silent,
 ) -> Checked:
     """Compare on both configurations and judge the objects, without any timing."""
     tip = made.sides[-1]
@@ -242,10 +246,10 @@ def _with(project: Project, how: Recipe, fragment: str) -> Recipe:
 def counted(
     project: Project,
     cache: Cache,
-    drive: Driver,
+    drive: Runner,
     made: Prepared,
-    wanted: Request,
-    listen: Listener = nobody,
+    wanted: ReplayRequest,
+    listen: Listener = silent,
 ) -> RunRecord:
     """Count every side's instructions a struct page and return the record, which is saved."""
     record = _record(cache, made, wanted, None)
@@ -267,11 +271,11 @@ def counted(
 def timed(
     project: Project,
     cache: Cache,
-    drive: Driver,
+    drive: Runner,
     made: Prepared,
-    wanted: Request,
-    found: Compared | None,
-    listen: Listener = nobody,
+    wanted: ReplayRequest,
+    found: CaseComparison | None,
+    listen: Listener = silent,
 ) -> RunRecord:
     """Time all sides and return the finished record, which is saved after every round."""
     sides = len(made.sides) + 1  # the limit is one as well
@@ -306,7 +310,9 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
-def _record(cache: Cache, made: Prepared, wanted: Request, found: Compared | None) -> RunRecord:
+def _record(
+    cache: Cache, made: Prepared, wanted: ReplayRequest, found: CaseComparison | None
+) -> RunRecord:
     schedule = wanted.schedule
     version = apply.posted_version(wanted.source)
     digest = value_digest(schedule)

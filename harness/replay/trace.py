@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import MachineError
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.object_checks import (
-    Gate,
-    Order,
-    Step,
+    ObjectCheck,
+    StoreOrder,
+    TraceStep,
     drained,
     has_stores,
     may_matter,
@@ -22,7 +22,7 @@ from harness.replay.object_checks import (
     order,
 )
 from harness.replay.program.link import Program, disassembled
-from harness.replay.runner.runner import VMEMMAP, Driver, Trapped
+from harness.replay.runner.runner import VMEMMAP, Runner, Trapped
 
 #: shim/trace.c, in its order.
 REGISTERS = tuple(
@@ -40,19 +40,19 @@ TRACED = {
 
 
 def gates(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     streaming: Sequence[str] = (),
     plain: Sequence[str] = (),
-) -> tuple[Gate, ...]:
+) -> tuple[ObjectCheck, ...]:
     """Judge every side's object; those in `streaming` must have non-temporal stores.
 
     Those in `plain` must have none. Raises MachineError where a call cannot be traced.
     """
     listen(Began(f"gates on {len(programs)} objects"))
-    found: list[Gate] = []
+    found: list[ObjectCheck] = []
     for side, program in programs.items():
         stores = count(driver, program.object)
         if side in (*streaming, *plain):
@@ -62,18 +62,20 @@ def gates(
                 found += drained(side, kind, traced(driver, program, case))
             except Trapped as trap:
                 # An object that cannot be judged has passed no gate.
-                found.append(Gate(side, "runs to its end", ok=False, detail=f"{kind}: {trap}"))
+                found.append(
+                    ObjectCheck(side, "runs to its end", ok=False, detail=f"{kind}: {trap}")
+                )
     failed = [gate for gate in found if not gate.ok]
     listen(Ended(f"{len(found)} gates, {len(failed)} failed"))
     return tuple(found)
 
 
-def plain(driver: Driver, side: str, file: Path) -> Gate:
+def plain(driver: Runner, side: str, file: Path) -> ObjectCheck:
     """Judge an object that cannot be run (KASAN has no shadow here) by its code alone."""
     return has_stores(side, count(driver, file), wanted=False)
 
 
-def count(driver: Driver, file: Path) -> int:
+def count(driver: Runner, file: Path) -> int:
     """Return how many non-temporal stores a kernel's object has in the function's reach."""
     code = disassembled(file, driver.binutils)
     try:
@@ -82,7 +84,7 @@ def count(driver: Driver, file: Path) -> int:
         raise MachineError(str(error), where=str(file)) from error
 
 
-def traced(driver: Driver, program: Program, case: Case) -> Order:
+def traced(driver: Runner, program: Program, case: Case) -> StoreOrder:
     """Return what one call does, store by store."""
     code = disassembled(program.path, driver.binutils)
     watched = {i.address: i for f in code.functions for i in f.instructions if may_matter(i)}
@@ -93,7 +95,8 @@ def traced(driver: Driver, program: Program, case: Case) -> Order:
         size = driver(program, [line]).facts.page_struct_size
         values = np.fromfile(folder / "trace", dtype=np.uint64).reshape(-1, len(REGISTERS))
     steps = (
-        Step(watched[row[0]], dict(zip(REGISTERS, row, strict=True))) for row in values.tolist()
+        TraceStep(watched[row[0]], dict(zip(REGISTERS, row, strict=True)))
+        for row in values.tolist()
     )
     low = VMEMMAP + case.start * size
     return order(steps, low, low + case.nr * size, size)

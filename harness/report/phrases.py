@@ -11,27 +11,27 @@ from harness.record.record import Evidence, RunRecord
 from harness.series.messages import is_message_id
 
 
-class _Kind(NamedTuple):
+class _EvidenceWords(NamedTuple):
     clock: str
     may: str
 
 
 #: What each kind of evidence is, and what its numbers may be used for.
-EVIDENCE: dict[Evidence, _Kind] = {
-    "boot-kvm": _Kind(
+EVIDENCE: dict[Evidence, _EvidenceWords] = {
+    "boot-kvm": _EvidenceWords(
         "guest time on a real CPU",
         "decides a claim where guest and procedure match it",
     ),
-    "boot-tcg": _Kind(
+    "boot-tcg": _EvidenceWords(
         "emulated time (TCG)",
         "can show that base and series build, boot, bind and initialize every page; nothing is "
         "concluded about speed",
     ),
-    "boot-icount": _Kind(
+    "boot-icount": _EvidenceWords(
         "executed instructions",
         "compares work done; nothing is concluded about speed",
     ),
-    "replay": _Kind(
+    "replay": _EvidenceWords(
         "the compiled function on this CPU, without a guest",
         "supports or doubts a claim; does not decide it",
     ),

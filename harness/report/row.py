@@ -27,7 +27,7 @@ class Number(msgspec.Struct, frozen=True):
     measured: bool = True
 
 
-class Result(msgspec.Struct, frozen=True):
+class ReportRow(msgspec.Struct, frozen=True):
     """One result: `group` and `name` place it, `text` says why in a sentence.
 
     `side` is the side that it is about, "" where it is about both; `log` has further lines.
@@ -43,6 +43,6 @@ class Result(msgspec.Struct, frozen=True):
     duration_s: float = 0.0
 
 
-def worst(found: Iterable[Result]) -> Status:
+def worst(found: Iterable[ReportRow]) -> Status:
     """Return the gravest status there is."""
     return min((result.status for result in found), key=_GRAVEST.index)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import Rung
-from harness.judge.replay_ratios import Cost
-from harness.judge.summary import Binding
+from harness.judge.prefixes import PrefixResult
+from harness.judge.replay_ratios import ReplayCost
+from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, RunRecord
 from harness.report import identity as alike
 from harness.report import phrases
-from harness.report.row import Number, Result, Status
+from harness.report.row import Number, ReportRow, Status
 from harness.report.terminal import per_patch
 
 #: What each verdict is to a test system: only what is borne out passes.
@@ -26,7 +26,7 @@ OF_VERDICT: dict[Word, Status] = {
 }
 
 
-def results(conclusion: Conclusion) -> tuple[Result, ...]:
+def results(conclusion: Conclusion) -> tuple[ReportRow, ...]:
     """Return all results, group by group, with a name each that its group has once.
 
     A run always has at least the one of the run itself.
@@ -42,13 +42,13 @@ def results(conclusion: Conclusion) -> tuple[Result, ...]:
         *_claims(conclusion),
         *_gates(conclusion),
     )
-    groups: dict[str, list[Result]] = {}
+    groups: dict[str, list[ReportRow]] = {}
     for result in found:
         groups.setdefault(result.group, []).append(result)
     return tuple(result for members in groups.values() for result in _distinct(members))
 
 
-def _distinct(members: Iterable[Result]) -> Iterator[Result]:
+def _distinct(members: Iterable[ReportRow]) -> Iterator[ReportRow]:
     seen: collections.Counter[str] = collections.Counter()
     for result in members:
         seen[result.name] += 1
@@ -57,14 +57,14 @@ def _distinct(members: Iterable[Result]) -> Iterator[Result]:
         yield msgspec.structs.replace(result, name=name)
 
 
-def _run(record: RunRecord) -> Result:
+def _run(record: RunRecord) -> ReportRow:
     status: Status = "error"
     if record.outcome in ("complete", "lost"):
         status = "pass" if record.outcome == "complete" else "miss"
-    return Result("run", "complete", status, phrases.outcome(record))
+    return ReportRow("run", "complete", status, phrases.outcome(record))
 
 
-def _builds(conclusion: Conclusion) -> Iterator[Result]:
+def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
     """What a ladder says of each patch beside its boots: whether it builds, with which warnings."""
     for rung in conclusion.rungs:
         if not rung.prefix:
@@ -75,10 +75,10 @@ def _builds(conclusion: Conclusion) -> Iterator[Result]:
             for driver, cost in rung.costs.items()
         )
         status, text, log = _build(rung)
-        yield Result("builds", f"patch-{side}", status, text, side, log, numbers)
+        yield ReportRow("builds", f"patch-{side}", status, text, side, log, numbers)
 
 
-def _build(rung: Rung) -> tuple[Status, str, str]:
+def _build(rung: PrefixResult) -> tuple[Status, str, str]:
     if not rung.builds:
         return "fail", rung.why, rung.detail
     if rung.new_warnings is None:
@@ -92,14 +92,14 @@ def _build(rung: Rung) -> tuple[Status, str, str]:
     return "pass", "builds, with no new warning", ""
 
 
-def _boots(record: RunRecord) -> Iterator[Result]:
+def _boots(record: RunRecord) -> Iterator[ReportRow]:
     for boot in record.boots:
         status, text = _boot(boot)
         if status == "fail" and phrases.is_base(record, boot.side):
             status = "error"  # base's own faults are none of the series'
         log = boot.findings[0].splat if boot.findings else ""
         name = f"{boot.side}-{boot.number}"
-        yield Result("boots", name, status, text, boot.side, log, duration_s=boot.wall_s)
+        yield ReportRow("boots", name, status, text, boot.side, log, duration_s=boot.wall_s)
 
 
 def _boot(boot: Boot) -> tuple[Status, str]:
@@ -117,37 +117,37 @@ def _boot(boot: Boot) -> tuple[Status, str]:
     return "pass", f"{len(boot.samples)} bindings"
 
 
-def _identity(conclusion: Conclusion) -> Iterator[Result]:
+def _identity(conclusion: Conclusion) -> Iterator[ReportRow]:
     for identity in conclusion.identity:
         if differing := alike.unequal_pins(identity):
             text = f"not comparable with base: {'; '.join(differing)}"
-            yield Result("identity", phrases.prefix(identity.side), "error", text, identity.side)
+            yield ReportRow("identity", phrases.prefix(identity.side), "error", text, identity.side)
         else:
             text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
-            yield Result("identity", phrases.prefix(identity.side), "pass", text, identity.side)
+            yield ReportRow("identity", phrases.prefix(identity.side), "pass", text, identity.side)
 
 
-def _memmaps(conclusion: Conclusion) -> Iterator[Result]:
+def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
     for left in alike.memmaps(conclusion):
         status: Status = "pass"
         if left.unlike:
             status = "fail" if left.at_fault else "error"
         name = f"{phrases.prefix(left.side)}-{left.driver}"
-        yield Result("memmaps", name, status, left.sentence, left.side)
+        yield ReportRow("memmaps", name, status, left.sentence, left.side)
 
 
-def _passes(conclusion: Conclusion) -> Iterator[Result]:
+def _passes(conclusion: Conclusion) -> Iterator[ReportRow]:
     for kind in dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds):
         for row in conclusion.rows:
             name = phrases.prefix(row.side)
             if (cost := row.kinds.get(kind)) is None:
-                yield Result(kind, name, "miss", "no pass of it was timed", row.side)
+                yield ReportRow(kind, name, "miss", "no pass of it was timed", row.side)
                 continue
             numbers = _costs(row.side, cost, is_base=phrases.is_base(conclusion.record, row.side))
-            yield Result(kind, name, "done", "timed", row.side, numbers=numbers)
+            yield ReportRow(kind, name, "done", "timed", row.side, numbers=numbers)
 
 
-def _costs(side: str, cost: Cost, *, is_base: bool) -> tuple[Number, ...]:
+def _costs(side: str, cost: ReplayCost, *, is_base: bool) -> tuple[Number, ...]:
     found = [
         Number(side, "cost", cost.ns_per_page, "ns/page"),
         Number(side, "pass", cost.ms, "ms"),
@@ -170,7 +170,7 @@ def _ratio(value: float, low: float | None, high: float | None, name: str = "") 
     return found
 
 
-def _counts(conclusion: Conclusion) -> Iterator[Result]:
+def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
     """Give what was counted instead of timed."""
     base = conclusion.record.sides[0].name
     for effect in conclusion.effects:
@@ -181,10 +181,10 @@ def _counts(conclusion: Conclusion) -> Iterator[Result]:
                 *_ratio(effect.ratio, effect.low, effect.high, "instructions_"),
             )
             name = f"{phrases.prefix(effect.side)}-{effect.op}-instructions"
-            yield Result(effect.kind, name, "done", "counted", effect.side, numbers=numbers)
+            yield ReportRow(effect.kind, name, "done", "counted", effect.side, numbers=numbers)
 
 
-def _claims(conclusion: Conclusion) -> Iterator[Result]:
+def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
     shown: set[tuple[str, str]] = set()
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
@@ -202,7 +202,7 @@ def _claims(conclusion: Conclusion) -> Iterator[Result]:
         status = OF_VERDICT[verdict.verdict]
         # Of two sides a claim is about both; of many it must be said about which.
         side = verdict.side if conclusion.rungs else ""
-        yield Result(verdict.driver, name, status, text, side, numbers=tuple(numbers))
+        yield ReportRow(verdict.driver, name, status, text, side, numbers=tuple(numbers))
 
 
 def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
@@ -216,7 +216,7 @@ def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
     return found
 
 
-def _binding(side: str, binding: Binding | None) -> list[Number]:
+def _binding(side: str, binding: BindingMeans | None) -> list[Number]:
     if binding is None:
         return []
     return [
@@ -225,13 +225,13 @@ def _binding(side: str, binding: Binding | None) -> list[Number]:
     ]
 
 
-def _gates(conclusion: Conclusion) -> Iterator[Result]:
+def _gates(conclusion: Conclusion) -> Iterator[ReportRow]:
     if (null := conclusion.null) is not None:
         text = null.finds or "base against base makes no difference"
         status: Status = "error" if null.finds else "pass"
-        yield Result("gates", "null", status, f"{text} (run {null.run_id})")
+        yield ReportRow("gates", "null", status, f"{text} (run {null.run_id})")
     for number, gate in enumerate(conclusion.gates, 1):
         value = () if gate.value is None else (Number("", "value", gate.value, ""),)
         text = f"{gate.rule}: {gate.reason}"
         status = "pass" if gate.ok else "fail"
-        yield Result("gates", f"gate-{number}", status, text, numbers=value)
+        yield ReportRow("gates", f"gate-{number}", status, text, numbers=value)

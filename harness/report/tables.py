@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
-from harness.judge.replay_ratios import Cost
-from harness.judge.summary import Binding
+from harness.judge.replay_ratios import ReplayCost
+from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
 from harness.report import phrases
 
@@ -55,7 +55,7 @@ def _average(verdict: Verdict) -> tuple[str, ...]:
     )
 
 
-def _first(binding: Binding | None) -> str:
+def _first(binding: BindingMeans | None) -> str:
     return ms(binding.first_ms if binding else None)
 
 
@@ -83,7 +83,7 @@ def passes(conclusion: Conclusion) -> Table:
     return Table((*headings, "limit", "memmap"), rows, 2)
 
 
-def _cost(cost: Cost, *, is_base: bool) -> tuple[str, ...]:
+def _cost(cost: ReplayCost, *, is_base: bool) -> tuple[str, ...]:
     equal = {None: "", True: "equal", False: "differs"}[cost.equal_memmap]
     return (
         f"{cost.ns_per_page:.2f}",

@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import Rung
+from harness.judge.prefixes import PrefixResult
 from harness.judge.runs import null_runs
 from harness.judge.verdict import Word
 from harness.record.record import RunRecord
@@ -63,7 +63,7 @@ def answer(conclusion: Conclusion) -> Answer:
     return Answer(_capital(told), tone, "")
 
 
-def _of_rung(rung: Rung, because: str) -> Answer:
+def _of_rung(rung: PrefixResult, because: str) -> Answer:
     """What the first prefix that does not hold makes of a ladder."""
     name = _capital(per_patch.name(rung))
     if not rung.builds:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.git.git import COMMITTER, Git
 from harness.host import process
 from harness.host.cache import Cache, publish
@@ -51,7 +51,7 @@ class Posted(msgspec.Struct, frozen=True, tag=True):
     version: int
 
 
-class Carried(msgspec.Struct, frozen=True, tag=True):
+class RebasedSource(msgspec.Struct, frozen=True, tag=True):
     """What `harness rebase` left of a series for a tree: an mbox, and what it is to be called.
 
     `version` is the posted one that was carried, if it was one.
@@ -62,12 +62,12 @@ class Carried(msgspec.Struct, frozen=True, tag=True):
     version: int | None = None
 
 
-Source = Port | Mbox | Posted | Carried
+Source = Port | Mbox | Posted | RebasedSource
 
 
 def posted_version(source: Source | None) -> int | None:
     """Return which posted version a source is, and so whose claims it answers to; None for ours."""
-    return source.version if isinstance(source, Posted | Carried) else None
+    return source.version if isinstance(source, Posted | RebasedSource) else None
 
 
 def default_source(project: Project, slug: str, tree: Tree) -> Port:
@@ -93,7 +93,7 @@ def on_tree(
     slug: str,
     tree: str,
     source: Source | None,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> tuple[Tree, Applied]:
     """Fetch a tree by name and apply a series to it; `source` None takes the tree's port.
 
@@ -109,7 +109,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     """Raise InputError for a series that is not there, or of which the mails are not right."""
     project.series(slug)
     if isinstance(source, Port | Mbox):
-        patches_of(project, cache, slug, source, nobody)
+        patches_of(project, cache, slug, source, silent)
 
 
 def apply(
@@ -118,7 +118,7 @@ def apply(
     slug: str,
     tree: Tree,
     source: Source,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> Applied:
     """Apply a series and tag base, every prefix and tip in the cache repository.
 
@@ -191,7 +191,7 @@ def _attested(cache: Cache, slug: str, source: Source) -> tuple[str, ...]:
     return () if fetched is None else fetched.attestation
 
 
-class Given(NamedTuple):
+class SourceMails(NamedTuple):
     """The mails of a source, what to call it, a digest a patch, and the mail they came with."""
 
     patches: tuple[PatchMail, ...]
@@ -202,7 +202,7 @@ class Given(NamedTuple):
 
 def patches_of(
     project: Project, cache: Cache, slug: str, source: Source, listen: Listener
-) -> Given:
+) -> SourceMails:
     """Return the mails of a source. Raises InputError, MachineError."""
     series = project.series(slug)
     match source:
@@ -221,7 +221,7 @@ def patches_of(
             # The mbox has headers that the files do not have; a cover letter is no mail of these.
             digests = {_body(raw): _sha256(raw) for raw in files.values()}
             of_files = tuple(digests[_body(mail.raw)] for mail in patches)
-            return Given(patches, f"port {base}", of_files, "")
+            return SourceMails(patches, f"port {base}", of_files, "")
         case Mbox(path, version):
             patches = mbox.parsed(_read(path), path, version, series)
             label, cover = f"mbox {path.name}", introduced_by(patches)
@@ -229,9 +229,9 @@ def patches_of(
             path = lore.fetch(project, cache, slug, version, listen)
             patches, note = mbox.parsed(_read(path), path, None, series), lore.noted(path)
             label, cover = f"v{version}", note.message_id if note else ""
-        case Carried(path, label, _):
+        case RebasedSource(path, label, _):
             patches, cover = mbox.parsed(_read(path), path, None, series), ""
-    return Given(patches, label, tuple(_sha256(mail.raw) for mail in patches), cover)
+    return SourceMails(patches, label, tuple(_sha256(mail.raw) for mail in patches), cover)
 
 
 def _body(mail: bytes) -> bytes:

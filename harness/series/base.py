@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.errors import HarnessError, InputError, ToolFailed
-from harness.events import Listener, nobody
+from harness.events import Listener, silent
 from harness.git.git import AUTHOR, Git
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
@@ -23,7 +23,7 @@ from harness.project.project import Project
 from harness.project.tree_source import GitSource
 from harness.series import apply, b4
 from harness.series.apply import Port, Posted, Source
-from harness.series.implied_base import Contradiction, implied_base
+from harness.series.implied_base import HunkConflict, implied_base
 from harness.series.mail import PatchMail
 from harness.trees import tree
 from harness.trees.names import TAG_MARK, worktree_name
@@ -62,7 +62,7 @@ def find(
     cache: Cache,
     slug: str,
     source: Source,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     base: str | None = None,
     beside: str | None = None,
@@ -151,7 +151,7 @@ def _implied(
     """Commit the series on what its hunks show of the base, in a repository of its own."""
     try:
         files = implied_base([patch.hunks for patch in patches])
-    except Contradiction as error:
+    except HunkConflict as error:
         raise _inconsistent(patches[error.patch - 1], label, str(error)) from error
     kept = KeptTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
     kept.create()

@@ -13,7 +13,7 @@ import msgspec
 from harness.git.diff import Hunk
 
 
-class Contradiction(ValueError):
+class HunkConflict(ValueError):
     """A hunk that cannot follow from the ones before it."""
 
     def __init__(self, patch: int, file: str, line: int, what: str) -> None:
@@ -23,7 +23,7 @@ class Contradiction(ValueError):
         self.line = line
 
 
-class _Line:
+class _FileLine:
     """A line of a file whose text may become known later. `heading` is a guess at it."""
 
     __slots__ = ("heading", "text")
@@ -39,13 +39,13 @@ class _File(msgspec.Struct):
     Of one that the series makes, every line is known.
     """
 
-    base: list[_Line]
-    now: list[_Line]
+    base: list[_FileLine]
+    now: list[_FileLine]
     made: bool = False
 
     def reach(self, length: int) -> bool:
         """Make the file at least so many lines long, unless that cannot be."""
-        missing = [_Line() for _ in range(length - len(self.now))]
+        missing = [_FileLine() for _ in range(length - len(self.now))]
         if self.made and missing:
             return False
         self.base += missing
@@ -80,7 +80,7 @@ def _enter(number: int, hunk: Hunk, base: dict[str, _File], now: dict[str, _File
         if hunk.old_file != hunk.file:
             now[hunk.file] = now.pop(hunk.old_file)
     elif hunk.old_file in base:
-        raise Contradiction(number, hunk.old_file, hunk.old_start, "was renamed before")
+        raise HunkConflict(number, hunk.old_file, hunk.old_start, "was renamed before")
     else:
         base[hunk.old_file] = now[hunk.file] = _File([], [])
 
@@ -92,21 +92,21 @@ def _apply(number: int, file: _File, hunk: Hunk, shift: int) -> int:
     # An empty old side names the line that it follows.
     at = hunk.old_start + shift - (1 if old else 0)
     if not file.reach(at + len(old)):
-        raise Contradiction(number, hunk.file, hunk.old_start, "lies past the end of the file")
+        raise HunkConflict(number, hunk.file, hunk.old_start, "lies past the end of the file")
     for offset, text in enumerate(old):
         known = file.now[at + offset]
         if known.text is None:
             known.text = text
         elif known.text != text:
             place = hunk.old_start + offset
-            raise Contradiction(number, hunk.file, place, "is not what the patches before it leave")
+            raise HunkConflict(number, hunk.file, place, "is not what the patches before it leave")
     if hunk.heading and at > 0:
         file.now[at - 1].heading = hunk.heading
     kept = iter(file.now[at : at + len(old)])
     made = []
     for line in lines:
         if line.startswith("+"):
-            made.append(_Line(line[1:]))
+            made.append(_FileLine(line[1:]))
             continue
         known = next(kept)
         if not line.startswith("-"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError, MachineError, TimedOut, ToolFailed
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
@@ -34,7 +34,7 @@ class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def fetch(
-    project: Project, cache: Cache, slug: str, version: int, listen: Listener = nobody
+    project: Project, cache: Cache, slug: str, version: int, listen: Listener = silent
 ) -> Path:
     """Return the mbox of a posted version, fetching it unless it is there, whole.
 

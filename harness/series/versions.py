@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.git import patches as git_patches
 from harness.git.git import Git
 from harness.git.range_diff import parse_range_diff
@@ -19,7 +19,7 @@ from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.series import apply, lore
 from harness.series import base as origin
-from harness.series.apply import Carried, Mbox, Port, Posted, Source
+from harness.series.apply import Mbox, Port, Posted, RebasedSource, Source
 from harness.series.base import Origin
 from harness.series.messages import Letter, read_letters
 from harness.series.rebase.outcome import Pair
@@ -28,7 +28,7 @@ from harness.series.trailers import Trailer, trailers
 COMPARE_S = 600
 
 
-class Version(msgspec.Struct, frozen=True):
+class SeriesVersion(msgspec.Struct, frozen=True):
     """One version: what it is called, its number (what it claims goes by that), its patches.
 
     `added` are the lines that all patches add; `base` says what it was compared on.
@@ -42,11 +42,11 @@ class Version(msgspec.Struct, frozen=True):
     base: str
 
 
-class Compared(msgspec.Struct, frozen=True):
+class ComparedVersions(msgspec.Struct, frozen=True):
     """Both versions, and git's pairs of their patches."""
 
-    old: Version
-    new: Version
+    old: SeriesVersion
+    new: SeriesVersion
     pairs: tuple[Pair, ...]
 
 
@@ -56,8 +56,8 @@ def compare(
     slug: str,
     old: Source,
     new: Source,
-    listen: Listener = nobody,
-) -> Compared:
+    listen: Listener = silent,
+) -> ComparedVersions:
     """Compare two versions. Raises InputError for what is no series, MachineError."""
     sides = []
     for source in (old, new):
@@ -68,7 +68,7 @@ def compare(
     (before, ours), (after, theirs) = sides
     git = Git(cache.repository, log=cache.log("versions"), deadline=Deadline(COMPARE_S))
     text = git_patches.range_diff(git, (before.base, before.tip), (after.base, after.tip))
-    return Compared(ours, theirs, parse_range_diff(text))
+    return ComparedVersions(ours, theirs, parse_range_diff(text))
 
 
 def named(project: Project, slug: str, text: str) -> Source:
@@ -95,8 +95,10 @@ def named(project: Project, slug: str, text: str) -> Source:
     )
 
 
-def _version(project: Project, cache: Cache, slug: str, source: Source, found: Origin) -> Version:
-    given = apply.patches_of(project, cache, slug, source, nobody)
+def _version(
+    project: Project, cache: Cache, slug: str, source: Source, found: Origin
+) -> SeriesVersion:
+    given = apply.patches_of(project, cache, slug, source, silent)
     patches, label = given.patches, given.label
     number = patches[0].version
     if isinstance(source, Port):
@@ -109,7 +111,7 @@ def _version(project: Project, cache: Cache, slug: str, source: Source, found: O
         if line.startswith("+")
     )
     letters = _letters(project, cache, slug, source)
-    return Version(
+    return SeriesVersion(
         label=label,
         number=number,
         subjects=tuple(patch.subject for patch in patches),
@@ -125,7 +127,7 @@ def _letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple
         case Port(base):
             folder = project.series_folder / slug / "ports" / base
             files = sorted(folder.glob("*.patch"))
-        case Mbox(path) | Carried(path):
+        case Mbox(path) | RebasedSource(path):
             files = [path]
         case Posted(version):
             files = [lore.place(cache, slug, version)]

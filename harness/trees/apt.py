@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import InputError, MachineError, ToolMissing
 from harness.host import process, programs
-from harness.trees.apt_sources import Archive, Entry, deb822, debian, one_line
+from harness.trees.apt_sources import AptSource, Archive, deb822, debian, one_line
 
 ETC = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")
@@ -127,7 +127,7 @@ def archives() -> tuple[Archive, ...]:
 
     Raises InputError when it names no such place (another distribution, Debian's relatives).
     """
-    entries: list[Entry] = []
+    entries: list[AptSource] = []
     for file in [ETC / "sources.list", *sorted((ETC / "sources.list.d").glob("*"))]:
         if file.suffix not in (".list", ".sources") or not file.is_file():
             continue

@@ -14,7 +14,7 @@ _SUITES = re.compile(
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<rest>\S.*)")
 
 
-class Entry(msgspec.Struct, frozen=True):
+class AptSource(msgspec.Struct, frozen=True):
     """One source: `signed_by` as it stands there, a file or a key, empty when not given."""
 
     uris: tuple[str, ...]
@@ -30,7 +30,7 @@ class Archive(msgspec.Struct, frozen=True):
     signed_by: str
 
 
-def one_line(text: str) -> Iterator[Entry]:
+def one_line(text: str) -> Iterator[AptSource]:
     """Yield the entries of a .list file."""
     for line in text.splitlines():
         match = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
@@ -42,10 +42,10 @@ def one_line(text: str) -> Iterator[Entry]:
                 option.split("=", 1) for option in (match["options"] or "").split() if "=" in option
             )
             signed_by = {k.lower(): v for k, v in options.items()}.get("signed-by", "")
-            yield Entry((uri,), (rest[0],), tuple(rest[1:]), signed_by)
+            yield AptSource((uri,), (rest[0],), tuple(rest[1:]), signed_by)
 
 
-def deb822(text: str) -> Iterator[Entry]:
+def deb822(text: str) -> Iterator[AptSource]:
     """Yield the enabled entries of a .sources file."""
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n(?:[ \t]*\n)+", "\n".join(lines)):
@@ -59,7 +59,7 @@ def deb822(text: str) -> Iterator[Entry]:
             continue
         if fields.get("enabled", "yes").lower() in ("no", "false", "0"):
             continue
-        yield Entry(
+        yield AptSource(
             tuple(fields.get("uris", "").split()),
             tuple(fields.get("suites", "").split()),
             tuple(fields.get("components", "").split()),
@@ -67,7 +67,7 @@ def deb822(text: str) -> Iterator[Entry]:
         )
 
 
-def debian(entries: Iterable[Entry]) -> tuple[Archive, ...]:
+def debian(entries: Iterable[AptSource]) -> tuple[Archive, ...]:
     """Return the archives that are Debian's own, likeliest first.
 
     Others call their suites as Debian does; what tells them apart is a keyring of their own.

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from harness.errors import InputError, MachineError
-from harness.events import Began, Ended, Listener, Said
+from harness.events import Began, Ended, Listener, Note
 from harness.host import archive
 from harness.host.cache import Cache
 from harness.host.process import Deadline
@@ -90,7 +90,7 @@ def _find(
     if chosen is None:
         raise _nothing(source, absent, offers, mine.archive.uri)
     if absent:
-        listen(Said(f"{mine.archive.uri} has no suite {', '.join(absent)}"))
+        listen(Note(f"{mine.archive.uri} has no suite {', '.join(absent)}"))
     return mine, chosen
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError
-from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.events import Advanced, Began, Ended, Listener, Note, silent
 from harness.git.repository import Kept, KeptTrees
 from harness.git.snapshot import snapshot
 from harness.git.worktree import Worktree
@@ -25,7 +25,7 @@ FETCH_S = 3600
 CHECKOUT_S = 900
 
 
-class Listed(msgspec.Struct, frozen=True):
+class TreeRow(msgspec.Struct, frozen=True):
     """A row of `harness tree list`. `state`: fetched, changed (its entry was, since), absent."""
 
     name: str
@@ -40,7 +40,7 @@ def fetch(
     project: Project,
     cache: Cache,
     name: str,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     refresh: bool = False,
 ) -> Tree:
@@ -116,7 +116,7 @@ def _no_tree(project: Project, trees: KeptTrees, name: str, why: str = "") -> In
     )
 
 
-def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
+def listing(project: Project, cache: Cache) -> tuple[TreeRow, ...]:
     """Return all trees of configs/trees.yaml and what else is kept, and how."""
     trees = KeptTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
     kept = trees.all()
@@ -125,15 +125,15 @@ def listing(project: Project, cache: Cache) -> tuple[Listed, ...]:
         provider = str(type(source).__struct_config__.tag)
         found = kept.get(name)
         if found is None:
-            rows.append(Listed(name, provider, "absent"))
+            rows.append(TreeRow(name, provider, "absent"))
             continue
         state = "fetched" if found.entry == value_digest(source) else "changed"
         tree = found.tree
-        rows.append(Listed(name, provider, state, tree.release, tree.commit, tree.source))
+        rows.append(TreeRow(name, provider, state, tree.release, tree.commit, tree.source))
     for name in sorted(kept.keys() - project.trees().keys()):
         tree = kept[name].tree
         provider = tree.source.partition(" ")[0]
-        rows.append(Listed(name, provider, "fetched", tree.release, tree.commit, tree.source))
+        rows.append(TreeRow(name, provider, "fetched", tree.release, tree.commit, tree.source))
     return tuple(rows)
 
 
@@ -186,7 +186,7 @@ def _fetch(
     is_release = tags.get(f"v{release}", commit) == commit
     elsewhere = trees.put(Kept(tree, value_digest(source)), with_release=is_release)
     if elsewhere is not None:
-        listen(Said(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
+        listen(Note(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
     listen(Ended(f"tree {name} is {release} ({label}), {commit[:12]}"))
     return tree
 

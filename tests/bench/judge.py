@@ -77,7 +77,9 @@ def slower(turns: int) -> run.Prepared:
     with tempfile.TemporaryDirectory() as folder:
         mbox = Path(folder) / f"delay-{turns}.mbox"
         mbox.write_text(text)
-        wanted = run.Request("memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mbox(mbox))
+        wanted = run.ReplayRequest(
+            "memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mbox(mbox)
+        )
         return run.prepare(Project.find(), Cache.default(), wanted)
 
 

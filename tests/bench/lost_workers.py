@@ -23,12 +23,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness.events import Advanced, Began, Event, Said
+from harness.events import Advanced, Began, Event, Note
 from harness.host.cache import Cache
 from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Outcome
 from harness.jobs.local import Local
-from harness.jobs.reproduce import Request, reproduce
+from harness.jobs.reproduce import ReproduceRequest, reproduce
 from harness.judge.conclude import conclude
 from harness.project.project import Project
 from harness.record.record import RunRecord
@@ -53,7 +53,7 @@ class Watched:
                 self.half_built.set()
             case Began(title) if title.startswith("boot "):
                 self.boots.set()
-            case Said(text) if "begun again" in text:
+            case Note(text) if "begun again" in text:
                 self.begun_again.append(job)
                 say("begun again", job=job, said=text)
             case _:
@@ -91,7 +91,7 @@ def kill(made: Cluster, name: str, doing: str) -> bool:
 
 
 def on_cluster(
-    folder: Path, project: Project, cache: Cache, wanted: Request
+    folder: Path, project: Project, cache: Cache, wanted: ReproduceRequest
 ) -> tuple[RunRecord, bool]:
     """Return the record of a run that lost two workers, and whether they went as they should."""
     watched = Watched()
@@ -141,7 +141,9 @@ def main() -> int:
     parser.add_argument("--plan", default="quick")
     parser.add_argument("--accelerator", default="auto", choices=["auto", "kvm", "tcg"])
     chosen = parser.parse_args()
-    wanted = Request(chosen.series, chosen.tree, plan=chosen.plan, accelerator=chosen.accelerator)
+    wanted = ReproduceRequest(
+        chosen.series, chosen.tree, plan=chosen.plan, accelerator=chosen.accelerator
+    )
     project, cache = Project.find(), Cache.default()
     cache.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache.root.parent, prefix="lost-workers-") as name:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.host.cache import Cache
-from harness.jobs.bisect.bisect import Request, bisect
+from harness.jobs.bisect.bisect import BisectRequest, bisect
 from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -68,8 +68,8 @@ def history(tmp_path_factory: pytest.TempPathFactory, cache: Cache, tree: Tree) 
 
 
 @pytest.fixture
-def wanted(history: History) -> Request:
-    return Request(
+def wanted(history: History) -> BisectRequest:
+    return BisectRequest(
         slug="memcpy-streaming",
         good="good",
         bad="bad",
@@ -81,7 +81,7 @@ def wanted(history: History) -> Request:
 
 
 def test_the_commit_that_made_the_memmap_differ(
-    project: Project, cache: Cache, history: History, wanted: Request
+    project: Project, cache: Cache, history: History, wanted: BisectRequest
 ) -> None:
     found = bisect(project, cache, wanted)
     assert found.first_bad is not None
@@ -93,7 +93,7 @@ def test_the_commit_that_made_the_memmap_differ(
 
 
 def test_the_commit_that_made_it_slower(
-    project: Project, cache: Cache, history: History, wanted: Request
+    project: Project, cache: Cache, history: History, wanted: BisectRequest
 ) -> None:
     # To initialize every page twice, the second time in the cache, costs a good part more.
     timed = msgspec.structs.replace(wanted, rule=parse_rule("order0.ratio<1.15"))
@@ -103,7 +103,7 @@ def test_the_commit_that_made_it_slower(
 
 
 def test_the_commit_that_made_it_do_more(
-    project: Project, cache: Cache, history: History, wanted: Request
+    project: Project, cache: Cache, history: History, wanted: BisectRequest
 ) -> None:
     counted = msgspec.structs.replace(wanted, rule=parse_rule("order0.instructions_ratio<1.02"))
     found = bisect(project, cache, counted)
@@ -112,7 +112,7 @@ def test_the_commit_that_made_it_do_more(
 
 
 def test_what_does_not_build_is_skipped_and_hides_no_more_than_it_must(
-    project: Project, cache: Cache, history: History, wanted: Request
+    project: Project, cache: Cache, history: History, wanted: BisectRequest
 ) -> None:
     before = history.commits["mm/mm_init: a comment"]
     broken = history.commits["mm/mm_init: does not build"]

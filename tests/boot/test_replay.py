@@ -11,14 +11,14 @@ from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.replay import counting, replay
-from harness.replay.replay import Checked, Prepared, Request
-from harness.replay.runner.runner import Driver
+from harness.replay.replay import Checked, Prepared, ReplayRequest
+from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
 from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"
-REQUEST = Request(
+REQUEST = ReplayRequest(
     slug="memcpy-streaming",
     tree="v7.2",
     plan="quick",
@@ -33,11 +33,11 @@ def port(project: Project, cache: Cache, tree: Tree) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def driver(cache: Cache) -> Driver:
+def driver(cache: Cache) -> Runner:
     return replay.driver(cache)
 
 
-def checked_wrong(project: Project, cache: Cache, driver: Driver, name: str) -> Checked:
+def checked_wrong(project: Project, cache: Cache, driver: Runner, name: str) -> Checked:
     source = Mbox(WRONG / f"{name}.mbox")
     wanted = msgspec.structs.replace(REQUEST, source=source)
     made = replay.prepare(project, cache, wanted)
@@ -45,7 +45,7 @@ def checked_wrong(project: Project, cache: Cache, driver: Driver, name: str) -> 
 
 
 def test_every_prefix_is_equal_and_passes_the_gates(
-    project: Project, cache: Cache, driver: Driver, port: Prepared
+    project: Project, cache: Cache, driver: Runner, port: Prepared
 ) -> None:
     found = replay.checked(project, cache, driver, port, REQUEST)
     assert found.ok, [u.what for c in found.compared.values() for u in c.unequal]
@@ -70,7 +70,7 @@ def test_every_prefix_is_equal_and_passes_the_gates(
     ],
 )
 def test_a_wrong_series_is_caught_by_name(
-    project: Project, cache: Cache, driver: Driver, name: str, named: str
+    project: Project, cache: Cache, driver: Runner, name: str, named: str
 ) -> None:
     found = checked_wrong(project, cache, driver, name)
     assert not found.ok
@@ -79,7 +79,7 @@ def test_a_wrong_series_is_caught_by_name(
 
 
 def test_missing_fences_are_caught_where_the_memmap_is_right(
-    project: Project, cache: Cache, driver: Driver
+    project: Project, cache: Cache, driver: Runner
 ) -> None:
     found = checked_wrong(project, cache, driver, "undrained")
     assert all(not compared.unequal for compared in found.compared.values())
@@ -95,7 +95,7 @@ def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
         replay.prepare(project, cache, wanted)
 
 
-def test_instructions_repeat_to_the_last_digit(driver: Driver, port: Prepared) -> None:
+def test_instructions_repeat_to_the_last_digit(driver: Runner, port: Prepared) -> None:
     pair = {name: port.programs[name] for name in ("base", port.sides[-1].name)}
     first, second = counting.count(driver, pair), counting.count(driver, pair)
     assert first == second
@@ -104,7 +104,7 @@ def test_instructions_repeat_to_the_last_digit(driver: Driver, port: Prepared) -
 
 
 def test_the_record_holds_every_pass(
-    project: Project, cache: Cache, driver: Driver, port: Prepared, results: Path
+    project: Project, cache: Cache, driver: Runner, port: Prepared, results: Path
 ) -> None:
     compared = replay.compared(driver, port, REQUEST)
     record = replay.timed(project, cache, driver, port, REQUEST, compared)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import MachineError
 from harness.host.cache import Cache
-from harness.jobs.trial import Request, trial
+from harness.jobs.trial import TrialRequest, trial
 from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -18,7 +18,7 @@ from harness.series.apply import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"
-REQUEST = Request(
+REQUEST = TrialRequest(
     slug="memcpy-streaming",
     schedule=Schedule(size_bytes=1 << 30, rounds=5, passes=1, seed=1),
     plan="quick",

@@ -110,7 +110,7 @@ def per_patch() -> Conclusion:
     return conclude(conclusions.replay(), (*whole, *single))
 
 
-def history() -> list[index_page.Run]:
+def history() -> list[index_page.IndexRun]:
     """Runs on three tags and two machines."""
     made = []
     for n, release in enumerate(("7.2-rc1", "7.2", "7.2", "7.3-rc1")):

@@ -6,7 +6,7 @@ import msgspec
 from harness.judge.comparable import Identity, Pin, SymbolSize
 from harness.judge.conclude import Conclusion, conclude
 from harness.judge.noise import Noise
-from harness.judge.rules import Gated
+from harness.judge.rules import RuleResult
 from harness.judge.runs.null_runs import NullSeen
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
@@ -163,8 +163,10 @@ def everything() -> Conclusion:
         ),
         null=NullSeen("20260101T010000-abcdef", ""),
         gates=(
-            Gated("nd_pmem.rebind.ratio<0.6", ok=True, value=0.404, reason="0.404 is below 0.6"),
-            Gated("dax_pmem.rebind.ratio<0.3", ok=False, value=0.404, reason="0.404 is not"),
+            RuleResult(
+                "nd_pmem.rebind.ratio<0.6", ok=True, value=0.404, reason="0.404 is below 0.6"
+            ),
+            RuleResult("dax_pmem.rebind.ratio<0.3", ok=False, value=0.404, reason="0.404 is not"),
         ),
     )
 

@@ -9,7 +9,7 @@ import json
 from rich.console import Console, RenderableType
 
 from harness.judge.conclude import Conclusion
-from harness.project.matrix_plan import Block, Configuration, Matrix, Result
+from harness.project.matrix_plan import Block, CellResult, Configuration, Matrix
 from harness.record.record import Check
 from harness.report.formats.b4 import b4
 from harness.report.formats.github import annotations
@@ -86,10 +86,10 @@ def of_matrix(form: str) -> str:
     )
     objects, booted, broken, other = made.expanded()
     results = (
-        Result(objects, "ok", "", same, note="movdir64b was not looked at", kept=True),
-        Result(booted, "ok", "", quiet, run="matrix/20260101T000000-abcdef"),
-        Result(broken, "failed", "tip quiet: [red]BUG[/red]", exit_code=1, detail="a\nb"),
-        Result(other, "cannot", "clang-19 is not installed"),
+        CellResult(objects, "ok", "", same, note="movdir64b was not looked at", kept=True),
+        CellResult(booted, "ok", "", quiet, run="matrix/20260101T000000-abcdef"),
+        CellResult(broken, "failed", "tip quiet: [red]BUG[/red]", exit_code=1, detail="a\nb"),
+        CellResult(other, "cannot", "clang-19 is not installed"),
     )
     if form == "json":
         return json.dumps(document(made, "memcpy-streaming", results), indent=1) + "\n"

@@ -22,8 +22,8 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.claims.audit import Audited, Check
-    from harness.claims.claims import Given
+    from harness.claims.audit import Audited, AuditResult
+    from harness.claims.claims import UserAnswers
     from harness.project.claim import Claim
 
 
@@ -76,7 +76,7 @@ def audit(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _claims(what: str, mbox: str | None, said: "Given") -> "Sequence[Claim]":
+def _claims(what: str, mbox: str | None, said: "UserAnswers") -> "Sequence[Claim]":
     project = Project.find()
     if mbox is None and what not in project.slugs() and (what == "-" or Path(what).is_file()):
         mbox = what
@@ -103,7 +103,7 @@ def _claims(what: str, mbox: str | None, said: "Given") -> "Sequence[Claim]":
     return chosen
 
 
-def _finding(claim: "Claim", check: "Check") -> dict[str, object]:
+def _finding(claim: "Claim", check: "AuditResult") -> dict[str, object]:
     return {
         "version": claim.version or None,
         "driver": claim.driver,

@@ -26,7 +26,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.jobs.bisect.outcome import Bisected, Found
+    from harness.jobs.bisect.outcome import Bisected, FoundCommit
     from harness.replay.timing.schedule import Schedule
 
 
@@ -96,7 +96,7 @@ def bisect(
     from harness.jobs.bisect import bisect as run
 
     _require_one_question(gate, memmap, applies)
-    wanted = run.Request(
+    wanted = run.BisectRequest(
         slug=carried or DEFAULT_SERIES,
         good=good,
         bad=bad,
@@ -142,7 +142,7 @@ def _lines(found: "Bisected") -> "Iterator[str]":
         yield from _commit(commit)
 
 
-def _commit(one: "Found") -> "Iterator[str]":
+def _commit(one: "FoundCommit") -> "Iterator[str]":
     yield f"  {one.commit}  {one.date}  {one.author}"
     yield f"    {one.subject}"
     yield f"    {', '.join(one.files)}"

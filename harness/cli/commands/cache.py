@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.host.cache import Cache
 
 if TYPE_CHECKING:
-    from harness.doctor.prune import Entry, Rule
+    from harness.doctor.prune import CacheEntry, PruneRule
 
 
 @click.group(
@@ -76,8 +76,8 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
         click.echo(f"{len(done.held)} in use by a running harness, left alone")
 
 
-def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Rule":
-    from harness.doctor.prune import Rule
+def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "PruneRule":
+    from harness.doctor.prune import PruneRule
     from harness.host.units import parse_age, parse_size
 
     if sum((limit is not None, older_than is not None, everything)) != 1:
@@ -88,22 +88,22 @@ def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Ru
         )
     if limit is not None:
         try:
-            return Rule(limit_bytes=parse_size(limit))
+            return PruneRule(limit_bytes=parse_size(limit))
         except ValueError as error:
             raise InputError(str(error), where="--limit") from error
     if older_than is not None:
         try:
-            return Rule(older_s=parse_age(older_than))
+            return PruneRule(older_s=parse_age(older_than))
         except ValueError as error:
             raise InputError(str(error), where="--older-than") from error
-    return Rule(limit_bytes=-1)
+    return PruneRule(limit_bytes=-1)
 
 
-def _show(found: "tuple[Entry, ...]") -> None:
+def _show(found: "tuple[CacheEntry, ...]") -> None:
     from harness.host.units import format_bytes
 
     now = time.time()
-    by_kind: dict[str, list[Entry]] = {}
+    by_kind: dict[str, list[CacheEntry]] = {}
     for entry in found:
         by_kind.setdefault(entry.kind, []).append(entry)
     sizes = {kind: sum(e.nr_bytes for e in group) for kind, group in by_kind.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.cli import printable
-from harness.cli.engine_option import Workers, engine, engine_options
+from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     chosen_source,
     json_option,
@@ -60,7 +60,7 @@ def matrix(
     accelerator: str,
     only_list: bool,
     fresh: bool,
-    workers: Workers,
+    workers: EngineChoice,
     as_json: bool,
 ) -> None:
     """Try every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
@@ -81,7 +81,7 @@ def matrix(
       harness matrix --list                      every cell there is
       harness matrix quick --tree v7.3 --json    a new tree, for programs
     """
-    from harness.jobs.matrix.jobs import Request
+    from harness.jobs.matrix.jobs import CellRequest
     from harness.jobs.matrix.matrix import require_cells, run
     from harness.project.matrix_plan import worst
 
@@ -91,7 +91,9 @@ def matrix(
         for cell in chosen.expanded(trees):
             click.echo(cell.name)
         return
-    request = Request(slug, chosen, trees, chosen_source(version, port, mbox), accelerator, fresh)
+    request = CellRequest(
+        slug, chosen, trees, chosen_source(version, port, mbox), accelerator, fresh
+    )
     with engine(project, cache, workers, named=True) as (runs, hear):
         results = run(runs, project, cache, request, hear)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.commands.report import concluded, show
-from harness.cli.engine_option import Workers, engine, engine_options
+from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     F,
     build_options,
@@ -65,7 +65,7 @@ def run_options(command: F) -> F:
 
 def measured(
     project: Project,
-    workers: Workers,
+    workers: EngineChoice,
     version: int | None,
     port: str | None,
     mbox: Path | None,
@@ -75,9 +75,9 @@ def measured(
 ) -> "RunRecord":
     """Measure what the options say and return the finished record."""
     from harness.jobs.per_patch import climb
-    from harness.jobs.reproduce import Request, reproduce
+    from harness.jobs.reproduce import ReproduceRequest, reproduce
 
-    request = Request(source=chosen_source(version, port, mbox), **wanted)
+    request = ReproduceRequest(source=chosen_source(version, port, mbox), **wanted)
     cache = Cache.default()
     with engine(project, cache, workers) as (runs, hear):
         run = climb if each_patch else reproduce

@@ -8,7 +8,7 @@ import click
 
 from harness.cli.commands.measure import accelerator_option, measured
 from harness.cli.commands.replay import ROUNDS, schedule_of
-from harness.cli.engine_option import Workers, engine_options
+from harness.cli.engine_option import EngineChoice, engine_options
 from harness.cli.options import (
     build_options,
     chosen_source,
@@ -57,7 +57,7 @@ def null(
     size: str,
     rounds: int,
     as_json: bool,
-    workers: Workers,
+    workers: EngineChoice,
     **asked: Any,
 ) -> None:
     """Measure SERIES' base twice under two names, and say whether that "finds" a difference.
@@ -120,7 +120,7 @@ def _replay(
     if accelerator != "auto":
         raise InputError("a replay has none", where="--accelerator", expected="no --replay")
     cache = Cache.default()
-    wanted = run.Request(
+    wanted = run.ReplayRequest(
         schedule=schedule_of(size, rounds),
         source=chosen_source(version, port, mbox),
         prefixes=(0,),

@@ -22,7 +22,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.series.rebase.outcome import Carried
+    from harness.series.rebase.outcome import Rebased
 
 
 @click.command(short_help="Carry a series to other trees, and say what that took.")
@@ -98,7 +98,7 @@ def _require_one_way(*flags: bool) -> None:
 
 def _gone_on(
     project: Project, cache: Cache, slug: str, onto: tuple[str, ...], *, skip: bool
-) -> "Sequence[Carried]":
+) -> "Sequence[Rebased]":
     from harness.series.rebase import rebase as stage
     from harness.series.rebase import state
 
@@ -116,18 +116,18 @@ def _carried(
     base: str | None,
     *,
     export: bool,
-) -> "Sequence[Carried]":
+) -> "Sequence[Rebased]":
     from harness.series.rebase import rebase as stage
 
     if not onto:
         raise InputError("is missing", where="--onto", expected="a tree or a release's tag")
     source = chosen_source(*chosen)
-    wanted = [stage.Request(slug, name, source, base, export) for name in dict.fromkeys(onto)]
+    wanted = [stage.RebaseRequest(slug, name, source, base, export) for name in dict.fromkeys(onto)]
     with watching() as listen:
         return stage.all_onto(project, cache, wanted, listen)
 
 
-def _show(found: "Sequence[Carried]") -> None:
+def _show(found: "Sequence[Rebased]") -> None:
     from rich.console import Console
 
     from harness.report.terminal import rebase as carried

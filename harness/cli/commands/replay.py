@@ -24,7 +24,7 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.record.record import RunRecord
-    from harness.replay.replay import Checked, Prepared, Request
+    from harness.replay.replay import Checked, Prepared, ReplayRequest
     from harness.replay.timing.schedule import Schedule
 
 
@@ -139,7 +139,7 @@ def replay(
     from harness.replay import replay as run
     from harness.replay.timing import reserve
 
-    wanted = run.Request(
+    wanted = run.ReplayRequest(
         slug=slug,
         tree=tree,
         schedule=schedule_of(size, _rounds(rounds, tries), passes, seed, turns),
@@ -180,7 +180,7 @@ def replay(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _show_checked(checked: "Checked", wanted: "Request", *, as_json: bool) -> bool:
+def _show_checked(checked: "Checked", wanted: "ReplayRequest", *, as_json: bool) -> bool:
     if as_json:
         print_json({"ok": checked.ok, "seed": wanted.schedule.seed, "checked": checked})
         return checked.ok

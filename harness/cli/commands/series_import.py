@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.claims.importing import Found
+    from harness.claims.importing import Import
 
 
 @click.command("import", short_help="Keep what a mail claims, with the lines that say so.")
@@ -59,13 +59,13 @@ def import_claims(
       harness series import mails.mbox --slug my-series     a series that is new here
       harness series import - --yes < cover.mbox
     """
-    from harness.claims.importing import Said, find, texts
+    from harness.claims.importing import UserInput, find, texts
     from harness.cli.import_view import document, show, show_changes
 
     raw = read_mails(file)
     posting = posting_of(raw, file, given(version, patch, rebinds, lines))
     project = Project.find()
-    found = find(project, posting, Said(slug, base, guest, title, function, object_))
+    found = find(project, posting, UserInput(slug, base, guest, title, function, object_))
     if not as_json:
         show(found, posting)
     show_problems(posting, file)
@@ -88,7 +88,7 @@ def import_claims(
 
 
 def _is_wanted(
-    found: "Found", before: str | None, after: str | None, file: str, *, yes: bool
+    found: "Import", before: str | None, after: str | None, file: str, *, yes: bool
 ) -> bool:
     """Whether to keep it: asked where there is somebody to ask. Raises InputError where not."""
     if after is None:

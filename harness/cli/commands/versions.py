@@ -55,7 +55,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
         _claims(project, slug, source, side.number)
         for source, side in ((before, found.old), (after, found.new))
     ]
-    said = report.Said(
+    said = report.VersionsSummary(
         old=found.old.label,
         new=found.new.label,
         became=became,
@@ -72,11 +72,11 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
 
 def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
     """What a version claims: as its own mails say it, or else as series.yaml has it."""
-    from harness.claims.claims import Given, read_posting
+    from harness.claims.claims import UserAnswers, read_posting
     from harness.series.apply import Mbox
 
     if isinstance(source, Mbox):
-        posting = read_posting(source.path.read_bytes(), Given(version=number))
+        posting = read_posting(source.path.read_bytes(), UserAnswers(version=number))
         if posting.claims and posting.fatal is None:
             return posting.claims
     return [claim for claim in project.claims(slug) if claim.version == number]

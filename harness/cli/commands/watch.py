@@ -31,12 +31,12 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.jobs.trial import Request
+    from harness.jobs.trial import TrialRequest
     from harness.jobs.watch import Failure, Round
     from harness.jobs.watch_outcome import Visit
     from harness.judge.rule_syntax import Rule
     from harness.record.record import RunRecord
-    from harness.series.apply import Carried
+    from harness.series.apply import RebasedSource
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -111,13 +111,13 @@ def watch(
       harness watch --tree v7.3 --check --json
     """
     from harness.jobs import watch as stage
-    from harness.jobs.trial import Request
+    from harness.jobs.trial import TrialRequest
 
     project, cache = Project.find(), Cache.default()
     pause_s = _seconds(every)
     rules = [gate_rule(text) for text in gates]
     _require_decidable(rules, timed=not only_check, boots=boots)
-    wanted = Request(
+    wanted = TrialRequest(
         slug=slug,
         schedule=schedule_of(size, rounds),
         source=chosen_source(version, port, mbox),
@@ -146,7 +146,7 @@ def watch(
 def _look(
     project: Project,
     cache: Cache,
-    wanted: "Request",
+    wanted: "TrialRequest",
     tree: str,
     state: Path,
     since: str | None,
@@ -190,7 +190,7 @@ def _require_decidable(rules: "Sequence[Rule]", *, timed: bool, boots: bool) -> 
 def _trial(
     project: Project,
     cache: Cache,
-    wanted: "Request",
+    wanted: "TrialRequest",
     tree: str,
     listen: Listener,
     of_boots: "tuple[Rule, ...] | None",
@@ -221,9 +221,9 @@ def _trial(
 def _booted(
     project: Project,
     cache: Cache,
-    wanted: "Request",
+    wanted: "TrialRequest",
     name: str,
-    source: "Carried",
+    source: "RebasedSource",
     listen: Listener,
 ) -> "RunRecord":
     from harness.jobs import reproduce
@@ -234,7 +234,7 @@ def _booted(
         if not isinstance(heard, Done | Failed):
             listen(heard)  # type: ignore[arg-type]
 
-    request = reproduce.Request(
+    request = reproduce.ReproduceRequest(
         slug=wanted.slug,
         tree=name,
         source=source,

@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import DoesNotBuild, InputError
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.git.bisect import Bisect
 from harness.git.git import ForeignGit
 from harness.git.repository import KeptTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.jobs.bisect import predicates
-from harness.jobs.bisect.outcome import Bisected, Found, Judged, Word
-from harness.jobs.bisect.predicates import Answer, Question
+from harness.jobs.bisect.outcome import Bisected, FoundCommit, Judged, Word
+from harness.jobs.bisect.predicates import CommitAnswer, Question
 from harness.judge.rule_syntax import Rule
 from harness.kernel import configure
 from harness.project.kernel import Tree
@@ -29,7 +29,7 @@ from harness.replay import replay
 from harness.replay.cases import corners, drawn
 from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
-from harness.replay.runner.runner import Driver, Trapped
+from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing.schedule import Schedule
 from harness.series import apply, ports
 from harness.series import base as origin
@@ -39,7 +39,7 @@ from harness.trees import git_source, names, release_of_tree
 GIT_S = 4 * 3600
 
 
-class Request(msgspec.Struct, frozen=True):
+class BisectRequest(msgspec.Struct, frozen=True):
     """What to bisect: two names of a tree (an entry of configs/trees.yaml, or a path).
 
     `rule` None asks for memmaps that differ. With `carry` it is the series on each commit, not the
@@ -61,7 +61,9 @@ class Request(msgspec.Struct, frozen=True):
     cases: int = 100
 
 
-def bisect(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Bisected:
+def bisect(
+    project: Project, cache: Cache, wanted: BisectRequest, listen: Listener = silent
+) -> Bisected:
     """Find the commit since which the answer is bad. Raises InputError, MachineError."""
     scene = _Scene(project, cache, wanted, listen)
     with cache.staging() as work:
@@ -92,7 +94,9 @@ def bisect(project: Project, cache: Cache, wanted: Request, listen: Listener = n
 class _Scene:
     """What stays the same from commit to commit."""
 
-    def __init__(self, project: Project, cache: Cache, wanted: Request, listen: Listener) -> None:
+    def __init__(
+        self, project: Project, cache: Cache, wanted: BisectRequest, listen: Listener
+    ) -> None:
         self._project, self._cache, self._wanted, self._listen = project, cache, wanted, listen
         self.log = cache.log("bisect")
         load = project.series if wanted.applies else project.measurable_series
@@ -134,19 +138,19 @@ class _Scene:
                 git_source.complete(self._kept, self.theirs, commit, commit[:12])
             answer = self._answer(commit)
         except (DoesNotBuild, Unprovided, Trapped) as error:
-            answer = Answer("skip", str(error))
+            answer = CommitAnswer("skip", str(error))
         subject = self.theirs("show", "--no-patch", "--format=%s", commit).stdout.strip()
         return Judged(commit, subject, answer.word, answer.detail)
 
-    def told(self, commit: str) -> Found:
+    def told(self, commit: str) -> FoundCommit:
         """Return what a commit's history tells of it."""
         form = ("--format=%s%n%an <%ae>%n%as", "--name-only")
         beside = git_source.with_objects_of(self._kept)
         shown = self.theirs("show", *form, commit, env=beside).stdout
         subject, author, date, *files = shown.split("\n")
-        return Found(commit, subject, author, date, tuple(filter(None, files)))
+        return FoundCommit(commit, subject, author, date, tuple(filter(None, files)))
 
-    def _answer(self, commit: str) -> Answer:
+    def _answer(self, commit: str) -> CommitAnswer:
         if self._origin is None:
             return self._asked(self.good, commit)
         # The series' own base is carried to wherever this commit is.
@@ -156,13 +160,13 @@ class _Scene:
         conflict = journey.conflict
         if conflict is not None:
             said = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
-            return Answer("bad" if self._wanted.applies else "skip", said)
+            return CommitAnswer("bad" if self._wanted.applies else "skip", said)
         if self._wanted.applies:
             how = Counter(step.how for step in journey.steps)
-            return Answer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
+            return CommitAnswer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
         return self._asked(commit, journey.head)
 
-    def _asked(self, base: str, side: str) -> Answer:
+    def _asked(self, base: str, side: str) -> CommitAnswer:
         """Compile two commits and put the question to them."""
         # One O= folder for all of them, which is nobody else's.
         place = Tree(self._entry, base, f"bisect-{self._entry}", "git")
@@ -191,7 +195,7 @@ class _Scene:
         )
 
 
-def _text(wanted: Request) -> str:
+def _text(wanted: BisectRequest) -> str:
     """Say in which case a commit is bad."""
     if wanted.applies:
         return f"{wanted.slug} does not apply"
@@ -202,7 +206,7 @@ def _text(wanted: Request) -> str:
     return f"{what}: {wanted.rule.text} does not hold"
 
 
-def _question(drive: Driver, wanted: Request) -> Question:
+def _question(drive: Runner, wanted: BisectRequest) -> Question:
     if wanted.rule is not None:
         return predicates.by_rule(drive, wanted.rule, wanted.schedule)
     cases = [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=False)]

@@ -17,7 +17,7 @@ class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detail: str
 
 
-class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FoundCommit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A commit as its history tells of it."""
 
     commit: str
@@ -38,6 +38,6 @@ class Bisected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     question: str
     between: int
     judged: tuple[Judged, ...]
-    first_bad: Found | None = None
-    may_be: tuple[Found, ...] = ()
+    first_bad: FoundCommit | None = None
+    may_be: tuple[FoundCommit, ...] = ()
     log: str = ""

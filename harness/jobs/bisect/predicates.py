@@ -18,7 +18,7 @@ from harness.record.record import Pass
 from harness.replay import check, counting
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Driver
+from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS, Schedule
 
@@ -32,7 +32,7 @@ MOST_TURNS = 4
 LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / MOST_TURNS
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CommitAnswer(msgspec.Struct, frozen=True):
     """What a commit is, and the evidence in a line."""
 
     word: Word
@@ -42,38 +42,38 @@ class Answer(msgspec.Struct, frozen=True):
 class Question(Protocol):
     """Asks two programs; `base` is what the other is held against."""
 
-    def __call__(self, base: Program, side: Program) -> Answer:
+    def __call__(self, base: Program, side: Program) -> CommitAnswer:
         """Answer. Raises MachineError where that is nobody's fault but ours."""
 
 
 class Differs:
     """Do the two leave other memmaps?"""
 
-    def __init__(self, drive: Driver, cases: list[Case]) -> None:
+    def __init__(self, drive: Runner, cases: list[Case]) -> None:
         self._drive = drive
         self._cases = cases
 
-    def __call__(self, base: Program, side: Program) -> Answer:
+    def __call__(self, base: Program, side: Program) -> CommitAnswer:
         """Compare on all cases."""
         ours, theirs = (self._drive(program, []).facts for program in (base, side))
         if ours != theirs:
-            return Answer("bad", f"the layout differs: {theirs}, not {ours}")
+            return CommitAnswer("bad", f"the layout differs: {theirs}, not {ours}")
         programs = {BASE: base, SIDE: side}
         found = check.compare(self._drive, programs, self._cases)
         for unequal in found.unequal:
-            return Answer("bad", f"{unequal.case}: {unequal.what}")
-        return Answer("good", f"{found.cases} cases equal")
+            return CommitAnswer("bad", f"{unequal.case}: {unequal.what}")
+        return CommitAnswer("good", f"{found.cases} cases equal")
 
 
 class Slower:
     """Does the ratio of the two break a rule? Measured in turn, until its interval says so."""
 
-    def __init__(self, drive: Driver, rule: Rule, schedule: Schedule) -> None:
+    def __init__(self, drive: Runner, rule: Rule, schedule: Schedule) -> None:
         self._drive = drive
         self._rule = rule
         self._schedule = msgspec.structs.replace(schedule, kinds=(rule.kind,))
 
-    def __call__(self, base: Program, side: Program) -> Answer:
+    def __call__(self, base: Program, side: Program) -> CommitAnswer:
         """Measure both, interleaved, so that what disturbs one disturbs the other."""
         programs = {BASE: base, SIDE: side}
         passes: list[Pass] = []
@@ -85,8 +85,8 @@ class Slower:
             passes += [msgspec.structs.replace(p, round=p.round + before) for p in more.passes]
             word, said = self._judged(passes)
             if word is not None:
-                return Answer(word, said)
-        return Answer(
+                return CommitAnswer(word, said)
+        return CommitAnswer(
             "skip", f"{said}: undecided after {MOST_TURNS * self._schedule.rounds} rounds"
         )
 
@@ -106,16 +106,16 @@ class Slower:
 class Busier:
     """Does the ratio of instructions executed break a rule? Exact, and blind to the memory."""
 
-    def __init__(self, drive: Driver, rule: Rule) -> None:
+    def __init__(self, drive: Runner, rule: Rule) -> None:
         self._drive = drive
         self._rule = rule
 
-    def __call__(self, base: Program, side: Program) -> Answer:
+    def __call__(self, base: Program, side: Program) -> CommitAnswer:
         """Count both."""
         counted = counting.count(self._drive, {BASE: base, SIDE: side})
         ours, theirs = (one.per_page[self._rule.kind] for one in counted)
         said = f"{self._rule.kind}: {theirs:.3f} instructions a page, {ours:.3f} before"
-        return Answer("good" if self._rule.holds(theirs / ours) else "bad", said)
+        return CommitAnswer("good" if self._rule.holds(theirs / ours) else "bad", said)
 
 
 def require_askable(rule: Rule) -> None:
@@ -129,7 +129,7 @@ def require_askable(rule: Rule) -> None:
         )
 
 
-def by_rule(drive: Driver, rule: Rule, schedule: Schedule) -> Question:
+def by_rule(drive: Runner, rule: Rule, schedule: Schedule) -> Question:
     """Return the question that a rule puts. Raises InputError for one that two objects cannot."""
     require_askable(rule)
     return Slower(drive, rule, schedule) if rule.metric == "ratio" else Busier(drive, rule)

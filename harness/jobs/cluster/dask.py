@@ -17,7 +17,18 @@ from harness.jobs.cluster import transfer
 from harness.jobs.cluster.remote_jobs import Away
 from harness.jobs.cluster.session import Session
 from harness.jobs.execute import perform
-from harness.jobs.graph import AT_HOME, Done, Failed, Graph, Hear, Here, Job, Outcome, Run, unheard
+from harness.jobs.graph import (
+    AT_HOME,
+    Done,
+    Failed,
+    Graph,
+    GraphRun,
+    Hear,
+    Here,
+    Job,
+    Outcome,
+    unheard,
+)
 from harness.project.project import Project
 
 
@@ -45,7 +56,7 @@ class Dask:
         An interruption, or what `hear` raises, ends those that run, and is raised. Raises
         MachineError where the scheduler is lost.
         """
-        run = Run(graph, hear)
+        run = GraphRun(graph, hear)
         away = Away(self._session, self._project, self._cache, hear)
         try:
             while run.ready or away.jobs:

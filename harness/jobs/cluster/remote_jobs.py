@@ -13,10 +13,10 @@ import msgspec
 from distributed import KilledWorker
 
 from harness.errors import Defect, HarnessError, MachineError
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.host.cache import Cache
 from harness.jobs.cluster import transfer
-from harness.jobs.cluster.session import Ended, Session, Told, lost
+from harness.jobs.cluster.session import Session, TaskEnded, Told, lost
 from harness.jobs.cluster.worker import Reply
 from harness.jobs.graph import Failed, Hear, Job, Outcome
 from harness.project.project import Project
@@ -115,7 +115,7 @@ class Away:
             if self._problems.get(told.worker) != told.problem:
                 self._problems[told.worker] = told.problem
                 who = f"worker {told.worker} on {told.host}"
-                self._hear("", Said(f"{who} gets no jobs: it {told.problem}"))
+                self._hear("", Note(f"{who} gets no jobs: it {told.problem}"))
         elif not told.key:
             if told.worker not in self._session.first_workers:
                 self._order_again()
@@ -130,7 +130,7 @@ class Away:
         self._doing[name] = told.worker
         if lost is not None:
             here = f"on {told.worker} ({told.host})"
-            self._hear(name, Said(f"its worker {lost} was lost: begun again {here}"))
+            self._hear(name, Note(f"its worker {lost} was lost: begun again {here}"))
 
     def _order_again(self) -> None:
         """Order again what nobody is doing, now that another worker may do it.
@@ -144,7 +144,7 @@ class Away:
         for name in idle:
             self._order(name)
 
-    def _outcome(self, ended: Ended) -> Outcome | None:
+    def _outcome(self, ended: TaskEnded) -> Outcome | None:
         """Return what came of a job; None where it is to be done again."""
         name, future = ended
         if future.status == "cancelled":
@@ -189,7 +189,7 @@ class Away:
         if what != self._lacking:
             self._lacking, self._lacking_since = what, now
             if what:
-                self._hear("", Said(f"waiting for {what}"))
+                self._hear("", Note(f"waiting for {what}"))
         elif lacking and now - self._lacking_since > PATIENCE_S and self._session.heard.empty():
             return [(job.name, self._never_begun(job, what)) for job in lacking]
         return []

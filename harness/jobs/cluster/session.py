@@ -42,7 +42,7 @@ class Told(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-class Ended(NamedTuple):
+class TaskEnded(NamedTuple):
     """The task of a job has ended, well or not."""
 
     job: str
@@ -78,7 +78,7 @@ class Session:
 
     def __init__(self, cache: Cache, address: str, store: str | None, results: Path) -> None:
         self.store = Store(store or str(cache.root / "store"))
-        self.heard: queue.Queue[Told | Ended] = queue.Queue()
+        self.heard: queue.Queue[Told | TaskEnded] = queue.Queue()
         self._results = results
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
@@ -104,7 +104,9 @@ class Session:
 
     def submit(self, job: Job, needed: Sequence[Any]) -> "Ordered":
         """Order a job; that it has ended will be heard. Raises MachineError."""
-        order = on_worker.Order(self._name, job, tuple(needed), self.store.url, str(self._results))
+        order = on_worker.RemoteJob(
+            self._name, job, tuple(needed), self.store.url, str(self._results)
+        )
         measures = job.kind == "boot"
         with _scheduler_there():
             future: Ordered = self._client.submit(
@@ -117,7 +119,7 @@ class Session:
                 # What only few workers can do is not to wait for what all can.
                 priority=1 if measures else 0,
             )
-            future.add_done_callback(lambda done: self.heard.put(Ended(job.name, done)))
+            future.add_done_callback(lambda done: self.heard.put(TaskEnded(job.name, done)))
         return future
 
     def cancel(self, futures: "Sequence[Ordered]") -> None:

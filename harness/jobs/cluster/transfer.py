@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError
-from harness.events import Began, Listener, nobody
+from harness.events import Began, Listener, silent
 from harness.git import packs
 from harness.git.git import Git
 from harness.git.repository import KeptTrees
@@ -30,7 +30,7 @@ from harness.trees import git_source
 PACK_S = 3600
 
 
-def send(store: Store, cache: Cache, value: object, listen: Listener = nobody) -> None:
+def send(store: Store, cache: Cache, value: object, listen: Listener = silent) -> None:
     """Put what a job's result stands for into the store, unless it is there. Raises MachineError.
 
     Values of other types stand for themselves.

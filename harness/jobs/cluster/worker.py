@@ -14,7 +14,7 @@ import msgspec
 from distributed import get_worker
 
 from harness.errors import HarnessError
-from harness.events import Advanced, Event, Listener, Said
+from harness.events import Advanced, Event, Listener, Note
 from harness.host import cancel
 from harness.host.cache import Cache, host_boot
 from harness.jobs.cluster import transfer
@@ -35,7 +35,7 @@ _running: dict[str, tuple[str, threading.Event]] = {}
 _given_up: set[str] = set()
 
 
-class Order(msgspec.Struct, frozen=True):
+class RemoteJob(msgspec.Struct, frozen=True):
     """A job for a worker, the results that it needs, and where everything is handed over.
 
     `results` is the user's own results folder, which messages should speak of.
@@ -55,7 +55,7 @@ class Reply(msgspec.Struct, frozen=True):
     runs: tuple[str, ...] = ()
 
 
-def fulfil(order: Order) -> Reply | None:
+def fulfil(order: RemoteJob) -> Reply | None:
     """Perform a job on this worker. None: it was asked to end."""
     worker = get_worker()
     key = str(worker.get_current_task())
@@ -98,7 +98,7 @@ async def stop_all(session: str) -> None:
         await asyncio.sleep(0.05)
 
 
-def _fulfil(order: Order, listen: Listener) -> Reply:
+def _fulfil(order: RemoteJob, listen: Listener) -> Reply:
     cache, store = Cache.default(), Store(order.store)
     project = Project.find()
     project.results = cache.root / "runs" / host_boot()
@@ -108,7 +108,7 @@ def _fulfil(order: Order, listen: Listener) -> Reply:
         try:
             transfer.receive_any_kernel(store, cache, key)
         except HarnessError as error:
-            listen(Said(f"no kernel from the store: {error}"))
+            listen(Note(f"no kernel from the store: {error}"))
 
     here = Here(project, cache, listen, find_kernel=find_kernel, bring_home=runs.append)
     sent: tuple[str, ...] = ()

@@ -27,14 +27,14 @@ GIT_S = 120
 NOT_COMPARED = "struct pages not compared: no file of ours holds them"
 
 
-class Commit(msgspec.Struct, frozen=True):
+class CellKernel(msgspec.Struct, frozen=True):
     """A kernel to build, as jobs.Commit, of a tree that must know the options in `needs`."""
 
     of: jobs.Commit
     needs: tuple[str, ...] = ()
 
 
-def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
+def build(here: Here, given: CellKernel, tree: Tree, applied: Applied) -> Kernel:
     """Build a kernel. Raises Unsupported where the tree lacks an option, or the series a prefix."""
     require_options(here, tree, given.needs)
     if given.of.prefix:
@@ -42,7 +42,7 @@ def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     return jobs.build(here, given.of, tree, applied)
 
 
-def boot(here: Here, given: jobs.Comparison, applied: Applied, *kernels: Kernel) -> Shown:
+def boot(here: Here, given: jobs.BootComparison, applied: Applied, *kernels: Kernel) -> Shown:
     """Boot base and prefix, or the prefix alone, and hold them to what every boot is held to.
 
     Raises GuestLost where nothing can be said of the series, as base itself does not work, or a

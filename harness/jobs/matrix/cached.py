@@ -17,7 +17,7 @@ from harness.host.files import replace_file
 from harness.jobs.cluster import fingerprint
 from harness.measure.machine import tool_version
 from harness.project.kernel import Recipe
-from harness.project.matrix_plan import Result
+from harness.project.matrix_plan import CellResult
 from harness.project.project import Project
 
 
@@ -41,17 +41,17 @@ class KeptCells:
             self._programs[program] = tool_version(self._cache, program)
         return self._programs[program]
 
-    def get(self, key: str) -> Result | None:
+    def get(self, key: str) -> CellResult | None:
         """Return an earlier result, if it is there and so are the boots that it rests on."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             file = self._folder / f"{key}.json"
-            found = msgspec.json.decode(file.read_bytes(), type=Result)
+            found = msgspec.json.decode(file.read_bytes(), type=CellResult)
             if not found.run or (self._project.results / found.run).is_dir():
                 caches.used(file)
                 return msgspec.structs.replace(found, kept=True)
         return None
 
-    def put(self, key: str, result: Result) -> None:
+    def put(self, key: str, result: CellResult) -> None:
         """Keep a result, unless it is one to try again."""
         if result.outcome == "ok":
             self._folder.mkdir(parents=True, exist_ok=True)

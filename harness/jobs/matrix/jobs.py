@@ -17,7 +17,7 @@ from harness.project.series import Series
 from harness.series.apply import Source, posted_version
 
 
-class Request(msgspec.Struct, frozen=True):
+class CellRequest(msgspec.Struct, frozen=True):
     """What to try: a series on the matrix's trees, or on these instead of them.
 
     `fresh` tries again what came out well before.
@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True):
     fresh: bool = False
 
 
-class Place(NamedTuple):
+class CellSetup(NamedTuple):
     """One cell with everything that its jobs are made of."""
 
     cell: Cell
@@ -50,7 +50,7 @@ def applies(tree: str) -> str:
     return f"apply {tree}"
 
 
-def on_trees(wanted: Request, places: Iterable[Place]) -> Iterator[Job]:
+def on_trees(wanted: CellRequest, places: Iterable[CellSetup]) -> Iterator[Job]:
     """Fetch each tree once and apply the series to it."""
     patches = jobs.Patches(wanted.slug, wanted.source)
     for (fetch, apply), tree in {place.ground: place.cell.tree for place in places}.items():
@@ -58,7 +58,7 @@ def on_trees(wanted: Request, places: Iterable[Place]) -> Iterator[Job]:
         yield Job(apply, "apply", jobs.apply, patches, (fetch,))
 
 
-def in_cells(wanted: Request, places: Sequence[Place], series: Series) -> Iterator[Job]:
+def in_cells(wanted: CellRequest, places: Sequence[CellSetup], series: Series) -> Iterator[Job]:
     """Give cells in order, each after the kernels that it is the first to need."""
     built: dict[Job, str] = {}
     for place in places:
@@ -84,7 +84,7 @@ def _sides(cell: Cell) -> dict[str, int | None]:
     return base | {"tip" if prefix is None else str(prefix): prefix}
 
 
-def _examination(wanted: Request, place: Place, series: Series) -> Job:
+def _examination(wanted: CellRequest, place: CellSetup, series: Series) -> Job:
     configuration = place.configuration
     given = objects.Objects(
         how=place.how,
@@ -97,21 +97,21 @@ def _examination(wanted: Request, place: Place, series: Series) -> Job:
     return Job(place.cell.name, "verify", objects.examine, given, place.ground)
 
 
-def _build(place: Place, side: str, prefix: int | None) -> Job:
-    commit = boots.Commit(jobs.Commit(place.how, prefix, side), place.configuration.needs)
+def _build(place: CellSetup, side: str, prefix: int | None) -> Job:
+    commit = boots.CellKernel(jobs.Commit(place.how, prefix, side), place.configuration.needs)
     name = f"build {place.cell.tree} {place.cell.kernel} {side}"
     return Job(name, "build", boots.build, commit, place.ground)
 
 
 def _boot(
-    wanted: Request,
-    place: Place,
+    wanted: CellRequest,
+    place: CellSetup,
     guest: Guest,
     series: Series,
     sides: tuple[str, ...],
     kernels: Sequence[str],
 ) -> Job:
-    comparison = jobs.Comparison(
+    comparison = jobs.BootComparison(
         plan=_plan(wanted.matrix, place),
         guest=guest,
         version=posted_version(wanted.source) or series.port_of,
@@ -123,7 +123,7 @@ def _boot(
     return Job(place.cell.name, "boot", boots.boot, comparison, needs)
 
 
-def _plan(matrix: Matrix, place: Place) -> Plan:
+def _plan(matrix: Matrix, place: CellSetup) -> Plan:
     configuration = place.configuration
     return Plan(
         description=configuration.why,

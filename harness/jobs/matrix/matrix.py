@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from harness.errors import EXIT_VERDICT, InputError
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.host.cache import Cache
 from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
 from harness.jobs.matrix.cached import KeptCells
-from harness.jobs.matrix.jobs import Place, Request, applies, in_cells, on_trees
+from harness.jobs.matrix.jobs import CellRequest, CellSetup, applies, in_cells, on_trees
 from harness.kernel import configure
-from harness.project.matrix_plan import Cell, Matrix, Result, Shown
+from harness.project.matrix_plan import Cell, CellResult, Matrix, Shown
 from harness.project.project import Project
 from harness.project.series import Applied, Series
 from harness.record import store
@@ -28,8 +28,8 @@ CANNOT = ("Unsupported", "ToolMissing")
 
 
 def run(
-    engine: Engine, project: Project, cache: Cache, wanted: Request, hear: Hear = unheard
-) -> tuple[Result, ...]:
+    engine: Engine, project: Project, cache: Cache, wanted: CellRequest, hear: Hear = unheard
+) -> tuple[CellResult, ...]:
     """Try all cells and return what came of each, in the matrix's order.
 
     Raises InputError for what project and request lack, before anything is fetched.
@@ -44,7 +44,7 @@ def run(
     results, keys = _known(wanted, places, series, ground, kept)
     for result in results.values():
         if result.kept:
-            hear("", Said(f"{result.cell.name}: kept from an earlier run"))
+            hear("", Note(f"{result.cell.name}: kept from an earlier run"))
     todo = [place for place in places if place.cell.name not in results]
     cells = {place.cell.name: place.cell for place in todo}
     outcomes: dict[str, Outcome] = {}
@@ -83,14 +83,14 @@ def require_cells(matrix: Matrix, only: Sequence[str]) -> Matrix:
     return msgspec.structs.replace(matrix, cells=tuple(blocks))
 
 
-def _places(project: Project, wanted: Request) -> list[Place]:
+def _places(project: Project, wanted: CellRequest) -> list[CellSetup]:
     matrix = wanted.matrix
     recipes = {
         name: configure.recipe(project, c.kconfig, compiler=c.compiler, arch=c.arch)
         for name, c in matrix.kernels.items()
     }
     return [
-        Place(
+        CellSetup(
             cell,
             matrix.kernels[cell.kernel],
             recipes[cell.kernel],
@@ -101,14 +101,14 @@ def _places(project: Project, wanted: Request) -> list[Place]:
 
 
 def _known(
-    wanted: Request,
-    places: Sequence[Place],
+    wanted: CellRequest,
+    places: Sequence[CellSetup],
     series: Series,
     ground: Mapping[str, Outcome],
     kept: KeptCells,
-) -> tuple[dict[str, Result], dict[str, str]]:
+) -> tuple[dict[str, CellResult], dict[str, str]]:
     """Return the results that need no job, and what the others are to be kept by."""
-    results: dict[str, Result] = {}
+    results: dict[str, CellResult] = {}
     keys: dict[str, str] = {}
     for place in places:
         name = place.cell.name
@@ -123,7 +123,9 @@ def _known(
     return results, keys
 
 
-def _depends_on(wanted: Request, place: Place, series: Series, applied: Applied) -> tuple[Any, ...]:
+def _depends_on(
+    wanted: CellRequest, place: CellSetup, series: Series, applied: Applied
+) -> tuple[Any, ...]:
     """Everything but this harness that could make another outcome of a cell."""
     matrix = wanted.matrix
     told = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
@@ -134,14 +136,14 @@ def _depends_on(wanted: Request, place: Place, series: Series, applied: Applied)
     return (place.guest, shown, where, commits, told)
 
 
-def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> Result:
+def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> CellResult:
     if not isinstance(outcome, Done):
         return _broken(cell, outcomes, cell.name)
     shown: Shown = outcome.value
     wrong = [f"{check.name}: {check.detail}" for check in shown.checks if not check.ok]
     if not shown.checks:
         wrong = ["nothing was shown"]
-    return Result(
+    return CellResult(
         cell=cell,
         outcome="failed" if wrong else "ok",
         reason="; ".join(wrong),
@@ -152,7 +154,7 @@ def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> Re
     )
 
 
-def _broken(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> Result:
+def _broken(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> CellResult:
     """What a cell comes to of which a job failed, its own or one that it needs."""
     outcome = outcomes[job]
     blamed = outcome.because if isinstance(outcome, Skipped) else job
@@ -161,8 +163,8 @@ def _broken(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> Result:
     error = failed.error()
     reason = str(error) if blamed == cell.name else f"{blamed}: {error}"
     if failed.kind in CANNOT:
-        return Result(cell, "cannot", reason)
+        return CellResult(cell, "cannot", reason)
     checks = (Check(blamed, ok=False, detail=error.what),)
-    return Result(
+    return CellResult(
         cell, "failed", reason, checks, exit_code=error.exit_code, detail=error.detail or ""
     )

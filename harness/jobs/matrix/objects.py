@@ -36,7 +36,7 @@ class Objects(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
 
 
-class _Sides(NamedTuple):
+class _Prefixes(NamedTuple):
     """Base and prefixes by name, in order, with their commits."""
 
     tree: Tree
@@ -56,19 +56,19 @@ def examine(here: Here, given: Objects, tree: Tree, applied: Applied) -> Shown:
     require_options(here, tree, given.needs)
     prefixes = prefixes_of(applied, given.prefix)
     names = {BASE: applied.base} | {str(k): applied.prefix(k) for k in prefixes}
-    sides = _Sides(tree, names, given)
+    sides = _Prefixes(tree, names, given)
     found: list[Check] = []
     for show in given.shows:
         found += _SHOWING[show](here, sides)
     return Shown(tuple(found))
 
 
-def _compiles(here: Here, sides: _Sides) -> Iterator[Check]:
+def _compiles(here: Here, sides: _Prefixes) -> Iterator[Check]:
     for name, path in _plain_objects(here, sides):
         yield Check(f"{name} compiles", ok=True, detail=f"{path.stat().st_size} bytes")
 
 
-def _plain_objects(here: Here, sides: _Sides) -> Iterator[tuple[str, Path]]:
+def _plain_objects(here: Here, sides: _Prefixes) -> Iterator[tuple[str, Path]]:
     for name, commit in sides.commits.items():
         yield (
             name,
@@ -84,7 +84,7 @@ def _plain_objects(here: Here, sides: _Sides) -> Iterator[tuple[str, Path]]:
         )
 
 
-def _absent(here: Here, sides: _Sides) -> Iterator[Check]:
+def _absent(here: Here, sides: _Prefixes) -> Iterator[Check]:
     """It is not built with this configuration, on base as with the series."""
     binutils = replay.driver(here.cache, here.listen).binutils
     for name, path in _plain_objects(here, sides):
@@ -93,14 +93,14 @@ def _absent(here: Here, sides: _Sides) -> Iterator[Check]:
         yield Check(f"{name} without it", ok=not there, detail=detail)
 
 
-def _plain(here: Here, sides: _Sides) -> Iterator[Check]:
+def _plain(here: Here, sides: _Prefixes) -> Iterator[Check]:
     drive = replay.driver(here.cache, here.listen)
     for name, path in _plain_objects(here, sides):
         gate = trace.plain(drive, name, path)
         yield Check(f"{name} {gate.name}", ok=gate.ok, detail=gate.detail)
 
 
-def _same(here: Here, sides: _Sides) -> Iterator[Check]:
+def _same(here: Here, sides: _Prefixes) -> Iterator[Check]:
     programs = _programs(here, sides)
     drive = replay.driver(here.cache, here.listen)
     traced = drive(programs[BASE], []).facts.page_ref
@@ -113,7 +113,7 @@ def _same(here: Here, sides: _Sides) -> Iterator[Check]:
         yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, said))
 
 
-def _streams(here: Here, sides: _Sides) -> Iterator[Check]:
+def _streams(here: Here, sides: _Prefixes) -> Iterator[Check]:
     """Only the whole series must; base must not."""
     programs = {name: p for name, p in _programs(here, sides).items() if name in (BASE, sides.last)}
     drive = replay.driver(here.cache, here.listen)
@@ -130,7 +130,7 @@ _SHOWING = {
 }
 
 
-def _programs(here: Here, sides: _Sides) -> dict[str, Program]:
+def _programs(here: Here, sides: _Prefixes) -> dict[str, Program]:
     wanted = [objects.Wanted(commit, _title(name)) for name, commit in sides.commits.items()]
     given = sides.given
     try:

@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"\d+")
 _CANDIDATE = re.compile(r"[-~]?rc(\d+)")
 
 
-class Cost(msgspec.Struct, frozen=True):
+class CostRatio(msgspec.Struct, frozen=True):
     """What the whole series costs of what base does: a driver's rebinds, or a kind of pass."""
 
     kind: str
@@ -39,7 +39,7 @@ class Point(msgspec.Struct, frozen=True):
 
     run_id: str
     release: str
-    cost: Cost
+    cost: CostRatio
 
 
 class Trend(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Seen(msgspec.Struct, frozen=True):
     run_id: str
     group: Group
     release: str
-    costs: tuple[Cost, ...]
+    costs: tuple[CostRatio, ...]
 
 
 def seen(conclusion: Conclusion) -> Seen:
@@ -81,10 +81,10 @@ def seen(conclusion: Conclusion) -> Seen:
     return Seen(record.run_id, group, record.subject.release, costs)
 
 
-def _costs(conclusion: Conclusion) -> Iterator[Cost]:
+def _costs(conclusion: Conclusion) -> Iterator[CostRatio]:
     for e in conclusion.effects:
         if e.op == "rebind" and _whole_series(conclusion, e):
-            yield Cost(e.kind, e.metric, e.ratio, e.low, e.high)
+            yield CostRatio(e.kind, e.metric, e.ratio, e.low, e.high)
 
 
 def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.errors import MachineError, RecordError
 from harness.host.files import replace_file
 from harness.record.bundle import manifest
-from harness.record.bundle.manifest import Absent, Manifest, Member
+from harness.record.bundle.manifest import Absent, BundleFile, Manifest
 
 #: The most that is packed and unpacked, both in memory; a run of 100 GiB namespaces has a few MiB.
 MAX_BYTES = 256 << 20
@@ -82,7 +82,7 @@ def pack(
 ) -> tuple[Manifest, bytes]:
     """Return the manifest and the tar of these files. Raises ValueError."""
     listed = tuple(
-        Member(path, len(data), hashlib.sha256(data).hexdigest())
+        BundleFile(path, len(data), hashlib.sha256(data).hexdigest())
         for path, data in sorted(files.items())
     )
     made = Manifest(slug, run_id, listed, absent, schema)

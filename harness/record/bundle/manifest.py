@@ -19,7 +19,7 @@ _NAME = re.compile(_PART)
 _PATH = re.compile(rf"{_PART}(?:/{_PART})*")
 
 
-class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file: its path below the bundle's top folder, its size, and its SHA-256 in hex."""
 
     path: str
@@ -43,7 +43,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     slug: str
     run_id: str
-    members: tuple[Member, ...]
+    members: tuple[BundleFile, ...]
     absent: tuple[Absent, ...] = ()
     schema: int = SCHEMA
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import DoesNotBuild, ToolFailed
-from harness.events import Began, Ended, Listener, nobody
+from harness.events import Began, Ended, Listener, silent
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
 from harness.kernel import build, configure
@@ -42,7 +42,7 @@ def programs(
     wanted: Sequence[Wanted],
     how: Recipe,
     source_object: str,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> tuple[Program, ...]:
     """Return the programs of commits, in order, making those that are not kept already.
 
@@ -96,7 +96,7 @@ def unlinked(
     commit: str,
     how: Recipe,
     source_object: str,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     title: str = "",
 ) -> Path:

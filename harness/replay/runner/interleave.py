@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from harness.host import cancel
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Answers, Driver, Trapped
+from harness.replay.runner.runner import Answers, Runner, Trapped
 
 #: How often the programs are looked at while they take turns, in seconds.
 LOOK_S = 0.2
@@ -30,14 +30,14 @@ READY = "ready"
 Running = Mapping[str, Future[Answers]]
 
 
-class Turn(NamedTuple):
+class Slice(NamedTuple):
     """Whose turn it is, and the plan's lines that it runs then."""
 
     side: str
     lines: tuple[str, ...]
 
 
-def take(driver: Driver, programs: Mapping[str, Program], turns: Sequence[Turn]) -> list[Answers]:
+def take(driver: Runner, programs: Mapping[str, Program], turns: Sequence[Slice]) -> list[Answers]:
     """Run all turns in their order, and return what each gave.
 
     `programs` are by side, one process each, whether it has a turn or not. Raises Trapped where one
@@ -73,7 +73,7 @@ def _fifo(folder: Path, sides: Mapping[str, Program], side: str) -> Path:
 
 
 def _plans(
-    folder: Path, sides: Mapping[str, Program], turns: Sequence[Turn]
+    folder: Path, sides: Mapping[str, Program], turns: Sequence[Slice]
 ) -> dict[str, list[str]]:
     plans = {side: [f"give file={folder / READY}"] for side in sides}
     for number, turn in enumerate(turns):
@@ -85,7 +85,7 @@ def _plans(
 
 
 def _together(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
     plans: Mapping[str, list[str]],
     folder: Path,

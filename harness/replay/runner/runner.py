@@ -44,7 +44,7 @@ class PageRef(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Ran(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True):
     """One call: its duration on the wall and of the CPU, and what the rest of the kernel was told.
 
     `instructions` is negative where the machine has no counter; `huge_bytes` is how much of the
@@ -84,19 +84,19 @@ class Answers(msgspec.Struct, frozen=True):
     """What a plan gave: the facts, then one answer to each line that asks for one."""
 
     facts: Facts
-    given: tuple[Ran | Filled, ...]
+    given: tuple[Call | Filled, ...]
 
     @property
-    def ran(self) -> tuple[Ran, ...]:
+    def ran(self) -> tuple[Call, ...]:
         """The calls among them."""
-        return tuple(answer for answer in self.given if isinstance(answer, Ran))
+        return tuple(answer for answer in self.given if isinstance(answer, Call))
 
 
 #: What is answered to a line, by its verb. Taking and giving turns (shim/turn.c) has no answer.
-ANSWERS: dict[str, type[Ran] | type[Filled]] = {"run": Ran, "fill": Filled}
+ANSWERS: dict[str, type[Call] | type[Filled]] = {"run": Call, "fill": Filled}
 
 
-class Driver:
+class Runner:
     """How programs are run: on which CPU, in bubblewrap or not, with which log and deadline.
 
     The code comes out of patches, so it sees no more of the machine than a build does.

@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.events import Advanced, Began, Ended, Listener, nobody
+from harness.events import Advanced, Began, Ended, Listener, silent
 from harness.measure.host_usage import Meter
 from harness.record.record import Pass
 from harness.replay.program.link import Program
-from harness.replay.runner.interleave import Turn, take
-from harness.replay.runner.runner import Driver, Filled, Ran
+from harness.replay.runner.interleave import Slice, take
+from harness.replay.runner.runner import Call, Filled, Runner
 from harness.replay.timing.schedule import LIMIT, Keep, Schedule, Timed
 
 #: shim/fill.c; these leave the cache alone ...
@@ -43,11 +43,11 @@ class _Call(NamedTuple):
 
 
 def measure(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
     schedule: Schedule,
     keep: Keep,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     limit_with: Program | None = None,
 ) -> Timed:
@@ -78,7 +78,7 @@ def measure(
 
 
 def _round(
-    driver: Driver, sides: Mapping[str, Program], schedule: Schedule, lot: random.Random
+    driver: Runner, sides: Mapping[str, Program], schedule: Schedule, lot: random.Random
 ) -> Iterator[Pass]:
     """All turns of one process a side; who follows whom is drawn anew each time."""
     programs = [side for side in sides if side != LIMIT]
@@ -91,7 +91,7 @@ def _round(
         # One turn, amid the others, will do for the limit: nothing is paired with it.
         if LIMIT in sides and number == schedule.turns // 2:
             plan.append((number, LIMIT, [_faults(schedule), *_fills(lot)]))
-    turns = [Turn(side, tuple(call.line for call in calls)) for _, side, calls in plan]
+    turns = [Slice(side, tuple(call.line for call in calls)) for _, side, calls in plan]
     index = {side: itertools.count() for side in sides}
     for (number, side, calls), answers in zip(plan, take(driver, sides, turns), strict=True):
         for call, answer in zip(calls, answers.given, strict=True):
@@ -103,7 +103,7 @@ def _round(
                 )
 
 
-def of_answer(kind: str, answer: Ran | Filled, nr_pages: int, page_struct_size: int) -> Pass:
+def of_answer(kind: str, answer: Call | Filled, nr_pages: int, page_struct_size: int) -> Pass:
     """Return a call, or a fill, as the record keeps it; who made it when is for the caller."""
     return Pass(
         side="",
@@ -114,9 +114,9 @@ def of_answer(kind: str, answer: Ran | Filled, nr_pages: int, page_struct_size: 
         ns=answer.ns,
         cpu_ns=answer.cpu_ns,
         nr_pages=nr_pages,
-        nr_bytes=nr_pages * page_struct_size if isinstance(answer, Ran) else answer.bytes,
-        huge_bytes=answer.huge_bytes if isinstance(answer, Ran) else 0,
-        digest=answer.digest if isinstance(answer, Ran) else "",
+        nr_bytes=nr_pages * page_struct_size if isinstance(answer, Call) else answer.bytes,
+        huge_bytes=answer.huge_bytes if isinstance(answer, Call) else 0,
+        digest=answer.digest if isinstance(answer, Call) else "",
     )
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from harness.events import Advanced, Began, Ended, Listener, Said, nobody
+from harness.events import Advanced, Began, Ended, Listener, Note, silent
 from harness.measure.host_usage import Meter
 from harness.record.record import Pass
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Driver
+from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import Keep, Schedule, Timed
 
@@ -24,11 +24,11 @@ PASSES = 2
 
 
 def measure(
-    driver: Driver,
+    driver: Runner,
     programs: Mapping[str, Program],
     schedule: Schedule,
     keep: Keep,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     limit_with: Program | None = None,
 ) -> Timed:
@@ -49,12 +49,12 @@ def measure(
         limit_with=limit_with,
     )
     if alone and not any(p.huge_bytes for p in alone):
-        listen(Said("the machine gave no huge pages: TLB misses are part of these times"))
+        listen(Note("the machine gave no huge pages: TLB misses are part of these times"))
     return whole.then(by_turns)
 
 
 def _alone(
-    driver: Driver, programs: Mapping[str, Program], schedule: Schedule, listen: Listener
+    driver: Runner, programs: Mapping[str, Program], schedule: Schedule, listen: Listener
 ) -> Iterator[Pass]:
     """One process for each side and kind, so that every kind has a first pass."""
     lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)

@@ -10,7 +10,7 @@ import json
 from harness.judge.conclude import Conclusion
 from harness.report import phrases
 from harness.report.escaping import one_line
-from harness.report.row import Result, Status, worst
+from harness.report.row import ReportRow, Status, worst
 from harness.report.rows import results
 from harness.report.summary_line import headline
 
@@ -50,6 +50,6 @@ def b4(conclusion: Conclusion) -> str:
     return json.dumps([entry], indent=2) + "\n"
 
 
-def _worth(result: Result) -> bool:
+def _worth(result: ReportRow) -> bool:
     """Whether a result is worth a maintainer's line: whatever did not pass, and every claim."""
     return result.status not in ("pass", "done") or result.name.startswith("claim")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from harness.judge.conclude import Conclusion
 from harness.report import phrases
 from harness.report.escaping import one_line
-from harness.report.row import Result, Status
+from harness.report.row import ReportRow, Status
 from harness.report.rows import results
 
 #: What GitHub shows of a kind from one step.
@@ -34,7 +34,7 @@ def annotations(conclusion: Conclusion) -> str:
     return "".join(_command(kind, title, line) for kind in told for line in _few(told[kind]))
 
 
-def _said(result: Result, evidence: str) -> str:
+def _said(result: ReportRow, evidence: str) -> str:
     return f"{result.group} {result.name} ({evidence}): {result.text}"
 
 

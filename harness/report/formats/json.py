@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.summary import Binding
+from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
 from harness.report.summary_line import headline
 from harness.report.terminal import per_patch
@@ -94,7 +94,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _binding(binding: Binding | None) -> dict[str, Any] | None:
+def _binding(binding: BindingMeans | None) -> dict[str, Any] | None:
     if binding is None:
         return None
     return {

@@ -27,7 +27,7 @@ from junitparser import (
 from harness.judge.conclude import Conclusion
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
-from harness.report.row import Number, Result
+from harness.report.row import Number, ReportRow
 from harness.report.rows import results
 from harness.report.summary_line import headline
 
@@ -52,7 +52,7 @@ def junit(conclusion: Conclusion) -> str:
     return out.getvalue().decode()
 
 
-def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[Result]) -> _Suite:
+def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[ReportRow]) -> _Suite:
     record = conclusion.record
     suite = _Suite(name)
     suite.id, suite.package = str(number), PACKAGE
@@ -76,7 +76,7 @@ def _told(conclusion: Conclusion) -> str:
     return "\n".join(one_line(line) for line in lines)
 
 
-def _case(group: str, result: Result) -> TestCase:
+def _case(group: str, result: ReportRow) -> TestCase:
     case = TestCase(_name(result.name), f"{PACKAGE}.{group}", round(result.duration_s, 3))
     text = one_line(result.text)
     found: Failure | Skipped | Error
@@ -94,7 +94,7 @@ def _case(group: str, result: Result) -> TestCase:
     return case
 
 
-def _key(result: Result, number: Number, evidence: str) -> str:
+def _key(result: ReportRow, number: Number, evidence: str) -> str:
     """Return a property's name, the kind of evidence in front: `boot-kvm.claim.tip.first.ms`."""
     of = "claimed" if not number.measured else evidence
     side = "" if number.side == result.side else number.side

@@ -18,7 +18,7 @@ from harness.judge.conclude import Conclusion
 from harness.record.record import RunRecord, Side, Unbuilt
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
-from harness.report.row import Number, Result
+from harness.report.row import Number, ReportRow
 from harness.report.rows import results
 
 ORIGIN = "memmap_harness"
@@ -161,7 +161,7 @@ def _tests(conclusion: Conclusion, builds: dict[str, Object], origin: str) -> It
                 yield _measurement(record, of, origin, result, number)
 
 
-def _test(record: RunRecord, build: Object, origin: str, result: Result) -> Object:
+def _test(record: RunRecord, build: Object, origin: str, result: ReportRow) -> Object:
     made = _of(record, build, origin, (result.group, result.name))
     made["status"] = result.status.upper()
     made["comment"] = one_line(result.text)
@@ -176,7 +176,7 @@ def _test(record: RunRecord, build: Object, origin: str, result: Result) -> Obje
 
 
 def _measurement(
-    record: RunRecord, build: Object, origin: str, result: Result, number: Number
+    record: RunRecord, build: Object, origin: str, result: ReportRow, number: Number
 ) -> Object:
     side = "" if number.side == result.side else number.side
     path = [part for part in (result.group, result.name, side, number.name) if part]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from harness.judge.conclude import Conclusion
 from harness.report import phrases
 from harness.report.escaping import one_line
-from harness.report.row import Number, Result
+from harness.report.row import Number, ReportRow
 from harness.report.rows import results
 
 #: Lines of a splat that are shown; the whole of it is in the boot's log.
@@ -41,7 +41,7 @@ def ktap(conclusion: Conclusion) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _subtest(name: str, members: Sequence[Result], evidence: str) -> list[str]:
+def _subtest(name: str, members: Sequence[ReportRow], evidence: str) -> list[str]:
     lines = ["KTAP version 1", f"# Subtest: {name}", f"1..{len(members)}"]
     for position, result in enumerate(members, 1):
         lines += [_measured(number, evidence) for number in result.numbers]
@@ -53,7 +53,7 @@ def _subtest(name: str, members: Sequence[Result], evidence: str) -> list[str]:
     return lines
 
 
-def _result(number: int, result: Result, group: str) -> list[str]:
+def _result(number: int, result: ReportRow, group: str) -> list[str]:
     """Return a result's lines. A plain result has its text before it alone.
 
     Behind the hash sign it could begin with what is a directive.
@@ -73,7 +73,7 @@ def _result(number: int, result: Result, group: str) -> list[str]:
     return [_diagnostic(result.text), line]
 
 
-def _summary(number: int, name: str, members: Sequence[Result]) -> str:
+def _summary(number: int, name: str, members: Sequence[ReportRow]) -> str:
     """Return a group's own line: it fails with any of its results, and is skipped with all."""
     statuses = {result.status for result in members}
     if statuses == {"skip"}:

@@ -16,7 +16,7 @@ from email.headerregistry import Address
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
-from harness.judge.summary import Binding
+from harness.judge.summary import BindingMeans
 from harness.record.record import Evidence, RunRecord
 from harness.report import identity, phrases, tables
 from harness.report.escaping import one_line
@@ -188,7 +188,7 @@ def _with(record: RunRecord) -> str:
     return f"With {phrases.patches(record, record.sides[-1].prefix)} of this series:"
 
 
-def _block(driver: str, found: Binding, record: RunRecord) -> str:
+def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:
     mark = _MARK[record.evidence]
     return (
         f"  First binding for {_safe(driver)} driver: {tables.ms(found.first_ms)} ms{mark}\n"

@@ -11,7 +11,7 @@ from harness.judge.conclude import Conclusion
 from harness.report import identity as alike
 from harness.report import phrases, tables
 from harness.report.escaping import one_line, printable
-from harness.report.row import Result
+from harness.report.row import ReportRow
 from harness.report.rows import results
 from harness.report.summary_line import headline
 from harness.report.tables import Table
@@ -89,7 +89,7 @@ def _folded(conclusion: Conclusion) -> Iterator[str]:
     yield from (_splat(result) for result in found if result.log)
 
 
-def _splat(result: Result) -> str:
+def _splat(result: ReportRow) -> str:
     # `::` at a line's beginning or `##[` anywhere would be a command to GitHub's runner.
     lines = [f"| {printable(line).replace('##[', '# #[')}" for line in result.log.splitlines()]
     longest = max((len(run) for line in lines for run in _FENCE.findall(line)), default=0)

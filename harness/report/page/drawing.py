@@ -6,7 +6,7 @@ import math
 import msgspec
 from markupsafe import Markup
 
-from harness.report.page.figures import Row, Strip
+from harness.report.page.figures import SampleRow, Strip
 from harness.report.page.scale import Scale, scale
 
 AXIS_PX = 24
@@ -85,7 +85,7 @@ def draw_strip(strip: Strip) -> DrawnStrip:
     return DrawnStrip(strip.title, strip.unit, y + AXIS_PX, ticks(axis), tuple(rows), f"{told}.")
 
 
-def _row(strip: Strip, row: Row, axis: Scale, y: float, *, is_base: bool) -> DrawnRow:
+def _row(strip: Strip, row: SampleRow, axis: Scale, y: float, *, is_base: bool) -> DrawnRow:
     dots = tuple(
         DrawnDot(
             axis.at(dot.ms),
@@ -105,7 +105,7 @@ def _row(strip: Strip, row: Row, axis: Scale, y: float, *, is_base: bool) -> Dra
     return DrawnRow(row.side, y, height, middle, label, dots)
 
 
-def _told(row: Row) -> str:
+def _told(row: SampleRow) -> str:
     if not row.dots:
         return f"{row.side}: no sample"
     low, high = min(d.ms for d in row.dots), max(d.ms for d in row.dots)

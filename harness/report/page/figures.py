@@ -28,7 +28,7 @@ class Dot(msgspec.Struct, frozen=True):
     counts: bool
 
 
-class Row(msgspec.Struct, frozen=True):
+class SampleRow(msgspec.Struct, frozen=True):
     """One side's samples. `middle_ms` is what the run's ratio takes as this side's cost."""
 
     side: str
@@ -48,7 +48,7 @@ class Strip(msgspec.Struct, frozen=True):
     op: str
     unit: str
     lanes: int
-    rows: tuple[Row, ...]
+    rows: tuple[SampleRow, ...]
 
     @property
     def title(self) -> str:
@@ -86,7 +86,7 @@ def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
             grain = (max(p.ms for p in ours) - min(p.ms for p in ours)) * GRAIN
             lanes = {lane: n for n, lane in enumerate(sorted({p.lane for p in ours}))}
             rows = tuple(
-                Row(side, _dots(theirs, lanes, grain), _middle(conclusion, theirs[0]))
+                SampleRow(side, _dots(theirs, lanes, grain), _middle(conclusion, theirs[0]))
                 for side in sides
                 if (theirs := [p for p in ours if p.side == side])
             )

@@ -11,7 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.runs.history import Cost, Group, Seen, release_key, seen, trends
+from harness.judge.runs.history import CostRatio, Group, Seen, release_key, seen, trends
 from harness.judge.verdict import Word
 from harness.record.record import Outcome
 from harness.report.page.run_page import environment, style_hash
@@ -21,7 +21,7 @@ from harness.report.verdict_line import Answer, answer
 NAME = "index.html"
 
 
-class Run(msgspec.Struct, frozen=True):
+class IndexRun(msgspec.Struct, frozen=True):
     """A run in the history. `href` leads from the index to its page."""
 
     seen: Seen
@@ -39,7 +39,7 @@ class Run(msgspec.Struct, frozen=True):
         return (*known, self.answer.word)
 
     @property
-    def costs(self) -> tuple[Cost, ...]:
+    def costs(self) -> tuple[CostRatio, ...]:
         """Its ratios."""
         return self.seen.costs
 
@@ -66,15 +66,15 @@ class Choice(msgspec.Struct, frozen=True):
     values: tuple[tuple[str, int], ...]
 
 
-def run_of(conclusion: Conclusion, href: str) -> Run:
+def run_of(conclusion: Conclusion, href: str) -> IndexRun:
     """Return what the history shows of a conclusion."""
     record = conclusion.record
     words = tuple(verdict.verdict for verdict in conclusion.verdicts)
     made = answer(conclusion)
-    return Run(seen(conclusion), made, record.outcome, words, record.started, href)
+    return IndexRun(seen(conclusion), made, record.outcome, words, record.started, href)
 
 
-def page(runs: Sequence[Run], broken: Sequence[Broken]) -> str:
+def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
     """Return the page of a history: newest runs first."""
     ordered = sorted(runs, key=lambda run: (run.started, run.href), reverse=True)
     choices = [_choice(number, name, ordered) for number, name in enumerate(FACETS)]
@@ -101,7 +101,7 @@ def page(runs: Sequence[Run], broken: Sequence[Broken]) -> str:
     )
 
 
-def _choice(number: int, name: str, runs: Iterable[Run]) -> Choice:
+def _choice(number: int, name: str, runs: Iterable[IndexRun]) -> Choice:
     counted = Counter(run.facets[number] for run in runs)
     by_release = name == "Tag"
     values = sorted(counted, key=lambda v: release_key(v) if by_release else ((), 0, v))

@@ -147,7 +147,7 @@ def _by_driver(conclusion: Conclusion) -> list[Verdict]:
     return list(found.values())
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _SampleLine(msgspec.Struct, frozen=True):
     """The samples of one kind of one boot, or of one process of a replay, as text."""
 
     number: int
@@ -157,14 +157,14 @@ class _Line(msgspec.Struct, frozen=True):
     then: str
 
 
-def _listed(record: RunRecord) -> Iterator[_Line]:
+def _listed(record: RunRecord) -> Iterator[_SampleLine]:
     for boot in record.boots:
         for driver in record.setup.nr_pages:
             ours = [s for s in boot.samples if s.driver == driver]
             first = [s.ns for s in ours if s.op == "first"]
             then = [s.ns for s in ours if s.op == "rebind"]
             if ours:
-                yield _Line(boot.number, boot.side, driver, _texts(first), _texts(then))
+                yield _SampleLine(boot.number, boot.side, driver, _texts(first), _texts(then))
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
         if p.index == 0 or not p.settles:
@@ -173,7 +173,7 @@ def _listed(record: RunRecord) -> Iterator[_Line]:
     for (_, side, turn, kind), passes in grouped.items():
         first = [ns for index, ns in passes if index == 0]
         then = [ns for index, ns in passes if index]
-        yield _Line(turn, side, kind, _texts(first), _texts(then))
+        yield _SampleLine(turn, side, kind, _texts(first), _texts(then))
 
 
 def _texts(times_ns: list[int]) -> str:

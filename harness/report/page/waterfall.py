@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.judge.per_patch import Ladder, Step
+from harness.judge.per_patch import Ladder, PrefixCost
 from harness.report.page.drawing import AXIS_PX, NOTHING, Tick, ticks
 from harness.report.page.scale import Scale, scale
 
@@ -68,13 +68,13 @@ def draw_ladder(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnLadder:
     )
 
 
-def _values(step: Step) -> Iterator[float]:
+def _values(step: PrefixCost) -> Iterator[float]:
     for value in (step.share, step.before, step.low, step.high, step.claimed):
         if value is not None:
             yield value
 
 
-def _bar(step: Step, axis: Scale, before: int, subject: str, y: float) -> Bar:
+def _bar(step: PrefixCost, axis: Scale, before: int, subject: str, y: float) -> Bar:
     start, end = axis.at(step.before * 100), axis.at(step.share * 100)
     first = before + 1
     label = f"patch {first}" if first == step.prefix else f"patches {first} to {step.prefix}"

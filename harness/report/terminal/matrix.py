@@ -12,13 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.project.matrix_plan import Matrix, Result, worst
+from harness.project.matrix_plan import CellResult, Matrix, worst
 from harness.report.escaping import one_line
 
 _STYLE = {"ok": "green", "failed": "bold red", "cannot": "yellow"}
 
 
-def document(matrix: Matrix, slug: str, results: Sequence[Result]) -> dict[str, Any]:
+def document(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> dict[str, Any]:
     """Return the shape of `--json`."""
     return {
         "matrix": matrix.name,
@@ -36,7 +36,7 @@ def document(matrix: Matrix, slug: str, results: Sequence[Result]) -> dict[str, 
     }
 
 
-def table(matrix: Matrix, slug: str, results: Sequence[Result]) -> RenderableType:
+def table(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> RenderableType:
     """Return the matrix as something rich can print."""
     grid = Table(
         title=f"{slug}: {matrix.name}, {matrix.description}",
@@ -67,12 +67,12 @@ def table(matrix: Matrix, slug: str, results: Sequence[Result]) -> RenderableTyp
     return Group(grid, *(Text.from_markup(line) for line in lines))
 
 
-def _counted(results: Sequence[Result]) -> list[tuple[str, int]]:
+def _counted(results: Sequence[CellResult]) -> list[tuple[str, int]]:
     counts = Counter(str(result.outcome) for result in results)
     return [(outcome, counts[outcome]) for outcome in _STYLE if counts[outcome]]
 
 
-def _shown(result: Result) -> str:
+def _shown(result: CellResult) -> str:
     """What is wrong, or else every condition, those that several sides share together.
 
     A condition's name begins with its side's.

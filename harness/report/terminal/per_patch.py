@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import Cost, Rung, bisectable
+from harness.judge.prefixes import PrefixResult, PrefixTimes, bisectable
 from harness.report.tables import Table, ms, percent
 
 Tone = Literal["good", "bad", "open", ""]
@@ -43,11 +43,11 @@ def table(conclusion: Conclusion) -> Table:
     return Table(headings, rows, 5)
 
 
-def _number(rung: Rung) -> str:
+def _number(rung: PrefixResult) -> str:
     return str(rung.prefix) if rung.prefix else "base"
 
 
-def _states(rung: Rung) -> tuple[str, str, str]:
+def _states(rung: PrefixResult) -> tuple[str, str, str]:
     """Boots, memmaps, warnings: each in a word."""
     if not rung.builds:
         return "unbuilt", "", ""
@@ -58,7 +58,7 @@ def _states(rung: Rung) -> tuple[str, str, str]:
     return boots, _MEMMAPS.get(rung.memmaps, rung.memmaps), warnings
 
 
-def _figures(rung: Rung, driver: str) -> tuple[str, str, str, str]:
+def _figures(rung: PrefixResult, driver: str) -> tuple[str, str, str, str]:
     cost = rung.costs.get(driver)
     claimed = [v.claimed_percent for v in rung.verdicts if v.driver == driver]
     last = percent(claimed[0]) if claimed else ""
@@ -68,7 +68,7 @@ def _figures(rung: Rung, driver: str) -> tuple[str, str, str, str]:
     return ms(cost.mean_ms), below[0], below[1], last
 
 
-def _below(cost: Cost) -> tuple[float | None, float | None]:
+def _below(cost: PrefixTimes) -> tuple[float | None, float | None]:
     return cost.below_base_percent, cost.below_parent_percent
 
 
@@ -89,12 +89,12 @@ def lines(conclusion: Conclusion) -> Iterator[Line]:
         yield Line("bisectable", BISECTABLE, "good")
 
 
-def broken(conclusion: Conclusion) -> Rung | None:
+def broken(conclusion: Conclusion) -> PrefixResult | None:
     """Return the first prefix that does not hold, if there is one."""
     return next((rung for rung in conclusion.rungs if not rung.holds), None)
 
 
-def fault(rung: Rung) -> str:
+def fault(rung: PrefixResult) -> str:
     """Say in a sentence why a prefix does not hold."""
     if rung.why:
         return f"{name(rung)}: {rung.why}"
@@ -102,7 +102,7 @@ def fault(rung: Rung) -> str:
     return f"{name(rung)} adds {count} compiler warning{'' if count == 1 else 's'}"
 
 
-def name(rung: Rung) -> str:
+def name(rung: PrefixResult) -> str:
     """Return what a prefix is called: by its last patch, or base."""
     return f"patch {rung.prefix}" if rung.prefix else "base"
 
@@ -138,6 +138,6 @@ def entries(conclusion: Conclusion) -> dict[str, Any]:
     }
 
 
-def _plain(cost: Cost) -> dict[str, Any]:
+def _plain(cost: PrefixTimes) -> dict[str, Any]:
     values = msgspec.to_builtins(cost)
     return {k: None if v is None else round(v, 2) for k, v in values.items()}

@@ -9,10 +9,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.series.rebase.outcome import LEFT_OUT, Carried, Conflict, Pair
+from harness.series.rebase.outcome import LEFT_OUT, Conflict, Pair, Rebased
 
 
-def table(found: Sequence[Carried]) -> Table:
+def table(found: Sequence[Rebased]) -> Table:
     """Return the table: which tree, what came of it, what it took."""
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("onto", "release", "result", "patches"):
@@ -23,7 +23,7 @@ def table(found: Sequence[Carried]) -> Table:
     return grid
 
 
-def result(one: Carried) -> str:
+def result(one: Rebased) -> str:
     """Say in a few words what came of one tree."""
     if one.failure:
         return "not tried"
@@ -40,7 +40,7 @@ def result(one: Carried) -> str:
     return "applies, " + (", ".join(words) or "unchanged")
 
 
-def lines(one: Carried) -> Iterator[str]:
+def lines(one: Rebased) -> Iterator[str]:
     """Yield everything beyond the table; what it says of patches is theirs and not ours."""
     if one.failure:
         yield f"{one.onto}: {one.failure}"
@@ -60,12 +60,12 @@ def lines(one: Carried) -> Iterator[str]:
         yield f"  exported to {one.exported}"
 
 
-def _took(one: Carried) -> str:
+def _took(one: Rebased) -> str:
     counts = Counter(step.how for step in one.steps)
     return ", ".join(f"{count} {how}" for how, count in counts.items())
 
 
-def _conflict(one: Carried, conflict: Conflict) -> Iterator[str]:
+def _conflict(one: Rebased, conflict: Conflict) -> Iterator[str]:
     yield f"  patch {conflict.number}/{conflict.total} ({conflict.subject}) does not go on"
     yield f"  {conflict.note}"
     for place in conflict.places:

@@ -9,7 +9,7 @@ import msgspec
 from harness.judge.runs.versions import Became, Moved, Rename, Vouched
 
 
-class Said(msgspec.Struct, frozen=True):
+class VersionsSummary(msgspec.Struct, frozen=True):
     """All that is to be said of two versions; `old` and `new` are what to call them."""
 
     old: str
@@ -20,7 +20,7 @@ class Said(msgspec.Struct, frozen=True):
     moved: tuple[Moved, ...]
 
 
-def lines(said: Said, *, whole: bool) -> Iterator[str]:
+def lines(said: VersionsSummary, *, whole: bool) -> Iterator[str]:
     """Yield the report; `whole` has the range-diff's own text as well."""
     yield f"{said.old} against {said.new}"
     for one in said.became:
@@ -35,7 +35,7 @@ def lines(said: Said, *, whole: bool) -> Iterator[str]:
     yield from _part("who vouched for the earlier version", [_trailer(v) for v in said.vouched])
 
 
-def document(said: Said) -> dict[str, Any]:
+def document(said: VersionsSummary) -> dict[str, Any]:
     """Return the shape of `--json`."""
     return {
         "old": said.old,

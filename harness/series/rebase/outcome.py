@@ -12,7 +12,7 @@ How = Literal["plain", "three-way", "recorded", "by hand", "upstream", "dropped"
 LEFT_OUT = ("upstream", "dropped")
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PatchStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One patch: its number in the series, what it took, the commit it became (empty: none).
 
     `detail` says why plainly was not enough, or which commit upstream has it.
@@ -25,7 +25,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detail: str = ""
 
 
-class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConflictPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a patch met something else: a file, its lines in the new tree, the patch's hunk there.
 
     `touched_by` are the commits that changed these lines since the series' base, newest first;
@@ -47,7 +47,7 @@ class Conflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     total: int
     subject: str
-    places: tuple[Place, ...]
+    places: tuple[ConflictPlace, ...]
     worktree: str
     note: str = ""
 
@@ -80,7 +80,7 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rebased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series and a tree: carried there whole, or stopped at a conflict, or not begun.
 
     `source` says what was carried, `origin` the base it was made for. When it is whole there are
@@ -96,7 +96,7 @@ class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release: str = ""
     base: str = ""
     tip: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PatchStep, ...] = ()
     notes: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
     mbox: str = ""
@@ -107,6 +107,6 @@ class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exit_code: int = 0
 
     @property
-    def fallbacks(self) -> tuple[Step, ...]:
+    def fallbacks(self) -> tuple[PatchStep, ...]:
         """The patches that plain application was not enough for."""
         return tuple(step for step in self.steps if step.how != "plain")

@@ -16,7 +16,7 @@ from harness.git.diff import Hunk, parse_diff
 from harness.git.git import Git
 from harness.series.base import Origin
 from harness.series.rebase.history import History, Merged, told
-from harness.series.rebase.outcome import Place, Step
+from harness.series.rebase.outcome import ConflictPlace, PatchStep
 
 #: What of a region is shown.
 MAX_LINES = 40
@@ -25,7 +25,7 @@ MAX_LINES = 40
 class Stopped(Exception):
     """A patch met something else; `places` are where, the worktree holds what there is of it."""
 
-    def __init__(self, places: tuple[Place, ...], note: str) -> None:
+    def __init__(self, places: tuple[ConflictPlace, ...], note: str) -> None:
         super().__init__(note)
         self.places = places
         self.note = note
@@ -47,20 +47,22 @@ class Carrier:
         self._merged = merged
         self._work = work
 
-    def place(self, number: int, subject: str, commit: str) -> Step:
+    def place(self, number: int, subject: str, commit: str) -> PatchStep:
         """Put a patch on top of HEAD and commit it. Raises Stopped, ToolFailed."""
         diff = patches.diff_of(self.git, commit, self._work / f"{number}.diff")
         as_patch_id = self._merged.by_patch_id.get(self.git.patch_id(commit))
         as_subject = self._merged.by_subject.get(subject)
         if as_patch_id and patches.is_applied(self.git, diff):
-            return Step(number, subject, "upstream", detail=f"as {as_patch_id} (same patch-id)")
+            return PatchStep(
+                number, subject, "upstream", detail=f"as {as_patch_id} (same patch-id)"
+            )
         failed = patches.apply(self.git, diff)
         if not failed:
-            return Step(number, subject, "plain", patches.commit_as(self.git, commit))
+            return PatchStep(number, subject, "plain", patches.commit_as(self.git, commit))
         if patches.is_applied(self.git, diff):
             by = as_patch_id or as_subject
             detail = f"as {by} (same subject)" if by else "the tree has all that it changes"
-            return Step(number, subject, "upstream", detail=detail)
+            return PatchStep(number, subject, "upstream", detail=detail)
         why = f"plainly it fails at {', '.join(failed)}"
         if as_patch_id:
             why += f"; the tree has it as {as_patch_id} (same patch-id), and changed it since"
@@ -70,9 +72,9 @@ class Carrier:
             raise Stopped(
                 self._unmerged_places(diff), f"{why}; no merge is possible: {self._origin.told}"
             )
-        return self._merge(Step(number, subject, "three-way", detail=why), commit, diff)
+        return self._merge(PatchStep(number, subject, "three-way", detail=why), commit, diff)
 
-    def _merge(self, step: Step, commit: str, diff: Path) -> Step:
+    def _merge(self, step: PatchStep, commit: str, diff: Path) -> PatchStep:
         match patches.pick(self.git, commit):
             case "conflict":
                 raise Stopped(tuple(self._places(diff)), f"{step.detail}; a merge meets a conflict")
@@ -88,7 +90,7 @@ class Carrier:
         made = patches.commit_as(self.git, commit)
         return msgspec.structs.replace(step, commit=made)
 
-    def _places(self, diff: Path) -> list[Place]:
+    def _places(self, diff: Path) -> list[ConflictPlace]:
         """Where the merge that the index holds did not come out."""
         hunks = _hunks(diff)
         places = []
@@ -101,12 +103,14 @@ class Carrier:
             found = _regions(text, ours)
             if not found:
                 touched_by, unknown = told(self._history, file, 0, 0)
-                places.append(Place(file, 0, 0, "", _state(ours, text), touched_by, unknown))
+                places.append(
+                    ConflictPlace(file, 0, 0, "", _state(ours, text), touched_by, unknown)
+                )
             for region in found:
                 hunk = conflict.hunk_of(region, file, hunks)
                 touched_by, unknown = told(self._history, file, region.first, region.last)
                 places.append(
-                    Place(
+                    ConflictPlace(
                         file,
                         region.first,
                         region.last,
@@ -118,11 +122,11 @@ class Carrier:
                 )
         return places
 
-    def _unmerged_places(self, diff: Path) -> tuple[Place, ...]:
+    def _unmerged_places(self, diff: Path) -> tuple[ConflictPlace, ...]:
         """Where a plain application fails, hunk by hunk; the others are applied to the files."""
         failed = set(patches.apply_rejecting(self.git, diff))
         places = [
-            Place(
+            ConflictPlace(
                 h.file,
                 h.old_start,
                 h.old_start + sum(not line.startswith("+") for line in h.lines) - 1,
@@ -133,7 +137,7 @@ class Carrier:
             for h in _hunks(diff)
             if f"{h.file}:{h.old_start}" in failed
         ]
-        return tuple(places) or tuple(Place(said, 0, 0, "", "") for said in sorted(failed))
+        return tuple(places) or tuple(ConflictPlace(said, 0, 0, "", "") for said in sorted(failed))
 
 
 def merged_upstream(history: History, git: Git, origin: Origin) -> tuple[Merged, str]:

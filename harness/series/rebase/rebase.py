@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.errors import DoesNotApply, HarnessError, InputError
-from harness.events import Advanced, Began, Listener, Said, nobody
+from harness.events import Advanced, Began, Listener, Note, silent
 from harness.git import patches
 from harness.git.git import Git
 from harness.git.worktree import Worktree
@@ -24,7 +24,7 @@ from harness.series import ports
 from harness.series.apply import Source
 from harness.series.rebase import resolution, state, verify
 from harness.series.rebase.history import history
-from harness.series.rebase.outcome import Carried, Conflict
+from harness.series.rebase.outcome import Conflict, Rebased
 from harness.series.rebase.pick import Carrier, Stopped, merged_upstream
 from harness.series.rebase.state import Journey
 from harness.trees import tree
@@ -33,7 +33,7 @@ from harness.trees.names import worktree_name
 CARRY_S = 1800
 
 
-class Request(msgspec.Struct, frozen=True):
+class RebaseRequest(msgspec.Struct, frozen=True):
     """What to carry where. `source` None is the nearest port; `base` the tree it was made for."""
 
     slug: str
@@ -43,7 +43,9 @@ class Request(msgspec.Struct, frozen=True):
     export: bool = False
 
 
-def rebase(project: Project, cache: Cache, wanted: Request, listen: Listener = nobody) -> Carried:
+def rebase(
+    project: Project, cache: Cache, wanted: RebaseRequest, listen: Listener = silent
+) -> Rebased:
     """Carry a series to a tree; return it there, or the conflict it stopped at.
 
     Raises InputError, MachineError where it cannot be tried.
@@ -68,7 +70,7 @@ def rebase(project: Project, cache: Cache, wanted: Request, listen: Listener = n
         found = origin.find(
             project, cache, wanted.slug, source, listen, beside=wanted.onto, fetch=True
         )
-        listen(Said(f"a merge is needed: {found.told}"))
+        listen(Note(f"a merge is needed: {found.told}"))
         journey = _tried(project, cache, _begun(cache, wanted, found, new), listen)
     if journey.conflict is None:
         return verify.finish(project, cache, journey, listen)
@@ -76,8 +78,8 @@ def rebase(project: Project, cache: Cache, wanted: Request, listen: Listener = n
 
 
 def all_onto(
-    project: Project, cache: Cache, wanted: Sequence[Request], listen: Listener = nobody
-) -> tuple[Carried, ...]:
+    project: Project, cache: Cache, wanted: Sequence[RebaseRequest], listen: Listener = silent
+) -> tuple[Rebased, ...]:
     """Carry a series to several trees; what keeps one from being tried does not stop the others."""
     found = []
     for request in wanted:
@@ -86,9 +88,9 @@ def all_onto(
         except HarnessError as error:
             if len(wanted) == 1:
                 raise
-            listen(Said(f"{request.onto}: {error}"))
+            listen(Note(f"{request.onto}: {error}"))
             found.append(
-                Carried(request.slug, request.onto, failure=str(error), exit_code=error.exit_code)
+                Rebased(request.slug, request.onto, failure=str(error), exit_code=error.exit_code)
             )
     return tuple(found)
 
@@ -99,13 +101,13 @@ def tried(
     slug: str,
     found: origin.Origin,
     new: Tree,
-    listen: Listener = nobody,
+    listen: Listener = silent,
 ) -> Journey:
     """Carry a series to a commit as far as it goes, and leave nothing but the commits.
 
     Its `head` has the whole series unless `conflict` says where it stopped.
     """
-    journey = _begun(cache, Request(slug, new.name), found, new)
+    journey = _begun(cache, RebaseRequest(slug, new.name), found, new)
     return _tried(project, cache, journey, listen)
 
 
@@ -114,10 +116,10 @@ def go_on(
     cache: Cache,
     slug: str,
     onto: str,
-    listen: Listener = nobody,
+    listen: Listener = silent,
     *,
     skip: bool = False,
-) -> Carried:
+) -> Rebased:
     """Take what somebody made of a conflict (or leave the patch out) and carry on behind it.
 
     Raises DoesNotApply where the conflict is still there.
@@ -152,7 +154,7 @@ def abort(cache: Cache, slug: str, onto: str) -> None:
         state.forget(cache, slug, onto)
 
 
-def _begun(cache: Cache, wanted: Request, found: origin.Origin, new: Tree) -> Journey:
+def _begun(cache: Cache, wanted: RebaseRequest, found: origin.Origin, new: Tree) -> Journey:
     git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(CARRY_S))
     shown = git("show", "--no-patch", "--format=%s", *found.commits).stdout
     return Journey(
@@ -177,7 +179,7 @@ def _tried(project: Project, cache: Cache, journey: Journey, listen: Listener) -
             git.clean_to(journey.tree.commit)
 
 
-def _left_to_resolve(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Carried:
+def _left_to_resolve(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Rebased:
     """Meet the conflict again in a worktree of its own, and leave it there for somebody."""
     folder = state.worktree(cache, journey.slug, journey.onto)
     with cache.locked(folder.name):
@@ -216,12 +218,12 @@ def _carry(project: Project, cache: Cache, git: Git, journey: Journey, listen: L
                 )
                 return msgspec.structs.replace(journey, conflict=conflict)
             if step.how != "plain":
-                listen(Said(f"patch {number}/{total} ({subject}): {step.how}: {step.detail}"))
+                listen(Note(f"patch {number}/{total} ({subject}): {step.how}: {step.detail}"))
             journey = journey.after(step)
     return journey
 
 
-def _stopped(cache: Cache, journey: Journey) -> Carried:
+def _stopped(cache: Cache, journey: Journey) -> Rebased:
     state.keep(cache, journey)
     carried = verify.described(journey)
     return msgspec.structs.replace(

@@ -6,14 +6,14 @@ import msgspec
 from harness.errors import DoesNotApply, InputError
 from harness.git import patches
 from harness.git.git import Git
-from harness.series.rebase.outcome import How, Step
+from harness.series.rebase.outcome import How, PatchStep
 from harness.series.rebase.state import Journey
 
 #: What git writes into files; a line of equal signs may be a document's own.
 _MARKERS = ("<<<<<<< ", ">>>>>>> ")
 
 
-def taken(git: Git, journey: Journey) -> Step:
+def taken(git: Git, journey: Journey) -> PatchStep:
     """Commit what a worktree has of the patch that stopped there.
 
     Raises DoesNotApply where the conflict is still there, InputError where nothing is.
@@ -36,17 +36,17 @@ def taken(git: Git, journey: Journey) -> Step:
     return msgspec.structs.replace(step, commit=patches.commit_as(git, commit))
 
 
-def skipped(git: Git, journey: Journey) -> Step:
+def skipped(git: Git, journey: Journey) -> PatchStep:
     """Leave the patch out that stopped there."""
     patches.forget_conflict(git)
     git.clean_to(journey.head)
     return _step(journey, "dropped")
 
 
-def _step(journey: Journey, how: How) -> Step:
+def _step(journey: Journey, how: How) -> PatchStep:
     conflict = journey.conflict
     assert conflict is not None  # noqa: S101 (only then is there anything to resolve)
-    return Step(conflict.number, conflict.subject, how, detail=conflict.note)
+    return PatchStep(conflict.number, conflict.subject, how, detail=conflict.note)
 
 
 def _recommitted(git: Git, journey: Journey) -> str:

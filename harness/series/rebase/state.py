@@ -15,7 +15,7 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.project.kernel import Tree
 from harness.series.base import Origin
-from harness.series.rebase.outcome import Conflict, Step
+from harness.series.rebase.outcome import Conflict, PatchStep
 from harness.trees.names import file_name
 
 FOLDER = "rebase"
@@ -33,7 +33,7 @@ class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tree: Tree
     head: str
     export: bool = False
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PatchStep, ...] = ()
     notes: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     conflict: Conflict | None = None
@@ -43,7 +43,7 @@ class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Which patch is next, counted from 1; one more than there are when it is there."""
         return len(self.steps) + 1
 
-    def after(self, step: Step) -> "Journey":
+    def after(self, step: PatchStep) -> "Journey":
         """Return the journey one patch further."""
         head = step.commit or self.head
         return msgspec.structs.replace(self, steps=(*self.steps, step), head=head, conflict=None)

@@ -4,7 +4,7 @@
 import msgspec
 
 from harness.errors import DoesNotApply, ToolFailed
-from harness.events import Ended, Listener, Said
+from harness.events import Ended, Listener, Note
 from harness.git import patches
 from harness.git.git import Git
 from harness.git.range_diff import parse_range_diff
@@ -13,16 +13,16 @@ from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.series import apply, b4, ports
-from harness.series.rebase.outcome import LEFT_OUT, Carried, Pair
+from harness.series.rebase.outcome import LEFT_OUT, Pair, Rebased
 from harness.series.rebase.state import Journey
 from harness.trees.names import file_name
 
 FINISH_S = 600
 
 
-def described(journey: Journey) -> Carried:
+def described(journey: Journey) -> Rebased:
     """Return what can be said of a journey wherever it is."""
-    return Carried(
+    return Rebased(
         slug=journey.slug,
         onto=journey.onto,
         source=journey.origin.source,
@@ -35,7 +35,7 @@ def described(journey: Journey) -> Carried:
     )
 
 
-def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Carried:
+def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Rebased:
     """Write a whole series as mails, apply these as everybody would, compare with what it was.
 
     Raises DoesNotApply where the mails do not give what was carried.
@@ -54,7 +54,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
     replace_file(mbox, b4.mbox(mails))
     label = f"{journey.origin.source} on {journey.onto}"
     applied = apply.apply(
-        project, cache, journey.slug, journey.tree, apply.Carried(mbox, label), listen
+        project, cache, journey.slug, journey.tree, apply.RebasedSource(mbox, label), listen
     )
     if git("diff", "--quiet", journey.head, applied.tip, ok=(0, 1)).exit_code:
         raise DoesNotApply("the mails give another tree than what was carried", where=str(mbox))
@@ -74,5 +74,5 @@ def _compared(git: Git, journey: Journey, tip: str, listen: Listener) -> tuple[P
     try:
         return parse_range_diff(patches.range_diff(git, old, (journey.tree.commit, tip)))
     except ToolFailed as error:
-        listen(Said(f"no range-diff: {error}"))
+        listen(Note(f"no range-diff: {error}"))
         return ()

@@ -12,7 +12,7 @@ import pytest
 
 from harness.doctor import doctor
 from harness.doctor.diagnosis import Diagnosis
-from harness.events import nobody
+from harness.events import silent
 from harness.guest import accelerator, backing_files, boot
 from harness.host import programs, venv
 from harness.host.cache import Cache
@@ -107,7 +107,7 @@ def test_memory_against_the_plan(
 
 
 def test_without_kvm_tcg_is_a_warning(cache: Cache) -> None:
-    line = doctor._accelerator(cache, nobody)
+    line = doctor._accelerator(cache, silent)
     assert line.status == "warning"
     assert "there is no /dev/kvm" in line.text
 
@@ -124,18 +124,18 @@ def test_kvm_is_proved_with_our_newest_kernel(
         (folder / "bzImage").write_text(json.dumps({"release": name, "build_id": "", "ms": 1}))
         os.utime(folder / "bzImage", (1e9 - age, 1e9 - age))
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
-    line = doctor._accelerator(cache, nobody)
+    line = doctor._accelerator(cache, silent)
     assert (line.status, line.text.split(":")[0]) == ("warning", "TCG; KVM is unusable")
     (cache.root / accelerator.MEMORY).unlink()
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
-    assert doctor._accelerator(cache, nobody).status == "ok"
+    assert doctor._accelerator(cache, silent).status == "ok"
     assert "Linux version new" in (cache.logs / "prove-kvm.log").read_text()
 
 
 def test_kvm_without_a_kernel_is_unproved(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     accelerator.KVM.touch()
     monkeypatch.setattr(doctor, "_newest_image", lambda _cache: None)
-    line = doctor._accelerator(cache, nobody)
+    line = doctor._accelerator(cache, silent)
     assert line.status == "warning"
     assert "unproved: no kernel built yet" in line.text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.doctor.prune import Rule, entries, prune
+from harness.doctor.prune import PruneRule, entries, prune
 from harness.host.cache import Cache
 
 DAY = 86400.0
@@ -62,7 +62,7 @@ def test_everything_is_listed_with_its_size_least_used_first(cache: Cache) -> No
 
 
 def test_what_is_old_goes(cache: Cache) -> None:
-    done = prune(cache, Rule(older_s=2.5 * DAY))
+    done = prune(cache, PruneRule(older_s=2.5 * DAY))
     assert {f"{e.kind}/{e.name}".rstrip("/") for e in done.gone} == {
         *("kernels/old", "worktrees/v7.2", "objects/7.2-minimal", "trees.git", "rebase"),
         "cells/old.json",
@@ -74,22 +74,22 @@ def test_what_is_old_goes(cache: Cache) -> None:
 
 
 def test_a_limit_takes_the_least_used_until_it_is_met(cache: Cache) -> None:
-    done = prune(cache, Rule(limit_bytes=6 << 20))
+    done = prune(cache, PruneRule(limit_bytes=6 << 20))
     assert done.left_bytes <= 6 << 20
     assert {"kernels/new", "kernels/middle"} <= names(cache)
     assert "kernels/old" not in names(cache)
-    assert prune(cache, Rule(limit_bytes=6 << 20)).gone == ()
+    assert prune(cache, PruneRule(limit_bytes=6 << 20)).gone == ()
 
 
 def test_all_goes_but_the_locks(cache: Cache) -> None:
-    assert prune(cache, Rule(limit_bytes=-1)).left_bytes == 0
+    assert prune(cache, PruneRule(limit_bytes=-1)).left_bytes == 0
     assert names(cache) == set()
 
 
 def test_a_worktree_goes_with_what_git_knows_of_it(cache: Cache) -> None:
     keep(cache.worktrees / "v7.3", 4096, 30)
     keep(cache.repository / "worktrees" / "v7.3", 4096, 1)
-    prune(cache, Rule(older_s=20 * DAY))
+    prune(cache, PruneRule(older_s=20 * DAY))
     assert not (cache.worktrees / "v7.3").exists()
     assert not (cache.repository / "worktrees" / "v7.3").exists()
     assert (cache.repository / "worktrees" / "v7.2").exists()
@@ -98,11 +98,11 @@ def test_a_worktree_goes_with_what_git_knows_of_it(cache: Cache) -> None:
 def test_what_a_running_harness_holds_stays(cache: Cache) -> None:
     other = Cache(cache.root)
     with other.locked("worktree-v7.2"):
-        done = prune(cache, Rule(limit_bytes=-1))
+        done = prune(cache, PruneRule(limit_bytes=-1))
     assert {e.kind for e in done.gone} == {"objects"}
     assert {f"{e.kind}/{e.name}".rstrip("/") for e in done.held} == ALL - {"objects/7.2-minimal"}
     other._in_use.close()  # type: ignore[union-attr]
-    assert prune(cache, Rule(limit_bytes=-1)).held == ()
+    assert prune(cache, PruneRule(limit_bytes=-1)).held == ()
 
 
 def test_locking_is_use(cache: Cache) -> None:

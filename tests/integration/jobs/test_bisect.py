@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.git.bisect import Bisect, Word
 from harness.git.git import ForeignGit
 from harness.host import process
-from harness.jobs.bisect.bisect import Request, bisect
+from harness.jobs.bisect.bisect import BisectRequest, bisect
 from harness.replay.timing.schedule import Schedule
 from harness.trees import git_source, tree
 from tests.integration.kernels import Kernels
@@ -218,7 +218,7 @@ def test_the_trees_are_locked_while_the_ends_are_looked_up(
 
     monkeypatch.setattr(git_source, "commit_of", looked_up)
     schedule = Schedule(size_bytes=1 << 30, rounds=1, passes=1, seed=1)
-    wanted = Request("test", "v7.2", "v7.2", "mine", schedule, applies=True)
+    wanted = BisectRequest("test", "v7.2", "v7.2", "mine", schedule, applies=True)
     with pytest.raises(Seen):
         bisect(kernels.project, kernels.cache, wanted)
 

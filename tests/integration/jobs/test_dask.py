@@ -98,7 +98,7 @@ def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
 def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
     project, cache = scene.whole.project, scene.whole.cache
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
-    wanted = cell_jobs.Request("test", project.matrix("quick"), accelerator="tcg")
+    wanted = cell_jobs.CellRequest("test", project.matrix("quick"), accelerator="tcg")
     with scene.engine() as engine:
         results = matrix.run(engine, project, cache, wanted, scene.hear)
     assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3

@@ -15,8 +15,8 @@ import pytest
 from harness.host import venv
 from harness.jobs.local import Local
 from harness.jobs.matrix import matrix
-from harness.jobs.matrix.jobs import Request
-from harness.project.matrix_plan import Result
+from harness.jobs.matrix.jobs import CellRequest
+from harness.project.matrix_plan import CellResult
 from tests.trees import edit, git
 from tests.unit.jobs.test_matrix import NAMES, PLAN
 from tests.whole import FAKES, STAND_INS, Whole, confining
@@ -50,18 +50,18 @@ def guests(whole: Whole, monkeypatch: pytest.MonkeyPatch, **knobs: str) -> None:
         confining(whole.programs, **knobs)
 
 
-def tried(whole: Whole, *, fresh: bool = False) -> list[Result]:
+def tried(whole: Whole, *, fresh: bool = False) -> list[CellResult]:
     """Try the plan in this process."""
-    wanted = Request("test", whole.project.matrix("quick"), accelerator="tcg", fresh=fresh)
+    wanted = CellRequest("test", whole.project.matrix("quick"), accelerator="tcg", fresh=fresh)
     engine = Local(whole.project, whole.cache)
     return list(matrix.run(engine, whole.project, whole.cache, wanted))
 
 
-def outcomes(results: list[Result]) -> list[str]:
+def outcomes(results: list[CellResult]) -> list[str]:
     return [result.outcome for result in results]
 
 
-def kept(results: list[Result]) -> list[bool]:
+def kept(results: list[CellResult]) -> list[bool]:
     return [result.kept for result in results]
 
 
@@ -283,7 +283,7 @@ def test_a_matrix_that_was_interrupted_goes_on_with_the_rest(whole: Whole, jobs:
 
 def every_event(whole: Whole) -> list[Any]:
     """What a run tells, by job."""
-    wanted = Request("test", whole.project.matrix("quick"), accelerator="tcg")
+    wanted = CellRequest("test", whole.project.matrix("quick"), accelerator="tcg")
     heard: list[Any] = []
     engine = Local(whole.project, whole.cache)
     matrix.run(engine, whole.project, whole.cache, wanted, lambda *told: heard.append(told))

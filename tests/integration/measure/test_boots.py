@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
-from harness.events import Advanced, Event, Said
+from harness.events import Advanced, Event, Note
 from harness.guest import backing_files
 from harness.guest import boot as guest
 from harness.guest.accelerator import Accelerator
@@ -213,7 +213,7 @@ def test_each_sample_is_told_as_it_arrives(bench: Bench) -> None:
 
 def test_running_without_bubblewrap_is_said(bench: Bench) -> None:
     bench.measure()
-    assert any(sandbox.UNCONFINED in e.text for e in bench.heard if isinstance(e, Said))
+    assert any(sandbox.UNCONFINED in e.text for e in bench.heard if isinstance(e, Note))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from harness.host.process import Deadline
 from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner import interleave
-from harness.replay.runner.interleave import Turn
-from harness.replay.runner.runner import Driver, Trapped
+from harness.replay.runner.interleave import Slice
+from harness.replay.runner.runner import Runner, Trapped
 from tests.integration.replay.test_replay import Maker, driver, make
 
 __all__ = ["driver", "make"]  # fixtures
@@ -35,33 +35,33 @@ def alive(program: Program) -> bool:
     return found.returncode == 0
 
 
-def test_each_turn_gets_its_own_answers(make: Maker, driver: Driver) -> None:
+def test_each_turn_gets_its_own_answers(make: Maker, driver: Runner) -> None:
     sizes = [1000, 2000, 3000, 4000, 5000]
     order = ["a", "b", "b", "a", "b"]
     lines = [Case("generic", 0, START_PFN, nr).line() for nr in sizes]
-    plan = [Turn(side, (line,) * 2) for side, line in zip(order, lines, strict=True)]
+    plan = [Slice(side, (line,) * 2) for side, line in zip(order, lines, strict=True)]
     answers = interleave.take(driver, {"a": make(), "b": make("STREAMING")}, plan)
     assert [len(given.ran) for given in answers] == [2] * 5
     ends = [given.ran[0].pageblocks[-1][1] - START_PFN for given in answers]
     assert ends == [-(-nr // 512) * 512 for nr in sizes]
 
 
-def test_a_side_without_a_turn_is_no_hindrance(make: Maker, driver: Driver) -> None:
-    (given,) = interleave.take(driver, {"a": make(), "b": make()}, [Turn("a", (GOOD,))])
+def test_a_side_without_a_turn_is_no_hindrance(make: Maker, driver: Runner) -> None:
+    (given,) = interleave.take(driver, {"a": make(), "b": make()}, [Slice("a", (GOOD,))])
     assert len(given.ran) == 1
 
 
 def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
     if reason := sandbox.unusable(Cache(tmp_path / "cache")):
         pytest.skip(f"bubblewrap: {reason}")
-    confined = Driver(tmp_path / "log", Deadline(60), confined=True)
-    plan = [Turn(side, (GOOD,)) for side in "abab"]
+    confined = Runner(tmp_path / "log", Deadline(60), confined=True)
+    plan = [Slice(side, (GOOD,)) for side in "abab"]
     assert len(interleave.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
 
-def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Driver) -> None:
+def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Runner) -> None:
     programs = {"base": make(), "tip": make("WRONG_BUG"), "idle": make("STREAMING")}
-    plan = [Turn("base", (GOOD,)), Turn("tip", (GOOD, BUG)), Turn("base", LONG)]
+    plan = [Slice("base", (GOOD,)), Slice("tip", (GOOD, BUG)), Slice("base", LONG)]
     began = time.monotonic()
     with pytest.raises(Trapped, match=r"tip: .*reached dump_page") as caught:
         interleave.take(driver, programs, plan)
@@ -71,36 +71,36 @@ def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Driv
 
 
 def test_the_deadline_holds_for_all(make: Maker, tmp_path: Path) -> None:
-    short = Driver(tmp_path / "log", Deadline(1), confined=False)
+    short = Runner(tmp_path / "log", Deadline(1), confined=False)
     programs = {"a": make(), "b": make("STREAMING")}
     with pytest.raises(TimedOut):
-        interleave.take(short, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
+        interleave.take(short, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
     assert not any(alive(program) for program in programs.values())
 
 
-def test_an_interruption_ends_all(make: Maker, driver: Driver) -> None:
+def test_an_interruption_ends_all(make: Maker, driver: Runner) -> None:
     programs = {"a": make(), "b": make("STREAMING")}
     asked = threading.Event()
     threading.Timer(0.5, asked.set).start()
     began = time.monotonic()
     with cancel.stoppable(asked), pytest.raises(KeyboardInterrupt):
-        interleave.take(driver, programs, [Turn("a", LONG), Turn("b", (GOOD,))])
+        interleave.take(driver, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
     assert time.monotonic() - began < 5
     assert not any(alive(program) for program in programs.values())
 
 
 def test_a_program_that_cannot_start_is_named_and_nobody_waits(
-    make: Maker, driver: Driver, tmp_path: Path
+    make: Maker, driver: Runner, tmp_path: Path
 ) -> None:
     missing = Program(str(tmp_path), ())
     with pytest.raises(HarnessError, match="replay"):
         interleave.take(
-            driver, {"a": make(), "b": missing}, [Turn("a", (GOOD,)), Turn("b", (GOOD,))]
+            driver, {"a": make(), "b": missing}, [Slice("a", (GOOD,)), Slice("b", (GOOD,))]
         )
     assert not alive(make())
 
 
 @pytest.mark.parametrize("line", ["take file=/no/such", "give file=/no/such", "take", "give"])
-def test_a_turn_without_its_fifo_is_refused(make: Maker, driver: Driver, line: str) -> None:
+def test_a_turn_without_its_fifo_is_refused(make: Maker, driver: Runner, line: str) -> None:
     with pytest.raises(Trapped, match="No such file or directory"):
         driver(make(), [line])

@@ -14,7 +14,7 @@ from harness.git.git import AUTHOR, Git
 from harness.host import process
 from harness.series.base import Origin
 from harness.series.rebase.history import NOTHING, History
-from harness.series.rebase.outcome import Step
+from harness.series.rebase.outcome import PatchStep
 from harness.series.rebase.pick import Carrier, Stopped
 
 FILE = "mm/zone.c"
@@ -59,7 +59,7 @@ class Repository:
         assert made is not None
         return made
 
-    def carry(self, onto: str) -> list[Step] | str:
+    def carry(self, onto: str) -> list[PatchStep] | str:
         """Carry the series; return the steps, or which patch stopped."""
         self.git.clean_to(onto)
         history = History(None, "", onto, "none", "a and b")

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DoesNotApply, InputError, MachineError
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host import process as proc
 from harness.series import apply
 from harness.series.apply import Mbox, Port
 from harness.series.rebase import state, verify
-from harness.series.rebase.outcome import Carried
-from harness.series.rebase.rebase import Request, abort, all_onto, go_on, rebase
+from harness.series.rebase.outcome import Rebased
+from harness.series.rebase.rebase import RebaseRequest, abort, all_onto, go_on, rebase
 from harness.trees.tree import fetch
 from tests.integration.kernels import Kernels
 from tests.trees import git
@@ -31,12 +31,12 @@ def kernels(tmp_path: Path) -> Kernels:
     return Kernels(tmp_path)
 
 
-def carry(kernels: Kernels, onto: str, **more: object) -> Carried:
-    wanted = Request("test", onto, **more)  # type: ignore[arg-type]
+def carry(kernels: Kernels, onto: str, **more: object) -> Rebased:
+    wanted = RebaseRequest("test", onto, **more)  # type: ignore[arg-type]
     return rebase(kernels.project, kernels.cache, wanted)
 
 
-def how(carried: Carried) -> list[str]:
+def how(carried: Rebased) -> list[str]:
     return [step.how for step in carried.steps]
 
 
@@ -78,23 +78,23 @@ def test_lines_that_moved_need_nothing_special(kernels: Kernels) -> None:
 def test_a_changed_neighbour_takes_a_merge_and_it_is_said(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     heard: list[Event] = []
-    wanted = Request("test", "mine@v7.3-rc1")
+    wanted = RebaseRequest("test", "mine@v7.3-rc1")
     found = rebase(kernels.project, kernels.cache, wanted, heard.append)
     assert how(found) == ["three-way", "plain", "plain"]
     assert found.fallbacks[0].detail == "plainly it fails at mm/zone.c:27"
-    assert any(isinstance(e, Said) and "three-way" in e.text for e in heard)
+    assert any(isinstance(e, Note) and "three-way" in e.text for e in heard)
     lines = shown(kernels, found.tip)
     assert {"\ttheirs 27;", "\tours 30;"} <= set(lines)
     pair = found.pairs[0]
     assert (pair.relation, pair.code_lines) == ("!", ())
 
 
-def conflicting(kernels: Kernels, name: str = "v7.3-rc1") -> Carried:
+def conflicting(kernels: Kernels, name: str = "v7.3-rc1") -> Rebased:
     kernels.release(name, {10: "\telsewhere;"}, {30: "\ttheirs 30;"})
     return carry(kernels, f"mine@{name}")
 
 
-def resolve(carried: Carried, line: str = "\tboth 30;") -> None:
+def resolve(carried: Rebased, line: str = "\tboth 30;") -> None:
     assert carried.conflict is not None
     path = Path(carried.conflict.worktree) / "mm/zone.c"
     lines = path.read_text().splitlines()
@@ -156,7 +156,7 @@ def test_what_was_taken_over_is_not_lost_by_a_later_failure(
     found = conflicting(kernels)
     resolve(found)
 
-    def failing(*_arguments: object) -> Carried:
+    def failing(*_arguments: object) -> Rebased:
         raise MachineError("no space")
 
     with monkeypatch.context() as patched, pytest.raises(MachineError):
@@ -382,7 +382,7 @@ def test_several_trees_make_one_answer(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     kernels.release("v7.3-rc2", {30: "\ttheirs 30;"})
     names = ("mine", "mine@v7.3-rc1", "mine@v7.3-rc2", "mine@v9.9")
-    wanted = [Request("test", name) for name in names]
+    wanted = [RebaseRequest("test", name) for name in names]
     found = all_onto(kernels.project, kernels.cache, wanted)
     assert [one.exit_code for one in found] == [0, 0, 3, 2]
     assert "no ref 'v9.9'" in found[3].failure

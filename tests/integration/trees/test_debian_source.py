@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError, MachineError, ToolMissing
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.host import programs
 from harness.host.cache import Cache
 from harness.project.project import Project
@@ -213,7 +213,7 @@ def test_a_suite_that_is_not_there_matters_only_if_the_others_lack_it(
     write(project, "7.2", "sid", "nonesuch")
     events: list[Event] = []
     assert fetch(project, cache, "mine", events.append).release == "7.2.9"
-    assert any(isinstance(e, Said) and "nonesuch" in e.text for e in events)
+    assert any(isinstance(e, Note) and "nonesuch" in e.text for e in events)
 
 
 def test_a_package_that_was_tampered_with_is_refused(

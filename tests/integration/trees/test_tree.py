@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError, MachineError, ToolFailed
-from harness.events import Event, Said
+from harness.events import Event, Note
 from harness.git.git import ForeignGit
 from harness.host import http
 from harness.host.cache import Cache
@@ -162,7 +162,7 @@ def test_a_changed_entry_is_fetched_anew_and_a_release_tag_stays(scene: Scene) -
     events: list[Event] = []
     second = scene.fetch("mine", events.append)
     assert second.commit != first.commit
-    assert any(isinstance(e, Said) and "v7.2.99 stays at" in e.text for e in events)
+    assert any(isinstance(e, Note) and "v7.2.99 stays at" in e.text for e in events)
     # The release's tag is still the first one, under a name of its own.
     released = scene.fetch("v7.2.99")
     assert (released.name, released.commit) == ("v7.2.99", first.commit)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.claims.audit import Check, audit, counts
+from harness.claims.audit import AuditResult, audit, counts
 from harness.project.claim import Claim, Figures, decimal_text
 from harness.project.project import Project
 
@@ -21,7 +21,7 @@ CLAIM = Claim(
 )
 
 
-def findings(**changes: object) -> list[Check]:
+def findings(**changes: object) -> list[AuditResult]:
     (audited,) = audit([msgspec.structs.replace(CLAIM, **changes)])  # type: ignore[arg-type]
     return list(audited.findings)
 

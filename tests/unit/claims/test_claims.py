@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.claims.claims import Given, Posting, read_posting
+from harness.claims.claims import Posting, UserAnswers, read_posting
 from harness.project.claim import Claim, Figures
 from harness.project.project import Project
 
@@ -45,7 +45,7 @@ CLAIMS = {
 
 
 def read(text: str | bytes, **given_: int) -> Posting:
-    return read_posting(text.encode() if isinstance(text, str) else text, Given(**given_))
+    return read_posting(text.encode() if isinstance(text, str) else text, UserAnswers(**given_))
 
 
 def figures(posting: Posting) -> dict[str, tuple[Figures | None, Figures | None, float | None]]:

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.claims.grim import can_be_cut_mean, can_be_mean, fitting_counts, nearest_means
-from harness.project.claim import Posted, decimal_text
+from harness.project.claim import PostedNumber, decimal_text
 
 COUNTS = st.integers(1, 40)
 STEPS = st.sampled_from([1, 2, 4, 10])
 DECIMALS = st.integers(0, 3)
 
 
-def posted(text: str) -> Posted:
-    return Posted(Fraction(text), len(text.partition(".")[2]))
+def posted(text: str) -> PostedNumber:
+    return PostedNumber(Fraction(text), len(text.partition(".")[2]))
 
 
-def sums_that_round_to(mean: Posted, n: int, step: int) -> list[int]:
+def sums_that_round_to(mean: PostedNumber, n: int, step: int) -> list[int]:
     """Every total of n samples whose mean is nearest to `mean` at its decimals: by trying."""
     unit = Fraction(1, 10**mean.decimals)
     most = int((mean.value + 1) * n) + step
@@ -31,7 +31,7 @@ def sums_that_round_to(mean: Posted, n: int, step: int) -> list[int]:
 @settings(max_examples=50)
 @given(st.integers(1, 1500), COUNTS, STEPS, DECIMALS)
 def test_it_agrees_with_trying_every_sum(scaled: int, n: int, step: int, decimals: int) -> None:
-    mean = Posted(Fraction(scaled, 10**decimals), decimals)
+    mean = PostedNumber(Fraction(scaled, 10**decimals), decimals)
     assert can_be_mean(mean, n, step) == bool(sums_that_round_to(mean, n, step))
 
 
@@ -41,9 +41,9 @@ def test_the_mean_of_real_samples_is_never_refused(
     ticks: list[int], step: int, decimals: int
 ) -> None:
     exact = Fraction(sum(ticks) * step, len(ticks))
-    rounded = Posted(Fraction(decimal_text(exact, decimals)), decimals)
+    rounded = PostedNumber(Fraction(decimal_text(exact, decimals)), decimals)
     assert can_be_mean(rounded, len(ticks), step)
-    cut = Posted(Fraction(int(exact * 10**decimals), 10**decimals), decimals)
+    cut = PostedNumber(Fraction(int(exact * 10**decimals), 10**decimals), decimals)
     assert can_be_cut_mean(cut, len(ticks), step)
 
 
@@ -52,7 +52,7 @@ def test_the_mean_of_real_samples_is_never_refused(
 def test_a_cut_mean_agrees_with_trying_every_sum(
     scaled: int, n: int, step: int, decimals: int
 ) -> None:
-    mean = Posted(Fraction(scaled, 10**decimals), decimals)
+    mean = PostedNumber(Fraction(scaled, 10**decimals), decimals)
     most = int((mean.value + 1) * n) + step
     found = any(
         int(Fraction(total, n) * 10**decimals) == scaled for total in range(step, most, step)
@@ -63,7 +63,7 @@ def test_a_cut_mean_agrees_with_trying_every_sum(
 @settings(max_examples=50)
 @given(st.integers(1, 50_000), COUNTS, st.integers(0, 2))
 def test_the_counts_on_offer_fit_and_none_nearer_does(scaled: int, n: int, decimals: int) -> None:
-    mean = Posted(Fraction(scaled, 10**decimals), decimals)
+    mean = PostedNumber(Fraction(scaled, 10**decimals), decimals)
     found = fitting_counts(mean, n)
     assert all(can_be_mean(mean, k) for k in found)
     if found:
@@ -120,7 +120,7 @@ def test_a_coarser_clock_has_fewer_means() -> None:
 
 @given(st.decimals(-(10**6), 10**6, places=4).map(float))
 def test_a_number_of_a_file_is_the_decimal_that_was_written(value: float) -> None:
-    found = Posted.of(value)
+    found = PostedNumber.of(value)
     assert float(found.value) == value
     assert Fraction(decimal_text(found.value, found.decimals)) == found.value
 
@@ -130,4 +130,4 @@ def test_a_number_of_a_file_is_the_decimal_that_was_written(value: float) -> Non
     [(180.0, 2, "180.00"), (180.0, None, "180"), (273.52, None, "273.52"), (1500.0, -2, "1500")],
 )
 def test_posted_numbers_print_as_posted(value: float, decimals: int | None, text: str) -> None:
-    assert str(Posted.of(value, decimals)) == text
+    assert str(PostedNumber.of(value, decimals)) == text

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.engine_option import Workers, engine
+from harness.cli.engine_option import EngineChoice, engine
 from harness.cli.progress import watching_jobs
 from harness.errors import HarnessError, InputError, ToolMissing
-from harness.events import Advanced, Began, Ended, Said
+from harness.events import Advanced, Began, Ended, Note
 from harness.host.cache import Cache
 from harness.jobs.graph import Done, Failed
 from harness.jobs.local import Local
@@ -18,27 +18,30 @@ from harness.project.project import Project
 ADDRESS = "tcp://127.0.0.1:1"
 
 
-def chosen(tmp_path: Path, workers: Workers) -> object:
+def chosen(tmp_path: Path, workers: EngineChoice) -> object:
     with engine(Project.find(), Cache(tmp_path), workers) as (found, _):
         return found
 
 
 def test_the_local_engine_is_the_default(tmp_path: Path) -> None:
-    assert isinstance(chosen(tmp_path, Workers(None, 1, None, None)), Local)
+    assert isinstance(chosen(tmp_path, EngineChoice(None, 1, None, None)), Local)
     assert not tmp_path.joinpath("store").exists()
 
 
 @pytest.mark.parametrize(
     ("workers", "said"),
     [
-        (Workers("dask", 1, None, None), "--scheduler: is missing; expected a Dask scheduler's"),
-        (Workers("local", 1, ADDRESS, None), "--scheduler: is for a cluster"),
-        (Workers(None, 1, None, "store"), "--store: is for a cluster"),
-        (Workers(None, 2, ADDRESS, None), "--jobs: is for this machine"),
+        (
+            EngineChoice("dask", 1, None, None),
+            "--scheduler: is missing; expected a Dask scheduler's",
+        ),
+        (EngineChoice("local", 1, ADDRESS, None), "--scheduler: is for a cluster"),
+        (EngineChoice(None, 1, None, "store"), "--store: is for a cluster"),
+        (EngineChoice(None, 2, ADDRESS, None), "--jobs: is for this machine"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
-    tmp_path: Path, workers: Workers, said: str
+    tmp_path: Path, workers: EngineChoice, said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
         chosen(tmp_path, workers)
@@ -51,7 +54,7 @@ def test_without_dask_it_is_said_how_to_get_it(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ToolMissing, match=r"pip install -e '\.\[cluster\]'") as caught:
-        chosen(tmp_path, Workers(None, 1, ADDRESS, None))
+        chosen(tmp_path, EngineChoice(None, 1, ADDRESS, None))
     assert caught.value.exit_code == 69
 
 
@@ -60,7 +63,7 @@ def test_where_no_scheduler_is_it_is_one_clear_line(
 ) -> None:
     monkeypatch.setattr("harness.jobs.cluster.session.CONNECT_S", 0.2)
     with pytest.raises(HarnessError, match=f"^{ADDRESS}: no Dask cluster to work with") as caught:
-        chosen(tmp_path, Workers(None, 1, ADDRESS, None))
+        chosen(tmp_path, EngineChoice(None, 1, ADDRESS, None))
     assert caught.value.exit_code == 69
     left = [p for p in (tmp_path / "store" / "names").rglob("*") if p.is_file()]
     assert left == []
@@ -71,7 +74,7 @@ def test_the_progress_of_each_job_is_told_by_its_name(capsys: pytest.CaptureFixt
         hear("build base", Began("build base"))
         hear("build [tip]", Began("build tip"))
         hear("build base", Advanced(1, 2, "mm/mm_init.o"))
-        hear("", Said("worker x gets no jobs\x1b[2J"))
+        hear("", Note("worker x gets no jobs\x1b[2J"))
         hear("build base", Ended("built"))
         hear("build base", Done(None))
         hear("build [tip]", Failed("DoesNotBuild", "no"))

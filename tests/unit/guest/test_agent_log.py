@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.agent_log import Report, build_id, parse
+from harness.guest.agent_log import AgentReport, build_id, parse
 
 BUILD_ID = "b25c3b9fc2029e45dd168dce5511f617f3a6aea6"
 
@@ -95,7 +95,7 @@ def test_anything_less_has_not_ended(text: bytes, says: str) -> None:
     assert says in "; ".join(report.problems)
 
 
-def ended(report: Report) -> bool:
+def ended(report: AgentReport) -> bool:
     return report.ended
 
 

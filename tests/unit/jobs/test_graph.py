@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError
-from harness.events import Began, Said
+from harness.events import Began, Note
 from harness.host import process
 from harness.host.cache import Cache
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Outcome, Skipped
@@ -160,7 +160,7 @@ def test_every_job_ends_once_and_as_its_needs_allow(
 ) -> None:
     cache = Cache(tmp_path_factory.getbasetemp() / "graphs")
     outcomes, heard = run(cache, jobs, slots)
-    ended = [name for name, told in heard if not isinstance(told, Said)]
+    ended = [name for name, told in heard if not isinstance(told, Note)]
     assert sorted(ended) == sorted(job.name for job in jobs)
     at = {name: n for n, name in enumerate(ended)}
     for job in jobs:
@@ -229,7 +229,7 @@ def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
     for thread in threads:
         thread.join(20)
     assert all(seen == ["boot"] for seen in METER.seen if "boot" in seen)
-    waited = [told for one in heard for _, told in one if isinstance(told, Said)]
+    waited = [told for one in heard for _, told in one if isinstance(told, Note)]
     assert waited
     assert all(told.text.startswith("waiting until ") for told in waited)
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from harness.errors import InputError
 from harness.host.digest import value_digest
-from harness.jobs.matrix.jobs import Request
+from harness.jobs.matrix.jobs import CellRequest
 from harness.jobs.matrix.matrix import _depends_on, _places, require_cells
-from harness.project.matrix_plan import Cell, Matrix, Outcome, Result, worst
+from harness.project.matrix_plan import Cell, CellResult, Matrix, Outcome, worst
 from harness.project.project import Project
 from harness.project.series import Applied, Series, Version
 from harness.record.record import Check
@@ -140,9 +140,9 @@ def test_some_kernels_of_a_plan(project: Project) -> None:
         require_cells(made, ["unused"])
 
 
-def result(outcome: Outcome, code: int, reason: str = "") -> Result:
+def result(outcome: Outcome, code: int, reason: str = "") -> CellResult:
     cell = Cell(tree="v7.2", kernel="k", guest="", prefix="tip", base=True)
-    return Result(cell, outcome, reason, exit_code=code)
+    return CellResult(cell, outcome, reason, exit_code=code)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def result(outcome: Outcome, code: int, reason: str = "") -> Result:
         ([result("failed", 69), result("ok", 0)], 69),
     ],
 )
-def test_one_exit_code_for_all_the_worst(results: list[Result], code: int) -> None:
+def test_one_exit_code_for_all_the_worst(results: list[CellResult], code: int) -> None:
     assert worst(results) == code
 
 
@@ -168,9 +168,9 @@ def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Projec
         Check(f"{side} same", ok=True, detail="as base in 9 calls") for side in ("1", "2")
     )
     results = (
-        Result(cells[0], "ok", "", checks, kept=True),
-        Result(cells[1], "failed", "tip quiet: [red]BUG[/red]", exit_code=1),
-        Result(cells[2], "cannot", "clang-19 is not installed"),
+        CellResult(cells[0], "ok", "", checks, kept=True),
+        CellResult(cells[1], "failed", "tip quiet: [red]BUG[/red]", exit_code=1),
+        CellResult(cells[2], "cannot", "clang-19 is not installed"),
     )
     console = Console(width=160, no_color=True, highlight=False)
     with console.capture() as captured:
@@ -193,7 +193,7 @@ def test_an_object_cell_is_cached_by_the_object_and_what_its_tree_must_have(
     applied = Applied("x", "port v7.2", "v7.2", "7.2", "c" * 40, (), "x")
 
     def key(series: Series) -> str:
-        wanted = Request("x", project.matrix("quick"))
+        wanted = CellRequest("x", project.matrix("quick"))
         return value_digest(_depends_on(wanted, _places(project, wanted)[0], series, applied))
 
     first = key(series)

@@ -13,16 +13,16 @@ import pytest
 from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
 from harness.jobs.bisect import predicates
-from harness.jobs.bisect.predicates import BASE, SIDE, Answer, Busier, Differs, Slower
+from harness.jobs.bisect.predicates import BASE, SIDE, Busier, CommitAnswer, Differs, Slower
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
 from harness.replay import check, counting
 from harness.replay.cases import Case, corners
-from harness.replay.check import Compared, Unequal
+from harness.replay.check import CaseComparison, Unequal
 from harness.replay.counting import Counted
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Answers, Driver, Facts
+from harness.replay.runner.runner import Answers, Facts, Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import Schedule, Timed
 
@@ -33,13 +33,13 @@ SCHEDULE = Schedule(128 << 20, rounds=14, passes=1, seed=1)
 Noise = Callable[[int], float]
 
 
-def driver(theirs: Facts = FACTS) -> Driver:
+def driver(theirs: Facts = FACTS) -> Runner:
     """Give the facts of a program, and run nothing."""
 
     def answers(program: Program, _: object) -> Answers:
         return Answers(FACTS if program == OURS else theirs, ())
 
-    return cast("Driver", answers)
+    return cast("Runner", answers)
 
 
 class Measured:
@@ -50,7 +50,7 @@ class Measured:
         self.schedules: list[Schedule] = []
 
     def __call__(
-        self, _: Driver, programs: Mapping[str, Program], schedule: Schedule, keep: object
+        self, _: Runner, programs: Mapping[str, Program], schedule: Schedule, keep: object
     ) -> Timed:
         assert programs == {BASE: OURS, SIDE: THEIRS}
         self.schedules.append(schedule)
@@ -68,7 +68,7 @@ class Measured:
 
 def asked(
     monkeypatch: pytest.MonkeyPatch, noise: Noise, rule: str = "order0.ratio<1.05", **changes: int
-) -> tuple[Answer, Measured]:
+) -> tuple[CommitAnswer, Measured]:
     measured = Measured(noise)
     monkeypatch.setattr(rounds, "measure", measured)
     schedule = msgspec.structs.replace(SCHEDULE, **cast("dict[str, Any]", changes))
@@ -148,13 +148,13 @@ def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
 
 def differs(
     monkeypatch: pytest.MonkeyPatch, unequal: tuple[Unequal, ...], theirs: Facts = FACTS
-) -> Answer:
+) -> CommitAnswer:
     cases = list(corners())
 
-    def compare(_: Driver, programs: Mapping[str, Program], given: list[Case]) -> Compared:
+    def compare(_: Runner, programs: Mapping[str, Program], given: list[Case]) -> CaseComparison:
         assert programs == {BASE: OURS, SIDE: THEIRS}
         assert given == cases
-        return Compared(len(given), unequal)
+        return CaseComparison(len(given), unequal)
 
     monkeypatch.setattr(check, "compare", compare)
     return Differs(driver(theirs), cases)(OURS, THEIRS)
@@ -163,9 +163,9 @@ def differs(
 def test_memmaps_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(corners())
     found = differs(monkeypatch, (Unequal(SIDE, case, "_refcount"),))
-    assert found == Answer("bad", f"{case}: _refcount")
+    assert found == CommitAnswer("bad", f"{case}: _refcount")
     counting = len(list(corners()))
-    assert differs(monkeypatch, ()) == Answer("good", f"{counting} cases equal")
+    assert differs(monkeypatch, ()) == CommitAnswer("good", f"{counting} cases equal")
 
 
 def test_struct_pages_of_another_size_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_struct_pages_of_another_size_are_bad(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("theirs", "word"), [(10.0, "good"), (10.11, "bad"), (10.1, "bad")])
 def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, word: str) -> None:
-    def counted(_: Driver, programs: Mapping[str, Program]) -> tuple[Counted, ...]:
+    def counted(_: Runner, programs: Mapping[str, Program]) -> tuple[Counted, ...]:
         per_page = {OURS: 10.0, THEIRS: theirs}
         return tuple(
             Counted(name, "valgrind", {"order0": 99.0, "order9": per_page[program]})
@@ -188,7 +188,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
     question = predicates.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
     assert isinstance(question, Busier)
     found = question(OURS, THEIRS)
-    assert found == Answer(word, f"order9: {theirs:.3f} instructions a page, 10.000 before")
+    assert found == CommitAnswer(word, f"order9: {theirs:.3f} instructions a page, 10.000 before")
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,6 @@ def test_a_failure_of_the_machine_is_no_answer(
         raise MachineError("no memory")
 
     monkeypatch.setattr(rounds, "measure", fails)
-    drive = Driver(tmp_path / "log", Deadline(1), confined=False)
+    drive = Runner(tmp_path / "log", Deadline(1), confined=False)
     with pytest.raises(MachineError, match="no memory"):
         Slower(drive, parse_rule("order0.ratio<1.05"), SCHEDULE)(OURS, THEIRS)

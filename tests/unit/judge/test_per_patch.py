@@ -12,11 +12,11 @@ from rich.console import Console
 from harness.errors import NotComparable
 from harness.jobs.per_patch import order
 from harness.judge.conclude import conclude
-from harness.judge.prefixes import Rung
+from harness.judge.prefixes import PrefixResult
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.runs.pair import beside_base
 from harness.judge.runs.run_diff import compare
-from harness.judge.validity import grounds
+from harness.judge.validity import basis
 from harness.judge.verdict import judge
 from harness.project.claim import Claim
 from harness.record.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
@@ -52,7 +52,7 @@ def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> Run
 GOOD = (boot("base", 100), boot("1", 80), boot("2", 60))
 
 
-def rungs(made: RunRecord, claims: Sequence[Claim]) -> tuple[Rung, ...]:
+def rungs(made: RunRecord, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
     return conclude(made, claims).rungs
 
 
@@ -212,7 +212,7 @@ def test_a_ladder_says_of_each_side_what_a_run_of_two_would() -> None:
     for verdict in found.verdicts:
         side = next(side for side in ladder.sides if side.name == verdict.side)
         pair = beside_base(ladder, side)
-        assert verdict in judge(grounds(pair), conclusions.after_patches())
+        assert verdict in judge(basis(pair), conclusions.after_patches())
 
 
 @pytest.mark.parametrize(

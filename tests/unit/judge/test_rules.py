@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.judge.conclude import conclude
 from harness.judge.rule_syntax import METRICS, Rule, parse_rule
-from harness.judge.rules import Gated
+from harness.judge.rules import RuleResult
 from harness.record.record import Count, Memmap, RunRecord
 from tests.unit.builders import record
 from tests.unit.replays import replay
@@ -89,7 +89,7 @@ def test_exactly_one_of_two_opposite_rules_holds(value: float, bound: float) -> 
         assert not any(r.holds(float("nan")) for r in pair)
 
 
-def held(rec: RunRecord, *texts: str, nulls: tuple[RunRecord, ...] = ()) -> list[Gated]:
+def held(rec: RunRecord, *texts: str, nulls: tuple[RunRecord, ...] = ()) -> list[RuleResult]:
     return list(conclude(rec, (), nulls, [parse_rule(t) for t in texts]).gates)
 
 

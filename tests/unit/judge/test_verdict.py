@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.judge.conclude import conclude
 from harness.judge.ratios import Effect
 from harness.judge.summary import summarize
-from harness.judge.validity import Grounds
+from harness.judge.validity import Basis
 from harness.judge.verdict import Verdict, _reduction
 from harness.project.claim import Claim
 from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
@@ -63,13 +63,13 @@ def test_a_missing_bound_is_no_saving(
     low: float | None, high: float | None, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bound of 0 would be a saving of 100 %."""
-    whole = Grounds.effect
+    whole = Basis.effect
 
-    def effect(self: Grounds, *given: str) -> Effect | None:
+    def effect(self: Basis, *given: str) -> Effect | None:
         found = whole(self, *given)
         return found and replace(found, low=low, high=high, method="no interval")
 
-    monkeypatch.setattr(Grounds, "effect", effect)
+    monkeypatch.setattr(Basis, "effect", effect)
     run, asked = record(), claims()
     if evidence == "replay":
         run = replay({"base": [100.0] * 6, "8": [30.0] * 6})

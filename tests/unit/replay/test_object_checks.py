@@ -4,17 +4,17 @@
 import pytest
 
 from harness.kernel.objdump import Instruction
-from harness.replay.object_checks import Step, drained, is_non_temporal, may_matter, order
+from harness.replay.object_checks import TraceStep, drained, is_non_temporal, may_matter, order
 
 LOW, SIZE = 0x1000, 64
 
 
-def step(mnemonic: str, operands: str = "", **registers: int) -> Step:
+def step(mnemonic: str, operands: str = "", **registers: int) -> TraceStep:
     named = {f"%{name}": value for name, value in registers.items()}
-    return Step(Instruction(0, mnemonic, operands), named)
+    return TraceStep(Instruction(0, mnemonic, operands), named)
 
 
-def follow(*steps: Step) -> list[str]:
+def follow(*steps: TraceStep) -> list[str]:
     found = order(steps, LOW, LOW + 100 * SIZE, SIZE)
     return [gate.name for gate in drained("tip", "order0", found) if not gate.ok]
 

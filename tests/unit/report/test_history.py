@@ -11,7 +11,7 @@ import pytest
 from harness.cli import index as history
 from harness.cli.index import write_site
 from harness.errors import MachineError
-from harness.events import nobody
+from harness.events import silent
 from harness.judge.conclude import Conclusion, conclude
 from harness.judge.runs.history import release_key, seen, trends
 from harness.project.project import Project
@@ -175,7 +175,7 @@ def stored(project: Project, *made: RunRecord) -> None:
 @pytest.mark.parametrize("where", ["results", "public/site"])
 def test_every_link_of_a_site_leads_to_a_file(project: Project, where: str) -> None:
     stored(project, run("01"), run("02", "7.3"))
-    index = write_site(project, project.root / where, nobody)
+    index = write_site(project, project.root / where, silent)
     pages = [p for p in links(index).values() if p.name == "report.html"]
     assert len(pages) == 2
     for path in (index, *pages):
@@ -221,7 +221,7 @@ def broken(project: Project) -> dict[str, str]:
 def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
     stored(project, run("01"))
     expected = broken(project)
-    found = markup.check(write_site(project, project.results, nobody).read_text())
+    found = markup.check(write_site(project, project.results, silent).read_text())
     for path, said in expected.items():
         row = next(e.text for e in found.all("tr") if path in e.text)
         assert said in row
@@ -231,23 +231,23 @@ def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
 def test_boots_of_a_matrix_are_no_runs_of_a_site(project: Project) -> None:
     stored(project, run("01"))
     store.save(project.results / store.MATRIX, run("02"))
-    text = markup.check(write_site(project, project.results, nobody).read_text()).text
+    text = markup.check(write_site(project, project.results, silent).read_text()).text
     assert "1 run: 1 complete" in text
     assert store.MATRIX not in text
     # A series may have that name all the same.
     made = run("03")
     store.save(project.results, replace(made, subject=replace(made.subject, slug="matrix")))
     assert (
-        "matrix/03" in markup.check(write_site(project, project.results, nobody).read_text()).text
+        "matrix/03" in markup.check(write_site(project, project.results, silent).read_text()).text
     )
 
 
 def test_a_site_made_again_is_the_same_and_touches_nothing(project: Project) -> None:
     stored(project, run("01"), run("02"))
-    index = write_site(project, project.results, nobody)
+    index = write_site(project, project.results, silent)
     files = sorted(project.results.rglob("*.html"))
     before = [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files]
-    write_site(project, project.results, nobody)
+    write_site(project, project.results, silent)
     assert [(f, f.stat().st_mtime_ns, f.read_bytes()) for f in files] == before
     assert index in files
 
@@ -262,12 +262,12 @@ def test_many_pages_are_the_same_from_many_processes(
     project: Project, two_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(project, run("01"), run("02"), run("03"))
-    write_site(project, project.results, nobody)
+    write_site(project, project.results, silent)
     files = {f: f.read_bytes() for f in project.results.rglob("*.html")}
     monkeypatch.setattr(history, "MANY", 9)
     for file in files:
         file.unlink()
-    write_site(project, project.results, nobody)
+    write_site(project, project.results, silent)
     assert {f: f.read_bytes() for f in project.results.rglob("*.html")} == files
     assert len(files) == 4
 
@@ -278,16 +278,16 @@ def test_what_fails_in_another_process_is_one_clear_line(
     stored(project, run("01"), run("02"))
     (project.root / "file").write_text("in the way")
     with pytest.raises(MachineError, match=r"file.*: cannot be written: Not a directory"):
-        write_site(project, project.root / "file" / "site", nobody)
+        write_site(project, project.root / "file" / "site", silent)
 
 
 def test_a_site_follows_what_changed(project: Project) -> None:
     stored(project, run("01"), run("02"))
-    index = write_site(project, project.results, nobody)
+    index = write_site(project, project.results, silent)
     shutil.rmtree(project.results / "memcpy-streaming/02")
     (project.results / "memcpy-streaming/01/logs/base-0.console.log").unlink()
     store.save(project.results, run("01", outcome="failed", reason="the guest was lost"))
-    write_site(project, project.results, nobody)
+    write_site(project, project.results, silent)
     assert "1 run: 1 failed" in markup.check(index.read_text()).text
     told = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text
     assert "Run failed" in told
@@ -296,7 +296,7 @@ def test_a_site_follows_what_changed(project: Project) -> None:
 def test_a_site_among_the_results_is_no_run(project: Project) -> None:
     stored(project, run("01"))
     for _ in range(2):
-        index = write_site(project, project.results / "site", nobody)
+        index = write_site(project, project.results / "site", silent)
     assert "1 run: 1 complete" in index.read_text()
     assert "Every record could be read" in index.read_text()
 
@@ -313,16 +313,16 @@ def test_an_odd_record_does_not_hide_the_others(
         return render(conclusion, **more)
 
     monkeypatch.setattr(run_page, "page", odd)
-    found = markup.check(write_site(project, project.results, nobody).read_text())
+    found = markup.check(write_site(project, project.results, silent).read_text())
     assert "1 run: 1 complete" in found.text
     assert "the harness fails: ZeroDivisionError()" in found.text
 
 
 def test_no_results_at_all_is_an_empty_site(project: Project) -> None:
-    assert "0 runs" in write_site(project, project.results, nobody).read_text()
+    assert "0 runs" in write_site(project, project.results, silent).read_text()
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_line(project: Project) -> None:
     (project.root / "file").write_text("in the way")
     with pytest.raises(MachineError, match="cannot be written"):
-        write_site(project, project.root / "file" / "site", nobody)
+        write_site(project, project.root / "file" / "site", silent)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.rules import Gated
+from harness.judge.rules import RuleResult
 from harness.judge.runs.null_runs import NullSeen
 from harness.record.record import Boot, Check, Finding
-from harness.report.row import Result, Status, worst
+from harness.report.row import ReportRow, Status, worst
 from harness.report.rows import results
 from tests.unit.builders import claims, record
 from tests.unit.conclusions import broken, named
@@ -19,7 +19,7 @@ replace = msgspec.structs.replace
 CONCLUSIONS = named()
 
 
-def found(conclusion: Conclusion, group: str) -> dict[str, Result]:
+def found(conclusion: Conclusion, group: str) -> dict[str, ReportRow]:
     return {r.name: r for r in results(conclusion) if r.group == group}
 
 
@@ -106,7 +106,7 @@ def test_noise_that_differs_is_no_pass() -> None:
     made = replace(CONCLUSIONS["reproduced"], null=NullSeen("r", "nd_pmem differs"))
     assert statuses(made, "gates") == {"null": "error"}
     made = replace(
-        made, null=NullSeen("r", ""), gates=(Gated("a<1", ok=False, value=None, reason=""),)
+        made, null=NullSeen("r", ""), gates=(RuleResult("a<1", ok=False, value=None, reason=""),)
     )
     assert statuses(made, "gates") == {"null": "pass", "gate-1": "fail"}
 
@@ -114,7 +114,7 @@ def test_noise_that_differs_is_no_pass() -> None:
 @given(st.permutations(["pass", "done", "skip", "miss", "error", "fail"]))
 def test_the_worst_is_the_worst_in_any_order(order: list[Status]) -> None:
     while order:
-        told = worst(Result("g", "n", status, "") for status in order)
+        told = worst(ReportRow("g", "n", status, "") for status in order)
         assert told == max(order, key=["pass", "done", "skip", "miss", "error", "fail"].index)
         order.remove(told)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.diff import Hunk, parse_diff, preimages
-from harness.series.implied_base import Contradiction, implied_base
+from harness.series.implied_base import HunkConflict, implied_base
 
 LINES = st.lists(st.sampled_from(["a", "b", "", "\tif (x)", "}"]), max_size=30)
 
@@ -89,7 +89,7 @@ def test_patches_that_do_not_follow_from_each_other_are_named(second: Hunk, said
         Hunk("n", 0, "@@ -0,0 +1,1 @@\n+a", ""),
         Hunk("kept", 1, "@@ -1,1 +1,1 @@\n-a\n+b", "old"),
     ]
-    with pytest.raises(Contradiction, match=said) as caught:
+    with pytest.raises(HunkConflict, match=said) as caught:
         implied_base([first, [second]])
     assert caught.value.patch == 2
 
