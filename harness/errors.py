@@ -71,7 +71,7 @@ class RecordError(HarnessError):
 
 
 class NotComparable(RecordError):
-    """Two sides of a comparison differ in something that must be equal."""
+    """Two builds of a comparison differ in something that must be equal."""
 
 
 class MachineError(HarnessError):

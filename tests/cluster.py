@@ -190,9 +190,9 @@ def pinned(record: RunRecord) -> object:
         record.evidence,
         record.subject,
         record.setup,
-        record.sides,
+        record.builds,
         (record.outcome, record.reason),
-        sorted((b.side, b.number, b.samples, b.memmaps, b.findings) for b in record.boots),
+        sorted((b.build, b.number, b.samples, b.memmaps, b.findings) for b in record.boots),
     )
 
 

@@ -60,9 +60,9 @@ def counts(rebinds: int) -> tuple[int, ...]:
 
 
 def _checks(claim: Claim) -> tuple[AuditResult, ...]:
-    sides = [(name, f) for name, f in (("base", claim.base), ("tip", claim.tip)) if f is not None]
+    builds = [(name, f) for name, f in (("base", claim.base), ("tip", claim.tip)) if f is not None]
     checks = [_percentage(claim)] if claim.reduction is not None else []
-    for name, figures in sides:
+    for name, figures in builds:
         checks.append(_mean(claim, name, figures.mean))
         if figures.first_ms is not None:
             checks.append(_first(name, figures, figures.first_ms))
@@ -104,8 +104,8 @@ def _is_speedup(base: PostedNumber, tip: PostedNumber, posted: PostedNumber) -> 
     return abs((base.value / tip.value - 1) * 100 - posted.value) <= posted.half_step
 
 
-def _mean(claim: Claim, side: str, mean: PostedNumber) -> AuditResult:
-    figure, step = f"{side} average {mean} ms", claim.resolution_ms
+def _mean(claim: Claim, build: str, mean: PostedNumber) -> AuditResult:
+    figure, step = f"{build} average {mean} ms", claim.resolution_ms
     samples = "whole milliseconds" if step == 1 else f"multiples of {step} ms"
     tried = counts(claim.rebinds)
     fitting = [n for n in tried if can_be_mean(mean, n, step)]
@@ -134,9 +134,9 @@ def _mend_mean(mean: PostedNumber, tried: Sequence[int], step: int) -> str:
     return ", or ".join(ways)
 
 
-def _first(side: str, figures: Figures, first_ms: float) -> AuditResult:
+def _first(build: str, figures: Figures, first_ms: float) -> AuditResult:
     first, mean = PostedNumber.of(first_ms), figures.mean
-    figure = f"{side} first binding {first} ms"
+    figure = f"{build} first binding {first} ms"
     if first.value > mean.value:
         return AuditResult(
             "first-binding", figure, "fits", f"is longer than the average, {mean} ms"
@@ -150,10 +150,10 @@ def _first(side: str, figures: Figures, first_ms: float) -> AuditResult:
     )
 
 
-def _clock(claim: Claim, side: str, mean: PostedNumber) -> AuditResult:
+def _clock(claim: Claim, build: str, mean: PostedNumber) -> AuditResult:
     step = Fraction(claim.resolution_ms)
     share = decimal_text(step / mean.value * 100, 1)
-    figure, said = f"{side} average {mean} ms", f"a step of the clock is {share} % of it"
+    figure, said = f"{build} average {mean} ms", f"a step of the clock is {share} % of it"
     if step <= mean.value * COARSE_SHARE:
         return AuditResult("clock", figure, "fits", said)
     factor = step / COARSE_SHARE / mean.value

@@ -151,7 +151,7 @@ def _claim(
     procedure: Procedure,
     problems: list[UnreadLine],
 ) -> Claim | None:
-    base, tip = (_figures(side, problems) for side in (promise.base, promise.tip))
+    base, tip = (_figures(build, problems) for build in (promise.base, promise.tip))
     percent = promise.tip.get("percent")
     if tip is None and percent is None:
         return None
@@ -173,8 +173,8 @@ def _claim(
     )
 
 
-def _figures(side: dict[str, Stated], problems: list[UnreadLine]) -> Figures | None:
-    first, mean = side.get("first"), side.get("mean")
+def _figures(build: dict[str, Stated], problems: list[UnreadLine]) -> Figures | None:
+    first, mean = build.get("first"), build.get("mean")
     if mean is None:
         if first is not None:
             what = f"{first.value} ms of {first.driver} is a first binding without an average"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which driver, which binding, which side: the figures of a message, each with its lines.
+"""Which driver, which binding, which build: the figures of a message, each with its lines.
 
-Two forms are read. Blocks: a heading that names a side ("Base(v7.1-rc3):", "With this series:") and
-lines of figures under it. Sentences: "lowers the average rebind time of dax_pmem from 313.45 ms to
-240.42 ms". A figure whose driver, binding or side the text leaves open is named by its line.
+Two forms are read. Blocks: a heading that names a build ("Base(v7.1-rc3):", "With this series:")
+and lines of figures under it. Sentences: "lowers the average rebind time of dax_pmem from 313.45
+ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is named by its line.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from harness.claims import vocabulary
 from harness.claims.message import Passage, UnreadLine
 from harness.claims.pairing import Placed, paired
 from harness.claims.quantities import Quantity, quantities
-from harness.claims.vocabulary import Scope, Side
+from harness.claims.vocabulary import Build, Scope
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Stated(msgspec.Struct, frozen=True):
     """
 
     kind: Literal["first", "mean", "percent"]
-    side: Side
+    build: Build
     driver: str | None
     scope: Scope | None
     value: Decimal
@@ -57,7 +57,7 @@ class _Said(msgspec.Struct):
     offset: int
     drivers: list[Placed[str]]
     kinds: list[Placed[str]]
-    sides: list[Placed[Side]]
+    builds: list[Placed[Build]]
     scope: Scope | None
     driver: str | None = None
     kind: str | None = None
@@ -75,7 +75,7 @@ class _Said(msgspec.Struct):
 class _Block(msgspec.Struct):
     """What the lines under a heading share."""
 
-    side: Side
+    build: Build
     scope: Scope | None
     lines: tuple[int, ...]
     driver: str | None = None
@@ -104,7 +104,7 @@ class _FigureReader:
             self._prose(prose)
             prose = []
             if heading is not None:
-                self._block = _Block(heading.side, heading.scope, (number,))
+                self._block = _Block(heading.build, heading.scope, (number,))
                 line = heading.rest
             if self._block is not None and line.strip():
                 self._row(self._block, number, line)
@@ -125,7 +125,7 @@ class _FigureReader:
             offset=0,
             drivers=drivers,
             kinds=kinds,
-            sides=[Placed(0, block.side)],
+            builds=[Placed(0, block.build)],
             scope=block.scope,
             driver=block.driver,
             kind=block.kind,
@@ -145,14 +145,14 @@ class _FigureReader:
             found = quantities(text)
             if not found:
                 continue
-            scopes, sides = vocabulary.scopes(text)
+            scopes, builds = vocabulary.scopes(text)
             said = _Said(
                 text=text,
                 passage=passage,
                 offset=start,
                 drivers=vocabulary.drivers(text),
                 kinds=vocabulary.kinds(text),
-                sides=sides,
+                builds=builds,
                 scope=scopes.pop() if len(scopes) == 1 else None,
             )
             if len(scopes) > 1:
@@ -161,7 +161,7 @@ class _FigureReader:
             self._state(said, found)
 
     def _state(self, said: _Said, found: list[Quantity]) -> None:
-        """Add what the quantities of one text say, each with its driver, binding and side."""
+        """Add what the quantities of one text say, each with its driver, binding and build."""
         if len(found) > MAX_FIGURES:
             self._leave(said, found[0], f"is one of over {MAX_FIGURES} figures in one sentence")
             return
@@ -177,8 +177,8 @@ class _FigureReader:
         drivers = _labels(said.drivers, said.driver, items, in_turn=in_turn)
         kinds = _labels(said.kinds, said.kind, items, in_turn=in_turn)
         alone = [q for q in items if q.unit == "ms" and q not in pairs]
-        found_sides = paired(said.sides, [q.start for q in alone]) if said.sides else None
-        sides = dict(zip(alone, found_sides or [], strict=False))
+        found_builds = paired(said.builds, [q.start for q in alone]) if said.builds else None
+        builds = dict(zip(alone, found_builds or [], strict=False))
         before = len(self.stated)
         for index, item in enumerate(items):
             kind = kinds[index] if kinds else None
@@ -191,10 +191,10 @@ class _FigureReader:
             elif item in pairs:
                 self._add(said, item, drivers[index], kind, "base")
                 self._add(said, pairs[item], drivers[index], kind, "tip")
-            elif sides.get(item) is None:
-                self._leave(said, item, "leaves open which side it is of")
+            elif builds.get(item) is None:
+                self._leave(said, item, "leaves open which build it is of")
             else:
-                self._add(said, item, drivers[index], kind, sides[item])
+                self._add(said, item, drivers[index], kind, builds[item])
         self._drop_doubles(before)
 
     def _percent(
@@ -210,13 +210,13 @@ class _FigureReader:
             self._add(said, item, driver, "percent", "tip")
 
     def _add(
-        self, said: _Said, item: Quantity, driver: str | None, kind: str, side: Side | None
+        self, said: _Said, item: Quantity, driver: str | None, kind: str, build: Build | None
     ) -> None:
         self.stated.append(
             msgspec.convert(
                 {
                     "kind": kind,
-                    "side": side,
+                    "build": build,
                     "driver": driver,
                     "scope": said.scope,
                     "value": item.value,
@@ -232,9 +232,9 @@ class _FigureReader:
         """Of one text's figures since `first`, drop those that would be two of the same."""
         values: dict[tuple[object, ...], set[Decimal]] = {}
         for one in self.stated[first:]:
-            values.setdefault((one.kind, one.side, one.driver), set()).add(one.value)
+            values.setdefault((one.kind, one.build, one.driver), set()).add(one.value)
         for one in self.stated[first:]:
-            if len(values[one.kind, one.side, one.driver]) > 1:
+            if len(values[one.kind, one.build, one.driver]) > 1:
                 self.stated.remove(one)
                 what = f"{one.value} is one of several figures that may be of the same thing"
                 self.problems.append(UnreadLine(one.at, what))

@@ -39,7 +39,7 @@ def read_promises(
     promises: dict[tuple[str, int | None], Promise] = {}
     place = _Place(letter, patch)
     for one in stated:
-        if one.side == "tip":
+        if one.build == "tip":
             after = place.after(one, stated)
             if isinstance(after, UnreadLine):
                 return [], [*problems, after]
@@ -48,7 +48,7 @@ def read_promises(
             put(promise.tip, one, problems)
             promise.quotes |= {n: text[n] for n in one.lines}
     for one in stated:
-        if one.side == "base":
+        if one.build == "base":
             own = [promise for promise in promises.values() if promise.driver == one.driver]
             for promise in own:
                 put(promise.base, one, problems)
@@ -77,7 +77,7 @@ def put(known: dict[str, Stated], one: Stated, problems: list[UnreadLine]) -> No
             UnreadLine(
                 one.at,
                 f"says {one.value} {unit} of {one.driver} where line {there.at} says "
-                f"{there.value} {unit}: two {_KINDS[one.kind]} of one side",
+                f"{there.value} {unit}: two {_KINDS[one.kind]} of one build",
                 fatal=True,
             )
         )
@@ -98,7 +98,9 @@ class _Place:
         """Return after which patch a tip's figure was measured, None for the whole series."""
         scope = one.scope
         if scope is None:
-            named = {s.scope for s in stated if s.driver == one.driver and s.side == "tip"} - {None}
+            named = {s.scope for s in stated if s.driver == one.driver and s.build == "tip"} - {
+                None
+            }
             scope = named.pop() if len(named) == 1 else "this"
         if scope == "series":
             return None

@@ -128,9 +128,9 @@ def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
 def _has_all(there: Claim, claim: Claim) -> bool:
     if (there.driver, there.after_patch) != (claim.driver, claim.after_patch):
         return False
-    sides = ((there.base, claim.base), (there.tip, claim.tip))
+    builds = ((there.base, claim.base), (there.tip, claim.tip))
     return claim.tip is not None and all(
-        new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in sides
+        new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds
     )
 
 

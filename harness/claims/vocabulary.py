@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words by which messages name drivers, bindings, sides, patches, and changes of a time."""
+"""The words by which messages name drivers, bindings, builds, patches, and changes of a time."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from harness.claims.pairing import Placed
 from harness.claims.procedure import MODES
 from harness.claims.quantities import Quantity, quantities
 
-Side = Literal["base", "tip"]
+Build = Literal["base", "tip"]
 #: What a tip is: base plus the first so many patches, the whole series, or the mail's own patch.
 Scope = int | Literal["series", "this"]
 
@@ -30,7 +30,7 @@ _KIND = _words(
 #: A patch's number, and no figure that happens to follow.
 _NUMBER = r"\d{1,3}\b(?!\.\d|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
 _SCOPE_TEXT = (
-    r"(?:\b(?P<side>before|without|with|after) )?(?:"
+    r"(?:\b(?P<build>before|without|with|after) )?(?:"
     r"\b(?:this|the|these|all(?: the)?) (?:(?P<whole>(?:(?:whole|full|entire|complete) )?"
     r"(?:(?:patch\s*)?(?:series|set)|patches)\b)|(?P<this>(?:patch|change|commit)\b(?! "
     + _NUMBER
@@ -41,7 +41,7 @@ _SCOPE_TEXT = (
     r"|\bthe first (?P<count>\d{1,3}) patches\b)"
 )
 _SCOPE = _words(_SCOPE_TEXT)
-#: A line that is nothing but the name of a side, or that and figures after its colon.
+#: A line that is nothing but the name of a build, or that and figures after its colon.
 _HEADING = _words(
     r"\W{0,4}(?:(?P<base>(?:on )?(?:the )?(?:base(?:line)?|before|unpatched|vanilla|original)"
     r"(?: kernel| tree)?)|(?P<tip>after|patched(?: kernel)?|with patch)|(?P<scope>"
@@ -65,9 +65,9 @@ _BEFORE = 40
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """A line that names a side, and what follows its colon."""
+    """A line that names a build, and what follows its colon."""
 
-    side: Side
+    build: Build
     scope: Scope | None
     rest: str
 
@@ -75,7 +75,7 @@ class Heading(msgspec.Struct, frozen=True):
 def heading(line: str, after: str) -> Heading | None:
     """Return what a line names as a heading; without a colon it is one if `after` has figures."""
     found = _HEADING.fullmatch(line.rstrip(" *_"))
-    if found is None or (found["scope"] and not found["side"]):
+    if found is None or (found["scope"] and not found["build"]):
         return None
     rest = (found["rest"] or "").strip(" *_")
     if (rest and not quantities(rest)) or not (found["colon"] or is_row(after)):
@@ -111,13 +111,13 @@ def kinds(text: str) -> list[Placed[str]]:
     return [Placed(m.start(), "first" if m["first"] else "mean") for m in _KIND.finditer(text)]
 
 
-def scopes(text: str) -> tuple[set[Scope], list[Placed[Side]]]:
-    """Return which patches a text names, and the sides: what is with or without them."""
+def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
+    """Return which patches a text names, and the builds: what is with or without them."""
     found = list(_SCOPE.finditer(text))
-    sides: list[Placed[Side]] = [
-        Placed(m.start(), "base" if _is_base(m) else "tip") for m in found if m["side"]
+    builds: list[Placed[Build]] = [
+        Placed(m.start(), "base" if _is_base(m) else "tip") for m in found if m["build"]
     ]
-    return {_scope(m) for m in found}, sides
+    return {_scope(m) for m in found}, builds
 
 
 def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
@@ -146,7 +146,7 @@ def is_reduction(text: str, *, is_less: bool) -> bool:
 
 
 def _is_base(found: re.Match[str]) -> bool:
-    return (found["side"] or "").lower() in ("before", "without")
+    return (found["build"] or "").lower() in ("before", "without")
 
 
 def _scope(found: re.Match[str]) -> Scope:

@@ -35,9 +35,9 @@ def show(found: "Import", posting: "Posting") -> None:
     click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed", "in lines"))
     for claim, lines in zip(found.claims, posting.lines, strict=True):
         percent = f"{claim.reduction} %" if claim.reduction else "-"
-        sides = (_side(claim.base), _side(claim.tip))
+        builds = (_build(claim.base), _build(claim.tip))
         after = patch_name(claim.after_patch)
-        click.echo(row(claim.driver, after, *sides, percent, _ranges(lines)))
+        click.echo(row(claim.driver, after, *builds, percent, _ranges(lines)))
 
 
 def show_changes(before: str | None, after: str, path: Path | None) -> None:
@@ -83,7 +83,7 @@ def document(
     }
 
 
-def _side(figures: "Figures | None") -> str:
+def _build(figures: "Figures | None") -> str:
     if figures is None:
         return "-"
     first = "-" if figures.first_ms is None else f"{figures.first_ms:g}"

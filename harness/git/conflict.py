@@ -19,7 +19,7 @@ _BEGIN = re.compile(r"^<{7} ", re.MULTILINE)
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A region as both sides and their base have it.
+    """A region as both builds and their base have it.
 
     `first` and `last` number its lines in our file, from 1; for one that we have no line of, they
     are the lines around it.

@@ -41,17 +41,17 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class BootComparison(msgspec.Struct, frozen=True):
-    """What to measure the `sides` on, and by which accelerator (auto, kvm or tcg).
+    """What to measure the `builds` on, and by which accelerator (auto, kvm or tcg).
 
     `version` is the posted version whose claims the patches answer to. With `go_on` a boot that
-    fails costs its side alone; `unbuilt` are prefixes that were to be sides.
+    fails costs its build alone; `unbuilt` are prefixes that were to be builds.
     """
 
     plan: Plan
     guest: Guest
     version: int
     accelerator: str = "auto"
-    sides: tuple[str, ...] = ("base", "tip")
+    builds: tuple[str, ...] = ("base", "tip")
     keep_images: bool = False
     go_on: bool = False
     unbuilt: tuple[Unbuilt, ...] = ()
@@ -78,13 +78,13 @@ def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
 
 
 def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> RunRecord:
-    """Boot all sides of a comparison in turn, on this one machine."""
+    """Boot all builds of a comparison in turn, on this one machine."""
     return run.run(
         here.project,
         here.cache,
         applied,
         given.version,
-        dict(zip(given.sides, kernels, strict=True)),
+        dict(zip(given.builds, kernels, strict=True)),
         given.plan,
         given.guest,
         given.accelerator,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every prefix of a series built, booted and measured in one run, with a side a prefix.
+"""Every prefix of a series built, booted and measured in one run, with a build a prefix.
 
-A patch that does not build, or whose kernel does not boot, costs its own side: which patch it is,
+A patch that does not build, or whose kernel does not boot, costs its own build: which patch it is,
 is the question.
 """
 
@@ -18,7 +18,8 @@ from harness.host.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
 from harness.jobs.reproduce import ReproduceRequest, ending_at_a_failure
-from harness.kernel import build, configure
+from harness.kernel import build as kernel_build
+from harness.kernel import configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.project.series import Applied
@@ -57,12 +58,12 @@ def climb(
         guest=guest,
         version=apply.posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
-        sides=tuple(built),
+        builds=tuple(built),
         keep_images=wanted.keep_images,
         go_on=True,
         unbuilt=unbuilt,
     )
-    needs = ("apply", *(_build(side) for side in built))
+    needs = ("apply", *(_build(build) for build in built))
     measure = Job("measure", "boot", jobs.measure, comparison, needs)
     kept = {name: outcome for name, outcome in done.items() if isinstance(outcome, Done)}
     return _value(
@@ -134,8 +135,8 @@ def _builds(
 
 
 def _job(how: Recipe, prefix: int) -> Job:
-    side = _side(prefix)
-    return Job(_build(side), "build", jobs.build, jobs.Commit(how, prefix, side), GROUND)
+    build = _build_name(prefix)
+    return Job(_build(build), "build", jobs.build, jobs.Commit(how, prefix, build), GROUND)
 
 
 def _kept(cache: Cache, how: Recipe, applied: Applied) -> dict[int, float]:
@@ -143,10 +144,10 @@ def _kept(cache: Cache, how: Recipe, applied: Applied) -> dict[int, float]:
     found = {}
     for k in range(len(applied.patches) + 1):
         try:
-            folder = cache.kernels / build.key(cache, applied.prefix(k), how)
+            folder = cache.kernels / kernel_build.key(cache, applied.prefix(k), how)
         except ToolMissing:
             return {}  # another machine may have it
-        meta = Path(folder) / build.META
+        meta = Path(folder) / kernel_build.META
         if meta.exists():
             found[k] = meta.stat().st_mtime
     return found
@@ -166,25 +167,25 @@ def _tolerating(hear: Hear) -> Hear:
 def _sorted(
     applied: Applied, done: dict[str, Outcome]
 ) -> tuple[dict[str, int], tuple[Unbuilt, ...]]:
-    """Return the sides that there are, in order, and the prefixes that did not build."""
+    """Return the builds that there are, in order, and the prefixes that did not build."""
     built: dict[str, int] = {}
     unbuilt = []
     for k in range(len(applied.patches) + 1):
-        outcome = done[_build(_side(k))]
+        outcome = done[_build(_build_name(k))]
         if isinstance(outcome, Failed):
             reason = "\n".join(filter(None, (outcome.what, outcome.detail)))
             unbuilt.append(Unbuilt(k, reason))
         else:
-            built[_side(k)] = k
+            built[_build_name(k)] = k
     return built, tuple(unbuilt)
 
 
-def _side(prefix: int) -> str:
+def _build_name(prefix: int) -> str:
     return str(prefix) if prefix else "base"
 
 
-def _build(side: str) -> str:
-    return f"build {side}"
+def _build(build: str) -> str:
+    return f"build {build}"
 
 
 def _value(outcome: Outcome, kind: type[T]) -> T:

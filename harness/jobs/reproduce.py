@@ -37,8 +37,8 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     null: bool = False
 
     @property
-    def sides(self) -> dict[str, int | None]:
-        """The prefix of each side, base first; base's other self is `again`."""
+    def builds(self) -> dict[str, int | None]:
+        """The prefix of each build, base first; base's other self is `again`."""
         return {"base": 0, "again": 0} if self.null else {"base": 0, "tip": self.prefix}
 
 
@@ -52,7 +52,7 @@ def graph(project: Project, wanted: ReproduceRequest) -> Graph:
         guest=project.guest(plan.guest),
         version=apply.posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
-        sides=tuple(wanted.sides),
+        builds=tuple(wanted.builds),
         keep_images=wanted.keep_images,
     )
     patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
@@ -62,20 +62,20 @@ def graph(project: Project, wanted: ReproduceRequest) -> Graph:
             Job("apply", "apply", jobs.apply, patches, ("fetch",)),
             *(
                 Job(
-                    f"build {side}",
+                    f"build {build}",
                     "build",
                     jobs.build,
-                    jobs.Commit(how, prefix, side),
+                    jobs.Commit(how, prefix, build),
                     ("fetch", "apply"),
                 )
-                for side, prefix in wanted.sides.items()
+                for build, prefix in wanted.builds.items()
             ),
             Job(
                 "measure",
                 "boot",
                 jobs.measure,
                 comparison,
-                ("apply", *(f"build {side}" for side in wanted.sides)),
+                ("apply", *(f"build {build}" for build in wanted.builds)),
             ),
         ]
     )

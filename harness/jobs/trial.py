@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A series tried on one tree: carried there, compiled, compared, timed; what came of it in a row.
 
-Only what is the series' or the tree's doing is told as a result. Whatever fails on our side is
+Only what is the series' or the tree's doing is told as a result. Whatever fails on our build is
 raised, and must never look like one.
 """
 
@@ -109,11 +109,11 @@ def _replayed(
     if not found.ok:
         return Tried(_failed(visit, "check", _unequal(found)), source)
     count = sum(compared.cases for compared in found.compared.values())
-    said = f"{len(made.sides) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
+    said = f"{len(made.builds) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
     visit = msgspec.structs.replace(visit, stage="held", reason=said)
     if not wanted.timed:
         return Tried(visit, source)
-    ends = msgspec.structs.replace(made, sides=(made.sides[0], made.sides[-1]))
+    ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[replay.AS_BOOTED]
     record = replay.timed(project, cache, drive, ends, request, compared, listen)
     visit = msgspec.structs.replace(
@@ -147,9 +147,9 @@ def _unequal(found: Checked) -> str:
     """The first thing that did not hold."""
     for name, compared in found.compared.items():
         for one in compared.unequal:
-            return f"prefix {one.side}, {name}: {one.case}: {one.what}"
+            return f"prefix {one.build}, {name}: {one.case}: {one.what}"
     gate = next(gate for gate in found.gates if not gate.ok)
-    return f"prefix {gate.side}: {gate.name}: no ({gate.detail})"
+    return f"prefix {gate.build}: {gate.name}: no ({gate.detail})"
 
 
 def _visit(tag: str, carried: Rebased, started: str) -> Visit:

@@ -10,9 +10,9 @@ import msgspec
 
 from harness.guest.command_line import boot_command
 from harness.judge.summary import counting
-from harness.record.record import Boot, RunRecord, Side
+from harness.record.record import Boot, Build, RunRecord
 
-#: Between a pin's values, where boots of one side do not even agree among themselves.
+#: Between a pin's values, where boots of one build do not even agree among themselves.
 SEVERAL = " / "
 NOT_KNOWN = "not known"
 
@@ -27,7 +27,7 @@ class Pin(msgspec.Struct, frozen=True):
 
 
 class SymbolSize(msgspec.Struct, frozen=True):
-    """A symbol whose size in the kernel changed, in bytes; None where a side does not have it."""
+    """A symbol whose size in the kernel changed, in bytes; None where a build does not have it."""
 
     name: str
     base_bytes: int | None
@@ -35,14 +35,14 @@ class SymbolSize(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What shows that base and one side differ in the series alone.
+    """What shows that base and one build differ in the series alone.
 
     `files` are those that differ between the two commits; `symbols` those whose size changed;
-    `config_diff` are the lines of .config that differ, `-` base's and `+` the side's. None of
+    `config_diff` are the lines of .config that differ, `-` base's and `+` the build's. None of
     these where an old record does not say.
     """
 
-    side: str
+    build: str
     pins: tuple[Pin, ...]
     files: tuple[str, ...] | None = None
     symbols: tuple[SymbolSize, ...] | None = None
@@ -55,75 +55,75 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def identity(record: RunRecord) -> tuple[Identity, ...]:
-    """Return the proof for each side but base."""
-    base, *others = record.sides
+    """Return the proof for each build but base."""
+    base, *others = record.builds
     return tuple(
         Identity(
-            side=side.name,
-            pins=tuple(_pins(record, base, side)),
-            files=side.files,
-            symbols=_sizes(side),
-            config_diff=side.config_diff,
+            build=build.name,
+            pins=tuple(_pins(record, base, build)),
+            files=build.files,
+            symbols=_sizes(build),
+            config_diff=build.config_diff,
         )
-        for side in others
+        for build in others
     )
 
 
-def _sizes(side: Side) -> tuple[SymbolSize, ...] | None:
-    if side.symbols is None:
+def _sizes(build: Build) -> tuple[SymbolSize, ...] | None:
+    if build.symbols is None:
         return None
-    return tuple(SymbolSize(s.name, s.base_bytes, s.side_bytes) for s in side.symbols)
+    return tuple(SymbolSize(s.name, s.base_bytes, s.build_bytes) for s in build.symbols)
 
 
-def _pins(record: RunRecord, base: Side, side: Side) -> Iterator[Pin]:
-    """What a record has once holds for both sides, and is shown as that."""
-    yield _pin("compiler", base.compiler, side.compiler)
-    yield _configuration(base, side)
-    yield _pin("release", base.release, side.release)
+def _pins(record: RunRecord, base: Build, build: Build) -> Iterator[Pin]:
+    """What a record has once holds for both builds, and is shown as that."""
+    yield _pin("compiler", base.compiler, build.compiler)
+    yield _configuration(base, build)
+    yield _pin("release", base.release, build.release)
     machine, setup = record.machine, record.setup
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
     yield _once("accelerator", machine.accelerator)
     if record.evidence == "replay":
-        yield _pin("bytes of a memmap", *(_sizes_of_passes(record, s) for s in (base, side)))
+        yield _pin("bytes of a memmap", *(_sizes_of_passes(record, s) for s in (base, build)))
         return
     yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
-    boots = [[b for b in record.boots if b.side == s.name] for s in (base, side)]
+    boots = [[b for b in record.boots if b.build == s.name] for s in (base, build)]
     if not all(boots):
         return
-    yield _agreed("kernel command line", *(_commands(side, "kernel") for side in boots))
-    yield _agreed("QEMU options", *(_commands(side, "qemu") for side in boots))
-    yield _agreed("rest of the boot's command", *(_commands(side, "others") for side in boots))
-    counted = [counting(record, s.name) for s in (base, side)]
+    yield _agreed("kernel command line", *(_commands(build, "kernel") for build in boots))
+    yield _agreed("QEMU options", *(_commands(build, "qemu") for build in boots))
+    yield _agreed("rest of the boot's command", *(_commands(build, "others") for build in boots))
+    counted = [counting(record, s.name) for s in (base, build)]
     if all(counted):
         for name in ("nr_pages", "resolution_ns", "source"):
-            yield _pin(f"samples' {name}", *(_samples(side, name) for side in counted))
+            yield _pin(f"samples' {name}", *(_samples(build, name) for build in counted))
 
 
-def _pin(name: str, base: str, side: str) -> Pin:
-    return Pin(name, base, side, base == side)
+def _pin(name: str, base: str, build: str) -> Pin:
+    return Pin(name, base, build, base == build)
 
 
-def _agreed(name: str, base: set[str], side: set[str]) -> Pin:
-    """A pin of what every boot or pass has: those of one side must agree among themselves too."""
-    told = [SEVERAL.join(sorted(values)) or NOT_KNOWN for values in (base, side)]
-    return Pin(name, told[0], told[1], equal=base == side and len(base) <= 1)
+def _agreed(name: str, base: set[str], build: set[str]) -> Pin:
+    """A pin of what every boot or pass has: those of one build must agree among themselves too."""
+    told = [SEVERAL.join(sorted(values)) or NOT_KNOWN for values in (base, build)]
+    return Pin(name, told[0], told[1], equal=base == build and len(base) <= 1)
 
 
 def _once(name: str, value: str) -> Pin:
     return Pin(name, value, value, equal=True)
 
 
-def _configuration(base: Side, side: Side) -> Pin:
+def _configuration(base: Build, build: Build) -> Pin:
     """Equal options; a series may add options that base's Kconfig files do not know."""
     name = "configuration"
-    if base.options_sha256 and side.options_sha256:
-        ours, theirs = base.options_sha256, side.options_sha256
+    if base.options_sha256 and build.options_sha256:
+        ours, theirs = base.options_sha256, build.options_sha256
     else:
-        ours, theirs = base.config_sha256, side.config_sha256
+        ours, theirs = base.config_sha256, build.config_sha256
     if ours == theirs:
         return _pin(name, ours, theirs)
-    diff = side.config_diff or ()
-    brings = any(file.rpartition("/")[2].startswith("Kconfig") for file in side.files or ())
+    diff = build.config_diff or ()
+    brings = any(file.rpartition("/")[2].startswith("Kconfig") for file in build.files or ())
     added = bool(diff) and all(line.startswith("+") for line in diff)
     return Pin(name, ours, theirs, equal=brings and added)
 
@@ -132,8 +132,8 @@ def _commands(boots: Sequence[Boot], part: str) -> set[str]:
     return {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
 
 
-def _sizes_of_passes(record: RunRecord, side: Side) -> str:
-    found = {(p.kind, p.nr_bytes) for p in record.passes if p.side == side.name}
+def _sizes_of_passes(record: RunRecord, build: Build) -> str:
+    found = {(p.kind, p.nr_bytes) for p in record.passes if p.build == build.name}
     return ", ".join(sorted(f"{kind} {nr_bytes}" for kind, nr_bytes in found))
 
 

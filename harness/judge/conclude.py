@@ -23,11 +23,11 @@ from harness.record.record import RunRecord
 class Conclusion(msgspec.Struct, frozen=True):
     """A run and what follows from it.
 
-    `verdicts` has one entry a claim that a side of the run answers to, and one a driver without;
+    `verdicts` has one entry a claim that a build of the run answers to, and one a driver without;
     `rows` and `fillings` are a replay's and `rungs` a ladder's, and empty otherwise; `identity` has
-    an entry a side but base; `memmaps` are compared by digest alone, so a Verified that is not `ok`
-    names no page; `null` is the newest base-against-base run that this one may be held to, if there
-    is any; `gates` are the rules that were asked for.
+    an entry a build but base; `memmaps` are compared by digest alone, so a Verified that is not
+    `ok` names no page; `null` is the newest base-against-base run that this one may be held to, if
+    there is any; `gates` are the rules that were asked for.
     """
 
     record: RunRecord

@@ -22,7 +22,7 @@ NoiseKind = Literal[
 ]
 #: Shares of the machine's CPU time (all CPUs) that others, or the hypervisor, may have.
 LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
-#: A difference between the sides in either that makes them no longer comparable.
+#: A difference between the builds in either that makes them no longer comparable.
 UNEQUAL_SHARE = 0.05
 #: A clock's step as a share of the median that it measured.
 COARSE_SHARE, USELESS_SHARE = 0.02, 0.10
@@ -33,7 +33,7 @@ CHANCE = 0.05
 
 _REMEDY = {
     "too-few": "measure with more boots (plan) or --rounds",
-    "drift": "let the machine come to rest first, or measure more rounds: they alternate the sides",
+    "drift": "let the machine come to rest first, or measure more rounds, which alternate builds",
     "load": "measure while nothing else runs",
     "steal": "measure on a machine of your own, or when its neighbours rest",
     "throttled": "cool the machine, or fix its clock below the limit (no turbo)",
@@ -44,7 +44,7 @@ _REMEDY = {
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """One finding: `where` names side, boot or kind, `text` has the figures.
+    """One finding: `where` names build, boot or kind, `text` has the figures.
 
     `spoils` says that no verdict may rest on this run's times.
     """
@@ -83,13 +83,13 @@ def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> N
 
 def _few(record: RunRecord, costs: Costs) -> Iterator[Noise]:
     unit = "processes" if record.evidence == "replay" else "boots"
-    for side in record.sides:
+    for build in record.builds:
         few = min(
-            (len(costs[side.name, kind, "rebind"].costs) for kind in kinds(record)), default=0
+            (len(costs[build.name, kind, "rebind"].costs) for kind in kinds(record)), default=0
         )
         if few < FEWEST:
             text = f"{few} {unit} that count, {FEWEST} show how far they lie apart"
-            yield _noise("too-few", side.name, text)
+            yield _noise("too-few", build.name, text)
 
 
 def _host(record: RunRecord) -> Iterator[Noise]:
@@ -106,10 +106,10 @@ def _host(record: RunRecord) -> Iterator[Noise]:
 
 
 def host_uses(record: RunRecord) -> dict[str, list[HostUse]]:
-    """Return what the host did, by side and under `all`; a replay's rounds have no side."""
+    """Return what the host did, by build and under `all`; a replay's rounds have no build."""
     found = {"all": [b.host for b in record.boots if b.host is not None] + list(record.rounds)}
-    for side in record.sides:
-        found[side.name] = [b.host for b in counting(record, side.name) if b.host is not None]
+    for build in record.builds:
+        found[build.name] = [b.host for b in counting(record, build.name) if b.host is not None]
     return found
 
 
@@ -125,7 +125,7 @@ def _shares(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
         if share["all"] > most or spread > UNEQUAL_SHARE:
             text = f"{what} {share['all']:.0%} of the machine's CPU time"
             if spread > UNEQUAL_SHARE:
-                text += f", {spread:.0%} more beside one side than beside the other"
+                text += f", {spread:.0%} more beside one build than beside the other"
             yield _noise(kind, "host", text, spoils=spread > UNEQUAL_SHARE)
 
 
@@ -157,24 +157,24 @@ def _preempted(record: RunRecord) -> Iterator[Noise]:
 
 
 def _coarse(record: RunRecord, watched: "Sequence[_Watched]") -> Iterator[Noise]:
-    """The coarsest side of each driver. A median of 0 is all step."""
+    """The coarsest build of each driver. A median of 0 is all step."""
     for kind in kinds(record) if record.boots else ():
         worst, text, where = 0.0, "", ""
-        for side in record.sides:
-            ours = [w for w in watched if (w.side, w.kind) == (side.name, kind)]
+        for build in record.builds:
+            ours = [w for w in watched if (w.build, w.kind) == (build.name, kind)]
             times = [ns for w in ours for ns in w.times]
             step = max((w.step for w in ours), default=0)
             middle = statistics.median(times) if times else 0.0
             share = min(1.0, step / middle) if middle else float(bool(times))
             if share > worst:
-                worst, where = share, f"{kind} on {side.name}"
+                worst, where = share, f"{kind} on {build.name}"
                 text = f"the clock's step, {step / 1e6:g} ms, is {share:.0%} of the median rebind"
         if worst > COARSE_SHARE:
             yield _noise("coarse-clock", where, text, spoils=worst > USELESS_SHARE)
 
 
 def _drift(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Iterator[Noise]:
-    base = record.sides[0].name
+    base = record.builds[0].name
     watched = [(w.where, [float(ns) for ns in w.times]) for w in within]
     for kind in kinds(record):
         found = costs[base, kind, "rebind"].costs
@@ -197,7 +197,7 @@ def _modes(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Ite
 class _Watched(NamedTuple):
     """Times in their order, in ns, and the step of their clock."""
 
-    side: str
+    build: str
     kind: str
     where: str
     times: list[int]
@@ -207,31 +207,31 @@ class _Watched(NamedTuple):
 def _within(record: RunRecord) -> list[_Watched]:
     """Each boot's rebinds."""
     found = []
-    for side in record.sides:
-        for boot in counting(record, side.name):
+    for build in record.builds:
+        for boot in counting(record, build.name):
             for kind in kinds(record):
                 samples = samples_of(boot, kind, "rebind")
-                where = f"{kind}, boot {boot.number} of {side.name}"
+                where = f"{kind}, boot {boot.number} of {build.name}"
                 step = max((s.resolution_ns for s in samples), default=0)
-                found.append(_Watched(side.name, kind, where, [s.ns for s in samples], step))
+                found.append(_Watched(build.name, kind, where, [s.ns for s in samples], step))
     return found
 
 
 def _between(record: RunRecord, costs: Costs) -> Iterator[_Watched]:
-    """Each side's units."""
-    for side in record.sides:
+    """Each build's units."""
+    for build in record.builds:
         for kind in kinds(record):
-            found = costs[side.name, kind, "rebind"].costs
+            found = costs[build.name, kind, "rebind"].costs
             times = [round(found[n]) for n in sorted(found)]
-            yield _Watched(side.name, kind, f"{kind} on {side.name}, round to round", times, 0)
+            yield _Watched(build.name, kind, f"{kind} on {build.name}, round to round", times, 0)
 
 
 def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
-    """Units far from their side's others. They stay in: the trimmed mean does with few of them.
+    """Units far from their build's others. They stay in: the trimmed mean does with few of them.
 
     A replay's first passes are the host's page faults, which are never alike.
     """
-    for (side, kind, op), found in costs.items():
+    for (build, kind, op), found in costs.items():
         if record.evidence == "replay" and op == "first":
             continue
         off = {n: by for n, by in far(found.costs).items() if abs(by) > OUTLIER_SHARE}
@@ -239,4 +239,4 @@ def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
             unit = "round" if record.evidence == "replay" else "boot"
             told = ", ".join(f"{unit} {n} {by:+.0%}" for n, by in off.items())
             text = f"{len(off)} of {len(found.costs)} far from their median: {told}"
-            yield _noise("outlier", f"{kind} {op} on {side}", text)
+            yield _noise("outlier", f"{kind} {op} on {build}", text)

@@ -19,7 +19,7 @@ class PrefixCost(msgspec.Struct, frozen=True):
     `change`, negative where they save. `claimed` is the share that somebody claims for this prefix.
     """
 
-    side: str
+    build: str
     prefix: int
     share: float
     low: float | None
@@ -51,7 +51,7 @@ class Ladder(msgspec.Struct, frozen=True):
 def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
     """Return a ladder for each kind and metric of the rebinds, in the order of the effects.
 
-    Sides that are no further prefix, like another way to store or base once more, are left out.
+    Builds that are no further prefix, like another way to store or base once more, are left out.
     """
     rebinds = [e for e in conclusion.effects if e.op == "rebind"]
     asked = dict.fromkeys((e.kind, e.metric) for e in rebinds)
@@ -70,7 +70,7 @@ def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost
             continue
         prefix = effect.prefix
         yield PrefixCost(
-            effect.side,
+            effect.build,
             prefix,
             effect.ratio,
             effect.low,
@@ -85,7 +85,7 @@ def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
     """The share that a verdict's claim leaves of base's cost; claims are about time alone."""
     for verdict in conclusion.verdicts:
         kinds = (verdict.driver, KINDS.get(verdict.driver))
-        ours = verdict.side == effect.side and effect.kind in kinds and effect.metric == "ns"
+        ours = verdict.build == effect.build and effect.kind in kinds and effect.metric == "ns"
         if ours and verdict.claimed_percent is not None:
             return 1 - verdict.claimed_percent / 100
     return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ladder, a run with a side a prefix: what each patch does, and whether one can bisect in it.
+"""The ladder, a run with a build a prefix: what each patch does, and whether one can bisect in it.
 
 Each prefix is judged beside base, on the claims that are made after it; what a patch changes is its
 prefix beside the one before.
@@ -16,7 +16,7 @@ from harness.judge.summary import counting, samples_of
 from harness.judge.validity import basis
 from harness.judge.verdict import Verdict, judge
 from harness.project.claim import Claim
-from harness.record.record import Boot, RunRecord, Side
+from harness.record.record import Boot, Build, RunRecord
 
 #: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
 Struct = Literal["equal", "differs", "none", "unreadable"]
@@ -66,8 +66,8 @@ class PrefixResult(msgspec.Struct, frozen=True):
 
 
 def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, ...]:
-    """Return base and every prefix that was to be a side, in order; `verdicts` are judged()'s."""
-    found = [_rung(record, verdicts, number) for number in range(len(record.sides))]
+    """Return base and every prefix that was to be a build, in order; `verdicts` are judged()'s."""
+    found = [_rung(record, verdicts, number) for number in range(len(record.builds))]
     for missing in record.unbuilt:
         why, _, detail = missing.reason.partition("\n")
         found.append(
@@ -90,15 +90,16 @@ def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[PrefixResult,
 def judged(
     record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
 ) -> tuple[Verdict, ...]:
-    """Return a verdict for each claim that a prefix answers to, and the last side's on each driver.
+    """Return a verdict for each claim that a prefix answers to, and the last build's on each
+    driver.
 
     For `nulls` see conclude().
     """
     return tuple(
         verdict
-        for side in record.sides[1:]
-        for verdict in judge(basis(beside_base(record, side), nulls), claims)
-        if verdict.claimed_percent is not None or side is record.sides[-1]
+        for build in record.builds[1:]
+        for verdict in judge(basis(beside_base(record, build), nulls), claims)
+        if verdict.claimed_percent is not None or build is record.builds[-1]
     )
 
 
@@ -114,15 +115,15 @@ def _title(record: RunRecord, prefix: int) -> str:
 
 
 def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> PrefixResult:
-    side = record.sides[number]
-    boots = [boot for boot in record.boots if boot.side == side.name]
+    build = record.builds[number]
+    boots = [boot for boot in record.boots if boot.build == build.name]
     why = next(_amiss(record, boots), "")
     memmaps = _memmaps(record, boots)
     if memmaps in _AMISS and not why:
         why = f"its struct pages are {_AMISS[memmaps]}"
     return PrefixResult(
-        prefix=side.prefix,
-        title=_title(record, side.prefix),
+        prefix=build.prefix,
+        title=_title(record, build.prefix),
         builds=True,
         boots=len(boots) == record.setup.boots and all(b.outcome == "complete" for b in boots),
         memmaps=memmaps,
@@ -130,7 +131,7 @@ def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> Prefix
         new_warnings=_new_warnings(record, number),
         costs=_costs(record, number),
         verdicts=tuple(
-            v for v in verdicts if v.side == side.name and v.claimed_percent is not None
+            v for v in verdicts if v.build == build.name and v.claimed_percent is not None
         ),
     )
 
@@ -150,12 +151,12 @@ def _amiss(record: RunRecord, boots: Sequence[Boot]) -> Iterator[str]:
 
 
 def _memmaps(record: RunRecord, boots: Sequence[Boot]) -> Struct:
-    base = record.sides[0].name
+    base = record.builds[0].name
     expected = {
         memmap.driver: memmap.sha256
         for boot in reversed(record.boots)
         for memmap in boot.memmaps
-        if boot.side == base and not memmap.problem
+        if boot.build == base and not memmap.problem
     }
     left = [memmap for boot in boots for memmap in boot.memmaps]
     if any(memmap.problem or memmap.driver not in expected for memmap in left):
@@ -166,31 +167,31 @@ def _memmaps(record: RunRecord, boots: Sequence[Boot]) -> Struct:
 
 
 def _new_warnings(record: RunRecord, number: int) -> tuple[str, ...] | None:
-    """Only where the side before is the prefix before: else they may be another patch's."""
-    if number == 0 or record.sides[number - 1].prefix != record.sides[number].prefix - 1:
+    """Only where the build before is the prefix before: else they may be another patch's."""
+    if number == 0 or record.builds[number - 1].prefix != record.builds[number].prefix - 1:
         return None
-    return record.sides[number].new_warnings
+    return record.builds[number].new_warnings
 
 
 def _costs(record: RunRecord, number: int) -> dict[str, PrefixTimes]:
-    sides = record.sides
+    builds = record.builds
     found = {}
     for driver in record.setup.nr_pages:
-        mean = _mean_ms(record, sides[number], driver, "rebind")
-        first = _mean_ms(record, sides[number], driver, "first")
+        mean = _mean_ms(record, builds[number], driver, "rebind")
+        first = _mean_ms(record, builds[number], driver, "first")
         if mean is None or first is None:
             continue
-        base = _mean_ms(record, sides[0], driver, "rebind")
-        is_next = number and sides[number - 1].prefix == sides[number].prefix - 1
-        parent = _mean_ms(record, sides[number - 1], driver, "rebind") if is_next else None
+        base = _mean_ms(record, builds[0], driver, "rebind")
+        is_next = number and builds[number - 1].prefix == builds[number].prefix - 1
+        parent = _mean_ms(record, builds[number - 1], driver, "rebind") if is_next else None
         found[driver] = PrefixTimes(
             mean, first, _below(base, mean) if number else None, _below(parent, mean)
         )
     return found
 
 
-def _mean_ms(record: RunRecord, side: Side, driver: str, op: str) -> float | None:
-    samples = [s.ns for b in counting(record, side.name) for s in samples_of(b, driver, op)]
+def _mean_ms(record: RunRecord, build: Build, driver: str, op: str) -> float | None:
+    samples = [s.ns for b in counting(record, build.name) for s in samples_of(b, driver, op)]
     return statistics.fmean(samples) / 1e6 if samples else None
 
 

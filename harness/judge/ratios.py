@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each side costs of what base does: one ratio with its interval a driver, or a replay's kind.
+"""What each build costs of what base does: one ratio with its interval a driver, or a replay's
+kind.
 
 The unit of repetition is the boot or the replay's process, since what one of them got (where its
 memory lies, whom it shares the machine with) holds for all its bindings. First bindings, which also
@@ -24,7 +25,7 @@ from harness.judge.replay_ratios import (
 )
 from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 from harness.judge.summary import counting, samples_of
-from harness.record.record import RunRecord, Side
+from harness.record.record import Build, RunRecord
 
 Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]
@@ -32,32 +33,32 @@ OPS: tuple[Op, ...] = ("rebind", "first")
 PAIRED = "trimmed mean of the logarithms of {n} pairs, one a round, with its t interval"
 BY_TURNS = f"{PAIRED}; a round's is the median of its turns'"
 APART = "mean of the logarithms, with Welch's t interval"
-ALONE = "{n} {unit}(s) a side: too few for an interval"
+ALONE = "{n} {unit}(s) a build: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """One side's cost beside base's.
+    """One build's cost beside base's.
 
     `kind` is a driver (nd_pmem, dax_pmem) of a boot or a kind of pass (order0, order9) of a replay,
     whose passes after the first stand for rebinds. Costs are medians over the units, in the
-    metric's own unit: ns a binding, or instructions a struct page. Where a replay's sides took
+    metric's own unit: ns a binding, or instructions a struct page. Where a replay's builds took
     turns on smaller namespaces, they are as if the whole one had cost as much a page. `ratio` is
-    the side's cost over base's; `low` and `high` bound it with 95 % confidence, None where there
+    the build's cost over base's; `low` and `high` bound it with 95 % confidence, None where there
     are too few units to tell; `p_value` is None where no rank test could reach the threshold.
     `method` and `rank` say how each came about, or why not.
     """
 
     kind: str
     op: Op
-    side: str
+    build: str
     prefix: int
     metric: Metric
     unit: Literal["boot", "process"]
     n_base: int
-    n_side: int
+    n_build: int
     base_cost: float
-    side_cost: float
+    build_cost: float
     ratio: float
     low: float | None
     high: float | None
@@ -67,7 +68,7 @@ class Effect(msgspec.Struct, frozen=True):
 
     @property
     def reduction_percent(self) -> float:
-        """What the side saves of base's cost, in percent."""
+        """What the build saves of base's cost, in percent."""
         return (1 - self.ratio) * 100
 
     @property
@@ -77,7 +78,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Units(msgspec.Struct, frozen=True):
-    """The costs of one side's units by number; equal numbers are of one round.
+    """The costs of one build's units by number; equal numbers are of one round.
 
     `step` is what the clock's coarseness may make of one cost; `turns` what a replay's passes cost
     in each turn, which pair closer in time than whole units do.
@@ -93,33 +94,33 @@ class Units(msgspec.Struct, frozen=True):
         return statistics.median(self.costs.values())
 
 
-#: What every side's units cost, by side, kind and binding.
+#: What every build's units cost, by build, kind and binding.
 Costs = Mapping[tuple[str, str, Op], Units]
 
 
 def effects(record: RunRecord, costs: Costs | None = None) -> tuple[Effect, ...]:
-    """Return the effects of all sides but base, in the order of sides, kinds, rebinds first.
+    """Return the effects of all builds but base, in the order of builds, kinds, rebinds first.
 
     `costs` are the record's own, from tabulate(), where they are at hand already.
     """
-    base, *others = record.sides
+    base, *others = record.builds
     table = tabulate(record) if costs is None else costs
     return tuple(
         effect
-        for side in others
+        for build in others
         for kind in kinds(record)
         for effect in (
-            *_timed(record, table, base, side, kind),
-            *_counted(record, base, side, kind),
+            *_timed(record, table, base, build, kind),
+            *_counted(record, base, build, kind),
         )
     )
 
 
 def tabulate(record: RunRecord) -> Costs:
-    """Return the costs of all sides' units; empty where there is nothing that counts."""
+    """Return the costs of all builds' units; empty where there is nothing that counts."""
     return {
-        (side.name, kind, op): units(record, side.name, kind, op)
-        for side in record.sides
+        (build.name, kind, op): units(record, build.name, kind, op)
+        for build in record.builds
         for kind in kinds(record)
         for op in OPS
     }
@@ -134,16 +135,16 @@ def kinds(record: RunRecord) -> tuple[str, ...]:
     """Return what a run has figures of: the guest's drivers, or a replay's kinds of pass."""
     if record.evidence != "replay":
         return tuple(record.setup.nr_pages)
-    found = {p.kind for p in record.passes if p.side != LIMIT} | {c.kind for c in record.counts}
+    found = {p.kind for p in record.passes if p.build != LIMIT} | {c.kind for c in record.counts}
     return tuple(sorted(found))
 
 
-def units(record: RunRecord, side: str, kind: str, op: Op) -> Units:
-    """Return one side's costs a unit; empty where there is nothing that counts."""
+def units(record: RunRecord, build: str, kind: str, op: Op) -> Units:
+    """Return one build's costs a unit; empty where there is nothing that counts."""
     if record.evidence == "replay":
-        return _processes(record, side, kind, op)
+        return _processes(record, build, kind, op)
     found, steps = {}, [0.0]
-    for boot in counting(record, side):
+    for boot in counting(record, build):
         samples = samples_of(boot, kind, op)
         if samples:
             found[boot.number] = statistics.fmean(s.ns for s in samples)
@@ -151,8 +152,8 @@ def units(record: RunRecord, side: str, kind: str, op: Op) -> Units:
     return Units(found, max(steps))
 
 
-def _processes(record: RunRecord, side: str, kind: str, op: Op) -> Units:
-    passes = [p for p in record.passes if p.side == side and p.kind == kind]
+def _processes(record: RunRecord, build: str, kind: str, op: Op) -> Units:
+    passes = [p for p in record.passes if p.build == build and p.kind == kind]
     turns = by_turn(passes) if op == "rebind" else {}
     found = by_round(turns) if op == "rebind" else firsts(passes)
     if not found:
@@ -161,11 +162,13 @@ def _processes(record: RunRecord, side: str, kind: str, op: Op) -> Units:
     return Units({number: ns * scale for number, ns in found.items()}, turns=turns)
 
 
-def _timed(record: RunRecord, costs: Costs, base: Side, side: Side, kind: str) -> Iterator[Effect]:
+def _timed(
+    record: RunRecord, costs: Costs, base: Build, build: Build, kind: str
+) -> Iterator[Effect]:
     if record.evidence != "replay" and len(_pages(record, kind)) != 1:
         return
     for op in OPS:
-        theirs, ours = costs[base.name, kind, op], costs[side.name, kind, op]
+        theirs, ours = costs[base.name, kind, op], costs[build.name, kind, op]
         if not theirs.costs or not ours.costs or min(*_all(theirs), *_all(ours)) <= 0:
             continue
         found, method = _ratio(record, theirs, ours, op)
@@ -174,14 +177,14 @@ def _timed(record: RunRecord, costs: Costs, base: Side, side: Side, kind: str) -
         yield Effect(
             kind=kind,
             op=op,
-            side=side.name,
-            prefix=side.prefix,
+            build=build.name,
+            prefix=build.prefix,
             metric=metric,
             unit="process" if record.evidence == "replay" else "boot",
             n_base=len(theirs.costs),
-            n_side=len(ours.costs),
+            n_build=len(ours.costs),
             base_cost=theirs.middle * scale,
-            side_cost=ours.middle * scale,
+            build_cost=ours.middle * scale,
             ratio=found.value,
             low=found.low,
             high=found.high,
@@ -191,28 +194,28 @@ def _timed(record: RunRecord, costs: Costs, base: Side, side: Side, kind: str) -
         )
 
 
-def _ratio(record: RunRecord, base: Units, side: Units, op: Op) -> tuple[Ratio, str]:
+def _ratio(record: RunRecord, base: Units, build: Units, op: Op) -> tuple[Ratio, str]:
     if record.evidence == "boot-icount":
-        value = side.middle / base.middle
+        value = build.middle / base.middle
         exact = Ratio(value, value, value)
-        return widened(exact, base.step / base.middle, side.step / side.middle), COUNTED
+        return widened(exact, base.step / base.middle, build.step / build.middle), COUNTED
     # Which kind a replay's process begins with is drawn by lot: first passes form no pairs.
-    rounds = sorted(base.costs.keys() & side.costs.keys())
+    rounds = sorted(base.costs.keys() & build.costs.keys())
     if (record.evidence == "replay" and op == "first") or not rounds:
-        found = unpaired(_all(base), _all(side))
-        method, few = APART, min(len(base.costs), len(side.costs))
-    elif base.turns and side.turns:
-        found = paired(base.turns, side.turns)
-        several = any(len(turns) > 1 for turns in side.turns.values())
+        found = unpaired(_all(base), _all(build))
+        method, few = APART, min(len(base.costs), len(build.costs))
+    elif base.turns and build.turns:
+        found = paired(base.turns, build.turns)
+        several = any(len(turns) > 1 for turns in build.turns.values())
         method, few = (BY_TURNS if several else PAIRED).format(n=len(rounds)), len(rounds)
     else:
-        found = ratio([base.costs[r] for r in rounds], [side.costs[r] for r in rounds])
+        found = ratio([base.costs[r] for r in rounds], [build.costs[r] for r in rounds])
         method, few = PAIRED.format(n=len(rounds)), len(rounds)
     if found.low is None:
         unit = "process" if record.evidence == "replay" else "boot"
         return found, ALONE.format(n=few, unit=unit)
     # A reading is off by less than a step, and by half of one where its phase is anyone's.
-    return widened(found, base.step / 2 / base.middle, side.step / 2 / side.middle), method
+    return widened(found, base.step / 2 / base.middle, build.step / 2 / build.middle), method
 
 
 def _metric(record: RunRecord, kind: str) -> tuple[Metric, float]:
@@ -222,26 +225,28 @@ def _metric(record: RunRecord, kind: str) -> tuple[Metric, float]:
 
 
 def _pages(record: RunRecord, kind: str) -> set[int]:
-    samples = (s for side in record.sides for b in counting(record, side.name) for s in b.samples)
+    samples = (
+        s for build in record.builds for b in counting(record, build.name) for s in b.samples
+    )
     return {s.nr_pages for s in samples if s.driver == kind}
 
 
-def _counted(record: RunRecord, base: Side, side: Side, kind: str) -> Iterator[Effect]:
-    found: Mapping[str, float] = {c.side: c.per_page for c in record.counts if c.kind == kind}
-    if min(found.get(base.name, 0), found.get(side.name, 0)) <= 0:
+def _counted(record: RunRecord, base: Build, build: Build, kind: str) -> Iterator[Effect]:
+    found: Mapping[str, float] = {c.build: c.per_page for c in record.counts if c.kind == kind}
+    if min(found.get(base.name, 0), found.get(build.name, 0)) <= 0:
         return
-    value = found[side.name] / found[base.name]
+    value = found[build.name] / found[base.name]
     yield Effect(
         kind=kind,
         op="rebind",
-        side=side.name,
-        prefix=side.prefix,
+        build=build.name,
+        prefix=build.prefix,
         metric="instructions",
         unit="process",
         n_base=1,
-        n_side=1,
+        n_build=1,
         base_cost=found[base.name],
-        side_cost=found[side.name],
+        build_cost=found[build.name],
         ratio=value,
         low=value,
         high=value,

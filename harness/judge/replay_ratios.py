@@ -5,7 +5,7 @@ Times are CPU time. Of a turn the fastest pass counts: what disturbs a pass can 
 process costs the median of its turns, and its ratio is the median of those to base's turns beside
 them: on a machine where six compilers ran, base against itself then varied by 4 % from round to
 round, and by 6 % where medians, quartiles or fastest passes of whole processes were compared. Over
-the rounds the median is shown. Where the sides took turns, these alone make ratios and costs a
+the rounds the median is shown. Where the builds took turns, these alone make ratios and costs a
 page; the milliseconds are those of a call on the whole namespace. Records from before there were
 turns have one a process.
 """
@@ -21,7 +21,7 @@ from harness.judge.stats.ratio import CONFIDENCE, Ratio, ratio
 from harness.record.record import Pass, RunRecord
 
 LIMIT = "limit"
-#: Costs of one side and kind in ns of CPU time, by round and by turn within it.
+#: Costs of one build and kind in ns of CPU time, by round and by turn within it.
 Turns = Mapping[int, Mapping[int, int]]
 #: How often an interval must hold the truth, and how improbable a count of those that do must be,
 #: if they cover that much, to prove that they do not. Without a limit like this one, "95 of 100"
@@ -32,7 +32,7 @@ NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
 class ReplayCost(msgspec.Struct, frozen=True):
-    """One side and kind. `limit_share` is of what the memory takes; times without page faults.
+    """One build and kind. `limit_share` is of what the memory takes; times without page faults.
 
     `ms` is a call on the whole namespace; `first_ms` the mean of the first such calls, which fault
     the memory in, where there are any.
@@ -50,9 +50,9 @@ class ReplayCost(msgspec.Struct, frozen=True):
 
 
 class ReplayRow(msgspec.Struct, frozen=True):
-    """One side, by kind."""
+    """One build, by kind."""
 
-    side: str
+    build: str
     prefix: int
     kinds: dict[str, ReplayCost]
 
@@ -66,18 +66,18 @@ class Filling(msgspec.Struct, frozen=True):
 
 
 def rows(record: RunRecord) -> tuple[ReplayRow, ...]:
-    """Return one row a side, in the record's order, for all kinds that both it and base have."""
-    kinds = sorted({p.kind for p in record.passes if p.side != LIMIT})
+    """Return one row a build, in the record's order, for all kinds that both it and base have."""
+    kinds = sorted({p.kind for p in record.passes if p.build != LIMIT})
     limit = max((f.gb_per_s for f in fillings(record) if f.non_temporal), default=None)
-    base = record.sides[0].name
+    base = record.builds[0].name
     found = []
-    for side in record.sides:
+    for build in record.builds:
         costs = {
             kind: cost
             for kind in kinds
-            if (cost := _cost(record, side.name, base, kind, limit)) is not None
+            if (cost := _cost(record, build.name, base, kind, limit)) is not None
         }
-        found.append(ReplayRow(side.name, side.prefix, costs))
+        found.append(ReplayRow(build.name, build.prefix, costs))
     return tuple(found)
 
 
@@ -115,17 +115,17 @@ def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]
     Each round is used once where there are enough of them, else each try draws its own by lot.
     Raises ValueError where there are too few rounds for any interval.
     """
-    base, again = (side.name for side in record.sides)
+    base, again = (build.name for build in record.builds)
     found = {}
-    for kind in sorted({p.kind for p in record.passes if p.side != LIMIT}):
+    for kind in sorted({p.kind for p in record.passes if p.build != LIMIT}):
         times = {
-            side: by_turn([p for p in record.passes if p.side == side and p.kind == kind])
-            for side in (base, again)
+            build: by_turn([p for p in record.passes if p.build == build and p.kind == kind])
+            for build in (base, again)
         }
         rounds_of = dealt(sorted(times[base]), tries, each, seed)
         held, widths = 0, []
         for rounds in rounds_of:
-            ours, theirs = ({r: times[side][r] for r in rounds} for side in (base, again))
+            ours, theirs = ({r: times[build][r] for r in rounds} for build in (base, again))
             result = paired(ours, theirs)
             if result.low is None or result.high is None:
                 raise ValueError(f"{each} rounds a try say nothing of an interval")
@@ -151,7 +151,7 @@ def dealt(rounds: Sequence[int], tries: int, each: int, seed: int) -> list[list[
 
 def fillings(record: RunRecord) -> tuple[Filling, ...]:
     """Return what the memory takes by each way of filling it, fastest first."""
-    passes = [p for p in record.passes if p.side == LIMIT]
+    passes = [p for p in record.passes if p.build == LIMIT]
     found = []
     for how in dict.fromkeys(p.kind for p in passes):
         ours = [p for p in passes if p.kind == how]
@@ -171,7 +171,7 @@ def counting(passes: Sequence[Pass]) -> list[Pass]:
 
 
 def by_turn(passes: Sequence[Pass]) -> Turns:
-    """Return what a pass of one side and kind costs in each round's turns."""
+    """Return what a pass of one build and kind costs in each round's turns."""
     found: dict[int, dict[int, int]] = {}
     for p in counting(passes):
         turns = found.setdefault(p.round, {})
@@ -195,11 +195,11 @@ def of_namespace(record: RunRecord, p: Pass) -> float:
     return record.setup.nr_pages.get(p.kind, p.nr_pages) / p.nr_pages
 
 
-def paired(base: Turns, side: Turns, confidence: float = CONFIDENCE) -> Ratio:
+def paired(base: Turns, build: Turns, confidence: float = CONFIDENCE) -> Ratio:
     """Return the ratio over the rounds that both have. Raises ValueError where there are none."""
     found: list[tuple[float, float]] = []
-    for number in sorted(base.keys() & side.keys()):
-        ours, theirs = side[number], base[number]
+    for number in sorted(base.keys() & build.keys()):
+        ours, theirs = build[number], base[number]
         shared = sorted(ours.keys() & theirs.keys())
         if len(shared) == 1:
             found.append((theirs[shared[0]], ours[shared[0]]))
@@ -210,10 +210,10 @@ def paired(base: Turns, side: Turns, confidence: float = CONFIDENCE) -> Ratio:
 
 
 def _cost(
-    record: RunRecord, side: str, base: str, kind: str, limit: float | None
+    record: RunRecord, build: str, base: str, kind: str, limit: float | None
 ) -> ReplayCost | None:
-    ours = [p for p in record.passes if p.side == side and p.kind == kind]
-    theirs = [p for p in record.passes if p.side == base and p.kind == kind]
+    ours = [p for p in record.passes if p.build == build and p.kind == kind]
+    theirs = [p for p in record.passes if p.build == base and p.kind == kind]
     times, beside = by_turn(ours), by_turn(theirs)
     whole = [p for p in ours if p.turn is None]
     if not times.keys() & beside.keys() or not (alone := by_round(by_turn(whole))):
@@ -231,16 +231,16 @@ def _cost(
         ratio=found.value,
         ratio_low=found.low,
         ratio_high=found.high,
-        equal_memmap=_equal(record, side, ours, theirs),
+        equal_memmap=_equal(record, build, ours, theirs),
         limit_share=None if limit is None else rate / limit,
     )
 
 
 def _equal(
-    record: RunRecord, side: str, ours: Sequence[Pass], theirs: Sequence[Pass]
+    record: RunRecord, build: str, ours: Sequence[Pass], theirs: Sequence[Pass]
 ) -> bool | None:
     """Whether cases and full-size digests are as base's; None where nothing was compared."""
-    compared = [c.equal for c in record.comparisons if c.side == side]
+    compared = [c.equal for c in record.comparisons if c.build == build]
     expected = {p.digest for p in theirs if p.digest}
     compared += [p.digest in expected for p in ours if p.digest]
     return all(compared) if compared else None

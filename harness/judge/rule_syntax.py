@@ -17,16 +17,16 @@ Relation = Literal["<", "<=", ">", ">="]
 KINDS = ("nd_pmem", "dax_pmem", "order0", "order9")
 OPS = ("rebind", "first")
 METRICS = {
-    "ratio": "the side's cost over base's",
+    "ratio": "the build's cost over base's",
     "ratio_low": "the lower bound of its 95 % interval",
     "ratio_high": "the upper bound of its 95 % interval",
-    "ms": "the side's median in milliseconds",
+    "ms": "the build's median in milliseconds",
     "ns_per_page": "the same in nanoseconds a struct page",
-    "instructions": "what the side executes a struct page",
+    "instructions": "what the build executes a struct page",
     "instructions_ratio": "the same over base's",
 }
 MEMMAP_EQUAL = "memmap.equal"
-#: `@each` holds all sides but base to the rule.
+#: `@each` holds all builds but base to the rule.
 EACH = "each"
 FORM = f"KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or {MEMMAP_EQUAL}"
 MAX_LENGTH = 200
@@ -37,14 +37,14 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule taken apart; `text` as it was given. `side` is a side's name, `each`, or the last.
+    """A rule taken apart; `text` as it was given. `build` is a build's name, `each`, or the last.
 
     For memmap.equal all but `text` have their defaults.
     """
 
     text: str
     kind: str = ""
-    side: str = ""
+    build: str = ""
     op: str = "rebind"
     metric: str = MEMMAP_EQUAL
     relation: Relation = "<"
@@ -73,7 +73,7 @@ def parse_rule(text: str) -> Rule:
     parts = _SUBJECT.fullmatch(subject)
     if parts is None:
         raise ValueError(f"{_short(subject)} names nothing to measure; expected {FORM}")
-    kind, side, op, metric = parts.groups()
+    kind, build, op, metric = parts.groups()
     for what, name, known in (
         ("kind", kind, KINDS),
         ("binding", op or OPS[0], OPS),
@@ -88,7 +88,7 @@ def parse_rule(text: str) -> Rule:
     return Rule(
         text=said,
         kind=kind,
-        side=side or "",
+        build=build or "",
         op=op or OPS[0],
         metric=metric,
         relation=msgspec.convert(relation, Relation),

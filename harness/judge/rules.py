@@ -49,30 +49,32 @@ def _hold(rule: Rule, found: Basis) -> RuleResult:
         return _fails(rule, f"patch {record.unbuilt[0].prefix} does not build")
     if rule.metric == MEMMAP_EQUAL:
         return _memmaps(rule, found.memmaps)
-    sides = [side.name for side in record.sides[1:]]
-    wanted = sides if rule.side == EACH else [rule.side or sides[-1]]
-    if not set(wanted) <= set(sides):
-        return _fails(rule, f"no side {rule.side!r}; the run has {', '.join(sides)}")
+    builds = [build.name for build in record.builds[1:]]
+    wanted = builds if rule.build == EACH else [rule.build or builds[-1]]
+    if not set(wanted) <= set(builds):
+        return _fails(rule, f"no build {rule.build!r}; the run has {', '.join(builds)}")
     values: dict[str, float] = {}
-    for side in wanted:
-        effect = _effect(rule, side, found.effects)
+    for build in wanted:
+        effect = _effect(rule, build, found.effects)
         if effect is None:
-            return _fails(rule, _nothing(rule, side, found))
+            return _fails(rule, _nothing(rule, build, found))
         value, why = _value(rule, effect, record), _undecided(effect, found)
         if value is None or why:
             return _fails(rule, why or f"{rule.kind}: the run does not say how many pages")
-        values[side] = value
+        values[build] = value
     return _judged(rule, values)
 
 
 def _judged(rule: Rule, values: dict[str, float]) -> RuleResult:
     """The value that is told is the one nearest to failing, or furthest beyond it."""
     worst = max if rule.relation in ("<", "<=") else min
-    side = worst(values, key=values.__getitem__)
+    build = worst(values, key=values.__getitem__)
     ok = all(rule.holds(value) for value in values.values())
-    told = f"{rule.metric} of {side} is {values[side]:.4g}"
+    told = f"{rule.metric} of {build} is {values[build]:.4g}"
     verb = "holds" if ok else "fails"
-    return RuleResult(rule.text, ok, values[side], f"{told}: {rule.relation} {rule.bound:g} {verb}")
+    return RuleResult(
+        rule.text, ok, values[build], f"{told}: {rule.relation} {rule.bound:g} {verb}"
+    )
 
 
 def _fails(rule: Rule, reason: str) -> RuleResult:
@@ -84,14 +86,14 @@ def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> RuleResult:
         return _fails(rule, "no memmap was compared")
     for v in memmaps:
         if not v.ok:
-            return _fails(rule, f"{v.driver} of {v.side}: {v.problem or 'pages differ'}")
+            return _fails(rule, f"{v.driver} of {v.build}: {v.problem or 'pages differ'}")
     return RuleResult(rule.text, ok=True, value=None, reason=f"{len(memmaps)} compared, all equal")
 
 
-def _effect(rule: Rule, side: str, effects: Sequence[Effect]) -> Effect | None:
+def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
     """The effect that a rule is about. By an instruction-counting clock every ratio is of those."""
     for effect in effects:
-        if (effect.kind, effect.op, effect.side) != (rule.kind, rule.op, side):
+        if (effect.kind, effect.op, effect.build) != (rule.kind, rule.op, build):
             continue
         counts = rule.metric.startswith("instructions")
         if counts == (effect.metric == "instructions") or _by_the_clock(rule, effect):
@@ -111,18 +113,18 @@ def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
         "ratio": effect.ratio,
         "ratio_low": effect.low,
         "ratio_high": effect.high,
-        "ms": effect.side_cost / 1e6,
-        "ns_per_page": effect.side_cost / pages if pages else None,
-        "instructions": effect.side_cost,
+        "ms": effect.build_cost / 1e6,
+        "ns_per_page": effect.build_cost / pages if pages else None,
+        "instructions": effect.build_cost,
         "instructions_ratio": effect.ratio,
     }
     return values[rule.metric]
 
 
-def _nothing(rule: Rule, side: str, found: Basis) -> str:
+def _nothing(rule: Rule, build: str, found: Basis) -> str:
     """Say what there is instead of the number that a rule asks for."""
     there = dict.fromkeys(_names(found.effects))
-    wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {side}"
+    wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {build}"
     return f"{wanted} has no number; the run has {', '.join(there) or 'none'}"
 
 
@@ -136,5 +138,5 @@ def _undecided(effect: Effect, found: Basis) -> str:
     if effect.method == COUNTED:
         return ""
     if effect.low is None:
-        return f"{effect.kind} of {effect.side}: {effect.method}"
-    return found.spoiled(effect.kind, effect.side)
+        return f"{effect.kind} of {effect.build}: {effect.method}"
+    return found.spoiled(effect.kind, effect.build)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the samples of a run come to, per driver and side, in the author's own figures."""
+"""What the samples of a run come to, per driver and build, in the author's own figures."""
 
 import statistics
 
@@ -9,7 +9,7 @@ from harness.record.record import Boot, RunRecord, Sample
 
 
 class BindingMeans(msgspec.Struct, frozen=True):
-    """One driver on one side: mean first binding and mean rebind in ms, over the boots that count.
+    """One driver on one build: mean first binding and mean rebind in ms, over the boots that count.
 
     `rebinds` is the number of rebinds in the mean; `nr_pages` what the kernel said it initialized.
     """
@@ -21,7 +21,7 @@ class BindingMeans(msgspec.Struct, frozen=True):
 
 
 class DriverSummary(msgspec.Struct, frozen=True):
-    """One driver: both sides where they have samples that count, and what tip saves of base."""
+    """One driver: both builds where they have samples that count, and what tip saves of base."""
 
     driver: str
     base: BindingMeans | None
@@ -37,16 +37,16 @@ class DriverSummary(msgspec.Struct, frozen=True):
 
 def summarize(record: RunRecord) -> tuple[DriverSummary, ...]:
     """Return one summary a driver, in the order of the guest's namespaces."""
-    base, tip = record.sides[0].name, record.sides[-1].name
+    base, tip = record.builds[0].name, record.builds[-1].name
     return tuple(
         DriverSummary(d, _binding(record, base, d), _binding(record, tip, d))
         for d in record.setup.nr_pages
     )
 
 
-def counting(record: RunRecord, side: str) -> list[Boot]:
-    """The boots of one side whose samples may be used."""
-    return [boot for boot in record.boots if boot.side == side and boot.counts]
+def counting(record: RunRecord, build: str) -> list[Boot]:
+    """The boots of one build whose samples may be used."""
+    return [boot for boot in record.boots if boot.build == build and boot.counts]
 
 
 def samples_of(boot: Boot, driver: str, op: str) -> list[Sample]:
@@ -54,8 +54,8 @@ def samples_of(boot: Boot, driver: str, op: str) -> list[Sample]:
     return [s for s in boot.samples if s.driver == driver and s.op == op]
 
 
-def _binding(record: RunRecord, side: str, driver: str) -> BindingMeans | None:
-    boots = counting(record, side)
+def _binding(record: RunRecord, build: str, driver: str) -> BindingMeans | None:
+    boots = counting(record, build)
     first = [s for boot in boots for s in samples_of(boot, driver, "first")]
     rebinds = [s for boot in boots for s in samples_of(boot, driver, "rebind")]
     pages = {s.nr_pages for s in first + rebinds}

@@ -24,32 +24,35 @@ class Basis(msgspec.Struct, frozen=True):
     memmaps: tuple[Verified, ...]
     null: NullSeen | None
 
-    def effect(self, kind: str, side: str, op: str, metric: str) -> Effect | None:
-        """Return the effect of that kind, side, binding and metric, if there is one."""
+    def effect(self, kind: str, build: str, op: str, metric: str) -> Effect | None:
+        """Return the effect of that kind, build, binding and metric, if there is one."""
         for e in self.effects:
-            if (e.kind, e.side, e.op, e.metric) == (kind, side, op, metric):
+            if (e.kind, e.build, e.op, e.metric) == (kind, build, op, metric):
                 return e
         return None
 
-    def spoiled(self, kind: str, side: str) -> str:
-        """Say why this side's times of a kind decide nothing, in words; empty where they may."""
+    def spoiled(self, kind: str, build: str) -> str:
+        """Say why this build's times of a kind decide nothing, in words; empty where they may."""
         return (
-            self._unlike(side) or self._other_pages(side) or self._uncounted() or self._noisy(kind)
+            self._unlike(build)
+            or self._other_pages(build)
+            or self._uncounted()
+            or self._noisy(kind)
         )
 
-    def _unlike(self, side: str) -> str:
+    def _unlike(self, build: str) -> str:
         for proof in self.identity:
             for pin in proof.pins:
-                if proof.side == side and not pin.equal:
-                    return f"{pin.name} differs: base has {pin.base}, {side} has {pin.tip}"
+                if proof.build == build and not pin.equal:
+                    return f"{pin.name} differs: base has {pin.base}, {build} has {pin.tip}"
         return ""
 
-    def _other_pages(self, side: str) -> str:
+    def _other_pages(self, build: str) -> str:
         """What leaves other struct pages does other work; how long that takes says nothing."""
         for v in self.memmaps:
-            if v.side == side and not v.ok:
+            if v.build == build and not v.ok:
                 why = v.problem or "none were compared"
-                return f"the struct pages of {side} are not shown to be base's: {why}"
+                return f"the struct pages of {build} are not shown to be base's: {why}"
         return ""
 
     def _uncounted(self) -> str:
@@ -57,8 +60,8 @@ class Basis(msgspec.Struct, frozen=True):
         record = self.record
         if record.evidence == "replay":
             return ""
-        for side in record.sides:
-            boots = counting(record, side.name)
+        for build in record.builds:
+            boots = counting(record, build.name)
             if len(boots) < record.setup.boots:
                 return why_uncounted(record)
             for boot in boots:
@@ -66,7 +69,7 @@ class Basis(msgspec.Struct, frozen=True):
                     found = len(samples_of(boot, driver, "rebind"))
                     if found != record.setup.rebinds:
                         rebinds = f"{found} of {record.setup.rebinds} rebinds of {driver}"
-                        return f"boot {boot.number} of {side.name} has {rebinds}"
+                        return f"boot {boot.number} of {build.name} has {rebinds}"
         return ""
 
     def _noisy(self, kind: str) -> str:
@@ -94,7 +97,7 @@ def basis(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Basis:
 def why_uncounted(record: RunRecord) -> str:
     """Name the first boot that does not count, and why; or that boots are missing."""
     for boot in record.boots:
-        name = f"boot {boot.number} of {boot.side}"
+        name = f"boot {boot.number} of {boot.build}"
         if boot.outcome != "complete":
             return f"{name} is {boot.outcome}: {boot.reason}"
         if boot.findings:
@@ -102,7 +105,7 @@ def why_uncounted(record: RunRecord) -> str:
         for check in boot.checks:
             if not check.ok:
                 return f"{name} fails the check {check.name}: {check.detail}"
-    planned = record.setup.boots * len(record.sides)
+    planned = record.setup.boots * len(record.builds)
     if len(record.boots) < planned and record.boots:
         return f"{len(record.boots)} of {planned} boots were made"
     return "no boot gave samples that count"

@@ -14,7 +14,7 @@ from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.validity import Basis, why_uncounted
 from harness.project.claim import Claim
-from harness.record.record import RunRecord, Side
+from harness.record.record import Build, RunRecord
 
 #: A claim is a round figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
@@ -29,7 +29,7 @@ Stance = Literal["supports", "doubts", ""]
 class Verdict(msgspec.Struct, frozen=True):
     """What is to be said of one claim, or of a driver of which nothing is claimed (`claim` None).
 
-    `side` is the side that answers to it (`tip`, or a replay's prefix); `summary` has the boots'
+    `build` is the build that answers to it (`tip`, or a replay's prefix); `summary` has the boots'
     figures, none for a replay; `effect` is what the verdict rests on, where there is a figure.
     """
 
@@ -37,7 +37,7 @@ class Verdict(msgspec.Struct, frozen=True):
     claimed_percent: float | None
     verdict: Word
     reason: str
-    side: str = "tip"
+    build: str = "tip"
     claim: Claim | None = None
     effect: Effect | None = None
     stance: Stance = ""
@@ -54,17 +54,17 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(found: Basis, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Return a verdict for each claim that a side answers to, and each driver without any."""
+    """Return a verdict for each claim that a build answers to, and each driver without any."""
     record = found.record
     if record.evidence == "replay":
         return tuple(_replayed(found, claims))
-    tip = record.sides[-1]
+    tip = record.builds[-1]
     return tuple(
         _booted(found, s, tip, _claim(record, claims, s.driver)) for s in summarize(record)
     )
 
 
-def _booted(found: Basis, summary: DriverSummary, tip: Side, claim: Claim | None) -> Verdict:
+def _booted(found: Basis, summary: DriverSummary, tip: Build, claim: Claim | None) -> Verdict:
     effect = found.effect(summary.driver, tip.name, "rebind", clock(found.record))
     claimed = percent(claim)
     word, reason = _decide(found, summary, effect, claim)
@@ -73,22 +73,22 @@ def _booted(found: Basis, summary: DriverSummary, tip: Side, claim: Claim | None
 
 def _replayed(found: Basis, claims: Sequence[Claim]) -> Iterator[Verdict]:
     record = found.record
-    for side in record.sides[1:]:
-        if side.name != str(side.prefix):
+    for build in record.builds[1:]:
+        if build.name != str(build.prefix):
             continue  # a variant, which stores otherwise than the series that claims
         for driver, kind in STANDS_FOR.items():
-            claim = _claim(record, claims, driver, side)
+            claim = _claim(record, claims, driver, build)
             claimed = percent(claim)
             if claim is None or claimed is None:
                 continue
-            effect = found.effect(kind, side.name, "rebind", "ns")
+            effect = found.effect(kind, build.name, "rebind", "ns")
             word, reason, stance = _doubt(found, effect, claimed)
             yield Verdict(
                 DriverSummary(driver, None, None),
                 claimed,
                 word,
                 reason,
-                side.name,
+                build.name,
                 claim,
                 effect,
                 stance,
@@ -96,11 +96,11 @@ def _replayed(found: Basis, claims: Sequence[Claim]) -> Iterator[Verdict]:
 
 
 def _claim(
-    record: RunRecord, claims: Sequence[Claim], driver: str, side: Side | None = None
+    record: RunRecord, claims: Sequence[Claim], driver: str, build: Build | None = None
 ) -> Claim | None:
-    """The claim that a side answers to: the whole series', or a prefix's own."""
+    """The claim that a build answers to: the whole series', or a prefix's own."""
     patches = len(record.subject.patch_ids)
-    prefix = (side or record.sides[-1]).prefix
+    prefix = (build or record.builds[-1]).prefix
     for claim in claims:
         after = patches if claim.after_patch is None else claim.after_patch
         if (claim.version, claim.driver, after) == (record.subject.version, driver, prefix):
@@ -148,13 +148,13 @@ _WHY_NOT = {
 def _measured(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, str]:
     if effect is None:
         return "inconclusive", "a time of 0 ms has no ratio: the clock is too coarse"
-    spoiled = found.spoiled(effect.kind, effect.side)
+    spoiled = found.spoiled(effect.kind, effect.build)
     if spoiled:
         return "inconclusive", spoiled
     reduction = _reduction(effect)
     if reduction is None:
         return "inconclusive", effect.method
-    said = f"{_said(reduction)}, {effect.n_base} and {effect.n_side} boots)"
+    said = f"{_said(reduction)}, {effect.n_base} and {effect.n_build} boots)"
     word = _held(reduction, claimed)
     if word == "":
         return "inconclusive", f"{said} straddles what would bear out {claimed:.1f} %"
@@ -169,7 +169,7 @@ def _doubt(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, s
     only = "a replay decides nothing"
     if effect is None:
         return "untested", f"{only}, and this one timed nothing that stands for it", ""
-    spoiled = found.spoiled(effect.kind, effect.side)
+    spoiled = found.spoiled(effect.kind, effect.build)
     reduction = _reduction(effect)
     if spoiled or reduction is None:
         return "untested", f"{only}, and this one says nothing: {spoiled or effect.method}", ""

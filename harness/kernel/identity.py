@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tells a side from base, as raw facts: files, options, sizes of symbols.
+"""What tells a build from base, as raw facts: files, options, sizes of symbols.
 
 Whether that is the series and nothing else is for others to judge.
 """
@@ -18,41 +18,42 @@ from harness.host.process import Deadline
 from harness.kernel.binutils import Binutils
 from harness.kernel.kconfig import options
 from harness.kernel.symbols import changed, sizes
-from harness.record.record import Side
+from harness.record.record import Build
 
 GIT_S = 120
 
 
 class Built(msgspec.Struct, frozen=True):
-    """A side as it was built: the binary whose symbols count, and the .config, where it is kept."""
+    """A build as it was built: the binary whose symbols count, and the .config, where it is
+    kept."""
 
-    side: Side
+    build: Build
     binary: Path
     config: Path | None
 
 
-def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Side, ...]:
-    """Return the sides of the record with what tells each from base, which is the first."""
+def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Build, ...]:
+    """Return the builds of the record with what tells each from base, which is the first."""
     binutils = Binutils(cache.log("identity"), confined=sandbox.works(cache))
     symbols = [sizes(binutils.sizes(one.binary)) for one in built]
     options_of = [_options(one.config) for one in built]
-    base = built[0].side.commit
+    base = built[0].build.commit
     told = []
     for one, its_symbols, its_options in zip(built, symbols, options_of, strict=True):
-        side = msgspec.structs.replace(
-            one.side,
-            files=_files(cache, base, one.side.commit),
+        build = msgspec.structs.replace(
+            one.build,
+            files=_files(cache, base, one.build.commit),
             symbols=changed(symbols[0], its_symbols),
         )
-        told.append(_with_options(side, options_of[0], its_options))
+        told.append(_with_options(build, options_of[0], its_options))
     return tuple(told)
 
 
-def _with_options(side: Side, base: frozenset[str] | None, its: frozenset[str] | None) -> Side:
+def _with_options(build: Build, base: frozenset[str] | None, its: frozenset[str] | None) -> Build:
     if base is None or its is None:
-        return side
+        return build
     return msgspec.structs.replace(
-        side,
+        build,
         options_sha256=hashlib.sha256("\n".join(sorted(its)).encode()).hexdigest(),
         config_diff=(
             *(f"-{line}" for line in sorted(base - its)),

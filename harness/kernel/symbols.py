@@ -27,8 +27,8 @@ def sizes(nm: str) -> dict[str, int]:
     return found
 
 
-def changed(base: Mapping[str, int], side: Mapping[str, int]) -> tuple[Symbol, ...]:
+def changed(base: Mapping[str, int], build: Mapping[str, int]) -> tuple[Symbol, ...]:
     """Return the symbols whose size differs, the one that grew or shrank most first."""
-    names = [n for n in {**base, **side} if base.get(n) != side.get(n)]
-    names.sort(key=lambda n: (-abs(side.get(n, 0) - base.get(n, 0)), n))
-    return tuple(Symbol(n, base.get(n), side.get(n)) for n in names)
+    names = [n for n in {**base, **build} if base.get(n) != build.get(n)]
+    names.sort(key=lambda n: (-abs(build.get(n, 0) - base.get(n, 0)), n))
+    return tuple(Symbol(n, base.get(n), build.get(n)) for n in names)

@@ -51,10 +51,10 @@ def measure(
 ) -> RunRecord:
     """Run the boots that `record` does not have yet and return the finished record.
 
-    `keep_images` leaves the backing files beside the record, as `<side>-<number>-<driver>.img`;
-    `after_boot` gives the memmaps that a boot left. A run whose sides left different ones failed.
+    `keep_images` leaves the backing files beside the record, as `<build>-<number>-<driver>.img`;
+    `after_boot` gives the memmaps that a boot left. A run whose builds left different ones failed.
     Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well, unless
-    `go_on`: then that side alone is given up, and the run failed. MachineError when there is no
+    `go_on`: then that build alone is given up, and the run failed. MachineError when there is no
     room for one.
     """
     confined = _confined(cache, guest, listen)
@@ -70,23 +70,23 @@ def measure(
             store.save(project.results, record)
         _keep_configs(record, kernels, folder)
         planned = list(order(record))
-        done = {(b.side, b.number) for b in record.boots}
-        lost = {b.side: f"boot {b.number} of {b.side}: {b.reason}" for b in _lost(record)}
-        for position, (side, number) in enumerate(planned, 1):
-            if (side, number) in done or side in lost:
+        done = {(b.build, b.number) for b in record.boots}
+        lost = {b.build: f"boot {b.number} of {b.build}: {b.reason}" for b in _lost(record)}
+        for position, (build, number) in enumerate(planned, 1):
+            if (build, number) in done or build in lost:
                 continue
-            title = f"boot {position} of {len(planned)}, {side}"
+            title = f"boot {position} of {len(planned)}, {build}"
             listen(Began(title))
             with backing_files.images(cache, guest, listen) as images:
-                made = boot(same, kernels[side], side, number, images, listen)
+                made = boot(same, kernels[build], build, number, images, listen)
                 if made.outcome == "complete" and after_boot is not None:
-                    left = after_boot(side, number, images.readable)
+                    left = after_boot(build, number, images.readable)
                     made = msgspec.structs.replace(made, memmaps=left)
                 if keep_images:
-                    _keep(cache, images.readable, folder, f"{side}-{number}")
+                    _keep(cache, images.readable, folder, f"{build}-{number}")
             record = msgspec.structs.replace(record, boots=(*record.boots, made))
             if made.outcome != "complete" and go_on:
-                lost[side] = f"boot {number} of {side}: {made.reason}"
+                lost[build] = f"boot {number} of {build}: {made.reason}"
             elif made.outcome != "complete":
                 _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
                 raise _error(made, title, folder)
@@ -112,16 +112,16 @@ def _lost(record: RunRecord) -> list[Boot]:
 
 
 def order(record: RunRecord) -> Iterator[tuple[str, int]]:
-    """Give (side, number) of every boot: each round boots all sides, and starts with another one.
+    """Give (build, number) of every boot: each round boots all builds, and starts with another one.
 
-    Which side the first round starts with is drawn from the run's id.
+    Which build the first round starts with is drawn from the run's id.
     """
-    sides = [side.name for side in record.sides]
+    builds = [build.name for build in record.builds]
     drawn = hashlib.sha256(record.run_id.encode()).digest()[0]
     for number in range(1, record.setup.boots + 1):
-        first = (drawn + number) % len(sides)
-        for side in sides[first:] + sides[:first]:
-            yield side, number
+        first = (drawn + number) % len(builds)
+        for build in builds[first:] + builds[:first]:
+            yield build, number
 
 
 def summary(made: Boot) -> str:
@@ -153,22 +153,22 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
     splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
     return kind(
         f"{title}: {made.outcome.replace('_', ' ')}: {made.reason.rstrip('.')}",
-        mend=f"the console is in {folder / LOGS / f'{made.side}-{made.number}.console.log'}",
+        mend=f"the console is in {folder / LOGS / f'{made.build}-{made.number}.console.log'}",
         detail="\n".join(splat) or None,
     )
 
 
 def _keep_configs(record: RunRecord, kernels: Mapping[str, Kernel], folder: Path) -> None:
-    """Leave each side's .config beside the record, whose `config_sha256` vouches for it.
+    """Leave each build's .config beside the record, whose `config_sha256` vouches for it.
 
     One that is gone, or is not what the kernel was built with, is no evidence and stays away.
     """
     (folder / CONFIGS).mkdir(exist_ok=True)
-    for side in record.sides:
+    for build in record.builds:
         with contextlib.suppress(OSError):
-            data = Path(kernels[side.name].config).read_bytes()
-            if hashlib.sha256(data).hexdigest() == side.config_sha256:
-                replace_file(folder / CONFIGS / f"{side.name}.config", data)
+            data = Path(kernels[build.name].config).read_bytes()
+            if hashlib.sha256(data).hexdigest() == build.config_sha256:
+                replace_file(folder / CONFIGS / f"{build.name}.config", data)
 
 
 def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:

@@ -48,7 +48,7 @@ class Conditions(msgspec.Struct, frozen=True):
 def boot(
     same: Conditions,
     kernel: Kernel,
-    side: str,
+    build: str,
     number: int,
     images: Images,
     listen: Listener = silent,
@@ -61,7 +61,7 @@ def boot(
     meter = Meter()
     logs = same.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
-    console_log = logs / f"{side}-{number}.console.log"
+    console_log = logs / f"{build}-{number}.console.log"
     ran = guest.boot(
         same.cache,
         _command(same, kernel, images.named),
@@ -71,7 +71,7 @@ def boot(
         on_message=_Progress(same, images, listen).hear,
     )
     used = meter.used()
-    agent_log = replace_file(logs / f"{side}-{number}.agent.jsonl", ran.channel)
+    agent_log = replace_file(logs / f"{build}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
     # The console shows the same, but others write there too, and it may end in the middle.
     log = report.kernel_log if report.ended else ran.console
@@ -80,7 +80,7 @@ def boot(
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
     return Boot(
-        side=side,
+        build=build,
         number=number,
         outcome=outcome,
         reason=reason,

@@ -15,7 +15,8 @@ from harness.events import Ended, Listener, silent
 from harness.guest import accelerator
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.kernel import build, identity
+from harness.kernel import build as kernel_build
+from harness.kernel import identity
 from harness.kernel.warning_lines import new
 from harness.measure import boots, machine
 from harness.memmap import read
@@ -25,7 +26,7 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.project.series import Applied
 from harness.record import store
-from harness.record.record import Evidence, Machine, RunRecord, Setup, Side, Subject, Unbuilt
+from harness.record.record import Build, Evidence, Machine, RunRecord, Setup, Subject, Unbuilt
 
 
 def run(
@@ -44,9 +45,9 @@ def run(
     go_on: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
 ) -> RunRecord:
-    """Measure the kernels, by side, of a series that answers to posted `version`.
+    """Measure the kernels, by build, of a series that answers to posted `version`.
 
-    `wanted` is the accelerator: auto, kvm or tcg, proved on the first side's kernel. `begun` is
+    `wanted` is the accelerator: auto, kvm or tcg, proved on the first build's kernel. `begun` is
     told the run's folder, where `keep_images` leaves the backing files. Raises HarnessError from
     whichever step failed; the record tells of boots that failed, after which it is gone on where
     `go_on` says so, and of prefixes that are `unbuilt`.
@@ -59,7 +60,7 @@ def run(
         chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
     host = machine.describe(cache, chosen)
     record = _record(applied, version, kernels, plan, guest, host)
-    record = msgspec.structs.replace(record, sides=_told_apart(cache, record, kernels))
+    record = msgspec.structs.replace(record, builds=_told_apart(cache, record, kernels))
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
     if unfinished := store.resumable(project.results, record):
         listen(Ended(f"going on with run {unfinished.run_id}"))
@@ -85,11 +86,11 @@ def run(
 def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
     """Raise MachineError where the compiler was changed while the kernels were built."""
     base, *others = kernels.items()
-    for side, kernel in others:
+    for build, kernel in others:
         if kernel.compiler != base[1].compiler:
             raise MachineError(
-                f"{base[0]} was built with {base[1].compiler}, {side} with {kernel.compiler}",
-                expected="one compiler for all sides",
+                f"{base[0]} was built with {base[1].compiler}, {build} with {kernel.compiler}",
+                expected="one compiler for all builds",
                 mend="run it again: what the old one built is built anew",
             )
 
@@ -118,19 +119,21 @@ def _record(
             boots=plan.boots.kvm if kvm else plan.boots.tcg,
         ),
         machine=host,
-        sides=tuple(_sides(applied, kernels)),
+        builds=tuple(_builds(applied, kernels)),
         started=now.isoformat(),
     )
 
 
-def _told_apart(cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]) -> tuple[Side, ...]:
+def _told_apart(
+    cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]
+) -> tuple[Build, ...]:
     built = [
         identity.Built(
-            side,
-            binary=Path(kernels[side.name].folder) / "vmlinux",
-            config=Path(kernels[side.name].config),
+            build,
+            binary=Path(kernels[build.name].folder) / "vmlinux",
+            config=Path(kernels[build.name].config),
         )
-        for side in record.sides
+        for build in record.builds
     ]
     return identity.told_apart(cache, built)
 
@@ -141,15 +144,15 @@ def _evidence(plan: Plan, host: Machine) -> Evidence:
     return "boot-kvm" if host.accelerator == "kvm" else "boot-tcg"
 
 
-def _sides(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Side]:
+def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
     commits = [applied.prefix(k) for k in range(len(applied.patches) + 1)]
     before: dict[str, int] | None = None
-    for number, (side, kernel) in enumerate(kernels.items()):
+    for number, (build, kernel) in enumerate(kernels.items()):
         prefix = commits.index(kernel.commit)
-        warned = build.warned(kernel)
+        warned = kernel_build.warned(kernel)
         known = number > 0 and before is not None and warned is not None
-        yield Side(
-            name=side,
+        yield Build(
+            name=build,
             prefix=prefix,
             commit=kernel.commit,
             release=kernel.release,

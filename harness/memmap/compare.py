@@ -75,7 +75,7 @@ class Verified(msgspec.Struct, frozen=True):
     pointers replaced by what they point to.
     """
 
-    side: str
+    build: str
     number: int
     driver: str
     compared: int
@@ -94,15 +94,15 @@ def verify(
 ) -> tuple[Verified, ...]:
     """Compare every namespace of every boot with the same one of base's first boot.
 
-    `load` gives what was kept of (side, number, driver) and is asked only where digests differ;
+    `load` gives what was kept of (build, number, driver) and is asked only where digests differ;
     `find` gives the finder for a driver, asked likewise. A run without memmaps gives nothing.
     """
     found = []
     for v in by_digest(record):
         first = _reference(record, v.driver)
         if v.problem == UNEQUAL and first is not None:
-            theirs = load(first.side, first.number, v.driver)
-            at = (v.side, v.number, v.driver)
+            theirs = load(first.build, first.number, v.driver)
+            at = (v.build, v.number, v.driver)
             found.append(_unequal(at, theirs, load(*at), find(v.driver)))
         else:
             found.append(v)
@@ -112,8 +112,8 @@ def verify(
 def by_digest(record: RunRecord) -> tuple[Verified, ...]:
     """Compare all memmaps by what the record alone has of them: no page is named.
 
-    A replay has an entry for each full-size memmap that it took a digest of, and one a side for the
-    cases it compared.
+    A replay has an entry for each full-size memmap that it took a digest of, and one a build for
+    the cases it compared.
     """
     if record.evidence == "replay":
         return (*_of_passes(record), *_of_cases(record))
@@ -122,9 +122,9 @@ def by_digest(record: RunRecord) -> tuple[Verified, ...]:
 
 def _reference(record: RunRecord, driver: str) -> Boot | None:
     """Base's first boot that left a memmap."""
-    base = record.sides[0].name
+    base = record.builds[0].name
     for boot in record.boots:
-        if boot.side == base and any(m.driver == driver and not m.problem for m in boot.memmaps):
+        if boot.build == base and any(m.driver == driver and not m.problem for m in boot.memmaps):
             return boot
     return None
 
@@ -134,7 +134,7 @@ def _of_boots(record: RunRecord, driver: str) -> Iterator[Verified]:
     expected = {m.sha256 for m in first.memmaps if m.driver == driver} if first else set()
     for boot in record.boots:
         for memmap in boot.memmaps:
-            at = (boot.side, boot.number, driver)
+            at = (boot.build, boot.number, driver)
             if memmap.driver != driver:
                 continue
             if memmap.problem or not expected:
@@ -147,19 +147,19 @@ def _of_boots(record: RunRecord, driver: str) -> Iterator[Verified]:
 
 
 def _of_passes(record: RunRecord) -> Iterator[Verified]:
-    base = record.sides[0].name
-    expected = {(p.kind, p.digest) for p in record.passes if p.side == base and p.digest}
+    base = record.builds[0].name
+    expected = {(p.kind, p.digest) for p in record.passes if p.build == base and p.digest}
     for p in record.passes:
-        if p.side != base and p.digest:
+        if p.build != base and p.digest:
             equal = (p.kind, p.digest) in expected
             problem = "" if equal else "its digest is not base's"
-            yield Verified(p.side, p.process, p.kind, p.nr_pages, p.nr_pages * equal, problem)
+            yield Verified(p.build, p.process, p.kind, p.nr_pages, p.nr_pages * equal, problem)
 
 
 def _of_cases(record: RunRecord) -> Iterator[Verified]:
     for c in record.comparisons:
         problem = "" if c.equal else c.detail or "one differs"
-        yield Verified(c.side, 0, "cases", c.cases, c.cases * c.equal, problem)
+        yield Verified(c.build, 0, "cases", c.cases, c.cases * c.equal, problem)
 
 
 def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> Verified:
@@ -168,13 +168,13 @@ def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> V
         return Verified(*at, 0, 0, problem)
     ends = np.union1d(np.cumsum(base.lengths), np.cumsum(tip.lengths))
     starts = np.concatenate(([0], ends[:-1]))
-    sides = [runs.which[np.searchsorted(np.cumsum(runs.lengths), ends)] for runs in (base, tip)]
-    unequal = (base.pages[sides[0]] != tip.pages[sides[1]]).any(axis=1)
+    builds = [runs.which[np.searchsorted(np.cumsum(runs.lengths), ends)] for runs in (base, tip)]
+    unequal = (base.pages[builds[0]] != tip.pages[builds[1]]).any(axis=1)
     first = tuple(
         describe(
             int(starts[n]),
-            base.pages[sides[0][n]].view(np.uint8),
-            tip.pages[sides[1][n]].view(np.uint8),
+            base.pages[builds[0][n]].view(np.uint8),
+            tip.pages[builds[1][n]].view(np.uint8),
             find,
         )
         for n in np.flatnonzero(unequal)[:SHOWN]

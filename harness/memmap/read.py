@@ -18,8 +18,8 @@ from harness.record.record import Memmap, RunRecord
 
 #: 4 MiB of struct pages at a time.
 CHUNK_PAGES = 1 << 16
-#: Called after a boot that ended well, with its side, number and backing files by driver, which can
-#: be opened and read until it returns. If it raises, the boot comes again on resuming.
+#: Called after a boot that ended well, with its build, number and backing files by driver, which
+#: can be opened and read until it returns. If it raises, the boot comes again on resuming.
 AfterBoot = Callable[[str, int, Mapping[str, Path]], tuple[Memmap, ...]]
 
 
@@ -29,8 +29,8 @@ def keeper(folder: Path) -> AfterBoot:
     A memmap that cannot be read is a Memmap that says why.
     """
 
-    def keep(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
-        found = (_kept(folder, side, number, driver, path) for driver, path in images.items())
+    def keep(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+        found = (_kept(folder, build, number, driver, path) for driver, path in images.items())
         return tuple(memmap for memmap in found if memmap is not None)
 
     return keep
@@ -39,10 +39,10 @@ def keeper(folder: Path) -> AfterBoot:
 def unequal(record: RunRecord) -> str:
     """Say which boot left other struct pages than base's first boot did, or none; else nothing."""
     expected: dict[str, Memmap] = {}
-    base = record.sides[0].name
-    for boot in sorted(record.boots, key=lambda boot: (boot.side != base, boot.number)):
+    base = record.builds[0].name
+    for boot in sorted(record.boots, key=lambda boot: (boot.build != base, boot.number)):
         for memmap in boot.memmaps:
-            name = f"boot {boot.number} of {boot.side}: the struct pages of {memmap.driver}"
+            name = f"boot {boot.number} of {boot.build}: the struct pages of {memmap.driver}"
             if memmap.problem:
                 return f"{name} cannot be read: {memmap.problem}"
             first = expected.setdefault(memmap.driver, memmap)
@@ -51,9 +51,9 @@ def unequal(record: RunRecord) -> str:
     return ""
 
 
-def load(folder: Path, side: str, number: int, driver: str) -> Runs:
+def load(folder: Path, build: str, number: int, driver: str) -> Runs:
     """Return what was kept of one namespace. Raises RecordError."""
-    file = _file(folder, side, number, driver)
+    file = _file(folder, build, number, driver)
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Runs(arrays["pages"], arrays["which"], arrays["lengths"], str(arrays["digest"]))
@@ -82,19 +82,19 @@ def read(path: Path) -> Runs | None:
         return struct_pages.read(file, block.npfns, size, address, block.first, CHUNK_PAGES)
 
 
-def _kept(folder: Path, side: str, number: int, driver: str, path: Path) -> Memmap | None:
+def _kept(folder: Path, build: str, number: int, driver: str, path: Path) -> Memmap | None:
     try:
         runs = read(path)
     except ValueError as error:
         return Memmap(driver, 0, "", str(error))
     if runs is None:
         return None
-    file = _file(folder, side, number, driver)
+    file = _file(folder, build, number, driver)
     part = file.with_suffix(".part.npz")
     np.savez_compressed(part, **runs._asdict())
     part.replace(file)
     return Memmap(driver, runs.nr_pages, runs.digest)
 
 
-def _file(folder: Path, side: str, number: int, driver: str) -> Path:
-    return folder / f"memmap-{side}-{number}-{driver}.npz"
+def _file(folder: Path, build: str, number: int, driver: str) -> Path:
+    return folder / f"memmap-{build}-{number}-{driver}.npz"

@@ -133,7 +133,7 @@ class _Folded:
 
     def _roles(self, values: Words, heads: npt.NDArray[np.int64]) -> Words:
         """Say what pointers point to; `heads` are the compound heads of the pages they are in."""
-        # Signed, as a page may point to one before its head; both sides are near each other.
+        # Signed, as a page may point to one before its head; both builds are near each other.
         distance = (values - np.uint64(self._address)).astype(np.int64)
         inside = (distance >= 0) & (distance < 1 << 40)
         roles = np.empty_like(values)

@@ -75,11 +75,11 @@ def _logs(folder: Path, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
 def _configs(cache: Cache, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
     """Yield the .config of each build, as cached with its kernel."""
     kept = dict(_kept(cache))
-    for side in record.sides:
-        name = f"{side.name}.config"
-        path = kept.get(side.config_sha256)
+    for build in record.builds:
+        name = f"{build.name}.config"
+        path = kept.get(build.config_sha256)
         data = path.read_bytes() if path is not None and path.is_file() else b""
-        is_same = hashlib.sha256(data).hexdigest() == side.config_sha256
+        is_same = hashlib.sha256(data).hexdigest() == build.config_sha256
         yield name, data if is_same else "it is no longer in the cache"
 
 

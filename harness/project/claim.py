@@ -9,7 +9,7 @@ import msgspec
 
 
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One side of a posted measurement: the first binding and the mean of the rebinds after it.
+    """One build of a posted measurement: the first binding and the mean of the rebinds after it.
 
     `mean_decimals` is to how many decimals of a millisecond the mean was posted, where the number
     as it stands here does not show that: 180.0 for a posted 180.00. It is negative where a coarser

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 
 class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Boots a side, by accelerator. Emulated boots decide no claim, so one will do."""
+    """Boots a build, by accelerator. Emulated boots decide no claim, so one will do."""
 
     kvm: int = 5
     tcg: int = 1

@@ -9,11 +9,11 @@ from harness.project.series import Applied
 
 # 1: first schema.
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
-#    (RunRecord.counts), and what tells each side from base (Side.options_sha256, files, symbols,
+#    (RunRecord.counts), and what tells each build from base (Build.options_sha256, files, symbols,
 #    config_diff). All have defaults that mean "not known", so records of schema 1 load.
-# 3: the ladder, a side a prefix: what the compiler warned of (Side.new_warnings), and prefixes that
-#    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
-# 4: a replay's sides take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
+# 3: the ladder, a build a prefix: what the compiler warned of (Build.new_warnings), and prefixes
+# that    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
+# 4: a replay's builds take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
 #    it reports; older records have no turns, and each of their processes ran by itself.
 SCHEMA = 4
 
@@ -96,9 +96,9 @@ class HostUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One boot of one side. Born `lost`; only the guest's end marker makes it `complete`."""
+    """One boot of one build. Born `lost`; only the guest's end marker makes it `complete`."""
 
-    side: str
+    build: str
     number: int
     outcome: Outcome = "lost"
     reason: str = "the boot has not ended"
@@ -122,19 +122,19 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of the function on trial, outside any kernel (evidence `replay`).
 
     `process` numbers the run's processes in their order, `round` those that belong together, one a
-    side; `index` counts the process's calls: number 0 pays for the memory's page faults, as a first
-    binding does. `kind` is order0 or order9, or on the side `limit`, which fills the same memory
-    by other means, the instruction that did. `cpu_ns` leaves out what others had the CPU for.
-    `digest` is of the memmap left, where it was taken.
+    build; `index` counts the process's calls: number 0 pays for the memory's page faults, as a
+    first binding does. `kind` is order0 or order9, or on the build `limit`, which fills the same
+    memory by other means, the instruction that did. `cpu_ns` leaves out what others had the CPU
+    for. `digest` is of the memmap left, where it was taken.
 
-    In a round all sides' processes live at once and run by turns: `turn` counts a process's own.
-    A pass that `settles` pays for what the side before it left in the cache, or for page faults; a
+    In a round all builds' processes live at once and run by turns: `turn` counts a process's own.
+    A pass that `settles` pays for what the build before it left in the cache, or for page faults; a
     newer run has them in first turns only, and an untimed half of a call before later ones. `turn`
     is None for a process that ran by itself, on the whole namespace; where a run has both, they are
     its round 0.
     """
 
-    side: str
+    build: str
     process: int
     round: int
     index: int
@@ -150,12 +150,12 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one side did beside base on the same calls (evidence `replay`).
+    """What one build did beside base on the same calls (evidence `replay`).
 
     `seed` is what the cases were drawn by; `detail` tells of the first that came out unequal.
     """
 
-    side: str
+    build: str
     cases: int
     seed: int
     equal: bool
@@ -163,9 +163,10 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Instructions a struct page that one side takes (evidence `replay`); `by` says who counted."""
+    """Instructions a struct page that one build takes (evidence `replay`); `by` says who
+    counted."""
 
-    side: str
+    build: str
     kind: str
     by: str
     per_page: float
@@ -179,18 +180,18 @@ class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     base_bytes: int | None
-    side_bytes: int | None
+    build_bytes: int | None
 
 
-class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel that was measured: `prefix` patches of the series on the base (0 is base).
 
     `options_sha256` is of the .config's options without its comments, sorted. `files` differ
     between base's commit and this one's; `symbols` have another size in its kernel (a replay: its
     object) than in base's; `config_diff` has the options that differ, `-` as base has them and `+`
-    as this side does. None or empty where nobody looked.
+    as this build does. None or empty where nobody looked.
 
-    `new_warnings` are what the compiler warned of that it did not for the run's side with the next
+    `new_warnings` are what the compiler warned of that it did not for the run's build with the next
     fewer patches, None where nobody knows.
     """
 
@@ -209,7 +210,7 @@ class Side(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prefix that was to be a side but does not build, and why: a line, then the compiler's."""
+    """A prefix that was to be a build but does not build, and why: a line, then the compiler's."""
 
     prefix: int
     reason: str
@@ -296,7 +297,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: Subject
     setup: Setup
     machine: Machine
-    sides: tuple[Side, ...]
+    builds: tuple[Build, ...]
     started: str
     boots: tuple[Boot, ...] = ()
     passes: tuple[Pass, ...] = ()
@@ -311,12 +312,12 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_null(self) -> bool:
-        """Whether it measured base against itself: all sides are one and the same program."""
-        built = {(side.commit, side.build_id, side.config_sha256) for side in self.sides}
-        return len(self.sides) > 1 and len(built) == 1
+        """Whether it measured base against itself: all builds are one and the same program."""
+        built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
+        return len(self.builds) > 1 and len(built) == 1
 
     @property
     def is_ladder(self) -> bool:
         """Whether guests booted base and prefixes by their numbers, or were to."""
-        numbered = any(side.name.isdigit() for side in self.sides)
+        numbered = any(build.name.isdigit() for build in self.builds)
         return self.evidence != "replay" and (numbered or bool(self.unbuilt))

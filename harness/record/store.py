@@ -94,7 +94,7 @@ def load(path: Path) -> RunRecord:
         raise RecordError(f"is damaged: {error}", where=str(file)) from error
     if _is_alone(found):
         raise RecordError(
-            f"has no base beside {found.sides[0].name}",
+            f"has no base beside {found.builds[0].name}",
             where=str(file),
             expected="a run to be judged; a matrix holds such boots to conditions of its own",
         )
@@ -105,32 +105,32 @@ def load(path: Path) -> RunRecord:
 
 def _is_alone(record: RunRecord) -> bool:
     """Whether it is of a matrix's boots of one prefix, without base beside it."""
-    sides = record.sides
+    builds = record.builds
     booted = record.evidence != "replay" and not record.unbuilt
-    return booted and len(sides) == 1 and sides[0].prefix > 0
+    return booted and len(builds) == 1 and builds[0].prefix > 0
 
 
 def _odd(record: RunRecord) -> str:
     """Say what no run leaves, and no judgement is made for; nothing of a sound record."""
-    names = [side.name for side in record.sides]
+    names = [build.name for build in record.builds]
     if not _sided(record, names) or len(set(names)) != len(names):
-        return f"its sides are {', '.join(names) or 'none'}"
+        return f"its builds are {', '.join(names) or 'none'}"
     if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
         return "a pass took no time, or filled nothing"
     # What fills the memory by other means knows no struct pages.
-    if any(p.nr_pages <= 0 for p in record.passes if p.side in names):
+    if any(p.nr_pages <= 0 for p in record.passes if p.build in names):
         return "a pass has no struct pages"
     return ""
 
 
 def _sided(record: RunRecord, names: list[str]) -> bool:
-    """Whether these may be a run's sides: a replay's, base and another, or a ladder's."""
+    """Whether these may be a run's builds: a replay's, base and another, or a ladder's."""
     if record.evidence == "replay":
         return len(names) > 0
     if not record.is_ladder:
         return len(names) == 2
     # Base must build and is first; the others are named by their prefixes, which ascend.
-    built = [side.prefix for side in record.sides]
+    built = [build.prefix for build in record.builds]
     expected = [str(prefix) if prefix else "base" for prefix in built]
     unbuilt = [missing.prefix for missing in record.unbuilt]
     most = len(record.subject.patch_ids)
@@ -155,7 +155,7 @@ class _BuildKey(msgspec.Struct):
 
 
 class _BuildKeys(msgspec.Struct):
-    sides: list[_BuildKey]
+    builds: list[_BuildKey]
 
 
 def is_null(path: Path) -> bool:
@@ -164,8 +164,8 @@ def is_null(path: Path) -> bool:
     What cannot be read is none.
     """
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        sides = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys).sides
-        return len(sides) > 1 and all(side == sides[0] for side in sides)
+        builds = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys).builds
+        return len(builds) > 1 and all(build == builds[0] for build in builds)
     return False
 
 
@@ -225,4 +225,4 @@ def resumable(results: Path, wanted: RunRecord) -> RunRecord | None:
 
 
 def _pinned(record: RunRecord) -> tuple[object, ...]:
-    return (record.evidence, record.subject, record.setup, record.machine, record.sides)
+    return (record.evidence, record.subject, record.setup, record.machine, record.builds)

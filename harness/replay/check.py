@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Base and every prefix on the same cases: equal memmaps, equal calls to the rest of the kernel.
 
-A side's digests are compared first. Only where one differs are both images written out and looked
+A build's digests are compared first. Only where one differs are both images written out and looked
 at, so the usual run costs no more than the calls themselves.
 """
 
@@ -26,12 +26,12 @@ BASE = "base"
 
 
 class Unequal(msgspec.Struct, frozen=True):
-    """One case on which a side did not do as base did.
+    """One case on which a build did not do as base did.
 
     `what` is one line; `pages` the first differing struct pages of `nr_differing`.
     """
 
-    side: str
+    build: str
     case: Case
     what: str
     nr_differing: int = 0
@@ -39,14 +39,14 @@ class Unequal(msgspec.Struct, frozen=True):
 
 
 class CaseComparison(msgspec.Struct, frozen=True):
-    """A whole comparison: how many cases on each side, and the first that came out unequal."""
+    """A whole comparison: how many cases on each build, and the first that came out unequal."""
 
     cases: int
     unequal: tuple[Unequal, ...]
 
-    def equal(self, side: str) -> bool:
-        """Whether a side did as base did, in every case."""
-        return all(found.side != side for found in self.unequal)
+    def equal(self, build: str) -> bool:
+        """Whether a build did as base did, in every case."""
+        return all(found.build != build for found in self.unequal)
 
 
 def compare(
@@ -55,64 +55,64 @@ def compare(
     cases: Sequence[Case],
     listen: Listener = silent,
 ) -> CaseComparison:
-    """Run all cases on every program; `programs` holds `base` and the sides to compare with it.
+    """Run all cases on every program; `programs` holds `base` and the builds to compare with it.
 
-    Each side's first unequal case is looked at in detail. Raises Trapped only for base itself:
-    a side that does what no healthy run does is unequal.
+    Each build's first unequal case is looked at in detail. Raises Trapped only for base itself:
+    a build that does what no healthy run does is unequal.
     """
-    listen(Began(f"compare {len(programs) - 1} sides with base on {len(cases)} cases"))
+    listen(Began(f"compare {len(programs) - 1} builds with base on {len(cases)} cases"))
     base = programs[BASE]
     facts = driver(base, []).facts
     cases = [msgspec.structs.replace(c, nid=c.nid % facts.max_nodes) for c in cases]
     lines = [case.line(soil=1, digest=1) for case in cases]
     expected = driver(base, lines).ran
     found = []
-    others = [side for side in programs if side != BASE]
-    for number, side in enumerate(others):
-        listen(Advanced(number, len(others), side))
-        unequal = _first(driver, programs, side, cases, lines, expected)
+    others = [build for build in programs if build != BASE]
+    for number, build in enumerate(others):
+        listen(Advanced(number, len(others), build))
+        unequal = _first(driver, programs, build, cases, lines, expected)
         if unequal is not None:
             found.append(unequal)
-    listen(Ended(f"{len(cases)} cases on {len(others)} sides, {len(found)} sides differ"))
+    listen(Ended(f"{len(cases)} cases on {len(others)} builds, {len(found)} builds differ"))
     return CaseComparison(len(cases), tuple(found))
 
 
 def _first(
     driver: Runner,
     programs: Mapping[str, Program],
-    side: str,
+    build: str,
     cases: Sequence[Case],
     lines: Sequence[str],
     expected: Sequence[Call],
 ) -> Unequal | None:
     try:
-        got = driver(programs[side], lines).ran
+        got = driver(programs[build], lines).ran
     except Trapped as trap:
-        return _trapped(side, cases, trap)
+        return _trapped(build, cases, trap)
     for number, (case, ours, theirs) in enumerate(zip(cases, expected, got, strict=True), 1):
         if ours.digest != theirs.digest:
-            return _decoded(driver, programs, side, cases[:number])
+            return _decoded(driver, programs, build, cases[:number])
         told = _told(ours, theirs)
         if told:
-            return Unequal(side, case, told)
+            return Unequal(build, case, told)
     return None
 
 
-def _trapped(side: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
+def _trapped(build: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
     if not 1 <= trap.line <= len(cases):
         raise trap
-    return Unequal(side, cases[trap.line - 1], trap.what)
+    return Unequal(build, cases[trap.line - 1], trap.what)
 
 
-def _told(base: Call, side: Call) -> str:
+def _told(base: Call, build: Call) -> str:
     """Say what the rest of the kernel was told otherwise, or nothing."""
-    if base.pageblocks != side.pageblocks:
+    if base.pageblocks != build.pageblocks:
         return (
-            f"pageblocks initialized: {_ranges(side)}; base initializes {_ranges(base)} "
+            f"pageblocks initialized: {_ranges(build)}; base initializes {_ranges(base)} "
             "(first pfn, one past the last, migratetype, isolate)"
         )
-    if base.page_ref != side.page_ref:
-        ours, theirs = base.page_ref, side.page_ref
+    if base.page_ref != build.page_ref:
+        ours, theirs = base.page_ref, build.page_ref
         return (
             f"page_ref_set: {theirs.events} events on {theirs.pages} pages, pfn {theirs.first} to "
             f"{theirs.last}; base gives {ours.events} on {ours.pages}, {ours.first} to {ours.last}"
@@ -126,9 +126,9 @@ def _ranges(ran: Call) -> str:
 
 
 def _decoded(
-    driver: Runner, programs: Mapping[str, Program], side: str, cases: Sequence[Case]
+    driver: Runner, programs: Mapping[str, Program], build: str, cases: Sequence[Case]
 ) -> Unequal:
-    """Run the cases again on base and side and name what differs in the last one's memmaps.
+    """Run the cases again on base and build and name what differs in the last one's memmaps.
 
     All of them, since what is wrong may be what an earlier call left behind.
     """
@@ -136,15 +136,15 @@ def _decoded(
     lines = [earlier.line(soil=1) for earlier in before]
     with tempfile.TemporaryDirectory() as name:
         images = []
-        for which in (BASE, side):
+        for which in (BASE, build):
             path = Path(name) / f"{which}.img"
             answers = driver(programs[which], [*lines, case.line(soil=1, image=str(path))])
             images.append(np.fromfile(path, dtype=np.uint8))
-        return _named(side, case, images, answers.ran[-1].before, answers.facts, programs[BASE])
+        return _named(build, case, images, answers.ran[-1].before, answers.facts, programs[BASE])
 
 
 def _named(
-    side: str, case: Case, images: Sequence[Bytes], before: int, facts: Facts, base: Program
+    build: str, case: Case, images: Sequence[Bytes], before: int, facts: Facts, base: Program
 ) -> Unequal:
     """Where images lie whole pages apart: numbers count from the case's first struct page."""
     size = facts.page_struct_size
@@ -153,7 +153,9 @@ def _named(
     pages = differing(ours, theirs, size)
     if not len(pages):
         raise HarnessError(
-            "a digest differed, the images do not", where=f"{side}, {case}", expected="both or none"
+            "a digest differed, the images do not",
+            where=f"{build}, {case}",
+            expected="both or none",
         )
     page, folio = layouts(base)
     find = finder(page, folio, case.shift, case.nr - case.nr_pages)
@@ -170,7 +172,7 @@ def _named(
     place = _place(first.page, case)
     count = "1 struct page differs" if len(pages) == 1 else f"{len(pages)} struct pages differ"
     what = f"{count}, the first {place}: {', '.join(first.fields)}"
-    return Unequal(side, case, what, len(pages), shown)
+    return Unequal(build, case, what, len(pages), shown)
 
 
 def _place(page: int, case: Case) -> str:

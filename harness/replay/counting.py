@@ -28,7 +28,7 @@ _SUMMARY = re.compile(r"^summary: (\d+)$", re.MULTILINE)
 class Counted(msgspec.Struct, frozen=True):
     """Instructions a struct page, by kind; `by` says what counted them."""
 
-    side: str
+    build: str
     by: str
     per_page: dict[str, float]
 
@@ -36,7 +36,7 @@ class Counted(msgspec.Struct, frozen=True):
 def count(
     driver: Runner, programs: Mapping[str, Program], listen: Listener = silent
 ) -> tuple[Counted, ...]:
-    """Count every side's instructions, by the CPU's counter or else by valgrind.
+    """Count every build's instructions, by the CPU's counter or else by valgrind.
 
     Raises ToolMissing where the machine has neither.
     """
@@ -47,16 +47,16 @@ def count(
             "this machine has no instruction counter, and valgrind is not installed",
             mend="install valgrind",
         )
-    listen(Began(f"count instructions of {len(programs)} sides by {by}"))
+    listen(Began(f"count instructions of {len(programs)} builds by {by}"))
     counter = _by_valgrind if by == "valgrind" else _by_cpu
     found = []
-    for side, program in programs.items():
+    for build, program in programs.items():
         per_page = {}
         for kind, case in _cases().items():
             short, long = counter(driver, program, [case, _twice(case)])
             per_page[kind] = (long - short) / case.nr
-        found.append(Counted(side, by, per_page))
-    listen(Ended(f"counted {len(programs)} sides by {by}"))
+        found.append(Counted(build, by, per_page))
+    listen(Ended(f"counted {len(programs)} builds by {by}"))
     return tuple(found)
 
 

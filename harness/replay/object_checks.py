@@ -21,9 +21,9 @@ _MEMORY = re.compile(r"(?:.*[\s,])?(?:%\ws:)?(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+)
 
 
 class ObjectCheck(msgspec.Struct, frozen=True):
-    """A condition on one side's object."""
+    """A condition on one build's object."""
 
-    side: str
+    build: str
     name: str
     ok: bool
     detail: str
@@ -108,19 +108,21 @@ def order(steps: Iterable[TraceStep], low: int, high: int, size: int) -> StoreOr
     return StoreOrder(non_temporal, ordinary, fences, tuple(overtaken), len(pending))
 
 
-def has_stores(side: str, found: int, *, wanted: bool) -> ObjectCheck:
+def has_stores(build: str, found: int, *, wanted: bool) -> ObjectCheck:
     """Judge how many non-temporal stores an object has."""
     name = "has non-temporal stores" if wanted else "has no non-temporal store"
-    return ObjectCheck(side, name, (found > 0) == wanted, f"{found} in the code")
+    return ObjectCheck(build, name, (found > 0) == wanted, f"{found} in the code")
 
 
-def drained(side: str, kind: str, found: StoreOrder) -> Iterator[ObjectCheck]:
+def drained(build: str, kind: str, found: StoreOrder) -> Iterator[ObjectCheck]:
     """Judge a traced call of one kind."""
     counts = (
         f"{kind}: {found.non_temporal} non-temporal and {found.ordinary} ordinary stores, "
         f"{found.fences} fences"
     )
     detail = f"{kind}: {found.overtaken[0]}" if found.overtaken else counts
-    yield ObjectCheck(side, "drained before ordinary stores to a page", not found.overtaken, detail)
+    yield ObjectCheck(
+        build, "drained before ordinary stores to a page", not found.overtaken, detail
+    )
     detail = f"{kind}: {found.pending} pages pending" if found.pending else counts
-    yield ObjectCheck(side, "drained before returning", not found.pending, detail)
+    yield ObjectCheck(build, "drained before returning", not found.pending, detail)

@@ -21,7 +21,7 @@ from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.series import Applied, Series
 from harness.record import store
-from harness.record.record import Comparison, Count, Machine, RunRecord, Setup, Side, Subject
+from harness.record.record import Build, Comparison, Count, Machine, RunRecord, Setup, Subject
 from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import CaseComparison
@@ -65,7 +65,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """One side: how many patches of the series it has, its commit, its program, its title."""
+    """One build: how many patches of the series it has, its commit, its program, its title."""
 
     name: str
     prefix: int
@@ -75,18 +75,18 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """The sides of a replay: what they were made of, and their programs by side."""
+    """The builds of a replay: what they were made of, and their programs by build."""
 
     series: Series
     tree: Tree
     applied: Applied
     how: Recipe
-    sides: tuple[Made, ...]
+    builds: tuple[Made, ...]
 
     @property
     def programs(self) -> dict[str, Program]:
-        """The programs by side."""
-        return {side.name: side.program for side in self.sides}
+        """The programs by build."""
+        return {build.name: build.program for build in self.builds}
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ def prepare(
     else:
         commits = _prefixes(applied, wanted.prefixes)
     made = Prepared(series, kernel_tree, applied, how, commits)
-    return msgspec.structs.replace(made, sides=_linked(cache, made, how, listen))
+    return msgspec.structs.replace(made, builds=_linked(cache, made, how, listen))
 
 
 def _prefixes(applied: Applied, asked: tuple[int, ...] | None) -> tuple[Made, ...]:
@@ -131,8 +131,8 @@ def _prefixes(applied: Applied, asked: tuple[int, ...] | None) -> tuple[Made, ..
         if not 0 <= k <= counting:
             raise InputError(f"no prefix {k}", where="--prefix", expected=f"0 to {counting}")
     titles = {k: applied.patches[k - 1].subject for k in wanted}
-    sides = [Made(str(k), k, applied.prefix(k), titles[k], UNLINKED) for k in wanted]
-    return (_base(applied), *sides)
+    builds = [Made(str(k), k, applied.prefix(k), titles[k], UNLINKED) for k in wanted]
+    return (_base(applied), *builds)
 
 
 def _variants(
@@ -144,7 +144,7 @@ def _variants(
     names: tuple[str, ...],
     listen: Listener,
 ) -> tuple[Made, ...]:
-    sides = [_base(applied)]
+    builds = [_base(applied)]
     for variant in variants.chosen(series, names):
         lacking = variants.lacks(variant)
         if lacking:
@@ -152,8 +152,8 @@ def _variants(
             continue
         commit = variants.commit(project, cache, kernel_tree, applied, variant)
         title = "the series" if variant.is_tip else f"the series with {variant.name}"
-        sides.append(Made(variant.name, len(applied.patches), commit, title, UNLINKED))
-    return tuple(sides)
+        builds.append(Made(variant.name, len(applied.patches), commit, title, UNLINKED))
+    return tuple(builds)
 
 
 def _base(applied: Applied) -> Made:
@@ -161,22 +161,23 @@ def _base(applied: Applied) -> Made:
 
 
 def _linked(cache: Cache, made: Prepared, how: Recipe, listen: Listener) -> tuple[Made, ...]:
-    titles = [s.title if s.name == BASE else f"{s.name}: {s.title}" for s in made.sides]
+    titles = [s.title if s.name == BASE else f"{s.name}: {s.title}" for s in made.builds]
     wanted = [
-        objects.Wanted(side.commit, title) for side, title in zip(made.sides, titles, strict=True)
+        objects.Wanted(build.commit, title)
+        for build, title in zip(made.builds, titles, strict=True)
     ]
     programs = objects.programs(cache, made.tree, wanted, how, made.series.object, listen)
     return tuple(
-        msgspec.structs.replace(side, program=program)
-        for side, program in zip(made.sides, programs, strict=True)
+        msgspec.structs.replace(build, program=program)
+        for build, program in zip(made.builds, programs, strict=True)
     )
 
 
 def twice(made: Prepared) -> Prepared:
     """Return base against itself: what the machine's noise alone makes of a ratio."""
-    base = made.sides[0]
+    base = made.builds[0]
     again = msgspec.structs.replace(base, name=AGAIN, title="base once more")
-    return msgspec.structs.replace(made, sides=(base, again))
+    return msgspec.structs.replace(made, builds=(base, again))
 
 
 def driver(cache: Cache, listen: Listener = silent) -> Runner:
@@ -190,7 +191,7 @@ def driver(cache: Cache, listen: Listener = silent) -> Runner:
 def compared(
     drive: Runner, made: Prepared, wanted: ReplayRequest, listen: Listener = silent
 ) -> CaseComparison:
-    """Compare all sides with base on the objects that are timed."""
+    """Compare all builds with base on the objects that are timed."""
     return check.compare(drive, made.programs, cases(wanted, page_ref=False), listen)
 
 
@@ -208,10 +209,10 @@ def checked(
     listen: Listener = silent,
 ) -> Checked:
     """Compare on both configurations and judge the objects, without any timing."""
-    tip = made.sides[-1]
+    tip = made.builds[-1]
     found = {AS_BOOTED: compared(drive, made, wanted, listen)}
-    sides = _linked(cache, made, _with(project, made.how, PAGE_REF), listen)
-    with_events = msgspec.structs.replace(made, sides=sides).programs
+    builds = _linked(cache, made, _with(project, made.how, PAGE_REF), listen)
+    with_events = msgspec.structs.replace(made, builds=builds).programs
     found["page_ref_set traceable"] = check.compare(
         drive, with_events, cases(wanted, page_ref=True), listen
     )
@@ -234,7 +235,7 @@ def _expected(made: Prepared) -> dict[str, list[str]]:
     """Whose objects must, and must not, have non-temporal stores."""
     if not made.series.non_temporal:
         return {}
-    whole = [side.name for side in made.sides if side.commit == made.applied.tip]
+    whole = [build.name for build in made.builds if build.commit == made.applied.tip]
     return {"streaming": whole, "plain": [BASE]}
 
 
@@ -251,14 +252,14 @@ def counted(
     wanted: ReplayRequest,
     listen: Listener = silent,
 ) -> RunRecord:
-    """Count every side's instructions a struct page and return the record, which is saved."""
+    """Count every build's instructions a struct page and return the record, which is saved."""
     record = _record(cache, made, wanted, None)
     found = counting.count(drive, made.programs, listen)
     record = msgspec.structs.replace(
         record,
         setup=msgspec.structs.replace(record.setup, rebinds=0, boots=0),
         counts=tuple(
-            Count(one.side, kind, one.by, per_page)
+            Count(one.build, kind, one.by, per_page)
             for one in found
             for kind, per_page in one.per_page.items()
         ),
@@ -277,9 +278,9 @@ def timed(
     found: CaseComparison | None,
     listen: Listener = silent,
 ) -> RunRecord:
-    """Time all sides and return the finished record, which is saved after every round."""
-    sides = len(made.sides) + 1  # the limit is one as well
-    require_memory(wanted.schedule, sides, backing_files.available_bytes())
+    """Time all builds and return the finished record, which is saved after every round."""
+    builds = len(made.builds) + 1  # the limit is one as well
+    require_memory(wanted.schedule, builds, backing_files.available_bytes())
     record = _record(cache, made, wanted, found)
 
     def keep(so_far: Timed) -> None:
@@ -316,7 +317,7 @@ def _record(
     schedule = wanted.schedule
     version = apply.posted_version(wanted.source)
     digest = value_digest(schedule)
-    unequal = {u.side: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
+    unequal = {u.build: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()
     return RunRecord(
         run_id=store.new_run_id(now),
@@ -332,38 +333,38 @@ def _record(
             boots=schedule.rounds,
         ),
         machine=_machine(made),
-        sides=_sides(cache, made),
+        builds=_builds(cache, made),
         started=now.isoformat(),
         comparisons=tuple(
             Comparison(
-                side=side.name,
+                build=build.name,
                 cases=found.cases,
                 seed=schedule.seed,
-                equal=side.name not in unequal,
-                detail=unequal.get(side.name, ""),
+                equal=build.name not in unequal,
+                detail=unequal.get(build.name, ""),
             )
-            for side in made.sides
-            if found is not None and side.name != BASE
+            for build in made.builds
+            if found is not None and build.name != BASE
         ),
     )
 
 
-def _sides(cache: Cache, made: Prepared) -> tuple[Side, ...]:
+def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
     built = [
         identity.Built(
-            Side(
-                name=side.name,
-                prefix=side.prefix,
-                commit=side.commit,
+            Build(
+                name=build.name,
+                prefix=build.prefix,
+                commit=build.commit,
                 release=made.applied.release,
-                build_id=side.program.object_sha256,
-                config_sha256=side.program.config_sha256,
-                compiler=side.program.compiler,
+                build_id=build.program.object_sha256,
+                config_sha256=build.program.config_sha256,
+                compiler=build.program.compiler,
             ),
-            binary=side.program.object,
-            config=side.program.config,
+            binary=build.program.object,
+            config=build.program.config,
         )
-        for side in made.sides
+        for build in made.builds
     ]
     return identity.told_apart(cache, built)
 
@@ -376,5 +377,5 @@ def _machine(made: Prepared) -> Machine:
         kernel=platform.release(),
         accelerator="native",
         accelerator_proof="the function runs as a process of this machine",
-        tools={"cc": made.sides[0].program.compiler},
+        tools={"cc": made.builds[0].program.compiler},
     )

@@ -47,32 +47,32 @@ def gates(
     streaming: Sequence[str] = (),
     plain: Sequence[str] = (),
 ) -> tuple[ObjectCheck, ...]:
-    """Judge every side's object; those in `streaming` must have non-temporal stores.
+    """Judge every build's object; those in `streaming` must have non-temporal stores.
 
     Those in `plain` must have none. Raises MachineError where a call cannot be traced.
     """
     listen(Began(f"gates on {len(programs)} objects"))
     found: list[ObjectCheck] = []
-    for side, program in programs.items():
+    for build, program in programs.items():
         stores = count(driver, program.object)
-        if side in (*streaming, *plain):
-            found.append(has_stores(side, stores, wanted=side in streaming))
+        if build in (*streaming, *plain):
+            found.append(has_stores(build, stores, wanted=build in streaming))
         for kind, case in TRACED.items():
             try:
-                found += drained(side, kind, traced(driver, program, case))
+                found += drained(build, kind, traced(driver, program, case))
             except Trapped as trap:
                 # An object that cannot be judged has passed no gate.
                 found.append(
-                    ObjectCheck(side, "runs to its end", ok=False, detail=f"{kind}: {trap}")
+                    ObjectCheck(build, "runs to its end", ok=False, detail=f"{kind}: {trap}")
                 )
     failed = [gate for gate in found if not gate.ok]
     listen(Ended(f"{len(found)} gates, {len(failed)} failed"))
     return tuple(found)
 
 
-def plain(driver: Runner, side: str, file: Path) -> ObjectCheck:
+def plain(driver: Runner, build: str, file: Path) -> ObjectCheck:
     """Judge an object that cannot be run (KASAN has no shadow here) by its code alone."""
-    return has_stores(side, count(driver, file), wanted=False)
+    return has_stores(build, count(driver, file), wanted=False)
 
 
 def count(driver: Runner, file: Path) -> int:

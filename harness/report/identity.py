@@ -11,7 +11,7 @@ from harness.report import phrases
 
 
 def unequal_pins(found: Identity) -> list[str]:
-    """Return what keeps a side from being compared with base."""
+    """Return what keeps a build from being compared with base."""
     return [f"{pin.name}: {pin.base} and {pin.tip}" for pin in found.pins if not pin.equal]
 
 
@@ -20,7 +20,7 @@ SHOWN = 6
 
 
 def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
-    """Return what shows that a side differs from base in the series alone, or that it does not."""
+    """Return what shows that a build differs from base in the series alone, or that it does not."""
     told = [f"not comparable with base: {text}" for text in unequal_pins(found)]
     equal = [pin.name for pin in found.pins if pin.equal]
     if equal:
@@ -45,12 +45,12 @@ def _few(texts: Sequence[str], shown: int = SHOWN) -> str:
 
 
 class Left(NamedTuple):
-    """What one side left of one kind, over all boots or processes: how many are not base's, why.
+    """What one build left of one kind, over all boots or processes: how many are not base's, why.
 
-    A side is at fault where pages were compared and differ, and the side is not base itself.
+    A build is at fault where pages were compared and differ, and the build is not base itself.
     """
 
-    side: str
+    build: str
     driver: str
     compared: int
     unlike: int
@@ -66,17 +66,17 @@ class Left(NamedTuple):
 
 
 def memmaps(conclusion: Conclusion) -> list[Left]:
-    """Return what each side left, of each driver or kind of page."""
-    places = dict.fromkeys((one.side, one.driver) for one in conclusion.memmaps)
+    """Return what each build left, of each driver or kind of page."""
+    places = dict.fromkeys((one.build, one.driver) for one in conclusion.memmaps)
     return [
-        _left(conclusion, [one for one in conclusion.memmaps if (one.side, one.driver) == place])
+        _left(conclusion, [one for one in conclusion.memmaps if (one.build, one.driver) == place])
         for place in places
     ]
 
 
 def _left(conclusion: Conclusion, found: Sequence[Verified]) -> Left:
-    """Take together what one side left; its first reason speaks for all."""
-    record, name = conclusion.record, found[0].side
+    """Take together what one build left; its first reason speaks for all."""
+    record, name = conclusion.record, found[0].build
     unlike = [one for one in found if not one.ok]
     why = ""
     if unlike:
@@ -89,7 +89,7 @@ def unlike(conclusion: Conclusion) -> list[str]:
     """Return a sentence for whatever memmaps are not as base's, or could not be compared."""
     record = conclusion.record
     return [
-        f"struct pages of {left.driver}, {phrases.side(record, left.side)}: {left.sentence}"
+        f"struct pages of {left.driver}, {phrases.build(record, left.build)}: {left.sentence}"
         for left in memmaps(conclusion)
         if left.unlike
     ]

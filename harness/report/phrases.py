@@ -49,15 +49,15 @@ def subject(record: RunRecord) -> str:
     on_trial = record.subject
     if record.is_null:
         return f"{on_trial.slug}: base against itself, v{on_trial.release}"
-    part = "" if is_whole(record) else f", {patches(record, record.sides[-1].prefix)}"
+    part = "" if is_whole(record) else f", {patches(record, record.builds[-1].prefix)}"
     if record.is_ladder:
         part = ", patch by patch"
     return f"{on_trial.slug} ({on_trial.source}{part}) on v{on_trial.release}"
 
 
 def is_whole(record: RunRecord) -> bool:
-    """Whether the last side has all patches of the series, not only the first few or none."""
-    return record.sides[-1].prefix == len(record.subject.patch_ids)
+    """Whether the last build has all patches of the series, not only the first few or none."""
+    return record.builds[-1].prefix == len(record.subject.patch_ids)
 
 
 def setting(record: RunRecord) -> str:
@@ -65,7 +65,7 @@ def setting(record: RunRecord) -> str:
     setup = record.setup
     if record.evidence == "replay":
         return f"{setup.boots} rounds of {setup.rebinds} passes"
-    return f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a side"
+    return f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a build"
 
 
 def decides(record: RunRecord) -> bool:
@@ -97,7 +97,7 @@ def started(record: RunRecord) -> datetime.datetime:
 
 
 def patches(record: RunRecord, prefix: int) -> str:
-    """Return what a side has on top of base: `series`, `patches 1-3`, or nothing: `base again`."""
+    """Return what a build has on top of base: `series`, `patches 1-3`, or nothing: `base again`."""
     if prefix == 0:
         return "base again"
     if prefix == len(record.subject.patch_ids):
@@ -105,9 +105,9 @@ def patches(record: RunRecord, prefix: int) -> str:
     return "patch 1" if prefix == 1 else f"patches 1-{prefix}"
 
 
-def side(record: RunRecord, name: str) -> str:
-    """Return what a side is; a replay's variants have no other name than their own."""
-    found = next((one for one in record.sides if one.name == name), None)
+def build(record: RunRecord, name: str) -> str:
+    """Return what a build is; a replay's variants have no other name than their own."""
+    found = next((one for one in record.builds if one.name == name), None)
     if found is None or not (name == "tip" or name.isdigit()):
         return name
     return patches(record, found.prefix)
@@ -151,7 +151,7 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
         ("memory", format_bytes(host.memory_bytes)),
         ("host kernel", host.kernel),
         ("accelerator", f"{host.accelerator}: {host.accelerator_proof}"),
-        ("compiler", ", ".join(dict.fromkeys(side.compiler for side in record.sides))),
+        ("compiler", ", ".join(dict.fromkeys(build.compiler for build in record.builds))),
     ]
     if record.evidence != "replay":
         rows.append(("guest", f"{setup.guest}, plan {setup.plan}"))
@@ -167,10 +167,10 @@ def unit(record: RunRecord) -> str:
 
 
 def is_base(record: RunRecord, name: str) -> bool:
-    """Whether a side has nothing on top of base: it is base, or base once more."""
-    return any(one.name == name and one.prefix == 0 for one in record.sides)
+    """Whether a build has nothing on top of base: it is base, or base once more."""
+    return any(one.name == name and one.prefix == 0 for one in record.builds)
 
 
 def prefix(name: str) -> str:
-    """Return a side's name where it has to stand for itself: a replay's are bare numbers."""
+    """Return a build's name where it has to stand for itself: a replay's are bare numbers."""
     return f"prefix-{name}" if name.isdigit() else name

@@ -18,9 +18,10 @@ _GRAVEST: tuple[Status, ...] = ("fail", "error", "miss", "skip", "done", "pass")
 
 
 class Number(msgspec.Struct, frozen=True):
-    """A value of one side, or with `side` "" one that compares two; claimed where not measured."""
+    """A value of one build, or with `build` "" one that compares two; claimed where not
+    measured."""
 
-    side: str
+    build: str
     name: str
     value: float
     unit: str
@@ -30,14 +31,14 @@ class Number(msgspec.Struct, frozen=True):
 class ReportRow(msgspec.Struct, frozen=True):
     """One result: `group` and `name` place it, `text` says why in a sentence.
 
-    `side` is the side that it is about, "" where it is about both; `log` has further lines.
+    `build` is the build that it is about, "" where it is about both; `log` has further lines.
     """
 
     group: str
     name: str
     status: Status
     text: str
-    side: str = ""
+    build: str = ""
     log: str = ""
     numbers: tuple[Number, ...] = ()
     duration_s: float = 0.0

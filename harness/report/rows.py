@@ -69,13 +69,13 @@ def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
     for rung in conclusion.rungs:
         if not rung.prefix:
             continue  # base builds, or there is no run
-        side = str(rung.prefix)
+        build = str(rung.prefix)
         numbers = tuple(
-            Number(side, f"{driver}_rebind_mean", cost.mean_ms, "ms")
+            Number(build, f"{driver}_rebind_mean", cost.mean_ms, "ms")
             for driver, cost in rung.costs.items()
         )
         status, text, log = _build(rung)
-        yield ReportRow("builds", f"patch-{side}", status, text, side, log, numbers)
+        yield ReportRow("builds", f"patch-{build}", status, text, build, log, numbers)
 
 
 def _build(rung: PrefixResult) -> tuple[Status, str, str]:
@@ -95,11 +95,11 @@ def _build(rung: PrefixResult) -> tuple[Status, str, str]:
 def _boots(record: RunRecord) -> Iterator[ReportRow]:
     for boot in record.boots:
         status, text = _boot(boot)
-        if status == "fail" and phrases.is_base(record, boot.side):
+        if status == "fail" and phrases.is_base(record, boot.build):
             status = "error"  # base's own faults are none of the series'
         log = boot.findings[0].splat if boot.findings else ""
-        name = f"{boot.side}-{boot.number}"
-        yield ReportRow("boots", name, status, text, boot.side, log, duration_s=boot.wall_s)
+        name = f"{boot.build}-{boot.number}"
+        yield ReportRow("boots", name, status, text, boot.build, log, duration_s=boot.wall_s)
 
 
 def _boot(boot: Boot) -> tuple[Status, str]:
@@ -121,10 +121,14 @@ def _identity(conclusion: Conclusion) -> Iterator[ReportRow]:
     for identity in conclusion.identity:
         if differing := alike.unequal_pins(identity):
             text = f"not comparable with base: {'; '.join(differing)}"
-            yield ReportRow("identity", phrases.prefix(identity.side), "error", text, identity.side)
+            yield ReportRow(
+                "identity", phrases.prefix(identity.build), "error", text, identity.build
+            )
         else:
             text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
-            yield ReportRow("identity", phrases.prefix(identity.side), "pass", text, identity.side)
+            yield ReportRow(
+                "identity", phrases.prefix(identity.build), "pass", text, identity.build
+            )
 
 
 def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
@@ -132,29 +136,29 @@ def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
         status: Status = "pass"
         if left.unlike:
             status = "fail" if left.at_fault else "error"
-        name = f"{phrases.prefix(left.side)}-{left.driver}"
-        yield ReportRow("memmaps", name, status, left.sentence, left.side)
+        name = f"{phrases.prefix(left.build)}-{left.driver}"
+        yield ReportRow("memmaps", name, status, left.sentence, left.build)
 
 
 def _passes(conclusion: Conclusion) -> Iterator[ReportRow]:
     for kind in dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds):
         for row in conclusion.rows:
-            name = phrases.prefix(row.side)
+            name = phrases.prefix(row.build)
             if (cost := row.kinds.get(kind)) is None:
-                yield ReportRow(kind, name, "miss", "no pass of it was timed", row.side)
+                yield ReportRow(kind, name, "miss", "no pass of it was timed", row.build)
                 continue
-            numbers = _costs(row.side, cost, is_base=phrases.is_base(conclusion.record, row.side))
-            yield ReportRow(kind, name, "done", "timed", row.side, numbers=numbers)
+            numbers = _costs(row.build, cost, is_base=phrases.is_base(conclusion.record, row.build))
+            yield ReportRow(kind, name, "done", "timed", row.build, numbers=numbers)
 
 
-def _costs(side: str, cost: ReplayCost, *, is_base: bool) -> tuple[Number, ...]:
+def _costs(build: str, cost: ReplayCost, *, is_base: bool) -> tuple[Number, ...]:
     found = [
-        Number(side, "cost", cost.ns_per_page, "ns/page"),
-        Number(side, "pass", cost.ms, "ms"),
-        Number(side, "rate", cost.gb_per_s, "GB/s"),
+        Number(build, "cost", cost.ns_per_page, "ns/page"),
+        Number(build, "pass", cost.ms, "ms"),
+        Number(build, "rate", cost.gb_per_s, "GB/s"),
     ]
     if cost.first_ms is not None:
-        found.append(Number(side, "first", cost.first_ms, "ms"))
+        found.append(Number(build, "first", cost.first_ms, "ms"))
     if not is_base:
         found += _ratio(cost.ratio, cost.ratio_low, cost.ratio_high)
     return tuple(found)
@@ -172,16 +176,16 @@ def _ratio(value: float, low: float | None, high: float | None, name: str = "") 
 
 def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
     """Give what was counted instead of timed."""
-    base = conclusion.record.sides[0].name
+    base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
         if effect.metric == "instructions":
             numbers = (
                 Number(base, "instructions", effect.base_cost, "per page"),
-                Number(effect.side, "instructions", effect.side_cost, "per page"),
+                Number(effect.build, "instructions", effect.build_cost, "per page"),
                 *_ratio(effect.ratio, effect.low, effect.high, "instructions_"),
             )
-            name = f"{phrases.prefix(effect.side)}-{effect.op}-instructions"
-            yield ReportRow(effect.kind, name, "done", "counted", effect.side, numbers=numbers)
+            name = f"{phrases.prefix(effect.build)}-{effect.op}-instructions"
+            yield ReportRow(effect.kind, name, "done", "counted", effect.build, numbers=numbers)
 
 
 def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
@@ -189,7 +193,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
         # The same bindings stand behind all claims about a driver: told once.
-        about = (verdict.driver, verdict.side)
+        about = (verdict.driver, verdict.build)
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)
         shown.add(about)
         if verdict.claimed_percent is not None:
@@ -200,28 +204,28 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
             numbers += _ratio(effect.ratio, effect.low, effect.high)
         text = f"{phrases.ruling(verdict)}: {verdict.reason}"
         status = OF_VERDICT[verdict.verdict]
-        # Of two sides a claim is about both; of many it must be said about which.
-        side = verdict.side if conclusion.rungs else ""
-        yield ReportRow(verdict.driver, name, status, text, side, numbers=tuple(numbers))
+        # Of two builds a claim is about both; of many it must be said about which.
+        build = verdict.build if conclusion.rungs else ""
+        yield ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
 
 
 def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
     summary = verdict.summary
     found = [
-        *_binding(record.sides[0].name, summary.base),
-        *_binding(verdict.side, summary.tip),
+        *_binding(record.builds[0].name, summary.base),
+        *_binding(verdict.build, summary.tip),
     ]
     if summary.reduction_percent is not None:
         found.append(Number("", "reduction", summary.reduction_percent, "percent"))
     return found
 
 
-def _binding(side: str, binding: BindingMeans | None) -> list[Number]:
+def _binding(build: str, binding: BindingMeans | None) -> list[Number]:
     if binding is None:
         return []
     return [
-        Number(side, "first", binding.first_ms, "ms"),
-        Number(side, "rebind_mean", binding.rebind_mean_ms, "ms"),
+        Number(build, "first", binding.first_ms, "ms"),
+        Number(build, "rebind_mean", binding.rebind_mean_ms, "ms"),
     ]
 
 

@@ -26,7 +26,7 @@ class Table(NamedTuple):
 def bindings(conclusion: Conclusion) -> Table:
     """Return first bindings and rebinds by driver, in the author's own figures."""
     record = conclusion.record
-    tip = phrases.patches(record, record.sides[-1].prefix)
+    tip = phrases.patches(record, record.builds[-1].prefix)
     rows: list[tuple[str, ...]] = []
     shown: set[str] = set()
     for verdict in conclusion.verdicts:
@@ -70,13 +70,13 @@ def percent(value: float | None) -> str:
 
 
 def passes(conclusion: Conclusion) -> Table:
-    """Return what a replay's sides cost, by kind of page."""
+    """Return what a replay's builds cost, by kind of page."""
     record = conclusion.record
-    base = record.sides[0].name
+    base = record.builds[0].name
     spread = f"95 %\n({record.evidence})"  # beside the ratio, and wide enough to say so
-    headings = ("side", "kind", "ns/page", "GB/s", "ms", "first", "ratio", spread)
+    headings = ("build", "kind", "ns/page", "GB/s", "ms", "first", "ratio", spread)
     rows = [
-        (row.side, kind, *_cost(cost, is_base=row.side == base))
+        (row.build, kind, *_cost(cost, is_base=row.build == base))
         for row in conclusion.rows
         for kind, cost in row.kinds.items()
     ]
@@ -103,7 +103,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def effects(conclusion: Conclusion) -> Table:
-    """Return what each side costs of what base does, unless a replay's rows have it.
+    """Return what each build costs of what base does, unless a replay's rows have it.
 
     Emulated time has no such table: an interval of it would look like a finding.
     """
@@ -115,17 +115,17 @@ def effects(conclusion: Conclusion) -> Table:
     ]
     rows = [
         (
-            phrases.side(record, effect.side),
+            phrases.build(record, effect.build),
             effect.kind,
             effect.op,
             "time" if effect.metric == "ns" else "instructions",
             f"{effect.ratio:.3f}",
             interval(effect.low, effect.high),
-            f"{effect.n_base}+{effect.n_side}",
+            f"{effect.n_base}+{effect.n_build}",
             "-" if effect.p_value is None else f"{effect.p_value:.3f}",
         )
         for effect in shown
     ]
     spread = f"95 %\n({record.evidence})"
     units = "processes" if record.evidence == "replay" else "boots"
-    return Table(("side", "kind", "binding", "of", "ratio", spread, units, "p"), rows, 4)
+    return Table(("build", "kind", "binding", "of", "ratio", spread, units, "p"), rows, 4)

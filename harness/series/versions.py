@@ -59,13 +59,13 @@ def compare(
     listen: Listener = silent,
 ) -> ComparedVersions:
     """Compare two versions. Raises InputError for what is no series, MachineError."""
-    sides = []
+    builds = []
     for source in (old, new):
         listen(Began("read a version"))
         found = origin.find(project, cache, slug, source, listen)
-        sides.append((found, _version(project, cache, slug, source, found)))
+        builds.append((found, _version(project, cache, slug, source, found)))
         listen(Ended(f"{found.source}: {len(found.commits)} patches, {found.told}"))
-    (before, ours), (after, theirs) = sides
+    (before, ours), (after, theirs) = builds
     git = Git(cache.repository, log=cache.log("versions"), deadline=Deadline(COMPARE_S))
     text = git_patches.range_diff(git, (before.base, before.tip), (after.base, after.tip))
     return ComparedVersions(ours, theirs, parse_range_diff(text))

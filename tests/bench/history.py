@@ -3,7 +3,7 @@
 
 Prints one JSON line a step, with the load it met: a site made from nothing, the same once more, and
 the page of one run, each as a process of its own, start included. The runs are made up: five boots
-a side of 30 rebinds of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth
+a build of 30 rebinds of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth
 cannot be read.
 """
 
@@ -39,7 +39,7 @@ def made_up(number: int, lot: random.Random) -> RunRecord:
     boots = tuple(
         replace(boot, samples=_samples("nd_pmem", ms, lot) + _samples("dax_pmem", ms + 5, lot))
         for boot in made.boots
-        for ms in [lot.randint(265, 280) if boot.side == "base" else lot.randint(105, 125)]
+        for ms in [lot.randint(265, 280) if boot.build == "base" else lot.randint(105, 125)]
     )
     release = TAGS[number * len(TAGS) // COUNT]
     return replace(

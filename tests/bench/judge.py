@@ -63,13 +63,15 @@ class Samples(msgspec.Struct):
 
 
 def prepared(turns: dict[str, int]) -> run.Prepared:
-    """Base, base again, and a slower side for each kind."""
+    """Base, base again, and a slower build for each kind."""
     made = {kind: slower(count) for kind, count in turns.items()}
     first = next(iter(made.values()))
-    base = first.sides[0]
+    base = first.builds[0]
     again = msgspec.structs.replace(base, name=run.AGAIN)
-    others = [msgspec.structs.replace(one.sides[1], name=side(kind)) for kind, one in made.items()]
-    return msgspec.structs.replace(first, sides=(base, again, *others))
+    others = [
+        msgspec.structs.replace(one.builds[1], name=build(kind)) for kind, one in made.items()
+    ]
+    return msgspec.structs.replace(first, builds=(base, again, *others))
 
 
 def slower(turns: int) -> run.Prepared:
@@ -83,8 +85,8 @@ def slower(turns: int) -> run.Prepared:
         return run.prepare(Project.find(), Cache.default(), wanted)
 
 
-def side(kind: str) -> str:
-    """The side that is to be slower at a kind."""
+def build(kind: str) -> str:
+    """The build that is to be slower at a kind."""
     return f"slower at {kind}"
 
 
@@ -107,21 +109,21 @@ def fitted() -> dict[str, int]:
     return turns
 
 
-def judged(passes: list[Pass], sides: tuple[str, str]) -> list[Effect]:
+def judged(passes: list[Pass], builds: tuple[str, str]) -> list[Effect]:
     """What the harness says of these passes: the effect of each kind."""
     record: RunRecord = msgspec.structs.replace(
-        blank({name: [1.0] for name in sides}),
-        passes=tuple(p for p in passes if p.side in sides),
+        blank({name: [1.0] for name in builds}),
+        passes=tuple(p for p in passes if p.build in builds),
     )
     return [e for e in effects(record) if e.op == "rebind"]
 
 
-def tries(samples: Samples, sides: tuple[str, str], count: int) -> Iterator[list[Effect]]:
+def tries(samples: Samples, builds: tuple[str, str], count: int) -> Iterator[list[Effect]]:
     by_round: dict[int, list[Pass]] = {}
     for p in samples.passes:
         by_round.setdefault(p.round, []).append(p)
     for drawn in dealt(sorted(by_round), count, ROUNDS, SEED):
-        yield judged([p for number in drawn for p in by_round[number]], sides)
+        yield judged([p for number in drawn for p in by_round[number]], builds)
 
 
 def fit(file: Path) -> None:
@@ -148,7 +150,7 @@ def judge(file: Path) -> None:
     found = {
         kind: [
             effect
-            for effects in tries(samples, ("base", side(kind)), FINDS)
+            for effects in tries(samples, ("base", build(kind)), FINDS)
             for effect in effects
             if effect.kind == kind
         ]
@@ -187,7 +189,7 @@ def judge(file: Path) -> None:
 def lengthened(p: Pass) -> Pass:
     """A pass of base's other self as if it had taken SLOWER longer."""
     cost = round(p.cpu_ns * (1 + SLOWER))
-    return msgspec.structs.replace(p, cpu_ns=cost) if p.side == run.AGAIN else p
+    return msgspec.structs.replace(p, cpu_ns=cost) if p.build == run.AGAIN else p
 
 
 def is_slower(effect: Effect) -> bool:
@@ -201,7 +203,7 @@ def width(effect: Effect) -> float:
 
 def true_ratio(passes: list[Pass], kind: str) -> float:
     """What a kind's delay costs over all rounds together."""
-    (found,) = [e for e in judged(passes, ("base", side(kind))) if e.kind == kind]
+    (found,) = [e for e in judged(passes, ("base", build(kind))) if e.kind == kind]
     return found.ratio
 
 
@@ -228,7 +230,7 @@ def two_modes(lot: np.random.Generator, n: int) -> np.ndarray:
     return np.exp(lot.normal(0, 0.02, n)) * np.where(lot.random(n) < 0.5, 1.1, 1)
 
 
-#: How base and side are made up, as stats.py's docstring lists them.
+#: How base and build are made up, as stats.py's docstring lists them.
 MADE_UP: dict[str, tuple[Noise, Noise]] = {
     "normal": (normal(0.02), normal(0.02)),
     "bursts": (bursts, bursts),
@@ -240,16 +242,18 @@ MADE_UP: dict[str, tuple[Noise, Noise]] = {
 
 
 def bootstrap(middle: Callable[..., np.ndarray]) -> Callable[..., tuple[float, float]]:
-    def interval(lot: np.random.Generator, base: np.ndarray, side: np.ndarray) -> tuple[float, ...]:
-        drawn = [middle(lot.choice(x, (2000, len(x))), axis=1) for x in (base, side)]
+    def interval(
+        lot: np.random.Generator, base: np.ndarray, build: np.ndarray
+    ) -> tuple[float, ...]:
+        drawn = [middle(lot.choice(x, (2000, len(x))), axis=1) for x in (base, build)]
         return tuple(np.percentile(drawn[1] / drawn[0], [2.5, 97.5]))
 
     return interval
 
 
 def ours(of: Callable[..., object]) -> Callable[..., tuple[float, float]]:
-    def interval(_lot: object, base: np.ndarray, side: np.ndarray) -> tuple[float, float]:
-        found = of(base.tolist(), side.tolist())
+    def interval(_lot: object, base: np.ndarray, build: np.ndarray) -> tuple[float, float]:
+        found = of(base.tolist(), build.tolist())
         return found.low, found.high
 
     return interval
@@ -269,9 +273,9 @@ def simulate(count: int) -> None:
         held: dict[str, dict[str, int]] = {name: {} for name in METHODS}
         for noise, (first, second) in MADE_UP.items():
             for _ in range(count):
-                base, side = first(lot, n), second(lot, n)
+                base, build = first(lot, n), second(lot, n)
                 for name, method in METHODS.items():
-                    low, high = method(lot, base, side)
+                    low, high = method(lot, base, build)
                     held[name][noise] = held[name].get(noise, 0) + (low <= 1 <= high)
         shares = {
             name: {noise: round(100 * times / count, 1) for noise, times in found.items()}

@@ -5,7 +5,7 @@
 [--accelerator auto|kvm|tcg]`. A scheduler and workers on this machine, each with an empty cache of
 its own: worker a is killed (SIGKILL) in the middle of a build, worker b in a boot, and worker
 c measures. Then the local engine does the same, in the usual cache. One JSON line a deed; the last
-compares what may be concluded. Exits with 1 where a verdict, a side's commit or .config, or the
+compares what may be concluded. Exits with 1 where a verdict, a build's commit or .config, or the
 struct pages differ, or anything is left running. Two kernels and a half are built, and two more
 where the cache lacks them; the folder beside the cache's needs 10 GB meanwhile.
 """
@@ -127,10 +127,10 @@ def concluded(project: Project, record: RunRecord) -> dict[str, object]:
     return {
         "outcome": record.outcome,
         "evidence": record.evidence,
-        "verdicts": [[v.driver, v.side, v.after_patch, v.verdict] for v in found.verdicts],
-        "kernels": [[s.name, s.commit, s.config_sha256] for s in record.sides],
-        "memmaps": sorted([b.side, m.driver, m.sha256] for b in record.boots for m in b.memmaps),
-        "boots": sorted([b.side, b.number, b.outcome, b.counts] for b in record.boots),
+        "verdicts": [[v.driver, v.build, v.after_patch, v.verdict] for v in found.verdicts],
+        "kernels": [[s.name, s.commit, s.config_sha256] for s in record.builds],
+        "memmaps": sorted([b.build, m.driver, m.sha256] for b in record.boots for m in b.memmaps),
+        "boots": sorted([b.build, b.number, b.outcome, b.counts] for b in record.boots),
     }
 
 
@@ -157,7 +157,7 @@ def main() -> int:
         here = concluded(project, home)
         say("local", wall_s=round(time.monotonic() - began), **here)
     differ = [key for key in here if here[key] != there[key]]
-    images = [[side.build_id for side in record.sides] for record in (away, home)]
+    images = [[build.build_id for build in record.builds] for record in (away, home)]
     say("compared", differ=differ, same_images=images[0] == images[1], workers_as_expected=clean)
     return 1 if differ or not clean or here["outcome"] != "complete" else 0
 

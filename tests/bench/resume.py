@@ -110,9 +110,9 @@ def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:
         "outcome": record.outcome,
         "subject": record.subject,
         "setup": record.setup,
-        "sides": record.sides,
+        "builds": record.builds,
         "boots": {
-            (boot.side, boot.number): (
+            (boot.build, boot.number): (
                 boot.outcome,
                 [check.name for check in boot.checks if not check.ok],
                 [(s.driver, s.op, s.index, s.nr_pages, is_real or s.ns) for s in boot.samples],

@@ -96,7 +96,7 @@ def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
 
 
 def test_instructions_repeat_to_the_last_digit(driver: Runner, port: Prepared) -> None:
-    pair = {name: port.programs[name] for name in ("base", port.sides[-1].name)}
+    pair = {name: port.programs[name] for name in ("base", port.builds[-1].name)}
     first, second = counting.count(driver, pair), counting.count(driver, pair)
     assert first == second
     base, tip = first
@@ -110,10 +110,10 @@ def test_the_record_holds_every_pass(
     record = replay.timed(project, cache, driver, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
-    # Each side and kind by itself, thrice; a pass in each turn, and one before the first.
-    timed = [p for p in record.passes if p.side != "limit"]
+    # Each build and kind by itself, thrice; a pass in each turn, and one before the first.
+    timed = [p for p in record.passes if p.build != "limit"]
     schedule = REQUEST.schedule
     in_turns = schedule.rounds * (1 + schedule.turns)
-    assert len(timed) == len(port.sides) * len(schedule.kinds) * (3 + in_turns)
+    assert len(timed) == len(port.builds) * len(schedule.kinds) * (3 + in_turns)
     assert all(c.equal for c in record.comparisons)
     assert results.is_dir()

@@ -45,16 +45,16 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
     assert made["outcome"] == "complete"
     assert set(made["drivers"]) == {"nd_pmem", "dax_pmem"}
     for driver in made["drivers"].values():
-        for side in ("base", "tip"):
-            assert driver[side]["nr_pages"] == 1_031_680
-            assert driver[side]["rebinds"] % 5 == 0
-            assert driver[side]["rebinds"] > 0
-            assert driver[side]["rebind_mean_ms"] > 0
+        for build in ("base", "tip"):
+            assert driver[build]["nr_pages"] == 1_031_680
+            assert driver[build]["rebinds"] % 5 == 0
+            assert driver[build]["rebinds"] > 0
+            assert driver[build]["rebind_mean_ms"] > 0
         assert driver["verdict"] == "untested"  # 4 GiB is not what the claim was made on
     assert qemus() <= before
 
     record = store.load(Path(made["record"]))
-    assert {boot.side for boot in record.boots} == {"base", "tip"}
+    assert {boot.build for boot in record.boots} == {"base", "tip"}
     for boot in record.boots:
         assert boot.counts
         assert all(check.ok for check in boot.checks)
@@ -62,7 +62,7 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
         for log in boot.logs:
             path = Path(made["record"]).parent / log.path
             assert store.digest(path) == log.sha256
-    base, tip = record.sides
+    base, tip = record.builds
     assert base.build_id != tip.build_id
     assert base.config_sha256 == tip.config_sha256
     assert tip.prefix == len(record.subject.patch_ids)

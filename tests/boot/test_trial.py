@@ -44,7 +44,7 @@ def test_what_holds_is_timed_and_its_record_kept(
     record = store.load(project.results / "memcpy-streaming" / run)
     assert record.outcome == "complete"
     assert record.subject.tree == name
-    assert len(record.sides) == 2
+    assert len(record.builds) == 2
 
 
 def test_times_are_held_to_a_rule(project: Project, cache: Cache, tree: Tree, name: str) -> None:

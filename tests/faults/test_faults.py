@@ -110,7 +110,7 @@ def assert_record(scene: Scene, row: Fault) -> None:
         record = store.load(found[-1])
         assert record.outcome == outcome, record.reason
         assert reason in record.reason
-        assert [b.side for b in record.boots if b.counts] == [] or record.outcome != "lost"
+        assert [b.build for b in record.boots if b.counts] == [] or record.outcome != "lost"
     for folder in found:
         try:
             record = store.load(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.project.claim import Claim, Figures
 from harness.project.kernel import Kernel
 from harness.project.project import Project
-from harness.record.record import Boot, Evidence, Machine, RunRecord, Sample, Setup, Side, Subject
+from harness.record.record import Boot, Build, Evidence, Machine, RunRecord, Sample, Setup, Subject
 
 PAGES = 25_804_288
 
@@ -28,9 +28,9 @@ def samples(driver: str, first_ms: int, rebinds_ms: Sequence[int]) -> tuple[Samp
     )
 
 
-def boot(side: str, number: int, ms: int, rebinds: int = 30) -> Boot:
+def boot(build: str, number: int, ms: int, rebinds: int = 30) -> Boot:
     return Boot(
-        side=side,
+        build=build,
         number=number,
         outcome="complete",
         reason="",
@@ -39,8 +39,8 @@ def boot(side: str, number: int, ms: int, rebinds: int = 30) -> Boot:
     )
 
 
-def side(name: str, prefix: int) -> Side:
-    return Side(
+def build(name: str, prefix: int) -> Build:
+    return Build(
         name=name,
         prefix=prefix,
         commit=f"{prefix:040x}",
@@ -107,7 +107,7 @@ def record(
             accelerator_proof="booted",
             tools={"qemu": "7.2"},
         ),
-        sides=(side("base", 0), side("tip", 2)),
+        builds=(build("base", 0), build("tip", 2)),
         started="2026-01-01T00:00:00+00:00",
         boots=tuple(boots),
         outcome="complete",

@@ -12,7 +12,7 @@ from harness.memmap.compare import Verified
 from harness.project.claim import Claim
 from harness.record.record import Boot, Finding, Log, Memmap, RunRecord, Unbuilt
 from tests.unit import replays
-from tests.unit.builders import PAGES, boot, claims, record, side
+from tests.unit.builders import PAGES, boot, build, claims, record
 
 replace = msgspec.structs.replace
 
@@ -26,7 +26,7 @@ def memmaps(rec: RunRecord, *, differ: bool = False) -> RunRecord:
     """The record with the memmaps that its boots left; tip's differ if asked for."""
 
     def left(boot: Boot) -> tuple[Memmap, ...]:
-        digest = "b" if differ and boot.side == "tip" else "a"
+        digest = "b" if differ and boot.build == "tip" else "a"
         return tuple(Memmap(driver, PAGES, digest * 64) for driver in rec.setup.nr_pages)
 
     return replace(rec, boots=tuple(replace(boot, memmaps=left(boot)) for boot in rec.boots))
@@ -105,29 +105,29 @@ def ladder() -> RunRecord:
     times = {"base": (272, 270, 274), "1": (136, 135, 137), "2": (68, 67, 69)}
     # Each round starts with another side.
     boots = tuple(
-        boot(side, number, times[side][number])
+        boot(build, number, times[build][number])
         for number in range(3)
-        for side in ("base", "1", "2")
+        for build in ("base", "1", "2")
     )
     subject = replace(rec.subject, patch_subjects=("mm: a first step", "mm: the second"))
-    sides = (
-        rec.sides[0],
-        replace(side("1", 1), new_warnings=()),
-        replace(side("2", 2), new_warnings=()),
+    builds = (
+        rec.builds[0],
+        replace(build("1", 1), new_warnings=()),
+        replace(build("2", 2), new_warnings=()),
     )
-    return memmaps(replace(rec, subject=subject, sides=sides, boots=boots))
+    return memmaps(replace(rec, subject=subject, builds=builds, boots=boots))
 
 
 def ladder_broken() -> RunRecord:
     """A ladder under TCG whose first patch does not build, and whose last warns."""
     rec = ladder()
-    base, _, tip = rec.sides
+    base, _, tip = rec.builds
     return replace(
         rec,
         evidence="boot-tcg",
         machine=replace(rec.machine, accelerator="tcg"),
-        sides=(base, replace(tip, new_warnings=None)),
-        boots=tuple(one for one in rec.boots if one.side != "1"),
+        builds=(base, replace(tip, new_warnings=None)),
+        boots=tuple(one for one in rec.boots if one.build != "1"),
         unbuilt=(Unbuilt(1, "the kernel does not build\nmm/mm_init.c:7:1: error: no"),),
     )
 
@@ -157,7 +157,7 @@ def everything() -> Conclusion:
             ),
         ),
         memmaps=tuple(
-            Verified(boot.side, boot.number, driver, PAGES, PAGES)
+            Verified(boot.build, boot.number, driver, PAGES, PAGES)
             for boot in made.record.boots
             for driver in ("nd_pmem", "dax_pmem")
         ),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.record.record import Comparison, Pass, RunRecord
-from tests.unit.builders import record, side
+from tests.unit.builders import build, record
 
 PAGES = 1000
 
@@ -20,7 +20,7 @@ def passes(
         for index, ns in enumerate((cost * 9, cost, cost * 1.1)):
             found.append(
                 Pass(
-                    side=name,
+                    build=name,
                     process=number,
                     round=number,
                     index=index,
@@ -43,13 +43,13 @@ def replay(
     digests: Mapping[str, str] | None = None,
     pages: int = PAGES,
 ) -> RunRecord:
-    """Sides by name, base first; a name that is a number is the prefix."""
+    """Builds by name, base first; a name that is a number is the prefix."""
     names = list(costs)
     known = {name: int(name) if name.isdigit() else 0 for name in names} | dict(prefixes or {})
     made = record("replay")
     return msgspec.structs.replace(
         made,
-        sides=tuple(side(name, known[name]) for name in names),
+        builds=tuple(build(name, known[name]) for name in names),
         setup=msgspec.structs.replace(
             made.setup, nr_pages=dict.fromkeys(kinds, pages), boots=len(costs[names[0]])
         ),

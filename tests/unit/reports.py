@@ -78,8 +78,8 @@ def of_matrix(form: str) -> str:
         ),
     )
     same, quiet = (
-        tuple(Check(f"{side} {what}", ok=True, detail=detail) for side in sides)
-        for what, detail, sides in (
+        tuple(Check(f"{build} {what}", ok=True, detail=detail) for build in builds)
+        for what, detail, builds in (
             ("same", "as base in 9 calls", ("1", "2", "3")),
             ("quiet", "no report", ("base", "tip")),
         )

@@ -39,7 +39,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     \b
     A rule is KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
       KIND     nd_pmem, dax_pmem (boots); order0, order9 (a replay)
-      SIDE     a prefix (of a ladder, a replay) or a replay's variant, or each; else the last side
+      SIDE     a prefix (of a ladder, a replay) or a replay's variant, or each; else the last build
       METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio
 
     \b
@@ -104,7 +104,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "verdicts": [
             {
                 "driver": v.driver,
-                "side": v.side,
+                "build": v.build,
                 "after_patch": v.after_patch,
                 "claimed_percent": v.claimed_percent,
                 "verdict": v.verdict,
@@ -116,6 +116,6 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "effects": found.effects,
         "noise": found.noise,
         "null": found.null,
-        "alike": {proof.side: proof.ok for proof in found.identity},
+        "alike": {proof.build: proof.ok for proof in found.identity},
         "gates": found.gates,
     }

@@ -90,7 +90,7 @@ def measure(as_json: bool, **wanted: Any) -> None:
     """Boot base and tip of SERIES on the plan's guest, rebind the drivers, keep a run record.
 
     Nothing is concluded of the times: `harness report` does that, from the record alone. Exits
-    with 1 where the sides left different struct pages.
+    with 1 where the builds left different struct pages.
 
     \b
     Examples:
@@ -129,7 +129,7 @@ def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: 
     where it was. Without a KVM that is proved to work the times are emulated: then nothing is
     concluded about speed, and the exit code is 0 when everything ran.
 
-    With --each-patch every prefix is a side: each must build, without new compiler warnings, boot,
+    With --each-patch every prefix is a build: each must build, without new compiler warnings, boot,
     bind, and leave base's struct pages, or the exit code is 3 (does not build) or 1. Kernels are
     built in the order that compiles least; those that are kept are not built again.
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     default=ROUNDS,
     show_default=True,
     type=click.IntRange(3, 1000),
-    help="With --replay: processes a side.",
+    help="With --replay: processes a build.",
 )
 @json_option
 def null(

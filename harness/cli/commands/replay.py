@@ -50,14 +50,14 @@ NULL_ROUNDS = 200
     default=ROUNDS,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="In each, one process of every side is alive.",
+    help="In each, one process of every build is alive.",
 )
 @click.option(
     "--turns",
     default=TURNS,
     show_default=True,
     type=click.IntRange(1, 1000),
-    help="Of each side and kind in a round.",
+    help="Of each build and kind in a round.",
 )
 @click.option(
     "--passes",
@@ -185,12 +185,12 @@ def _show_checked(checked: "Checked", wanted: "ReplayRequest", *, as_json: bool)
         print_json({"ok": checked.ok, "seed": wanted.schedule.seed, "checked": checked})
         return checked.ok
     for name, compared in checked.compared.items():
-        click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} sides differ")
+        click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} builds differ")
         for found in compared.unequal:
-            click.echo(f"  {found.side}: {found.case}: {found.what}")
+            click.echo(f"  {found.build}: {found.case}: {found.what}")
     for gate in checked.gates:
         if not gate.ok:
-            click.echo(f"  {gate.side}: {gate.name}: no ({gate.detail})")
+            click.echo(f"  {gate.build}: {gate.name}: no ({gate.detail})")
     failed = sum(not gate.ok for gate in checked.gates)
     click.echo(f"{len(checked.gates)} gates on the objects: {failed} failed")
     return checked.ok
@@ -235,14 +235,16 @@ def _show_null(record: "RunRecord", tries: int, rounds: int, seed: int, *, as_js
 def _show_counted(record: "RunRecord", *, as_json: bool) -> bool:
     found: dict[str, dict[str, float]] = {}
     for count in record.counts:
-        found.setdefault(count.side, {})[count.kind] = count.per_page
+        found.setdefault(count.build, {})[count.kind] = count.per_page
     by = record.counts[0].by
     if as_json:
-        print_json([{"side": side, "by": by, "per_page": kinds} for side, kinds in found.items()])
+        print_json(
+            [{"build": build, "by": by, "per_page": kinds} for build, kinds in found.items()]
+        )
         return True
-    for side, kinds in found.items():
+    for build, kinds in found.items():
         told = ", ".join(f"{kind} {value:.3f}" for kind, value in kinds.items())
-        click.echo(f"{side:>10}  {told}")
+        click.echo(f"{build:>10}  {told}")
     click.echo(f"instructions a struct page, by {by}")
     return True
 
@@ -268,4 +270,4 @@ def schedule_of(
 
 
 def _titles(made: "Prepared") -> dict[str, str]:
-    return {side.name: side.title for side in made.sides if side.name != side.title}
+    return {build.name: build.title for build in made.builds if build.name != build.title}

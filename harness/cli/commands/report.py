@@ -184,7 +184,7 @@ def show(
     as_json: bool,
     path: Path | None = None,
 ) -> None:
-    """Print a conclusion as a terminal shows it; `titles` says what a replay's sides are.
+    """Print a conclusion as a terminal shows it; `titles` says what a replay's builds are.
 
     `path` is where the record is, if that is not its place among the results.
     """

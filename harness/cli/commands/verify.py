@@ -48,7 +48,7 @@ def verify(run: str | None, as_json: bool) -> None:
     with watching() as listen:
         found = compare(
             record,
-            lambda side, number, driver: read.load(folder, side, number, driver),
+            lambda build, number, driver: read.load(folder, build, number, driver),
             _finders(project, record, listen),
         )
     if as_json:
@@ -61,7 +61,7 @@ def verify(run: str | None, as_json: bool) -> None:
 
 
 def _show(v: "Verified") -> None:
-    title = f"{v.side} boot {v.number}, {v.driver}"
+    title = f"{v.build} boot {v.number}, {v.driver}"
     if v.problem:
         click.echo(f"{title}: {v.problem}")
         return
@@ -90,7 +90,7 @@ def _finders(
         (program,) = objects.programs(
             cache,
             tree.fetch(project, cache, record.subject.tree, listen),
-            [objects.Wanted(record.sides[0].commit, "base")],
+            [objects.Wanted(record.builds[0].commit, "base")],
             how,
             project.series(record.subject.slug).object,
             listen,

@@ -52,8 +52,8 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
     )
     became = analysis.became(found.pairs, renamed)
     claims = [
-        _claims(project, slug, source, side.number)
-        for source, side in ((before, found.old), (after, found.new))
+        _claims(project, slug, source, build.number)
+        for source, build in ((before, found.old), (after, found.new))
     ]
     said = report.VersionsSummary(
         old=found.old.label,

@@ -166,11 +166,11 @@ class _Scene:
             return CommitAnswer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
         return self._asked(commit, journey.head)
 
-    def _asked(self, base: str, side: str) -> CommitAnswer:
+    def _asked(self, base: str, build: str) -> CommitAnswer:
         """Compile two commits and put the question to them."""
         # One O= folder for all of them, which is nobody else's.
         place = Tree(self._entry, base, f"bisect-{self._entry}", "git")
-        wanted = [objects.Wanted(commit, commit[:12]) for commit in (base, side)]
+        wanted = [objects.Wanted(commit, commit[:12]) for commit in (base, build)]
         ours, theirs = objects.programs(
             self._cache, place, wanted, self._how, self._series.object, self._listen
         )

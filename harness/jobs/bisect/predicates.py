@@ -22,7 +22,7 @@ from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS, Schedule
 
-BASE, SIDE = "base", "side"
+BASE, SIDE = "base", "build"
 #: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
 MOST_TURNS = 4
 #: Each of those intervals is a chance to be wrong, and each pools all rounds before it. So that all
@@ -42,7 +42,7 @@ class CommitAnswer(msgspec.Struct, frozen=True):
 class Question(Protocol):
     """Asks two programs; `base` is what the other is held against."""
 
-    def __call__(self, base: Program, side: Program) -> CommitAnswer:
+    def __call__(self, base: Program, build: Program) -> CommitAnswer:
         """Answer. Raises MachineError where that is nobody's fault but ours."""
 
 
@@ -53,12 +53,12 @@ class Differs:
         self._drive = drive
         self._cases = cases
 
-    def __call__(self, base: Program, side: Program) -> CommitAnswer:
+    def __call__(self, base: Program, build: Program) -> CommitAnswer:
         """Compare on all cases."""
-        ours, theirs = (self._drive(program, []).facts for program in (base, side))
+        ours, theirs = (self._drive(program, []).facts for program in (base, build))
         if ours != theirs:
             return CommitAnswer("bad", f"the layout differs: {theirs}, not {ours}")
-        programs = {BASE: base, SIDE: side}
+        programs = {BASE: base, SIDE: build}
         found = check.compare(self._drive, programs, self._cases)
         for unequal in found.unequal:
             return CommitAnswer("bad", f"{unequal.case}: {unequal.what}")
@@ -73,9 +73,9 @@ class Slower:
         self._rule = rule
         self._schedule = msgspec.structs.replace(schedule, kinds=(rule.kind,))
 
-    def __call__(self, base: Program, side: Program) -> CommitAnswer:
+    def __call__(self, base: Program, build: Program) -> CommitAnswer:
         """Measure both, interleaved, so that what disturbs one disturbs the other."""
-        programs = {BASE: base, SIDE: side}
+        programs = {BASE: base, SIDE: build}
         passes: list[Pass] = []
         said = ""
         for turn in range(MOST_TURNS):
@@ -91,7 +91,7 @@ class Slower:
         )
 
     def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:
-        times = {s: by_turn([p for p in passes if p.side == s]) for s in (BASE, SIDE)}
+        times = {s: by_turn([p for p in passes if p.build == s]) for s in (BASE, SIDE)}
         found = paired(times[BASE], times[SIDE], LOOK_CONFIDENCE)
         said = f"{self._rule.kind} ratio {found.value:.3f}"
         if found.low is None or found.high is None:
@@ -110,9 +110,9 @@ class Busier:
         self._drive = drive
         self._rule = rule
 
-    def __call__(self, base: Program, side: Program) -> CommitAnswer:
+    def __call__(self, base: Program, build: Program) -> CommitAnswer:
         """Count both."""
-        counted = counting.count(self._drive, {BASE: base, SIDE: side})
+        counted = counting.count(self._drive, {BASE: base, SIDE: build})
         ours, theirs = (one.per_page[self._rule.kind] for one in counted)
         said = f"{self._rule.kind}: {theirs:.3f} instructions a page, {ours:.3f} before"
         return CommitAnswer("good" if self._rule.holds(theirs / ours) else "bad", said)
@@ -121,7 +121,7 @@ class Busier:
 def require_askable(rule: Rule) -> None:
     """Raise InputError for a rule that two objects cannot be held to."""
     known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in KINDS
-    if not known or rule.side or rule.op != "rebind":
+    if not known or rule.build or rule.op != "rebind":
         raise InputError(
             f"{rule.text} cannot be bisected by",
             where="--gate",

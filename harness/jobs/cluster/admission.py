@@ -68,7 +68,7 @@ class Admission(WorkerPlugin):
         return None if self._unconfined else self._cannot_confine()
 
     def _cannot_confine(self) -> str | None:
-        """The user's side can vouch for its own bubblewrap only."""
+        """The user's build can vouch for its own bubblewrap only."""
         cache = importlib.import_module("harness.host.cache").Cache.default()
         reason = importlib.import_module("harness.host.sandbox").unusable(cache)
         if reason is None:
@@ -77,7 +77,7 @@ class Admission(WorkerPlugin):
 
 
 def mark(session: str) -> str:
-    """Return the name under which the user's side leaves something in the store to be found."""
+    """Return the name under which the user's build leaves something in the store to be found."""
     return f"sessions/{session}"
 
 

@@ -85,31 +85,31 @@ def require_options(here: Here, tree: Tree, needs: Sequence[str]) -> None:
 
 def _require_blame(record: RunRecord) -> None:
     for boot in record.boots:
-        if boot.side == BASE and boot.outcome != "complete":
+        if boot.build == BASE and boot.outcome != "complete":
             raise GuestLost(f"base itself is {boot.outcome}: {boot.reason}")
-        if len(record.sides) == 1 and boot.outcome in ("lost", "timed_out") and not boot.findings:
-            raise GuestLost(f"{boot.side} is {boot.outcome}: {boot.reason}")
+        if len(record.builds) == 1 and boot.outcome in ("lost", "timed_out") and not boot.findings:
+            raise GuestLost(f"{boot.build} is {boot.outcome}: {boot.reason}")
 
 
 def _booted(record: RunRecord) -> Iterator[Check]:
-    names = [side.name for side in record.sides]
-    for boot in sorted(record.boots, key=lambda boot: names.index(boot.side)):
+    names = [build.name for build in record.builds]
+    for boot in sorted(record.boots, key=lambda boot: names.index(boot.build)):
         yield _ended(boot)
         kinds = sorted({finding.kind for finding in boot.findings})
         detail = f"the console shows {', '.join(kinds)}" if kinds else "no report on the console"
-        yield Check(f"{boot.side} quiet", ok=not kinds, detail=detail)
+        yield Check(f"{boot.build} quiet", ok=not kinds, detail=detail)
         amiss = [c for c in boot.checks if not c.ok]
         said = f"{len(boot.checks)} conditions hold"
         if amiss:
             said = "; ".join(f"{c.name}: {c.detail}" for c in amiss)
-        yield Check(f"{boot.side} checks", ok=not amiss, detail=said)
+        yield Check(f"{boot.build} checks", ok=not amiss, detail=said)
     yield from _left(record)
 
 
 def _ended(boot: Boot) -> Check:
     ok = boot.outcome == "complete"
     bound = f"{len(boot.samples)} bindings in {boot.wall_s:.0f} s"
-    return Check(f"{boot.side} boots", ok=ok, detail=bound if ok else boot.reason)
+    return Check(f"{boot.build} boots", ok=ok, detail=bound if ok else boot.reason)
 
 
 def _left(record: RunRecord) -> Iterator[Check]:
@@ -119,8 +119,8 @@ def _left(record: RunRecord) -> Iterator[Check]:
         return
     differ = read.unequal(record)
     pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in left))
-    if len(record.sides) == 1:
-        side, said = record.sides[0].name, f"{pages}, all initialized"
+    if len(record.builds) == 1:
+        build, said = record.builds[0].name, f"{pages}, all initialized"
     else:
-        side, said = "both", f"{pages}, equal"
-    yield Check(f"{side} struct pages", ok=not differ, detail=differ or said)
+        build, said = "both", f"{pages}, equal"
+    yield Check(f"{build} struct pages", ok=not differ, detail=differ or said)

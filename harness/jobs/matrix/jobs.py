@@ -65,20 +65,20 @@ def in_cells(wanted: CellRequest, places: Sequence[CellSetup], series: Series) -
         if place.guest is None:
             yield _examination(wanted, place, series)
             continue
-        sides = _sides(place.cell)
+        builds = _builds(place.cell)
         names = []
-        for side, prefix in sides.items():
-            job = _build(place, side, prefix)
+        for build, prefix in builds.items():
+            job = _build(place, build, prefix)
             # Cells whose kernels are the same share the job that builds them.
             unnamed = msgspec.structs.replace(job, name=place.cell.tree)
             if unnamed not in built:
                 built[unnamed] = job.name
                 yield job
             names.append(built[unnamed])
-        yield _boot(wanted, place, place.guest, series, tuple(sides), names)
+        yield _boot(wanted, place, place.guest, series, tuple(builds), names)
 
 
-def _sides(cell: Cell) -> dict[str, int | None]:
+def _builds(cell: Cell) -> dict[str, int | None]:
     prefix = cell.prefix if isinstance(cell.prefix, int) else None
     base: dict[str, int | None] = {"base": 0} if cell.base else {}
     return base | {"tip" if prefix is None else str(prefix): prefix}
@@ -97,9 +97,9 @@ def _examination(wanted: CellRequest, place: CellSetup, series: Series) -> Job:
     return Job(place.cell.name, "verify", objects.examine, given, place.ground)
 
 
-def _build(place: CellSetup, side: str, prefix: int | None) -> Job:
-    commit = boots.CellKernel(jobs.Commit(place.how, prefix, side), place.configuration.needs)
-    name = f"build {place.cell.tree} {place.cell.kernel} {side}"
+def _build(place: CellSetup, build: str, prefix: int | None) -> Job:
+    commit = boots.CellKernel(jobs.Commit(place.how, prefix, build), place.configuration.needs)
+    name = f"build {place.cell.tree} {place.cell.kernel} {build}"
     return Job(name, "build", boots.build, commit, place.ground)
 
 
@@ -108,7 +108,7 @@ def _boot(
     place: CellSetup,
     guest: Guest,
     series: Series,
-    sides: tuple[str, ...],
+    builds: tuple[str, ...],
     kernels: Sequence[str],
 ) -> Job:
     comparison = jobs.BootComparison(
@@ -116,7 +116,7 @@ def _boot(
         guest=guest,
         version=posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
-        sides=sides,
+        builds=builds,
         go_on=True,
     )
     needs = (applies(place.cell.tree), *kernels)

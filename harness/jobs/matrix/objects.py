@@ -56,69 +56,71 @@ def examine(here: Here, given: Objects, tree: Tree, applied: Applied) -> Shown:
     require_options(here, tree, given.needs)
     prefixes = prefixes_of(applied, given.prefix)
     names = {BASE: applied.base} | {str(k): applied.prefix(k) for k in prefixes}
-    sides = _Prefixes(tree, names, given)
+    builds = _Prefixes(tree, names, given)
     found: list[Check] = []
     for show in given.shows:
-        found += _SHOWING[show](here, sides)
+        found += _SHOWING[show](here, builds)
     return Shown(tuple(found))
 
 
-def _compiles(here: Here, sides: _Prefixes) -> Iterator[Check]:
-    for name, path in _plain_objects(here, sides):
+def _compiles(here: Here, builds: _Prefixes) -> Iterator[Check]:
+    for name, path in _plain_objects(here, builds):
         yield Check(f"{name} compiles", ok=True, detail=f"{path.stat().st_size} bytes")
 
 
-def _plain_objects(here: Here, sides: _Prefixes) -> Iterator[tuple[str, Path]]:
-    for name, commit in sides.commits.items():
+def _plain_objects(here: Here, builds: _Prefixes) -> Iterator[tuple[str, Path]]:
+    for name, commit in builds.commits.items():
         yield (
             name,
             objects.unlinked(
                 here.cache,
-                sides.tree,
+                builds.tree,
                 commit,
-                sides.given.how,
-                sides.given.object,
+                builds.given.how,
+                builds.given.object,
                 here.listen,
                 title=_title(name),
             ),
         )
 
 
-def _absent(here: Here, sides: _Prefixes) -> Iterator[Check]:
+def _absent(here: Here, builds: _Prefixes) -> Iterator[Check]:
     """It is not built with this configuration, on base as with the series."""
     binutils = replay.driver(here.cache, here.listen).binutils
-    for name, path in _plain_objects(here, sides):
+    for name, path in _plain_objects(here, builds):
         there = FUNCTION in binutils.defined(path)
         detail = f"{FUNCTION}() is {'' if there else 'not '}in it"
         yield Check(f"{name} without it", ok=not there, detail=detail)
 
 
-def _plain(here: Here, sides: _Prefixes) -> Iterator[Check]:
+def _plain(here: Here, builds: _Prefixes) -> Iterator[Check]:
     drive = replay.driver(here.cache, here.listen)
-    for name, path in _plain_objects(here, sides):
+    for name, path in _plain_objects(here, builds):
         gate = trace.plain(drive, name, path)
         yield Check(f"{name} {gate.name}", ok=gate.ok, detail=gate.detail)
 
 
-def _same(here: Here, sides: _Prefixes) -> Iterator[Check]:
-    programs = _programs(here, sides)
+def _same(here: Here, builds: _Prefixes) -> Iterator[Check]:
+    programs = _programs(here, builds)
     drive = replay.driver(here.cache, here.listen)
     traced = drive(programs[BASE], []).facts.page_ref
-    cases = [*corners(), *drawn(sides.given.cases, SEED, page_ref=traced)]
+    cases = [*corners(), *drawn(builds.given.cases, SEED, page_ref=traced)]
     compared = check.compare(drive, programs, cases, here.listen)
     events = ", page_ref_set events" if traced else ""
-    unequal = {found.side: f"{found.case}: {found.what}" for found in compared.unequal}
-    for name in list(sides.commits)[1:]:
+    unequal = {found.build: f"{found.case}: {found.what}" for found in compared.unequal}
+    for name in list(builds.commits)[1:]:
         said = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
         yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, said))
 
 
-def _streams(here: Here, sides: _Prefixes) -> Iterator[Check]:
+def _streams(here: Here, builds: _Prefixes) -> Iterator[Check]:
     """Only the whole series must; base must not."""
-    programs = {name: p for name, p in _programs(here, sides).items() if name in (BASE, sides.last)}
+    programs = {
+        name: p for name, p in _programs(here, builds).items() if name in (BASE, builds.last)
+    }
     drive = replay.driver(here.cache, here.listen)
-    for gate in trace.gates(drive, programs, here.listen, streaming=[sides.last], plain=[BASE]):
-        yield Check(f"{gate.side} {gate.name}", ok=gate.ok, detail=gate.detail)
+    for gate in trace.gates(drive, programs, here.listen, streaming=[builds.last], plain=[BASE]):
+        yield Check(f"{gate.build} {gate.name}", ok=gate.ok, detail=gate.detail)
 
 
 _SHOWING = {
@@ -130,16 +132,16 @@ _SHOWING = {
 }
 
 
-def _programs(here: Here, sides: _Prefixes) -> dict[str, Program]:
-    wanted = [objects.Wanted(commit, _title(name)) for name, commit in sides.commits.items()]
-    given = sides.given
+def _programs(here: Here, builds: _Prefixes) -> dict[str, Program]:
+    wanted = [objects.Wanted(commit, _title(name)) for name, commit in builds.commits.items()]
+    given = builds.given
     try:
         made = objects.programs(
-            here.cache, sides.tree, wanted, given.how, given.object, here.listen
+            here.cache, builds.tree, wanted, given.how, given.object, here.listen
         )
     except Unprovided as error:
         raise Unsupported(f"the replay cannot run this configuration: {error.what}") from error
-    return dict(zip(sides.commits, made, strict=True))
+    return dict(zip(builds.commits, made, strict=True))
 
 
 def _title(name: str) -> str:

@@ -88,9 +88,9 @@ def _costs(conclusion: Conclusion) -> Iterator[CostRatio]:
 
 
 def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
-    """Whether the side is the series itself, and no other way to store of the same length."""
+    """Whether the build is the series itself, and no other way to store of the same length."""
     whole = len(conclusion.record.subject.patch_ids)
-    return effect.prefix == whole and effect.side in ("tip", str(whole))
+    return effect.prefix == whole and effect.build in ("tip", str(whole))
 
 
 def trends(runs: Iterable[Seen]) -> tuple[Trend, ...]:

@@ -53,5 +53,5 @@ def _sentence(effect: Effect) -> str:
 
 
 def _same_base(record: RunRecord, null: RunRecord) -> bool:
-    ours, theirs = record.sides[0], null.sides[0]
+    ours, theirs = record.builds[0], null.builds[0]
     return (ours.commit, ours.build_id) == (theirs.commit, theirs.build_id)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A ladder's base and one of its sides, as the run of two that it contains."""
+"""A ladder's base and one of its builds, as the run of two that it contains."""
 
 import msgspec
 
 from harness.memmap.compare import by_digest
-from harness.record.record import Outcome, RunRecord, Side
+from harness.record.record import Build, Outcome, RunRecord
 
 
-def beside_base(record: RunRecord, side: Side) -> RunRecord:
-    """Return the part of a ladder that is about base and one side.
+def beside_base(record: RunRecord, build: Build) -> RunRecord:
+    """Return the part of a ladder that is about base and one build.
 
     It is complete if all its boots are and left equal memmaps, whatever other sides did.
     """
-    base = record.sides[0]
-    boots = tuple(boot for boot in record.boots if boot.side in (base.name, side.name))
-    part = msgspec.structs.replace(record, sides=(base, side), boots=boots, unbuilt=())
+    base = record.builds[0]
+    boots = tuple(boot for boot in record.boots if boot.build in (base.name, build.name))
+    part = msgspec.structs.replace(record, builds=(base, build), boots=boots, unbuilt=())
     outcome, reason = _of_part(part)
     return msgspec.structs.replace(part, outcome=outcome, reason=reason)
 
@@ -22,7 +22,7 @@ def beside_base(record: RunRecord, side: Side) -> RunRecord:
 def _of_part(part: RunRecord) -> tuple[Outcome, str]:
     for boot in part.boots:
         if boot.outcome != "complete":
-            return boot.outcome, f"boot {boot.number} of {boot.side}: {boot.reason}"
+            return boot.outcome, f"boot {boot.number} of {boot.build}: {boot.reason}"
     if len(part.boots) < 2 * part.setup.boots:
         # Another side may have ended the run; whoever did, this part is not whole.
         outcome: Outcome = "lost" if part.outcome == "complete" else part.outcome

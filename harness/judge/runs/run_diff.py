@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def pinned(record: RunRecord) -> dict[str, str]:
     """Return what two records must share, by the name of the field in the record."""
-    machine, setup, base = record.machine, record.setup, record.sides[0]
+    machine, setup, base = record.machine, record.setup, record.builds[0]
     found = {
         "evidence": record.evidence,
         "machine.cpu": machine.cpu,
@@ -42,8 +42,8 @@ def pinned(record: RunRecord) -> dict[str, str]:
         "machine.accelerator": machine.accelerator,
         "setup.guest": setup.guest,
         "setup.rebinds": str(setup.rebinds),
-        "sides[0].compiler": base.compiler,
-        "sides[0].options": base.options_sha256 or base.config_sha256,
+        "builds[0].compiler": base.compiler,
+        "builds[0].options": base.options_sha256 or base.config_sha256,
     }
     found |= {f"machine.tools.{name}": said for name, said in machine.tools.items()}
     found |= {f"setup.nr_pages.{kind}": str(pages) for kind, pages in setup.nr_pages.items()}
@@ -85,7 +85,7 @@ def _ends(record: RunRecord) -> RunRecord:
     """The record, or a ladder's base and tip."""
     if not record.is_ladder:
         return record
-    tip = record.sides[-1]
+    tip = record.builds[-1]
     for missing in record.unbuilt:
         if missing.prefix > tip.prefix:
             what = f"has no tip: patch {missing.prefix} does not build"
@@ -99,14 +99,14 @@ def _require_whole(record: RunRecord) -> None:
     proof = identity(record)[-1]
     for pin in proof.pins:
         if not pin.equal:
-            what = f"{pin.name} differs between base and {proof.side}: {pin.base} and {pin.tip}"
+            what = f"{pin.name} differs between base and {proof.build}: {pin.base} and {pin.tip}"
             raise NotComparable(what, where=record.run_id)
 
 
 def _of_tip(record: RunRecord) -> dict[tuple[str, Op], Effect]:
-    """The effects on the last side by the run's own clock."""
-    metric, tip = clock(record), record.sides[-1].name
-    return {(e.kind, e.op): e for e in effects(record) if (e.side, e.metric) == (tip, metric)}
+    """The effects on the last build by the run's own clock."""
+    metric, tip = clock(record), record.builds[-1].name
+    return {(e.kind, e.op): e for e in effects(record) if (e.build, e.metric) == (tip, metric)}
 
 
 def _change(first: RunRecord, second: RunRecord, before: Effect, after: Effect) -> Change:
@@ -126,7 +126,7 @@ def _change(first: RunRecord, second: RunRecord, before: Effect, after: Effect) 
 
 def _units(record: RunRecord, kind: str, op: Op) -> tuple[list[float], list[float]]:
     """Base's costs, and tip's over base's round by round (over base's median without rounds)."""
-    base, tip = (units(record, record.sides[at].name, kind, op) for at in (0, -1))
+    base, tip = (units(record, record.builds[at].name, kind, op) for at in (0, -1))
     rounds = sorted(base.costs.keys() & tip.costs.keys())
     pairs = [tip.costs[n] / base.costs[n] for n in rounds]
     return list(base.costs.values()), pairs or [c / base.middle for c in tip.costs.values()]

@@ -80,7 +80,7 @@ def renames(
     """
     votes: Counter[tuple[str, str]] = Counter()
     for pair in pairs:
-        old, new = _sides(pair)
+        old, new = _builds(pair)
         for before, after in _counterparts(old, new):
             votes.update(_differing(before, after, old_words, new_words))
     found: list[Rename] = []
@@ -133,7 +133,7 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
     for key in dict.fromkeys((*before, *after)):
         driver, patch = key
         where = "" if patch is None else f" after patch {patch}"
-        ours, theirs = (_figures(side.get(key)) for side in (before, after))
+        ours, theirs = (_figures(build.get(key)) for build in (before, after))
         rows += [
             Moved(driver, f"{what}{where}", ours.get(what), theirs.get(what))
             for what in dict.fromkeys((*ours, *theirs))
@@ -151,11 +151,11 @@ def _figures(claim: Claim | None) -> dict[str, float]:
     if claim is None:
         return {}
     found: dict[str, float] = {}
-    for name, side in (("base", claim.base), ("series", claim.tip)):
-        if side is not None:
-            found[f"{name} mean (ms)"] = side.mean_ms
-            if side.first_ms is not None:
-                found[f"{name} first (ms)"] = side.first_ms
+    for name, build in (("base", claim.base), ("series", claim.tip)):
+        if build is not None:
+            found[f"{name} mean (ms)"] = build.mean_ms
+            if build.first_ms is not None:
+                found[f"{name} first (ms)"] = build.first_ms
     percent = claim.reduction_percent
     if percent is None and claim.base is not None and claim.tip is not None:
         percent = round((1 - claim.tip.mean_ms / claim.base.mean_ms) * 100, 1)
@@ -174,7 +174,7 @@ def _became(pair: Pair, renamed: Mapping[str, str]) -> Became:
         if _only_message(pair):
             return Became(pair, "message", "only its message changed")
         return Became(pair, "context", "its own lines are the same, those around them changed")
-    old, new = _sides(pair)
+    old, new = _builds(pair)
     if _plain(old, {}) == _plain(new, {}):
         return Became(pair, "spacing", "only white space changed")
     if _plain(old, renamed) == _plain(new, {}):
@@ -195,7 +195,7 @@ def _only_message(pair: Pair) -> bool:
     return True
 
 
-def _sides(pair: Pair) -> tuple[list[str], list[str]]:
+def _builds(pair: Pair) -> tuple[list[str], list[str]]:
     """The lines that only the old and only the new patch has, with the patch's own mark."""
     lines = pair.code_lines
     return [t[1:] for t in lines if t[0] == "-"], [t[1:] for t in lines if t[0] == "+"]

@@ -89,7 +89,7 @@ class Program(msgspec.Struct, frozen=True):
         return self.traps[index] if 0 <= index < len(self.traps) else None
 
 
-def link(folder: Path, user_side: Path, function: str, binutils: Binutils) -> tuple[str, ...]:
+def link(folder: Path, user_build: Path, function: str, binutils: Binutils) -> tuple[str, ...]:
     """Link `folder`/object.o and `folder`/shim.o into `folder`/replay; return its traps.
 
     Raises Unprovided, naming the symbol and who wants it, before anything could run.
@@ -105,13 +105,13 @@ def link(folder: Path, user_side: Path, function: str, binutils: Binutils) -> tu
     kernel = folder / "kernel.o"
     binutils.join([joined], kernel, values)
     binutils.keep_global(kernel, "replay_*")
-    binutils.program([user_side, kernel], folder / "replay")
+    binutils.program([user_build, kernel], folder / "replay")
     joined.unlink()
     kernel.unlink()
     return tuple(traps)
 
 
-def user_side(into: Path, log: Path) -> None:
+def user_build(into: Path, log: Path) -> None:
     """Compile everything but the kernel side into one object."""
     sources = sorted(str(p) for p in SHIM.glob("*.c") if p.name != KERNEL_SIDE)
     argv = ["cc", "-O2", "-g0", "-fno-pie", "-no-pie", "-nostdlib", "-r", "-o", str(into)]

@@ -16,7 +16,8 @@ from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Began, Ended, Listener, silent
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.kernel import build, configure
+from harness.kernel import build as kernel_build
+from harness.kernel import configure
 from harness.kernel.binutils import Binutils
 from harness.kernel.cmd_file import compiling, saved_command
 from harness.kernel.kbuild import Make
@@ -48,7 +49,7 @@ def programs(
 
     `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
     """
-    compiler = build.compiler_version(cache, how.program)
+    compiler = kernel_build.compiler_version(cache, how.program)
     folders = {
         one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
         for one in wanted
@@ -56,7 +57,7 @@ def programs(
     for one in wanted:
         if _kept(folders[one.commit]) is None:
             listen(Began(f"object {one.title}"))
-            with build.objects(cache, tree, one.commit, how, listen) as make:
+            with kernel_build.objects(cache, tree, one.commit, how, listen) as make:
                 _make(cache, make, source_object, folders[one.commit], compiler)
             listen(Ended(f"linked {one.title}"))
     found = [_kept(folder) for folder in (folders[one.commit] for one in wanted)]
@@ -80,7 +81,7 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
         binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), confined=make.confined)
         made = Program(
             folder=str(folder),
-            traps=link.link(work, _user_side(cache), FUNCTION, binutils),
+            traps=link.link(work, _user_build(cache), FUNCTION, binutils),
             object_sha256=store.digest(work / OBJECT),
             config_sha256=store.digest(work / CONFIG),
             compiler=compiler,
@@ -101,12 +102,12 @@ def unlinked(
     title: str = "",
 ) -> Path:
     """Return the object of a commit alone, for a configuration that cannot be replayed."""
-    compiler = build.compiler_version(cache, how.program)
+    compiler = kernel_build.compiler_version(cache, how.program)
     folder = _folder(cache, commit, how, compiler, source_object, "unlinked")
     if not (folder / OBJECT).exists():
         listen(Began(f"object {title or commit[:12]}"))
         with cache.staging() as work:
-            with build.objects(cache, tree, commit, how, listen) as make:
+            with kernel_build.objects(cache, tree, commit, how, listen) as make:
                 _compile(make, source_object, work)
             publish(work, folder)
         listen(Ended(f"compiled {title or commit[:12]}"))
@@ -121,7 +122,7 @@ def _compile(make: Make, source_object: str, into: Path) -> None:
     try:
         make.build(source_object)
     except ToolFailed as error:
-        raise build.failure(error, f"{source_object} does not build") from error
+        raise kernel_build.failure(error, f"{source_object} does not build") from error
     make.output.copy(source_object, into / OBJECT)
 
 
@@ -139,7 +140,7 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         make.run(["env", "-C", str(make.output.path), *argv])
     except ToolFailed as error:
         what = "the replay's kernel side does not build in this tree"
-        failed = build.failure(error, what)
+        failed = kernel_build.failure(error, what)
         if isinstance(failed, DoesNotBuild):
             # Ours, and it knows older trees: no word on the series.
             failed = link.Unprovided(failed.what, mend=error.mend, detail=error.detail)
@@ -149,11 +150,11 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
     make.output.copy("replay/shim.o", into / "shim.o")
 
 
-def _user_side(cache: Cache) -> Path:
+def _user_build(cache: Cache) -> Path:
     made = cache.root / "replay" / f"user-{_sources()[:24]}.o"
     if not made.exists():
         with cache.staging() as work:
-            link.user_side(work / "user.o", cache.log("replay-user"))
+            link.user_build(work / "user.o", cache.log("replay-user"))
             publish(work / "user.o", made)
     return made
 

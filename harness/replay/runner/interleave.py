@@ -23,64 +23,64 @@ from harness.replay.runner.runner import Answers, Runner, Trapped
 
 #: How often the programs are looked at while they take turns, in seconds.
 LOOK_S = 0.2
-#: The FIFO that each program says it is ready in. No side is called that (see _fifo()).
+#: The FIFO that each program says it is ready in. No build is called that (see _fifo()).
 READY = "ready"
 
-#: What each side's thread will return.
+#: What each build's thread will return.
 Running = Mapping[str, Future[Answers]]
 
 
 class Slice(NamedTuple):
     """Whose turn it is, and the plan's lines that it runs then."""
 
-    side: str
+    build: str
     lines: tuple[str, ...]
 
 
 def take(driver: Runner, programs: Mapping[str, Program], turns: Sequence[Slice]) -> list[Answers]:
     """Run all turns in their order, and return what each gave.
 
-    `programs` are by side, one process each, whether it has a turn or not. Raises Trapped where one
-    stopped itself (its line counts that program's own plan), TimedOut, or MachineError; whatever is
-    raised, the others have ended by then.
+    `programs` are by build, one process each, whether it has a turn or not. Raises Trapped where
+    one stopped itself (its line counts that program's own plan), TimedOut, or MachineError;
+    whatever is raised, the others have ended by then.
     """
     with _fifos(programs) as folder:
         plans = _plans(folder, programs, turns)
-        given = _together(driver, programs, plans, folder, turns[0].side)
-    left = {side: list(answers.given) for side, answers in given.items()}
+        given = _together(driver, programs, plans, folder, turns[0].build)
+    left = {build: list(answers.given) for build, answers in given.items()}
     found = []
     for turn in turns:
-        mine = left[turn.side]
-        found.append(Answers(given[turn.side].facts, tuple(mine[: len(turn.lines)])))
+        mine = left[turn.build]
+        found.append(Answers(given[turn.build].facts, tuple(mine[: len(turn.lines)])))
         del mine[: len(turn.lines)]
     return found
 
 
 @contextlib.contextmanager
-def _fifos(sides: Mapping[str, Program]) -> Iterator[Path]:
-    """Make a FIFO a side, and hold all open: no byte is lost, and nobody's open() waits."""
+def _fifos(builds: Mapping[str, Program]) -> Iterator[Path]:
+    """Make a FIFO a build, and hold all open: no byte is lost, and nobody's open() waits."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as opened:
         folder = Path(name)
-        for fifo in (folder / READY, *(_fifo(folder, sides, side) for side in sides)):
+        for fifo in (folder / READY, *(_fifo(folder, builds, build) for build in builds)):
             os.mkfifo(fifo, 0o600)
             opened.callback(os.close, os.open(fifo, os.O_RDWR | os.O_CLOEXEC))
         yield folder
 
 
-def _fifo(folder: Path, sides: Mapping[str, Program], side: str) -> Path:
-    """By number, as what a side is called may be anything."""
-    return folder / str(list(sides).index(side))
+def _fifo(folder: Path, builds: Mapping[str, Program], build: str) -> Path:
+    """By number, as what a build is called may be anything."""
+    return folder / str(list(builds).index(build))
 
 
 def _plans(
-    folder: Path, sides: Mapping[str, Program], turns: Sequence[Slice]
+    folder: Path, builds: Mapping[str, Program], turns: Sequence[Slice]
 ) -> dict[str, list[str]]:
-    plans = {side: [f"give file={folder / READY}"] for side in sides}
+    plans = {build: [f"give file={folder / READY}"] for build in builds}
     for number, turn in enumerate(turns):
-        plan = plans[turn.side]
-        plan += [f"take file={_fifo(folder, sides, turn.side)}", *turn.lines]
+        plan = plans[turn.build]
+        plan += [f"take file={_fifo(folder, builds, turn.build)}", *turn.lines]
         if number + 1 < len(turns):
-            plan.append(f"give file={_fifo(folder, sides, turns[number + 1].side)}")
+            plan.append(f"give file={_fifo(folder, builds, turns[number + 1].build)}")
     return plans
 
 
@@ -97,22 +97,22 @@ def _together(
     """
     asked = threading.Event()
 
-    def run(side: str) -> Answers:
+    def run(build: str) -> Answers:
         with cancel.stoppable(asked):
             try:
-                return driver(programs[side], plans[side])
+                return driver(programs[build], plans[build])
             except Trapped as trap:
-                trap.where = side
+                trap.where = build
                 raise
 
     with ThreadPoolExecutor(len(programs)) as threads, contextlib.ExitStack() as in_the_end:
         in_the_end.callback(asked.set)
-        running = {side: threads.submit(run, side) for side in programs}
+        running = {build: threads.submit(run, build) for build in programs}
         _await_ready(folder / READY, running)
         _put(_fifo(folder, programs, first))
         while not _ended(running, LOOK_S):
             cancel.check()
-        return {side: future.result() for side, future in running.items()}
+        return {build: future.result() for build, future in running.items()}
 
 
 def _await_ready(fifo: Path, running: Running) -> None:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rounds: in each, one process of every side is alive, and they take turns of a few passes.
+"""Rounds: in each, one process of every build is alive, and they take turns of a few passes.
 
 A process is the unit of repetition: where its memory lies differs from one to the next as it does
-from boot to boot. The machine's own limit is one more side, so it meets the same disturbances.
+from boot to boot. The machine's own limit is one more build, so it meets the same disturbances.
 
 On a shared virtual machine with compilers beside, what disturbs a pass lasts for some tens of
 milliseconds (passes of 6 ms next to each other correlate by 0.8). Turns have to be as short as that
 and many, so they work on a smaller namespace than the one that is reported: 4 GiB have 64 MiB of
 memmap, twice the last-level cache of the processors we know. The first pass of a kind in a turn
-costs a side that streams up to 4 % more, as the side before it left its own in the caches; so half
-the namespace is initialized before, untimed. 1 % is left, as it is after the whole.
+costs a build that streams up to 4 % more, as the build before it left its own in the caches; so
+half the namespace is initialized before, untimed. 1 % is left, as it is after the whole.
 """
 
 import itertools
@@ -56,19 +56,19 @@ def measure(
     `limit_with` is a program to fill the memory with. Raises Trapped, TimedOut.
     """
     lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
-    sides = dict(programs) | ({LIMIT: limit_with} if limit_with is not None else {})
+    builds = dict(programs) | ({LIMIT: limit_with} if limit_with is not None else {})
     so_far = Timed((), ())
-    listen(Began(f"time {len(sides)} sides by turns in {schedule.rounds} rounds"))
+    listen(Began(f"time {len(builds)} builds by turns in {schedule.rounds} rounds"))
     for number in range(1, schedule.rounds + 1):
         listen(Advanced(number - 1, schedule.rounds, f"round {number}"))
         meter = Meter()
         # Which memory they get may depend on who starts first.
-        started = {side: sides[side] for side in lot.sample(list(sides), len(sides))}
+        started = {build: builds[build] for build in lot.sample(list(builds), len(builds))}
         # Numbers that no process of another round has, nor any that ran by itself.
-        first = len(programs) * len(schedule.kinds) + (number - 1) * len(sides)
-        numbers = {side: first + index for index, side in enumerate(started)}
+        first = len(programs) * len(schedule.kinds) + (number - 1) * len(builds)
+        numbers = {build: first + index for index, build in enumerate(started)}
         passes = tuple(
-            msgspec.structs.replace(p, process=numbers[p.side], round=number)
+            msgspec.structs.replace(p, process=numbers[p.build], round=number)
             for p in _round(driver, started, schedule, lot)
         )
         so_far = so_far.then(Timed(passes, (meter.used(),)))
@@ -78,35 +78,35 @@ def measure(
 
 
 def _round(
-    driver: Runner, sides: Mapping[str, Program], schedule: Schedule, lot: random.Random
+    driver: Runner, builds: Mapping[str, Program], schedule: Schedule, lot: random.Random
 ) -> Iterator[Pass]:
-    """All turns of one process a side; who follows whom is drawn anew each time."""
-    programs = [side for side in sides if side != LIMIT]
+    """All turns of one process a build; who follows whom is drawn anew each time."""
+    programs = [build for build in builds if build != LIMIT]
     plan: list[tuple[int, str, list[_Call]]] = []
     for number in range(schedule.turns):
         # One kind after the other, so that what is compared is close in time.
         for kind in lot.sample(schedule.kinds, len(schedule.kinds)):
             calls = _calls(schedule, kind, is_first=number == 0)
-            plan += [(number, side, calls) for side in lot.sample(programs, len(programs))]
+            plan += [(number, build, calls) for build in lot.sample(programs, len(programs))]
         # One turn, amid the others, will do for the limit: nothing is paired with it.
-        if LIMIT in sides and number == schedule.turns // 2:
+        if LIMIT in builds and number == schedule.turns // 2:
             plan.append((number, LIMIT, [_faults(schedule), *_fills(lot)]))
-    turns = [Slice(side, tuple(call.line for call in calls)) for _, side, calls in plan]
-    index = {side: itertools.count() for side in sides}
-    for (number, side, calls), answers in zip(plan, take(driver, sides, turns), strict=True):
+    turns = [Slice(build, tuple(call.line for call in calls)) for _, build, calls in plan]
+    index = {build: itertools.count() for build in builds}
+    for (number, build, calls), answers in zip(plan, take(driver, builds, turns), strict=True):
         for call, answer in zip(calls, answers.given, strict=True):
-            at = next(index[side])
+            at = next(index[build])
             if call.kind and not (isinstance(answer, Filled) and not answer.supported):
                 found = of_answer(call.kind, answer, call.nr_pages, answers.facts.page_struct_size)
                 yield msgspec.structs.replace(
-                    found, side=side, index=at, turn=number, settles=call.settles
+                    found, build=build, index=at, turn=number, settles=call.settles
                 )
 
 
 def of_answer(kind: str, answer: Call | Filled, nr_pages: int, page_struct_size: int) -> Pass:
     """Return a call, or a fill, as the record keeps it; who made it when is for the caller."""
     return Pass(
-        side="",
+        build="",
         process=0,
         round=0,
         index=0,
@@ -121,7 +121,7 @@ def of_answer(kind: str, answer: Call | Filled, nr_pages: int, page_struct_size:
 
 
 def _calls(schedule: Schedule, kind: str, *, is_first: bool) -> list[_Call]:
-    """A side's turn. A process's very first pass faults the memory in, and settles."""
+    """A build's turn. A process's very first pass faults the memory in, and settles."""
     case = schedule.turn_case(kind)
     again = _Call(case.line(), kind, settles=False, nr_pages=case.nr_pages)
     if is_first:

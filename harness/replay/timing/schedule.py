@@ -12,14 +12,14 @@ from harness.record.record import HostUse, Pass
 from harness.replay.cases import Case, namespace
 
 KINDS = ("order0", "order9")
-#: The side that measures what this machine's memory can take.
+#: The build that measures what this machine's memory can take.
 LIMIT = "limit"
 #: The largest struct page that x86-64 has: 64 bytes, and with KMSAN two pointers more.
 PAGE_STRUCT_BYTES = 80
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """How much is measured, in each round by one process a side.
+    """How much is measured, in each round by one process a build.
 
     A process has `turns` turns of each kind, and in each `passes` that count. They work on
     namespaces of `turn_bytes`, or of `size_bytes` where that is less.
@@ -38,14 +38,14 @@ class Schedule(msgspec.Struct, frozen=True):
         return namespace(kind, self.size_bytes)
 
     def turn_case(self, kind: str) -> Case:
-        """Return the call by which the sides are compared."""
+        """Return the call by which the builds are compared."""
         return namespace(kind, min(self.size_bytes, self.turn_bytes))
 
-    def memory_bytes(self, sides: int) -> int:
+    def memory_bytes(self, builds: int) -> int:
         """Return what the memmaps take at most: one of the whole namespace, or a turn's of each."""
         whole = max(self.case(kind).nr for kind in self.kinds)
         turn = max(self.turn_case(kind).nr for kind in self.kinds)
-        return max(whole, turn * sides) * PAGE_STRUCT_BYTES
+        return max(whole, turn * builds) * PAGE_STRUCT_BYTES
 
 
 class Timed(NamedTuple):
@@ -68,12 +68,12 @@ def with_spare(nr_bytes: int) -> int:
     return nr_bytes * 5 // 4
 
 
-def require_memory(schedule: Schedule, sides: int, available_bytes: int) -> None:
-    """Raise MachineError unless the memmaps of that many sides fit, with a quarter to spare."""
-    needed = with_spare(schedule.memory_bytes(sides))
+def require_memory(schedule: Schedule, builds: int, available_bytes: int) -> None:
+    """Raise MachineError unless the memmaps of that many builds fit, with a quarter to spare."""
+    needed = with_spare(schedule.memory_bytes(builds))
     if available_bytes < needed:
         raise MachineError(
             f"{available_bytes / 2**30:.1f} GiB of memory, too little for the memmaps",
             expected=f"{needed / 2**30:.1f} GiB",
-            mend="take a smaller namespace with --size, or fewer sides with --prefix",
+            mend="take a smaller namespace with --size, or fewer builds with --prefix",
         )

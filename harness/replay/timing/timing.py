@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times all sides: each by itself on the whole namespace, then by turns
+"""Times all builds: each by itself on the whole namespace, then by turns
 (harness.replay.timing.rounds).
 
 By itself shows what the reported namespace takes, page faults apart, and leaves its memmap to be
-compared by digest. What a side costs beside another one is for the turns to say.
+compared by digest. What a build costs beside another one is for the turns to say.
 """
 
 import random
@@ -56,17 +56,17 @@ def measure(
 def _alone(
     driver: Runner, programs: Mapping[str, Program], schedule: Schedule, listen: Listener
 ) -> Iterator[Pass]:
-    """One process for each side and kind, so that every kind has a first pass."""
+    """One process for each build and kind, so that every kind has a first pass."""
     lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
-    todo = [(side, kind) for side in programs for kind in schedule.kinds]
-    listen(Began(f"time {len(programs)} sides on the whole namespace"))
-    for process, (side, kind) in enumerate(lot.sample(todo, len(todo))):
-        listen(Advanced(process, len(todo), f"{side}, {kind}"))
+    todo = [(build, kind) for build in programs for kind in schedule.kinds]
+    listen(Began(f"time {len(programs)} builds on the whole namespace"))
+    for process, (build, kind) in enumerate(lot.sample(todo, len(todo))):
+        listen(Advanced(process, len(todo), f"{build}, {kind}"))
         case = schedule.case(kind)
         # The digest is taken after the last pass, where it disturbs none.
-        answers = driver(programs[side], [case.line()] * PASSES + [case.line(digest=1)])
+        answers = driver(programs[build], [case.line()] * PASSES + [case.line(digest=1)])
         size = answers.facts.page_struct_size
         for index, ran in enumerate(answers.ran):
             found = rounds.of_answer(kind, ran, case.nr_pages, size)
-            yield msgspec.structs.replace(found, side=side, process=process, index=index)
-    listen(Ended(f"timed {len(programs)} sides on the whole namespace"))
+            yield msgspec.structs.replace(found, build=build, process=process, index=index)
+    listen(Ended(f"timed {len(programs)} builds on the whole namespace"))

@@ -20,8 +20,8 @@ def document(
 ) -> dict[str, Any]:
     """Return the document: the record's path, the kind of evidence, and all that follows.
 
-    A run of guests has one entry a driver, a ladder one a prefix, a replay one row a side; `titles`
-    says what these are.
+    A run of guests has one entry a driver, a ladder one a prefix, a replay one row a build;
+    `titles` says what these are.
     """
     record = conclusion.record
     found = {
@@ -71,9 +71,9 @@ def _replayed(conclusion: Conclusion, titles: Mapping[str, str]) -> dict[str, An
         "limit_gb_per_s": {f.how: round(f.gb_per_s, 3) for f in conclusion.fillings},
         "rows": [
             {
-                "side": row.side,
+                "build": row.build,
                 "prefix": row.prefix,
-                "title": titles.get(row.side, ""),
+                "title": titles.get(row.build, ""),
                 **{kind: _plain(cost) for kind, cost in row.kinds.items()},
             }
             for row in conclusion.rows
@@ -85,7 +85,7 @@ def _replayed(conclusion: Conclusion, titles: Mapping[str, str]) -> dict[str, An
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "driver": verdict.driver,
-        "side": verdict.side,
+        "build": verdict.build,
         "after_patch": verdict.after_patch,
         "claimed_percent": verdict.claimed_percent,
         "verdict": verdict.verdict,

@@ -97,8 +97,8 @@ def _case(group: str, result: ReportRow) -> TestCase:
 def _key(result: ReportRow, number: Number, evidence: str) -> str:
     """Return a property's name, the kind of evidence in front: `boot-kvm.claim.tip.first.ms`."""
     of = "claimed" if not number.measured else evidence
-    side = "" if number.side == result.side else number.side
-    parts = (of, result.name, side, number.name, number.unit)
+    build = "" if number.build == result.build else number.build
+    parts = (of, result.name, build, number.name, number.unit)
     return ".".join(_name(part) for part in parts if part)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A conclusion as a KCIDB report, schema 5.3, checked with kcidb-io. Submitting is the user's own.
 
-A checkout is a base with patches on it: one of base, one of every side beside it. A build is a
-side. What a side measured is a test each, DONE with a number; what was concluded is another test,
+A checkout is a base with patches on it: one of base, one of every build beside it. A build is a
+build. What a build measured is a test each, DONE with a number; what was concluded is another test,
 without one: a number passes nothing.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.record.record import RunRecord, Side, Unbuilt
+from harness.record.record import Build, RunRecord, Unbuilt
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
 from harness.report.row import Number, ReportRow
@@ -41,10 +41,10 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
     from kcidb_io.schema import V5_3
 
     record = conclusion.record
-    checkouts = {side.commit: _checkout(record, side, origin) for side in record.sides}
+    checkouts = {build.commit: _checkout(record, build, origin) for build in record.builds}
     builds = {
-        side.name: _build(record, side, checkouts[side.commit]["id"], origin)
-        for side in record.sides
+        build.name: _build(record, build, checkouts[build.commit]["id"], origin)
+        for build in record.builds
     }
     for missing in record.unbuilt:
         checkout = _checkout(record, _unmade(record, missing), origin)
@@ -60,27 +60,27 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
     return json.dumps(report, indent=2, allow_nan=False) + "\n"
 
 
-def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
+def _checkout(record: RunRecord, build: Build, origin: str) -> Object:
     subject = record.subject
-    patch_ids = subject.patch_ids[: side.prefix]
+    patch_ids = subject.patch_ids[: build.prefix]
     made: Object = {
-        "id": f"{origin}:{_id(subject.base, side.commit or ' '.join(patch_ids))}",
+        "id": f"{origin}:{_id(subject.base, build.commit or ' '.join(patch_ids))}",
         "origin": origin,
         "git_commit_name": one_line(f"v{subject.release}"),
         "start_time": phrases.started(record).isoformat(),
         "valid": True,
         "misc": {"tree": subject.tree},
     }
-    if side.commit:
-        made["misc"]["commit"] = side.commit
+    if build.commit:
+        made["misc"]["commit"] = build.commit
     if _COMMIT.fullmatch(subject.base):
         made["git_commit_hash"] = subject.base
-    if side.prefix == 0:
+    if build.prefix == 0:
         return made | {"patchset_hash": ""}
     # A variant has a patch more than the series, which the record does not know.
-    if side.name == "tip" or side.name.isdigit():
-        made |= _patchset(record, side)
-    made["comment"] = one_line(f"{subject.slug} ({subject.source}), side {side.name}")
+    if build.name == "tip" or build.name.isdigit():
+        made |= _patchset(record, build)
+    made["comment"] = one_line(f"{subject.slug} ({subject.source}), build {build.name}")
     made["misc"] |= {
         "series": subject.slug,
         "version": subject.version,
@@ -89,12 +89,12 @@ def _checkout(record: RunRecord, side: Side, origin: str) -> Object:
     return made
 
 
-def _patchset(record: RunRecord, side: Side) -> Object:
+def _patchset(record: RunRecord, build: Build) -> Object:
     """Return what is known of the patches: nothing, in a record from before this was kept."""
     subject = record.subject
     made: Object = {}
     if len(subject.patch_sha256) == len(subject.patch_ids):
-        made["patchset_hash"] = patchset_hash(subject.patch_sha256[: side.prefix])
+        made["patchset_hash"] = patchset_hash(subject.patch_sha256[: build.prefix])
     if message_id := phrases.message_id(record):
         made["message_id"] = message_id
     return made
@@ -105,19 +105,19 @@ def patchset_hash(digests: tuple[str, ...]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def _build(record: RunRecord, side: Side, checkout: str, origin: str) -> Object:
+def _build(record: RunRecord, build: Build, checkout: str, origin: str) -> Object:
     made: Object = {
         "checkout_id": checkout,
-        "id": f"{origin}:{_id(side.commit, side.config_sha256, side.build_id, side.name)}",
+        "id": f"{origin}:{_id(build.commit, build.config_sha256, build.build_id, build.name)}",
         "origin": origin,
         "architecture": "x86_64",
-        "compiler": one_line(side.compiler),
+        "compiler": one_line(build.compiler),
         "status": "PASS",
         "misc": {
-            "side": side.name,
-            "release": side.release,
-            "build_id": side.build_id,
-            "config_sha256": side.config_sha256,
+            "build": build.name,
+            "release": build.release,
+            "build_id": build.build_id,
+            "config_sha256": build.config_sha256,
         },
     }
     if record.evidence == "replay":
@@ -125,10 +125,10 @@ def _build(record: RunRecord, side: Side, checkout: str, origin: str) -> Object:
     return made
 
 
-def _unmade(record: RunRecord, missing: Unbuilt) -> Side:
-    """Return the side that there is not: its commit was of this machine, and is not recorded."""
+def _unmade(record: RunRecord, missing: Unbuilt) -> Build:
+    """Return the build that there is not: its commit was of this machine, and is not recorded."""
     return msgspec.structs.replace(
-        record.sides[0], name=str(missing.prefix), prefix=missing.prefix, commit=""
+        record.builds[0], name=str(missing.prefix), prefix=missing.prefix, commit=""
     )
 
 
@@ -142,7 +142,7 @@ def _failed(record: RunRecord, missing: Unbuilt, checkout: str, origin: str) -> 
         "architecture": "x86_64",
         "status": "FAIL",
         "comment": one_line(what),
-        "misc": {"side": str(missing.prefix)},
+        "misc": {"build": str(missing.prefix)},
     }
     if detail:
         made["log_excerpt"] = printable(detail)[:MAX_EXCERPT]
@@ -151,18 +151,18 @@ def _failed(record: RunRecord, missing: Unbuilt, checkout: str, origin: str) -> 
 
 def _tests(conclusion: Conclusion, builds: dict[str, Object], origin: str) -> Iterator[Object]:
     record = conclusion.record
-    last = record.sides[-1].name
+    last = record.builds[-1].name
     for result in results(conclusion):
-        build = builds.get(result.side or last, builds[last])
-        yield _test(record, build, origin, result)
+        entry = builds.get(result.build or last, builds[last])
+        yield _test(record, entry, origin, result)
         for number in result.numbers:
             if number.measured:
-                of = builds.get(number.side, build)
+                of = builds.get(number.build, entry)
                 yield _measurement(record, of, origin, result, number)
 
 
-def _test(record: RunRecord, build: Object, origin: str, result: ReportRow) -> Object:
-    made = _of(record, build, origin, (result.group, result.name))
+def _test(record: RunRecord, entry: Object, origin: str, result: ReportRow) -> Object:
+    made = _of(record, entry, origin, (result.group, result.name))
     made["status"] = result.status.upper()
     made["comment"] = one_line(result.text)
     if result.log:
@@ -176,28 +176,28 @@ def _test(record: RunRecord, build: Object, origin: str, result: ReportRow) -> O
 
 
 def _measurement(
-    record: RunRecord, build: Object, origin: str, result: ReportRow, number: Number
+    record: RunRecord, entry: Object, origin: str, result: ReportRow, number: Number
 ) -> Object:
-    side = "" if number.side == result.side else number.side
-    path = [part for part in (result.group, result.name, side, number.name) if part]
+    build = "" if number.build == result.build else number.build
+    path = [part for part in (result.group, result.name, build, number.name) if part]
     unit, scale = _UNITS.get(number.unit, (number.unit, 1.0))
     measured: Object = {"value": number.value * scale}
     if unit:
         measured["unit"] = "%" if unit == "percent" else unit
     if number.unit in _UNITS:
         measured["prefix"] = "metric"
-    made = _of(record, build, origin, path)
+    made = _of(record, entry, origin, path)
     return made | {"status": "DONE", "number": measured}
 
 
-def _of(record: RunRecord, build: Object, origin: str, path: list[str] | tuple[str, ...]) -> Object:
+def _of(record: RunRecord, entry: Object, origin: str, path: list[str] | tuple[str, ...]) -> Object:
     """Return what all tests have. The kind of evidence is part of the path, so that nobody's trend
     mixes emulated time with a CPU's.
     """
     parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
     where = ".".join(part or "_" for part in parts)
     return {
-        "build_id": build["id"],
+        "build_id": entry["id"],
         "id": f"{origin}:{_NO_PATH.sub('_', record.run_id)}:{where}",
         "origin": origin,
         "path": where,

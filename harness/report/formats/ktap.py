@@ -82,7 +82,7 @@ def _summary(number: int, name: str, members: Sequence[ReportRow]) -> str:
 
 
 def _measured(number: Number, evidence: str) -> str:
-    of = f"{number.side} " if number.side else ""
+    of = f"{number.build} " if number.build else ""
     by = evidence if number.measured else "claimed"
     return _diagnostic(f"{of}{number.name} ({by}): {number.value:.3f} {number.unit}".rstrip())
 

@@ -99,7 +99,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     yield from _blocks(conclusion)
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
-        yield "Side N is base with the first N patches; ratios are to base's cost."
+        yield "Build N is base with the first N patches; ratios are to base's cost."
     if conclusion.rungs:
         yield _columns(per_patch.table(conclusion))
         yield "Reductions are those of the mean rebind; `parent` is the prefix before."
@@ -110,7 +110,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     ]
     found += [_struct_pages(conclusion)]
     found += [
-        f"{phrases.side(record, one.side)}: {told}"
+        f"{phrases.build(record, one.build)}: {told}"
         for one in conclusion.identity
         for told in identity.sameness(one)
     ]
@@ -137,12 +137,12 @@ def _what(record: RunRecord) -> str:
     if record.evidence == "replay":
         return f"I ran {on_trial}, on v{subject.release}: {phrases.setting(record)}."
     booted = [
-        sum(boot.side == side.name and boot.outcome == "complete" for boot in record.boots)
-        for side in record.sides
+        sum(boot.build == build.name and boot.outcome == "complete" for boot in record.boots)
+        for build in record.builds
     ]
-    sides = "Base and every prefix that builds" if record.is_ladder else "The two sides"
+    builds = "Base and every prefix that builds" if record.is_ladder else "The two builds"
     return (
-        f"I ran {on_trial}, on v{subject.release}. {sides} were booted in turns, "
+        f"I ran {on_trial}, on v{subject.release}. {builds} were booted in turns, "
         f"{_listed(booted)} time(s), with {setup.rebinds} rebinds of each driver a boot."
     )
 
@@ -165,16 +165,16 @@ def _on_trial(record: RunRecord) -> str:
     if record.is_ladder:
         on_trial += ", patch by patch"
     elif not phrases.is_whole(record):
-        on_trial += f", of which {phrases.patches(record, record.sides[-1].prefix)}"
+        on_trial += f", of which {phrases.patches(record, record.builds[-1].prefix)}"
     return on_trial
 
 
 def _blocks(conclusion: Conclusion) -> Iterator[str]:
-    """Give the author's two blocks; a driver without samples is left out of a side."""
+    """Give the author's two blocks; a driver without samples is left out of a build."""
     record = conclusion.record
     summaries = {verdict.driver: verdict.summary for verdict in conclusion.verdicts}
-    for heading, side in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
-        pairs = [(driver, getattr(summary, side)) for driver, summary in summaries.items()]
+    for heading, build in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
+        pairs = [(driver, getattr(summary, build)) for driver, summary in summaries.items()]
         blocks = [_block(driver, found, record) for driver, found in pairs if found is not None]
         if blocks:
             yield _safe(heading) + "\n" + "\n\n".join(blocks)
@@ -185,7 +185,7 @@ def _with(record: RunRecord) -> str:
         return "Base once more:"
     if phrases.is_whole(record):
         return "With this series:"
-    return f"With {phrases.patches(record, record.sides[-1].prefix)} of this series:"
+    return f"With {phrases.patches(record, record.builds[-1].prefix)} of this series:"
 
 
 def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:

@@ -73,11 +73,11 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
 def _folded(conclusion: Conclusion) -> Iterator[str]:
     """Give what is folded away, the shortest first."""
     if (table := tables.effects(conclusion)).rows:
-        yield _details("What each side costs of base", _table(table))
+        yield _details("What each build costs of base", _table(table))
     for identity in conclusion.identity:
         body = "\n".join(f"- {_text(line)}" for line in alike.sameness(identity))
         title = (
-            f"Whether {phrases.side(conclusion.record, identity.side)} may be compared with base"
+            f"Whether {phrases.build(conclusion.record, identity.build)} may be compared with base"
         )
         yield _details(title, body)
     rows = phrases.environment(conclusion.record)

@@ -42,9 +42,9 @@ class DrawnDot(msgspec.Struct, frozen=True):
 
 
 class DrawnRow(msgspec.Struct, frozen=True):
-    """One side of a strip: its name and what it costs, and below them the dots."""
+    """One build of a strip: its name and what it costs, and below them the dots."""
 
-    side: str
+    build: str
     y: float
     height: float
     middle: float | None
@@ -102,12 +102,12 @@ def _row(strip: Strip, row: SampleRow, axis: Scale, y: float, *, is_base: bool) 
     middle = None if row.middle_ms is None else axis.at(row.middle_ms)
     label = "" if row.middle_ms is None else f"{row.middle_ms:.2f} ms"
     height = TEXT_PX + strip.lanes * LANE_PX
-    return DrawnRow(row.side, y, height, middle, label, dots)
+    return DrawnRow(row.build, y, height, middle, label, dots)
 
 
 def _told(row: SampleRow) -> str:
     if not row.dots:
-        return f"{row.side}: no sample"
+        return f"{row.build}: no sample"
     low, high = min(d.ms for d in row.dots), max(d.ms for d in row.dots)
     middle = "" if row.middle_ms is None else f", {row.middle_ms:.2f} ms in the middle"
-    return f"{row.side}: {row.total} samples from {low:.4g} to {high:.4g} ms{middle}"
+    return f"{row.build}: {row.total} samples from {low:.4g} to {high:.4g} ms{middle}"

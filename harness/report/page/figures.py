@@ -29,9 +29,9 @@ class Dot(msgspec.Struct, frozen=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True):
-    """One side's samples. `middle_ms` is what the run's ratio takes as this side's cost."""
+    """One build's samples. `middle_ms` is what the run's ratio takes as this build's cost."""
 
-    side: str
+    build: str
     dots: tuple[Dot, ...]
     middle_ms: float | None
 
@@ -42,7 +42,8 @@ class SampleRow(msgspec.Struct, frozen=True):
 
 
 class Strip(msgspec.Struct, frozen=True):
-    """All samples of one kind and op, a row a side. `unit` is what a lane is: a boot or a round."""
+    """All samples of one kind and op, a row a build. `unit` is what a lane is: a boot or a
+    round."""
 
     kind: str
     op: str
@@ -63,7 +64,7 @@ class _Point(msgspec.Struct, frozen=True):
 
     kind: str
     op: str
-    side: str
+    build: str
     lane: int
     ms: float
     counts: bool
@@ -76,7 +77,7 @@ def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
     points: dict[tuple[str, str], list[_Point]] = {}
     for point in _passes(record) if replay else _bindings(record):
         points.setdefault((point.kind, point.op), []).append(point)
-    sides = [side.name for side in record.sides]
+    builds = [build.name for build in record.builds]
     found = []
     for op in ("rebind", "first"):
         for kind in record.setup.nr_pages:
@@ -86,9 +87,9 @@ def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
             grain = (max(p.ms for p in ours) - min(p.ms for p in ours)) * GRAIN
             lanes = {lane: n for n, lane in enumerate(sorted({p.lane for p in ours}))}
             rows = tuple(
-                SampleRow(side, _dots(theirs, lanes, grain), _middle(conclusion, theirs[0]))
-                for side in sides
-                if (theirs := [p for p in ours if p.side == side])
+                SampleRow(build, _dots(theirs, lanes, grain), _middle(conclusion, theirs[0]))
+                for build in builds
+                if (theirs := [p for p in ours if p.build == build])
             )
             if rows:
                 found.append(Strip(kind, op, "round" if replay else "boot", len(lanes), rows))
@@ -99,17 +100,17 @@ def _bindings(record: RunRecord) -> Iterator[_Point]:
     for boot in record.boots:
         counts = boot.counts
         for s in boot.samples:
-            yield _Point(s.driver, s.op, boot.side, boot.number, s.ns / NS_PER_MS, counts)
+            yield _Point(s.driver, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
 
 
 def _passes(record: RunRecord) -> Iterator[_Point]:
     """Passes in turns as if the whole namespace had cost as much a page, as effects take them."""
     for p in compared(record.passes):
-        if p.side == LIMIT or (p.settles and p.index):
+        if p.build == LIMIT or (p.settles and p.index):
             continue
         op = "rebind" if p.index else "first"
         ms = p.cpu_ns * of_namespace(record, p) / NS_PER_MS
-        yield _Point(p.kind, op, p.side, p.round, ms, counts=True)
+        yield _Point(p.kind, op, p.build, p.round, ms, counts=True)
 
 
 def _dots(points: Sequence[_Point], lanes: Mapping[int, int], grain: float) -> tuple[Dot, ...]:
@@ -126,12 +127,12 @@ def _dots(points: Sequence[_Point], lanes: Mapping[int, int], grain: float) -> t
 
 
 def _middle(conclusion: Conclusion, point: _Point) -> float | None:
-    """What the effects take as this side's cost, where they are about time."""
-    base = conclusion.record.sides[0].name
+    """What the effects take as this build's cost, where they are about time."""
+    base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
         if (effect.kind, effect.op, effect.metric) != (point.kind, point.op, "ns"):
             continue
-        if point.side in (base, effect.side):
-            cost = effect.base_cost if point.side == base else effect.side_cost
+        if point.build in (base, effect.build):
+            cost = effect.base_cost if point.build == base else effect.build_cost
             return cost / NS_PER_MS
     return None

@@ -53,7 +53,7 @@ def page(
             tone=TONE,
             evidence=phrases.EVIDENCE[record.evidence],
             drivers=_by_driver(conclusion),
-            last=phrases.patches(record, record.sides[-1].prefix),
+            last=phrases.patches(record, record.builds[-1].prefix),
             patches=list(per_patch.lines(conclusion)),
             prefixes=per_patch.table(conclusion) if conclusion.rungs else None,
             strips=[draw_strip(strip) for strip in strips(conclusion)],
@@ -79,7 +79,7 @@ def _question(record: RunRecord) -> str:
         return f"Does {series} do what its cover letter says, {here}"
     if record.is_ladder:
         return f"What does each patch of {series} do, {here}"
-    part = phrases.patches(record, record.sides[-1].prefix)
+    part = phrases.patches(record, record.builds[-1].prefix)
     return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
 
 
@@ -131,16 +131,16 @@ def _cost(effect: Effect, cost: float) -> str:
 
 
 def _rebinds(verdict: Verdict) -> str:
-    sides = (verdict.summary.base, verdict.summary.tip)
-    counts = sorted({side.rebinds for side in sides if side is not None})
+    builds = (verdict.summary.base, verdict.summary.tip)
+    counts = sorted({build.rebinds for build in builds if build is not None})
     return " and ".join(map(str, counts)) or "no"
 
 
 def _by_driver(conclusion: Conclusion) -> list[Verdict]:
-    """One verdict a driver: that on the whole series where there is one, on the last side."""
+    """One verdict a driver: that on the whole series where there is one, on the last build."""
     found: dict[str, Verdict] = {}
     for verdict in conclusion.verdicts:
-        if conclusion.rungs and verdict.side != conclusion.record.sides[-1].name:
+        if conclusion.rungs and verdict.build != conclusion.record.builds[-1].name:
             continue
         if verdict.driver not in found or verdict.after_patch is None:
             found[verdict.driver] = verdict
@@ -151,7 +151,7 @@ class _SampleLine(msgspec.Struct, frozen=True):
     """The samples of one kind of one boot, or of one process of a replay, as text."""
 
     number: int
-    side: str
+    build: str
     kind: str
     first: str
     then: str
@@ -164,16 +164,16 @@ def _listed(record: RunRecord) -> Iterator[_SampleLine]:
             first = [s.ns for s in ours if s.op == "first"]
             then = [s.ns for s in ours if s.op == "rebind"]
             if ours:
-                yield _SampleLine(boot.number, boot.side, driver, _texts(first), _texts(then))
+                yield _SampleLine(boot.number, boot.build, driver, _texts(first), _texts(then))
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
         if p.index == 0 or not p.settles:
             kind = p.kind if p.turn is None or not p.nr_pages else f"{p.kind}, {p.nr_pages} pages"
-            grouped.setdefault((p.process, p.side, p.round, kind), []).append((p.index, p.cpu_ns))
-    for (_, side, turn, kind), passes in grouped.items():
+            grouped.setdefault((p.process, p.build, p.round, kind), []).append((p.index, p.cpu_ns))
+    for (_, build, turn, kind), passes in grouped.items():
         first = [ns for index, ns in passes if index == 0]
         then = [ns for index, ns in passes if index]
-        yield _SampleLine(turn, side, kind, _texts(first), _texts(then))
+        yield _SampleLine(turn, build, kind, _texts(first), _texts(then))
 
 
 def _texts(times_ns: list[int]) -> str:

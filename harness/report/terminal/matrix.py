@@ -73,28 +73,28 @@ def _counted(results: Sequence[CellResult]) -> list[tuple[str, int]]:
 
 
 def _shown(result: CellResult) -> str:
-    """What is wrong, or else every condition, those that several sides share together.
+    """What is wrong, or else every condition, those that several builds share together.
 
-    A condition's name begins with its side's.
+    A condition's name begins with its build's.
     """
     if result.outcome != "ok":
         return result.reason
     shared: dict[str, dict[str, str]] = {}
     for check in result.checks:
-        side, _, what = check.name.partition(" ")
-        shared.setdefault(what, {})[side] = check.detail
+        build, _, what = check.name.partition(" ")
+        shared.setdefault(what, {})[build] = check.detail
     told = [
-        f"{_together(list(sides))} {what}" + (f": {said.pop()}" if len(said) == 1 else "")
-        for what, sides in shared.items()
-        if (said := set(sides.values()))
+        f"{_together(list(builds))} {what}" + (f": {said.pop()}" if len(said) == 1 else "")
+        for what, builds in shared.items()
+        if (said := set(builds.values()))
     ]
     return "; ".join([*told, result.note] if result.note else told)
 
 
-def _together(sides: list[str]) -> str:
-    """Sides as people write them: `base, 1-8`."""
-    numbers = [int(side) for side in sides if side.isdecimal()]
+def _together(builds: list[str]) -> str:
+    """Builds as people write them: `base, 1-8`."""
+    numbers = [int(build) for build in builds if build.isdecimal()]
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-        sides = [side for side in sides if not side.isdecimal()]
-        sides.append(f"{numbers[0]}-{numbers[-1]}")
-    return ", ".join(sides)
+        builds = [build for build in builds if not build.isdecimal()]
+        builds.append(f"{numbers[0]}-{numbers[-1]}")
+    return ", ".join(builds)

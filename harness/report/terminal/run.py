@@ -25,7 +25,7 @@ WIDTH = 80
 
 
 def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
-    """Return the report as something rich can print; `titles` says what a replay's sides are."""
+    """Return the report as something rich can print; `titles` says what a replay's builds are."""
     record = conclusion.record
     title = f"{one_line(phrases.subject(record))}\n{one_line(phrases.setting(record))}"
     grids = [
@@ -104,7 +104,7 @@ def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
     record, host = conclusion.record, conclusion.record.machine
     for identity in conclusion.identity:
         for told in alike.sameness(identity, alike.SHOWN):
-            yield _line(phrases.side(record, identity.side), told, "" if identity.ok else "red")
+            yield _line(phrases.build(record, identity.build), told, "" if identity.ok else "red")
     if conclusion.fillings:
         rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
         text = f"{rates} GB/s; the limit is the best non-temporal one"
@@ -112,7 +112,7 @@ def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
     if any(row.kinds for row in conclusion.rows):
         yield _line("ms, first", "calls on the whole namespace; the first faults its memory in")
     yield _line("evidence", phrases.evidence(record))
-    built = ", ".join(dict.fromkeys(side.compiler for side in record.sides))
+    built = ", ".join(dict.fromkeys(build.compiler for build in record.builds))
     yield _line(
         "machine",
         f"{host.cpu}, {host.cpus} cpus; {host.accelerator}: {host.accelerator_proof}; "

@@ -88,7 +88,7 @@ def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
     project, cache = scene.whole.project, scene.whole.cache
     with scene.engine() as engine:
         record = climb(engine, project, cache, REQUEST, scene.hear)
-    assert [side.name for side in record.sides] == ["base", "1", "2"]
+    assert [build.name for build in record.builds] == ["base", "1", "2"]
     assert not cache.kernels.exists()
     at_home = climb(Local(project, cache), project, cache, REQUEST)
     assert pinned(at_home) == pinned(record)

@@ -88,7 +88,7 @@ def test_a_worker_that_dies_in_a_boot_costs_the_whole_comparison_a_retry(scene: 
     record = running.result(PATIENCE_S)
     wait_for(lambda: not scene.cluster.programs("a"))
     assert measured_on(scene, record) == {"b"}, "one comparison on two machines"
-    assert sorted({(boot.side, boot.number) for boot in record.boots}) == [
+    assert sorted({(boot.build, boot.number) for boot in record.boots}) == [
         ("base", 1),
         ("base", 2),
         ("tip", 1),

@@ -77,9 +77,9 @@ def test_as_a_user_types_it(whole: Whole) -> None:
     assert [cell["outcome"] for cell in made.values()] == ["ok"] * 3
     said = {n: {c["name"]: c["detail"] for c in cell["checks"]} for n, cell in made.items()}
     assert list(said[NAMES[0]]) == [
-        f"{side} {what}"
+        f"{build} {what}"
         for what in ("has no non-temporal store", "compiles")
-        for side in ("base", "1", "2")
+        for build in ("base", "1", "2")
     ]
     assert said[NAMES[1]]["both struct pages"] == "31744 of nd_pmem and 31744 of dax_pmem, equal"
     assert said[NAMES[2]]["1 checks"] == "16 conditions hold"

@@ -32,7 +32,7 @@ def port(whole: Whole, number: int) -> Path:
     return found
 
 
-def test_a_side_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
+def test_a_build_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
     made = result(whole.harness(*LADDER, "--json"))
     assert made["bisectable"]
     assert [rung["prefix"] for rung in made["rungs"]] == [0, 1, 2]
@@ -47,7 +47,11 @@ def test_a_side_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
     assert first["new_warnings"] == second["new_warnings"] == []
 
     record = store.load(Path(made["record"]))
-    assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("1", 1), ("2", 2)]
+    assert [(build.name, build.prefix) for build in record.builds] == [
+        ("base", 0),
+        ("1", 1),
+        ("2", 2),
+    ]
     assert len(record.boots) == 6
     shown = whole.harness("report", record.run_id)
     assert shown.returncode == 0
@@ -117,13 +121,13 @@ def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
     assert store.runs(whole.project.results) == []
 
 
-def test_a_prefix_that_does_not_boot_costs_its_own_side(whole: Whole) -> None:
+def test_a_prefix_that_does_not_boot_costs_its_own_build(whole: Whole) -> None:
     edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
     made = result(whole.harness(*LADDER, "--json"), code=1)
     assert made["outcome"] == "failed"
     assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
     assert "panicked" in made["rungs"][1]["why"]
-    # A side that is lost is not booted again: two of base, one of each patch.
+    # A build that is lost is not booted again: two of base, one of each patch.
     assert len(store.load(Path(made["record"])).boots) == 4
 
 

@@ -34,9 +34,9 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 30)
         assert driver["base"]["rebinds"] == driver["tip"]["rebinds"] == 4
     record = store.load(Path(made["record"]))
-    assert [(side.name, side.prefix) for side in record.sides] == [("base", 0), ("tip", 2)]
+    assert [(build.name, build.prefix) for build in record.builds] == [("base", 0), ("tip", 2)]
     assert all(boot.counts and len(boot.memmaps) == 2 for boot in record.boots)
-    base, tip = record.sides
+    base, tip = record.builds
     assert (base.files, base.symbols, base.config_diff) == ((), (), ())
     assert tip.files == ("mm/memremap.c", "mm/mm_init.c")
     assert tip.config_diff == () and tip.options_sha256 == base.options_sha256 != ""
@@ -52,13 +52,13 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
 
 def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
     done = whole.harness("null", *REPRODUCE[1:])
-    assert done.returncode == 1, "two boots a side are too few to find anything"
+    assert done.returncode == 1, "two boots a build are too few to find anything"
     made = json.loads(done.stdout)
     assert made["null"] is None
     assert {e["ratio"] for e in made["effects"]} == {1.0}
     record = store.load(Path(made["record"]))
     assert record.is_null
-    assert [(side.name, side.files) for side in record.sides] == [("base", ()), ("again", ())]
+    assert [(build.name, build.files) for build in record.builds] == [("base", ()), ("again", ())]
     assert len(list(whole.cache.kernels.glob("*"))) == 1
 
     result(whole.harness(*REPRODUCE))
@@ -77,7 +77,7 @@ def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
     record = store.load(Path(made["record"]))
     for boot in record.boots:
         assert boot.argv[boot.argv.index("--qemu-opt=-icount") + 1].startswith("--qemu-opt=shift=0")
-    assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # sides, boots, namespaces
+    assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # builds, boots, namespaces
     assert whole.harness("judge", "--gate", "nd_pmem.instructions_ratio<0.6").returncode == 0
     assert whole.harness("judge", "--gate", "nd_pmem.rebind.ratio<0.4").returncode == 1
 

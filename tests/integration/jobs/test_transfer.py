@@ -18,7 +18,7 @@ from harness.jobs.cluster import transfer
 from harness.jobs.cluster.store import Store
 from harness.jobs.graph import Done, Graph, Job
 from harness.jobs.local import Local
-from harness.kernel import build
+from harness.kernel import build as kernel_build
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
 from harness.trees.tree import checked_out
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Scene:
-    """What the user's side has, a store, and the empty cache of a worker."""
+    """What the user's build has, a store, and the empty cache of a worker."""
 
     def __init__(self, folder: Path) -> None:
         whole = Whole(folder)
@@ -71,7 +71,7 @@ class Scene:
             cpu_s=1.0,
             wall_s=1.0,
         )
-        (folder / build.META).write_bytes(msgspec.json.encode(kernel))
+        (folder / kernel_build.META).write_bytes(msgspec.json.encode(kernel))
         return kernel
 
 
@@ -143,7 +143,10 @@ def test_a_kernel_arrives_whole_and_knows_where_it_is(scene: Scene) -> None:
     here = received(scene, kernel)
     assert here == msgspec.structs.replace(kernel, folder=str(scene.there.kernels / "k1"))
     assert Path(here.image).read_bytes() == b"image"
-    assert msgspec.json.decode((Path(here.folder) / build.META).read_bytes(), type=Kernel) == here
+    assert (
+        msgspec.json.decode((Path(here.folder) / kernel_build.META).read_bytes(), type=Kernel)
+        == here
+    )
     assert list((scene.there.root / "staging").iterdir()) == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tells a side from base, from real commits, objects and configurations."""
+"""What tells a build from base, from real commits, objects and configurations."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from harness.host.cache import Cache
 from harness.judge.comparable import identity
 from harness.kernel.identity import Built, told_apart
-from harness.record.record import RunRecord, Side
+from harness.record.record import Build, RunRecord
 from tests.trees import git
 from tests.unit.builders import record
 
@@ -55,8 +55,8 @@ class Scene:
         if config is not None:
             kept = self.folder / f"{name}.config"
             kept.write_text(config)
-        side = Side(name, 0, self.commits[name], "7.2", name, name, "gcc")
-        return Built(side, binary, kept)
+        build = Build(name, 0, self.commits[name], "7.2", name, name, "gcc")
+        return Built(build, binary, kept)
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-def test_what_tells_a_side_from_base(scene: Scene) -> None:
+def test_what_tells_a_build_from_base(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n# CONFIG_B is not set\n")
     tip = scene.built("tip", TIP, "# made later\nCONFIG_A=y\nCONFIG_B=y\n")
     _, told = told_apart(scene.cache, [base, tip])
     assert told.files == ("mm/mm_init.c", "mm/new ä.h")
     assert told.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
     assert told.symbols is not None
-    sizes = {s.name: (s.base_bytes, s.side_bytes) for s in told.symbols}
+    sizes = {s.name: (s.base_bytes, s.build_bytes) for s in told.symbols}
     assert set(sizes) == {"changed", "gone", "fresh", "user"}
     before, after = sizes["changed"]
     assert before is not None and after is not None and before < after
@@ -89,7 +89,7 @@ def test_nothing_tells_base_from_itself(scene: Scene) -> None:
 def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, "CONFIG_A=y\n")
     tip = scene.built("tip", TIP, None)
-    lost = Built(tip.side, tip.binary, scene.folder / "gone.config")
+    lost = Built(tip.build, tip.binary, scene.folder / "gone.config")
     for told in told_apart(scene.cache, [base, tip, lost])[1:]:
         assert (told.options_sha256, told.config_diff) == ("", None)
         assert told.files == ("mm/mm_init.c", "mm/new ä.h")
@@ -97,7 +97,7 @@ def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
 
 def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, None)
-    lost = Side("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
+    lost = Build("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
     _, told = told_apart(scene.cache, [base, Built(lost, base.binary, None)])
     assert (told.files, told.symbols) == (None, ())
     empty = Cache(scene.folder / "another")
@@ -107,8 +107,8 @@ def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) 
 def test_the_facts_become_the_proof(scene: Scene) -> None:
     config = "CONFIG_A=y\n"
     base, tip = (scene.built(n, s, config) for n, s in (("base", BASE), ("tip", TIP)))
-    sides = told_apart(scene.cache, [base, tip])
-    rec: RunRecord = msgspec.structs.replace(record(), sides=sides)
+    builds = told_apart(scene.cache, [base, tip])
+    rec: RunRecord = msgspec.structs.replace(record(), builds=builds)
     again = msgspec.json.decode(msgspec.json.encode(rec), type=RunRecord)
     (proof,) = identity(again)
     assert proof.ok

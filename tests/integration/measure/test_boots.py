@@ -27,7 +27,7 @@ from harness.measure.boots import measure, order
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import Machine, Memmap, RunRecord, Setup, Side, Subject
+from harness.record.record import Build, Machine, Memmap, RunRecord, Setup, Subject
 from tests.whole import command_lines
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"
@@ -50,17 +50,17 @@ class Bench:
         self.kernels = {"base": self.kernel("base", 60), "tip": self.kernel("tip", 30)}
         self.heard: list[Event] = []
 
-    def kernel(self, side: str, ms: int, *flaws: str, hz: int = 1000, ticks: str = "y") -> Kernel:
-        folder = self.folder / f"kernel {side}"
+    def kernel(self, build: str, ms: int, *flaws: str, hz: int = 1000, ticks: str = "y") -> Kernel:
+        folder = self.folder / f"kernel {build}"
         folder.mkdir(exist_ok=True)
-        build_id = hashlib.sha1(side.encode()).hexdigest()
+        build_id = hashlib.sha1(build.encode()).hexdigest()
         image = {"release": "7.2.13", "build_id": build_id, "ms": ms, "flaws": flaws}
         (folder / "bzImage").write_text(json.dumps(image))
         config = f"CONFIG_HZ={hz}\nCONFIG_HIGH_RES_TIMERS={ticks}\n"
         (folder / "config").write_text(config)
         return Kernel(
-            key=side,
-            commit=side,
+            key=build,
+            commit=build,
             release="7.2.13",
             build_id=build_id,
             config_sha256=hashlib.sha256((folder / "config").read_bytes()).hexdigest(),
@@ -97,8 +97,8 @@ class Bench:
                 accelerator_proof="",
                 tools={},
             ),
-            sides=tuple(
-                Side(
+            builds=tuple(
+                Build(
                     name=name,
                     prefix=0,
                     commit=k.commit,
@@ -167,7 +167,7 @@ def me() -> str:
 
 
 def failed(record: RunRecord) -> dict[str, list[str]]:
-    return {b.side: [c.name for c in b.checks if not c.ok] for b in record.boots}
+    return {b.build: [c.name for c in b.checks if not c.ok] for b in record.boots}
 
 
 def test_a_healthy_run(bench: Bench) -> None:
@@ -177,14 +177,14 @@ def test_a_healthy_run(bench: Bench) -> None:
     assert (record.outcome, record.reason) == ("complete", "")
     assert record.finished is not None
     assert all(boot.counts for boot in record.boots)
-    assert sorted((b.side, b.number) for b in record.boots) == [
+    assert sorted((b.build, b.number) for b in record.boots) == [
         ("base", 1),
         ("base", 2),
         ("tip", 1),
         ("tip", 2),
     ]
     for boot in record.boots:
-        ms = {"base": 60, "tip": 30}[boot.side]
+        ms = {"base": 60, "tip": 30}[boot.build]
         for driver in ("nd_pmem", "dax_pmem"):
             samples = [s for s in boot.samples if s.driver == driver]
             assert [s.ns for s in samples] == [ms * 5_000_000, *[ms * 1_000_000] * 5]
@@ -196,9 +196,9 @@ def test_a_healthy_run(bench: Bench) -> None:
         for log in boot.logs:
             path = store.folder_of(bench.project.results, record) / log.path
             assert store.digest(path) == log.sha256
-    for side in record.sides:
-        kept = store.folder_of(bench.project.results, record) / f"configs/{side.name}.config"
-        assert store.digest(kept) == side.config_sha256
+    for build in record.builds:
+        kept = store.folder_of(bench.project.results, record) / f"configs/{build.name}.config"
+        assert store.digest(kept) == build.config_sha256
     assert leftovers() == before
     assert list((bench.cache.root / "staging").iterdir()) == []
 
@@ -232,7 +232,7 @@ def test_what_does_not_hold_is_found_and_does_not_count(
     bench.kernels["tip"] = bench.kernel("tip", 30, flaw)
     record = bench.measure()
     assert failed(record) == {"base": [], "tip": check}
-    assert {b.side: b.counts for b in record.boots} == {"base": True, "tip": False}
+    assert {b.build: b.counts for b in record.boots} == {"base": True, "tip": False}
 
 
 def test_another_kernel_than_the_one_built_does_not_count(bench: Bench) -> None:
@@ -245,7 +245,7 @@ def test_another_tick_rate_does_not_count(bench: Bench) -> None:
     bench.kernels["tip"] = bench.kernel("tip", 30, hz=250)
     record = bench.measure()
     assert failed(record)["tip"] == ["clock"]
-    (tip,) = [b for b in record.boots if b.side == "tip"]
+    (tip,) = [b for b in record.boots if b.build == "tip"]
     assert {s.resolution_ns for s in tip.samples} == {4_000_000}
 
 
@@ -262,7 +262,7 @@ def test_a_config_that_was_changed_afterwards_proves_nothing(bench: Bench) -> No
 
 def test_a_warning_is_a_finding_and_does_not_count(bench: Bench) -> None:
     bench.kernels["tip"] = bench.kernel("tip", 30, "warn")
-    (boot,) = [b for b in bench.measure().boots if b.side == "tip"]
+    (boot,) = [b for b in bench.measure().boots if b.build == "tip"]
     assert [f.kind for f in boot.findings] == ["warn", "warn"]
     assert boot.outcome == "complete"
     assert not boot.counts
@@ -288,7 +288,7 @@ def test_a_boot_that_fails_is_recorded_and_ends_the_run(
 ) -> None:
     monkeypatch.setitem(guest.KERNEL_S, "tcg", 5.0)
     bench.plan = msgspec.structs.replace(bench.plan, boot_s=8)
-    bench.kernels = {side: bench.kernel(side, 30, flaw) for side in bench.kernels}
+    bench.kernels = {build: bench.kernel(build, 30, flaw) for build in bench.kernels}
     before = leftovers()
     with pytest.raises(error) as caught:
         bench.measure()
@@ -315,12 +315,12 @@ def test_a_run_goes_on_with_the_boots_it_lacks(bench: Bench) -> None:
     again = bench.measure(halved)
     assert again.outcome == "complete"
     assert again.boots[:3] == whole.boots[:3]
-    assert [(b.side, b.number) for b in again.boots] == [(b.side, b.number) for b in whole.boots]
+    assert [(b.build, b.number) for b in again.boots] == [(b.build, b.number) for b in whole.boots]
     assert len([e for e in bench.heard if isinstance(e, Advanced)]) == 12
 
 
 def test_a_run_that_has_ended_is_left_alone(bench: Bench) -> None:
-    bench.kernels = {side: bench.kernel(side, 30, "lost") for side in bench.kernels}
+    bench.kernels = {build: bench.kernel(build, 30, "lost") for build in bench.kernels}
     with pytest.raises(GuestLost):
         bench.measure()
     ended = bench.saved()
@@ -328,10 +328,10 @@ def test_a_run_that_has_ended_is_left_alone(bench: Bench) -> None:
     assert bench.saved() == ended
 
 
-def test_sides_take_turns_in_going_first(bench: Bench) -> None:
+def test_builds_take_turns_in_going_first(bench: Bench) -> None:
     planned = list(order(bench.record(boots=4)))
     assert len(set(planned)) == 8
-    firsts = [side for side, _ in planned[::2]]
+    firsts = [build for build, _ in planned[::2]]
     assert firsts in (["base", "tip"] * 2, ["tip", "base"] * 2)
     assert [number for _, number in planned] == [1, 1, 2, 2, 3, 3, 4, 4]
     drawn = {next(order(bench.record(run_id=str(n))))[0] for n in range(20)}
@@ -341,7 +341,7 @@ def test_sides_take_turns_in_going_first(bench: Bench) -> None:
 def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: Bench) -> None:
     seen: list[Path] = []
 
-    def look(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+    def look(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         assert set(images) == {"nd_pmem", "dax_pmem"}
         for path in images.values():
             assert path.stat().st_size == 4 << 30
@@ -363,7 +363,7 @@ def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: B
 
 
 def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -> None:
-    def fail(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+    def fail(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         raise MachineError("no")
 
     with pytest.raises(MachineError):
@@ -387,11 +387,11 @@ def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -
         (Memmap("nd_pmem", 0, "", "no block"), "boot 1 of tip: .* cannot be read: no block"),
     ],
 )
-def test_a_side_with_other_struct_pages_fails_the_run_whatever_its_times(
+def test_a_build_with_other_struct_pages_fails_the_run_whatever_its_times(
     bench: Bench, left: Memmap, said: str
 ) -> None:
-    def keep(side: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
-        return (Memmap("nd_pmem", 9, "a") if side == "base" else left,)
+    def keep(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
+        return (Memmap("nd_pmem", 9, "a") if build == "base" else left,)
 
     record = bench.measure(after_boot=keep)
     assert all(boot.counts for boot in record.boots)
@@ -453,7 +453,7 @@ os.environ["PATH"] = f"{FAKES}:{os.environ['PATH']}"
 scripts.sysconfig.get_path = lambda _name: str(FAKES)
 backing.SHARED_MEMORY = Path(sys.argv[1]).parent / "shm"
 bench = Bench(Path(sys.argv[1]))
-bench.kernels = {side: bench.kernel(side, 30, *flaws) for side, flaws in
+bench.kernels = {build: bench.kernel(build, 30, *flaws) for build, flaws in
                  (("base", sys.argv[2:3]), ("tip", sys.argv[3:4]))}
 class Told:
     def append(self, event): print(event, flush=True)
@@ -466,8 +466,8 @@ bench.measure()
 def test_broken_off_in_a_boot_nothing_is_left_and_the_rest_is_kept(
     tmp_path: Path, how: signal.Signals
 ) -> None:
-    side = next(order(Bench(tmp_path / "plan").record()))[0]  # boots first
-    flaws = ("", "hang") if side == "base" else ("hang", "")
+    build = next(order(Bench(tmp_path / "plan").record()))[0]  # boots first
+    flaws = ("", "hang") if build == "base" else ("hang", "")
     before = leftovers()
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(tmp_path / "x"), *flaws],
@@ -488,7 +488,7 @@ def test_broken_off_in_a_boot_nothing_is_left_and_the_rest_is_kept(
     assert leftovers() == before
     record = store.load(next((tmp_path / "x" / "results").glob("*/*/record.json")))
     assert (record.outcome, record.finished) == ("lost", None)
-    assert [(b.side, b.outcome) for b in record.boots] == [(side, "complete")]
+    assert [(b.build, b.outcome) for b in record.boots] == [(build, "complete")]
 
 
 def guests(folder: Path) -> list[str]:

@@ -39,14 +39,14 @@ def test_each_turn_gets_its_own_answers(make: Maker, driver: Runner) -> None:
     sizes = [1000, 2000, 3000, 4000, 5000]
     order = ["a", "b", "b", "a", "b"]
     lines = [Case("generic", 0, START_PFN, nr).line() for nr in sizes]
-    plan = [Slice(side, (line,) * 2) for side, line in zip(order, lines, strict=True)]
+    plan = [Slice(build, (line,) * 2) for build, line in zip(order, lines, strict=True)]
     answers = interleave.take(driver, {"a": make(), "b": make("STREAMING")}, plan)
     assert [len(given.ran) for given in answers] == [2] * 5
     ends = [given.ran[0].pageblocks[-1][1] - START_PFN for given in answers]
     assert ends == [-(-nr // 512) * 512 for nr in sizes]
 
 
-def test_a_side_without_a_turn_is_no_hindrance(make: Maker, driver: Runner) -> None:
+def test_a_build_without_a_turn_is_no_hindrance(make: Maker, driver: Runner) -> None:
     (given,) = interleave.take(driver, {"a": make(), "b": make()}, [Slice("a", (GOOD,))])
     assert len(given.ran) == 1
 
@@ -55,7 +55,7 @@ def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
     if reason := sandbox.unusable(Cache(tmp_path / "cache")):
         pytest.skip(f"bubblewrap: {reason}")
     confined = Runner(tmp_path / "log", Deadline(60), confined=True)
-    plan = [Slice(side, (GOOD,)) for side in "abab"]
+    plan = [Slice(build, (GOOD,)) for build in "abab"]
     assert len(interleave.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
 

@@ -53,7 +53,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     root = tmp_path_factory.mktemp("programs")
     log = root / "log"
     user = root / "user.o"
-    link.user_side(user, log)
+    link.user_build(user, log)
     made: dict[tuple[str, ...], Program] = {}
 
     def program(*defines: str) -> Program:
@@ -100,7 +100,7 @@ def test_equal_code_leaves_equal_memmaps(make: Maker, driver: Runner) -> None:
 )
 def test_a_mistake_is_named(make: Maker, driver: Runner, wrong: str, named: str) -> None:
     (found,) = against_base(make, driver, wrong).unequal
-    assert found.side == "tip"
+    assert found.build == "tip"
     assert named in found.what
 
 
@@ -240,13 +240,13 @@ def test_stores_that_should_be_there_and_are_not_fail_the_gates(
     found = gates(
         driver, {"base": make("STREAMING"), "tip": make()}, streaming=["tip"], plain=["base"]
     )
-    assert [(g.side, g.name) for g in found if not g.ok] == [
+    assert [(g.build, g.name) for g in found if not g.ok] == [
         ("base", "has no non-temporal store"),
         ("tip", "has non-temporal stores"),
     ]
 
 
-def test_sides_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: Runner) -> None:
+def test_builds_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: Runner) -> None:
     kept: list[int] = []
     schedule = Schedule(size_bytes=256 << 20, rounds=3, passes=2, seed=5, turns=4, turn_bytes=SMALL)
     programs = {"base": make(), "1": make("STREAMING")}
@@ -257,41 +257,41 @@ def test_sides_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: R
         lambda so_far: kept.append(len(so_far.passes)),
         limit_with=programs["base"],
     )
-    assert len(host) == 1 + 3  # each side by itself comes before the rounds
+    assert len(host) == 1 + 3  # each build by itself comes before the rounds
     assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
     assert len(kept) == 4
     assert kept[-1] == len(passes)
     assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
     whole = [p for p in passes if p.turn is None]
-    assert {(p.side, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
+    assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
     assert {p.round for p in whole} == {0}
-    assert [p.index for p in whole if (p.side, p.kind) == ("1", "order9")] == [0, 1, 2]
-    digests = {(p.side, p.kind): p.digest for p in passes if p.digest}
+    assert [p.index for p in whole if (p.build, p.kind) == ("1", "order9")] == [0, 1, 2]
+    digests = {(p.build, p.kind): p.digest for p in passes if p.digest}
     assert digests["base", "order0"] == digests["1", "order0"] != digests["1", "order9"]
     assert len({p.process for p in passes}) == 4 + 3 * 3
     for number in (1, 2, 3):
         ours = [p for p in passes if p.round == number]
-        assert {p.side for p in ours} == {"base", "1", "limit"}
+        assert {p.build for p in ours} == {"base", "1", "limit"}
         assert len({p.process for p in ours}) == 3
-    timed = [p for p in passes if p.side == "1" and p.round == 2]
+    timed = [p for p in passes if p.build == "1" and p.round == 2]
     assert [p.index for p in timed] == list(range((3 + 3 * 2) * 2))
     for turn in range(4):
         for kind in KINDS:
             mine = [p.settles for p in timed if (p.turn, p.kind) == (turn, kind)]
             assert mine == ([] if turn else [True]) + [False, False]
     assert all(p.nr_pages == schedule.turn_case(p.kind).nr_pages for p in timed)
-    filled = [p for p in passes if p.side == "limit" and p.round == 1]
+    filled = [p for p in passes if p.build == "limit" and p.round == 1]
     assert {p.turn for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
     assert min(p.index for p in filled) == 1  # the call that faults the memory in is not kept
 
 
-def test_the_order_of_the_sides_is_drawn_by_the_seed(make: Maker, driver: Runner) -> None:
+def test_the_order_of_the_builds_is_drawn_by_the_seed(make: Maker, driver: Runner) -> None:
     def order(seed: int) -> list[str]:
         schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, turns=2)
         programs = {"base": make(), "1": make(), "2": make()}
         found = rounds.measure(driver, programs, schedule, lambda _: None).passes
-        return [p.side for p in found if p.settles]
+        return [p.build for p in found if p.settles]
 
     assert order(1) == order(1)
     assert len({tuple(order(seed)) for seed in range(4)}) > 1
@@ -304,7 +304,7 @@ def test_passes_survive_the_record(make: Maker, driver: Runner) -> None:
     assert again == passes
 
 
-def test_too_little_memory_for_all_sides_at_once_is_one_clear_line() -> None:
+def test_too_little_memory_for_all_builds_at_once_is_one_clear_line() -> None:
     schedule = Schedule(8 << 30, rounds=1, passes=1, seed=1)
     require_memory(schedule, 2, 200 << 20)
     with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.8 GiB.*--prefix"):

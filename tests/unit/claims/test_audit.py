@@ -142,7 +142,7 @@ def test_how_many_samples_a_mean_may_have() -> None:
 def test_honest_figures_never_have_a_finding(
     base: list[int], tip: list[int], decimals: int
 ) -> None:
-    means = [Fraction(sum(side), 29) for side in (base, tip)]
+    means = [Fraction(sum(build), 29) for build in (base, tip)]
     percent = (1 - means[1] / means[0]) * 100
     figures = [
         Figures(

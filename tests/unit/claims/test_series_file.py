@@ -24,7 +24,7 @@ versions:
 
 # By driver.
 claims:  # figures
-  - {version: 1, driver: nd_pmem, base: {mean_ms: 273.52}}  # only one side
+  - {version: 1, driver: nd_pmem, base: {mean_ms: 273.52}}  # only one build
 
   - version: 1   # written otherwise
     driver: dax_pmem
@@ -84,8 +84,8 @@ def test_what_is_missing_is_filled_in_and_all_else_stays() -> None:
 def test_an_item_in_braces_stays_in_braces_with_its_comment() -> None:
     new = {"version": 1, "driver": "nd_pmem", "base": {"first_ms": 1486}, "quotes": ["one: 1"]}
     merged = add(FILE, claims=[new])
-    grown = '{mean_ms: 273.52, first_ms: 1486}, quotes: ["one: 1"]} # only one side'
-    assert merged == FILE.replace("{mean_ms: 273.52}}  # only one side", grown)
+    grown = '{mean_ms: 273.52, first_ms: 1486}, quotes: ["one: 1"]} # only one build'
+    assert merged == FILE.replace("{mean_ms: 273.52}}  # only one build", grown)
 
 
 def test_lines_in_brackets_are_joined_and_say_the_same() -> None:

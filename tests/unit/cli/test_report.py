@@ -18,7 +18,7 @@ from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
 from harness.report.formats.markdown import MAX_BYTES
-from tests.unit.builders import record, side
+from tests.unit.builders import build, record
 from tests.unit.conclusions import memmaps, posted
 
 replace = msgspec.structs.replace
@@ -222,7 +222,7 @@ def test_b4_is_answered_from_the_newest_run_that_had_the_mail_on_trial(
 ) -> None:
     older, newer = borne_out(), record("boot-tcg")
     other = replace(newer, subject=replace(newer.subject, version=3))
-    null = replace(newer, sides=(side("base", 0), side("again", 0)))
+    null = replace(newer, builds=(build("base", 0), build("again", 0)))
     for second, made in enumerate((older, newer, other, null)):
         store.save(project.results, replace(made, run_id=f"20260101T00000{second}-abcdef"))
     (entry,) = answered(cover(COVER), monkeypatch, capsys)

@@ -45,8 +45,8 @@ def store(project: Project, made: RunRecord) -> None:
     (folder / "logs").mkdir(parents=True)
     boots = []
     for boot in made.boots:
-        log = folder / "logs" / f"{boot.side}-{boot.number}.console.log"
-        log.write_text(f"{boot.side} {boot.number}\n")
+        log = folder / "logs" / f"{boot.build}-{boot.number}.console.log"
+        log.write_text(f"{boot.build} {boot.number}\n")
         boots.append(replace(boot, logs=(Log(f"logs/{log.name}", records.digest(log)),)))
     records.save(project.results, replace(made, boots=tuple(boots)))
 
@@ -197,8 +197,8 @@ def test_a_null_run_that_caps_the_verdict_goes_along(
 ) -> None:
     monkeypatch.setenv(ROOT_VARIABLE, str(project.root))
     made = record(base_ms=(270, 271, 272), tip_ms=(300, 301, 302))
-    base = made.sides[0]
-    null = replace(made, run_id="20250101T000000-abcdef", sides=(base, replace(base, name="tip")))
+    base = made.builds[0]
+    null = replace(made, run_id="20250101T000000-abcdef", builds=(base, replace(base, name="tip")))
     records.save(project.results, null)
     harness("report", RUN, "--json")
     here = json.loads(capsys.readouterr().out)["drivers"]

@@ -77,9 +77,9 @@ def test_everything_that_the_page_says_is_shown(project: Project, page: str) -> 
         "nd_pmem": 59.4,
         "dax_pmem": 64.8,
     }
-    sides = [c[side] for c in claims.values() for side in ("base", "tip")]
-    assert [s["mean_ms"] for s in sides] == [273.52, 111.08, 313.45, 110.24]
-    assert [s["first_ms"] for s in sides] == [1486, 1389, 1515, 1294]
+    builds = [c[build] for c in claims.values() for build in ("base", "tip")]
+    assert [s["mean_ms"] for s in builds] == [273.52, 111.08, 313.45, 110.24]
+    assert [s["first_ms"] for s in builds] == [1486, 1389, 1515, 1294]
     assert not found["not_understood"]
     assert not found["kept"]
 
@@ -321,7 +321,7 @@ def test_only_some_lines_may_count(project: Project, tmp_path: Path) -> None:
     path.write_text(f"{PAGE}\nOn another machine:\n\n{bare}")
     ended = Ended("audit", str(path))
     assert ended.code == 2
-    assert "two averages of one side" in ended.said
+    assert "two averages of one build" in ended.said
     assert "--lines A-B" in ended.said
     count = len(PAGE.splitlines())
     assert "1 finding" in Ended("audit", str(path), "--lines", f"1-{count}").out

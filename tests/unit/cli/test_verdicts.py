@@ -93,7 +93,7 @@ def test_more_spread_never_decides_what_less_left_open(spread: float) -> None:
     assert RANK[wild.verdict] <= RANK[calm.verdict]
 
 
-def test_a_machine_that_served_one_side_worse_decides_nothing() -> None:
+def test_a_machine_that_served_one_build_worse_decides_nothing() -> None:
     def host(steal_s: float) -> HostUse:
         return HostUse(
             wall_s=10, cpus=2, busy_s=9, own_s=9, steal_s=steal_s, load_before=1, load_after=1
@@ -101,15 +101,15 @@ def test_a_machine_that_served_one_side_worse_decides_nothing() -> None:
 
     rec = record()
     hosts = {"base": host(4), "tip": host(0)}
-    rec = replace(rec, boots=tuple(replace(b, host=hosts[b.side]) for b in rec.boots))
+    rec = replace(rec, boots=tuple(replace(b, host=hosts[b.build]) for b in rec.boots))
     found = of(rec)
     assert found.verdict == "inconclusive"
     assert "hypervisor" in found.reason
 
 
-def test_sides_that_are_not_alike_decide_nothing() -> None:
+def test_builds_that_are_not_alike_decide_nothing() -> None:
     rec = record()
-    rec = replace(rec, sides=(rec.sides[0], replace(rec.sides[1], compiler="clang 14")))
+    rec = replace(rec, builds=(rec.builds[0], replace(rec.builds[1], compiler="clang 14")))
     found = of(rec)
     assert found.verdict == "inconclusive"
     assert "compiler differs: base has gcc 12, tip has clang 14" in found.reason
@@ -117,9 +117,9 @@ def test_sides_that_are_not_alike_decide_nothing() -> None:
 
 def null(again: Sequence[int]) -> RunRecord:
     rec = record(tip_ms=again)
-    sides = (rec.sides[0], replace(rec.sides[0], name="again"))
-    renamed = tuple(replace(b, side="again") if b.side == "tip" else b for b in rec.boots)
-    return replace(rec, run_id="the-null", started="2026-01-05", sides=sides, boots=renamed)
+    builds = (rec.builds[0], replace(rec.builds[0], name="again"))
+    renamed = tuple(replace(b, build="again") if b.build == "tip" else b for b in rec.boots)
+    return replace(rec, run_id="the-null", started="2026-01-05", builds=builds, boots=renamed)
 
 
 def test_while_noise_alone_differs_nothing_is_decided() -> None:
@@ -135,7 +135,7 @@ def test_while_noise_alone_differs_nothing_is_decided() -> None:
 
 def test_a_null_run_itself_claims_nothing() -> None:
     found = of(null([290, 292, 294]))
-    assert (found.verdict, found.side) == ("untested", "again")
+    assert (found.verdict, found.build) == ("untested", "again")
     assert "base against itself" in found.reason
 
 
@@ -150,7 +150,7 @@ def test_a_prefix_answers_to_its_own_claim() -> None:
         after_patch=1,
     )
     rec = record(tip_ms=[243, 244, 245])
-    rec = replace(rec, sides=(rec.sides[0], replace(rec.sides[1], prefix=1)))
+    rec = replace(rec, builds=(rec.builds[0], replace(rec.builds[1], prefix=1)))
     nd_pmem, dax_pmem = conclude(rec, (*claims(), own)).verdicts
     assert (nd_pmem.verdict, nd_pmem.claimed_percent, nd_pmem.after_patch) == ("reproduced", 10, 1)
     assert (dax_pmem.verdict, dax_pmem.claim) == ("untested", None)
@@ -177,7 +177,7 @@ def test_a_replay_judges_each_prefix_by_its_own_claim_and_no_variant() -> None:
     )
     own = replace(claims()[0], after_patch=1, reduction_percent=10.0)
     found = conclude(rec, (*claims(), own)).verdicts
-    assert [(v.driver, v.side, v.after_patch) for v in found] == [
+    assert [(v.driver, v.build, v.after_patch) for v in found] == [
         ("nd_pmem", "1", 1),
         ("nd_pmem", "2", None),
         ("dax_pmem", "2", None),

@@ -23,7 +23,7 @@ def joined(*parts: list[str]) -> str:
     return "".join(f"{line}\n" for part in parts for line in part)
 
 
-def test_a_region_has_three_sides_and_its_lines_in_our_file() -> None:
+def test_a_region_has_three_builds_and_its_lines_in_our_file() -> None:
     before = [f"line {n}" for n in range(1, 10)]
     # Above it the merge has put a line in, which our file has not got.
     text = joined(["merged in"], before, marked(["ours"], ["base"], ["a", "b"]), ["end"])
@@ -88,7 +88,7 @@ PLAIN = st.lists(st.text("ab", max_size=2), max_size=6)
 
 
 @given(st.lists(st.tuples(PLAIN, PLAIN, PLAIN, PLAIN), max_size=3))
-def test_whatever_the_sides_are_they_come_back(
+def test_whatever_the_builds_are_they_come_back(
     parts: list[tuple[list[str], list[str], list[str], list[str]]],
 ) -> None:
     text = joined(*([*b, *marked(o, m, t)] for b, o, m, t in parts))

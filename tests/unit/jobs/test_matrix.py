@@ -165,7 +165,7 @@ def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Projec
     made: Matrix = project.matrix("quick")
     cells = made.expanded()
     checks = tuple(
-        Check(f"{side} same", ok=True, detail="as base in 9 calls") for side in ("1", "2")
+        Check(f"{build} same", ok=True, detail="as base in 9 calls") for build in ("1", "2")
     )
     results = (
         CellResult(cells[0], "ok", "", checks, kept=True),

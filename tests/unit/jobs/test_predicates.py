@@ -96,7 +96,7 @@ def test_a_clear_ratio_is_decided_at_once(
     assert (schedule.rounds, schedule.kinds) == (14, (rule.partition(".")[0],))
 
 
-def test_what_stays_on_both_sides_of_the_rule_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stays_on_both_builds_of_the_rule_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     found, measured = asked(monkeypatch, lambda n: 1.05 * (1.1 if n % 2 else 1 / 1.1))
     assert found.word == "skip"
     assert found.detail.endswith("undecided after 56 rounds")

@@ -9,7 +9,7 @@ from harness.guest.command_line import boot_command
 from harness.judge.comparable import Identity, identity
 from harness.judge.runs.null_runs import newest, read
 from harness.judge.runs.run_diff import compare, differing
-from harness.record.record import RunRecord, Side, Symbol
+from harness.record.record import Build, RunRecord, Symbol
 from tests.unit.builders import record
 from tests.unit.replays import replay
 
@@ -26,12 +26,12 @@ ARGV = (
 
 def with_argv(rec: RunRecord, tip: tuple[str, ...]) -> RunRecord:
     argv = {"base": ARGV, "tip": tip}
-    return replace(rec, boots=tuple(replace(b, argv=argv[b.side]) for b in rec.boots))
+    return replace(rec, boots=tuple(replace(b, argv=argv[b.build]) for b in rec.boots))
 
 
 def with_tip(rec: RunRecord, **changes: object) -> RunRecord:
-    base, tip = rec.sides
-    return replace(rec, sides=(base, replace(tip, **changes)))
+    base, tip = rec.builds
+    return replace(rec, builds=(base, replace(tip, **changes)))
 
 
 def proof(rec: RunRecord) -> Identity:
@@ -51,7 +51,7 @@ def test_a_boots_command_is_taken_apart_and_its_paths_are_only_paths() -> None:
     assert boot_command(()).others == ()
 
 
-def test_sides_that_differ_in_the_series_alone_are_alike() -> None:
+def test_builds_that_differ_in_the_series_alone_are_alike() -> None:
     other_paths = tuple(a.replace("kernels/aa", "kernels/bb").replace("x-1", "x-2") for a in ARGV)
     rec = with_argv(record(), other_paths)
     found = proof(rec)
@@ -59,7 +59,7 @@ def test_sides_that_differ_in_the_series_alone_are_alike() -> None:
     assert {"compiler", "configuration", "kernel command line", "QEMU options", "guest"} <= {
         pin.name for pin in found.pins
     }
-    assert (found.side, found.files, found.symbols) == ("tip", None, None)
+    assert (found.build, found.files, found.symbols) == ("tip", None, None)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_differs_otherwise_is_named(rec: RunRecord, named: str) -> None:
     assert not proof(rec).ok
 
 
-def test_boots_of_one_side_that_differ_among_themselves_are_not_alike() -> None:
+def test_boots_of_one_build_that_differ_among_themselves_are_not_alike() -> None:
     rec = with_argv(record(), ARGV)
     first, *rest = rec.boots
     rec = replace(rec, boots=(replace(first, argv=(*ARGV, "--kopt=quiet")), *rest))
@@ -91,7 +91,7 @@ def test_another_clock_or_another_number_of_pages_is_named() -> None:
     for field in ("nr_pages", "resolution_ns"):
         boots = tuple(
             replace(b, samples=tuple(replace(s, **{field: 4}) for s in b.samples))
-            if b.side == "tip"
+            if b.build == "tip"
             else b
             for b in rec.boots
         )
@@ -99,22 +99,22 @@ def test_another_clock_or_another_number_of_pages_is_named() -> None:
 
 
 def test_options_count_and_comments_do_not() -> None:
-    base, tip = record().sides
-    sides = (
+    base, tip = record().builds
+    builds = (
         replace(base, options_sha256="o"),
         replace(tip, options_sha256="o", config_sha256="other"),
     )
-    assert proof(replace(record(), sides=sides)).ok
+    assert proof(replace(record(), builds=builds)).ok
 
 
-def configured(tip: Side, *diff: str, files: tuple[str, ...]) -> RunRecord:
-    base = replace(record().sides[0], options_sha256="a")
+def configured(tip: Build, *diff: str, files: tuple[str, ...]) -> RunRecord:
+    base = replace(record().builds[0], options_sha256="a")
     changed = replace(tip, options_sha256="b", config_diff=diff, files=files)
-    return replace(record(), sides=(base, changed))
+    return replace(record(), builds=(base, changed))
 
 
 def test_a_series_may_bring_options_but_change_none() -> None:
-    tip = record().sides[1]
+    tip = record().builds[1]
     kconfig = ("mm/Kconfig", "mm/mm_init.c")
     assert proof(configured(tip, "+CONFIG_NEW=y", files=kconfig)).ok
     for rec in (
@@ -212,7 +212,7 @@ def null(name: str, again: float, started: str = "2026-01-02") -> RunRecord:
 def test_a_null_run_is_known_by_what_was_built() -> None:
     assert null("n", 1).is_null
     assert not record().is_null
-    assert not replace(record(), sides=record().sides[:1]).is_null
+    assert not replace(record(), builds=record().builds[:1]).is_null
 
 
 def test_the_newest_null_that_shares_everything_counts() -> None:
@@ -231,7 +231,7 @@ def test_nulls_of_another_machine_base_or_outcome_say_nothing() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [2000.0] * 5})
     good = null("n", 1.1)
     elsewhere = of_machine(good, cpu="Another")
-    another = replace(good, sides=tuple(replace(s, build_id="x", commit="x") for s in good.sides))
+    another = replace(good, builds=tuple(replace(s, build_id="x", commit="x") for s in good.builds))
     broken = replace(good, outcome="lost")
     short = null("short", 1.1)
     short = replace(short, passes=tuple(p for p in short.passes if p.round < 2))

@@ -35,8 +35,8 @@ def with_rebinds(rec: RunRecord, times: Callable[[Boot], Sequence[int]]) -> RunR
     return changed(rec, change)
 
 
-def with_host(rec: RunRecord, **by_side: HostUse) -> RunRecord:
-    return changed(rec, lambda b: replace(b, host=by_side[b.side]))
+def with_host(rec: RunRecord, **by_build: HostUse) -> RunRecord:
+    return changed(rec, lambda b: replace(b, host=by_build[b.build]))
 
 
 def host(others_s: float = 0.1, steal_s: float = 0.0, throttles: int | None = 0) -> HostUse:
@@ -101,7 +101,9 @@ def test_without_counters_the_load_before_a_boot_is_taken() -> None:
 def test_a_drift_within_a_boot_is_named() -> None:
     rec = with_rebinds(
         quiet(),
-        lambda b: [256 + n for n in range(30)] if (b.side, b.number) == ("base", 2) else [270] * 30,
+        lambda b: (
+            [256 + n for n in range(30)] if (b.build, b.number) == ("base", 2) else [270] * 30
+        ),
     )
     (drift,) = noise(rec)
     assert (drift.kind, drift.where) == ("drift", "nd_pmem, boot 2 of base")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A side a prefix: what each patch does, whether it holds, and the order that compiles least."""
+"""A build a prefix: what each patch does, whether it holds, and the order that compiles least."""
 
 from collections.abc import Sequence
 
@@ -31,8 +31,8 @@ C, H = ("mm/mm_init.c",), ("include/linux/mm.h",)
 SERIES = (C, H, C, C, H, H, C, C)
 
 
-def boot(side: str, ms: int, digest: str = "same") -> Boot:
-    made = builders.boot(side, 1, ms)
+def boot(build: str, ms: int, digest: str = "same") -> Boot:
+    made = builders.boot(build, 1, ms)
     left = tuple(Memmap(driver, 9, digest) for driver in ("nd_pmem", "dax_pmem"))
     return msgspec.structs.replace(made, memmaps=left)
 
@@ -40,13 +40,13 @@ def boot(side: str, ms: int, digest: str = "same") -> Boot:
 def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> RunRecord:
     """Base and two prefixes, one boot each."""
     made = builders.record("boot-tcg")
-    sides = []
+    builds = []
     for k in range(3):
-        side = builders.side(str(k) if k else "base", k)
+        build = builders.build(str(k) if k else "base", k)
         told = warnings[k] if warnings else None
-        sides.append(msgspec.structs.replace(side, new_warnings=told))
+        builds.append(msgspec.structs.replace(build, new_warnings=told))
     setup = msgspec.structs.replace(made.setup, boots=1)
-    return msgspec.structs.replace(made, setup=setup, sides=tuple(sides), boots=boots)
+    return msgspec.structs.replace(made, setup=setup, builds=tuple(builds), boots=boots)
 
 
 GOOD = (boot("base", 100), boot("1", 80), boot("2", 60))
@@ -83,10 +83,10 @@ def test_only_the_prefix_that_a_claim_is_made_after_answers_to_it() -> None:
 
 
 def test_a_prefix_is_judged_though_another_failed() -> None:
-    lost = Boot(side="2", number=1, outcome="panicked", reason="oh")
+    lost = Boot(build="2", number=1, outcome="panicked", reason="oh")
     made = msgspec.structs.replace(record(*GOOD[:2], lost), outcome="failed", reason="2 is lost")
-    assert beside_base(made, made.sides[1]).outcome == "complete"
-    assert beside_base(made, made.sides[2]).outcome == "panicked"
+    assert beside_base(made, made.builds[1]).outcome == "complete"
+    assert beside_base(made, made.builds[2]).outcome == "panicked"
     found = rungs(made, ())
     assert [rung.boots for rung in found] == [True, True, False]
     assert found[2].why == "boot 1 is panicked: oh"
@@ -135,14 +135,16 @@ def test_warnings_count_against_the_prefix_before_alone() -> None:
     assert [rung.holds for rung in found] == [True, True, False]
     assert "patch 2 adds a warning: mm/x.c: [red]w[/red]" in text(made)
     # Without the prefix between them, they may be either patch's.
-    gap = msgspec.structs.replace(made, sides=(made.sides[0], made.sides[2]))
+    gap = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[2]))
     assert rungs(gap, ())[1].new_warnings is None
 
 
 def test_a_prefix_that_does_not_build_has_a_row() -> None:
     missing = Unbuilt(1, "does not build: no\nx.c:1: error")
     made = record(GOOD[0], GOOD[2])
-    made = msgspec.structs.replace(made, sides=(made.sides[0], made.sides[2]), unbuilt=(missing,))
+    made = msgspec.structs.replace(
+        made, builds=(made.builds[0], made.builds[2]), unbuilt=(missing,)
+    )
     assert made.is_ladder
     found = rungs(made, ())
     assert [(rung.prefix, rung.builds) for rung in found] == [(0, True), (1, False), (2, True)]
@@ -160,16 +162,16 @@ def test_base_and_tip_are_no_ladder() -> None:
     assert not builders.record().is_ladder
     assert record().is_ladder
     null = builders.record()
-    again = msgspec.structs.replace(null.sides[1], name="again", prefix=0)
-    assert not msgspec.structs.replace(null, sides=(null.sides[0], again)).is_ladder
+    again = msgspec.structs.replace(null.builds[1], name="again", prefix=0)
+    assert not msgspec.structs.replace(null, builds=(null.builds[0], again)).is_ladder
 
 
 def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete() -> None:
     made = record(*GOOD[:2], boot("2", 60, "other"))
-    part = beside_base(made, made.sides[2])
+    part = beside_base(made, made.builds[2])
     assert part.outcome == "failed"
     assert "struct pages of nd_pmem, boot 1" in part.reason
-    assert beside_base(made, made.sides[1]).outcome == "complete"
+    assert beside_base(made, made.builds[1]).outcome == "complete"
     kvm = msgspec.structs.replace(made, evidence="boot-kvm")
     assert {v.verdict for v in conclude(kvm, builders.claims()).verdicts} == {"inconclusive"}
 
@@ -177,7 +179,7 @@ def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete()
 def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
     missing = tuple(Unbuilt(k, "does not build") for k in (1, 2))
     made = record(GOOD[0])
-    made = msgspec.structs.replace(made, sides=made.sides[:1], unbuilt=missing)
+    made = msgspec.structs.replace(made, builds=made.builds[:1], unbuilt=missing)
     found = conclude(made, builders.claims(), rules=[parse_rule("memmap.equal")])
     assert [rung.builds for rung in found.rungs] == [True, False, False]
     assert found.verdicts == found.effects == ()
@@ -190,28 +192,28 @@ def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
 def test_a_ladder_is_compared_by_its_base_and_tip() -> None:
     ladder = conclusions.ladder()
     other = msgspec.structs.replace(builders.record(), run_id="20260102T000000-abcdef")
-    pair = beside_base(ladder, ladder.sides[2])
+    pair = beside_base(ladder, ladder.builds[2])
     assert compare(ladder, other) == compare(pair, other)
     (first, *_) = compare(ladder, other)
     assert (round(first.before, 2), round(first.after, 2)) == (0.25, 0.40)
     missing = msgspec.structs.replace(
-        ladder, sides=ladder.sides[:2], unbuilt=(Unbuilt(2, "does not build"),)
+        ladder, builds=ladder.builds[:2], unbuilt=(Unbuilt(2, "does not build"),)
     )
     with pytest.raises(NotComparable, match="has no tip: patch 2 does not build"):
         compare(missing, other)
 
 
-def test_a_ladder_says_of_each_side_what_a_run_of_two_would() -> None:
+def test_a_ladder_says_of_each_build_what_a_run_of_two_would() -> None:
     ladder = conclusions.ladder()
     found = conclude(ladder, conclusions.after_patches())
-    assert [(v.side, v.after_patch, v.verdict) for v in found.verdicts] == [
+    assert [(v.build, v.after_patch, v.verdict) for v in found.verdicts] == [
         ("1", 1, "reproduced"),
         ("2", None, "reproduced"),
         ("2", None, "reproduced"),
     ]
     for verdict in found.verdicts:
-        side = next(side for side in ladder.sides if side.name == verdict.side)
-        pair = beside_base(ladder, side)
+        build = next(build for build in ladder.builds if build.name == verdict.build)
+        pair = beside_base(ladder, build)
         assert verdict in judge(basis(pair), conclusions.after_patches())
 
 

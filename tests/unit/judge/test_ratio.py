@@ -34,8 +34,8 @@ def test_the_interval_holds_the_truth_in_95_of_100(rounds: int, truth: float) ->
 
 def test_one_spoiled_pair_of_six_hardly_widens_the_interval() -> None:
     base = [80.0, 80.4, 80.1, 80.2, 80.3, 80.1]
-    side = [60.0, 60.2, 60.3, 60.1, 60.2, 180.0]
-    found = ratio(base, side)
+    build = [60.0, 60.2, 60.3, 60.1, 60.2, 180.0]
+    found = ratio(base, build)
     assert found.value == pytest.approx(0.75, rel=0.01)
     assert found.low is not None and found.high is not None
     assert found.high - found.low < 0.02
@@ -43,12 +43,12 @@ def test_one_spoiled_pair_of_six_hardly_widens_the_interval() -> None:
 
 def test_known_costs_have_known_intervals() -> None:
     base = [80.0, 80.4, 80.1, 80.2, 80.3, 80.1]
-    side = [60.0, 60.2, 60.3, 60.1, 60.2, 180.0]
+    build = [60.0, 60.2, 60.3, 60.1, 60.2, 180.0]
     known = [
-        (ratio(base, side), (0.7504673065, 0.7462885132, 0.7546694986)),
-        (ratio(base[:3], side[:3]), (0.7505198227, 0.7437896824, 0.7573108603)),
-        (unpaired(base, side[:5]), (0.7504419128, 0.7479813334, 0.7529105865)),
-        (unpaired([80.0, 81.0, 82.0], side), (0.7432471266, 0.7148521585, 0.7727699842)),
+        (ratio(base, build), (0.7504673065, 0.7462885132, 0.7546694986)),
+        (ratio(base[:3], build[:3]), (0.7505198227, 0.7437896824, 0.7573108603)),
+        (unpaired(base, build[:5]), (0.7504419128, 0.7479813334, 0.7529105865)),
+        (unpaired([80.0, 81.0, 82.0], build), (0.7432471266, 0.7148521585, 0.7727699842)),
     ]
     for found, expected in known:
         assert (found.value, found.low, found.high) == pytest.approx(expected, rel=1e-8)
@@ -66,10 +66,10 @@ def test_two_pairs_say_nothing_of_how_far_off_they_are() -> None:
     assert found.value == pytest.approx(0.747, abs=0.001)
 
 
-@pytest.mark.parametrize(("base", "side"), [([], []), ([1.0], [1.0, 2.0]), ([0.0], [1.0])])
-def test_what_is_no_pair_of_costs_is_refused(base: list[float], side: list[float]) -> None:
+@pytest.mark.parametrize(("base", "build"), [([], []), ([1.0], [1.0, 2.0]), ([0.0], [1.0])])
+def test_what_is_no_pair_of_costs_is_refused(base: list[float], build: list[float]) -> None:
     with pytest.raises(ValueError, match=r"pairs|positive"):
-        ratio(base, side)
+        ratio(base, build)
 
 
 def test_costs_in_no_pairs_are_held_as_often() -> None:
@@ -77,8 +77,8 @@ def test_costs_in_no_pairs_are_held_as_often() -> None:
     held = 0
     for _ in range(TRIES):
         base = [80.0 * math.exp(lot.gauss(0, 0.02)) for _ in range(5)]
-        side = [60.0 * math.exp(lot.gauss(0, 0.04)) for _ in range(7)]
-        found = unpaired(base, side)
+        build = [60.0 * math.exp(lot.gauss(0, 0.04)) for _ in range(7)]
+        found = unpaired(base, build)
         assert found.low is not None and found.high is not None
         held += found.low <= 0.75 <= found.high
     assert held >= 0.93 * TRIES
@@ -88,9 +88,9 @@ def test_costs_in_no_pairs_know_when_they_are_too_few() -> None:
     assert unpaired([1.0, 1.1], [2.0, 2.0, 2.1]).low is None
     exact = unpaired([2.0] * 3, [1.0] * 4)
     assert (exact.value, exact.low, exact.high) == pytest.approx((0.5, 0.5, 0.5))
-    for base, side in (([], [1.0]), ([1.0], []), ([1.0], [-1.0])):
+    for base, build in (([], [1.0]), ([1.0], []), ([1.0], [-1.0])):
         with pytest.raises(ValueError, match=r"no ratio|positive"):
-            unpaired(base, side)
+            unpaired(base, build)
 
 
 def test_a_clocks_step_widens_and_never_narrows() -> None:
@@ -103,21 +103,21 @@ def test_a_clocks_step_widens_and_never_narrows() -> None:
     assert useless.low == 0 and useless.high is not None and useless.high > 1000
 
 
-@pytest.mark.parametrize(("base", "side"), [(3, 3), (2, 7), (0, 9), (1, 30), (4, 3)])
-def test_a_rank_test_that_cannot_reach_is_not_asked(base: int, side: int) -> None:
-    found, why = rank_test(list(range(base)), list(range(100, 100 + side)))
-    reachable = math.comb(base + side, base) >= 40
+@pytest.mark.parametrize(("base", "build"), [(3, 3), (2, 7), (0, 9), (1, 30), (4, 3)])
+def test_a_rank_test_that_cannot_reach_is_not_asked(base: int, build: int) -> None:
+    found, why = rank_test(list(range(base)), list(range(100, 100 + build)))
+    reachable = math.comb(base + build, base) >= 40
     assert (found is not None) == reachable
-    assert reachable or f"{base} and {side} values" in why
+    assert reachable or f"{base} and {build} values" in why
 
 
 def test_the_rank_test_is_scipys_where_nothing_is_tied() -> None:
     lot = random.Random("ranks")
     for _ in range(20):
         base = [lot.random() for _ in range(5)]
-        side = [lot.random() + 0.3 for _ in range(6)]
-        theirs = stats.mannwhitneyu(base, side, method="exact").pvalue
-        assert rank_test(base, side)[0] == pytest.approx(theirs)
+        build = [lot.random() + 0.3 for _ in range(6)]
+        theirs = stats.mannwhitneyu(base, build, method="exact").pvalue
+        assert rank_test(base, build)[0] == pytest.approx(theirs)
 
 
 def test_ties_only_make_the_rank_test_less_sure() -> None:

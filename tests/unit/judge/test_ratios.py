@@ -44,7 +44,7 @@ def rescaled(rec: RunRecord, factor: int) -> RunRecord:
 
 @few
 @given(times, st.integers(1, 9))
-def test_swapping_the_sides_turns_the_ratio_over(base: list[int], shift: int) -> None:
+def test_swapping_the_builds_turns_the_ratio_over(base: list[int], shift: int) -> None:
     tip = [ms + shift * n for n, ms in enumerate(base)]
     there, back = one(run(base, tip)), one(run(tip, base))
     assert there.ratio * back.ratio == pytest.approx(1)
@@ -52,7 +52,7 @@ def test_swapping_the_sides_turns_the_ratio_over(base: list[int], shift: int) ->
     # Not quite 1 where the clock's step, which is no interval of logarithms, decides.
     assert there.low * back.high == pytest.approx(1, rel=0.05)
     assert there.p_value == back.p_value
-    assert (there.base_cost, there.side_cost) == (back.side_cost, back.base_cost)
+    assert (there.base_cost, there.build_cost) == (back.build_cost, back.base_cost)
 
 
 @few
@@ -63,7 +63,7 @@ def test_another_unit_of_time_changes_nothing(base: list[int], tip: list[int], f
     assert after.ratio == pytest.approx(before.ratio)
     assert (after.low, after.high) == pytest.approx((before.low, before.high))
     assert after.p_value == before.p_value
-    assert after.side_cost == pytest.approx(before.side_cost * factor)
+    assert after.build_cost == pytest.approx(before.build_cost * factor)
 
 
 @few
@@ -93,9 +93,9 @@ def test_equal_readings_of_a_coarse_clock_are_not_sure() -> None:
 def test_costs_are_medians_of_boots_and_the_first_binding_is_apart() -> None:
     rec = run([270, 272, 400], [100, 110, 112])
     rebind, first = one(rec), one(rec, op="first")
-    assert (rebind.base_cost, rebind.side_cost) == (272e6, 110e6)
-    assert (first.base_cost, first.side_cost) == (272e6 * 5, 110e6 * 5)
-    assert (rebind.unit, rebind.n_base, rebind.n_side) == ("boot", 3, 3)
+    assert (rebind.base_cost, rebind.build_cost) == (272e6, 110e6)
+    assert (first.base_cost, first.build_cost) == (272e6 * 5, 110e6 * 5)
+    assert (rebind.unit, rebind.n_base, rebind.n_build) == ("boot", 3, 3)
     assert rebind.p_value is None and "cannot reach" in rebind.rank
     assert rebind.reduction_percent == pytest.approx(100 - 100 * rebind.ratio)
 
@@ -116,7 +116,7 @@ def test_few_boots_have_a_ratio_and_no_interval(base: list[int], tip: list[int])
 def test_boots_that_do_not_count_have_no_effect() -> None:
     rec = run([270, 271, 272], [110, 111, 112])
     assert effects(replace(rec, boots=())) == ()
-    hurt = tuple(replace(b, outcome="panicked") if b.side == "tip" else b for b in rec.boots)
+    hurt = tuple(replace(b, outcome="panicked") if b.build == "tip" else b for b in rec.boots)
     assert effects(replace(rec, boots=hurt)) == ()
 
 
@@ -124,7 +124,7 @@ def test_different_numbers_of_pages_have_no_ratio() -> None:
     rec = run([270, 271, 272], [110, 111, 112])
     boots = tuple(
         replace(b, samples=tuple(replace(s, nr_pages=7) for s in b.samples))
-        if b.side == "tip"
+        if b.build == "tip"
         else b
         for b in rec.boots
     )
@@ -134,7 +134,7 @@ def test_different_numbers_of_pages_have_no_ratio() -> None:
 def test_a_clock_that_shows_0_gives_no_ratio() -> None:
     rec = run([1, 1, 1], [1, 1, 1])
     boots = [replace(boot("tip", n, 1), samples=samples("nd_pmem", 1, [0, 0])) for n in range(3)]
-    rec = replace(rec, boots=(*[b for b in rec.boots if b.side == "base"], *boots))
+    rec = replace(rec, boots=(*[b for b in rec.boots if b.build == "base"], *boots))
     assert [(e.kind, e.op) for e in effects(rec)] == [("nd_pmem", "first")]
 
 
@@ -152,7 +152,7 @@ def test_a_replay_pairs_its_rounds_but_not_its_first_passes() -> None:
     drifting = [4000.0 * 1.1**n for n in range(5)]
     rec = replay({"base": drifting, "7": [c * 0.5 for c in drifting]})
     found = one(rec, "order0")
-    assert (found.side, found.prefix, found.unit) == ("7", 7, "process")
+    assert (found.build, found.prefix, found.unit) == ("7", 7, "process")
     assert (found.ratio, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5), rel=1e-3)
     first = one(rec, "order0", "first")
     assert first.low is not None and first.high is not None
@@ -163,7 +163,9 @@ def test_a_replays_counts_are_effects_of_their_own() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [3000.0] * 5})
     counts = tuple(Count(s, "order0", "valgrind", n) for s, n in (("base", 36.0), ("1", 20.0)))
     found = [e for e in effects(replace(rec, counts=counts)) if e.metric == "instructions"]
-    assert [(e.kind, e.side, e.base_cost, e.side_cost) for e in found] == [("order0", "1", 36, 20)]
+    assert [(e.kind, e.build, e.base_cost, e.build_cost) for e in found] == [
+        ("order0", "1", 36, 20)
+    ]
     assert found[0].low == found[0].ratio == found[0].high == pytest.approx(20 / 36)
     alone = replace(rec, passes=(), counts=counts)
     assert [e.metric for e in effects(alone)] == ["instructions"]

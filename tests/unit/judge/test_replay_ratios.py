@@ -20,7 +20,7 @@ from harness.judge.replay_ratios import (
     rows,
 )
 from harness.record.record import Comparison, Evidence, Pass, RunRecord
-from tests.unit.builders import record, side
+from tests.unit.builders import build, record
 
 PAGES, SIZE = 1000, 64
 
@@ -29,7 +29,7 @@ def one(
     name: str, round_number: int, index: int, ns: int, kind: str = "order0", digest: str = ""
 ) -> Pass:
     return Pass(
-        side=name,
+        build=name,
         process=round_number * 10 + index,
         round=round_number,
         index=index,
@@ -44,10 +44,10 @@ def one(
 
 def replayed(passes: list[Pass], comparisons: tuple[Comparison, ...] = ()) -> RunRecord:
     evidence: Evidence = "replay"
-    sides = (side("base", 0), side("1", 1))
+    builds = (build("base", 0), build("1", 1))
     made = record(evidence)
     return msgspec.structs.replace(
-        made, sides=sides, boots=(), passes=tuple(passes), comparisons=comparisons
+        made, builds=builds, boots=(), passes=tuple(passes), comparisons=comparisons
     )
 
 
@@ -83,7 +83,7 @@ def test_the_limit_is_the_best_that_leaves_the_cache_alone() -> None:
 
 
 def test_without_a_limit_there_is_no_share_of_it() -> None:
-    passes = [p for p in usual() if p.side != "limit"]
+    passes = [p for p in usual() if p.build != "limit"]
     assert rows(replayed(passes))[0].kinds["order0"].limit_share is None
 
 
@@ -124,7 +124,7 @@ def test_so_few_tries_must_hold_that_chance_alone_is_no_explanation() -> None:
 @pytest.mark.parametrize(("held", "ok"), [(100, True), (94, True), (87, True), (86, False)])
 def test_a_null_run_fails_only_where_its_intervals_are_too_narrow(held: int, ok: bool) -> None:
     passes = []
-    for r in range(300):  # three rounds a try; in the last tries the side is slower by half
+    for r in range(300):  # three rounds a try; in the last tries the build is slower by half
         off = 1.0 if r < 3 * held else 1.5
         passes += [one("base", r, 1, 4000 + r), one("1", r, 1, int((4000 + r) * off) + r % 3 - 1)]
     found = null(replayed(passes), 100, 3, 1)["order0"]
@@ -161,7 +161,7 @@ def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
 
 
 def by_turns(tip: float = 0.5) -> list[Pass]:
-    """Each side by itself on a namespace of four times a turn's, then three rounds of turns."""
+    """Each build by itself on a namespace of four times a turn's, then three rounds of turns."""
     replace = msgspec.structs.replace
     found = []
     for name, factor in (("base", 1.0), ("1", tip)):
@@ -191,11 +191,11 @@ def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
 
 def test_a_turn_is_held_against_its_neighbour() -> None:
     passes = [p for p in by_turns(1.0) if p.turn is not None]
-    base, side = (by_turn([p for p in passes if p.side == name]) for name in ("base", "1"))
-    # One turn of three that somebody disturbs on one side only is outvoted.
-    side = {number: {**turns, 0: turns[0] * 2} for number, turns in side.items()}
-    assert paired(base, side).value == pytest.approx(1)
-    lacks = {number: {1: turns[1]} for number, turns in side.items() if number != 2}
+    base, build = (by_turn([p for p in passes if p.build == name]) for name in ("base", "1"))
+    # One turn of three that somebody disturbs on one build only is outvoted.
+    build = {number: {**turns, 0: turns[0] * 2} for number, turns in build.items()}
+    assert paired(base, build).value == pytest.approx(1)
+    lacks = {number: {1: turns[1]} for number, turns in build.items() if number != 2}
     assert paired(base, lacks).value == pytest.approx(1)
     with pytest.raises(ValueError, match="no pairs"):
         paired(base, {9: {0: 1}})
@@ -206,7 +206,7 @@ def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
     setup = msgspec.structs.replace(made.setup, nr_pages={"order0": 4 * PAGES})
     (found,) = [e for e in effects(msgspec.structs.replace(made, setup=setup)) if e.op == "rebind"]
     assert found.base_cost == pytest.approx(4 * 5002)
-    assert (found.n_base, found.n_side) == (3, 3)
+    assert (found.n_base, found.n_build) == (3, 3)
     assert found.ratio == pytest.approx(0.5, abs=0.001)
     assert "its turns'" in found.method
 

@@ -30,7 +30,7 @@ replace = msgspec.structs.replace
 )
 def test_a_rule_is_taken_apart(text: str, parts: tuple[object, ...]) -> None:
     rule = parse_rule(text)
-    assert (rule.kind, rule.side, rule.op, rule.metric, rule.relation, rule.bound) == parts
+    assert (rule.kind, rule.build, rule.op, rule.metric, rule.relation, rule.bound) == parts
     assert rule.text == text.strip()
 
 
@@ -109,7 +109,7 @@ def test_rules_on_boots() -> None:
     assert gates[3].value == 110
 
 
-def test_rules_on_a_replay_take_the_last_side_or_each() -> None:
+def test_rules_on_a_replay_take_the_last_build_or_each() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [4100.0] * 5, "2": [2000.0] * 5})
     gates = held(
         rec,
@@ -127,7 +127,7 @@ def test_rules_on_a_replay_take_the_last_side_or_each() -> None:
     ("rec", "text", "said"),
     [
         (record(), "order0.ratio<2", "the run has nd_pmem.rebind, nd_pmem.first"),
-        (record(), "nd_pmem@5.ratio<2", "no side '5'; the run has tip"),
+        (record(), "nd_pmem@5.ratio<2", "no build '5'; the run has tip"),
         (record(), "nd_pmem.instructions<200", "has no number"),
         (record(), "memmap.equal", "no memmap was compared"),
         (record(base_ms=[270] * 2, tip_ms=[110] * 2), "nd_pmem.ratio<2", "too few"),

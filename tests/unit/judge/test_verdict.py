@@ -96,7 +96,7 @@ def test_a_claim_without_a_percentage_is_held_to_its_means() -> None:
 
 def test_a_prefix_does_not_answer_to_the_series_claim() -> None:
     rec = record()
-    rec = replace(rec, sides=(rec.sides[0], replace(rec.sides[1], prefix=1)))
+    rec = replace(rec, builds=(rec.builds[0], replace(rec.builds[1], prefix=1)))
     assert words(rec) == {"untested"}
 
 
@@ -128,7 +128,7 @@ def test_different_page_counts_are_not_compared() -> None:
     rec = record(base_ms=[270, 270, 270], tip_ms=[110, 110, 110])
     boots = tuple(
         replace(b, samples=tuple(replace(s, nr_pages=7) for s in b.samples))
-        if b.side == "tip"
+        if b.build == "tip"
         else b
         for b in rec.boots
     )
@@ -153,9 +153,9 @@ def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) 
 
 
 def test_other_struct_pages_spoil_what_took_the_time() -> None:
-    left = {side: (Memmap("nd_pmem", "m", side, PAGES),) for side in ("base", "tip")}
+    left = {build: (Memmap("nd_pmem", "m", build, PAGES),) for build in ("base", "tip")}
     rec = record()
-    other = replace(rec, boots=tuple(replace(b, memmaps=left[b.side]) for b in rec.boots))
+    other = replace(rec, boots=tuple(replace(b, memmaps=left[b.build]) for b in rec.boots))
     nd_pmem, dax_pmem = judge(other, claims())
     assert (nd_pmem.verdict, dax_pmem.verdict) == ("inconclusive", "inconclusive")
     assert "struct pages of tip" in nd_pmem.reason

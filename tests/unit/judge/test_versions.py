@@ -104,7 +104,7 @@ def claim(version: int, percent: float | None = None, **more: object) -> Claim:
     return Claim(version=version, reduction_percent=percent, **values)  # type: ignore[arg-type]
 
 
-def test_figures_are_told_side_by_side_and_follow_their_patch() -> None:
+def test_figures_are_told_build_by_build_and_follow_their_patch() -> None:
     old = [
         claim(4, 60.4, base=Figures(244.0, 1456.0), tip=Figures(96.0)),
         claim(4, 21.4, after_patch=2),

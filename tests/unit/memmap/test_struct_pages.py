@@ -165,32 +165,32 @@ def test_any_bytes_are_a_block_or_refused(raw: bytes) -> None:
 
 
 def kept(kinds: dict[str, Runs | str]) -> RunRecord:
-    """A run whose sides' first boots left these memmaps of nd_pmem, or a problem."""
+    """A run whose builds' first boots left these memmaps of nd_pmem, or a problem."""
     boots = []
-    for side, found in kinds.items():
+    for build, found in kinds.items():
         if isinstance(found, str):
             left = Memmap("nd_pmem", 0, "", found)
         else:
             left = Memmap("nd_pmem", found.nr_pages, found.digest)
-        boots.append(msgspec.structs.replace(boot(side, 1, 100), memmaps=(left,)))
+        boots.append(msgspec.structs.replace(boot(build, 1, 100), memmaps=(left,)))
     return msgspec.structs.replace(record(), boots=tuple(boots))
 
 
 def verified(base: Runs | str, tip: Runs | str) -> list[Verified]:
-    sides = {"base": base, "tip": tip}
+    builds = {"base": base, "tip": tip}
 
-    def load(side: str, _number: int, _driver: str) -> Runs:
-        found = sides[side]
+    def load(build: str, _number: int, _driver: str) -> Runs:
+        found = builds[build]
         assert isinstance(found, Runs)
         return found
 
-    found = verify(kept(sides), load, lambda _: finder(PAGE, FOLIO, ORDER))
+    found = verify(kept(builds), load, lambda _: finder(PAGE, FOLIO, ORDER))
     return list(found)
 
 
 def test_equal_memmaps_are_equal_in_all_pages() -> None:
     found = verified(fold(memmap()), fold(memmap(pgmap=PGMAP + 640)))
-    assert [(v.side, v.compared, v.equal, v.ok) for v in found] == [
+    assert [(v.build, v.compared, v.equal, v.ok) for v in found] == [
         ("base", 640, 640, True),
         ("tip", 640, 640, True),
     ]

@@ -340,8 +340,8 @@ def stored(project: Project, **changes: object) -> tuple[Path, RunRecord]:
     (folder / "logs").mkdir(parents=True)
     boots = []
     for boot in made.boots:
-        log = folder / "logs" / f"{boot.side}-{boot.number}.console.log"
-        log.write_text(f"{boot.side} {boot.number}\n")
+        log = folder / "logs" / f"{boot.build}-{boot.number}.console.log"
+        log.write_text(f"{boot.build} {boot.number}\n")
         boots.append(replace(boot, logs=(Log(f"logs/{log.name}", store.digest(log)),)))
     setup = replace(
         made.setup,
@@ -365,8 +365,8 @@ def kept_kernel(cache: Cache, config: bytes) -> str:
 def test_a_run_is_packed_and_comes_back_as_a_checkout(project: Project, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     digest = kept_kernel(cache, b"CONFIG_ZONE_DEVICE=y\n")
-    base, tip = record().sides
-    folder, made = stored(project, sides=(replace(base, config_sha256=digest), tip))
+    base, tip = record().builds
+    folder, made = stored(project, builds=(replace(base, config_sha256=digest), tip))
     (folder / "memmap-base-0-nd_pmem.npz").write_bytes(b"npz")
     (folder / "base-0-nd_pmem.img").write_bytes(b"large")
     files, absent = contents(project, cache, folder, made)
@@ -410,8 +410,8 @@ def test_a_config_that_was_changed_is_not_taken(project: Project, tmp_path: Path
     cache = Cache(tmp_path / "cache")
     digest = kept_kernel(cache, b"CONFIG_ZONE_DEVICE=y\n")
     (cache.kernels / "key" / "config").write_bytes(b"CONFIG_KASAN=y\n")
-    base, tip = record().sides
-    folder, made = stored(project, sides=(replace(base, config_sha256=digest), tip))
+    base, tip = record().builds
+    folder, made = stored(project, builds=(replace(base, config_sha256=digest), tip))
     _, absent = contents(project, cache, folder, made)
     assert Absent("base.config", "it is no longer in the cache") in absent
 

@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from harness.errors import MachineError, RecordError
 from harness.record import store
 from harness.record.record import Pass, Unbuilt
-from tests.unit.builders import record, side
+from tests.unit.builders import build, record
 
 replace = msgspec.structs.replace
 PASS = Pass(
-    side="base", process=0, round=0, index=0, kind="order0", ns=1, cpu_ns=1, nr_pages=1, nr_bytes=64
+    build="base",
+    process=0,
+    round=0,
+    index=0,
+    kind="order0",
+    ns=1,
+    cpu_ns=1,
+    nr_pages=1,
+    nr_bytes=64,
 )
 
 
@@ -87,7 +95,7 @@ def test_only_an_unfinished_run_of_the_same_thing_is_gone_on_with(tmp_path: Path
         "1": {"outcome": "complete"},
         "2": {"evidence": "boot-tcg"},
         "3": {"machine": replace(wanted.machine, kernel="6.2")},
-        "4": {"sides": (wanted.sides[0], replace(wanted.sides[1], build_id="f" * 40))},
+        "4": {"builds": (wanted.builds[0], replace(wanted.builds[1], build_id="f" * 40))},
     }.items():
         store.save(tmp_path, replace(wanted, run_id=run_id, **changes))
     assert store.resumable(tmp_path, wanted) is None
@@ -118,7 +126,7 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
     plain = json.loads(msgspec.json.encode(record()))
     for key in ("rounds", "counts", "unbuilt"):
         del plain[key]
-    for one in plain["sides"]:
+    for one in plain["builds"]:
         for key in ("options_sha256", "files", "symbols", "config_diff", "new_warnings"):
             del one[key]
     for boot in plain["boots"]:
@@ -127,20 +135,20 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
     assert loaded == replace(record(), schema=1)
-    assert {side.files for side in loaded.sides} == {None}
+    assert {build.files for build in loaded.builds} == {None}
     assert {boot.host for boot in loaded.boots} == {None}
 
 
 def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_path: Path) -> None:
     plain = json.loads(msgspec.json.encode(record()))
     del plain["unbuilt"]
-    for one in plain["sides"]:
+    for one in plain["builds"]:
         del one["new_warnings"]
     plain["schema"] = 2
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
     assert loaded == replace(record(), schema=2)
-    assert {side.new_warnings for side in loaded.sides} == {None}
+    assert {build.new_warnings for build in loaded.builds} == {None}
     assert loaded.unbuilt == ()
     assert not loaded.is_ladder
 
@@ -151,49 +159,49 @@ def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_pat
 def test_a_ladder_comes_back_as_it_was(
     tmp_path: Path, built: tuple[int, ...], unbuilt: tuple[int, ...]
 ) -> None:
-    sides = (BASE, *(side(str(k), k) for k in built))
+    builds = (BASE, *(build(str(k), k) for k in built))
     missing = tuple(Unbuilt(k, "does not build\nx.c:1: error") for k in unbuilt)
-    made = replace(record(), sides=sides, unbuilt=missing, boots=())
+    made = replace(record(), builds=builds, unbuilt=missing, boots=())
     assert made.is_ladder
     assert store.load(store.save(tmp_path, made)) == made
     assert not store.is_null(store.folder_of(tmp_path, made))
 
 
 def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
-    same = tuple(replace(record().sides[0], name=name) for name in ("base", "again"))
-    for number, (sides, expected) in enumerate(((same, True), (record().sides, False))):
-        path = store.save(tmp_path / str(number), replace(record(), sides=sides))
+    same = tuple(replace(record().builds[0], name=name) for name in ("base", "again"))
+    for number, (builds, expected) in enumerate(((same, True), (record().builds, False))):
+        path = store.save(tmp_path / str(number), replace(record(), builds=builds))
         assert store.is_null(path.parent) is expected
     (tmp_path / "record.json").write_text("{")
     assert store.is_null(tmp_path) is False
     assert store.is_null(tmp_path / "nothing") is False
 
 
-BASE, TIP = record().sides
-ONE, TWO = side("1", 1), side("2", 2)
+BASE, TIP = record().builds
+ONE, TWO = build("1", 1), build("2", 2)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"sides": ()}, "its sides are none"),
-        ({"sides": (BASE,)}, "its sides are base"),
-        ({"sides": (BASE, BASE)}, "its sides are base, base"),
-        ({"sides": (BASE, TIP, replace(TIP, name="third"))}, "its sides are base, tip, third"),
-        ({"evidence": "replay", "sides": ()}, "its sides are none"),
-        ({"sides": (TIP,)}, "has no base beside tip"),
+        ({"builds": ()}, "its builds are none"),
+        ({"builds": (BASE,)}, "its builds are base"),
+        ({"builds": (BASE, BASE)}, "its builds are base, base"),
+        ({"builds": (BASE, TIP, replace(TIP, name="third"))}, "its builds are base, tip, third"),
+        ({"evidence": "replay", "builds": ()}, "its builds are none"),
+        ({"builds": (TIP,)}, "has no base beside tip"),
         # Ladders: base first, prefixes by their numbers and ascending, built or unbuilt.
-        ({"sides": (ONE, BASE)}, "its sides are 1, base"),
-        ({"sides": (ONE, TWO)}, "its sides are 1, 2"),
-        ({"sides": (BASE, TWO, ONE)}, "its sides are base, 2, 1"),
-        ({"sides": (BASE, ONE, ONE)}, "its sides are base, 1, 1"),
-        ({"sides": (BASE, ONE, TIP)}, "its sides are base, 1, tip"),
-        ({"sides": (BASE, ONE, replace(TWO, prefix=1))}, "its sides are base, 1, 2"),
-        ({"sides": (BASE, ONE, replace(TWO, name="3", prefix=3))}, "its sides are base, 1, 3"),
-        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(1, "x"),)}, "its sides are base, 1"),
-        ({"sides": (BASE,), "unbuilt": (Unbuilt(2, "x"), Unbuilt(1, "x"))}, "its sides are base"),
-        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(3, "x"),)}, "its sides are base, 1"),
-        ({"sides": (BASE, ONE), "unbuilt": (Unbuilt(-1, "x"),)}, "its sides are base, 1"),
+        ({"builds": (ONE, BASE)}, "its builds are 1, base"),
+        ({"builds": (ONE, TWO)}, "its builds are 1, 2"),
+        ({"builds": (BASE, TWO, ONE)}, "its builds are base, 2, 1"),
+        ({"builds": (BASE, ONE, ONE)}, "its builds are base, 1, 1"),
+        ({"builds": (BASE, ONE, TIP)}, "its builds are base, 1, tip"),
+        ({"builds": (BASE, ONE, replace(TWO, prefix=1))}, "its builds are base, 1, 2"),
+        ({"builds": (BASE, ONE, replace(TWO, name="3", prefix=3))}, "its builds are base, 1, 3"),
+        ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(1, "x"),)}, "its builds are base, 1"),
+        ({"builds": (BASE,), "unbuilt": (Unbuilt(2, "x"), Unbuilt(1, "x"))}, "its builds are base"),
+        ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(3, "x"),)}, "its builds are base, 1"),
+        ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(-1, "x"),)}, "its builds are base, 1"),
         ({"passes": (replace(PASS, cpu_ns=0),)}, "took no time"),
         ({"passes": (replace(PASS, ns=-1),)}, "took no time"),
         ({"passes": (replace(PASS, nr_bytes=0),)}, "filled nothing"),
@@ -209,6 +217,6 @@ def test_what_no_run_leaves_is_not_judged(
 
 
 def test_a_replay_may_be_of_base_alone(tmp_path: Path) -> None:
-    passes = (PASS, replace(PASS, side="limit", kind="movnti", nr_pages=0))
-    made = replace(record(), evidence="replay", boots=(), sides=(BASE,), passes=passes)
+    passes = (PASS, replace(PASS, build="limit", kind="movnti", nr_pages=0))
+    made = replace(record(), evidence="replay", boots=(), builds=(BASE,), passes=passes)
     assert store.load(store.save(tmp_path, made)) == made

@@ -113,7 +113,7 @@ def test_otherwise_it_is_withheld_with_a_reason(name: str, why: str) -> None:
 def test_every_single_condition_withholds_it() -> None:
     everything = CONCLUSIONS["everything"]
     rec = GOOD.record
-    tip = replace(rec.sides[1], prefix=1)
+    tip = replace(rec.builds[1], prefix=1)
     unlike = replace(
         everything.identity[0], pins=(replace(everything.identity[0].pins[0], equal=False),)
     )
@@ -126,7 +126,7 @@ def test_every_single_condition_withholds_it() -> None:
         replace(GOOD, gates=everything.gates),
         replace(GOOD, identity=(unlike,)),
         replace(GOOD, null=msgspec.structs.replace(everything.null, finds="nd_pmem differs")),  # type: ignore[type-var]
-        replace(GOOD, record=replace(rec, sides=(rec.sides[0], tip))),
+        replace(GOOD, record=replace(rec, builds=(rec.builds[0], tip))),
         replace(
             GOOD,
             record=replace(rec, subject=replace(rec.subject, source="port v7.2", message_id="")),
@@ -145,8 +145,8 @@ def test_nobody_is_invented() -> None:
 
 def test_the_first_patches_are_not_the_series() -> None:
     rec = memmaps(record())
-    tip = replace(rec.sides[1], prefix=1)
-    partial = conclude(replace(rec, sides=(rec.sides[0], tip)), claims())
+    tip = replace(rec.builds[1], prefix=1)
+    partial = conclude(replace(rec, builds=(rec.builds[0], tip)), claims())
     for form in ("terminal.txt", "md", "eml", "ktap", "b4.json"):
         text = FORMS[form](partial)
         assert "patch 1" in text
@@ -156,8 +156,8 @@ def test_the_first_patches_are_not_the_series() -> None:
 def counted() -> Conclusion:
     rec = replace(CONCLUSIONS["replay"].record, passes=(), comparisons=())
     counts = tuple(
-        Count(side.name, kind, "callgrind", 36.0 - side.prefix)
-        for side in rec.sides
+        Count(build.name, kind, "callgrind", 36.0 - build.prefix)
+        for build in rec.builds
         for kind in ("order0", "order9")
     )
     return conclude(replace(rec, counts=counts), claims())
@@ -165,9 +165,9 @@ def counted() -> Conclusion:
 
 def null() -> Conclusion:
     rec = record("boot-tcg")
-    base = rec.sides[0]
-    boots = tuple(replace(b, side="again") if b.side == "tip" else b for b in rec.boots)
-    return conclude(replace(rec, sides=(base, replace(base, name="again")), boots=boots), claims())
+    base = rec.builds[0]
+    boots = tuple(replace(b, build="again") if b.build == "tip" else b for b in rec.boots)
+    return conclude(replace(rec, builds=(base, replace(base, name="again")), boots=boots), claims())
 
 
 UNUSUAL = {

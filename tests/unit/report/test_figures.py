@@ -14,7 +14,7 @@ from harness.report.page.drawing import draw_strip
 from harness.report.page.figures import strips
 from harness.report.page.scale import scale
 from harness.report.page.waterfall import draw_ladder
-from tests.unit.builders import claims, record, side
+from tests.unit.builders import build, claims, record
 from tests.unit.conclusions import replay
 
 replace = msgspec.structs.replace
@@ -101,7 +101,7 @@ def test_a_run_without_samples_has_no_strip() -> None:
 def test_a_replays_passes_are_shown_by_round_without_the_limit() -> None:
     found = strips(conclude(replay(), claims()))
     assert {strip.unit for strip in found} == {"round"}
-    assert [row.side for row in found[0].rows] == ["base", "1", "2"]
+    assert [row.build for row in found[0].rows] == ["base", "1", "2"]
     assert found[0].lanes == 5
 
 
@@ -119,14 +119,14 @@ def effect(prefix: int, ratio: float, **changes: object) -> Effect:
     made = Effect(
         kind="nd_pmem",
         op="rebind",
-        side="tip" if prefix == 2 else str(prefix),
+        build="tip" if prefix == 2 else str(prefix),
         prefix=prefix,
         metric="ns",
         unit="boot",
         n_base=5,
-        n_side=5,
+        n_build=5,
         base_cost=270e6,
-        side_cost=270e6 * ratio,
+        build_cost=270e6 * ratio,
         ratio=ratio,
         low=ratio - 0.02,
         high=ratio + 0.02,
@@ -150,7 +150,7 @@ def test_each_step_begins_where_the_one_before_ended() -> None:
     assert sum(s.change for s in ladder.steps) == pytest.approx(0.41 - 1)
 
 
-def test_the_claim_stands_beside_its_own_side() -> None:
+def test_the_claim_stands_beside_its_own_build() -> None:
     (ladder,) = ladders(concluded(effect(1, 0.9), effect(2, 0.41)))
     assert [s.claimed for s in ladder.steps] == [None, pytest.approx(0.406)]
 
@@ -177,10 +177,10 @@ def test_kinds_and_metrics_have_a_ladder_each_and_first_bindings_none() -> None:
 
 
 def test_other_ways_to_store_and_base_once_more_are_no_steps() -> None:
-    stores = [effect(2, 0.5, side="movnti"), effect(2, 0.6, side="memcpy")]
+    stores = [effect(2, 0.5, build="movnti"), effect(2, 0.6, build="memcpy")]
     (ladder,) = ladders(concluded(*stores))
-    assert [s.side for s in ladder.steps] == ["movnti"]
-    assert ladders(concluded(effect(0, 1.01, side="again"))) == ()
+    assert [s.build for s in ladder.steps] == ["movnti"]
+    assert ladders(concluded(effect(0, 1.01, build="again"))) == ()
 
 
 @given(
@@ -205,7 +205,7 @@ def test_a_step_within_its_interval_is_drawn_as_no_change() -> None:
 
 
 def test_patches_between_two_prefixes_are_named_together() -> None:
-    made = replace(record(), sides=(side("base", 0), side("3", 3)))
-    effects = (effect(3, 0.5, side="3"),)
+    made = replace(record(), builds=(build("base", 0), build("3", 3)))
+    effects = (effect(3, 0.5, build="3"),)
     (ladder,) = ladders(replace(conclude(made, claims()), effects=effects))
     assert draw_ladder(ladder).bars[0].label == "patches 1 to 3"

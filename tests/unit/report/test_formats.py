@@ -141,8 +141,8 @@ def test_kcidb_leaves_out_what_a_record_does_not_know() -> None:
 
 def test_a_prefix_is_a_patchset_of_its_own_and_a_variant_none_that_is_known() -> None:
     rec = posted(CONCLUSIONS["replay"].record)
-    base, one, two = rec.sides
-    rec = replace(rec, sides=(base, one, replace(two, name="movdir64b")))
+    base, one, two = rec.builds
+    rec = replace(rec, builds=(base, one, replace(two, name="movdir64b")))
     _, first, variant = json.loads(kcidb(conclude(rec, claims())))["checkouts"]
     assert first["patchset_hash"] == patchset_hash(("1" * 64,))
     assert "patchset_hash" not in variant
@@ -159,13 +159,13 @@ def test_kcidb_ids_are_unique_and_lead_somewhere(name: str) -> None:
     assert {t["build_id"] for t in report["tests"]} <= {b["id"] for b in report["builds"]}
 
 
-def test_a_boot_and_its_numbers_belong_to_their_sides_build() -> None:
+def test_a_boot_and_its_numbers_belong_to_their_builds_build() -> None:
     report = json.loads(made("reproduced", "kcidb.json"))
-    side = {build["id"]: build["misc"]["side"] for build in report["builds"]}
+    build = {build["id"]: build["misc"]["build"] for build in report["builds"]}
     for test in report["tests"]:
         for name in ("base", "tip"):
             if f".boots.{name}-" in test["path"] or f".claim.{name}." in test["path"]:
-                assert side[test["build_id"]] == name
+                assert build[test["build_id"]] == name
 
 
 def test_milliseconds_are_seconds_to_kcidb() -> None:
@@ -274,7 +274,7 @@ def test_a_mail_has_the_authors_blocks() -> None:
     ) in body
 
 
-def test_a_side_without_samples_has_no_block() -> None:
+def test_a_build_without_samples_has_no_block() -> None:
     body = made("lost", "eml")
     assert "Base(v7.2.13):" in body
     assert "With this series" not in body

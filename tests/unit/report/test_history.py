@@ -80,11 +80,11 @@ def test_ports_of_one_version_are_one_series() -> None:
 
 
 def test_only_complete_runs_of_the_whole_series_make_a_trend() -> None:
-    base, tip = record().sides
+    base, tip = record().builds
     made = [
         run("01", outcome="failed"),
         lost(),
-        run("02", sides=(base, replace(tip, prefix=1))),
+        run("02", builds=(base, replace(tip, prefix=1))),
     ]
     assert trends(seen(conclude(m, claims())) for m in made) == ()
     (order0, order9) = trends([seen(conclude(replay(), claims()))])
@@ -204,7 +204,7 @@ def broken(project: Project) -> dict[str, str]:
     (results / "memcpy-streaming" / "folder" / "record.json").mkdir(parents=True)
     made = run("stranger")
     store.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
-    store.save(results, run("one-side", sides=record().sides[:1]))
+    store.save(results, run("one-side", builds=record().builds[:1]))
     return {
         "memcpy-streaming/cut": "is no run record",
         "memcpy-streaming/newer": "newer harness",
@@ -213,7 +213,7 @@ def broken(project: Project) -> dict[str, str]:
         "memcpy-streaming/binary": "is no run record",
         "memcpy-streaming/nothing": "cannot be read",
         "memcpy-streaming/folder": "cannot be read",
-        "memcpy-streaming/one-side": "its sides are base",
+        "memcpy-streaming/one-side": "its builds are base",
         "unheard-of/stranger": "no series",
     }
 

@@ -56,7 +56,7 @@ def spoilt(text: str) -> Conclusion:
         rec,
         machine=machine,
         subject=replace(rec.subject, source=f"mbox {text}"),
-        sides=tuple(replace(side, compiler=text) for side in rec.sides),
+        builds=tuple(replace(build, compiler=text) for build in rec.builds),
         boots=(*boots, last),
         reason=text,
     )
@@ -68,12 +68,12 @@ def spoilt(text: str) -> Conclusion:
 def spoilt_ladder(text: str) -> Conclusion:
     """A ladder with a text in whatever patches and compilers say."""
     rec = ladder_broken()
-    base, tip = rec.sides
+    base, tip = rec.builds
     changed = replace(
         rec,
         subject=replace(rec.subject, patch_subjects=(f"mm: {text}", f"mm: {text}")),
-        sides=(base, replace(tip, prefix=1, name="1", new_warnings=(f"mm/x.c: {text}",))),
-        boots=tuple(replace(b, side="1") if b.side == "2" else b for b in rec.boots),
+        builds=(base, replace(tip, prefix=1, name="1", new_warnings=(f"mm/x.c: {text}",))),
+        boots=tuple(replace(b, build="1") if b.build == "2" else b for b in rec.boots),
         unbuilt=(Unbuilt(2, f"does not build: {text}\nmm/x.c:1: error: {text}"),),
     )
     return conclude(changed, claims())

@@ -20,7 +20,7 @@ def drawn(made: RunRecord) -> dict[str, bytes]:
 
 
 def small() -> RunRecord:
-    """A run of one driver, one boot a side, without its first bindings: few pictures."""
+    """A run of one driver, one boot a build, without its first bindings: few pictures."""
     made = record(base_ms=(270,), tip_ms=(110,), rebinds=1)
     boots = tuple(
         replace(b, samples=tuple(s for s in b.samples if s.op == "rebind")) for b in made.boots

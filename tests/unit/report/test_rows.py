@@ -53,10 +53,10 @@ def test_a_run_that_was_broken_off_is_the_harnesss_miss() -> None:
 def test_a_splat_is_the_fault_of_the_series_only_where_the_series_is() -> None:
     splat = Finding("oops", 3, "BUG: unable to handle")
 
-    def with_splat(side: str) -> Status:
+    def with_splat(build: str) -> Status:
         rec = record()
-        boots = tuple(replace(b, findings=(splat,)) if b.side == side else b for b in rec.boots)
-        made = found(conclude(replace(rec, boots=boots), claims()), "boots")[f"{side}-0"]
+        boots = tuple(replace(b, findings=(splat,)) if b.build == build else b for b in rec.boots)
+        made = found(conclude(replace(rec, boots=boots), claims()), "boots")[f"{build}-0"]
         assert "oops" in made.text
         assert made.log == splat.splat
         return made.status

@@ -248,8 +248,8 @@ def test_a_replay_shows_every_prefix_and_its_gain() -> None:
 
 def null_of(tip_ms: tuple[int, ...]) -> Conclusion:
     made = record(base_ms=(270, 271, 272, 273), tip_ms=tip_ms)
-    base = made.sides[0]
-    return conclude(replace(made, sides=(base, replace(base, name="tip"))), claims())
+    base = made.builds[0]
+    return conclude(replace(made, builds=(base, replace(base, name="tip"))), claims())
 
 
 @pytest.mark.parametrize(
@@ -271,15 +271,15 @@ def test_a_run_of_base_against_base_asks_another_question(
 
 def test_a_null_run_of_one_boot_says_nothing() -> None:
     made = record(base_ms=(270,), tip_ms=(270,))
-    base = made.sides[0]
-    short = conclude(replace(made, sides=(base, replace(base, name="tip"))), claims())
+    base = made.builds[0]
+    short = conclude(replace(made, builds=(base, replace(base, name="tip"))), claims())
     assert answer(short).word == "Too short to tell"
 
 
 def test_a_part_of_a_series_is_not_asked_for_what_the_whole_promises() -> None:
     made = record()
-    base, tip = made.sides
-    part = conclude(replace(made, sides=(base, replace(tip, prefix=1))), claims())
+    base, tip = made.builds
+    part = conclude(replace(made, builds=(base, replace(tip, prefix=1))), claims())
     assert (
         rendered(part).all("h1")[0].text.startswith("What does patch 1 of memcpy-streaming v2 do")
     )

@@ -26,10 +26,12 @@ def test_the_terminal_is_80_columns_wide(name: str) -> None:
 
 def test_a_replay_of_variants_fits_too() -> None:
     rec = replay(differ=True)
-    base, _, last = rec.sides
+    base, _, last = rec.builds
     slow = [replace(p, cpu_ns=p.cpu_ns * 30) for p in rec.passes]
-    slow = [replace(p, side={"2": "rep-movsb"}.get(p.side, p.side)) for p in slow if p.side != "1"]
-    rec = replace(rec, sides=(base, replace(last, name="rep-movsb")), passes=tuple(slow))
+    slow = [
+        replace(p, build={"2": "rep-movsb"}.get(p.build, p.build)) for p in slow if p.build != "1"
+    ]
+    rec = replace(rec, builds=(base, replace(last, name="rep-movsb")), passes=tuple(slow))
     conclusion = conclude(rec, claims())
     lines = printed(terminal(conclusion)).splitlines()
     assert any("rep-movsb order9" in line for line in lines)
@@ -46,7 +48,7 @@ def test_an_empty_run_shows_no_number() -> None:
     assert "inconclusive" in text
 
 
-def test_titles_say_what_a_replays_sides_are() -> None:
+def test_titles_say_what_a_replays_builds_are() -> None:
     text = printed(terminal(CONCLUSIONS["replay"], {"1": "mm: copy [from] a template"}))
     assert "1: mm: copy [from] a template" in text
 
@@ -86,10 +88,10 @@ def test_the_document_has_an_entry_a_driver() -> None:
     assert document(empty, "x")["drivers"]["nd_pmem"]["base"] is None
 
 
-def test_the_document_has_a_row_a_side_of_a_replay() -> None:
+def test_the_document_has_a_row_a_build_of_a_replay() -> None:
     found = document(conclude(replay(), claims()), "x", {"1": "mm: copy"})
     base, first, _ = found["rows"]
-    assert (base["side"], first["side"], first["prefix"], first["title"]) == (
+    assert (base["build"], first["build"], first["prefix"], first["title"]) == (
         "base", "1", 1, "mm: copy",
     )  # fmt: skip
     assert first["order0"]["ratio"] == 0.9
