@@ -27,13 +27,13 @@ class HarnessError(Exception):
         *,
         where: str | None = None,
         expected: str | None = None,
-        mend: str | None = None,
+        hint: str | None = None,
         detail: str | None = None,
     ) -> None:
         self.what = what
         self.where = where
         self.expected = expected
-        self.mend = mend
+        self.hint = hint
         self.detail = detail
         super().__init__(str(self))
 
@@ -41,8 +41,8 @@ class HarnessError(Exception):
         line = f"{self.where}: {self.what}" if self.where else self.what
         if self.expected:
             line += f"; expected {self.expected}"
-        if self.mend:
-            line += f". {self.mend[0].upper()}{self.mend[1:]}"
+        if self.hint:
+            line += f". {self.hint[0].upper()}{self.hint[1:]}"
         return line
 
 
@@ -133,6 +133,6 @@ def of_machine(error: OSError, where: str | None = None) -> MachineError | None:
     refusal = _REFUSALS.get(error.errno or 0)
     if refusal is None:
         return None
-    what, mend = refusal
+    what, hint = refusal
     named = where if error.filename is None else str(error.filename)
-    return MachineError(what, where=named, mend=mend)
+    return MachineError(what, where=named, hint=hint)

@@ -23,14 +23,14 @@ Outcome = Literal["fits", "finding", "unchecked"]
 class AuditResult(msgspec.Struct, frozen=True):
     """One thing that was looked at: what is to be said of it, and what it would take to be right.
 
-    `figure` is the number in question as it was posted. `mend` is empty unless it is a finding.
+    `figure` is the number in question as it was posted. `hint` is empty unless it is a finding.
     """
 
     name: Literal["percentage", "mean", "first-binding", "clock"]
     figure: str
     outcome: Outcome
     said: str
-    mend: str = ""
+    hint: str = ""
 
 
 class Audited(msgspec.Struct, frozen=True):
@@ -90,10 +90,10 @@ def _percentage(claim: Claim) -> AuditResult:
     if low - posted.half_step <= posted.value <= high + posted.half_step:
         return AuditResult("percentage", figure, "fits", said)
     right = decimal_text(reduction, posted.decimals)
-    mend = f"{right} %, or other means"
+    hint = f"{right} %, or other means"
     if _is_speedup(base, tip, posted):
-        mend += f"; {posted} % is how much longer base takes than tip"
-    return AuditResult("percentage", figure, "finding", said, mend)
+        hint += f"; {posted} % is how much longer base takes than tip"
+    return AuditResult("percentage", figure, "finding", said, hint)
 
 
 def _reduction(base: Fraction, tip: Fraction) -> Fraction:

@@ -125,10 +125,10 @@ def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str |
             raise InputError(
                 f"{error.key} is {error.there}, and {file} says {error.here}",
                 where=f"{path}:{error.line}",
-                mend="correct whichever is wrong",
+                hint="correct whichever is wrong",
             ) from error
         except Unmergeable as error:
-            raise InputError(str(error), where=str(path), mend="add the claims by hand") from error
+            raise InputError(str(error), where=str(path), hint="add the claims by hand") from error
     data = parse_yaml(after, path)
     series_of(data, path)
     claims_of(data, path)

@@ -98,7 +98,7 @@ def engine(
     except ModuleNotFoundError as error:
         raise ToolMissing(
             f"Dask is not installed here (no module {error.name})",
-            mend="run .venv/bin/pip install -e '.[cluster]' in the checkout",
+            hint="run .venv/bin/pip install -e '.[cluster]' in the checkout",
         ) from error
     opened = Dask(project, cache, workers.scheduler, _place(workers.store))
     with (

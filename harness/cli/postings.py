@@ -84,7 +84,7 @@ def posting_of(raw: bytes, file: str, said: "UserAnswers") -> "Posting":
         raise InputError(
             posting.fatal.what,
             where=f"{file}:{posting.fatal.line}",
-            mend="read a part of it with --lines A-B" if posting.fatal.line > 1 else None,
+            hint="read a part of it with --lines A-B" if posting.fatal.line > 1 else None,
             detail="\n".join(open_) or None,
         )
     return posting

@@ -7,9 +7,9 @@ import msgspec
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One check of the machine. `missing`: the plan cannot run; `mend`: what to do about it."""
+    """One check of the machine. `missing`: the plan cannot run; `hint`: what to do about it."""
 
     name: str
     status: Literal["ok", "warning", "missing"]
     text: str
-    mend: str = ""
+    hint: str = ""

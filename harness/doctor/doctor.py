@@ -63,8 +63,8 @@ def _sandbox(cache: Cache) -> Diagnosis:
     reason = sandbox.unusable(cache)
     if reason is None:
         return Diagnosis("sandbox", "ok", "builds and guests see no home and no network")
-    mend = "allow user namespaces; until then strangers' series want --no-sandbox"
-    return Diagnosis("sandbox", "warning", f"bubblewrap does not work ({reason})", mend)
+    hint = "allow user namespaces; until then strangers' series want --no-sandbox"
+    return Diagnosis("sandbox", "warning", f"bubblewrap does not work ({reason})", hint)
 
 
 def _disk(cache: Cache) -> Diagnosis:
@@ -75,8 +75,8 @@ def _disk(cache: Cache) -> Diagnosis:
     text = f"{format_bytes(free)} free in {existing}, {format_bytes(needed)} needed"
     if free >= needed:
         return Diagnosis("disk", "ok", text)
-    mend = "free some, or set XDG_CACHE_HOME to a folder with room"
-    return Diagnosis("disk", "missing", text, mend)
+    hint = "free some, or set XDG_CACHE_HOME to a folder with room"
+    return Diagnosis("disk", "missing", text, hint)
 
 
 def _memory(guest: Guest, plan: Plan) -> Diagnosis:
@@ -87,8 +87,8 @@ def _memory(guest: Guest, plan: Plan) -> Diagnosis:
         return Diagnosis("memory", "ok", text)
     if free < guest.memory_bytes:
         return Diagnosis("memory", "missing", text, "close other programs, or try --plan quick")
-    mend = "the memmaps go to the disk, which is slower and noisier; --plan quick takes less"
-    return Diagnosis("memory", "warning", text, mend)
+    hint = "the memmaps go to the disk, which is slower and noisier; --plan quick takes less"
+    return Diagnosis("memory", "warning", text, hint)
 
 
 def _cpu(cpuinfo: str, guest: Guest) -> Diagnosis:
@@ -97,8 +97,8 @@ def _cpu(cpuinfo: str, guest: Guest) -> Diagnosis:
         return Diagnosis("cpu", "ok", f"{found.name}: an Ice Lake server, as the author's")
     if found.is_ice_lake_class:
         return Diagnosis("cpu", "ok", f"{found.name}: has what Ice Lake servers have")
-    mend = f"{guest.cpu_model} is not whole under KVM here, and figures may differ for it"
-    return Diagnosis("cpu", "warning", f"{found.name}: not of Ice Lake class", mend)
+    hint = f"{guest.cpu_model} is not whole under KVM here, and figures may differ for it"
+    return Diagnosis("cpu", "warning", f"{found.name}: not of Ice Lake class", hint)
 
 
 def _load() -> Diagnosis:
@@ -110,9 +110,9 @@ def _load() -> Diagnosis:
 
 
 def _accelerator(cache: Cache, listen: Listener) -> Diagnosis:
-    mend = "times under TCG are functional evidence only; use a machine with KVM for figures"
+    hint = "times under TCG are functional evidence only; use a machine with KVM for figures"
     if reason := accelerator.closed():
-        return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", mend)
+        return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
     image = _newest_image(cache)
     if image is None:
         text = "KVM is unproved: no kernel built yet; measuring proves it before it counts"
@@ -124,7 +124,7 @@ def _accelerator(cache: Cache, listen: Listener) -> Diagnosis:
         return Diagnosis("accelerator", "warning", text, "mend what is missing above")
     if reason is None:
         return Diagnosis("accelerator", "ok", "KVM, proved by booting a kernel under it")
-    return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", mend)
+    return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
 
 
 def _newest_image(cache: Cache) -> Path | None:

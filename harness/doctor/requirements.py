@@ -55,10 +55,10 @@ def _diagnose(need: Need, here: str, cache: Cache) -> Diagnosis:
     if text is not None:
         return Diagnosis(need.name, "ok", text)
     package = need.packages.get(here)
-    mend = f"{INSTALL[here]} {package}" if package else f"install {need.name}"
+    hint = f"{INSTALL[here]} {package}" if package else f"install {need.name}"
     only = SCOPES.get(need.scope, " (for our own tests)")
     status: Literal["missing", "warning"] = "missing" if need.scope == "run" else "warning"
-    return Diagnosis(need.name, status, f"{need.purpose}{only}", mend)
+    return Diagnosis(need.name, status, f"{need.purpose}{only}", hint)
 
 
 def _found(need: Need, cache: Cache) -> str | None:
@@ -85,5 +85,5 @@ def _script(cache: Cache, name: str) -> Diagnosis:
     try:
         path = Path(venv.installed(name))
     except ToolMissing as error:
-        return Diagnosis(name, "missing", error.what, error.mend or "")
+        return Diagnosis(name, "missing", error.what, error.hint or "")
     return Diagnosis(name, "ok", version.of(path, log=cache.log(f"doctor-{name}")) or "found")

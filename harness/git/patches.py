@@ -67,7 +67,7 @@ def pick(git: Git, commit: str) -> Picked:
         # Files in the way, say. That nothing changed must not pass for nothing to change.
         raise ToolFailed(
             f"git cherry-pick of {commit[:12]} failed",
-            mend=f"the whole log is in {git.log}",
+            hint=f"the whole log is in {git.log}",
             detail=done.stdout + done.stderr,
         )
     if not has_changes(git):

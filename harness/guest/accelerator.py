@@ -70,7 +70,7 @@ def prove(
         raise MachineError(
             f"KVM is unusable: {reason}",
             where=str(KVM),
-            mend="use --accelerator tcg for functional evidence, or another machine",
+            hint="use --accelerator tcg for functional evidence, or another machine",
         )
     return Accelerator("tcg", f"KVM is unusable: {reason}")
 

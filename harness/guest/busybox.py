@@ -21,7 +21,7 @@ def require_static(log: Path) -> Path:
         "is linked dynamically",
         where=str(found[-1]),
         expected="a static busybox",
-        mend="install the package that configs/packages.txt names for it",
+        hint="install the package that configs/packages.txt names for it",
     )
 
 

@@ -43,7 +43,7 @@ def decompressed(file: Path, tar: Path) -> None:
                         f"unpacks to over {format_bytes(most)}",
                         where=str(file),
                         expected="a kernel's source",
-                        mend="do not trust this file",
+                        hint="do not trust this file",
                     )
                 _write(target, chunk)
     except (OSError, EOFError, lzma.LZMAError) as error:
@@ -86,7 +86,7 @@ def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
                 raise InputError(
                     f"{member.name!r} leads out of the archive",
                     where=name,
-                    mend="do not trust this file",
+                    hint="do not trust this file",
                 )
 
 

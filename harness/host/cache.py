@@ -161,7 +161,7 @@ def require_room(folder: Path, nr_bytes: int, what: str) -> None:
             f"{free / 2**30:.1f} GiB free, too little {what}",
             where=str(folder),
             expected=f"{nr_bytes / 2**30:.1f} GiB",
-            mend="free some space or set XDG_CACHE_HOME to a folder with room",
+            hint="free some space or set XDG_CACHE_HOME to a folder with room",
         )
 
 

@@ -50,7 +50,7 @@ def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTE
                 raise MachineError(
                     f"the download ended after {taken} of {announced} bytes",
                     where=url,
-                    mend="try again, or fetch it elsewhere and give its path",
+                    hint="try again, or fetch it elsewhere and give its path",
                 )
     except urllib.error.HTTPError as error:
         kind = InputError if 400 <= error.code < 500 else MachineError
@@ -60,7 +60,7 @@ def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTE
         raise MachineError(
             f"cannot be fetched: {reason}",
             where=url,
-            mend="check the network, or fetch it elsewhere and give its path",
+            hint="check the network, or fetch it elsewhere and give its path",
         ) from error
 
 

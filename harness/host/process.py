@@ -247,7 +247,7 @@ def _failure(
 ) -> MachineError:
     return kind(
         f"{called or argv[0]} {what}",
-        mend=f"the whole log is in {log}",
+        hint=f"the whole log is in {log}",
         detail="\n".join([f"$ {quoted(argv)}", *sink.tail]),
     )
 
@@ -293,7 +293,7 @@ def _spawned(
     program = shutil.which(argv[0], path=whole.get("PATH"))
     if program is None and not Path(argv[0]).is_file():
         raise ToolMissing(
-            f"{argv[0]} is not installed", mend="run `harness doctor` to see what is missing"
+            f"{argv[0]} is not installed", hint="run `harness doctor` to see what is missing"
         )
     wrapper = DIES_WITH_US if shutil.which(DIES_WITH_US[0]) else ()
     try:

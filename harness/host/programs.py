@@ -23,6 +23,6 @@ def require(name: str) -> Path:
     found = find(name)
     if found is None:
         raise ToolMissing(
-            f"{name} is not installed", mend="run `harness doctor` to see what is missing"
+            f"{name} is not installed", hint="run `harness doctor` to see what is missing"
         )
     return found

@@ -177,7 +177,7 @@ def watch(pid: int) -> None:
     if count > MAX_TASKS:
         raise Multiplies(
             f"it had {count} processes, more than {MAX_TASKS}, and was killed",
-            mend="do not trust this series",
+            hint="do not trust this series",
         )
 
 

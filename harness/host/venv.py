@@ -17,14 +17,14 @@ def installed(name: str) -> str:
     """
     found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
     if found is None:
-        raise ToolMissing(f"{name} is not installed", mend="run ./bootstrap to set everything up")
+        raise ToolMissing(f"{name} is not installed", hint="run ./bootstrap to set everything up")
     interpreter = _interpreter(Path(found))
     if interpreter and not Path(interpreter).exists():
         # It would fail as what it was run for might: a guest that never came up, say.
         raise ToolMissing(
             f"{name} cannot be run: its interpreter {interpreter} is not there",
             where=found,
-            mend="remove the environment, which cannot be moved, and run ./bootstrap",
+            hint="remove the environment, which cannot be moved, and run ./bootstrap",
         )
     return found
 

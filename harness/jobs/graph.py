@@ -66,14 +66,14 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     what: str
     where: str | None = None
     expected: str | None = None
-    mend: str | None = None
+    hint: str | None = None
     detail: str | None = None
     on: str = ""
 
     @classmethod
     def of(cls, error: HarnessError) -> "Failed":
         """Return the outcome of a job that raised `error`."""
-        parts = (error.what, error.where, error.expected, error.mend, error.detail)
+        parts = (error.what, error.where, error.expected, error.hint, error.detail)
         # A module's own class of error is told by the nearest that all know.
         kind = next(k.__name__ for k in type(error).__mro__ if k.__module__ == errors.__name__)
         return cls(kind, *parts)
@@ -83,7 +83,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         kind = getattr(errors, self.kind)
         what = f"{self.what} (on {self.on})" if self.on else self.what
         error = kind(
-            what, where=self.where, expected=self.expected, mend=self.mend, detail=self.detail
+            what, where=self.where, expected=self.expected, hint=self.hint, detail=self.detail
         )
         assert isinstance(error, HarnessError)  # noqa: S101 (`of` names no other)
         return error

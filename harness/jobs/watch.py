@@ -108,7 +108,7 @@ def held(state: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise MachineError(
-                "is being watched by another process", where=str(state), mend="let it finish"
+                "is being watched by another process", where=str(state), hint="let it finish"
             ) from error
         yield
 
@@ -124,7 +124,7 @@ def remembered(state: Path, slug: str, tree: str) -> Watched | None:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise RecordError(
-            f"cannot be read: {error}", where=str(state), mend="mend it, or move it away"
+            f"cannot be read: {error}", where=str(state), hint="mend it, or move it away"
         ) from error
     if found.schema > SCHEMA:
         raise RecordError(f"has schema {found.schema}, made by a newer harness", where=str(state))

@@ -112,7 +112,7 @@ def objects(
         raise InputError(
             "make builds no kernel below a path with a space or colon",
             where=str(cache.root),
-            mend="set XDG_CACHE_HOME to a folder without",
+            hint="set XDG_CACHE_HOME to a folder without",
         )
     cache.require_room(ROOM_BYTES, "to build a kernel")
     unusable = sandbox.unusable(cache)
@@ -199,10 +199,10 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
     told = [error.what, *(error.detail or "").splitlines()]
     line = blamed or next((line for line in told if make_output.of_machine(line)), None)
     if line is None:
-        return DoesNotBuild(f"{what}: {error.what}", mend=error.mend, detail=error.detail)
+        return DoesNotBuild(f"{what}: {error.what}", hint=error.hint, detail=error.detail)
     return MachineError(
         f"the machine failed the build: {line.strip()[:300]}; this is not the series' fault",
-        mend=error.mend,
+        hint=error.hint,
         detail=error.detail,
     )
 

@@ -142,7 +142,7 @@ def _cannot_be_set(
     return InputError(
         f"CONFIG_{option.name}={option.value} became {got}: {why}{others}",
         where=f"{_file(fragment)}:{option.line}",
-        mend="add what it needs to a fragment, or take the option out",
+        hint="add what it needs to a fragment, or take the option out",
     )
 
 

@@ -153,7 +153,7 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
     splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
     return kind(
         f"{title}: {made.outcome.replace('_', ' ')}: {made.reason.rstrip('.')}",
-        mend=f"the console is in {folder / LOGS / f'{made.build}-{made.number}.console.log'}",
+        hint=f"the console is in {folder / LOGS / f'{made.build}-{made.number}.console.log'}",
         detail="\n".join(splat) or None,
     )
 

@@ -91,7 +91,7 @@ def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
             raise MachineError(
                 f"{base[0]} was built with {base[1].compiler}, {build} with {kernel.compiler}",
                 expected="one compiler for all builds",
-                mend="run it again: what the old one built is built anew",
+                hint="run it again: what the old one built is built anew",
             )
 
 

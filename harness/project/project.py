@@ -142,7 +142,7 @@ class Project:
                 "holds no series/ and configs/ folders",
                 where=str(root),
                 expected="a memmap-harness checkout",
-                mend=f"set {ROOT_VARIABLE} to one",
+                hint=f"set {ROOT_VARIABLE} to one",
             )
         return cls(root)
 
@@ -231,7 +231,7 @@ class Project:
                 f"key 'function': {series.function}() cannot be measured",
                 where=str(self.series_file(slug)),
                 expected=FUNCTION,
-                mend="use `harness apply`, `build`, `rebase` or `audit` for other functions",
+                hint="use `harness apply`, `build`, `rebase` or `audit` for other functions",
             )
         return series
 

@@ -47,7 +47,7 @@ def save(results: Path, record: RunRecord) -> Path:
         raise MachineError(
             f"the run record cannot be written: {error.strerror}",
             where=str(folder),
-            mend="make room, or make it writable; the run goes on where it was",
+            hint="make room, or make it writable; the run goes on where it was",
         ) from error
 
 
@@ -61,7 +61,7 @@ def require_writable(results: Path) -> None:
         raise MachineError(
             f"cannot be written to: {error.strerror}",
             where=str(results),
-            mend="make it writable, or use another checkout",
+            hint="make it writable, or use another checkout",
         ) from error
 
 
@@ -210,7 +210,7 @@ def newest(results: Path, slug: str | None = None) -> Path:
     """Return the newest run's folder. Raises RecordError when there is none."""
     found = runs(results, slug)
     if not found:
-        raise RecordError("holds no run record", where=str(results), mend="run `harness reproduce`")
+        raise RecordError("holds no run record", where=str(results), hint="run `harness reproduce`")
     return found[-1]
 
 

@@ -45,7 +45,7 @@ def count(
     if by == "valgrind" and locate.find("valgrind") is None:
         raise ToolMissing(
             "this machine has no instruction counter, and valgrind is not installed",
-            mend="install valgrind",
+            hint="install valgrind",
         )
     listen(Began(f"count instructions of {len(programs)} builds by {by}"))
     counter = _by_valgrind if by == "valgrind" else _by_cpu

@@ -14,7 +14,7 @@ from harness.report import identity
 from harness.report.summary_line import headline
 from harness.report.terminal import per_patch
 
-#: How a word is to be taken: bad is certain, doubt is ours to mend, open says nothing.
+#: How a word is to be taken: bad is certain, doubt is ours to hint, open says nothing.
 TONE: dict[Word, str] = {
     "reproduced": "good",
     "contradicted": "bad",

@@ -83,7 +83,7 @@ def default_source(project: Project, slug: str, tree: Tree) -> Port:
         f"no port for {tree.name} ({tree.release})",
         where=str(project.series_folder / slug / "ports"),
         expected=f"one of {', '.join(ports)}" if ports else "a port",
-        mend="choose with --port, --version or --mbox",
+        hint="choose with --port, --version or --mbox",
     )
 
 
@@ -288,7 +288,7 @@ def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path)
     if subjects != wanted:
         raise DoesNotApply(
             f"b4 made {len(commits)} commits of {len(patches)} patches on {tree.name}",
-            mend=f"the whole log is in {worktree.log}",
+            hint=f"the whole log is in {worktree.log}",
             detail="\n".join(subjects),
         )
     return tuple(commit for commit, _ in commits)
@@ -304,7 +304,7 @@ def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> H
             called = f"patch {patch.number}/{patch.total} ({patch.subject}) does not apply"
             fetch_it = mbox.lost_tabs(patch)
             if fetch_it is not None:
-                return InputError(f"{called}: its tabs became spaces", where=told, mend=fetch_it)
+                return InputError(f"{called}: its tabs became spaces", where=told, hint=fetch_it)
             place, _, line = told.rpartition(":")
             hunk = next(
                 (h for h in patch.hunks if (h.file, str(h.old_start)) == (place, line)), None
@@ -312,7 +312,7 @@ def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> H
             return DoesNotApply(
                 called,
                 where=told,
-                mend="rebase it, or choose the tree it was made for",
+                hint="rebase it, or choose the tree it was made for",
                 detail=hunk.text if hunk else None,
             )
         worktree.am(file)

@@ -47,7 +47,7 @@ def fetch(
             f"the message-id of v{version} is not known",
             where=f"series/{slug}/series.yaml",
             expected="key cover",
-            mend="add it, or give the mails with --mbox",
+            hint="add it, or give the mails with --mbox",
         )
     path = place(cache, slug, version)
     if noted(path, posted.cover) is not None:
@@ -110,19 +110,19 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int,
         raise MachineError(
             f"v{posted.version} cannot be fetched by b4 from the mailing list's archive",
             where=posted.cover,
-            mend="check the network, or save the mails elsewhere with `b4 am` and use --mbox FILE",
+            hint="check the network, or save the mails elsewhere with `b4 am` and use --mbox FILE",
             detail=error.detail,
         ) from error
     except (OSError, MailError) as error:
         raise MachineError(
-            f"what b4 brought is no series: {error}", where=posted.cover, mend=f"see {log}"
+            f"what b4 brought is no series: {error}", where=posted.cover, hint=f"see {log}"
         ) from error
     if posted.patches not in (None, len(patches)):
         raise MachineError(
             f"b4 brought {len(patches)} patches",
             where=posted.cover,
             expected=f"{posted.patches} (series.yaml)",
-            mend=f"see {log}",
+            hint=f"see {log}",
         )
     attested = attestations("\n".join(heard))
     return made, len(patches), attested if len(attested) == len(patches) else ()

@@ -28,7 +28,7 @@ def parsed(raw: bytes, path: Path, version: int | None, series: Series) -> tuple
             error.what,
             where=f"{path}:{line}" if line else str(path),
             expected="a whole series as an mbox",
-            mend=_how_to_fetch(series, version, letter),
+            hint=_how_to_fetch(series, version, letter),
         ) from error
 
 

@@ -33,7 +33,7 @@ def nearest(project: Project, series: Series, tree: Tree) -> Port:
             f"no port of {series.slug} to carry",
             where=str(project.series_folder / series.slug / "ports"),
             expected=", ".join(series.ports) or "a port",
-            mend="choose with --port, --version or --mbox",
+            hint="choose with --port, --version or --mbox",
         )
     release = order(tree.release)
     before = [name for at, name in dated if release is not None and at <= release]
@@ -69,7 +69,7 @@ def write(
             "holds another port already",
             where=str(place),
             expected="no port of that name",
-            mend="move it away, then export again",
+            hint="move it away, then export again",
         )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

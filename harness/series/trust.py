@@ -23,5 +23,5 @@ def require(cache: Cache, source: Source | None) -> None:
         raise MachineError(
             f"bubblewrap does not work here ({reason}), and this series is not our own: its "
             "Makefiles could read your keys, write to your files and reach the network",
-            mend="mend it (`harness doctor`), or add --no-sandbox if you trust the series",
+            hint="mend it (`harness doctor`), or add --no-sandbox if you trust the series",
         )

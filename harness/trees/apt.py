@@ -75,7 +75,7 @@ class Apt:
             raise MachineError(
                 "Debian's archive cannot be used",
                 where=self.archive.uri,
-                mend="check the network, or define a git or tarball tree in configs/trees.yaml",
+                hint="check the network, or define a git or tarball tree in configs/trees.yaml",
                 detail="\n".join(failures[:4]),
             )
         return [suite for suite in suites if suite in absent]
@@ -138,7 +138,7 @@ def archives() -> tuple[Archive, ...]:
         raise InputError(
             "no source of Debian's own archive",
             where=str(ETC),
-            mend="name one there, or define a git or tarball tree in configs/trees.yaml",
+            hint="name one there, or define a git or tarball tree in configs/trees.yaml",
         )
     return found
 
@@ -162,5 +162,5 @@ def require() -> None:
         if programs.find(name) is None:
             raise ToolMissing(
                 f"{name} is not installed, and provider debian-source needs it",
-                mend="define a git or tarball tree in configs/trees.yaml, choose it with --tree",
+                hint="define a git or tarball tree in configs/trees.yaml, choose it with --tree",
             )

@@ -102,12 +102,12 @@ def _nothing(
             f"no suite {', '.join(absent)}",
             where=uri,
             expected="suites of Debian",
-            mend="correct `suites` in configs/trees.yaml",
+            hint="correct `suites` in configs/trees.yaml",
         )
     others = ", ".join(offer.version for offer in offers) or "no version of it"
     return InputError(
         f"no {source.package} {source.version} in {', '.join(source.suites)}",
         where=uri,
         expected=f"what is on offer: {others}",
-        mend="correct `version` or `suites` in configs/trees.yaml",
+        hint="correct `version` or `suites` in configs/trees.yaml",
     )

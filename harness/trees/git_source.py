@@ -120,7 +120,7 @@ def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
     remotes = _promisors(users)
     if not remotes:
         raise InputError(
-            what, where=where, expected="a whole repository", mend=f"{hint}, or name another clone"
+            what, where=where, expected="a whole repository", hint=f"{hint}, or name another clone"
         )
     for name, url in remotes.items():
         try:
@@ -129,7 +129,7 @@ def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
             failed = MachineError(
                 f"{what}; the remote {name} of this partial clone does not send them",
                 where=where,
-                mend=f"check the network, or {hint}",
+                hint=f"check the network, or {hint}",
                 detail=error.detail,
             )
             failed.__cause__ = error
@@ -180,7 +180,7 @@ def _remote_tags(kept: Git, source: GitSource) -> dict[str, str]:
         raise MachineError(
             "cannot be fetched from",
             where=source.repository,
-            mend="check the URL and the network, or give the path of a clone",
+            hint="check the URL and the network, or give the path of a clone",
             detail=error.detail,
         ) from error
     rows = (line.split("\t") for line in listed.splitlines())
@@ -215,7 +215,7 @@ def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
         f"no ref {source.ref!r}",
         where=source.repository,
         expected=f"one like {', '.join(near)}" if near else "a tag, branch or commit of it",
-        mend="correct `ref` in configs/trees.yaml",
+        hint="correct `ref` in configs/trees.yaml",
     )
 
 

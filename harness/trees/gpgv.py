@@ -26,6 +26,6 @@ def check(
             "the signature does not hold",
             where=str(signature),
             expected=f"one by a key in {keyring}",
-            mend="do not trust this tarball, unless the keyring is the wrong one",
+            hint="do not trust this tarball, unless the keyring is the wrong one",
             detail="\n".join(heard[-4:]),
         )

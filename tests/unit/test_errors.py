@@ -13,7 +13,7 @@ def test_what_the_machine_refuses_says_where_and_what_to_do(code: int) -> None:
     assert refused is not None
     assert refused.exit_code == 69
     assert str(refused).startswith("/some/file: ")
-    assert refused.mend
+    assert refused.hint
 
 
 def test_any_other_error_is_a_defect() -> None:

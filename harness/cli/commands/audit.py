@@ -86,7 +86,7 @@ def _claims(what: str, mbox: str | None, said: "UserAnswers") -> "Sequence[Claim
         return posting.claims
     if (said.patch, said.rebinds, said.lines) != (None, None, None):
         raise InputError(
-            "are for mails only", where="--patch, --rebinds, --lines", mend="add --mbox FILE"
+            "are for mails only", where="--patch, --rebinds, --lines", hint="add --mbox FILE"
         )
     version = said.version
     claims = project.claims(what)
@@ -111,7 +111,7 @@ def _finding(claim: "Claim", check: "AuditResult") -> dict[str, object]:
         "check": check.name,
         "figure": check.figure,
         "said": check.said,
-        "mend": check.mend,
+        "hint": check.hint,
     }
 
 
@@ -128,5 +128,5 @@ def _show(one: "Audited", *, show_all: bool) -> None:
         if check.outcome == "finding" or show_all or check.outcome == "unchecked":
             mark = {"finding": "!", "unchecked": "?", "fits": " "}[check.outcome]
             click.echo(printable(f"  {mark} {check.figure}: {check.said}"))
-            if check.mend:
-                click.echo(printable(f"      it would take {check.mend}"))
+            if check.hint:
+                click.echo(printable(f"      it would take {check.hint}"))

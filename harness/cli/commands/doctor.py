@@ -45,7 +45,7 @@ def doctor(plan: str, as_json: bool) -> None:
     if lacking:
         raise MachineError(
             f"plan {plan} cannot run here: {', '.join(lacking)} missing",
-            mend="./bootstrap installs packages where it may; the lines above say the rest",
+            hint="./bootstrap installs packages where it may; the lines above say the rest",
         )
 
 
@@ -56,6 +56,6 @@ def _tell(event: Event) -> None:
 
 
 def _show(line: Diagnosis) -> None:
-    mend = f" -> {line.mend}" if line.mend else ""
+    hint = f" -> {line.hint}" if line.hint else ""
     status = click.style(f"{line.status:8}", fg=COLOURS[line.status])
-    click.echo(f"{status} {line.name:22} {printable(line.text + mend)}")
+    click.echo(f"{status} {line.name:22} {printable(line.text + hint)}")

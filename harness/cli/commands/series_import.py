@@ -100,7 +100,7 @@ def _is_wanted(
         return True
     if not sys.stdin.isatty():
         raise InputError(
-            "nothing is kept: there is nobody to ask", where=file, mend="add --yes, or --dry-run"
+            "nothing is kept: there is nobody to ask", where=file, hint="add --yes, or --dry-run"
         )
     return click.confirm("Keep this?", err=True)
 
@@ -112,7 +112,7 @@ def _keep(path: Path, before: str | None, after: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         now = path.read_bytes().decode() if path.exists() else None
         if now != before:
-            raise InputError("was changed meanwhile", where=str(path), mend="import again")
+            raise InputError("was changed meanwhile", where=str(path), hint="import again")
         replace_file(path.resolve(), after.encode())
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error

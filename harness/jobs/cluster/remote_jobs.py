@@ -155,7 +155,7 @@ class Away:
             return Failed.of(
                 MachineError(
                     f"{name}: every worker that tried it died",
-                    mend="their logs tell why; too little memory, often",
+                    hint="their logs tell why; too little memory, often",
                     detail=str(error),
                 )
             )
@@ -202,7 +202,7 @@ class Away:
             MachineError(
                 f"{job.name}: no worker could take it for {PATIENCE_S:.0f} s",
                 expected=what,
-                mend="More machines in README.md says how workers are started",
+                hint="More machines in README.md says how workers are started",
                 detail="\n".join(f"{who}: {why}" for who, why in self._problems.items()) or None,
             )
         )

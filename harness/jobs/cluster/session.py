@@ -152,7 +152,7 @@ class Session:
             raise MachineError(
                 f"no Dask cluster to work with: {type(error).__name__}: {error}",
                 where=address,
-                mend="`dask scheduler` starts a scheduler; see More machines in README.md",
+                hint="`dask scheduler` starts a scheduler; see More machines in README.md",
             ) from error
         finally:
             cloudpickle.unregister_pickle_by_value(admission)
@@ -187,7 +187,7 @@ class Session:
 
 def lost() -> MachineError:
     """Return what to raise where the scheduler is lost."""
-    return MachineError("the scheduler was lost", mend="the same command goes on from here")
+    return MachineError("the scheduler was lost", hint="the same command goes on from here")
 
 
 @contextlib.contextmanager

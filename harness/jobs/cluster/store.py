@@ -83,7 +83,7 @@ class Store:
                 # Gone, it is made and put again; there, it would be taken for good forever.
                 self._files.rm_file(self._path_of(blob))
                 raise MachineError(
-                    f"{name} was damaged, and is removed", where=self.url, mend="try again"
+                    f"{name} was damaged, and is removed", where=self.url, hint="try again"
                 )
 
     def _write(self, path: str, source: IO[bytes]) -> None:
@@ -116,5 +116,5 @@ class Store:
             raise MachineError(
                 f"{name}: {type(error).__name__}: {error}",
                 where=self.url,
-                mend="--store wants a folder or URL that every machine can read and write",
+                hint="--store wants a folder or URL that every machine can read and write",
             ) from error

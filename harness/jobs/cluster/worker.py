@@ -140,7 +140,7 @@ def _seen_from_home(failed: Failed, theirs: str, ours: str) -> Failed:
     """Say on which machine it failed, and where its logs are once they have been brought home."""
     parts = {
         part: text.replace(theirs, ours)
-        for part in ("what", "where", "expected", "mend", "detail")
+        for part in ("what", "where", "expected", "hint", "detail")
         if (text := getattr(failed, part)) is not None
     }
     return msgspec.structs.replace(failed, **parts, on=socket.gethostname())

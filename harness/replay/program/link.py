@@ -138,5 +138,5 @@ def require_provided(code: Code, undefined: Sequence[str], function: str) -> Non
         told = ", ".join(f"{name} (wanted by {', '.join(who)})" for name, who in missing.items())
         raise Unprovided(
             f"{function}() reaches what the replay has not got: {told}",
-            mend=f"provide it in {KERNEL_SIDE} of harness/replay/shim",
+            hint=f"provide it in {KERNEL_SIDE} of harness/replay/shim",
         )

@@ -143,7 +143,7 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         failed = kernel_build.failure(error, what)
         if isinstance(failed, DoesNotBuild):
             # Ours, and it knows older trees: no word on the series.
-            failed = link.Unprovided(failed.what, mend=error.mend, detail=error.detail)
+            failed = link.Unprovided(failed.what, hint=error.hint, detail=error.detail)
         raise failed from error
     except ValueError as error:
         raise DoesNotBuild(f"kbuild left no command for {source_object}: {error}") from error

@@ -146,7 +146,7 @@ class Runner:
             raise MachineError(
                 f"{len(replies) - 1} answers to {len(kinds)} questions",
                 where=quoted(done.argv),
-                mend=f"the whole log is in {self.log}",
+                hint=f"the whole log is in {self.log}",
             )
         given = [_decode(reply, kind) for reply, kind in zip(replies[1:], kinds, strict=True)]
         return Answers(_decode(replies[0], Facts), tuple(given))

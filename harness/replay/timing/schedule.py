@@ -75,5 +75,5 @@ def require_memory(schedule: Schedule, builds: int, available_bytes: int) -> Non
         raise MachineError(
             f"{available_bytes / 2**30:.1f} GiB of memory, too little for the memmaps",
             expected=f"{needed / 2**30:.1f} GiB",
-            mend="take a smaller namespace with --size, or fewer builds with --prefix",
+            hint="take a smaller namespace with --size, or fewer builds with --prefix",
         )

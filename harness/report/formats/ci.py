@@ -39,7 +39,7 @@ def github(tasks: Sequence[Task]) -> str:
             f"{len(tasks)} jobs are too many for GitHub",
             where="--format github",
             expected=f"{GITHUB_MOST} or fewer",
-            mend="choose some with --series and --tree",
+            hint="choose some with --series and --tree",
         )
     include = [{"name": t.name, "arguments": shlex.join(t.arguments)} for t in tasks]
     return json.dumps({"include": include})

@@ -63,7 +63,7 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
     lines.append(f"- **evidence** {_text(phrases.evidence(record))}")
     lines.append(f"- **setting** {_text(phrases.setting(record))}")
     lines += [
-        f"- **noise** {_text(noise.where)}: {_text(noise.text)} (to mend it: {_text(noise.remedy)})"
+        f"- **noise** {_text(noise.where)}: {_text(noise.text)} (hint: {_text(noise.remedy)})"
         for noise in conclusion.noise
     ]
     lines += [f"- **struct pages** {_text(told)}" for told in alike.unlike(conclusion)]

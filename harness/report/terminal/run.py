@@ -93,7 +93,7 @@ def _findings(conclusion: Conclusion) -> Iterator[Text]:
         text = f"as base's, in all {len(conclusion.memmaps)} comparisons"
         yield _line("memmap", text, "green")
     for noise in conclusion.noise:
-        yield _line("noise", f"{noise.where}: {noise.text}; to mend it: {noise.remedy}", "yellow")
+        yield _line("noise", f"{noise.where}: {noise.text}; hint: {noise.remedy}", "yellow")
     if (null := conclusion.null) is not None:
         found = null.finds or "makes no difference"
         text = f"base against base (run {null.run_id}): {found}"

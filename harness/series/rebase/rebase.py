@@ -55,7 +55,7 @@ def rebase(
         raise InputError(
             f"a rebase of {wanted.slug} onto {wanted.onto} waits",
             where=str(state.worktree(cache, wanted.slug, wanted.onto)),
-            mend="go on with --continue, or give it up with --abort",
+            hint="go on with --continue, or give it up with --abort",
         )
     abort(cache, wanted.slug, wanted.onto)  # what a killed run may have left
     new = tree.fetch(project, cache, wanted.onto, listen)
@@ -131,7 +131,7 @@ def go_on(
         git = _git(cache, journey, private=True)
         if not git.folder.is_dir():
             raise InputError(
-                "is gone", where=str(git.folder), mend="give the rebase up with --abort"
+                "is gone", where=str(git.folder), hint="give the rebase up with --abort"
             )
         if journey.conflict is None:
             git.clean_to(journey.head)  # killed behind a conflict that was taken over

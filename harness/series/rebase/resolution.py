@@ -30,7 +30,7 @@ def taken(git: Git, journey: Journey) -> PatchStep:
         raise InputError(
             f"nothing is left of patch {step.number} ({step.subject})",
             where=str(git.folder),
-            mend="leave it out with --skip",
+            hint="leave it out with --skip",
         )
     commit = journey.origin.commits[step.number - 1]
     return msgspec.structs.replace(step, commit=patches.commit_as(git, commit))
@@ -73,7 +73,7 @@ def _require_resolved(git: Git, journey: Journey) -> None:
             raise DoesNotApply(
                 "holds hunks that did not apply",
                 where=str(rejected),
-                mend="put them into the file and remove this one",
+                hint="put them into the file and remove this one",
             )
         lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
         for number, line in enumerate(lines, 1):

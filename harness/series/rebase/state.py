@@ -63,7 +63,7 @@ def waiting(cache: Cache, slug: str, onto: str) -> Journey | None:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise MachineError(
-            f"cannot be read: {error}", where=str(file), mend="give it up with --abort"
+            f"cannot be read: {error}", where=str(file), hint="give it up with --abort"
         ) from error
 
 

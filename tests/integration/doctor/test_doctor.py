@@ -51,7 +51,7 @@ def test_every_need_and_every_part_of_the_machine_has_a_line(cache: Cache) -> No
     assert parts | {"accelerator"} <= set(found)
     assert found["ndctl"].text == "76.1"
     assert found["busybox"].text == "1.35.0"
-    assert all(line.mend for line in found.values() if line.status != "ok")
+    assert all(line.hint for line in found.values() if line.status != "ok")
 
 
 def test_what_is_missing_says_which_package_brings_it(
@@ -70,7 +70,7 @@ def test_what_is_missing_says_which_package_brings_it(
         monkeypatch.setenv("MEMMAP_HARNESS_SYSROOT", str(tmp_path))
         found = examined(cache)
         assert found["qemu-system-x86_64"].status == "missing"
-        assert found["qemu-system-x86_64"].mend == mend
+        assert found["qemu-system-x86_64"].hint == mend
     assert found["gelf.h"].status == "missing"
     assert found["guest root"].status == "missing"
     assert found["shellcheck"].status == "warning", "only our tests need it"
@@ -157,4 +157,4 @@ def test_the_command(tmp_path: Path) -> None:
     made = json.loads(as_json.stdout)
     assert as_json.returncode == 69
     assert (made["plan"], made["ok"]) == ("quick", False)
-    assert {"name", "status", "text", "mend"} == set(made["checks"][0])
+    assert {"name", "status", "text", "hint"} == set(made["checks"][0])

@@ -47,15 +47,15 @@ def test_a_claim_that_fits_has_no_finding_and_says_what_was_looked_at() -> None:
         "percentage",
         *("mean", "first-binding", "clock") * 2,
     ]
-    assert all(check.said and not check.mend for check in audited.checks)
+    assert all(check.said and not check.hint for check in audited.checks)
 
 
 def test_a_mean_that_cannot_be_says_what_it_would_take() -> None:
     (found,) = findings(tip=Figures(mean_ms=111.08, first_ms=1389), reduction_percent=59.4)
     assert "29, 30 or 31" in found.said
     assert "111.07 and 111.10" in found.said
-    assert "26 or 36 samples" in found.mend
-    assert "finer than 1 ms" in found.mend
+    assert "26 or 36 samples" in found.hint
+    assert "finer than 1 ms" in found.hint
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_what_rounding_the_means_leaves_open_fits_too() -> None:
 
 def test_a_wrong_percentage_is_answered_with_the_right_one() -> None:
     (found,) = findings(reduction_percent=71.8)
-    assert found.mend.startswith("61.8 %")
+    assert found.hint.startswith("61.8 %")
     (found,) = findings(tip=Figures(mean_ms=180, first_ms=1000), reduction_percent=52)
-    assert "how much longer base takes" in found.mend
+    assert "how much longer base takes" in found.hint
 
 
 def test_a_percentage_alone_cannot_be_checked() -> None:
@@ -102,13 +102,13 @@ def test_a_percentage_alone_cannot_be_checked() -> None:
 def test_a_series_that_makes_it_slower_is_told_so() -> None:
     (found,) = findings(base=CLAIM.tip, tip=CLAIM.base, reduction_percent=10)
     assert "161.52 % more" in found.said
-    assert found.mend.startswith("-162 %")
+    assert found.hint.startswith("-162 %")
 
 
 def test_a_first_binding_that_is_not_the_longest_is_a_finding() -> None:
     (found,) = findings(tip=Figures(mean_ms=104.59, first_ms=104))
     assert (found.name, found.figure) == ("first-binding", "tip first binding 104 ms")
-    assert found.mend
+    assert found.hint
 
 
 def test_a_clock_too_coarse_for_the_size_is_a_finding() -> None:
@@ -119,7 +119,7 @@ def test_a_clock_too_coarse_for_the_size_is_a_finding() -> None:
     )
     assert [(c.name, c.figure) for c in found] == [("clock", "tip average 31 ms")]
     assert "3.2 %" in found[0].said
-    assert "1.7 times" in found[0].mend
+    assert "1.7 times" in found[0].hint
 
 
 def test_at_hz_250_fewer_means_can_be() -> None:

@@ -31,7 +31,7 @@ class Breaks(msgspec.Struct, frozen=True):
 
 def add(_here: Here, own: int | Breaks, *needed: int) -> int:
     if isinstance(own, Breaks):
-        raise DoesNotBuild("does not build", where="mm/x.c:1", mend="mend it", detail="x\ny")
+        raise DoesNotBuild("does not build", where="mm/x.c:1", hint="mend it", detail="x\ny")
     return own + sum(needed)
 
 
@@ -93,7 +93,7 @@ def test_a_failure_costs_those_that_need_it_and_nobody_else(cache: Cache) -> Non
 
 
 def test_a_failure_is_raised_again_as_it_was(cache: Cache) -> None:
-    original = DoesNotBuild("no", where="f:1", expected="e", mend="m", detail="d")
+    original = DoesNotBuild("no", where="f:1", expected="e", hint="m", detail="d")
     again = Failed.of(original).error()
     assert type(again) is DoesNotBuild
     assert (str(again), again.detail) == (str(original), original.detail)
