@@ -2,10 +2,37 @@
 """What `git range-diff` prints, to pairs of patches and what became of each."""
 
 import re
+from typing import Literal
 
 import msgspec
 
-from harness.series.rebase.outcome import Pair, Relation
+Relation = Literal["=", "!", "<", ">"]
+
+
+class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A patch before and after, numbered from 1 (None: not there), and git range-diff's word.
+
+    `=` equal, `!` changed, `<` dropped, `>` new; `text` is the difference of the two patches.
+    """
+
+    before: int | None
+    after: int | None
+    relation: Relation
+    subject: str
+    text: str = ""
+
+    @property
+    def code_lines(self) -> tuple[str, ...]:
+        """Lines that one patch adds or removes and the other does not, with both marks.
+
+        Lines of the message are indented, context has no mark of its own.
+        """
+        return tuple(
+            line
+            for line in self.text.split("\n")
+            if line[:1] in ("+", "-") and line[1:2] in ("+", "-")
+        )
+
 
 #: What it prints of a pair stands further in, so that no commit message can pass for a pair.
 _PAIR = re.compile(

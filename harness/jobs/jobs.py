@@ -14,7 +14,7 @@ from harness.measure import run
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
-from harness.project.series import Applied
+from harness.record.applied import Applied
 from harness.record.record import RunRecord, Unbuilt
 from harness.series import apply as apply_stage
 from harness.series.apply import Source

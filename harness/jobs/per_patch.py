@@ -22,8 +22,8 @@ from harness.kernel import build as kernel_build
 from harness.kernel import configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
-from harness.project.series import Applied
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import RunRecord, Unbuilt
 from harness.series import apply, trust
 

@@ -24,8 +24,8 @@ from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
-from harness.project.series import Applied
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import Build, Evidence, Machine, RunRecord, Setup, Subject, Unbuilt
 
 

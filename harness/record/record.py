@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.project.series import Applied
+from harness.record.applied import Applied
 
 # 1: first schema.
 # 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
@@ -15,7 +15,8 @@ from harness.project.series import Applied
 # that    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
 # 4: a replay's builds take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
 #    it reports; older records have no turns, and each of their processes ran by itself.
-SCHEMA = 4
+# 5: base, tip and each prefix are builds; older records call them sides.
+SCHEMA = 5
 
 #: What is counted is never less than nothing; a record that says so was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -232,7 +233,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured: which patches on which tree, with git's patch-ids in order.
 
     `version` is the posted version whose claims these patches answer to. `patch_sha256` are the
-    patches as they were given (model.series.Patch), `patch_subjects` what they call themselves,
+    patches as they were given (applied.Patch), `patch_subjects` what they call themselves,
     `message_id` the mail that introduced them; all are empty in records that were made before there
     was such a field. `attestation` is what b4 said of each patch's signatures, empty where nobody
     checked them.

@@ -8,6 +8,7 @@ import itertools
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -89,7 +90,7 @@ def load(path: Path) -> RunRecord:
             expected=f"1 to {SCHEMA}",
         )
     try:
-        found = msgspec.json.decode(raw, type=RunRecord)
+        found = _decode(raw, schema)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordError(f"is damaged: {error}", where=str(file)) from error
     if _is_alone(found):
@@ -144,6 +145,23 @@ def _sided(record: RunRecord, names: list[str]) -> bool:
     )
 
 
+#: What schema 5 calls otherwise.
+_RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes"}
+
+
+def _decode(raw: bytes, schema: int) -> RunRecord:
+    if schema >= 5:
+        return msgspec.json.decode(raw, type=RunRecord)
+    return msgspec.convert(_renamed(msgspec.json.decode(raw)) | {"schema": SCHEMA}, RunRecord)
+
+
+def _renamed(value: Any) -> Any:
+    """Return JSON of schema 4 or older with the keys of schema 5."""
+    if isinstance(value, dict):
+        return {_RENAMED.get(key, key): _renamed(inner) for key, inner in value.items()}
+    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
+
+
 class _Head(msgspec.Struct):
     schema: int
 
@@ -155,7 +173,8 @@ class _BuildKey(msgspec.Struct):
 
 
 class _BuildKeys(msgspec.Struct):
-    builds: list[_BuildKey]
+    builds: list[_BuildKey] = []
+    sides: list[_BuildKey] = []
 
 
 def is_null(path: Path) -> bool:
@@ -164,7 +183,8 @@ def is_null(path: Path) -> bool:
     What cannot be read is none.
     """
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        builds = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys).builds
+        keys = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys)
+        builds = keys.builds or keys.sides
         return len(builds) > 1 and all(build == builds[0] for build in builds)
     return False
 

@@ -19,8 +19,9 @@ from harness.kernel import configure, identity
 from harness.measure.machine import cpu
 from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
-from harness.project.series import Applied, Series
+from harness.project.series import Series
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import Build, Comparison, Count, Machine, RunRecord, Setup, Subject
 from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn

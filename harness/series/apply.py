@@ -20,7 +20,8 @@ from harness.host import process
 from harness.host.cache import Cache, publish
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.series import Applied, Patch, Series
+from harness.project.series import Series
+from harness.record.applied import Applied, Patch
 from harness.series import b4, lore, mbox
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.series.messages import read_letters

@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.events import Began, Ended, Listener, silent
 from harness.git import patches as git_patches
 from harness.git.git import Git
-from harness.git.range_diff import parse_range_diff
+from harness.git.range_diff import Pair, parse_range_diff
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.project import Project
@@ -22,7 +22,6 @@ from harness.series import base as origin
 from harness.series.apply import Mbox, Port, Posted, RebasedSource, Source
 from harness.series.base import Origin
 from harness.series.messages import Letter, read_letters
-from harness.series.rebase.outcome import Pair
 from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600

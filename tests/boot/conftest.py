@@ -11,7 +11,7 @@ import pytest
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.series import Applied
+from harness.record.applied import Applied
 
 USERS_CACHE = os.environ.get("XDG_CACHE_HOME")
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"

@@ -11,7 +11,7 @@ from harness.host.cache import Cache
 from harness.kernel import build, configure
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.series import Applied
+from harness.record.applied import Applied
 from harness.trees.tree import checked_out
 from tests.boot.conftest import missing
 

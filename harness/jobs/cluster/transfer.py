@@ -23,8 +23,8 @@ from harness.host.process import Deadline
 from harness.jobs.cluster.store import Store
 from harness.kernel import build
 from harness.project.kernel import Kernel, Tree
-from harness.project.series import Applied
 from harness.record import store as records
+from harness.record.applied import Applied
 from harness.trees import git_source
 
 PACK_S = 3600

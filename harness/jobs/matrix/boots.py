@@ -18,8 +18,8 @@ from harness.memmap import read
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
-from harness.project.series import Applied
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import Boot, Check, RunRecord
 
 BASE = "base"

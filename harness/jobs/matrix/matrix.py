@@ -18,8 +18,9 @@ from harness.jobs.matrix.jobs import CellRequest, CellSetup, applies, in_cells, 
 from harness.kernel import configure
 from harness.project.matrix_plan import Cell, CellResult, Matrix, Shown
 from harness.project.project import Project
-from harness.project.series import Applied, Series
+from harness.project.series import Series
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import Check
 from harness.series import apply, trust
 

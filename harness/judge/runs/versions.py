@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.git.range_diff import Pair
 from harness.project.claim import Claim
-from harness.series.rebase.outcome import Pair
 from harness.series.trailers import Trailer
 
 Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]

@@ -10,7 +10,8 @@ from harness.host.process import Deadline
 from harness.measure.machine import cpu
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.series import Applied, Series, Variant
+from harness.project.series import Series, Variant
+from harness.record.applied import Applied
 from harness.series.apply import default_source
 from harness.trees.tree import checked_out
 

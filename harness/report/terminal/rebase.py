@@ -9,7 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.series.rebase.outcome import LEFT_OUT, Conflict, Pair, Rebased
+from harness.git.range_diff import Pair
+from harness.series.rebase.outcome import LEFT_OUT, Conflict, Rebased
 
 
 def table(found: Sequence[Rebased]) -> Table:

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.git.range_diff import Pair
+
 #: plain: git apply took it; three-way: merged with its own base; recorded: a conflict that somebody
 #: resolved before; by hand: resolved now; upstream: the tree has it already; dropped: left out.
 How = Literal["plain", "three-way", "recorded", "by hand", "upstream", "dropped"]
@@ -50,34 +52,6 @@ class Conflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     places: tuple[ConflictPlace, ...]
     worktree: str
     note: str = ""
-
-
-Relation = Literal["=", "!", "<", ">"]
-
-
-class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A patch before and after, numbered from 1 (None: not there), and git range-diff's word.
-
-    `=` equal, `!` changed, `<` dropped, `>` new; `text` is the difference of the two patches.
-    """
-
-    before: int | None
-    after: int | None
-    relation: Relation
-    subject: str
-    text: str = ""
-
-    @property
-    def code_lines(self) -> tuple[str, ...]:
-        """Lines that one patch adds or removes and the other does not, with both marks.
-
-        Lines of the message are indented, context has no mark of its own.
-        """
-        return tuple(
-            line
-            for line in self.text.split("\n")
-            if line[:1] in ("+", "-") and line[1:2] in ("+", "-")
-        )
 
 
 class Rebased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,13 +7,13 @@ from harness.errors import DoesNotApply, ToolFailed
 from harness.events import Ended, Listener, Note
 from harness.git import patches
 from harness.git.git import Git
-from harness.git.range_diff import parse_range_diff
+from harness.git.range_diff import Pair, parse_range_diff
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.series import apply, b4, ports
-from harness.series.rebase.outcome import LEFT_OUT, Pair, Rebased
+from harness.series.rebase.outcome import LEFT_OUT, Rebased
 from harness.series.rebase.state import Journey
 from harness.trees.names import file_name
 

@@ -26,7 +26,7 @@ from tests.trees import git
 from tests.whole import Whole
 
 if TYPE_CHECKING:
-    from harness.project.series import Applied
+    from harness.record.applied import Applied
 
 
 class Scene:

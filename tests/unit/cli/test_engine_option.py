@@ -50,7 +50,7 @@ def test_options_that_do_not_go_together_are_refused(
 def test_without_dask_it_is_said_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [n for n in sys.modules if n.startswith("harness.engine.")]:
+    for name in [n for n in sys.modules if n.startswith("harness.jobs.cluster.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ToolMissing, match=r"pip install -e '\.\[cluster\]'") as caught:

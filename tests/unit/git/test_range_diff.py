@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.git.range_diff import parse_range_diff
-from harness.series.rebase.outcome import Pair
+from harness.git.range_diff import Pair, parse_range_diff
 
 TEXT = """\
 1:  f68d519 = 1:  6191d34 mm: one

@@ -13,7 +13,8 @@ from harness.jobs.matrix.jobs import CellRequest
 from harness.jobs.matrix.matrix import _depends_on, _places, require_cells
 from harness.project.matrix_plan import Cell, CellResult, Matrix, Outcome, worst
 from harness.project.project import Project
-from harness.project.series import Applied, Series, Version
+from harness.project.series import Series, Version
+from harness.record.applied import Applied
 from harness.record.record import Check
 from harness.report.terminal import matrix as report
 from tests.whole import GUEST

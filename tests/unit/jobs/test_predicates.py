@@ -120,9 +120,9 @@ def test_later_rounds_are_pooled_with_the_earlier_ones(monkeypatch: pytest.Monke
 def test_rounds_without_an_interval_decide_nothing(
     monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    found, measured = asked(monkeypatch, lambda _: 2.0, rounds=counting)
+    found, measured = asked(monkeypatch, lambda _: 2.0, rounds=count)
     # Four slices of one round have an interval from the third on, those of two from the second.
-    assert len(measured.schedules) == {1: 3, 2: 2}[counting]
+    assert len(measured.schedules) == {1: 3, 2: 2}[count]
     assert found.word == "bad"
 
 

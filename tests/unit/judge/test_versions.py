@@ -4,9 +4,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.git.range_diff import Pair
 from harness.judge.runs.versions import became, moved, renames, vouched, words
 from harness.project.claim import Claim, Figures
-from harness.series.rebase.outcome import Pair
 from harness.series.trailers import Trailer
 
 SAME = Pair(1, 1, "=", "mm: one")

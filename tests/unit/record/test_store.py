@@ -134,7 +134,7 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
     plain["schema"] = 1
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
-    assert loaded == replace(record(), schema=1)
+    assert loaded == record()
     assert {build.files for build in loaded.builds} == {None}
     assert {boot.host for boot in loaded.boots} == {None}
 
@@ -147,7 +147,7 @@ def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_pat
     plain["schema"] = 2
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
-    assert loaded == replace(record(), schema=2)
+    assert loaded == record()
     assert {build.new_warnings for build in loaded.builds} == {None}
     assert loaded.unbuilt == ()
     assert not loaded.is_ladder

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series as it was applied: its base, and one commit per patch."""
+
+import msgspec
+
+
+class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One applied patch: its place in the series, the commit it became, git's patch-id.
+
+    `sha256` is of the patch as it was given: a port's file, or the mail's part of the mbox.
+    """
+
+    number: int
+    subject: str
+    commit: str
+    patch_id: str
+    sha256: str = ""
+
+
+class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A series on a tree: base commit and one commit a patch.
+
+    `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
+    prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository;
+    `message_id` the mail that introduced the series, without brackets, where that is known;
+    `attestation` what b4 said of each patch's signatures when it fetched them, empty where nobody
+    checked.
+    """
+
+    slug: str
+    source: str
+    tree: str
+    release: str
+    base: str
+    patches: tuple[Patch, ...]
+    tags: str
+    message_id: str = ""
+    attestation: tuple[str, ...] = ()
+
+    @property
+    def tip(self) -> str:
+        """Commit with the whole series."""
+        return self.prefix(len(self.patches))
+
+    def prefix(self, k: int) -> str:
+        """Commit of base plus the first `k` patches; 0 is base. Raises IndexError past the end."""
+        return self.base if k == 0 else self.patches[k - 1].commit
