@@ -59,7 +59,7 @@ def _write(target: IO[bytes], chunk: bytes) -> None:
 
 
 def check(tar: Path, name: str) -> None:
-    """Raise InputError unless all of a plain tar stays within the folder it is unpacked in.
+    """Raise InputError unless a plain tar stays within its folder and holds no git repository.
 
     `name` is what to call it in the error.
     """
@@ -76,6 +76,13 @@ def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
             raise InputError(f"holds over {MAX_FILES} files", where=name)
         if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
             raise InputError(f"{member.name!r} is neither file, folder nor link", where=name)
+        if ".git" in member.name.lower().split("/"):
+            raise InputError(
+                f"{member.name!r} is git's",
+                where=name,
+                expected="a source tree without .git",
+                hint="make the tarball with `git archive`, or use provider git",
+            )
         targets = [member.name]
         if member.issym():
             targets.append(posixpath.join(posixpath.dirname(member.name), member.linkname))

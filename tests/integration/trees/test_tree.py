@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -198,6 +199,36 @@ def test_an_archive_that_leads_out_is_refused_before_it_is_unpacked(scene: Scene
     with pytest.raises(InputError, match="leads out of the archive"):
         scene.fetch("mine")
     assert scene.nothing_is_kept()
+
+
+@pytest.mark.parametrize("place", [".git", "tools/.git", "tools/.GIT"])
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_an_archive_with_a_repository_in_it_is_refused(scene: Scene, place: str, kind: str) -> None:
+    """git would leave a repository's files out of the commit, and a .git file would be ours."""
+    inside = scene.linux / place
+    inside.parent.mkdir(exist_ok=True)
+    if kind == "folder":
+        git(inside.parent, "init", "-q")
+        if not inside.exists():
+            (inside.parent / ".git").rename(inside)
+    else:
+        inside.write_text("gitdir: elsewhere\n")
+    scene.trees(mine=scene.packed())
+    said = rf"linux\.tar\.xz: 'linux/{re.escape(place)}' is git's; expected a source tree without"
+    with pytest.raises(InputError, match=said) as caught:
+        scene.fetch("mine")
+    assert caught.value.exit_code == 2
+    assert scene.nothing_is_kept()
+
+
+def test_files_of_git_that_are_no_repository_are_part_of_a_source(scene: Scene) -> None:
+    (scene.linux / ".gitmodules").touch()
+    (scene.linux / "tools").mkdir()
+    (scene.linux / "tools" / "x.git").touch()
+    scene.trees(mine=scene.packed())
+    found = scene.fetch("mine")
+    names = git(scene.cache.repository, "ls-tree", "-r", "--name-only", found.commit).split("\n")
+    assert {".gitignore", ".gitattributes", ".gitmodules", "tools/x.git"} <= set(names)
 
 
 def test_no_room_is_said_before_anything_is_done(
