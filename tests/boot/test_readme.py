@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every command that the README shows, run for real, in its order, with the code it promises."""
+"""Every command that README and docs/usage.md show, run for real, in order, with its exit code."""
 
 import re
 import shlex
@@ -15,8 +15,8 @@ from tests.boot.test_reproduce import harness
 pytestmark = pytest.mark.boot
 
 ROOT = Project.find().root
-README = (ROOT / "README.md").read_text()
-COMMANDS = list(dict.fromkeys(re.findall(r"\./bootstrap ([a-z][^`#\n]*[^`#\n ])", README)))
+SHOWN = "".join((ROOT / name).read_text() for name in ("README.md", "docs/usage.md"))
+COMMANDS = list(dict.fromkeys(re.findall(r"\./bootstrap ([a-z][^`#\n]*[^`#\n ])", SHOWN)))
 #: Codes other than 0. Lore is out of many machines' reach, which must be said, not hidden.
 CODES = {
     "reproduce --plan quick --require-verdict": {0, 1},

@@ -202,7 +202,7 @@ class Away:
             MachineError(
                 f"{job.name}: no worker could take it for {PATIENCE_S:.0f} s",
                 expected=what,
-                hint="More machines in README.md says how workers are started",
+                hint="docs/cluster.md says how to start workers",
                 detail="\n".join(f"{who}: {why}" for who, why in self._problems.items()) or None,
             )
         )

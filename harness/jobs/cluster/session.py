@@ -152,7 +152,7 @@ class Session:
             raise MachineError(
                 f"no Dask cluster to work with: {type(error).__name__}: {error}",
                 where=address,
-                hint="`dask scheduler` starts a scheduler; see More machines in README.md",
+                hint="start one with `dask scheduler`; see docs/cluster.md",
             ) from error
         finally:
             cloudpickle.unregister_pickle_by_value(admission)

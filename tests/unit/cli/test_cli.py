@@ -36,8 +36,8 @@ def test_the_list_of_commands_has_each_commands_own_words(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_command_has_a_row_in_the_readme(name: str) -> None:
-    assert f"./bootstrap {name}" in (ROOT / "README.md").read_text()
+def test_every_command_has_a_row_in_docs_usage(name: str) -> None:
+    assert f"./bootstrap {name}" in (ROOT / "docs/usage.md").read_text()
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
