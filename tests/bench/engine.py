@@ -20,7 +20,7 @@ from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Done, Graph, Here, Job
 from harness.jobs.local import Local
 from harness.project.project import Project
-from tests.cluster import Cluster, cluster
+from tests.fakes.cluster import Cluster, cluster
 
 NR_NOTHING = 1000
 NR_SLEEPING = 20

@@ -32,7 +32,7 @@ from harness.jobs.reproduce import ReproduceRequest, reproduce
 from harness.judge.conclude import conclude
 from harness.project.project import Project
 from harness.record.record import RunRecord
-from tests.cluster import Cluster, cluster
+from tests.fakes.cluster import Cluster, cluster
 
 #: A guest's kernel needs a moment until it does something of its own.
 INTO_THE_BOOT_S = 2.0

@@ -12,7 +12,7 @@ from harness.judge.rule_syntax import parse_rule
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.replay.timing.schedule import Schedule
-from tests.trees import git
+from tests.fakes.trees import git
 
 pytestmark = pytest.mark.boot
 

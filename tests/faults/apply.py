@@ -3,10 +3,10 @@
 
 import shutil
 
+from tests.fakes.trees import edit
 from tests.faults.fetch import tmpfs
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
-from tests.trees import edit
 
 APPLY = ("apply", "test")
 

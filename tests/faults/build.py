@@ -4,10 +4,10 @@
 import os
 import time
 
+from tests.fakes.trees import edit
 from tests.faults.fetch import tmpfs
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
-from tests.trees import edit
 
 BUILD = ("build", "test", "--plan", "quick")
 

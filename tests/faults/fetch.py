@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.trees import edit, git
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
-from tests.trees import edit, git
 
 FETCH = ("tree", "fetch", "v7.2")
 

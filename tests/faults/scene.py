@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from harness.host import process as proc
 from harness.project.project import Project
-from tests.trees import edit, git
+from tests.fakes.trees import edit, git
 
 ROOT = Project.find().root
 FAKES = ROOT / "tests" / "fakes"

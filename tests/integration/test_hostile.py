@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.trees import git
 from tests.faults.scene import ROOT, Ended, Scene, adopting, strays
-from tests.trees import git
 
 HOSTILE = ROOT / "tests" / "data" / "hostile"
 SECRET = "BEGIN OPENSSH PRIVATE KEY 5ec2e7"

@@ -10,7 +10,7 @@ import pytest
 from harness.git import patches
 from harness.git.git import Git, mailed_patch_id
 from harness.host import process
-from tests.trees import git
+from tests.fakes.trees import git
 
 #: Latin-1, a byte that no encoding of text has alone, a line end of another system, and UTF-8.
 CONTENTS = [b"caf\xe9\n", b"a\xff\xfe\x80b\n", b"one\r\ntwo\rthree\n", "caf\u00e9\n".encode()]

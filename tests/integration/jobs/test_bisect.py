@@ -18,8 +18,8 @@ from harness.host import process
 from harness.jobs.bisect.bisect import BisectRequest, bisect
 from harness.replay.timing.schedule import Schedule
 from harness.trees import git_source, tree
-from tests.integration.kernels import Kernels
-from tests.trees import everything, git
+from tests.fakes.kernels import Kernels
+from tests.fakes.trees import everything, git
 
 
 @pytest.fixture(scope="module")

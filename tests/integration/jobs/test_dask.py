@@ -16,7 +16,7 @@ from harness.jobs.matrix import jobs as cell_jobs
 from harness.jobs.matrix import matrix
 from harness.jobs.per_patch import climb
 from harness.record import store as records
-from tests.cluster import (
+from tests.fakes.cluster import (
     REQUEST,
     Cluster,
     Scene,
@@ -26,7 +26,7 @@ from tests.cluster import (
     pinned,
     same_at_home,
 )
-from tests.trees import edit
+from tests.fakes.trees import edit
 from tests.unit.jobs.test_graph import Breaks, add, concatenate, divide, tell
 from tests.unit.jobs.test_matrix import PLAN
 
@@ -61,7 +61,7 @@ def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
         Job("at home", "fetch", concatenate, "home"),
     ]
     there = scene.run(*jobs)
-    here = Local(scene.whole.project, scene.whole.cache).run(Graph(jobs))
+    here = Local(scene.machine.project, scene.machine.cache).run(Graph(jobs))
     for name, outcome in here.items():
         match outcome, there[name]:
             case Failed(), Failed() as failed:
@@ -77,7 +77,7 @@ def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
 
 def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
     record = scene.reproduce()
-    assert not scene.whole.cache.kernels.exists(), "nothing was built here"
+    assert not scene.machine.cache.kernels.exists(), "nothing was built here"
     assert measured_on(scene, record) == {"a"}
     left = [p for p in (scene.cluster.cache("a") / "runs").rglob("*") if p.is_file()]
     assert left == [], "what is at home now is still on the worker"
@@ -85,7 +85,7 @@ def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
 
 
 def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
-    project, cache = scene.whole.project, scene.whole.cache
+    project, cache = scene.machine.project, scene.machine.cache
     with scene.engine() as engine:
         record = climb(engine, project, cache, REQUEST, scene.hear)
     assert [build.name for build in record.builds] == ["base", "1", "2"]
@@ -96,7 +96,7 @@ def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
 
 
 def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
-    project, cache = scene.whole.project, scene.whole.cache
+    project, cache = scene.machine.project, scene.machine.cache
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
     wanted = cell_jobs.CellRequest("test", project.matrix("quick"), accelerator="tcg")
     with scene.engine() as engine:
@@ -112,7 +112,7 @@ def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
 
 
 def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
-    (port,) = (scene.whole.root / "series/test/ports/v7.2").glob("0002-*")
+    (port,) = (scene.machine.root / "series/test/ports/v7.2").glob("0002-*")
     edit(port, "1024", "nonesuch")
     with pytest.raises(DoesNotBuild, match=r"does not build.*\(on ") as caught:
         scene.reproduce()
@@ -144,5 +144,5 @@ def test_workers_that_see_another_store_get_no_jobs_and_it_is_said(
     monkeypatch.setattr("harness.jobs.cluster.session.Session._leave_mark", lambda *_: None)
     outcomes = scene.run(Job("a", "build", add, 1))
     assert isinstance(outcomes["a"], Failed)
-    store = scene.whole.cache.root / "store"
+    store = scene.machine.cache.root / "store"
     assert any(said.endswith(f"sees another store than you at {store}") for said in scene.said())

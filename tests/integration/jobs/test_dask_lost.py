@@ -20,9 +20,9 @@ from harness.host import process, sandbox
 from harness.jobs.cluster import remote_jobs
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
 from harness.jobs.local import Local
-from tests.cluster import PATIENCE_S, Scene, cluster, measured_on, same_at_home
+from tests.fakes.cluster import PATIENCE_S, Scene, cluster, measured_on, same_at_home
+from tests.fakes.machine import FAKES, STAND_INS
 from tests.unit.jobs.test_graph import add, concatenate
-from tests.whole import FAKES, STAND_INS
 
 if TYPE_CHECKING:
     from harness.record.record import RunRecord
@@ -110,7 +110,7 @@ def test_jobs_wait_for_workers_of_their_kind_and_say_so(scene: Scene) -> None:
 
 
 def test_a_worker_without_harness_gets_no_jobs_and_it_is_said(scene: Scene) -> None:
-    broken = scene.whole.folder / "broken" / "harness"
+    broken = scene.machine.folder / "broken" / "harness"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('not installed')\n")
     scene.cluster.worker("a", env={"PYTHONPATH": str(broken.parent)}, stand_ins=False)
@@ -160,7 +160,7 @@ def test_when_the_user_goes_nothing_is_left_running(scene: Scene, how: signal.Si
         [sys.executable, "-c", code, *REPRODUCE, "--scheduler", scene.cluster.address],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=scene.whole.environment,
+        env=scene.machine.environment,
         text=True,
     )
     with child:
@@ -249,7 +249,7 @@ def test_workers_killed_at_random_change_nothing(
                 over.set()
             killing.result()
         assert deaths > 0
-    here = Local(scene.whole.project, scene.whole.cache).run(Graph(jobs))
+    here = Local(scene.machine.project, scene.machine.cache).run(Graph(jobs))
     assert there == here
     assert len([name for name, told in scene.heard if isinstance(told, Done)]) == len(jobs) + 5
     same_at_home(scene, record)

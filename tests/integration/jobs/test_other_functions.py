@@ -6,30 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.trees import edit
+from tests.fakes.machine import FakeMachine
+from tests.fakes.trees import edit
 from tests.unit.jobs.test_matrix import PLAN
-from tests.whole import Whole
 
 OTHER = "memmap_init_range"
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Whole:
-    return Whole(tmp_path)
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
 
 
-def retarget(whole: Whole, function: str = OTHER) -> None:
+def retarget(machine: FakeMachine, function: str = OTHER) -> None:
     edit(
-        whole.root / "series/test/series.yaml",
+        machine.root / "series/test/series.yaml",
         "function: memmap_init_zone_device",
         f"function: {function}",
     )
 
 
-def refused(whole: Whole, done: subprocess.CompletedProcess[str]) -> None:
+def refused(machine: FakeMachine, done: subprocess.CompletedProcess[str]) -> None:
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (line,) = done.stderr.splitlines()
-    where = whole.root / "series/test/series.yaml"
+    where = machine.root / "series/test/series.yaml"
     assert line == (
         f"harness: {where}: key 'function': {OTHER}() cannot be measured; expected "
         "memmap_init_zone_device. Use `harness apply`, `build`, `rebase` or `audit` for other "
@@ -53,30 +53,30 @@ def refused(whole: Whole, done: subprocess.CompletedProcess[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_nothing_is_run(whole: Whole, arguments: tuple[str, ...]) -> None:
-    (whole.root / "configs/plans/matrix-quick.yaml").write_text(PLAN)
-    retarget(whole)
-    refused(whole, whole.harness(*arguments))
-    assert not whole.cache.kernels.exists()
-    assert not whole.cache.repository.exists()
+def test_nothing_is_run(machine: FakeMachine, arguments: tuple[str, ...]) -> None:
+    (machine.root / "configs/plans/matrix-quick.yaml").write_text(PLAN)
+    retarget(machine)
+    refused(machine, machine.harness(*arguments))
+    assert not machine.cache.kernels.exists()
+    assert not machine.cache.repository.exists()
 
 
-def test_what_was_measured_before_is_not_judged_by_its_claims(whole: Whole) -> None:
-    made = whole.harness("measure", "test", "--plan", "quick", "--accelerator", "tcg")
+def test_what_was_measured_before_is_not_judged_by_its_claims(machine: FakeMachine) -> None:
+    made = machine.harness("measure", "test", "--plan", "quick", "--accelerator", "tcg")
     assert made.returncode == 0, made.stderr
-    retarget(whole)
+    retarget(machine)
     for command in ("judge", "report", "bundle"):
-        refused(whole, whole.harness(command))
+        refused(machine, machine.harness(command))
 
 
-def test_what_works_for_any_function_still_does(whole: Whole) -> None:
-    retarget(whole)
-    done = whole.harness("apply", "test", "--tree", "v7.2")
+def test_what_works_for_any_function_still_does(machine: FakeMachine) -> None:
+    retarget(machine)
+    done = machine.harness("apply", "test", "--tree", "v7.2")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_name_that_only_begins_like_it_is_another_function(whole: Whole) -> None:
-    retarget(whole, "memmap_init_zone_device_fast")
-    done = whole.harness("reproduce", "test", "--plan", "quick")
+def test_a_name_that_only_begins_like_it_is_another_function(machine: FakeMachine) -> None:
+    retarget(machine, "memmap_init_zone_device_fast")
+    done = machine.harness("reproduce", "test", "--plan", "quick")
     assert done.returncode == 2
     assert "memmap_init_zone_device_fast() cannot be measured" in done.stderr

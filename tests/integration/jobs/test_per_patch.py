@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from harness.record import store
-from tests.trees import edit, git
+from tests.fakes.machine import FakeMachine
+from tests.fakes.trees import edit, git
 from tests.unit.jobs.test_matrix import PLAN as MATRIX
-from tests.whole import Whole
 
 LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Whole:
-    return Whole(tmp_path)
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
 
 
 def result(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def result(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, A
     return found
 
 
-def port(whole: Whole, number: int) -> Path:
-    (found,) = (whole.root / "series/test/ports/v7.2").glob(f"{number:04}-*")
+def port(machine: FakeMachine, number: int) -> Path:
+    (found,) = (machine.root / "series/test/ports/v7.2").glob(f"{number:04}-*")
     return found
 
 
-def test_a_build_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
-    made = result(whole.harness(*LADDER, "--json"))
+def test_a_build_a_prefix_and_what_each_patch_does(machine: FakeMachine) -> None:
+    made = result(machine.harness(*LADDER, "--json"))
     assert made["bisectable"]
     assert [rung["prefix"] for rung in made["rungs"]] == [0, 1, 2]
     base, first, second = made["rungs"]
@@ -53,37 +53,37 @@ def test_a_build_a_prefix_and_what_each_patch_does(whole: Whole) -> None:
         ("2", 2),
     ]
     assert len(record.boots) == 6
-    shown = whole.harness("report", record.run_id)
+    shown = machine.harness("report", record.run_id)
     assert shown.returncode == 0
     assert "bisectable: every prefix builds" in " ".join(shown.stdout.split())
 
 
 def test_what_reproduce_built_is_not_built_again_and_the_rest_in_the_cheaper_order(
-    whole: Whole,
+    machine: FakeMachine,
 ) -> None:
-    whole.harness(*LADDER[:-1])
-    done = whole.harness(*LADDER, "--json")
+    machine.harness(*LADDER[:-1])
+    done = machine.harness(*LADDER, "--json")
     result(done)
     assert "to build: 1; headers change in: none\n" in done.stderr
     assert "built 1" in done.stderr
     assert "built base" not in done.stderr
 
 
-def test_a_warning_that_a_patch_adds_is_its_own(whole: Whole) -> None:
-    with (whole.folder / "linux/Makefile").open("a") as makefile:
+def test_a_warning_that_a_patch_adds_is_its_own(machine: FakeMachine) -> None:
+    with (machine.folder / "linux/Makefile").open("a") as makefile:
         makefile.write("\noverride CC := $(CC) -Wall\n")
     # Base warns as well, of a line that the patch moves.
-    with (whole.folder / "linux/mm/mm_init.c").open("a") as source:
+    with (machine.folder / "linux/mm/mm_init.c").open("a") as source:
         source.write("\nstatic int old;\n")
-    git(whole.folder / "linux", "commit", "-qam", "warn")
-    git(whole.folder / "linux", "branch", "-qf", "main", "HEAD")
-    text = port(whole, 1).read_text()
+    git(machine.folder / "linux", "commit", "-qam", "warn")
+    git(machine.folder / "linux", "branch", "-qf", "main", "HEAD")
+    text = port(machine, 1).read_text()
     hunk, _, rest = text.partition("+const char fake_kernel")
     body = "+static int spare;\n"
     old, new = "@@ -2,7 +2,7 @@", "@@ -2,7 +2,8 @@"
     assert old in text, text
-    port(whole, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
-    made = result(whole.harness(*LADDER, "--json"), code=1)
+    port(machine, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
+    made = result(machine.harness(*LADDER, "--json"), code=1)
     said = [rung["new_warnings"] for rung in made["rungs"]]
     assert said[0] is None
     (only,) = said[1]
@@ -92,38 +92,40 @@ def test_a_warning_that_a_patch_adds_is_its_own(whole: Whole) -> None:
     assert said[2] == []
     assert made["bisectable"]
     assert not made["rungs"][1]["holds"]
-    shown = whole.harness("report")
+    shown = machine.harness("report")
     assert "patch 1 adds a warning: mm/mm_init.c: " in " ".join(shown.stdout.split())
 
 
-def test_a_patch_that_does_not_build_is_named_and_the_others_are_measured(whole: Whole) -> None:
-    edit(port(whole, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
-    done = whole.harness(*LADDER, "--json")
+def test_a_patch_that_does_not_build_is_named_the_others_are_measured(
+    machine: FakeMachine,
+) -> None:
+    edit(port(machine, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
+    done = machine.harness(*LADDER, "--json")
     made = result(done, code=3)
     assert not made["bisectable"]
     assert [rung["builds"] for rung in made["rungs"]] == [True, False, False]
     assert made["rungs"][0]["boots"]
     assert "does not build" in made["rungs"][1]["why"]
-    shown = whole.harness("report")
+    shown = machine.harness("report")
     assert "1 | " in shown.stdout
     assert "mm_init.c" in shown.stdout
 
 
-def test_base_that_does_not_build_is_nobodys_patch(whole: Whole) -> None:
-    linux = whole.folder / "linux"
+def test_base_that_does_not_build_is_nobodys_patch(machine: FakeMachine) -> None:
+    linux = machine.folder / "linux"
     (linux / "knobs.mk").write_text("FAIL := vmlinux\n")
     git(linux, "add", "knobs.mk")
     git(linux, "commit", "-qm", "broken")
     git(linux, "branch", "-qf", "main", "HEAD")
-    done = whole.harness(*LADDER)
+    done = machine.harness(*LADDER)
     assert done.returncode == 3
     assert "the kernel does not build" in done.stderr
-    assert store.runs(whole.project.results) == []
+    assert store.runs(machine.project.results) == []
 
 
-def test_a_prefix_that_does_not_boot_costs_its_own_build(whole: Whole) -> None:
-    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
-    made = result(whole.harness(*LADDER, "--json"), code=1)
+def test_a_prefix_that_does_not_boot_costs_its_own_build(machine: FakeMachine) -> None:
+    edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
+    made = result(machine.harness(*LADDER, "--json"), code=1)
     assert made["outcome"] == "failed"
     assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
     assert "panicked" in made["rungs"][1]["why"]
@@ -131,16 +133,16 @@ def test_a_prefix_that_does_not_boot_costs_its_own_build(whole: Whole) -> None:
     assert len(store.load(Path(made["record"])).boots) == 4
 
 
-def test_struct_pages_that_differ_are_no_ladder_to_climb(whole: Whole) -> None:
-    edit(port(whole, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
-    made = result(whole.harness(*LADDER, "--json"), code=1)
+def test_struct_pages_that_differ_are_no_ladder_to_climb(machine: FakeMachine) -> None:
+    edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
+    made = result(machine.harness(*LADDER, "--json"), code=1)
     assert [rung["memmaps"] for rung in made["rungs"]] == ["equal", "differs", "differs"]
     assert made["rungs"][1]["why"] == "its struct pages are not as base's"
     assert not made["bisectable"]
 
 
-def test_claims_stand_beside_the_prefix_that_they_are_made_after(whole: Whole) -> None:
-    with (whole.root / "series/test/series.yaml").open("a") as series:
+def test_claims_stand_beside_the_prefix_that_they_are_made_after(machine: FakeMachine) -> None:
+    with (machine.root / "series/test/series.yaml").open("a") as series:
         series.write(
             "claims:\n"
             "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, after_patch: 1,\n"
@@ -148,46 +150,46 @@ def test_claims_stand_beside_the_prefix_that_they_are_made_after(whole: Whole) -
             "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
             "     reduction_percent: 51.0}\n"
         )
-    made = result(whole.harness(*LADDER, "--json"))
+    made = result(machine.harness(*LADDER, "--json"))
     claims = {
         rung["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in rung["claims"]]
         for rung in made["rungs"]
     }
     assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
-    strict = whole.harness(*LADDER, "--require-verdict")
+    strict = machine.harness(*LADDER, "--require-verdict")
     assert strict.returncode == 1
 
 
-def test_one_prefix_of_each_patch_is_refused(whole: Whole) -> None:
-    done = whole.harness(*LADDER, "--prefix", "1")
+def test_one_prefix_of_each_patch_is_refused(machine: FakeMachine) -> None:
+    done = machine.harness(*LADDER, "--prefix", "1")
     assert done.returncode == 2
     assert "--prefix: given with --each-patch; expected one of them" in done.stderr
 
 
-def test_a_ladder_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
-    exit_code, _ = whole.interrupted("boot 2 of 6", *LADDER)
+def test_a_ladder_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
+    exit_code, _ = machine.interrupted("boot 2 of 6", *LADDER)
     assert exit_code == 130
-    (run,) = store.runs(whole.project.results)
+    (run,) = store.runs(machine.project.results)
     kept = store.load(run).boots
     assert 1 <= len(kept) < 6
-    made = result(whole.harness(*LADDER, "--json"))
+    made = result(machine.harness(*LADDER, "--json"))
     assert made["record"] == str(run / store.FILE)
     assert store.load(run).boots[: len(kept)] == kept
 
 
 @pytest.mark.parametrize("verb", [LADDER, ("matrix", "quick", "test", "--accelerator", "tcg")])
 def test_a_strangers_series_is_not_built_unconfined(
-    whole: Whole, tmp_path: Path, verb: tuple[str, ...]
+    machine: FakeMachine, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
-    (whole.root / "configs/plans/matrix-quick.yaml").write_text(MATRIX)
+    (machine.root / "configs/plans/matrix-quick.yaml").write_text(MATRIX)
     mbox = tmp_path / "mbox"
-    ports = sorted((whole.root / "series/test/ports/v7.2").glob("*.patch"))
+    ports = sorted((machine.root / "series/test/ports/v7.2").glob("*.patch"))
     mbox.write_bytes(b"".join(port.read_bytes() for port in ports))
-    (whole.programs / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
-    done = whole.harness(*verb, "--mbox", str(mbox))
+    (machine.programs / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
+    done = machine.harness(*verb, "--mbox", str(mbox))
     assert done.returncode == 69, done.stderr
     assert "bubblewrap does not work here (no namespaces here)" in done.stderr
-    assert not whole.cache.kernels.exists()
+    assert not machine.cache.kernels.exists()
     # Ours is built, as any program of this checkout, and so is what the user trusts.
-    assert "this series is not our own" not in whole.harness(*verb).stderr
-    assert "this series is not our own" not in whole.harness(*verb, "--no-sandbox").stderr
+    assert "this series is not our own" not in machine.harness(*verb).stderr
+    assert "this series is not our own" not in machine.harness(*verb, "--no-sandbox").stderr

@@ -10,15 +10,15 @@ import pytest
 
 from harness.judge.comparable import identity
 from harness.record import store
-from tests.trees import edit
-from tests.whole import Whole
+from tests.fakes.machine import FakeMachine
+from tests.fakes.trees import edit
 
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Whole:
-    return Whole(tmp_path)
+def machine(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
 
 
 def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -27,8 +27,8 @@ def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-def test_from_a_tree_to_a_record(whole: Whole) -> None:
-    made = result(whole.harness(*REPRODUCE))
+def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
+    made = result(machine.harness(*REPRODUCE))
     assert made["outcome"] == "complete"
     for driver in made["drivers"].values():
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 30)
@@ -44,14 +44,14 @@ def test_from_a_tree_to_a_record(whole: Whole) -> None:
     assert [pin for pin in proof.pins if not pin.equal] == []
     assert {"kernel command line", "QEMU options"} <= {pin.name for pin in proof.pins}
 
-    again = whole.harness(*REPRODUCE, "--jobs", "2")
+    again = machine.harness(*REPRODUCE, "--jobs", "2")
     assert result(again)["drivers"] == made["drivers"]
     assert "measure: boot 4 of 4" in again.stderr
     assert "build" not in again.stderr, "kept kernels were built again"
 
 
-def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
-    done = whole.harness("null", *REPRODUCE[1:])
+def test_base_against_itself_is_known_by_what_was_built(machine: FakeMachine) -> None:
+    done = machine.harness("null", *REPRODUCE[1:])
     assert done.returncode == 1, "two boots a build are too few to find anything"
     made = json.loads(done.stdout)
     assert made["null"] is None
@@ -59,79 +59,79 @@ def test_base_against_itself_is_known_by_what_was_built(whole: Whole) -> None:
     record = store.load(Path(made["record"]))
     assert record.is_null
     assert [(build.name, build.files) for build in record.builds] == [("base", ()), ("again", ())]
-    assert len(list(whole.cache.kernels.glob("*"))) == 1
+    assert len(list(machine.cache.kernels.glob("*"))) == 1
 
-    result(whole.harness(*REPRODUCE))
-    judged = whole.harness("judge", "--gate", "memmap.equal", "--json")
+    result(machine.harness(*REPRODUCE))
+    judged = machine.harness("judge", "--gate", "memmap.equal", "--json")
     assert result(judged)["record"] != made["record"]
-    refused = whole.harness("judge", "--gate", "nd_pmem.ratio<1")
+    refused = machine.harness("judge", "--gate", "nd_pmem.ratio<1")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "harness: --gate: nd_pmem.ratio<1: emulated times" in refused.stderr
 
 
-def test_a_plan_may_count_instructions_instead_of_time(whole: Whole) -> None:
-    edit(whole.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\nclock: icount")
+def test_a_plan_may_count_instructions_instead_of_time(machine: FakeMachine) -> None:
+    edit(machine.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\nclock: icount")
     arguments = [word for word in REPRODUCE if word not in ("--accelerator", "tcg")]
-    made = result(whole.harness(*arguments, "--keep-images"))
+    made = result(machine.harness(*arguments, "--keep-images"))
     assert made["evidence"] == "boot-icount"
     record = store.load(Path(made["record"]))
     for boot in record.boots:
         assert boot.argv[boot.argv.index("--qemu-opt=-icount") + 1].startswith("--qemu-opt=shift=0")
     assert len(list(Path(made["record"]).parent.glob("*.img"))) == 8  # builds, boots, namespaces
-    assert whole.harness("judge", "--gate", "nd_pmem.instructions_ratio<0.6").returncode == 0
-    assert whole.harness("judge", "--gate", "nd_pmem.rebind.ratio<0.4").returncode == 1
+    assert machine.harness("judge", "--gate", "nd_pmem.instructions_ratio<0.6").returncode == 0
+    assert machine.harness("judge", "--gate", "nd_pmem.rebind.ratio<0.4").returncode == 1
 
-    refused = whole.harness(*arguments, "--accelerator", "kvm")
+    refused = machine.harness(*arguments, "--accelerator", "kvm")
     assert refused.returncode == 2
     assert "harness: --accelerator kvm: is not for a plan that counts" in refused.stderr
 
 
-def test_a_prefix_that_is_none_is_refused_before_anything_is_built(whole: Whole) -> None:
-    done = whole.harness(*REPRODUCE, "--prefix", "3")
+def test_a_prefix_that_is_none_is_refused_before_anything_is_built(machine: FakeMachine) -> None:
+    done = machine.harness(*REPRODUCE, "--prefix", "3")
     assert done.returncode == 2
     assert "harness: --prefix: no prefix 3; expected 0 to 2\n" in done.stderr
-    assert not whole.cache.kernels.exists()
+    assert not machine.cache.kernels.exists()
 
 
 def test_a_series_with_a_broken_patch_file_is_refused_before_anything_is_fetched(
-    whole: Whole,
+    machine: FakeMachine,
 ) -> None:
-    mbox = whole.folder / "mbox"
+    mbox = machine.folder / "mbox"
     mbox.write_text("no mail\n")
-    done = whole.harness(*REPRODUCE, "--mbox", str(mbox))
+    done = machine.harness(*REPRODUCE, "--mbox", str(mbox))
     assert done.returncode == 2
-    assert not whole.cache.repository.exists()
+    assert not machine.cache.repository.exists()
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_what_does_not_build_is_exit_3_and_nothing_is_booted(whole: Whole, jobs: str) -> None:
-    (port,) = (whole.root / "series/test/ports/v7.2").glob("0002-*")
+def test_a_failed_build_exits_3_and_boots_nothing(machine: FakeMachine, jobs: str) -> None:
+    (port,) = (machine.root / "series/test/ports/v7.2").glob("0002-*")
     edit(port, "1024", "nonesuch")
-    done = whole.harness(*REPRODUCE, "--jobs", jobs)
+    done = machine.harness(*REPRODUCE, "--jobs", jobs)
     assert done.returncode == 3
     assert "harness: the kernel does not build" in done.stderr
     assert "nonesuch" in done.stderr
-    assert list(whole.project.results.glob("*/*")) == []
+    assert list(machine.project.results.glob("*/*")) == []
     # At once, tip may fail before base, which shares its O= folder, has begun.
-    built = len(list(whole.cache.kernels.glob("*")))
+    built = len(list(machine.cache.kernels.glob("*")))
     assert built == 1 or (jobs == "2" and built == 0)
 
 
 @pytest.mark.parametrize("option", ["--scheduler", "--store"])
-def test_a_clusters_options_without_a_cluster_are_refused(whole: Whole, option: str) -> None:
-    done = whole.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
+def test_cluster_options_without_a_cluster_are_refused(machine: FakeMachine, option: str) -> None:
+    done = machine.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
     assert done.returncode == 2
     assert done.stderr == f"harness: {option}: is for a cluster; expected --engine dask\n"
 
 
-def test_a_run_that_was_interrupted_is_gone_on_with(whole: Whole) -> None:
-    exit_code, said = whole.interrupted("boot 2 of 4", *REPRODUCE)
+def test_a_run_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
+    exit_code, said = machine.interrupted("boot 2 of 4", *REPRODUCE)
     assert exit_code == 130
     assert said.endswith("interrupted; what was finished is kept\n")
-    (run,) = store.runs(whole.project.results)
+    (run,) = store.runs(machine.project.results)
     kept = store.load(run).boots
     assert 1 <= len(kept) < 4
-    done = whole.harness(*REPRODUCE)
+    done = machine.harness(*REPRODUCE)
     assert f"going on with run {run.name}" in done.stderr
     assert result(done)["record"] == str(run / store.FILE)
     assert store.load(run).boots[: len(kept)] == kept

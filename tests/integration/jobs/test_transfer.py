@@ -22,8 +22,8 @@ from harness.kernel import build as kernel_build
 from harness.project.kernel import Kernel, Tree
 from harness.record import store
 from harness.trees.tree import checked_out
-from tests.trees import git
-from tests.whole import Whole
+from tests.fakes.machine import FakeMachine
+from tests.fakes.trees import git
 
 if TYPE_CHECKING:
     from harness.record.applied import Applied
@@ -33,11 +33,11 @@ class Scene:
     """What the user's build has, a store, and the empty cache of a worker."""
 
     def __init__(self, folder: Path) -> None:
-        whole = Whole(folder)
-        self.cache = whole.cache
+        machine = FakeMachine(folder)
+        self.cache = machine.cache
         self.store = Store(str(folder / "store"))
         self.there = Cache(folder / "there")
-        outcomes = Local(whole.project, whole.cache).run(
+        outcomes = Local(machine.project, machine.cache).run(
             Graph(
                 [
                     Job("fetch", "fetch", jobs.fetch, "v7.2"),

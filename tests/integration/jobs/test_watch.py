@@ -16,8 +16,8 @@ from harness.errors import InputError, MachineError, RecordError
 from harness.jobs import watch
 from harness.jobs.watch import Round
 from harness.jobs.watch_outcome import Visit, Watched
-from tests.integration.kernels import Kernels
-from tests.trees import git
+from tests.fakes.kernels import Kernels
+from tests.fakes.trees import git
 
 #: Notes that a trial began, takes its time, and then has a verdict.
 SLOW = """

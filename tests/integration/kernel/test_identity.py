@@ -11,7 +11,7 @@ from harness.host.cache import Cache
 from harness.judge.comparable import identity
 from harness.kernel.identity import Built, told_apart
 from harness.record.record import Build, RunRecord
-from tests.trees import git
+from tests.fakes.trees import git
 from tests.unit.builders import record
 
 BASE = (

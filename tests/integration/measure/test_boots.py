@@ -28,7 +28,7 @@ from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Build, Machine, Memmap, RunRecord, Setup, Subject
-from tests.whole import command_lines
+from tests.fakes.machine import command_lines
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"
 TCG = Accelerator("tcg", "asked for")

@@ -20,7 +20,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import apply as stage
 from harness.series.apply import Mbox, Port, apply, default_source
-from tests.trees import edit, git
+from tests.fakes.trees import edit, git
 
 FAKE = Path(__file__).parents[2] / "fakes" / "linux"
 SERIES_YAML = """\

@@ -22,8 +22,8 @@ from harness.series.rebase import state, verify
 from harness.series.rebase.outcome import Rebased
 from harness.series.rebase.rebase import RebaseRequest, abort, all_onto, go_on, rebase
 from harness.trees.tree import fetch
-from tests.integration.kernels import Kernels
-from tests.trees import git
+from tests.fakes.kernels import Kernels
+from tests.fakes.trees import git
 
 
 @pytest.fixture

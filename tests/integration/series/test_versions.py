@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.kernels import Kernels
-from tests.trees import git
+from tests.fakes.kernels import Kernels
+from tests.fakes.trees import git
 
 REPLY = """\
 From b Thu Jan  1 00:00:00 2026

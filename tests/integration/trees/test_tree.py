@@ -26,7 +26,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.trees import tarball
 from harness.trees.tree import checked_out, fetch, listing
-from tests.trees import edit, everything, git
+from tests.fakes.trees import edit, everything, git
 
 FAKE = Path(__file__).parents[2] / "fakes" / "linux"
 

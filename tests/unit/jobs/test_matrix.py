@@ -17,7 +17,7 @@ from harness.project.series import Series, Version
 from harness.record.applied import Applied
 from harness.record.record import Check
 from harness.report.terminal import matrix as report
-from tests.whole import GUEST
+from tests.fakes.machine import GUEST
 
 PLAN = """\
 description: a little of everything

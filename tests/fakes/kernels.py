@@ -11,9 +11,9 @@ from pathlib import Path
 
 from harness.host.cache import Cache
 from harness.project.project import Project
-from tests.trees import git
+from tests.fakes.trees import git
 
-FAKE = Path(__file__).parent.parent / "fakes" / "linux"
+FAKE = Path(__file__).parent / "linux"
 SERIES_YAML = """\
 title: a series
 function: memmap_init_zone_device

@@ -27,7 +27,14 @@ from harness.jobs.reproduce import ReproduceRequest, reproduce
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import RunRecord
-from tests.whole import ROOT, STAND_INS, Whole, command_lines, confining, use_stand_ins
+from tests.fakes.machine import (
+    ROOT,
+    STAND_INS,
+    FakeMachine,
+    command_lines,
+    confining,
+    use_stand_ins,
+)
 
 WITH_US = """\
 import os, sys, threading
@@ -151,8 +158,8 @@ class Scene:
     """A project, a cluster, and what was heard of the jobs."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.whole = Whole(folder)
-        monkeypatch.setenv("PATH", self.whole.environment["PATH"])
+        self.machine = FakeMachine(folder)
+        monkeypatch.setenv("PATH", self.machine.environment["PATH"])
         monkeypatch.setattr(venv, "installed", venv.installed)  # to be undone
         use_stand_ins()
         self.heard: list[tuple[str, Any]] = []
@@ -163,7 +170,7 @@ class Scene:
 
     @contextlib.contextmanager
     def engine(self) -> Iterator[Dask]:
-        made = Dask(self.whole.project, self.whole.cache, self.cluster.address)
+        made = Dask(self.machine.project, self.machine.cache, self.cluster.address)
         with contextlib.closing(made):
             yield made
 
@@ -173,12 +180,12 @@ class Scene:
 
     def reproduce(self) -> RunRecord:
         with self.engine() as engine:
-            return reproduce(engine, self.whole.project, self.whole.cache, REQUEST, self.hear)
+            return reproduce(engine, self.machine.project, self.machine.cache, REQUEST, self.hear)
 
     def at_home(self) -> RunRecord:
         """The same by the local engine alone."""
-        engine = Local(self.whole.project, self.whole.cache)
-        return reproduce(engine, self.whole.project, self.whole.cache, REQUEST)
+        engine = Local(self.machine.project, self.machine.cache)
+        return reproduce(engine, self.machine.project, self.machine.cache, REQUEST)
 
     def said(self) -> list[str]:
         return [heard.text for _, heard in self.heard if isinstance(heard, Note)]
@@ -212,7 +219,7 @@ def measured_on(scene: Scene, record: RunRecord) -> set[str]:
 
 def same_at_home(scene: Scene, there: RunRecord) -> None:
     """A run is the same, to the last digest, as the local engine's."""
-    project = scene.whole.project
+    project = scene.machine.project
     assert store.load(store.folder_of(project.results, there)) == there
     here = scene.at_home()
     assert here.run_id != there.run_id

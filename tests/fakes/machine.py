@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A whole project over stand-ins: a fake kernel in git, a series for it, a guest that never was.
+"""A project over fakes: a fake kernel in git, a series for it, a guest that never boots.
 
 Everything between, from b4 to the record, is real, and takes a second or two.
 """
@@ -14,10 +14,10 @@ from pathlib import Path
 from harness.host import venv
 from harness.host.cache import Cache
 from harness.project.project import Project
-from tests.trees import edit, git
+from tests.fakes.trees import edit, git
 
-FAKES = Path(__file__).parent / "fakes"
-ROOT = Path(__file__).parent.parent
+FAKES = Path(__file__).parent
+ROOT = FAKES.parent.parent
 VIRTME_RUN = str(FAKES / "bin" / "virtme-run")
 SERIES = """\
 title: a series
@@ -44,7 +44,7 @@ namespaces:
 """
 CONFIG = "CONFIG_HZ=1000\nCONFIG_HIGH_RES_TIMERS=y\n"
 #: What a process runs first: the stand-in for virtme-run comes before the one beside it.
-STAND_INS = "from tests.whole import use_stand_ins\nuse_stand_ins()\n"
+STAND_INS = "from tests.fakes.machine import use_stand_ins\nuse_stand_ins()\n"
 
 
 def use_stand_ins() -> None:
@@ -93,7 +93,7 @@ def command_lines(*wanted: str) -> dict[str, str]:
     return found
 
 
-class Whole:
+class FakeMachine:
     """A project with tree v7.2, series `test` of two patches, and plan `quick`."""
 
     def __init__(self, folder: Path) -> None:
