@@ -5,8 +5,8 @@ import re
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _SCALE = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
-_SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
-_AGE = re.compile(r"(\d{1,6})([hdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
 _SIZE = re.compile(r"(\d{1,12})([KMGT]?)")
 
 
@@ -18,11 +18,13 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _SCALE[match[2]]
 
 
-def parse_age(text: str) -> int:
-    """Return seconds for `12h`, `30d` or `8w`. Raises ValueError otherwise."""
-    match = _AGE.fullmatch(text)
+def parse_duration(text: str) -> int:
+    """Return seconds for `90s`, `15m`, `12h`, `30d` or `8w`. Raises ValueError otherwise."""
+    match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no age; expected digits and h, d or w, like 30d")
+        raise ValueError(
+            f"{text!r} is not a duration; expected digits and s, m, h, d or w, like 30d"
+        )
     return int(match[1]) * _SECONDS[match[2]]
 
 

@@ -1,37 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series tried on one tree: carried there, compiled, compared, timed; what came of it in a row.
+"""Tries a series on one tag of a tree: rebase, compile, compare, time and, if asked, boot.
 
-Only what is the series' or the tree's doing is told as a result. Whatever fails on our build is
-raised, and must never look like one.
+A Visit says what is due to the series or the tree. A failure of this machine is raised: it must
+never look like a result.
 """
 
 import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineError
-from harness.events import Listener, silent
+from harness.events import Event, Listener, silent
 from harness.host.cache import Cache
-from harness.jobs.watch_outcome import Stage, Visit
+from harness.jobs import reproduce
+from harness.jobs.graph import Outcome
+from harness.jobs.local import Local
+from harness.judge.conclude import conclude
 from harness.judge.replay_ratios import rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import hold
 from harness.judge.validity import basis
 from harness.project.project import Project
+from harness.record import store
 from harness.record.record import RunRecord
 from harness.replay import replay
 from harness.replay.replay import Checked
-from harness.replay.timing.schedule import Schedule
+from harness.replay.timing.schedule import KINDS, Schedule
 from harness.series import apply
 from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Rebased
 
+#: The step that a trial ended in; `held` if all steps did well.
+Stage = Literal["rebase", "compile", "check", "time", "boot", "held"]
+
 
 class TrialRequest(msgspec.Struct, frozen=True):
-    """How to try a series. With `timed` it is timed as well as compared, base beside the whole.
+    """How to try a series.
 
-    `rules` are what the times are then held to.
+    If `timed`, base and the whole series are timed as well as compared; if `boots`, a series that
+    passed is booted by `plan`. `rules` must then hold.
     """
 
     slug: str
@@ -42,15 +51,32 @@ class TrialRequest(msgspec.Struct, frozen=True):
     compiler: str = "gcc"
     cases: int = 100
     timed: bool = True
+    boots: bool = False
     rules: tuple[Rule, ...] = ()
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """What came of it: the visit, the series on its tree where it got there, the run's record."""
+class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The result of a trial on one tag.
 
-    visit: Visit
-    source: apply.RebasedSource | None = None
-    record: RunRecord | None = None
+    `exit_code` is 0 if everything held, 1 if something did not, 3 if the series does not apply or
+    build; `reason` is one sentence. `runs` are the ids of its run records. Times are UTC, ISO 8601.
+    """
+
+    tag: str
+    commit: str
+    release: str
+    exit_code: int
+    stage: Stage
+    reason: str
+    fallbacks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    started: str = ""
+    finished: str = ""
+
+
+def of_boots(rule: Rule) -> bool:
+    """Return whether a rule is about boots, not about replays."""
+    return rule.kind not in KINDS
 
 
 def trial(
@@ -60,28 +86,27 @@ def trial(
     tag: str,
     tree: str,
     listen: Listener = silent,
-) -> Tried:
-    """Try a series on a tag, given as `tree` to fetch it by. Raises InputError, MachineError."""
+) -> Visit:
+    """Try a series on a tag, which `tree` names for a fetch. Raises InputError, MachineError."""
     started = _now()
     carried = rebase.rebase(
         project, cache, rebase.RebaseRequest(wanted.slug, tree, wanted.source), listen
     )
     if carried.conflict is not None:
-        # Nobody is there to resolve it, and its worktree takes as much room as a tree.
+        # It will not be resolved here, and its worktree is as large as a tree.
         rebase.abort(cache, wanted.slug, tree)
     visit = _visit(tag, carried, started)
-    if not carried.mbox:
-        return Tried(_finished(visit))
-    version = wanted.source.version if isinstance(wanted.source, apply.Posted) else None
-    source = apply.RebasedSource(Path(carried.mbox), carried.label, version)
-    try:
-        tried = _replayed(project, cache, wanted, tree, source, visit, listen)
-    except (DoesNotApply, DoesNotBuild) as error:
-        failed = msgspec.structs.replace(
-            visit, exit_code=error.exit_code, stage="compile", reason=str(error)
-        )
-        tried = Tried(failed, source)
-    return msgspec.structs.replace(tried, visit=_finished(tried.visit))
+    if carried.mbox:
+        version = wanted.source.version if isinstance(wanted.source, apply.Posted) else None
+        source = apply.RebasedSource(Path(carried.mbox), carried.label, version)
+        for step in (_replayed, _booted) if wanted.boots else (_replayed,):
+            try:
+                visit = step(project, cache, wanted, tree, source, visit, listen)
+            except (DoesNotApply, DoesNotBuild) as error:
+                visit = _failed(visit, "compile", str(error), error.exit_code)
+            if visit.exit_code:
+                break
+    return msgspec.structs.replace(visit, finished=_now())
 
 
 def _replayed(
@@ -92,7 +117,7 @@ def _replayed(
     source: apply.RebasedSource,
     visit: Visit,
     listen: Listener,
-) -> Tried:
+) -> Visit:
     request = replay.ReplayRequest(
         slug=wanted.slug,
         tree=tree,
@@ -107,23 +132,18 @@ def _replayed(
     drive = replay.driver(cache, listen)
     found = replay.checked(project, cache, drive, made, request, listen)
     if not found.ok:
-        return Tried(_failed(visit, "check", _unequal(found)), source)
+        return _failed(visit, "check", _unequal(found))
     count = sum(compared.cases for compared in found.compared.values())
     said = f"{len(made.builds) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
-    visit = msgspec.structs.replace(visit, stage="held", reason=said)
     if not wanted.timed:
-        return Tried(visit, source)
+        return msgspec.structs.replace(visit, reason=said)
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[replay.AS_BOOTED]
     record = replay.timed(project, cache, drive, ends, request, compared, listen)
     visit = msgspec.structs.replace(
-        visit, runs=(record.run_id,), reason=f"{said}; {ratios(record)}"
+        visit, runs=(record.run_id,), reason=f"{said}; {_ratios(record)}"
     )
-    return Tried(_held_to(wanted.rules, record, visit), source, record)
-
-
-def _held_to(rules: tuple[Rule, ...], record: RunRecord, visit: Visit) -> Visit:
-    """Hold the times to the rules. Raises MachineError where they cannot decide one."""
+    rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
     for gated in hold(rules, basis(record)):
         if not gated.ok and gated.value is None:
             raise MachineError(f"{gated.rule} is undecided: {gated.reason}", where=record.run_id)
@@ -132,19 +152,57 @@ def _held_to(rules: tuple[Rule, ...], record: RunRecord, visit: Visit) -> Visit:
     return visit
 
 
-def ratios(record: RunRecord) -> str:
-    """Say what the whole series costs of what base does, by kind."""
+def _booted(
+    project: Project,
+    cache: Cache,
+    wanted: TrialRequest,
+    tree: str,
+    source: apply.RebasedSource,
+    visit: Visit,
+    listen: Listener,
+) -> Visit:
+    def hear(_job: str, heard: Event | Outcome) -> None:
+        if isinstance(heard, Event):
+            listen(heard)
+
+    request = reproduce.ReproduceRequest(
+        slug=wanted.slug,
+        tree=tree,
+        source=source,
+        plan=wanted.plan,
+        profile=wanted.profile,
+        compiler=wanted.compiler,
+    )
+    record = reproduce.reproduce(Local(project, cache), project, cache, request, hear)
+    found = conclude(
+        record,
+        project.claims(wanted.slug),
+        store.null_runs(project.results, wanted.slug),
+        tuple(filter(of_boots, wanted.rules)),
+    )
+    said = [f"{v.driver} {v.verdict}" for v in found.verdicts]
+    said += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
+    reason = f"{visit.reason}; {record.evidence}: {', '.join(said) or record.outcome}"
+    visit = msgspec.structs.replace(visit, reason=reason, runs=(*visit.runs, record.run_id))
+    unwanted = {"contradicted", "inconclusive"} & {v.verdict for v in found.verdicts}
+    if unwanted or record.outcome != "complete" or not all(gate.ok for gate in found.gates):
+        return _failed(visit, "boot", reason)
+    return visit
+
+
+def _ratios(record: RunRecord) -> str:
+    """Return the cost of the whole series relative to base, per kind."""
     last = rows(record)[-1]
-    told = []
+    texts = []
     for kind, cost in last.kinds.items():
         low, high = cost.ratio_low, cost.ratio_high
         interval = "too few rounds" if low is None else f"{low:.3f} to {high:.3f}"
-        told.append(f"{kind} {cost.ratio:.3f} ({interval})")
-    return ", ".join(told)
+        texts.append(f"{kind} {cost.ratio:.3f} ({interval})")
+    return ", ".join(texts)
 
 
 def _unequal(found: Checked) -> str:
-    """The first thing that did not hold."""
+    """Return the first thing that did not hold."""
     for name, compared in found.compared.items():
         for one in compared.unequal:
             return f"prefix {one.build}, {name}: {one.case}: {one.what}"
@@ -173,12 +231,8 @@ def _visit(tag: str, carried: Rebased, started: str) -> Visit:
     )
 
 
-def _failed(visit: Visit, stage: Stage, reason: str) -> Visit:
-    return msgspec.structs.replace(visit, exit_code=EXIT_VERDICT, stage=stage, reason=reason)
-
-
-def _finished(visit: Visit) -> Visit:
-    return msgspec.structs.replace(visit, finished=_now())
+def _failed(visit: Visit, stage: Stage, reason: str, exit_code: int = EXIT_VERDICT) -> Visit:
+    return msgspec.structs.replace(visit, exit_code=exit_code, stage=stage, reason=reason)
 
 
 def _now() -> str:

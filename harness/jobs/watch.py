@@ -1,144 +1,132 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb: a series tried on each new tag of a tree, once, whatever crashes in between.
+"""Tries a series on each new tag of a tree, once.
 
-What is remembered lies in results/, beside the run records: a cleared cache must not make tags new
-again. It is one file, replaced at once, and a visit in it is both the verdict and the mark that the
-tag is done. A failure of ours is no visit: the tag stays new.
+results/SERIES/watch-TREE/ has one file per tag that was tried, and a list of the tags that the
+first look skipped. Run records alone would not do: a conflict and a --check leave none. It is in
+results/ because a cleared cache must not make tags new again. A tag that could not be tried gets no
+file and is tried at the next look.
 """
 
 import contextlib
-import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from harness.errors import HarnessError, InputError, MachineError, RecordError
+from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.jobs.watch_outcome import SCHEMA, Visit, Watched, begun, since
+from harness.jobs.trial import TrialRequest, Visit, trial
 from harness.project.project import Project
+from harness.project.release import order
+from harness.trees.names import TAG_MARK
 from harness.trees.tags import offered
 
-#: Tries the series on one tag.
-Trial = Callable[[str], Visit]
+SKIPPED = "skipped.json"
+
+T = TypeVar("T")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A tag that could not be tried, with the exit code that its reason has."""
+    """A tag that could not be tried: the reason, and the exit code for it."""
 
     tag: str
     reason: str
     exit_code: int
 
 
-class Round(msgspec.Struct, frozen=True):
-    """One look at the tags: what was visited now, what could not be, and all that is remembered."""
-
-    watched: Watched
-    visits: tuple[Visit, ...] = ()
-    failures: tuple[Failure, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """The worst of all tags."""
-        codes = [0, *(v.exit_code for v in self.visits), *(f.exit_code for f in self.failures)]
-        return max(codes)
-
-
-def place(project: Project, slug: str, tree: str) -> Path:
-    """Return where a watch is remembered unless the user says otherwise."""
-    return project.results / slug / f"watch-{tree}.json"
-
-
 def look(
     project: Project,
     cache: Cache,
-    watched: Watched | None,
-    state: Path,
-    trial: Trial,
-    *,
-    named: tuple[str, str],
-    later_than: str | None = None,
-    told: Callable[[Visit | Failure], None] = lambda _: None,
-) -> Round:
-    """Try the series on every new tag, oldest first, and remember each as soon as it is known.
+    wanted: TrialRequest,
+    tree: str,
+    since: str | None = None,
+    listen: Listener = silent,
+) -> Iterator[Visit | Failure]:
+    """Try the series on every new tag, oldest release first; yield each result once it is stored.
 
-    `named` are series and tree; `told` hears of each tag once it is remembered. The lock must be
-    held; see `held`. Raises InputError, MachineError where the tags cannot be listed.
+    New are the tags later than `since`. Without it, new are those that earlier looks did not see;
+    for the first look, the newest alone. Raises InputError, RecordError, MachineError.
     """
-    slug, tree = named
-    tags = offered(project, cache, tree)
-    if later_than is not None and later_than not in tags:
+    tags = sorted(offered(project, cache, tree), key=_release)
+    if since is not None and since not in tags:
         raise InputError(
-            f"no tag {later_than!r}",
+            f"no tag {since!r}",
             where="--since",
-            expected=f"a tag of {tree}, like {', '.join(tags[-3:]) or 'none there is'}",
+            expected=f"a tag of {tree}, like {', '.join(tags[-3:])}" if tags else "no --since",
         )
-    if watched is None:
-        watched = begun(tree, slug, tags, later_than)
-    elif later_than is not None:
-        watched = since(watched, later_than)
-    remember(state, watched)
-    visits, failures = [], []
-    for tag in watched.unvisited(tags):
-        try:
-            visit = trial(tag)
-        except HarnessError as error:
-            failures.append(Failure(tag, str(error), error.exit_code))
-            told(failures[-1])
-            continue
-        watched = msgspec.structs.replace(watched, visits=(*watched.visits, visit))
-        remember(state, watched)
-        visits.append(visit)
-        told(visit)
-    return Round(watched, tuple(visits), tuple(failures))
+    folder = folder_of(project, wanted.slug, tree)
+    with _alone(cache, folder):
+        for tag in _new(folder, tags, since):
+            try:
+                visit = trial(project, cache, wanted, tag, f"{tree}{TAG_MARK}{tag}", listen)
+            except HarnessError as error:
+                yield Failure(tag, str(error), error.exit_code)
+                continue
+            _store(_file(folder, tag), visit)
+            yield visit
+
+
+def folder_of(project: Project, slug: str, tree: str) -> Path:
+    """Return the folder in which the visits to a tree's tags are stored."""
+    return project.results / slug / f"watch-{tree}"
+
+
+def last_good(folder: Path) -> Visit | None:
+    """Return the visit to the latest release on which everything held. Raises RecordError."""
+    visits = [_load(path, Visit) for path in folder.glob("v*.json")]
+    good = [visit for visit in visits if visit.exit_code == 0]
+    return max(good, key=lambda visit: _release(visit.tag), default=None)
+
+
+def _new(folder: Path, tags: Sequence[str], since: str | None) -> list[str]:
+    """Return the tags to try, and store which ones are skipped for good."""
+    stored = folder / SKIPPED
+    if since is None and stored.exists():
+        skipped = _load(stored, list[str])
+    else:
+        count = len(tags) - 1 if since is None else tags.index(since) + 1
+        skipped = list(tags[: max(count, 0)])
+        _store(stored, skipped)
+    return [tag for tag in tags if tag not in skipped and not _file(folder, tag).exists()]
 
 
 @contextlib.contextmanager
-def held(state: Path) -> Iterator[None]:
-    """Hold the file's lock, so that no tag is tried twice at once. Raises MachineError."""
-    try:
-        state.parent.mkdir(parents=True, exist_ok=True)
-        handle = state.with_name(f".{state.name}.lock").open("w")
-    except OSError as error:
-        raise MachineError(f"cannot be written: {error.strerror}", where=str(state)) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+def _alone(cache: Cache, folder: Path) -> Iterator[None]:
+    """Hold the lock on these visits, so that no tag is tried twice at once. Raises MachineError."""
+    with cache.free(f"{folder.name}-{folder.parent.name}") as is_free:
+        if not is_free:
             raise MachineError(
-                "is being watched by another process", where=str(state), hint="let it finish"
-            ) from error
+                "another process is trying tags of this tree", where=str(folder), hint="wait for it"
+            )
         yield
 
 
-def remembered(state: Path, slug: str, tree: str) -> Watched | None:
-    """Return what is known from earlier runs; None at the first. Raises RecordError.
+def _file(folder: Path, tag: str) -> Path:
+    return folder / f"{tag}.json"
 
-    A file that cannot be read is never taken for a new one: all its tags would be new again.
-    """
+
+def _store(path: Path, value: object) -> None:
     try:
-        found = msgspec.json.decode(state.read_bytes(), type=Watched)
-    except FileNotFoundError:
-        return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    except OSError as error:
+        raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _load(path: Path, kind: type[T]) -> T:
+    """Return what a file holds. Raises RecordError: a damaged file is never taken for none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as error:
         raise RecordError(
-            f"cannot be read: {error}", where=str(state), hint="mend it, or move it away"
+            f"cannot be read: {error}",
+            where=str(path),
+            hint="restore it, or remove it to start again",
         ) from error
-    if found.schema > SCHEMA:
-        raise RecordError(f"has schema {found.schema}, made by a newer harness", where=str(state))
-    if (found.slug, found.tree) != (slug, tree):
-        raise InputError(
-            f"is of {found.slug} on {found.tree}", where=str(state), expected=f"{slug} on {tree}"
-        )
-    return found
 
 
-def remember(state: Path, watched: Watched) -> None:
-    """Replace the file at once, so that a crash leaves the old one or the new one."""
-    try:
-        text = msgspec.json.format(msgspec.json.encode(watched), indent=1)
-        replace_file(state, text + b"\n")
-    except OSError as error:
-        raise MachineError(f"cannot be written: {error.strerror}", where=str(state)) from error
+def _release(tag: str) -> tuple[int, int, int, int]:
+    return order(tag) or (0, 0, 0, 0)

@@ -226,6 +226,16 @@ def runs(results: Path, slug: str | None = None) -> list[Path]:
     )
 
 
+def null_runs(results: Path, slug: str) -> list[RunRecord]:
+    """Return a series' runs of base against itself, without those that cannot be read."""
+    found = []
+    for folder in runs(results, slug):
+        with contextlib.suppress(RecordError):
+            if is_null(folder):
+                found.append(load(folder))
+    return found
+
+
 def newest(results: Path, slug: str | None = None) -> Path:
     """Return the newest run's folder. Raises RecordError when there is none."""
     found = runs(results, slug)

@@ -35,12 +35,12 @@ def name(tree: Tree) -> str:
 def test_what_holds_is_timed_and_its_record_kept(
     project: Project, cache: Cache, tree: Tree, name: str
 ) -> None:
-    found = trial(project, cache, REQUEST, f"v{tree.release}", name)
-    assert (found.visit.exit_code, found.visit.stage) == (0, "held")
-    assert (found.visit.commit, found.visit.release) == (tree.commit, tree.release)
-    assert "cases equal" in found.visit.reason
-    assert "order0 0." in found.visit.reason
-    (run,) = found.visit.runs
+    visit = trial(project, cache, REQUEST, f"v{tree.release}", name)
+    assert (visit.exit_code, visit.stage) == (0, "held")
+    assert (visit.commit, visit.release) == (tree.commit, tree.release)
+    assert "cases equal" in visit.reason
+    assert "order0 0." in visit.reason
+    (run,) = visit.runs
     record = store.load(project.results / "memcpy-streaming" / run)
     assert record.outcome == "complete"
     assert record.subject.tree == name
@@ -51,7 +51,7 @@ def test_times_are_held_to_a_rule(project: Project, cache: Cache, tree: Tree, na
     rules = (parse_rule("order0.ratio<0.01"),)
     wanted = msgspec.structs.replace(REQUEST, rules=rules)
     try:
-        visit = trial(project, cache, wanted, f"v{tree.release}", name).visit
+        visit = trial(project, cache, wanted, f"v{tree.release}", name)
     except MachineError as error:
         # On a machine this busy no time decides anything, which must be no verdict either.
         assert "is undecided" in error.what
@@ -64,7 +64,7 @@ def test_a_series_that_leaves_other_struct_pages_does_not_hold(
     project: Project, cache: Cache, tree: Tree, name: str
 ) -> None:
     wanted = msgspec.structs.replace(REQUEST, source=Mbox(WRONG / "missing-refcount.mbox"))
-    visit = trial(project, cache, wanted, f"v{tree.release}", name).visit
+    visit = trial(project, cache, wanted, f"v{tree.release}", name)
     assert (visit.exit_code, visit.stage) == (1, "check")
     assert "_refcount.counter" in visit.reason
     assert visit.runs == ()

@@ -18,7 +18,7 @@ from harness.doctor import packages
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
 from harness.guest import agent_log, console, console_findings
-from harness.host.units import parse_age, parse_size
+from harness.host.units import parse_duration, parse_size
 from harness.judge import rule_syntax
 from harness.kernel import (
     call_graph,
@@ -223,7 +223,7 @@ def packages_(data: bytes) -> None:
 
 @target
 def units_(data: bytes) -> None:
-    for parse in (parse_size, parse_age):
+    for parse in (parse_size, parse_duration):
         with contextlib.suppress(ValueError):
             assert parse(text(data)) >= 0
 

@@ -78,7 +78,7 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
 
 def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "PruneRule":
     from harness.doctor.prune import PruneRule
-    from harness.host.units import parse_age, parse_size
+    from harness.host.units import parse_duration, parse_size
 
     if sum((limit is not None, older_than is not None, everything)) != 1:
         raise InputError(
@@ -93,7 +93,7 @@ def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Pr
             raise InputError(str(error), where="--limit") from error
     if older_than is not None:
         try:
-            return PruneRule(older_s=parse_age(older_than))
+            return PruneRule(older_s=parse_duration(older_than))
         except ValueError as error:
             raise InputError(str(error), where="--older-than") from error
     return PruneRule(limit_bytes=-1)

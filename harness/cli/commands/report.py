@@ -173,7 +173,8 @@ def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = (
     from harness.judge.conclude import conclude
 
     slug = project.measurable_series(record.subject.slug).slug
-    return conclude(record, project.claims(slug), nulls_for(project, record), rules)
+    nulls = store.null_runs(project.results, slug)
+    return conclude(record, project.claims(slug), nulls, rules)
 
 
 def show(
@@ -198,16 +199,6 @@ def show(
 
     print_rich(terminal(found, titles or {}))
     click.echo(printable(f"record: {path}"))
-
-
-def nulls_for(project: Project, record: "RunRecord") -> "list[RunRecord]":
-    """Return the runs of base against base that might be held against a run."""
-    found = []
-    for folder in store.runs(project.results, record.subject.slug):
-        with contextlib.suppress(RecordError):
-            if store.is_null(folder):
-                found.append(store.load(folder))
-    return found
 
 
 def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The watch verb on a real repository's tags: each once, whatever dies in between."""
+"""`harness watch` on the tags of a real repository: each is tried once, also if it is killed."""
 
 import json
 import os
@@ -8,39 +8,45 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
+import msgspec
 import pytest
 
-from harness.errors import InputError, MachineError, RecordError
+from harness.errors import InputError, MachineError
 from harness.jobs import watch
-from harness.jobs.watch import Round
-from harness.jobs.watch_outcome import Visit, Watched
+from harness.jobs.trial import TrialRequest, Visit
+from harness.jobs.watch import Failure
+from harness.replay.timing.schedule import Schedule
 from tests.fakes.kernels import Kernels
 from tests.fakes.trees import git
 
-#: Notes that a trial began, takes its time, and then has a verdict.
+#: Notes that a trial began, takes its time, and then has a result.
 SLOW = """
 import sys, time
 from pathlib import Path
 from harness.host.cache import Cache
 from harness.project.project import Project
-from harness.jobs.watch_outcome import Visit
-from harness.stages import watch
+from harness.jobs import watch
+from harness.jobs.trial import TrialRequest, Visit
+from harness.replay.timing.schedule import Schedule
 
-root, cache, state, begun = map(Path, sys.argv[1:])
+root, cache, begun = map(Path, sys.argv[1:])
 
-def trial(tag):
+def trial(project, cache, wanted, tag, tree, listen):
     with begun.open("a") as log:
         log.write(tag + "\\n")
     time.sleep(0.1)
     return Visit(tag, "0" * 40, tag[1:], 0, "held", "")
 
-with watch.held(state):
-    known = watch.remembered(state, "test", "mine")
-    watch.look(Project(root), Cache(cache), known, state, trial,
-               named=("test", "mine"), later_than=None if known else "v7.2")
+watch.trial = trial
+wanted = TrialRequest("test", Schedule(1 << 30, 1, 1, 1))
+list(watch.look(Project(root), Cache(cache), wanted, "mine", "v7.2"))
 """
+WANTED = TrialRequest("test", Schedule(1 << 30, 1, 1, 1))
 
 
 @pytest.fixture
@@ -52,17 +58,26 @@ def good(tag: str) -> Visit:
     return Visit(tag, "0" * 40, tag[1:], 0, "held", "")
 
 
-def look(kernels: Kernels, trial: watch.Trial = good, **more: str) -> Round:
-    state = watch.place(kernels.project, "test", "mine")
-    with watch.held(state):
-        known = watch.remembered(state, "test", "mine")
-        return watch.look(
-            kernels.project, kernels.cache, known, state, trial, named=("test", "mine"), **more
-        )
+def look(
+    kernels: Kernels, trial: Callable[[str], Visit] = good, since: str | None = None
+) -> list[Visit | Failure]:
+    """Look once, with a trial that is given the tag alone."""
+
+    def of_tag(*arguments: object) -> Visit:
+        tag, tree = arguments[3:5]
+        assert tree == f"mine@{tag}"
+        return trial(str(tag))
+
+    with mock.patch.object(watch, "trial", of_tag):
+        return list(watch.look(kernels.project, kernels.cache, WANTED, "mine", since))
 
 
-def tags(found: Round) -> list[str]:
-    return [visit.tag for visit in found.visits]
+def tags(found: list[Visit | Failure]) -> list[str]:
+    return [one.tag for one in found if isinstance(one, Visit)]
+
+
+def stored(kernels: Kernels) -> Path:
+    return watch.folder_of(kernels.project, "test", "mine")
 
 
 def test_new_tags_are_visited_once_and_in_their_order(kernels: Kernels) -> None:
@@ -72,18 +87,65 @@ def test_new_tags_are_visited_once_and_in_their_order(kernels: Kernels) -> None:
     git(kernels.linux, "tag", "-a", "-m", "annotated", "v7.3-rc1")
     git(kernels.linux, "tag", "next-20260101")
     assert tags(look(kernels)) == ["v7.3-rc1", "v7.3-rc2"]
-    found = look(kernels)
-    assert (tags(found), found.exit_code) == ([], 0)
-    assert found.watched.last_good == good("v7.3-rc2")
+    assert look(kernels) == []
+    assert watch.last_good(stored(kernels)) == good("v7.3-rc2")
+
+
+def test_the_first_look_takes_the_newest_tag_or_all_that_are_later_than_one(
+    kernels: Kernels,
+) -> None:
+    for name in ("v7.2.13", "v7.3-rc1", "v7.2.9", "v7.1"):
+        git(kernels.linux, "tag", name)
+    assert tags(look(kernels)) == ["v7.3-rc1"]
+    assert tags(look(kernels)) == []
+    # What was skipped can still be asked for; what was tried is not tried again.
+    assert tags(look(kernels, since="v7.2")) == ["v7.2.9", "v7.2.13"]
+    assert tags(look(kernels, since="v7.1")) == ["v7.2"]
+
+
+def test_a_stable_release_made_after_the_next_ones_candidate_is_new(kernels: Kernels) -> None:
+    git(kernels.linux, "tag", "v7.3-rc1")
+    assert tags(look(kernels)) == ["v7.3-rc1"]
+    git(kernels.linux, "tag", "v7.2.1")
+    assert tags(look(kernels)) == ["v7.2.1"]
+
+
+def test_without_a_tag_nothing_is_tried_and_the_first_one_is_new(kernels: Kernels) -> None:
+    git(kernels.linux, "tag", "-d", "v7.2")
+    assert look(kernels) == []
+    with pytest.raises(InputError, match=r"no tag 'v7\.2'; expected no --since"):
+        look(kernels, since="v7.2")
+    git(kernels.linux, "tag", "v7.1")
+    git(kernels.linux, "tag", "v7.2")
+    assert tags(look(kernels)) == ["v7.1", "v7.2"]
+
+
+def test_the_last_good_one_is_the_latest_release_not_the_latest_visit(kernels: Kernels) -> None:
+    assert watch.last_good(stored(kernels)) is None
+    git(kernels.linux, "tag", "v7.3-rc1")
+    look(kernels)
+    git(kernels.linux, "tag", "v7.2.1")
+    git(kernels.linux, "tag", "v7.3-rc2")
+    look(
+        kernels,
+        lambda tag: msgspec.structs.replace(good(tag), exit_code=3 if tag == "v7.3-rc2" else 0),
+    )
+    assert watch.last_good(stored(kernels)) == good("v7.3-rc1")
+
+
+def test_a_tag_whose_file_is_removed_is_tried_again(kernels: Kernels) -> None:
+    assert tags(look(kernels)) == ["v7.2"]
+    (stored(kernels) / "v7.2.json").unlink()
+    assert tags(look(kernels)) == ["v7.2"]
 
 
 def test_a_url_is_asked_as_well_as_a_path(kernels: Kernels) -> None:
     kernels.trees(mine=kernels.entry("v7.2", url=True))
     git(kernels.linux, "tag", "-a", "-m", "annotated", "v7.3-rc1")
-    assert tags(look(kernels, later_than="v7.2")) == ["v7.3-rc1"]
+    assert tags(look(kernels, since="v7.2")) == ["v7.3-rc1"]
 
 
-def test_our_own_failure_is_no_visit_and_stops_no_other_tag(kernels: Kernels) -> None:
+def test_a_failure_of_this_machine_is_no_visit_and_stops_no_other_tag(kernels: Kernels) -> None:
     for name in ("v7.3-rc1", "v7.3-rc2"):
         git(kernels.linux, "tag", name)
 
@@ -92,28 +154,12 @@ def test_our_own_failure_is_no_visit_and_stops_no_other_tag(kernels: Kernels) ->
             raise MachineError("no space")
         return good(tag)
 
-    found = look(kernels, failing, later_than="v7.2")
-    assert (tags(found), found.exit_code) == (["v7.3-rc2"], 69)
-    assert [f.tag for f in found.failures] == ["v7.3-rc1"]
+    found = look(kernels, failing, since="v7.2")
+    assert found == [Failure("v7.3-rc1", "no space", 69), good("v7.3-rc2")]
     assert tags(look(kernels)) == ["v7.3-rc1"]
 
 
-def test_the_exit_code_is_the_worst_of_this_look(kernels: Kernels) -> None:
-    for name in ("v7.3-rc1", "v7.3-rc2", "v7.3-rc3"):
-        git(kernels.linux, "tag", name)
-    codes = {"v7.3-rc1": 1, "v7.3-rc2": 3, "v7.3-rc3": 0}
-
-    def trial(tag: str) -> Visit:
-        return Visit(tag, "0" * 40, tag[1:], codes[tag], "check", "")
-
-    found = look(kernels, trial, later_than="v7.2")
-    assert found.exit_code == 3
-    assert found.watched.last_good is not None
-    assert found.watched.last_good.tag == "v7.3-rc3"
-    assert look(kernels).exit_code == 0
-
-
-def test_an_interruption_keeps_what_was_found(kernels: Kernels) -> None:
+def test_an_interruption_leaves_what_was_found(kernels: Kernels) -> None:
     for name in ("v7.3-rc1", "v7.3-rc2"):
         git(kernels.linux, "tag", name)
 
@@ -123,7 +169,7 @@ def test_an_interruption_keeps_what_was_found(kernels: Kernels) -> None:
         return good(tag)
 
     with pytest.raises(KeyboardInterrupt):
-        look(kernels, interrupted, later_than="v7.2")
+        look(kernels, interrupted, since="v7.2")
     assert tags(look(kernels)) == ["v7.3-rc2"]
 
 
@@ -133,68 +179,80 @@ def test_a_cleared_cache_makes_no_tag_new(kernels: Kernels) -> None:
     assert tags(look(kernels)) == []
 
 
-def test_killed_at_any_moment_each_tag_has_one_verdict(kernels: Kernels, tmp_path: Path) -> None:
+def test_killed_at_any_moment_each_tag_has_one_visit(kernels: Kernels, tmp_path: Path) -> None:
     names = [f"v7.3-rc{n}" for n in range(1, 7)]
     for name in names:
         git(kernels.linux, "tag", name)
-    state, begun = watch.place(kernels.project, "test", "mine"), tmp_path / "begun"
-    argv = [sys.executable, "-c", SLOW, kernels.project.root, kernels.cache.root, state, begun]
-    lot = random.Random(7)
+    begun = tmp_path / "begun"
+    argv = [sys.executable, "-c", SLOW, kernels.project.root, kernels.cache.root, begun]
+    chance = random.Random(7)
     kills = 0
     while True:
         process = subprocess.Popen(list(map(str, argv)), start_new_session=True)
         try:
-            process.wait(timeout=0.3 + lot.random() if kills < 12 else 120)
+            process.wait(timeout=0.3 + chance.random() if kills < 12 else 120)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-            # Whatever it had remembered can be read, and nothing stands in it twice.
-            if state.exists():
-                kept = watch.remembered(state, "test", "mine")
-                assert kept is not None
-                assert len({v.tag for v in kept.visits}) == len(kept.visits)
+            # What was stored can be read.
+            watch.last_good(stored(kernels))
             continue
         assert process.returncode == 0
         break
     assert kills > 0
-    kept = watch.remembered(state, "test", "mine")
-    assert kept is not None
-    assert [v.tag for v in kept.visits] == names
-    # What had its verdict was never begun again: at most one more beginning a kill.
+    assert {path.stem for path in stored(kernels).glob("v*.json")} == set(names)
+    # What had its visit was never begun again: at most one more beginning per kill.
     assert len(begun.read_text().split()) <= len(names) + kills
     assert tags(look(kernels)) == []
 
 
+@contextmanager
+def being_watched(kernels: Kernels) -> Iterator[None]:
+    """Hold the lock as a look does that is trying a tag."""
+
+    with mock.patch.object(watch, "trial", lambda *_: good("v7.2")):
+        looking = watch.look(kernels.project, kernels.cache, WANTED, "mine")
+        next(looking)
+        yield
+        looking.close()
+
+
 def test_two_watches_do_not_try_the_same_tag(kernels: Kernels) -> None:
-    state = watch.place(kernels.project, "test", "mine")
-    with watch.held(state):
+    with being_watched(kernels):
         done = kernels.harness("watch", "test", "--tree", "mine")
     assert done.returncode == 69
-    assert "is being watched by another process" in done.stderr
+    assert "another process is trying tags of this tree" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("name", "text"),
     [
-        ("{", RecordError, "cannot be read"),
-        ('{"tree": "mine", "slug": "test", "schema": 9}', RecordError, "newer harness"),
-        ('{"tree": "other", "slug": "test"}', InputError, "is of test on other"),
-        ('{"tree": "mine", "slug": "test", "seen": []}', RecordError, "cannot be read"),
+        ("v7.2.json", "{"),
+        ("v7.2.json", '{"tag": "v7.2"}'),
+        ("skipped.json", ""),
+        ("skipped.json", '{"v7.1": 1}'),
+        ("skipped.json", "[1]"),
     ],
 )
-def test_a_memory_that_cannot_be_read_is_never_taken_for_none(
-    kernels: Kernels, text: str, error: type[Exception], said: str
-) -> None:
-    state = watch.place(kernels.project, "test", "mine")
-    state.parent.mkdir(parents=True)
-    state.write_text(text)
-    with pytest.raises(error, match=said):
+def test_a_damaged_file_is_never_taken_for_none(kernels: Kernels, name: str, text: str) -> None:
+    look(kernels)
+    file = stored(kernels) / name
+    file.write_text(text)
+    done = kernels.harness("watch", "test", "--tree", "mine", "--check")
+    assert done.returncode == 65
+    assert f"{file}: cannot be read" in done.stderr
+    assert file.read_text() == text
+
+
+def test_a_place_that_cannot_be_written_is_named(kernels: Kernels) -> None:
+    stored(kernels).parent.mkdir(parents=True)
+    stored(kernels).write_text("a file")
+    with pytest.raises(MachineError, match="cannot be written"):
         look(kernels)
-    assert state.read_text() == text
 
 
-def test_a_conflict_is_a_verdict_a_line_and_leaves_no_worktree(kernels: Kernels) -> None:
+def test_a_conflict_is_a_visit_on_one_line_and_leaves_no_worktree(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
     done = kernels.harness("watch", "test", "--tree", "mine", "--check")
     assert done.returncode == 3
@@ -207,12 +265,11 @@ def test_a_conflict_is_a_verdict_a_line_and_leaves_no_worktree(kernels: Kernels)
     assert again.returncode == 0
     said = json.loads(again.stdout)
     assert (said["visits"], said["failures"], said["last_good"]) == ([], [], None)
-    kept = watch.remembered(Path(said["state"]), "test", "mine")
-    assert isinstance(kept, Watched)
-    assert kept.visits[0].exit_code == 3
+    visit = json.loads((Path(said["folder"]) / "v7.3-rc1.json").read_text())
+    assert visit["exit_code"] == 3
 
 
-def test_a_tree_that_does_not_build_is_a_verdict_too(kernels: Kernels) -> None:
+def test_a_tree_that_does_not_build_is_a_visit_too(kernels: Kernels) -> None:
     (kernels.linux / "knobs.mk").write_text("FAIL := mm/mm_init.o\n")
     kernels.release("v7.3-rc1", {115: "\ttheirs;"})
     (kernels.project.configs / "kconfig").mkdir()
@@ -230,12 +287,11 @@ def test_a_tree_that_does_not_build_is_a_verdict_too(kernels: Kernels) -> None:
     [
         (["--tree", "nonesuch"], "no tree 'nonesuch'; expected one of mine"),
         (["--since", "v9.9"], "--since: no tag 'v9.9'; expected a tag of mine, like v7.2"),
-        (["--follow", "--every", "0s"], "'0s' is no time; expected like 90s"),
-        (["--every", "soon"], "'soon' is no time"),
-        (["--state", "/"], "--state"),
+        (["--follow", "--every", "0s"], "--every: no pause at all"),
+        (["--every", "soon"], "--every: 'soon' is not a duration"),
         (["--gate", "order0.ratio"], "is no rule; expected KIND"),
-        (["--gate", "nd_pmem.ratio<1"], "nd_pmem.ratio<1 wants boots; expected --reproduce"),
-        (["--check", "--gate", "order0.ratio<1"], "order0.ratio<1 wants times"),
+        (["--gate", "nd_pmem.ratio<1"], "nd_pmem.ratio<1 needs boots; expected --reproduce"),
+        (["--check", "--gate", "order0.ratio<1"], "order0.ratio<1 needs times"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -253,7 +309,7 @@ def test_a_tarball_has_no_tags(kernels: Kernels) -> None:
         look(kernels)
 
 
-def test_following_looks_again_and_ends_when_it_is_told_to(kernels: Kernels) -> None:
+def test_following_looks_again_and_ends_when_interrupted(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
     argv = [sys.executable, "-c", "from harness.cli import main; main()", "watch", "test"]
     argv += ["--tree", "mine", "--check", "--follow", "--every", "1s"]
@@ -261,15 +317,14 @@ def test_following_looks_again_and_ends_when_it_is_told_to(kernels: Kernels) -> 
     process = subprocess.Popen(
         argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    state = watch.place(kernels.project, "test", "mine")
 
     def wait_for(tag: str) -> None:
         end = time.monotonic() + 120
         while time.monotonic() < end:
-            if state.exists() and f'"{tag}"' in state.read_text() and "visits" in state.read_text():
+            if (stored(kernels) / f"{tag}.json").exists():
                 return
             time.sleep(0.2)
-        pytest.fail(f"{tag} was never visited")
+        pytest.fail(f"{tag} was never tried")
 
     try:
         wait_for("v7.3-rc1")
