@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands share, and the JSON they print."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,8 +12,12 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from harness.host.cache import Cache
     from harness.judge.rule_syntax import Rule
     from harness.series.apply import Source
+
+#: Where a command's context says whether --no-sandbox was given.
+_NO_SANDBOX = f"{__name__}.no_sandbox"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,15 +63,21 @@ def source_options(command: F) -> F:
     return command
 
 
-def _give_up_sandbox(_context: click.Context, _option: click.Parameter, value: object) -> None:
-    from harness.host.sandbox import NO_SANDBOX
+def _give_up_sandbox(context: click.Context, _option: click.Parameter, value: object) -> None:
+    context.meta[_NO_SANDBOX] = value
 
-    if value:
-        os.environ[NO_SANDBOX] = "1"
+
+def chosen_cache() -> "Cache":
+    """Return the user's cache, in which --no-sandbox, if given, lets programs run unconfined."""
+    from harness.host.cache import Cache
+    from harness.host.sandbox import NO_SANDBOX, Sandbox
+
+    unconfined = click.get_current_context().meta.get(_NO_SANDBOX, False)
+    return Cache.default(Sandbox(NO_SANDBOX) if unconfined else None)
 
 
 def sandbox_option(command: F) -> F:
-    """Add --no-sandbox, which no command needs to see."""
+    """Add --no-sandbox; see `chosen_cache`."""
     decorate = click.option(
         "--no-sandbox",
         is_flag=True,

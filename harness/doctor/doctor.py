@@ -15,7 +15,6 @@ from harness.doctor.diagnosis import Diagnosis
 from harness.errors import HarnessError
 from harness.events import Listener, silent
 from harness.guest import accelerator, backing_files, rootfs
-from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
 from harness.measure import machine
@@ -60,7 +59,7 @@ def _root(project: Project, cache: Cache) -> Diagnosis:
 
 
 def _sandbox(cache: Cache) -> Diagnosis:
-    reason = sandbox.unusable(cache)
+    reason = cache.sandbox.unusable
     if reason is None:
         return Diagnosis("sandbox", "ok", "builds and guests see no home and no network")
     hint = "allow user namespaces; until then strangers' series want --no-sandbox"

@@ -131,7 +131,6 @@ def boot(
     *,
     log: Path,
     seconds: float,
-    confined: bool,
     on_message: Callable[[str], None] | None = None,
 ) -> EndedBoot:
     """Boot, run the script, wait for the end, and return what was said.
@@ -151,7 +150,7 @@ def boot(
     with cache.staging() as folder, contextlib.ExitStack() as opened:
         channel = folder / "channel"
         channel.touch()
-        argv = _argv(command, channel, confined=confined)
+        argv = _argv(command, channel, confined=cache.sandbox.unusable is None)
         started = time.monotonic()
         stopped, killed, excess = None, "", ""
         watch = _Watch(command, channel, opened)

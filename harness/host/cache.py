@@ -17,6 +17,7 @@ from typing import IO
 
 from harness.errors import MachineError
 from harness.host import cancel
+from harness.host.sandbox import Sandbox
 
 #: How often a thread that nobody can interrupt looks whether a lock is free.
 POLL_S = 0.1
@@ -26,10 +27,15 @@ NOTICED_S = 0.5
 
 
 class Cache:
-    """The cache folder. Constructing it creates nothing."""
+    """The cache folder, and the sandbox of the programs that work in it.
 
-    def __init__(self, root: Path) -> None:
+    Constructing it creates nothing. Without a `sandbox`, bubblewrap is probed when it is first
+    asked for.
+    """
+
+    def __init__(self, root: Path, sandbox: Sandbox | None = None) -> None:
         self.root = root
+        self._sandbox = sandbox
         self.repository = root / "trees.git"
         self.apt = root / "apt"
         self.worktrees = root / "worktrees"
@@ -43,12 +49,20 @@ class Cache:
         self._in_use: IO[str] | None = None
 
     @classmethod
-    def default(cls) -> "Cache":
-        """$XDG_CACHE_HOME/memmap-harness, or ~/.cache/memmap-harness."""
+    def default(cls, sandbox: Sandbox | None = None) -> "Cache":
+        """Return the user's: $XDG_CACHE_HOME/memmap-harness, or ~/.cache/memmap-harness."""
         named = os.environ.get("XDG_CACHE_HOME", "")
         # The XDG base directory specification: a relative path is to be ignored.
         base = Path(named) if named.startswith("/") else Path.home() / ".cache"
-        return cls(base / "memmap-harness")
+        return cls(base / "memmap-harness", sandbox)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """How programs that patches steer are run: decided once."""
+        if self._sandbox is None:
+            with self.staging() as folder:
+                self._sandbox = Sandbox.probe(folder, self.log("bwrap"))
+        return self._sandbox
 
     def log(self, name: str) -> Path:
         """Return a log for the commands of one stage; the stage's previous one is overwritten."""

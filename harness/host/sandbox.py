@@ -13,15 +13,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness.errors import HarnessError, ToolFailed
+from harness.events import Listener, Note
 from harness.host import process
-from harness.host.cache import Cache
 from harness.host.units import GIB
 
 PROBE_S = 20
-#: Set by --no-sandbox, so that every process of ours knows.
-NO_SANDBOX = "MEMMAP_HARNESS_NO_SANDBOX"
-#: Said by whoever runs a program unwrapped because `unusable()` gives a reason.
+#: The reason for which nothing is confined if the user wants it so.
+NO_SANDBOX = "--no-sandbox"
 UNCONFINED = (
     "running without bubblewrap: what is built and booted can read your files, write where you can "
     "and reach the network"
@@ -46,39 +47,71 @@ class Multiplies(ToolFailed):
     """A program that has too many processes, and was ended."""
 
 
-def run(
-    argv: Sequence[str],
-    *,
-    confined: bool,
-    log: Path,
-    deadline: process.Deadline,
-    writable: Sequence[Path] = (),
-    readable: Sequence[Path] = (),
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    ok: Sequence[int] | None = (0,),
-    on_line: Callable[[str], None] | None = None,
-    called: str | None = None,
-) -> process.Finished:
-    """Run a program as harness.host.process.run does, wrapped if `confined`, and watched in either
-    case.
+class Sandbox(msgspec.Struct, frozen=True):
+    """How programs that patches steer are run: in bubblewrap, unless `unusable` says why not.
 
-    Raises what harness.host.process.run raises, and Multiplies.
+    Probed once per command (see `Cache.sandbox`) and once per job on a cluster's worker.
     """
-    called = called or argv[0]
-    if confined:
-        argv = wrap(argv, writable=writable, readable=readable, env=env)
-    return process.run(
-        argv,
-        log=log,
-        deadline=deadline,
-        cwd=cwd,
-        env=env,
-        ok=ok,
-        on_line=on_line,
-        called=called,
-        watch=watch,
-    )
+
+    unusable: str | None = None
+
+    @classmethod
+    def probe(cls, folder: Path, log: Path) -> "Sandbox":
+        """Run a program in an empty folder with all that `wrap` asks of bubblewrap.
+
+        Takes some hundredths of a second.
+        """
+        try:
+            argv = wrap(["touch", f"{folder}/made"], writable=[folder])
+            process.run(argv, log=log, deadline=process.Deadline(PROBE_S))
+        except HarnessError as error:
+            return cls((error.detail or error.what).splitlines()[-1])
+        if not (folder / "made").exists():
+            return cls("a folder made writable in it is not the one outside")
+        return cls()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the user wants programs to run unconfined."""
+        return self.unusable == NO_SANDBOX
+
+    def warn(self, listen: Listener) -> None:
+        """Send a note if programs run unconfined."""
+        if self.unusable is not None:
+            listen(Note(f"{UNCONFINED} ({self.unusable})"))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        deadline: process.Deadline,
+        writable: Sequence[Path] = (),
+        readable: Sequence[Path] = (),
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        ok: Sequence[int] | None = (0,),
+        on_line: Callable[[str], None] | None = None,
+        called: str | None = None,
+    ) -> process.Finished:
+        """Run a program as process.run does, in bubblewrap if that works, and watch it.
+
+        Raises what process.run raises, and Multiplies.
+        """
+        called = called or argv[0]
+        if self.unusable is None:
+            argv = wrap(argv, writable=writable, readable=readable, env=env)
+        return process.run(
+            argv,
+            log=log,
+            deadline=deadline,
+            cwd=cwd,
+            env=env,
+            ok=ok,
+            on_line=on_line,
+            called=called,
+            watch=watch,
+        )
 
 
 def wrap(
@@ -198,31 +231,3 @@ def _tasks_below(pid: int) -> int:
         count += threads.get(number, 0)
         todo += children.get(number, [])
     return count
-
-
-def unusable(cache: Cache) -> str | None:
-    """Try bubblewrap with all that `wrap` asks of it; return why it does not work, or None.
-
-    --no-sandbox is a reason too.
-    """
-    if given_up():
-        return "--no-sandbox"
-    try:
-        with cache.staging() as folder:
-            argv = wrap(["touch", f"{folder}/made"], writable=[folder])
-            process.run(argv, log=cache.log("bwrap"), deadline=process.Deadline(PROBE_S))
-            if not (folder / "made").exists():
-                return "a folder made writable in it is not the one outside"
-    except HarnessError as error:
-        return (error.detail or error.what).splitlines()[-1]
-    return None
-
-
-def works(cache: Cache) -> bool:
-    """Whether programs can be wrapped on this machine. Takes some hundredths of a second."""
-    return unusable(cache) is None
-
-
-def given_up() -> bool:
-    """Whether the user wants programs to run unwrapped."""
-    return os.environ.get(NO_SANDBOX, "") not in ("", "0")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.host import sandbox
 from harness.host.process import Deadline
+from harness.host.sandbox import Sandbox
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
 TIMEOUT_S = 120
@@ -20,9 +20,9 @@ class Binutils:
     optimization), so it is read where no more of the machine is seen than by a build.
     """
 
-    def __init__(self, log: Path, *, confined: bool) -> None:
+    def __init__(self, log: Path, sandbox: Sandbox) -> None:
         self.log = log
-        self._confined = confined
+        self._sandbox = sandbox
 
     def build_id(self, file: Path) -> str:
         """Return the linker's build id of an ELF file, in hex. Raises MachineError if none."""
@@ -74,9 +74,8 @@ class Binutils:
         return self._run([*argv, str(file)], [file])
 
     def _run(self, argv: Sequence[str], reads: Sequence[Path], writes: Path | None = None) -> str:
-        return sandbox.run(
+        return self._sandbox.run(
             argv,
-            confined=self._confined,
             log=self.log,
             deadline=Deadline(TIMEOUT_S),
             readable=reads,

@@ -18,7 +18,7 @@ import msgspec
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Note, silent
 from harness.git.git import Git
-from harness.host import process, sandbox, venv, version
+from harness.host import process, venv, version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
 from harness.kernel import compiler_warnings, configure, kbuild, make_output
@@ -115,9 +115,7 @@ def objects(
             hint="set XDG_CACHE_HOME to a folder without",
         )
     cache.require_room(ROOM_BYTES, "to build a kernel")
-    unusable = sandbox.unusable(cache)
-    if unusable:
-        listen(Note(f"{sandbox.UNCONFINED} ({unusable})"))
+    cache.sandbox.warn(listen)
     ours = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
     whose = _strangers(cache, tree, commit)
     name = f"{ours}-{value_digest(whose)[:8]}" if whose else ours
@@ -132,7 +130,7 @@ def objects(
             cache.objects / name,
             how.compiler,
             arch=how.arch,
-            confined=not unusable,
+            sandbox=cache.sandbox,
             log=cache.log(f"build-{name}"),
             deadline=process.Deadline(BUILD_S),
         )
@@ -288,7 +286,7 @@ def _keep(
             key=folder.name,
             commit=commit,
             release=make.output.text("include/config/kernel.release").strip(),
-            build_id=Binutils(make.log, confined=make.confined).build_id(work / "vmlinux"),
+            build_id=Binutils(make.log, make.sandbox).build_id(work / "vmlinux"),
             config_sha256=digest(work / "config"),
             compiler=compiler,
             profile=how.profile,

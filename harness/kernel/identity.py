@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from harness.git.git import Git
-from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.kernel.binutils import Binutils
@@ -34,7 +33,7 @@ class Built(msgspec.Struct, frozen=True):
 
 def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Build, ...]:
     """Return the builds of the record with what tells each from base, which is the first."""
-    binutils = Binutils(cache.log("identity"), confined=sandbox.works(cache))
+    binutils = Binutils(cache.log("identity"), cache.sandbox)
     symbols = [sizes(binutils.sizes(one.binary)) for one in built]
     options_of = [_options(one.config) for one in built]
     base = built[0].build.commit

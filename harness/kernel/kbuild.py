@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.host import process, sandbox
+from harness.host import process
+from harness.host.sandbox import Sandbox
 from harness.host.untrusted_folder import Folder
 from harness.kernel import compiler_warnings
 from harness.kernel.warning_lines import Reader
@@ -41,14 +42,14 @@ class Make:
         compiler: str,
         *,
         arch: str = "x86_64",
-        confined: bool,
+        sandbox: Sandbox,
         log: Path,
         deadline: process.Deadline,
     ) -> None:
         self.source = source
         self.output = Folder(objects)
         self.log = log
-        self.confined = confined
+        self.sandbox = sandbox
         self._tools = _tools(compiler, arch)
         self.deadline = deadline
 
@@ -93,9 +94,8 @@ class Make:
         ok: Sequence[int] | None = (0,),
     ) -> process.Finished:
         """Run another program that the source's own files steer, from the source folder."""
-        return sandbox.run(
+        return self.sandbox.run(
             argv,
-            confined=self.confined,
             log=self.log,
             deadline=self.deadline,
             writable=[self.output.path],

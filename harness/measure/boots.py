@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
-from harness.events import Began, Ended, Listener, Note, silent
+from harness.events import Began, Ended, Listener, silent
 from harness.guest import backing_files, qemu
 from harness.guest.accelerator import Accelerator
-from harness.host import process, sandbox
+from harness.host import process
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure.one_boot import LOGS, Conditions, boot
@@ -57,10 +57,11 @@ def measure(
     `go_on`: then that build alone is given up, and the run failed. MachineError when there is no
     room for one.
     """
-    confined = _confined(cache, guest, listen)
+    _require_device(cache, guest)
+    cache.sandbox.warn(listen)
     folder = store.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
-    same = Conditions(cache, folder, agent, guest, plan, accelerator, confined)
+    same = Conditions(cache, folder, agent, guest, plan, accelerator)
     with cache.locked(f"run-{record.run_id}"):
         if (folder / store.FILE).exists():
             record = store.load(folder)  # whoever held the lock may have gone further
@@ -96,15 +97,11 @@ def measure(
         return _finish(project, record, "failed" if wrong else "complete", wrong)
 
 
-def _confined(cache: Cache, guest: Guest, listen: Listener) -> bool:
-    """Whether guests can be confined. Raises Unsupported for one that cannot be booted at all."""
+def _require_device(cache: Cache, guest: Guest) -> None:
+    """Raise Unsupported unless this QEMU has the device that holds the guest's memory."""
     if guest.place == "cxl" and not qemu.offers(qemu.CXL_DEVICE, cache.log("qemu")):
         what = f"this {qemu.PROGRAM} has no device {qemu.CXL_DEVICE}"
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
-    unusable = sandbox.unusable(cache)
-    if unusable is not None:
-        listen(Note(f"{sandbox.UNCONFINED} ({unusable})"))
-    return unusable is None
 
 
 def _lost(record: RunRecord) -> list[Boot]:

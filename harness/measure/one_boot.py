@@ -42,7 +42,6 @@ class Conditions(msgspec.Struct, frozen=True):
     guest: Guest
     plan: Plan
     accelerator: Accelerator
-    confined: bool
 
 
 def boot(
@@ -67,7 +66,6 @@ def boot(
         _command(same, kernel, images.named),
         log=console_log,
         seconds=same.plan.boot_s,
-        confined=same.confined,
         on_message=_Progress(same, images, listen).hear,
     )
     used = meter.used()

@@ -11,7 +11,6 @@ import msgspec
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Note, silent
 from harness.guest import backing_files
-from harness.host import sandbox as bwrap
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
@@ -183,10 +182,8 @@ def twice(made: Prepared) -> Prepared:
 
 def driver(cache: Cache, listen: Listener = silent) -> Runner:
     """Return how programs are run here."""
-    unusable = bwrap.unusable(cache)
-    if unusable:
-        listen(Note(f"{bwrap.UNCONFINED} ({unusable})"))
-    return Runner(cache.log("replay"), Deadline(RUN_S), confined=not unusable)
+    cache.sandbox.warn(listen)
+    return Runner(cache.log("replay"), Deadline(RUN_S), cache.sandbox)
 
 
 def compared(

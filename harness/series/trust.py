@@ -6,7 +6,6 @@ is as trusted as this checkout, which could do the same; the tree is one that th
 """
 
 from harness.errors import MachineError
-from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.series.apply import Port, Source
 
@@ -16,9 +15,9 @@ def require(cache: Cache, source: Source | None) -> None:
 
     `source` None is the tree's port. --no-sandbox gives the confinement up, and no error is raised.
     """
-    if source is None or isinstance(source, Port) or sandbox.given_up():
+    if source is None or isinstance(source, Port) or cache.sandbox.given_up:
         return
-    reason = sandbox.unusable(cache)
+    reason = cache.sandbox.unusable
     if reason is not None:
         raise MachineError(
             f"bubblewrap does not work here ({reason}), and this series is not our own: its "

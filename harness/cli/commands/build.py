@@ -7,6 +7,7 @@ import click
 
 from harness.cli.options import (
     build_options,
+    chosen_cache,
     chosen_source,
     json_option,
     plan_option,
@@ -17,7 +18,6 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
-from harness.host.cache import Cache
 from harness.project.project import Project
 
 
@@ -63,7 +63,7 @@ def build(
     from harness.series import apply as apply_stage
     from harness.series import trust
 
-    project, cache = Project.find(), Cache.default()
+    project, cache = Project.find(), chosen_cache()
     source = chosen_source(version, port, mbox)
     how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
     trust.require(cache, source)

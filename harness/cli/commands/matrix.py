@@ -8,6 +8,7 @@ import click
 from harness.cli import printable
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    chosen_cache,
     chosen_source,
     json_option,
     print_json,
@@ -15,7 +16,6 @@ from harness.cli.options import (
     sandbox_option,
     source_options,
 )
-from harness.host.cache import Cache
 from harness.project.project import Project
 
 
@@ -85,7 +85,7 @@ def matrix(
     from harness.jobs.matrix.matrix import require_cells, run
     from harness.project.matrix_plan import worst
 
-    project, cache = Project.find(), Cache.default()
+    project, cache = Project.find(), chosen_cache()
     chosen = require_cells(project.matrix(plan), kernels)
     if only_list:
         for cell in chosen.expanded(trees):

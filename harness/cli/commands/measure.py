@@ -11,6 +11,7 @@ from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     F,
     build_options,
+    chosen_cache,
     chosen_source,
     json_option,
     plan_option,
@@ -21,7 +22,6 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.errors import EXIT_VERDICT, DoesNotBuild
-from harness.host.cache import Cache
 from harness.project.project import Project
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def measured(
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
     request = ReproduceRequest(source=chosen_source(version, port, mbox), **wanted)
-    cache = Cache.default()
+    cache = chosen_cache()
     with engine(project, cache, workers) as (runs, hear):
         run = climb if each_patch else reproduce
         return run(runs, project, cache, request, hear)

@@ -11,6 +11,7 @@ from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.engine_option import EngineChoice, engine_options
 from harness.cli.options import (
     build_options,
+    chosen_cache,
     chosen_source,
     json_option,
     plan_option,
@@ -21,7 +22,6 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import EXIT_VERDICT, InputError
-from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
 
@@ -119,7 +119,7 @@ def _replay(
 
     if accelerator != "auto":
         raise InputError("a replay has none", where="--accelerator", expected="no --replay")
-    cache = Cache.default()
+    cache = chosen_cache()
     wanted = run.ReplayRequest(
         schedule=schedule_of(size, rounds),
         source=chosen_source(version, port, mbox),

@@ -9,6 +9,7 @@ import click
 from harness.cli.commands.report import concluded, show
 from harness.cli.options import (
     build_options,
+    chosen_cache,
     chosen_source,
     json_option,
     plan_option,
@@ -19,7 +20,6 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import EXIT_VERDICT, InputError
-from harness.host.cache import Cache
 from harness.project.project import Project
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def replay(
         stores=tuple(store.split(",")) if store else (),
         cases=cases,
     )
-    project, cache = Project.find(), Cache.default()
+    project, cache = Project.find(), chosen_cache()
     with watching() as listen:
         timed_bytes = 0 if only_count or only_check else wanted.schedule.memory_bytes(1)
         with reserve.asked_for(timed_bytes):

@@ -12,6 +12,7 @@ from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.options import (
     DEFAULT_TREE,
     build_options,
+    chosen_cache,
     chosen_source,
     gate_rule,
     json_option,
@@ -96,7 +97,7 @@ def watch(
     """
     from harness.jobs.trial import TrialRequest
 
-    project, cache = Project.find(), Cache.default()
+    project, cache = Project.find(), chosen_cache()
     wanted = TrialRequest(
         slug=slug,
         schedule=schedule_of(size, rounds),

@@ -70,7 +70,7 @@ class Admission(WorkerPlugin):
     def _cannot_confine(self) -> str | None:
         """The user's build can vouch for its own bubblewrap only."""
         cache = importlib.import_module("harness.host.cache").Cache.default()
-        reason = importlib.import_module("harness.host.sandbox").unusable(cache)
+        reason = cache.sandbox.unusable
         if reason is None:
             return None
         return f"cannot confine what it builds and boots ({reason}); --no-sandbox lets it"

@@ -14,7 +14,6 @@ import msgspec
 from distributed import Client, Future
 
 from harness.errors import HarnessError, MachineError
-from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.jobs.cluster import admission, fingerprint
 from harness.jobs.cluster import worker as on_worker
@@ -85,7 +84,7 @@ class Session:
         ours = fingerprint.own()
         self._place = admission.place(self._name)
         self._admission = admission.Admission(
-            self._name, ours.source, str(ours), self.store.url, unconfined=sandbox.given_up()
+            self._name, ours.source, str(ours), self.store.url, unconfined=cache.sandbox.given_up
         )
         self._leave_mark(cache)
         with contextlib.ExitStack() as undone:

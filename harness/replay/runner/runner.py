@@ -11,8 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import MachineError
-from harness.host import sandbox
 from harness.host.process import Deadline, quoted
+from harness.host.sandbox import Sandbox
 from harness.kernel.binutils import Binutils
 from harness.replay.program.link import Program
 
@@ -102,11 +102,11 @@ class Runner:
     The code comes out of patches, so it sees no more of the machine than a build does.
     """
 
-    def __init__(self, log: Path, deadline: Deadline, *, confined: bool) -> None:
+    def __init__(self, log: Path, deadline: Deadline, sandbox: Sandbox) -> None:
         self.log = log
         self.deadline = deadline
-        self._confined = confined
-        self.binutils = Binutils(log, confined=confined)
+        self._sandbox = sandbox
+        self.binutils = Binutils(log, sandbox)
         #: The last of those we may use: the first serves the machine's own work more often.
         self.cpu = max(os.sched_getaffinity(0))
 
@@ -128,9 +128,8 @@ class Runner:
             folder = Path(name)
             plan = folder / "plan"
             plan.write_text("".join(f"{line}\n" for line in lines))
-            done = sandbox.run(
+            done = self._sandbox.run(
                 [*before, str(program.path), str(plan), str(self.cpu)],
-                confined=self._confined,
                 log=self.log,
                 deadline=self.deadline,
                 writable=[*writable, *_written(lines)],

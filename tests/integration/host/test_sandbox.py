@@ -16,13 +16,14 @@ from harness.errors import ToolFailed
 from harness.host import sandbox
 from harness.host.cache import Cache
 from harness.host.process import Deadline, Finished, run
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.binutils import Binutils
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     made = Cache(tmp_path / "a cache")
-    reason = sandbox.unusable(made)
+    reason = made.sandbox.unusable
     if reason is not None:
         told = f"bubblewrap does not work here: {reason}"
         # Where nobody looks, what the sandbox promises must not go untried.
@@ -108,23 +109,23 @@ def test_an_object_brings_no_key_into_a_program(
     script.write_text(f"TARGET(binary) INPUT({home}/key)")
     monkeypatch.setenv("HOME", str(home))
     log = cache.log("joined")
-    Binutils(log, confined=False).join([script], joined, {})
+    Binutils(log, Sandbox(NO_SANDBOX)).join([script], joined, {})
     assert b"a private key" in joined.read_bytes()
     joined.unlink()
     with pytest.raises(ToolFailed, match="ld failed"):
-        Binutils(log, confined=True).join([script], joined, {})
+        Binutils(log, cache.sandbox).join([script], joined, {})
     assert not joined.exists()
 
 
 def test_binutils_in_the_sandbox_do_what_they_do_outside(cache: Cache, tmp_path: Path) -> None:
     found = []
-    for confined in (False, True):
-        folder = tmp_path / f"confined {confined}"
+    for used in (Sandbox(NO_SANDBOX), cache.sandbox):
+        folder = tmp_path / f"confined: {used.unusable}"
         folder.mkdir()
         source = folder / "object.c"
         source.write_text("int other(void); int kept(void) { return other(); } int main(void);")
         subprocess.run(["cc", "-c", "-o", folder / "object.o", source], check=True)
-        binutils = Binutils(cache.log("binutils"), confined=confined)
+        binutils = Binutils(cache.log("binutils"), used)
         joined, program = folder / "joined.o", folder / "program"
         binutils.join([folder / "object.o"], joined, {"other": 0x10000})
         assert binutils.undefined(folder / "object.o") == ["other"]
@@ -184,9 +185,17 @@ def test_what_multiplies_is_ended(cache: Cache, monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 30
 
 
-def test_no_sandbox_is_a_reason(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(sandbox.NO_SANDBOX, "1")
-    assert sandbox.unusable(cache) == "--no-sandbox"
+def test_bubblewrap_is_probed_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided = cache.sandbox
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert cache.sandbox is decided
+    assert Cache(cache.root).sandbox.unusable
+
+
+def test_bubblewrap_is_not_probed_if_the_user_gives_it_up(tmp_path: Path) -> None:
+    given_up = Cache(tmp_path / "none", Sandbox(NO_SANDBOX))
+    assert given_up.sandbox.given_up
+    assert not given_up.root.exists()
 
 
 def test_nothing_outlives_a_killed_parent(cache: Cache, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import MachineError
-from harness.host import process, sandbox
+from harness.host import process
+from harness.host.cache import Cache
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.jobs.cluster import remote_jobs
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
 from harness.jobs.local import Local
@@ -138,7 +140,7 @@ def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
         "it cannot confine what it builds and boots "
         "(bwrap: No permissions to create new namespace); --no-sandbox lets it"
     )
-    monkeypatch.setenv(sandbox.NO_SANDBOX, "1")
+    scene.whole.cache = Cache(scene.whole.cache.root, Sandbox(NO_SANDBOX))
     assert scene.run(Job("x", "build", add, 1)) == {"x": Done(1)}
 
 

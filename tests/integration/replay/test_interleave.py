@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, TimedOut
-from harness.host import cancel, sandbox
+from harness.host import cancel
 from harness.host.cache import Cache
 from harness.host.process import Deadline
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner import interleave
@@ -52,9 +53,10 @@ def test_a_build_without_a_turn_is_no_hindrance(make: Maker, driver: Runner) -> 
 
 
 def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
-    if reason := sandbox.unusable(Cache(tmp_path / "cache")):
-        pytest.skip(f"bubblewrap: {reason}")
-    confined = Runner(tmp_path / "log", Deadline(60), confined=True)
+    sandbox = Cache(tmp_path / "cache").sandbox
+    if sandbox.unusable:
+        pytest.skip(f"bubblewrap: {sandbox.unusable}")
+    confined = Runner(tmp_path / "log", Deadline(60), sandbox)
     plan = [Slice(build, (GOOD,)) for build in "abab"]
     assert len(interleave.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
@@ -71,7 +73,7 @@ def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Runn
 
 
 def test_the_deadline_holds_for_all(make: Maker, tmp_path: Path) -> None:
-    short = Runner(tmp_path / "log", Deadline(1), confined=False)
+    short = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX))
     programs = {"a": make(), "b": make("STREAMING")}
     with pytest.raises(TimedOut):
         interleave.take(short, programs, [Slice("a", LONG), Slice("b", (GOOD,))])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError
 from harness.host.process import Deadline
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.binutils import Binutils
 from harness.record.record import Pass
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
@@ -64,7 +65,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
                 options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
                 argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / source]
                 subprocess.run(argv, check=True)
-            binutils = Binutils(log, confined=False)
+            binutils = Binutils(log, Sandbox(NO_SANDBOX))
             made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
         return made[defines]
 
@@ -73,7 +74,9 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    return Runner(tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), confined=False)
+    return Runner(
+        tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), Sandbox(NO_SANDBOX)
+    )
 
 
 def against_base(make: Maker, driver: Runner, *defines: str) -> CaseComparison:

@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.jobs.bisect import predicates
 from harness.jobs.bisect.predicates import BASE, SIDE, Busier, CommitAnswer, Differs, Slower
 from harness.judge.rule_syntax import parse_rule
@@ -217,6 +218,6 @@ def test_a_failure_of_the_machine_is_no_answer(
         raise MachineError("no memory")
 
     monkeypatch.setattr(rounds, "measure", fails)
-    drive = Runner(tmp_path / "log", Deadline(1), confined=False)
+    drive = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX))
     with pytest.raises(MachineError, match="no memory"):
         Slower(drive, parse_rule("order0.ratio<1.05"), SCHEDULE)(OURS, THEIRS)

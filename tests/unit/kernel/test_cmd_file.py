@@ -8,6 +8,7 @@ import pytest
 from harness.cli.commands.build import build
 from harness.errors import InputError
 from harness.host.process import Deadline
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.cmd_file import compiling, saved_command
 from harness.kernel.kbuild import Make
 
@@ -73,7 +74,7 @@ def test_the_compiler_is_chosen_as_kbuild_wants_it(
         tmp_path,
         tmp_path / "objects",
         compiler,
-        confined=False,
+        sandbox=Sandbox(NO_SANDBOX),
         log=tmp_path / "log",
         deadline=Deadline(10),
     )
