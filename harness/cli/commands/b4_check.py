@@ -35,7 +35,7 @@ def b4_check() -> None:
     if found is None:
         click.echo("[]")
         return
-    from harness.cli.commands.report import concluded
+    from harness.cli.runs import concluded
     from harness.report.formats.b4 import b4
 
     click.echo(b4(concluded(project, store.load(found))), nl=False)

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness bundle`: a run in one file, for somebody else to judge."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import printable
-from harness.cli.commands.report import concluded, found_run
 from harness.cli.options import json_option, print_json
+from harness.cli.runs import concluded
 from harness.errors import InputError
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
+from harness.record.find import find_run
 
 if TYPE_CHECKING:
     from harness.record.bundle.manifest import Manifest
@@ -60,7 +59,7 @@ def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: 
         _show(checked, found, as_json=as_json)
         return
     project = Project.find()
-    written, made = _write(project, found_run(project, run), output)
+    written, made = _write(project, find_run(project.results, run), output)
     _show(written, made, as_json=as_json)
 
 
@@ -94,16 +93,3 @@ def _show(path: Path, found: "Manifest", *, as_json: bool) -> None:
     click.echo(f"  sha256 {sha256}")
     for missing in found.absent:
         click.echo(printable(f"  without {missing.path}: {missing.why}"))
-
-
-@contextlib.contextmanager
-def unpacked(path: Path) -> Iterator[tuple[Project, Path]]:
-    """Unpack a bundle; give it as a project, and its run's folder. Both are removed afterwards.
-
-    Raises RecordError unless the bundle is whole.
-    """
-    from harness.record.bundle.unpack import unpack
-
-    with Cache.default().staging() as folder:
-        found, _ = unpack(path, folder)
-        yield Project(folder), folder / found.run

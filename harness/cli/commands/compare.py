@@ -6,6 +6,7 @@ import click
 from harness.cli.options import json_option, print_json
 from harness.project.project import Project
 from harness.record import store
+from harness.record.find import find_run
 
 
 @click.command(short_help="Compare two runs, where everything pinned is equal.")
@@ -23,11 +24,10 @@ def compare(first: str, second: str, as_json: bool) -> None:
       harness compare 20260101T120000-abcdef 20260102T120000-fedcba
       harness compare results/memcpy-streaming/20260101T120000-abcdef … --json
     """
-    from harness.cli.commands.report import found_run
     from harness.judge.runs.run_diff import compare as changes
 
     project = Project.find()
-    before, after = (store.load(found_run(project, run)) for run in (first, second))
+    before, after = (store.load(find_run(project.results, run)) for run in (first, second))
     found = changes(before, after)
     if as_json:
         print_json({"first": before.run_id, "second": after.run_id, "changes": found})

@@ -10,6 +10,7 @@ from harness.cli.options import gate_rule, json_option, print_json
 from harness.errors import EXIT_VERDICT
 from harness.project.project import Project
 from harness.record import store
+from harness.record.find import find_run
 
 if TYPE_CHECKING:
     from harness.judge.conclude import Conclusion
@@ -49,11 +50,11 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
       harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
       harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
     """
-    from harness.cli.commands.report import concluded, found_run
+    from harness.cli.runs import concluded
 
     rules = [gate_rule(text) for text in gates]
     project = Project.find()
-    record = store.load(found_run(project, run))
+    record = store.load(find_run(project.results, run))
     found = concluded(project, record, rules)
     path = store.folder_of(project.results, record) / store.FILE
     ok = _ok(found, verdicts=not gates or require_verdict)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.commands.report import concluded, show
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     F,
@@ -21,6 +20,7 @@ from harness.cli.options import (
     source_options,
     tree_option,
 )
+from harness.cli.runs import concluded, show
 from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.project.project import Project
 

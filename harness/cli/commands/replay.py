@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.commands.report import concluded, show
 from harness.cli.options import (
     build_options,
     chosen_cache,
@@ -19,6 +18,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.cli.runs import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 

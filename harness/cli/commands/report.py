@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness report`: a run record to a table and verdicts, with nothing run again."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import printable
-from harness.cli.options import gate_rule, json_option, print_json, print_rich
+from harness.cli.options import gate_rule, json_option
 from harness.cli.output_formats import FORMATS, known_origin
-from harness.errors import InputError, RecordError
+from harness.cli.runs import concluded, opened, show
+from harness.errors import InputError
 from harness.project.project import Project
 from harness.record import store
-
-if TYPE_CHECKING:
-    from harness.judge.conclude import Conclusion
-    from harness.judge.rule_syntax import Rule
-    from harness.record.record import RunRecord
 
 
 @click.command(short_help="Show what may be concluded of a run, in many forms.")
@@ -147,81 +140,3 @@ def _write_site(site: str, run: str | None) -> None:
     with watching() as listen:
         written = write_site(project, Path(site) if site else project.results, listen)
     click.echo(printable(str(written)))
-
-
-@contextlib.contextmanager
-def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
-    """Give the project that a run is judged in, the run, and the file that it came in.
-
-    A bundle is a project of its own, unpacked until the block ends.
-    """
-    from harness.record.bundle import archive
-
-    if run is not None and Path(run).is_file() and archive.looks_like(Path(run)):
-        from harness.cli.commands.bundle import unpacked
-
-        with unpacked(Path(run)) as (project, folder):
-            yield project, folder, Path(run)
-        return
-    project = Project.find()
-    path = found_run(project, run)
-    yield project, path, path / store.FILE if path.is_dir() else path
-
-
-def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
-    """Return what follows from a record, from the claims and null runs that the project has."""
-    from harness.judge.conclude import conclude
-
-    slug = project.measurable_series(record.subject.slug).slug
-    nulls = store.null_runs(project.results, slug)
-    return conclude(record, project.claims(slug), nulls, rules)
-
-
-def show(
-    project: Project,
-    found: "Conclusion",
-    titles: Mapping[str, str] | None = None,
-    *,
-    as_json: bool,
-    path: Path | None = None,
-) -> None:
-    """Print a conclusion as a terminal shows it; `titles` says what a replay's builds are.
-
-    `path` is where the record is, if that is not its place among the results.
-    """
-    path = path or store.folder_of(project.results, found.record) / store.FILE
-    if as_json:
-        from harness.report.formats.json import document
-
-        print_json(document(found, str(path), titles or {}))
-        return
-    from harness.report.terminal.run import terminal
-
-    print_rich(terminal(found, titles or {}))
-    click.echo(printable(f"record: {path}"))
-
-
-def found_run(project: Project, run: str | None, *, of_guests: bool = False) -> Path:
-    """Return where a run's record is; the newest (that booted guests) where `run` is None.
-
-    A run of base against itself is taken only where it is named, or there is no other.
-    """
-    if run is None:
-        newest = store.newest(project.results)  # which says so where there is none at all
-        return _newest(project, of_guests=of_guests) or newest
-    named = Path(run)
-    if named.exists():
-        return named
-    matching = [folder for folder in store.runs(project.results) if folder.name == run]
-    return matching[0] if matching else named
-
-
-def _newest(project: Project, *, of_guests: bool) -> Path | None:
-    """The newest run that is no null run, of guests where that is asked."""
-    for folder in reversed(store.runs(project.results)):
-        with contextlib.suppress(RecordError):
-            if store.is_null(folder):
-                continue
-            if not of_guests or store.load(folder).evidence != "replay":
-                return folder
-    return None

@@ -11,6 +11,7 @@ from harness.errors import EXIT_VERDICT, InputError, RecordError
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
+from harness.record.find import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +35,11 @@ def verify(run: str | None, as_json: bool) -> None:
       harness verify
       harness verify 20260101T120000-abcdef --json
     """
-    from harness.cli.commands.report import found_run
     from harness.memmap import read
     from harness.memmap.compare import verify as compare
 
     project = Project.find()
-    record = store.load(found_run(project, run, of_guests=True))
+    record = store.load(find_run(project.results, run, booted=True))
     folder = store.folder_of(project.results, record)
     if not any(boot.memmaps for boot in record.boots):
         raise RecordError(

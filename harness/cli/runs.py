@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Stored runs as commands use them: opened by name, concluded, shown on a terminal."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import printable
+from harness.cli.options import print_json, print_rich
+from harness.host.cache import Cache
+from harness.project.project import Project
+from harness.record import store
+from harness.record.find import find_run
+
+if TYPE_CHECKING:
+    from harness.judge.conclude import Conclusion
+    from harness.judge.rule_syntax import Rule
+    from harness.record.record import RunRecord
+
+
+@contextlib.contextmanager
+def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
+    """Yield the project to judge a run in, the run's folder or record, and the file it came in.
+
+    A bundle is unpacked as a project of its own, removed when the block ends. Raises RecordError
+    if it is damaged.
+    """
+    from harness.record.bundle import archive
+
+    if run is not None and Path(run).is_file() and archive.looks_like(Path(run)):
+        from harness.record.bundle.unpack import unpack
+
+        with Cache.default().staging() as folder:
+            manifest, _ = unpack(Path(run), folder)
+            yield Project(folder), folder / manifest.run, Path(run)
+        return
+    project = Project.find()
+    path = find_run(project.results, run)
+    yield project, path, path / store.FILE if path.is_dir() else path
+
+
+def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
+    """Return the conclusion from a record, with the project's claims and null runs."""
+    from harness.judge.conclude import conclude
+
+    slug = project.measurable_series(record.subject.slug).slug
+    nulls = store.null_runs(project.results, slug)
+    return conclude(record, project.claims(slug), nulls, rules)
+
+
+def show(
+    project: Project,
+    found: "Conclusion",
+    titles: Mapping[str, str] | None = None,
+    *,
+    as_json: bool,
+    path: Path | None = None,
+) -> None:
+    """Print a conclusion on the terminal; `titles` are the titles of a replay's builds.
+
+    `path` is the record's file if it is not in its usual place below results/.
+    """
+    path = path or store.folder_of(project.results, found.record) / store.FILE
+    if as_json:
+        from harness.report.formats.json import document
+
+        print_json(document(found, str(path), titles or {}))
+        return
+    from harness.report.terminal.run import terminal
+
+    print_rich(terminal(found, titles or {}))
+    click.echo(printable(f"record: {path}"))

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finds a stored run: the one that a user names, or the newest."""
+
+import contextlib
+from pathlib import Path
+
+from harness.errors import RecordError
+from harness.record import store
+
+
+def find_run(results: Path, run: str | None, *, booted: bool = False) -> Path:
+    """Return the folder or file of run `run`; None is the newest (that booted guests).
+
+    A null run is the newest only if there is no other run. Raises RecordError if there is none.
+    """
+    if run is None:
+        newest = store.newest(results)
+        return _newest(results, booted=booted) or newest
+    named = Path(run)
+    if named.exists():
+        return named
+    return next((folder for folder in store.runs(results) if folder.name == run), named)
+
+
+def _newest(results: Path, *, booted: bool) -> Path | None:
+    for folder in reversed(store.runs(results)):
+        with contextlib.suppress(RecordError):
+            if store.is_null(folder):
+                continue
+            if not booted or store.load(folder).evidence != "replay":
+                return folder
+    return None
