@@ -33,7 +33,6 @@ from harness.replay.timing import timing
 from harness.replay.timing.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
 from harness.series.apply import Source
-from harness.trees import tree
 
 BASE = "base"
 #: Base's other self, for --null.
@@ -113,9 +112,9 @@ def prepare(
         profile=wanted.profile,
         compiler=wanted.compiler,
     )
-    kernel_tree = tree.fetch(project, cache, wanted.tree, listen)
-    source = wanted.source or apply.default_source(project, wanted.slug, kernel_tree)
-    applied = apply.apply(project, cache, wanted.slug, kernel_tree, source, listen)
+    kernel_tree, applied = apply.on_tree(
+        project, cache, wanted.slug, wanted.tree, wanted.source, listen
+    )
     if wanted.stores:
         commits = _variants(project, cache, kernel_tree, applied, series, wanted.stores, listen)
     else:

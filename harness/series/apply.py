@@ -107,8 +107,10 @@ def on_tree(
 
 
 def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
-    """Raise InputError for a series that is not there, or of which the mails are not right."""
+    """Raise InputError for an unknown series or posted version, or for damaged mails."""
     project.series(slug)
+    if isinstance(source, Posted):
+        lore.require_posted(project, slug, source.version)
     if isinstance(source, Port | Mbox):
         patches_of(project, cache, slug, source, silent)
 

@@ -38,9 +38,27 @@ def fetch(
 ) -> Path:
     """Return the mbox of a posted version, fetching it unless it is there, whole.
 
-    Raises InputError (no such version, or none that a message-id is known of), MachineError (the
-    archive cannot be reached, or gave something else).
+    Raises InputError as `require_posted` does, MachineError if the archive cannot be reached or
+    gave something else.
     """
+    posted, cover = require_posted(project, slug, version)
+    path = place(cache, slug, version)
+    if noted(path, cover) is not None:
+        return path
+    listen(Began(f"fetch v{version} by message-id {cover}"))
+    with cache.staging() as work:
+        made, patches, attested = _from_archive(cache, posted, work)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetched = Fetched(cover, digest(made), patches, attested)
+        replace_file(path, made.read_bytes())
+        # Last: an mbox counts only with a note that fits it.
+        replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
+    listen(Ended(f"fetched v{version}: {patches} patches"))
+    return path
+
+
+def require_posted(project: Project, slug: str, version: int) -> tuple[Version, str]:
+    """Return a posted version and its message-id. Raises InputError if either is unknown."""
     posted = _posted(project.series(slug), version)
     if not posted.cover:
         raise InputError(
@@ -49,19 +67,7 @@ def fetch(
             expected="key cover",
             hint="add it, or give the mails with --mbox",
         )
-    path = place(cache, slug, version)
-    if noted(path, posted.cover) is not None:
-        return path
-    listen(Began(f"fetch v{version} by message-id {posted.cover}"))
-    with cache.staging() as work:
-        made, patches, attested = _from_archive(cache, posted, work)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fetched = Fetched(posted.cover, digest(made), patches, attested)
-        replace_file(path, made.read_bytes())
-        # Last: an mbox counts only with a note that fits it.
-        replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
-    listen(Ended(f"fetched v{version}: {patches} patches"))
-    return path
+    return posted, posted.cover
 
 
 def place(cache: Cache, slug: str, version: int) -> Path:

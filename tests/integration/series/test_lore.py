@@ -9,7 +9,7 @@ import pytest
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.host.cache import Cache
 from harness.project.project import Project
-from harness.series import b4
+from harness.series import apply, b4
 from harness.series import lore as post
 
 YAML = """\
@@ -117,6 +117,17 @@ def test_what_is_not_known_is_bad_input(project: Project, cache: Cache) -> None:
         post.fetch(project, cache, "test", 3)
     with pytest.raises(InputError, match="message-id of v1 is not known"):
         post.fetch(project, cache, "test", 1)
+
+
+@pytest.mark.parametrize(("version", "said"), [(3, "no version 3"), (1, "message-id of v1")])
+def test_an_unknown_version_is_refused_before_a_tree_is_fetched(
+    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch, version: int, said: str
+) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr(apply, "fetch", lambda *_: fetched.append("tree"))
+    with pytest.raises(InputError, match=said):
+        apply.on_tree(project, cache, "test", "v7.2", apply.Posted(version))
+    assert not fetched
 
 
 def test_an_archive_out_of_reach_is_told_within_seconds(

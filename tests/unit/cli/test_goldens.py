@@ -255,6 +255,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "unknown-compiler": ("build", "--compiler", "tcc"),
     "unknown-matrix": ("matrix", "nonesuch"),
     "unknown-kernel": ("matrix", "quick", "--kernel", "nonesuch"),
+    "unknown-version": ("apply", "--version", "9"),
     "unknown-run": ("report", "nonesuch"),
     "no-run": ("report",),
     "no-run-to-judge": ("judge",),
