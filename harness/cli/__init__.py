@@ -106,7 +106,7 @@ def main() -> NoReturn:
     except HarnessError as error:
         sys.exit(_fail(error))
     except click.ClickException as error:
-        sys.exit(_fail(InputError(error.format_message(), hint=_usage_hint(error))))
+        sys.exit(_fail(InputError(error.format_message().rstrip("."), hint=_usage_hint(error))))
     except (KeyboardInterrupt, click.Abort):
         click.echo("harness: interrupted; what was finished is kept", err=True)
         sys.exit(EXIT_INTERRUPTED)
