@@ -117,7 +117,7 @@ class Git:
     def commits_since(self, base: str) -> list[tuple[str, str]]:
         """Return (commit, subject) from `base` to HEAD, oldest first."""
         done = self("log", "--reverse", "--format=%H %s", f"{base}..HEAD")
-        pairs = (line.partition(" ") for line in done.stdout.splitlines())
+        pairs = (line.partition(" ") for line in done.stdout.split("\n")[:-1])
         return [(commit, subject) for commit, _, subject in pairs]
 
     def clean_to(self, commit: str) -> None:

@@ -20,9 +20,8 @@ def make(git: Git, commit: str, base: str | None, folder: Path) -> Path:
     With `base`, it has the commits since then and only what they changed. Raises ToolFailed.
     """
     since = ("--no-walk", commit) if base is None else (f"^{base}", commit)
-    listed = git("rev-list", "--objects", *since).stdout
     names = folder / "objects"
-    names.write_text("".join(f"{line}\n" for line in listed.splitlines()))
+    names.write_bytes(git("rev-list", "--objects", *since).output)
     packed = git("pack-objects", *_PACKING, str(folder / "pack"), stdin=names)
     return folder / f"pack-{packed.stdout.strip()}.pack"
 

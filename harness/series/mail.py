@@ -91,7 +91,7 @@ def _patch(letter: Letter) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
     if letter.is_reply:
         return None
-    lines = letter.text.splitlines()
+    lines = letter.text.removesuffix("\n").split("\n")
     try:
         hunks = parse_diff(lines)
     except DiffError as error:

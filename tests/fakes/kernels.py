@@ -88,7 +88,7 @@ class Kernels:
 
     def edit(self, file: str, lines: Mapping[int, str | None], *, insert: bool = False) -> None:
         """Set lines by number, or insert before them; None takes one away."""
-        text = (self.linux / file).read_text().splitlines()
+        text = (self.linux / file).read_bytes().decode().split("\n")[:-1]
         for number in sorted(lines, reverse=True):
             new = lines[number]
             text[number - 1 : number if not insert else number - 1] = [] if new is None else [new]

@@ -99,7 +99,7 @@ class Carrier:
             # The lines are counted in the tree as it is without the series.
             shown = self.git("show", f"{self._new}:{file}", ok=None)
             ours = shown.stdout if shown.exit_code == 0 else ""
-            text = path.read_text(errors="replace") if path.is_file() else ""
+            text = _text(path) if path.is_file() else ""
             found = _regions(text, ours)
             if not found:
                 touched_by, unknown = told(self._history, file, 0, 0)
@@ -150,7 +150,12 @@ def merged_upstream(history: History, git: Git, origin: Origin) -> tuple[Merged,
 
 
 def _hunks(diff: Path) -> Sequence[Hunk]:
-    return parse_diff(diff.read_text(errors="replace").split("\n"))
+    return parse_diff(_text(diff).split("\n"))
+
+
+def _text(path: Path) -> str:
+    """Return a file's text as git counts its lines: read_text() would end one at each \\r."""
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 def _regions(text: str, ours: str) -> Sequence[conflict.Region]:

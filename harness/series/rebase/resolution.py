@@ -10,7 +10,7 @@ from harness.series.rebase.outcome import How, PatchStep
 from harness.series.rebase.state import Journey
 
 #: What git writes into files; a line of equal signs may be a document's own.
-_MARKERS = ("<<<<<<< ", ">>>>>>> ")
+_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
 
 
 def taken(git: Git, journey: Journey) -> PatchStep:
@@ -75,7 +75,8 @@ def _require_resolved(git: Git, journey: Journey) -> None:
                 where=str(rejected),
                 hint="put them into the file and remove this one",
             )
-        lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+        # Bytes: text would take a lone \r for the end of a line.
+        lines = path.read_bytes().split(b"\n") if path.is_file() else []
         for number, line in enumerate(lines, 1):
             if line.startswith(_MARKERS):
                 raise DoesNotApply("the conflict is still there", where=f"{path}:{number}")

@@ -127,6 +127,31 @@ def test_a_conflict_names_patch_file_hunk_and_the_commits_of_the_other_build(
     assert git(own, "rev-parse", "HEAD") == found.base
 
 
+@pytest.mark.parametrize(
+    # A patch with \r is no part of this: b4 would write another mail.
+    ("text", "patched"),
+    [("a\rb", "a"), ("a\r", "a"), ("a\x0cb",) * 2, ("a\u2028b",) * 2],
+)
+def test_only_a_newline_ends_a_line(kernels: Kernels, text: str, patched: str) -> None:
+    """A conflict's lines are counted as git counts them: no other character begins one."""
+    git(kernels.linux, "checkout", "-q", "series~2")
+    kernels.edit("mm/zone.c", {29: f"\tours {patched};"})
+    git(kernels.linux, "commit", "-qa", "--amend", "-m", "mm/zone: ours")
+    port = kernels.series / "ports" / "v7.2"
+    shutil.rmtree(port)
+    git(kernels.linux, "format-patch", "-q", "-o", str(port), "v7.2")
+    kernels.release("v7.3-rc1", {10: f"\t{text};"}, {30: f"\ttheirs {text};"})
+    found = carry(kernels, "mine@v7.3-rc1")
+    assert found.conflict is not None
+    (place,) = found.conflict.places
+    assert (place.file, place.first, place.last) == ("mm/zone.c", 29, 30)
+    assert place.hunk.startswith("@@ -26,8 +26,8 @@")
+    assert f"tree  | \ttheirs {text};" in place.text.split("\n")
+    assert f"patch | \tours {patched};" in place.text.split("\n")
+    with pytest.raises(DoesNotApply, match=r"zone\.c:29: the conflict is still there"):
+        go_on(kernels.project, kernels.cache, "test", found.onto)
+
+
 def test_a_resolved_conflict_goes_on_and_is_remembered(kernels: Kernels) -> None:
     found = conflicting(kernels)
     with pytest.raises(DoesNotApply, match=r"zone\.c:30: the conflict is still there"):

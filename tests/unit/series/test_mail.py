@@ -109,6 +109,13 @@ def test_dos_line_ends_are_read() -> None:
     assert parse_series(mail().replace("\n", "\r\n").encode())[0].subject == "mm: one"
 
 
+@pytest.mark.parametrize("inside", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_only_a_newline_ends_a_line_of_a_patch(inside: str) -> None:
+    text = f"+\tpage->mapcount = -1;{inside}/* page */"
+    (patch,) = parse_series(mail(diff=DIFF.replace("+\tpage->mapcount = -1;", text)).encode())
+    assert text in patch.hunks[0].text.split("\n")
+
+
 def test_a_version_can_be_chosen() -> None:
     both = [mail("PATCH v2 1/1", subject="new"), mail("PATCH 1/1", subject="old")]
     assert series(*both, version=2) == ["new"]
