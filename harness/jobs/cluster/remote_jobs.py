@@ -16,8 +16,8 @@ from harness.errors import Defect, HarnessError, MachineError
 from harness.events import Event, Note
 from harness.host.cache import Cache
 from harness.jobs.cluster import transfer
-from harness.jobs.cluster.session import Session, TaskEnded, Told, lost
-from harness.jobs.cluster.worker import Reply
+from harness.jobs.cluster.session import RETRIES, Session, TaskEnded, Told, lost
+from harness.jobs.cluster.worker import Reply, WorkerStopped
 from harness.jobs.graph import Failed, Hear, Job, Outcome
 from harness.project.project import Project
 
@@ -30,8 +30,6 @@ LOOK_EVERY_S = 1.0
 #: Orders that a worker has at most: the one that it does, and the next. Dask deals out by what jobs
 #: took before, and a kernel may take no time or ten minutes.
 ORDERS_A_WORKER = 2
-#: How often a job may lose its worker to an orderly end. Dask bounds the deaths by itself.
-MAX_STOPPED = 3
 
 
 class Away:
@@ -47,7 +45,6 @@ class Away:
         self._futures: dict[str, Ordered] = {}
         self._names: dict[object, str] = {}
         self._doing: dict[str, str] = {}
-        self._stopped: Counter[str] = Counter()
         self._problems: dict[str, str] = {}
         self._workers = session.workers()
         self._lacking, self._lacking_since = "", time.monotonic()
@@ -78,9 +75,8 @@ class Away:
         # Else it is of an earlier graph, or of an order that was given again.
         elif self._futures.get(heard.job) is heard.future:
             outcome = self._outcome(heard)
-            if outcome is not None:
-                self._forget(heard.job)
-                return [(heard.job, outcome)]
+            self._forget(heard.job)
+            return [(heard.job, outcome)]
         return []
 
     def cancel(self) -> None:
@@ -144,13 +140,13 @@ class Away:
         for name in idle:
             self._order(name)
 
-    def _outcome(self, ended: TaskEnded) -> Outcome | None:
-        """Return what came of a job; None where it is to be done again."""
+    def _outcome(self, ended: TaskEnded) -> Outcome:
+        """Return what came of a job. Raises MachineError where the scheduler is lost."""
         name, future = ended
         if future.status == "cancelled":
             raise lost()
         try:
-            reply = future.result()
+            return self._brought_home(future.result())
         except KilledWorker as error:
             return Failed.of(
                 MachineError(
@@ -159,16 +155,16 @@ class Away:
                     detail=str(error),
                 )
             )
+        except WorkerStopped:
+            return Failed.of(
+                MachineError(
+                    f"{name}: {RETRIES + 1} workers were stopped while they ran it",
+                    hint="start workers with enough time for a whole comparison",
+                )
+            )
         except Exception as error:  # noqa: BLE001 (whatever a worker made of it)
             detail = "".join(traceback.format_exception(error))
             return Failed.of(Defect(f"{name}: {error!r}", detail=detail))
-        if reply is not None:
-            return self._brought_home(reply)
-        self._stopped[name] += 1
-        if self._stopped[name] > MAX_STOPPED:
-            return Failed.of(MachineError(f"{name}: {MAX_STOPPED + 1} workers were ended in it"))
-        self._order(name)
-        return None
 
     def _brought_home(self, reply: Reply) -> Outcome:
         store = self._session.store

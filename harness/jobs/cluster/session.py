@@ -21,10 +21,12 @@ from harness.jobs.cluster.store import Store
 from harness.jobs.graph import Job
 
 if TYPE_CHECKING:
-    Ordered = Future[on_worker.Reply | None]
+    Ordered = Future[on_worker.Reply]
 
 CONNECT_S = 20
 CLOSE_S = 5
+#: Other workers that Dask tries a job on whose worker was stopped. Dask bounds deaths by itself.
+RETRIES = 3
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -114,6 +116,7 @@ class Session:
                 # Dask estimates durations by what stands before the first dash.
                 key=f"{job.kind}-{self._name}-{next(self._numbers)}",
                 pure=False,
+                retries=RETRIES,
                 resources={self._place: 1, "boot": 1} if measures else {self._place: 1},
                 # What only few workers can do is not to wait for what all can.
                 priority=1 if measures else 0,

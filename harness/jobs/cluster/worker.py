@@ -55,8 +55,12 @@ class Reply(msgspec.Struct, frozen=True):
     runs: tuple[str, ...] = ()
 
 
-def fulfil(order: RemoteJob) -> Reply | None:
-    """Perform a job on this worker. None: it was asked to end."""
+class WorkerStopped(Exception):
+    """The job was asked to end, because its worker does. Dask then tries it on another worker."""
+
+
+def fulfil(order: RemoteJob) -> Reply:
+    """Perform a job on this worker. Raises WorkerStopped."""
     worker = get_worker()
     key = str(worker.get_current_task())
 
@@ -73,8 +77,8 @@ def fulfil(order: RemoteJob) -> Reply | None:
             cancel.check()
             tell()
             return _fulfil(order, _listener(tell))
-    except KeyboardInterrupt:
-        return None
+    except KeyboardInterrupt as interruption:
+        raise WorkerStopped from interruption
     finally:
         del _running[key]
 

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import DoesNotBuild
 from harness.events import Began
 from harness.jobs.cluster import fingerprint, remote_jobs
-from harness.jobs.graph import Done, Failed, Graph, Job, Skipped
+from harness.jobs.graph import Done, Failed, Graph, Here, Job, Skipped
 from harness.jobs.local import Local
 from harness.jobs.matrix import jobs as cell_jobs
 from harness.jobs.matrix import matrix
@@ -73,6 +73,25 @@ def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
     assert there["needs it"] == Skipped("breaks")
     assert [h for name, h in scene.heard if name == "told"] == [Began("beginning"), Done(None)]
     assert there["breaks"].error().exit_code == 3  # type: ignore[union-attr]
+
+
+def stopped(here: Here, file: str) -> None:
+    """Note the attempt and end as a job does whose worker is stopped."""
+    with Path(file).open("a") as attempts:
+        attempts.write("x")
+    raise KeyboardInterrupt
+
+
+def test_a_job_whose_workers_are_stopped_is_retried_a_few_times(
+    scene: Scene, tmp_path: Path
+) -> None:
+    attempts = tmp_path / "attempts"
+    outcomes = scene.run(Job("a", "build", stopped, str(attempts)), Job("b", "build", add, 1))
+    assert isinstance(failed := outcomes["a"], Failed)
+    assert failed.what == "a: 4 workers were stopped while they ran it"
+    assert failed.error().exit_code == 69
+    assert attempts.read_text() == "xxxx"
+    assert outcomes["b"] == Done(1)
 
 
 def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
