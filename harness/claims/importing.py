@@ -20,8 +20,9 @@ from harness.claims.series_file import (
 )
 from harness.errors import InputError
 from harness.project.claim import Claim
-from harness.project.project import Project, claims_of, parse_yaml, series_of
+from harness.project.project import Project, claims_of, series_of
 from harness.project.series import Version
+from harness.project.yaml_file import YamlFile
 
 T = TypeVar("T")
 
@@ -129,9 +130,9 @@ def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str |
             ) from error
         except Unmergeable as error:
             raise InputError(str(error), where=str(path), hint="add the claims by hand") from error
-    data = parse_yaml(after, path)
-    series_of(data, path)
-    claims_of(data, path)
+    merged = YamlFile(path, after)
+    series_of(merged)
+    claims_of(merged)
     return before, after
 
 

@@ -23,7 +23,7 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name, value in (("mean_ms", self.mean_ms), ("first_ms", self.first_ms)):
             if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} {value} is no time that something took")
+                raise ValueError(f"{name}: {value}; expected a positive duration")
         _require_decimals("mean_decimals", self.mean_decimals)
 
     @property
@@ -55,12 +55,11 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quotes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.rebinds < 1:
-            raise ValueError(f"rebinds {self.rebinds} is below 1")
-        if self.resolution_ms < 1:
-            raise ValueError(f"resolution_ms {self.resolution_ms} is below 1")
+        for name, value in (("rebinds", self.rebinds), ("resolution_ms", self.resolution_ms)):
+            if value < 1:
+                raise ValueError(f"{name}: {value}; expected 1 or more")
         if self.reduction_percent is not None and not -math.inf < self.reduction_percent <= 100:
-            raise ValueError(f"reduction_percent {self.reduction_percent} is not below 100")
+            raise ValueError(f"reduction_percent: {self.reduction_percent}; expected 100 or less")
         _require_decimals("percent_decimals", self.percent_decimals)
 
     @property
@@ -108,4 +107,4 @@ def decimal_text(value: Fraction, decimals: int) -> str:
 def _require_decimals(name: str, value: int | None) -> None:
     # Ten are more than any clock has, and keep exact arithmetic cheap.
     if value is not None and not -10 <= value <= 10:
-        raise ValueError(f"{name} {value} is not between -10 and 10")
+        raise ValueError(f"{name}: {value}; expected -10 to 10")

@@ -38,14 +38,14 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.size_bytes % (16 * MIB):
-            raise ValueError(f"size {self.size} is no multiple of 16M, the least that ndctl makes")
+            raise ValueError(f"size: {self.size}; expected a multiple of 16M, ndctl's minimum")
         if self.align not in ("4K", "2M", "1G"):
-            raise ValueError(f"align {self.align} is not one that ndctl knows: 4K, 2M or 1G")
+            raise ValueError(f"align: {self.align}; expected 4K, 2M or 1G, which ndctl supports")
 
     @property
     def size_bytes(self) -> int:
         """Size of the backing file."""
-        return parse_size(self.size)
+        return _bytes("size", self.size)
 
     @property
     def align_bytes(self) -> int:
@@ -77,6 +77,13 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return counted_nr_pages(self.size_bytes, map_dev=self.map == "dev")
 
 
+def _bytes(key: str, text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
 class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A guest file. `name` is the file's name without `.yaml`.
 
@@ -96,21 +103,26 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.memory_bytes % MIB or not self.memory_bytes:
-            raise ValueError(f"memory {self.memory} is no multiple of 1M")
+            raise ValueError(f"memory: {self.memory}; expected a multiple of 1M")
         if self.cpus < 1:
-            raise ValueError(f"cpus {self.cpus} is below 1")
+            raise ValueError(f"cpus: {self.cpus}; expected 1 or more")
         drivers = [n.driver for n in self.namespaces]
         if self.test_hmm is True and not drivers:
             return
         if not drivers or len(set(drivers)) != len(drivers):
-            raise ValueError("namespaces wants one fsdax, one devdax, or one of each")
+            raise ValueError(
+                f"namespaces: {len(drivers)} given; expected one fsdax, one devdax, or one of each"
+            )
         odd = [n.size for n in self.namespaces if n.size_bytes % CXL_BYTES]
         if self.place == "cxl" and odd:
-            raise ValueError(f"size {odd[0]} is no multiple of 256M, which CXL devices count in")
+            raise ValueError(
+                f"namespaces: size {odd[0]}; expected a multiple of 256M, as CXL has them"
+            )
         if self.in_ram and self.ram_bytes >= HOLED_RAM_BYTES:
             raise ValueError(
-                f"memory {self.memory} and namespaces with their gaps are {self.ram_bytes >> 20}M "
-                f"of RAM; provider {self.place} has room for less than {HOLED_RAM_BYTES >> 20}M"
+                f"memory: {self.memory} and the namespaces with their gaps need "
+                f"{self.ram_bytes >> 20}M of RAM; expected less than {HOLED_RAM_BYTES >> 20}M with "
+                f"provider {self.place}"
             )
 
     @property
@@ -165,7 +177,7 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def memory_bytes(self) -> int:
         """The guest's memory, without what its namespaces lie in."""
-        return parse_size(self.memory)
+        return _bytes("memory", self.memory)
 
     @property
     def memmap_bytes(self) -> int:

@@ -39,14 +39,15 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not COMPILER.fullmatch(self.compiler):
-            raise ValueError(f"compiler {self.compiler} is none like gcc, clang, gcc-14, clang-19")
+            raise ValueError(f"compiler: {self.compiler}; expected gcc, clang, gcc-14 or the like")
         if self.arch not in ARCHITECTURES:
-            raise ValueError(f"arch {self.arch} is none of {', '.join(ARCHITECTURES)}")
+            raise ValueError(f"arch: {self.arch}; expected one of {', '.join(ARCHITECTURES)}")
         wrong = set(self.shows) - {"compiles", "absent"}
         if self.arch != "x86_64" and wrong:
-            raise ValueError(f"{', '.join(sorted(wrong))}: only an x86_64 object can be read so")
-        if not self.kconfig or not self.shows:
-            raise ValueError("kconfig and shows want one entry at least")
+            raise ValueError(
+                f"shows: {sorted(wrong)[0]} needs arch x86_64; expected compiles or absent"
+            )
+        _require_entries(self, "kconfig", "shows")
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,12 +64,11 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: bool = True
 
     def __post_init__(self) -> None:
-        if not self.trees or not self.kernels or not self.prefixes:
-            raise ValueError("a block without trees, kernels or prefixes has no cell")
+        _require_entries(self, "trees", "kernels", "prefixes")
         if self.guests and "each" in self.prefixes:
-            raise ValueError("prefixes: each is for objects; a guest boots one prefix a cell")
+            raise ValueError("prefixes: each is for cells without guest; expected numbers or tip")
         if any(isinstance(prefix, int) and prefix < 1 for prefix in self.prefixes):
-            raise ValueError("a prefix is 1 or more, tip or each; base comes by itself")
+            raise ValueError("prefixes: a number below 1; expected 1 or more, tip or each")
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,13 +102,17 @@ class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.rebinds <= 1000 or self.boot_s < 1 or self.cases < 0:
-            raise ValueError("rebinds is within 1 and 1000, boot_s at least 1, cases at least 0")
-        if not self.cells:
-            raise ValueError("cells holds no block, so there would be nothing to do")
+        if not 1 <= self.rebinds <= 1000:
+            raise ValueError(f"rebinds: {self.rebinds}; expected 1 to 1000")
+        for name, value, least in (("boot_s", self.boot_s, 1), ("cases", self.cases, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value}; expected {least} or more")
+        _require_entries(self, "cells")
         for kernel in (kernel for block in self.cells for kernel in block.kernels):
             if kernel not in self.kernels:
-                raise ValueError(f"cells: no kernel {kernel!r}; one of {', '.join(self.kernels)}")
+                raise ValueError(
+                    f"cells: no kernel {kernel!r}; expected one of {', '.join(self.kernels)}"
+                )
         self.expanded()
 
     def expanded(self, trees: Sequence[str] = ()) -> tuple[Cell, ...]:
@@ -121,9 +125,15 @@ class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for cell in _cells(block, trees or block.trees):
                 # Other trees than the plan's make one cell of what differed in its tree alone.
                 if cell.name in found and not trees:
-                    raise ValueError(f"cells: {cell.name} stands twice")
+                    raise ValueError(f"cells: {cell.name} given twice; expected each cell once")
                 found[cell.name] = cell
         return tuple(found.values())
+
+
+def _require_entries(owner: object, *names: str) -> None:
+    for name in names:
+        if not getattr(owner, name):
+            raise ValueError(f"{name}: empty; expected one entry or more")
 
 
 def _cells(block: Block, trees: Sequence[str]) -> list[Cell]:

@@ -14,8 +14,9 @@ class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tcg: int = 1
 
     def __post_init__(self) -> None:
-        if self.kvm < 1 or self.tcg < 1:
-            raise ValueError("boots below 1 measure nothing")
+        for name, boots in (("kvm", self.kvm), ("tcg", self.tcg)):
+            if boots < 1:
+                raise ValueError(f"{name}: {boots}; expected 1 or more")
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +42,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not 1 <= self.rebinds <= 1000:
-            raise ValueError(f"rebinds {self.rebinds} is not within 1 and 1000")
+            raise ValueError(f"rebinds: {self.rebinds}; expected 1 to 1000")
         if self.boot_s < 1:
-            raise ValueError("boot_s is a deadline in seconds, at least 1")
+            raise ValueError(f"boot_s: {self.boot_s}; expected a deadline of 1 second or more")

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's data files as model objects: series/, configs/ and guests/.
+"""Loads the files in series/, configs/ and guests/ by name.
 
-An error names the file, the key and what was expected. The folder listing is the list of what
-there is: a new guest is a new file, not new code.
+A new file there needs no new code.
 """
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-import yaml
 
 from harness.errors import InputError
 from harness.project.claim import Claim
@@ -22,101 +19,34 @@ from harness.project.matrix_plan import Matrix
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION, Series
 from harness.project.tree_source import TreeSource
-
-T = TypeVar("T")
+from harness.project.yaml_file import Steps, YamlFile
 
 ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
-#: More than any of our files needs; a larger one is a mistake or an attack.
-MAX_YAML_BYTES = 1 << 20
-#: What the files in configs/plans/ that hold a matrix begin with, or are called.
+#: Files in configs/plans/ with this name, or with it and a dash first, hold a matrix.
 MATRIX = "matrix"
 #: A tree's name becomes a tag, a folder and a lock.
 _TREE_NAME = re.compile(r"[A-Za-z0-9](?:[.+-]?[A-Za-z0-9_]+)*")
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML, except that a key given twice is an error instead of a silent overwrite."""
+class _SeriesFile(Series, frozen=True, forbid_unknown_fields=True):
+    """series.yaml as it stands, its claims unread."""
+
+    claims: Any = None
 
 
-def _mapping_without_doubles(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str | int | float | bool) or key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} stands twice or is no plain key", key_node.start_mark
-            )
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+class _ClaimsOfSeries(msgspec.Struct, frozen=True):
+    claims: tuple[Claim, ...] | None = None
 
 
-_StrictLoader.add_constructor(
-    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_doubles
-)
+def series_of(file: YamlFile, slug: str = "", ports: tuple[str, ...] = ()) -> Series:
+    """Return what a series' file says, except its claims. Raises InputError."""
+    found = file.load(_SeriesFile, slug=slug, ports=ports)
+    return Series(**{name: getattr(found, name) for name in Series.__struct_fields__})
 
 
-def read_yaml(path: Path) -> Any:
-    """Return a YAML file's plain data. Raises InputError naming file and line."""
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise InputError("file is over 1 MiB", where=str(path), expected="a short YAML file")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", where=str(path)) from error
-    return parse_yaml(text, path)
-
-
-def parse_yaml(text: str, path: Path) -> Any:
-    """Return the plain data of a YAML file's text. Raises InputError naming file and line."""
-    try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise InputError(
-            f"not valid YAML: {error.problem}", where=f"{path}{line}", expected="YAML"
-        ) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"not valid YAML: {error}", where=str(path)) from error
-
-
-def convert(data: Any, kind: type[T], where: Path) -> T:
-    """Return plain data as a model object. Raises InputError naming file and key."""
-    try:
-        return msgspec.convert(data, kind, strict=True)
-    except msgspec.ValidationError as error:
-        message = str(error)
-        what, _, key = message.partition(" - at `")
-        key = key.rstrip("`").removeprefix("$").lstrip(".") or "top level"
-        raise InputError(
-            f"key {key}: {what}", where=str(where), expected=_known_keys(kind, what)
-        ) from error
-
-
-def series_of(data: Any, path: Path) -> Series:
-    """Return what the data of a series' file says, but its claims. Raises InputError."""
-    kept = {k: v for k, v in _keys(data, path).items() if k != "claims"}
-    return convert(kept, Series, path)
-
-
-def claims_of(data: Any, path: Path) -> tuple[Claim, ...]:
-    """Return the claims that the data of a series' file has. Raises InputError."""
-    return convert(_keys(data, path).get("claims") or [], tuple[Claim, ...], path)
-
-
-def _keys(data: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise InputError("holds no keys", where=str(path), expected="title, versions, claims")
-    return data
-
-
-def _known_keys(kind: object, what: str) -> str | None:
-    """What to write instead of a key that is unknown or missing, where the keys are known."""
-    if "field `" not in what or not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
-        return None
-    return "the keys " + ", ".join(f.encode_name for f in msgspec.structs.fields(kind))
+def claims_of(file: YamlFile) -> tuple[Claim, ...]:
+    """Return the claims in a series' file. Raises InputError."""
+    return file.load(_ClaimsOfSeries).claims or ()
 
 
 class Project:
@@ -148,134 +78,122 @@ class Project:
 
     def guest(self, name: str) -> Guest:
         """Load guests/<name>.yaml."""
-        path = _listed(self.guests_folder, name, ".yaml", "guest")
-        return msgspec.structs.replace(convert(read_yaml(path), Guest, path), name=name)
+        return _file(self.guests_folder, name, self._guests(), "guest").load(Guest, name=name)
 
     def guests(self) -> list[Guest]:
-        """Load every guest there is, by name."""
-        return [self.guest(path.stem) for path in sorted(self.guests_folder.glob("*.yaml"))]
+        """Load all guests, sorted by name."""
+        return [self.guest(name) for name in self._guests()]
 
     def plan(self, name: str) -> Plan:
         """Load configs/plans/<name>.yaml."""
-        names = [n for n in self._plans() if n.partition("-")[0] != MATRIX]
-        path = _listed(self.configs / "plans", name, ".yaml", "plan", names)
-        return msgspec.structs.replace(convert(read_yaml(path), Plan, path), name=name)
+        names = self._plans(of_matrix=False)
+        return _file(self.configs / "plans", name, names, "plan").load(Plan, name=name)
 
     def matrix(self, name: str) -> Matrix:
-        """Load configs/plans/matrix.yaml or, named with or without the prefix, matrix-<name>.yaml.
+        """Load configs/plans/matrix.yaml or, with or without the prefix, matrix-<name>.yaml.
 
-        Raises InputError for a fragment, guest or tree of it that is not there, too.
+        Raises InputError if a fragment, guest or tree that it names does not exist.
         """
-        names = [n for n in self._plans() if n.partition("-")[0] == MATRIX]
+        names = self._plans(of_matrix=True)
         full = name if name in names else f"{MATRIX}-{name}"
         if full not in names:
-            short = [n.removeprefix(f"{MATRIX}-") for n in names]
-            where = str(self.configs / "plans")
-            raise InputError(f"no matrix {name!r}", where=where, expected=_choices(short))
-        path = self.configs / "plans" / f"{full}.yaml"
-        made = msgspec.structs.replace(convert(read_yaml(path), Matrix, path), name=full)
+            _require(
+                name,
+                [n.removeprefix(f"{MATRIX}-") for n in names],
+                "matrix",
+                self.configs / "plans",
+            )
+        file = YamlFile.read(self.configs / "plans" / f"{full}.yaml")
+        made = file.load(Matrix, name=full)
+
+        def check(steps: Steps, names: Iterable[str], known: Collection[str], kind: str) -> None:
+            for unknown in sorted(set(names) - set(known)):
+                raise file.error(steps, f"no {kind} {unknown!r}", _choices(known))
+
         for kernel, configuration in made.kernels.items():
-            for fragment in configuration.kconfig:
-                with _blaming(path, f"kernels.{kernel}.kconfig"):
-                    self.fragment(fragment)
+            steps = ("kernels", kernel, "kconfig")
+            check(steps, configuration.kconfig, self._fragments(), "Kconfig fragment")
         for number, block in enumerate(made.cells):
+            check(("cells", number, "guests"), block.guests, self._guests(), "guest")
+            check(("cells", number, "trees"), block.trees, self.trees(), "tree")
             for guest in block.guests:
-                with _blaming(path, f"cells[{number}].guests"):
-                    self.guest(guest)
-            unknown = set(block.trees) - set(self.trees())
-            if unknown:
-                raise InputError(
-                    f"key cells[{number}].trees: no tree {sorted(unknown)[0]!r}",
-                    where=str(path),
-                    expected=_choices(list(self.trees())),
-                )
+                self.guest(guest)
         return made
 
-    def _plans(self) -> list[str]:
-        return sorted(p.stem for p in (self.configs / "plans").glob("*.yaml"))
-
     def fragment(self, name: str) -> Path:
-        """Locate configs/kconfig/<name>.config."""
-        return _listed(self.configs / "kconfig", name, ".config", "Kconfig fragment")
+        """Return the path of configs/kconfig/<name>.config."""
+        _require(name, self._fragments(), "Kconfig fragment", self.configs / "kconfig")
+        return self.configs / "kconfig" / f"{name}.config"
 
     def trees(self) -> dict[str, TreeSource]:
         """Load configs/trees.yaml: where the trees come from, by name."""
-        path = self.configs / "trees.yaml"
-        found = convert(read_yaml(path), dict[str, TreeSource], path)
+        file = YamlFile.read(self.configs / "trees.yaml")
+        found = file.load(dict[str, TreeSource])
         for name in found:
             if not _TREE_NAME.fullmatch(name):
-                raise InputError(
-                    f"key {name}: is no name for a tree",
-                    where=str(path),
-                    expected="letters, digits, . _ + -, like v7.2",
-                )
+                expected = "letters, digits, . _ + -, like v7.2"
+                raise file.error((name,), "not a valid tree name", expected)
         return found
 
     def series_file(self, slug: str) -> Path:
-        """Where a series' file is, or would be."""
+        """Return the path of series/<slug>/series.yaml, which need not exist."""
         return self.series_folder / slug / "series.yaml"
 
     def series(self, slug: str) -> Series:
         """Load series/<slug>/series.yaml, without its claims."""
-        path = self._listed_series(slug)
-        loaded = series_of(read_yaml(path), path)
-        ports = path.parent / "ports"
+        ports = self.series_folder / slug / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
-        return msgspec.structs.replace(loaded, slug=slug, ports=tuple(names))
+        return series_of(self._series_file(slug), slug, tuple(names))
 
     def measurable_series(self, slug: str) -> Series:
         """Load a series that runs can measure. Raises InputError if it is on another function."""
         series = self.series(slug)
         if series.function != FUNCTION:
-            raise InputError(
-                f"key 'function': {series.function}() cannot be measured",
-                where=str(self.series_file(slug)),
-                expected=FUNCTION,
-                hint="use `harness apply`, `build`, `rebase` or `audit` for other functions",
+            raise self._series_file(slug).error(
+                ("function",),
+                f"{series.function}() cannot be measured",
+                FUNCTION,
+                "use `harness apply`, `build`, `rebase` or `audit` for other functions",
             )
         return series
 
     def claims(self, slug: str) -> tuple[Claim, ...]:
-        """Load what series/<slug>/series.yaml says the series promises."""
-        path = self._listed_series(slug)
-        return claims_of(read_yaml(path), path)
+        """Load the claims in series/<slug>/series.yaml."""
+        return claims_of(self._series_file(slug))
 
     def slugs(self) -> list[str]:
-        """Every series there is."""
+        """Return the names of all series, sorted."""
         return sorted(p.parent.name for p in self.series_folder.glob("*/series.yaml"))
 
-    def _listed_series(self, slug: str) -> Path:
-        if slug not in self.slugs():
-            raise InputError(
-                f"no series {slug!r}",
-                where=str(self.series_folder),
-                expected=_choices(self.slugs()),
-            )
-        return self.series_file(slug)
+    def _series_file(self, slug: str) -> YamlFile:
+        _require(slug, self.slugs(), "series", self.series_folder)
+        return YamlFile.read(self.series_file(slug))
+
+    def _guests(self) -> list[str]:
+        return _stems(self.guests_folder, ".yaml")
+
+    def _plans(self, *, of_matrix: bool) -> list[str]:
+        names = _stems(self.configs / "plans", ".yaml")
+        return [name for name in names if (name.partition("-")[0] == MATRIX) is of_matrix]
+
+    def _fragments(self) -> list[str]:
+        return _stems(self.configs / "kconfig", ".config")
 
 
-@contextlib.contextmanager
-def _blaming(path: Path, key: str) -> Iterator[None]:
-    """Say of a file that is not there who named it; what is wrong within one is its own fault."""
-    try:
-        yield
-    except InputError as error:
-        if not error.what.startswith("no "):
-            raise
-        raise InputError(
-            f"key {key}: {error.what}", where=str(path), expected=error.expected
-        ) from error
+def _stems(folder: Path, suffix: str) -> list[str]:
+    return sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
 
 
-def _choices(names: list[str]) -> str:
-    return "one of " + ", ".join(names) if names else "one to be there (none is)"
+def _file(folder: Path, name: str, names: Collection[str], kind: str) -> YamlFile:
+    _require(name, names, kind, folder)
+    return YamlFile.read(folder / f"{name}.yaml")
 
 
-def _listed(
-    folder: Path, name: str, suffix: str, kind: str, names: list[str] | None = None
-) -> Path:
-    if names is None:
-        names = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
+def _require(name: str, names: Collection[str], kind: str, where: Path) -> None:
+    """Raise InputError unless `name` is one of `names`."""
     if name not in names:
-        raise InputError(f"no {kind} {name!r}", where=str(folder), expected=_choices(names))
-    return folder / f"{name}{suffix}"
+        raise InputError(f"no {kind} {name!r}", where=str(where), expected=_choices(names))
+
+
+def _choices(names: Collection[str]) -> str:
+    return "one of " + ", ".join(names) if names else "at least one file there"

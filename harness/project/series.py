@@ -54,6 +54,6 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         numbers = [v.version for v in self.versions]
         if len(set(numbers)) != len(numbers):
-            raise ValueError("versions names the same version twice")
+            raise ValueError("versions: a version given twice; expected each version once")
         if self.port_of not in numbers:
-            raise ValueError(f"port_of {self.port_of} is none of the versions")
+            raise ValueError(f"port_of: {self.port_of}; expected one of the versions {numbers}")

@@ -26,9 +26,9 @@ class DebianSource(
 
     def __post_init__(self) -> None:
         if not _DEBIAN_VERSION.fullmatch(self.version):
-            raise ValueError(f"version {self.version!r} is none like 7.2, 7.2.13 or 7.3~rc7")
+            raise ValueError(f"version: {self.version!r}; expected one like 7.2, 7.2.13 or 7.3~rc7")
         if not self.suites or not all(_SUITE.fullmatch(suite) for suite in self.suites):
-            raise ValueError("suites wants names of Debian suites, like sid")
+            raise ValueError("suites: not all valid; expected names of Debian suites, like sid")
 
     @property
     def package(self) -> str:
@@ -57,9 +57,9 @@ class GitSource(
     ref: str
 
     def __post_init__(self) -> None:
-        for text in (self.repository, self.ref):
+        for name, text in (("repository", self.repository), ("ref", self.ref)):
             if not text or text.startswith("-") or not text.isprintable():
-                raise ValueError(f"{text!r} is no repository or ref")
+                raise ValueError(f"{name}: {text!r}; expected a {name} of git")
 
     @property
     def is_url(self) -> bool:
@@ -83,11 +83,11 @@ class Tarball(
 
     def __post_init__(self) -> None:
         if self.sha256 is None and self.signature is None:
-            raise ValueError("a tarball wants sha256, or signature and keyring")
+            raise ValueError("sha256: missing; expected sha256, or signature and keyring")
         if (self.signature is None) != (self.keyring is None):
-            raise ValueError("signature and keyring go together")
+            raise ValueError("signature: without keyring, or the reverse; expected both")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"sha256 {self.sha256!r} is not 64 lower-case hex digits")
+            raise ValueError(f"sha256: {self.sha256!r}; expected 64 lower-case hex digits")
 
 
 TreeSource = DebianSource | GitSource | Tarball
@@ -120,5 +120,7 @@ def debian_version(tag: str) -> str:
     """Return what Debian calls a release: v7.3-rc7 is 7.3~rc7. Raises ValueError."""
     match = _RELEASE_TAG.fullmatch(tag)
     if match is None:
-        raise ValueError(f"{tag!r} is no release's tag like v7.2.12 or v7.3-rc7")
+        raise ValueError(
+            f"{tag!r} is not the tag of a release; expected one like v7.2.12 or v7.3-rc7"
+        )
     return match[1] + (f"~{match[2]}" if match[2] else "")

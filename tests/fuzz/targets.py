@@ -30,12 +30,12 @@ from harness.kernel import (
     warning_lines,
 )
 from harness.memmap import info_block, struct_layout, struct_pages
-from harness.project import project
 from harness.project.claim import Claim
 from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.series import Series
 from harness.project.tree_source import TreeSource
+from harness.project.yaml_file import YamlFile
 from harness.record import store
 from harness.record.bundle import archive
 from harness.series import attestation, mail
@@ -243,7 +243,7 @@ def record_(data: bytes) -> None:
 @target
 def yaml_(data: bytes) -> None:
     with in_file(data) as path, contextlib.suppress(InputError):
-        found = project.read_yaml(path)
+        found = YamlFile.read(path)
         for kind in KINDS:
             with contextlib.suppress(InputError):
-                project.convert(found, kind, path)
+                found.load(kind)

@@ -31,7 +31,7 @@ def refused(machine: FakeMachine, done: subprocess.CompletedProcess[str]) -> Non
     (line,) = done.stderr.splitlines()
     where = machine.root / "series/test/series.yaml"
     assert line == (
-        f"harness: {where}: key 'function': {OTHER}() cannot be measured; expected "
+        f"harness: {where}:2: key 'function': {OTHER}() cannot be measured; expected "
         "memmap_init_zone_device. Use `harness apply`, `build`, `rebase` or `audit` for other "
         "functions"
     )

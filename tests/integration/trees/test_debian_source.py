@@ -198,7 +198,9 @@ def test_a_release_of_an_entry_shares_its_worktree_and_is_fetched_once(
     assert fetch(project, cache, "mine@v7.2.9") == found
     newest = fetch(project, cache, "mine")
     assert fetch(project, cache, "mine@v7.2.13").commit == newest.commit
-    with pytest.raises(InputError, match=r"'rc1' is no release's tag like v7\.2\.12"):
+    with pytest.raises(
+        InputError, match=r"'rc1' is not the tag of a release; expected one like v7\.2\.12"
+    ):
         fetch(project, cache, "mine@rc1")
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.host.units import GIB, MIB, format_bytes, parse_size
 from harness.project.expected_pages import counted_nr_pages, data_offset_bytes, expected_nr_pages
-from harness.project.guest import Guest
-from harness.project.project import Project, convert, read_yaml
+from harness.project.project import Project
 
 GOOD = """\
 description: test
@@ -24,50 +23,6 @@ def project(tmp_path: Path) -> Project:
     for folder in ("series", "configs/plans", "configs/kconfig", "guests"):
         (tmp_path / folder).mkdir(parents=True)
     return Project(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (GOOD + "cpu: 1\n", ["unknown field `cpu`"]),
-        (GOOD.replace("4G", "4GB"), ["namespaces[0]", "4GB"]),
-        (GOOD.replace("4G", "100M"), ["namespaces[0]", "16M"]),
-        (GOOD.replace("fsdax", "sector"), ["namespaces[0].mode", "sector"]),
-        (GOOD + "  - {mode: fsdax, size: 8G}\n", ["one fsdax, one devdax"]),
-        (GOOD.replace("memory: 1G\n", ""), ["memory"]),
-        (GOOD + "cpus: 0\n", ["cpus 0"]),
-        (GOOD + "cpus: one\n", ["cpus", "int"]),
-        (GOOD + "memory: 2G\n", ["g.yaml:5", "'memory' stands twice"]),
-        ("namespaces: [}\n", ["g.yaml:1", "not valid YAML"]),
-        ("a: \t- b\n", ["g.yaml:1"]),
-        ("- just\n- a list\n", ["top level"]),
-        ("", ["top level"]),
-        ("? {a: 1}\n: 2\n", ["no plain key"]),
-        ("x: !!python/object:os.system {}\n", ["g.yaml:1"]),
-    ],
-)
-def test_a_wrong_guest_file_names_file_key_and_what_was_expected(
-    project: Project, text: str, words: list[str]
-) -> None:
-    (project.guests_folder / "g.yaml").write_text(text)
-    with pytest.raises(InputError) as caught:
-        project.guest("g")
-    for word in ["g.yaml", *words]:
-        assert word in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_that_is_no_text_is_named(project: Project) -> None:
-    (project.guests_folder / "g.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"g\.yaml: is not UTF-8"):
-        project.guest("g")
-
-
-def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
-    with (tmp_path / "huge.yaml").open("wb") as handle:
-        handle.truncate(1 << 40)
-    with pytest.raises(InputError, match="over 1 MiB"):
-        read_yaml(tmp_path / "huge.yaml")
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(project: Project) -> None:
@@ -140,8 +95,3 @@ def test_sizes_are_powers_of_1024(number: int, unit: str) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
         parse_size(text)
-
-
-def test_a_model_error_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"x: key memory"):
-        convert({"description": "d", "memory": 1, "namespaces": []}, Guest, Path("x"))

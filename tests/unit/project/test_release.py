@@ -28,9 +28,11 @@ def test_another_tag_of_a_source() -> None:
     debian = DebianSource("7.2", ("sid",))
     assert tagged(debian, "v7.3-rc7") == DebianSource("7.3~rc7", ("sid",))
     assert tagged(Tarball("x", sha256="a" * 64), "v7.2") is None
-    with pytest.raises(ValueError, match=r"'next' is no release's tag like v7\.2\.12"):
+    with pytest.raises(
+        ValueError, match=r"'next' is not the tag of a release; expected one like v7\.2\.12"
+    ):
         tagged(debian, "next")
-    with pytest.raises(ValueError, match="no repository or ref"):
+    with pytest.raises(ValueError, match="expected a ref of git"):
         tagged(git, "--upload-pack=x")
 
 
