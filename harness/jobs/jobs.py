@@ -15,7 +15,7 @@ from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.record.applied import Applied
-from harness.record.record import RunRecord, Unbuilt
+from harness.record.record import BootRun, Unbuilt
 from harness.series import apply as apply_stage
 from harness.series.apply import Source
 from harness.trees import tree as tree_stage
@@ -77,7 +77,7 @@ def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 
 
-def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> RunRecord:
+def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> BootRun:
     """Boot all builds of a comparison in turn, on this one machine."""
     return run.run(
         here.project,

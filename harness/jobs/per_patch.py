@@ -24,7 +24,7 @@ from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import RunRecord, Unbuilt
+from harness.record.record import BootRun, Unbuilt
 from harness.series import apply, trust
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ GROUND = ("fetch", "apply")
 
 def climb(
     engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
-) -> RunRecord:
+) -> BootRun:
     """Build all prefixes, boot all that build and return the finished record.
 
     Raises HarnessError for what no patch is to blame for: base does not build or boot, say.
@@ -66,9 +66,7 @@ def climb(
     needs = ("apply", *(_build(build) for build in built))
     measure = Job("measure", "boot", jobs.measure, comparison, needs)
     kept = {name: outcome for name, outcome in done.items() if isinstance(outcome, Done)}
-    return _value(
-        engine.run(Graph([measure], kept), ending_at_a_failure(hear))["measure"], RunRecord
-    )
+    return _value(engine.run(Graph([measure], kept), ending_at_a_failure(hear))["measure"], BootRun)
 
 
 def steps(cache: Cache, applied: Applied) -> tuple[tuple[str, ...], ...]:

@@ -13,7 +13,7 @@ from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, 
 from harness.kernel import configure
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import RunRecord
+from harness.record.record import BootRun
 from harness.series import apply, trust
 from harness.series.apply import Source
 
@@ -83,7 +83,7 @@ def graph(project: Project, wanted: ReproduceRequest) -> Graph:
 
 def reproduce(
     engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
-) -> RunRecord:
+) -> BootRun:
     """Do everything that a run record needs and return the finished record.
 
     Raises HarnessError from whichever step failed; the record tells of boots that failed.
@@ -95,7 +95,7 @@ def reproduce(
     trust.require(cache, wanted.source)
     outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
     assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
-    assert isinstance(outcome.value, RunRecord)  # noqa: S101
+    assert isinstance(outcome.value, BootRun)  # noqa: S101
     return outcome.value
 
 

@@ -24,7 +24,7 @@ from harness.judge.rules import hold
 from harness.judge.validity import basis
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import RunRecord
+from harness.record.record import ReplayRun
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.timing.schedule import KINDS, Schedule
@@ -190,7 +190,7 @@ def _booted(
     return visit
 
 
-def _ratios(record: RunRecord) -> str:
+def _ratios(record: ReplayRun) -> str:
     """Return the cost of the whole series relative to base, per kind."""
     last = rows(record)[-1]
     texts = []

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.guest.command_line import boot_command
 from harness.judge.summary import counting
-from harness.record.record import Boot, Build, RunRecord
+from harness.record.record import Boot, Build, ReplayRun, RunRecord
 
 #: Between a pin's values, where boots of one build do not even agree among themselves.
 SEVERAL = " / "
@@ -80,12 +80,13 @@ def _pins(record: RunRecord, base: Build, build: Build) -> Iterator[Pin]:
     yield _pin("compiler", base.compiler, build.compiler)
     yield _configuration(base, build)
     yield _pin("release", base.release, build.release)
-    machine, setup = record.machine, record.setup
+    machine = record.machine
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
     yield _once("accelerator", machine.accelerator)
-    if record.evidence == "replay":
+    if isinstance(record, ReplayRun):
         yield _pin("bytes of a memmap", *(_sizes_of_passes(record, s) for s in (base, build)))
         return
+    setup = record.setup
     yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
     boots = [[b for b in record.boots if b.build == s.name] for s in (base, build)]
     if not all(boots):
@@ -132,7 +133,7 @@ def _commands(boots: Sequence[Boot], part: str) -> set[str]:
     return {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
 
 
-def _sizes_of_passes(record: RunRecord, build: Build) -> str:
+def _sizes_of_passes(record: ReplayRun, build: Build) -> str:
     found = {(p.kind, p.nr_bytes) for p in record.passes if p.build == build.name}
     return ", ".join(sorted(f"{kind} {nr_bytes}" for kind, nr_bytes in found))
 

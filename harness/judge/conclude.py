@@ -17,7 +17,7 @@ from harness.judge.validity import basis
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -55,18 +55,21 @@ def conclude(
     used. Raises InputError for a rule that this evidence must never be held to.
     """
     found = basis(record, nulls)
-    replayed = record.evidence == "replay"
-    verdicts = judged(record, claims, nulls) if record.is_ladder else judge(found, claims)
+    verdicts = judge(found, claims)
+    prefixes: tuple[PrefixResult, ...] = ()
+    if isinstance(record, BootRun) and record.is_per_patch:
+        verdicts = judged(record, claims, nulls)
+        prefixes = rungs(record, verdicts)
     return Conclusion(
         record,
         verdicts=verdicts,
         effects=found.effects,
-        rows=rows(record) if replayed else (),
-        fillings=fillings(record) if replayed else (),
+        rows=rows(record) if isinstance(record, ReplayRun) else (),
+        fillings=fillings(record) if isinstance(record, ReplayRun) else (),
         noise=found.noise,
         identity=found.identity,
         memmaps=found.memmaps,
         null=found.null,
         gates=hold(rules, found),
-        rungs=rungs(record, verdicts) if record.is_ladder else (),
+        rungs=prefixes,
     )

@@ -15,7 +15,7 @@ from harness.judge.ratios import Costs, kinds, tabulate
 from harness.judge.stats.distribution import far, modes, trend
 from harness.judge.stats.ratio import FEWEST
 from harness.judge.summary import counting, samples_of
-from harness.record.record import HostUse, RunRecord
+from harness.record.record import BootRun, HostUse, ReplayRun, RunRecord
 
 NoiseKind = Literal[
     "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"
@@ -61,15 +61,15 @@ def noise(record: RunRecord, costs: Costs | None = None) -> tuple[Noise, ...]:
 
     `costs` are the record's own, from tabulate(), where they are at hand already.
     """
-    if record.evidence == "boot-icount" or not (record.boots or record.passes):
+    measured = record.passes if isinstance(record, ReplayRun) else record.boots
+    if record.evidence == "boot-icount" or not measured:
         return ()
     table = tabulate(record) if costs is None else costs
     watched = _within(record)
     found = [
         *_few(record, table),
         *_host(record),
-        *_preempted(record),
-        *_coarse(record, watched),
+        *(_preempted(record) if isinstance(record, ReplayRun) else _coarse(record, watched)),
         *_drift(record, table, watched),
         *_modes(record, table, watched),
         *_outliers(record, table),
@@ -82,7 +82,7 @@ def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> N
 
 
 def _few(record: RunRecord, costs: Costs) -> Iterator[Noise]:
-    unit = "processes" if record.evidence == "replay" else "boots"
+    unit = "processes" if isinstance(record, ReplayRun) else "boots"
     for build in record.builds:
         few = min(
             (len(costs[build.name, kind, "rebind"].costs) for kind in kinds(record)), default=0
@@ -99,7 +99,7 @@ def _host(record: RunRecord) -> Iterator[Noise]:
         yield from _shares(uses)
         yield from _throttled(uses)
         return
-    loads = [boot.load_1min for boot in record.boots]
+    loads = [boot.load_1min for boot in record.boots] if isinstance(record, BootRun) else []
     if loads and max(loads) > record.machine.cpus / 2:
         text = f"load average {max(loads):.1f} on {record.machine.cpus} CPUs before a boot"
         yield _noise("load", "host", text)
@@ -107,7 +107,9 @@ def _host(record: RunRecord) -> Iterator[Noise]:
 
 def host_uses(record: RunRecord) -> dict[str, list[HostUse]]:
     """Return what the host did, by build and under `all`; a replay's rounds have no build."""
-    found = {"all": [b.host for b in record.boots if b.host is not None] + list(record.rounds)}
+    if isinstance(record, ReplayRun):
+        return {"all": list(record.rounds), **{build.name: [] for build in record.builds}}
+    found = {"all": [b.host for b in record.boots if b.host is not None]}
     for build in record.builds:
         found[build.name] = [b.host for b in counting(record, build.name) if b.host is not None]
     return found
@@ -147,7 +149,7 @@ def _throttled(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
         yield _noise("throttled", "host", text, spoils=one)
 
 
-def _preempted(record: RunRecord) -> Iterator[Noise]:
+def _preempted(record: ReplayRun) -> Iterator[Noise]:
     """Others had a replay's CPU: its times leave that out, but not what it did to the caches."""
     passes = [p for p in record.passes if p.index > 0]
     wall = sum(p.ns for p in passes)
@@ -156,9 +158,9 @@ def _preempted(record: RunRecord) -> Iterator[Noise]:
         yield _noise("load", "replay", f"others had its CPU for {share:.0%} of the time")
 
 
-def _coarse(record: RunRecord, watched: "Sequence[_Watched]") -> Iterator[Noise]:
+def _coarse(record: BootRun, watched: "Sequence[_Watched]") -> Iterator[Noise]:
     """The coarsest build of each driver. A median of 0 is all step."""
-    for kind in kinds(record) if record.boots else ():
+    for kind in kinds(record):
         worst, text, where = 0.0, "", ""
         for build in record.builds:
             ours = [w for w in watched if (w.build, w.kind) == (build.name, kind)]
@@ -206,6 +208,8 @@ class _Watched(NamedTuple):
 
 def _within(record: RunRecord) -> list[_Watched]:
     """Each boot's rebinds."""
+    if isinstance(record, ReplayRun):
+        return []
     found = []
     for build in record.builds:
         for boot in counting(record, build.name):
@@ -232,11 +236,11 @@ def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
     A replay's first passes are the host's page faults, which are never alike.
     """
     for (build, kind, op), found in costs.items():
-        if record.evidence == "replay" and op == "first":
+        if isinstance(record, ReplayRun) and op == "first":
             continue
         off = {n: by for n, by in far(found.costs).items() if abs(by) > OUTLIER_SHARE}
         if off:
-            unit = "round" if record.evidence == "replay" else "boot"
+            unit = "round" if isinstance(record, ReplayRun) else "boot"
             told = ", ".join(f"{unit} {n} {by:+.0%}" for n, by in off.items())
             text = f"{len(off)} of {len(found.costs)} far from their median: {told}"
             yield _noise("outlier", f"{kind} {op} on {build}", text)

@@ -16,7 +16,7 @@ from harness.judge.summary import counting, samples_of
 from harness.judge.validity import basis
 from harness.judge.verdict import Verdict, judge
 from harness.project.claim import Claim
-from harness.record.record import Boot, Build, RunRecord
+from harness.record.record import Boot, BootRun, Build, RunRecord
 
 #: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
 Struct = Literal["equal", "differs", "none", "unreadable"]
@@ -65,7 +65,7 @@ class PrefixResult(msgspec.Struct, frozen=True):
         return not self.why and not self.new_warnings
 
 
-def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, ...]:
+def rungs(record: BootRun, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, ...]:
     """Return base and every prefix that was to be a build, in order; `verdicts` are judged()'s."""
     found = [_rung(record, verdicts, number) for number in range(len(record.builds))]
     for missing in record.unbuilt:
@@ -88,7 +88,7 @@ def rungs(record: RunRecord, verdicts: Sequence[Verdict]) -> tuple[PrefixResult,
 
 
 def judged(
-    record: RunRecord, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
+    record: BootRun, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
 ) -> tuple[Verdict, ...]:
     """Return a verdict for each claim that a prefix answers to, and the last build's on each
     driver.
@@ -109,12 +109,12 @@ def bisectable(record: RunRecord, found: Sequence[PrefixResult]) -> bool:
     return there == list(range(len(record.subject.patch_ids) + 1))
 
 
-def _title(record: RunRecord, prefix: int) -> str:
+def _title(record: BootRun, prefix: int) -> str:
     subjects = record.subject.patch_subjects
     return subjects[prefix - 1] if 0 < prefix <= len(subjects) else ""
 
 
-def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> PrefixResult:
+def _rung(record: BootRun, verdicts: Sequence[Verdict], number: int) -> PrefixResult:
     build = record.builds[number]
     boots = [boot for boot in record.boots if boot.build == build.name]
     why = next(_amiss(record, boots), "")
@@ -136,7 +136,7 @@ def _rung(record: RunRecord, verdicts: Sequence[Verdict], number: int) -> Prefix
     )
 
 
-def _amiss(record: RunRecord, boots: Sequence[Boot]) -> Iterator[str]:
+def _amiss(record: BootRun, boots: Sequence[Boot]) -> Iterator[str]:
     for boot in boots:
         name = f"boot {boot.number}"
         if boot.outcome != "complete":
@@ -150,7 +150,7 @@ def _amiss(record: RunRecord, boots: Sequence[Boot]) -> Iterator[str]:
         yield f"{len(boots)} of {record.setup.boots} boots were made"
 
 
-def _memmaps(record: RunRecord, boots: Sequence[Boot]) -> Struct:
+def _memmaps(record: BootRun, boots: Sequence[Boot]) -> Struct:
     base = record.builds[0].name
     expected = {
         memmap.driver: memmap.sha256
@@ -166,14 +166,14 @@ def _memmaps(record: RunRecord, boots: Sequence[Boot]) -> Struct:
     return "equal" if left else "none"
 
 
-def _new_warnings(record: RunRecord, number: int) -> tuple[str, ...] | None:
+def _new_warnings(record: BootRun, number: int) -> tuple[str, ...] | None:
     """Only where the build before is the prefix before: else they may be another patch's."""
     if number == 0 or record.builds[number - 1].prefix != record.builds[number].prefix - 1:
         return None
     return record.builds[number].new_warnings
 
 
-def _costs(record: RunRecord, number: int) -> dict[str, PrefixTimes]:
+def _costs(record: BootRun, number: int) -> dict[str, PrefixTimes]:
     builds = record.builds
     found = {}
     for driver in record.setup.nr_pages:
@@ -190,7 +190,7 @@ def _costs(record: RunRecord, number: int) -> dict[str, PrefixTimes]:
     return found
 
 
-def _mean_ms(record: RunRecord, build: Build, driver: str, op: str) -> float | None:
+def _mean_ms(record: BootRun, build: Build, driver: str, op: str) -> float | None:
     samples = [s.ns for b in counting(record, build.name) for s in samples_of(b, driver, op)]
     return statistics.fmean(samples) / 1e6 if samples else None
 

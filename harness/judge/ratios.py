@@ -25,7 +25,7 @@ from harness.judge.replay_ratios import (
 )
 from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 from harness.judge.summary import counting, samples_of
-from harness.record.record import Build, RunRecord
+from harness.record.record import BootRun, Build, ReplayRun, RunRecord
 
 Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]
@@ -111,7 +111,7 @@ def effects(record: RunRecord, costs: Costs | None = None) -> tuple[Effect, ...]
         for kind in kinds(record)
         for effect in (
             *_timed(record, table, base, build, kind),
-            *_counted(record, base, build, kind),
+            *(_counted(record, base, build, kind) if isinstance(record, ReplayRun) else ()),
         )
     )
 
@@ -133,7 +133,7 @@ def clock(record: RunRecord) -> Metric:
 
 def kinds(record: RunRecord) -> tuple[str, ...]:
     """Return what a run has figures of: the guest's drivers, or a replay's kinds of pass."""
-    if record.evidence != "replay":
+    if isinstance(record, BootRun):
         return tuple(record.setup.nr_pages)
     found = {p.kind for p in record.passes if p.build != LIMIT} | {c.kind for c in record.counts}
     return tuple(sorted(found))
@@ -141,7 +141,7 @@ def kinds(record: RunRecord) -> tuple[str, ...]:
 
 def units(record: RunRecord, build: str, kind: str, op: Op) -> Units:
     """Return one build's costs a unit; empty where there is nothing that counts."""
-    if record.evidence == "replay":
+    if isinstance(record, ReplayRun):
         return _processes(record, build, kind, op)
     found, steps = {}, [0.0]
     for boot in counting(record, build):
@@ -152,7 +152,7 @@ def units(record: RunRecord, build: str, kind: str, op: Op) -> Units:
     return Units(found, max(steps))
 
 
-def _processes(record: RunRecord, build: str, kind: str, op: Op) -> Units:
+def _processes(record: ReplayRun, build: str, kind: str, op: Op) -> Units:
     passes = [p for p in record.passes if p.build == build and p.kind == kind]
     turns = by_turn(passes) if op == "rebind" else {}
     found = by_round(turns) if op == "rebind" else firsts(passes)
@@ -165,7 +165,7 @@ def _processes(record: RunRecord, build: str, kind: str, op: Op) -> Units:
 def _timed(
     record: RunRecord, costs: Costs, base: Build, build: Build, kind: str
 ) -> Iterator[Effect]:
-    if record.evidence != "replay" and len(_pages(record, kind)) != 1:
+    if isinstance(record, BootRun) and len(_pages(record, kind)) != 1:
         return
     for op in OPS:
         theirs, ours = costs[base.name, kind, op], costs[build.name, kind, op]
@@ -180,7 +180,7 @@ def _timed(
             build=build.name,
             prefix=build.prefix,
             metric=metric,
-            unit="process" if record.evidence == "replay" else "boot",
+            unit="process" if isinstance(record, ReplayRun) else "boot",
             n_base=len(theirs.costs),
             n_build=len(ours.costs),
             base_cost=theirs.middle * scale,
@@ -201,7 +201,7 @@ def _ratio(record: RunRecord, base: Units, build: Units, op: Op) -> tuple[Ratio,
         return widened(exact, base.step / base.middle, build.step / build.middle), COUNTED
     # Which kind a replay's process begins with is drawn by lot: first passes form no pairs.
     rounds = sorted(base.costs.keys() & build.costs.keys())
-    if (record.evidence == "replay" and op == "first") or not rounds:
+    if (isinstance(record, ReplayRun) and op == "first") or not rounds:
         found = unpaired(_all(base), _all(build))
         method, few = APART, min(len(base.costs), len(build.costs))
     elif base.turns and build.turns:
@@ -212,7 +212,7 @@ def _ratio(record: RunRecord, base: Units, build: Units, op: Op) -> tuple[Ratio,
         found = ratio([base.costs[r] for r in rounds], [build.costs[r] for r in rounds])
         method, few = PAIRED.format(n=len(rounds)), len(rounds)
     if found.low is None:
-        unit = "process" if record.evidence == "replay" else "boot"
+        unit = "process" if isinstance(record, ReplayRun) else "boot"
         return found, ALONE.format(n=few, unit=unit)
     # A reading is off by less than a step, and by half of one where its phase is anyone's.
     return widened(found, base.step / 2 / base.middle, build.step / 2 / build.middle), method
@@ -220,18 +220,19 @@ def _ratio(record: RunRecord, base: Units, build: Units, op: Op) -> tuple[Ratio,
 
 def _metric(record: RunRecord, kind: str) -> tuple[Metric, float]:
     """With -icount shift=0 an instruction takes a nanosecond of the guest's time."""
-    metric = clock(record)
-    return metric, 1.0 if metric == "ns" else 1 / next(iter(_pages(record, kind)))
+    if isinstance(record, BootRun) and record.evidence == "boot-icount":
+        return "instructions", 1 / next(iter(_pages(record, kind)))
+    return "ns", 1.0
 
 
-def _pages(record: RunRecord, kind: str) -> set[int]:
+def _pages(record: BootRun, kind: str) -> set[int]:
     samples = (
         s for build in record.builds for b in counting(record, build.name) for s in b.samples
     )
     return {s.nr_pages for s in samples if s.driver == kind}
 
 
-def _counted(record: RunRecord, base: Build, build: Build, kind: str) -> Iterator[Effect]:
+def _counted(record: ReplayRun, base: Build, build: Build, kind: str) -> Iterator[Effect]:
     found: Mapping[str, float] = {c.build: c.per_page for c in record.counts if c.kind == kind}
     if min(found.get(base.name, 0), found.get(build.name, 0)) <= 0:
         return

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.judge.stats.ratio import CONFIDENCE, Ratio, ratio
-from harness.record.record import Pass, RunRecord
+from harness.record.record import Pass, ReplayRun
 
 LIMIT = "limit"
 #: Costs of one build and kind in ns of CPU time, by round and by turn within it.
@@ -65,7 +65,7 @@ class Filling(msgspec.Struct, frozen=True):
     non_temporal: bool
 
 
-def rows(record: RunRecord) -> tuple[ReplayRow, ...]:
+def rows(record: ReplayRun) -> tuple[ReplayRow, ...]:
     """Return one row a build, in the record's order, for all kinds that both it and base have."""
     kinds = sorted({p.kind for p in record.passes if p.build != LIMIT})
     limit = max((f.gb_per_s for f in fillings(record) if f.non_temporal), default=None)
@@ -109,7 +109,7 @@ def fewest_held(tries: int) -> int:
     return int(binom.ppf(LEVEL, tries, COVERAGE))
 
 
-def null(record: RunRecord, tries: int, each: int, seed: int) -> dict[str, Null]:
+def null(record: ReplayRun, tries: int, each: int, seed: int) -> dict[str, Null]:
     """Judge a run of base against itself `tries` times, `each` time by that many of its rounds.
 
     Each round is used once where there are enough of them, else each try draws its own by lot.
@@ -149,7 +149,7 @@ def dealt(rounds: Sequence[int], tries: int, each: int, seed: int) -> list[list[
     return [lot.sample(rounds, each) for _ in range(tries)]
 
 
-def fillings(record: RunRecord) -> tuple[Filling, ...]:
+def fillings(record: ReplayRun) -> tuple[Filling, ...]:
     """Return what the memory takes by each way of filling it, fastest first."""
     passes = [p for p in record.passes if p.build == LIMIT]
     found = []
@@ -190,7 +190,7 @@ def firsts(passes: Sequence[Pass]) -> dict[int, int]:
     return {p.process: p.cpu_ns for p in compared(passes) if p.index == 0}
 
 
-def of_namespace(record: RunRecord, p: Pass) -> float:
+def of_namespace(record: ReplayRun, p: Pass) -> float:
     """Return by what a pass's time goes into that of the whole namespace, which has more pages."""
     return record.setup.nr_pages.get(p.kind, p.nr_pages) / p.nr_pages
 
@@ -210,7 +210,7 @@ def paired(base: Turns, build: Turns, confidence: float = CONFIDENCE) -> Ratio:
 
 
 def _cost(
-    record: RunRecord, build: str, base: str, kind: str, limit: float | None
+    record: ReplayRun, build: str, base: str, kind: str, limit: float | None
 ) -> ReplayCost | None:
     ours = [p for p in record.passes if p.build == build and p.kind == kind]
     theirs = [p for p in record.passes if p.build == base and p.kind == kind]
@@ -237,7 +237,7 @@ def _cost(
 
 
 def _equal(
-    record: RunRecord, build: str, ours: Sequence[Pass], theirs: Sequence[Pass]
+    record: ReplayRun, build: str, ours: Sequence[Pass], theirs: Sequence[Pass]
 ) -> bool | None:
     """Whether cases and full-size digests are as base's; None where nothing was compared."""
     compared = [c.equal for c in record.comparisons if c.build == build]

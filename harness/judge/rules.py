@@ -10,7 +10,7 @@ from harness.judge.ratios import COUNTED, Effect
 from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
 from harness.judge.validity import Basis
 from harness.memmap.compare import Verified
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, RunRecord
 
 _WHERE = "--gate"
 
@@ -45,7 +45,7 @@ def _hold(rule: Rule, found: Basis) -> RuleResult:
     record = found.record
     if record.outcome != "complete":
         return _fails(rule, f"the run is {record.outcome}: {record.reason}")
-    if record.unbuilt:
+    if isinstance(record, BootRun) and record.unbuilt:
         return _fails(rule, f"patch {record.unbuilt[0].prefix} does not build")
     if rule.metric == MEMMAP_EQUAL:
         return _memmaps(rule, found.memmaps)

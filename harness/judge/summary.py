@@ -5,7 +5,7 @@ import statistics
 
 import msgspec
 
-from harness.record.record import Boot, RunRecord, Sample
+from harness.record.record import Boot, BootRun, Sample
 
 
 class BindingMeans(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class DriverSummary(msgspec.Struct, frozen=True):
         return (1 - self.tip.rebind_mean_ms / self.base.rebind_mean_ms) * 100
 
 
-def summarize(record: RunRecord) -> tuple[DriverSummary, ...]:
+def summarize(record: BootRun) -> tuple[DriverSummary, ...]:
     """Return one summary a driver, in the order of the guest's namespaces."""
     base, tip = record.builds[0].name, record.builds[-1].name
     return tuple(
@@ -44,7 +44,7 @@ def summarize(record: RunRecord) -> tuple[DriverSummary, ...]:
     )
 
 
-def counting(record: RunRecord, build: str) -> list[Boot]:
+def counting(record: BootRun, build: str) -> list[Boot]:
     """The boots of one build whose samples may be used."""
     return [boot for boot in record.boots if boot.build == build and boot.counts]
 
@@ -54,7 +54,7 @@ def samples_of(boot: Boot, driver: str, op: str) -> list[Sample]:
     return [s for s in boot.samples if s.driver == driver and s.op == op]
 
 
-def _binding(record: RunRecord, build: str, driver: str) -> BindingMeans | None:
+def _binding(record: BootRun, build: str, driver: str) -> BindingMeans | None:
     boots = counting(record, build)
     first = [s for boot in boots for s in samples_of(boot, driver, "first")]
     rebinds = [s for boot in boots for s in samples_of(boot, driver, "rebind")]

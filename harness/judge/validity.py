@@ -11,7 +11,7 @@ from harness.judge.ratios import Effect, effects, tabulate
 from harness.judge.runs.null_runs import NullSeen, newest
 from harness.judge.summary import counting, samples_of
 from harness.memmap.compare import Verified, by_digest
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 
 
 class Basis(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Basis(msgspec.Struct, frozen=True):
     def _uncounted(self) -> str:
         """One boot that does not count spoils the run: what is left was chosen by what failed."""
         record = self.record
-        if record.evidence == "replay":
+        if isinstance(record, ReplayRun):
             return ""
         for build in record.builds:
             boots = counting(record, build.name)
@@ -94,7 +94,7 @@ def basis(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Basis:
     )
 
 
-def why_uncounted(record: RunRecord) -> str:
+def why_uncounted(record: BootRun) -> str:
     """Name the first boot that does not count, and why; or that boots are missing."""
     for boot in record.boots:
         name = f"boot {boot.number} of {boot.build}"

@@ -14,7 +14,7 @@ from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.validity import Basis, why_uncounted
 from harness.project.claim import Claim
-from harness.record.record import Build, RunRecord
+from harness.record.record import BootRun, Build, ReplayRun, RunRecord
 
 #: A claim is a round figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
@@ -56,23 +56,24 @@ class Verdict(msgspec.Struct, frozen=True):
 def judge(found: Basis, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     """Return a verdict for each claim that a build answers to, and each driver without any."""
     record = found.record
-    if record.evidence == "replay":
-        return tuple(_replayed(found, claims))
+    if isinstance(record, ReplayRun):
+        return tuple(_replayed(found, record, claims))
     tip = record.builds[-1]
     return tuple(
-        _booted(found, s, tip, _claim(record, claims, s.driver)) for s in summarize(record)
+        _booted(found, record, s, tip, _claim(record, claims, s.driver)) for s in summarize(record)
     )
 
 
-def _booted(found: Basis, summary: DriverSummary, tip: Build, claim: Claim | None) -> Verdict:
-    effect = found.effect(summary.driver, tip.name, "rebind", clock(found.record))
+def _booted(
+    found: Basis, record: BootRun, summary: DriverSummary, tip: Build, claim: Claim | None
+) -> Verdict:
+    effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = percent(claim)
-    word, reason = _decide(found, summary, effect, claim)
+    word, reason = _decide(found, record, summary, effect, claim)
     return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
 
 
-def _replayed(found: Basis, claims: Sequence[Claim]) -> Iterator[Verdict]:
-    record = found.record
+def _replayed(found: Basis, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
     for build in record.builds[1:]:
         if build.name != str(build.prefix):
             continue  # a variant, which stores otherwise than the series that claims
@@ -116,9 +117,12 @@ def percent(claim: Claim | None) -> float | None:
 
 
 def _decide(
-    found: Basis, summary: DriverSummary, effect: Effect | None, claim: Claim | None
+    found: Basis,
+    record: BootRun,
+    summary: DriverSummary,
+    effect: Effect | None,
+    claim: Claim | None,
 ) -> tuple[Word, str]:
-    record = found.record
     claimed = percent(claim)
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}"

@@ -28,7 +28,7 @@ from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import Boot, Outcome, RunRecord
+from harness.record.record import Boot, BootRun, Outcome
 
 COPY_S = 1800
 #: The folder of the .config files, below the run's.
@@ -38,7 +38,7 @@ CONFIGS = "configs"
 def measure(
     project: Project,
     cache: Cache,
-    record: RunRecord,
+    record: BootRun,
     kernels: Mapping[str, Kernel],
     guest: Guest,
     plan: Plan,
@@ -48,7 +48,7 @@ def measure(
     keep_images: bool = False,
     after_boot: AfterBoot | None = None,
     go_on: bool = False,
-) -> RunRecord:
+) -> BootRun:
     """Run the boots that `record` does not have yet and return the finished record.
 
     `keep_images` leaves the backing files beside the record, as `<build>-<number>-<driver>.img`;
@@ -64,7 +64,7 @@ def measure(
     same = Conditions(cache, folder, agent, guest, plan, accelerator)
     with cache.locked(f"run-{record.run_id}"):
         if (folder / store.FILE).exists():
-            record = store.load(folder)  # whoever held the lock may have gone further
+            record = store.load_boots(folder)  # another process may have gone further meanwhile
             if record.outcome != "lost":
                 return record
         else:
@@ -104,11 +104,11 @@ def _require_device(cache: Cache, guest: Guest) -> None:
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
 
 
-def _lost(record: RunRecord) -> list[Boot]:
+def _lost(record: BootRun) -> list[Boot]:
     return [boot for boot in record.boots if boot.outcome != "complete"]
 
 
-def order(record: RunRecord) -> Iterator[tuple[str, int]]:
+def order(record: BootRun) -> Iterator[tuple[str, int]]:
     """Give (build, number) of every boot: each round boots all builds, and starts with another one.
 
     Which build the first round starts with is drawn from the run's id.
@@ -137,7 +137,7 @@ def _of_run(outcome: Outcome) -> Outcome:
     return "failed" if outcome == "lost" else outcome
 
 
-def _finish(project: Project, record: RunRecord, outcome: Outcome, reason: str) -> RunRecord:
+def _finish(project: Project, record: BootRun, outcome: Outcome, reason: str) -> BootRun:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
     record = msgspec.structs.replace(record, outcome=outcome, reason=reason, finished=now)
     store.save(project.results, record)
@@ -155,7 +155,7 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
     )
 
 
-def _keep_configs(record: RunRecord, kernels: Mapping[str, Kernel], folder: Path) -> None:
+def _keep_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) -> None:
     """Leave each build's .config beside the record, whose `config_sha256` vouches for it.
 
     One that is gone, or is not what the kernel was built with, is no evidence and stays away.

@@ -26,7 +26,7 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import Build, Evidence, Machine, RunRecord, Setup, Subject, Unbuilt
+from harness.record.record import BootEvidence, BootRun, BootSetup, Build, Machine, Subject, Unbuilt
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     keep_images: bool = False,
     go_on: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
-) -> RunRecord:
+) -> BootRun:
     """Measure the kernels, by build, of a series that answers to posted `version`.
 
     `wanted` is the accelerator: auto, kvm or tcg, proved on the first build's kernel. `begun` is
@@ -102,14 +102,14 @@ def _record(
     plan: Plan,
     guest: Guest,
     host: Machine,
-) -> RunRecord:
+) -> BootRun:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     kvm = host.accelerator == "kvm"
-    return RunRecord(
+    return BootRun(
         run_id=store.new_run_id(now),
         evidence=_evidence(plan, host),
         subject=Subject.of(applied, version),
-        setup=Setup(
+        setup=BootSetup(
             plan=plan.name,
             plan_sha256=value_digest(plan),
             guest=guest.name,
@@ -124,9 +124,7 @@ def _record(
     )
 
 
-def _told_apart(
-    cache: Cache, record: RunRecord, kernels: Mapping[str, Kernel]
-) -> tuple[Build, ...]:
+def _told_apart(cache: Cache, record: BootRun, kernels: Mapping[str, Kernel]) -> tuple[Build, ...]:
     built = [
         identity.Built(
             build,
@@ -138,7 +136,7 @@ def _told_apart(
     return identity.told_apart(cache, built)
 
 
-def _evidence(plan: Plan, host: Machine) -> Evidence:
+def _evidence(plan: Plan, host: Machine) -> BootEvidence:
     if plan.clock == "icount":
         return "boot-icount"
     return "boot-kvm" if host.accelerator == "kvm" else "boot-tcg"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harness.memmap.struct_layout import Layout, Member
 from harness.memmap.struct_pages import Runs
-from harness.record.record import Boot, RunRecord
+from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 
 Bytes = npt.NDArray[np.uint8]
 #: Gives the members that hold a byte, given the page's number and the byte's offset in it.
@@ -90,7 +90,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def verify(
-    record: RunRecord, load: Callable[[str, int, str], Runs], find: Callable[[str], Finder]
+    record: BootRun, load: Callable[[str, int, str], Runs], find: Callable[[str], Finder]
 ) -> tuple[Verified, ...]:
     """Compare every namespace of every boot with the same one of base's first boot.
 
@@ -115,12 +115,12 @@ def by_digest(record: RunRecord) -> tuple[Verified, ...]:
     A replay has an entry for each full-size memmap that it took a digest of, and one a build for
     the cases it compared.
     """
-    if record.evidence == "replay":
+    if isinstance(record, ReplayRun):
         return (*_of_passes(record), *_of_cases(record))
     return tuple(v for driver in record.setup.nr_pages for v in _of_boots(record, driver))
 
 
-def _reference(record: RunRecord, driver: str) -> Boot | None:
+def _reference(record: BootRun, driver: str) -> Boot | None:
     """Base's first boot that left a memmap."""
     base = record.builds[0].name
     for boot in record.boots:
@@ -129,7 +129,7 @@ def _reference(record: RunRecord, driver: str) -> Boot | None:
     return None
 
 
-def _of_boots(record: RunRecord, driver: str) -> Iterator[Verified]:
+def _of_boots(record: BootRun, driver: str) -> Iterator[Verified]:
     first = _reference(record, driver)
     expected = {m.sha256 for m in first.memmaps if m.driver == driver} if first else set()
     for boot in record.boots:
@@ -146,7 +146,7 @@ def _of_boots(record: RunRecord, driver: str) -> Iterator[Verified]:
                 yield Verified(*at, memmap.nr_pages, 0, UNEQUAL)
 
 
-def _of_passes(record: RunRecord) -> Iterator[Verified]:
+def _of_passes(record: ReplayRun) -> Iterator[Verified]:
     base = record.builds[0].name
     expected = {(p.kind, p.digest) for p in record.passes if p.build == base and p.digest}
     for p in record.passes:
@@ -156,7 +156,7 @@ def _of_passes(record: RunRecord) -> Iterator[Verified]:
             yield Verified(p.build, p.process, p.kind, p.nr_pages, p.nr_pages * equal, problem)
 
 
-def _of_cases(record: RunRecord) -> Iterator[Verified]:
+def _of_cases(record: ReplayRun) -> Iterator[Verified]:
     for c in record.comparisons:
         problem = "" if c.equal else c.detail or "one differs"
         yield Verified(c.build, 0, "cases", c.cases, c.cases * c.equal, problem)

@@ -14,7 +14,7 @@ import numpy as np
 from harness.errors import RecordError
 from harness.memmap import info_block, struct_pages
 from harness.memmap.struct_pages import Runs
-from harness.record.record import Memmap, RunRecord
+from harness.record.record import BootRun, Memmap
 
 #: 4 MiB of struct pages at a time.
 CHUNK_PAGES = 1 << 16
@@ -36,7 +36,7 @@ def keeper(folder: Path) -> AfterBoot:
     return keep
 
 
-def unequal(record: RunRecord) -> str:
+def unequal(record: BootRun) -> str:
     """Say which boot left other struct pages than base's first boot did, or none; else nothing."""
     expected: dict[str, Memmap] = {}
     base = record.builds[0].name

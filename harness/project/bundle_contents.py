@@ -18,7 +18,7 @@ from harness.host.digest import value_digest
 from harness.project.project import Project
 from harness.record import store
 from harness.record.bundle.manifest import Absent
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, RunRecord
 
 Files = dict[str, bytes]
 
@@ -48,7 +48,9 @@ def contents(
         sources[beside] = project.root / beside
     sources |= {f"{run}/{path.name}": path for path in folder.glob("memmap-*.npz")}
     files: Files = {path: source.read_bytes() for path, source in sources.items()}
-    found = [*_logs(folder, record), *_configs(cache, record), *_inputs(project, record)]
+    found = [*_configs(cache, record)]
+    if isinstance(record, BootRun):
+        found += [*_logs(folder, record), *_inputs(project, record)]
     absent = []
     for path, source in found:
         if isinstance(source, str):
@@ -59,7 +61,7 @@ def contents(
     return files, tuple(absent)
 
 
-def _logs(folder: Path, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
+def _logs(folder: Path, record: BootRun) -> Iterator[tuple[str, bytes | str]]:
     for boot in record.boots:
         for log in boot.logs:
             path = folder / log.path
@@ -91,10 +93,8 @@ def _kept(cache: Cache) -> Iterator[tuple[str, Path]]:
             yield found.config_sha256, meta.parent / "config"
 
 
-def _inputs(project: Project, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
+def _inputs(project: Project, record: BootRun) -> Iterator[tuple[str, bytes | str]]:
     """Yield plan and guest, unless they have changed since the run."""
-    if record.evidence == "replay":
-        return
     setup = record.setup
     plan = f"configs/plans/{setup.plan}.yaml"
     guest = f"guests/{setup.guest}.yaml"

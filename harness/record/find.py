@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import RecordError
 from harness.record import store
+from harness.record.record import BootRun
 
 
 def find_run(results: Path, run: str | None, *, booted: bool = False) -> Path:
@@ -27,6 +28,6 @@ def _newest(results: Path, *, booted: bool) -> Path | None:
         with contextlib.suppress(RecordError):
             if store.is_null(folder):
                 continue
-            if not booted or store.load(folder).evidence != "replay":
+            if not booted or isinstance(store.load(folder), BootRun):
                 return folder
     return None

@@ -15,14 +15,16 @@ from harness.record.applied import Applied
 # that    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
 # 4: a replay's builds take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
 #    it reports; older records have no turns, and each of their processes ran by itself.
-# 5: base, tip and each prefix are builds; older records call them sides.
+# 5: base, tip and each prefix are builds; older records call them sides. A replay has no boots,
+#    plan or guest, and a run of boots no passes; older records have all of them, empty.
 SCHEMA = 5
 
 #: What is counted is never less than nothing; a record that says so was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
-Evidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "replay"]
+BootEvidence = Literal["boot-kvm", "boot-tcg", "boot-icount"]
+Evidence = BootEvidence | Literal["replay"]
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,12 +271,10 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How: plan and guest by name, with a digest of everything they say.
+class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a run of boots measured: plan and guest by name, with a digest of everything they say.
 
-    A replay has neither: its plan is `replay`, its guest `none`, the digests are of the cases;
-    `boots` counts rounds, `rebinds` the passes of each kind that count in a round's process;
-    `nr_pages` are the whole namespace's.
+    `boots` are planned per build, `rebinds` per driver and boot.
     """
 
     plan: str
@@ -286,26 +286,27 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boots: int
 
 
-class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run. Times are UTC, ISO 8601, to the second.
+class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a replay measured: a digest of its schedule, and the schedule's numbers.
 
-    `rounds` tells of the host during each round of a replay. A run that has only `counts` timed
-    nothing.
+    `passes` of each kind count per round and process; `nr_pages` are the whole namespace's. A
+    replay that only counts instructions has no rounds.
     """
 
+    schedule_sha256: str
+    rounds: int
+    passes: int
+    nr_pages: dict[str, int]
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="run"):
+    """What a run of boots and a replay both record. Times are UTC, ISO 8601, to the second."""
+
     run_id: str
-    evidence: Evidence
     subject: Subject
-    setup: Setup
     machine: Machine
     builds: tuple[Build, ...]
     started: str
-    boots: tuple[Boot, ...] = ()
-    passes: tuple[Pass, ...] = ()
-    rounds: tuple[HostUse, ...] = ()
-    counts: tuple[Count, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    unbuilt: tuple[Unbuilt, ...] = ()
     outcome: Outcome = "lost"
     reason: str = "the run has not ended"
     finished: str | None = None
@@ -317,8 +318,37 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
         return len(self.builds) > 1 and len(built) == 1
 
+
+class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="boot"):
+    """A run that booted its builds in guests."""
+
+    evidence: BootEvidence
+    setup: BootSetup
+    boots: tuple[Boot, ...] = ()
+    unbuilt: tuple[Unbuilt, ...] = ()
+
     @property
-    def is_ladder(self) -> bool:
+    def is_per_patch(self) -> bool:
         """Whether guests booted base and prefixes by their numbers, or were to."""
-        numbered = any(build.name.isdigit() for build in self.builds)
-        return self.evidence != "replay" and (numbered or bool(self.unbuilt))
+        return any(build.name.isdigit() for build in self.builds) or bool(self.unbuilt)
+
+
+class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):
+    """A run that called the function on trial outside any kernel.
+
+    `rounds` is the host's use during each round. A run that has only `counts` timed nothing.
+    """
+
+    setup: ReplaySetup
+    passes: tuple[Pass, ...] = ()
+    rounds: tuple[HostUse, ...] = ()
+    counts: tuple[Count, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def evidence(self) -> Literal["replay"]:
+        """The kind of evidence, as reports name it."""
+        return "replay"
+
+
+RunRecord = BootRun | ReplayRun

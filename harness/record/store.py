@@ -14,7 +14,16 @@ import msgspec
 
 from harness.errors import MachineError, RecordError
 from harness.host.files import replace_file
-from harness.record.record import SCHEMA, Outcome, RunRecord, Subject
+from harness.record.record import (
+    SCHEMA,
+    BootRun,
+    BootSetup,
+    Outcome,
+    ReplayRun,
+    ReplaySetup,
+    RunRecord,
+    Subject,
+)
 
 FILE = "record.json"
 #: Beside the series' folders: boots of a matrix, which are held to conditions and to no claim.
@@ -104,18 +113,38 @@ def load(path: Path) -> RunRecord:
     return found
 
 
+def load_boots(path: Path) -> BootRun:
+    """Load the record of a run of boots. Raises RecordError, for a replay's as well."""
+    found = load(path)
+    if not isinstance(found, BootRun):
+        raise RecordError("is a replay", where=str(path), expected="a run of guests")
+    return found
+
+
+def load_replay(path: Path) -> ReplayRun:
+    """Load the record of a replay. Raises RecordError, for a run of boots as well."""
+    found = load(path)
+    if not isinstance(found, ReplayRun):
+        raise RecordError("is a run of guests", where=str(path), expected="a replay")
+    return found
+
+
 def _is_alone(record: RunRecord) -> bool:
     """Whether it is of a matrix's boots of one prefix, without base beside it."""
     builds = record.builds
-    booted = record.evidence != "replay" and not record.unbuilt
+    booted = isinstance(record, BootRun) and not record.unbuilt
     return booted and len(builds) == 1 and builds[0].prefix > 0
 
 
 def _odd(record: RunRecord) -> str:
     """Say what no run leaves, and no judgement is made for; nothing of a sound record."""
     names = [build.name for build in record.builds]
-    if not _sided(record, names) or len(set(names)) != len(names):
+    if not _has_builds(record, names) or len(set(names)) != len(names):
         return f"its builds are {', '.join(names) or 'none'}"
+    return _odd_pass(record, names) if isinstance(record, ReplayRun) else ""
+
+
+def _odd_pass(record: ReplayRun, names: list[str]) -> str:
     if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
         return "a pass took no time, or filled nothing"
     # What fills the memory by other means knows no struct pages.
@@ -124,11 +153,11 @@ def _odd(record: RunRecord) -> str:
     return ""
 
 
-def _sided(record: RunRecord, names: list[str]) -> bool:
-    """Whether these may be a run's builds: a replay's, base and another, or a ladder's."""
-    if record.evidence == "replay":
+def _has_builds(record: RunRecord, names: list[str]) -> bool:
+    """Whether these may be a run's builds: a replay's, base and another, or base and prefixes."""
+    if isinstance(record, ReplayRun):
         return len(names) > 0
-    if not record.is_ladder:
+    if not record.is_per_patch:
         return len(names) == 2
     # Base must build and is first; the others are named by their prefixes, which ascend.
     built = [build.prefix for build in record.builds]
@@ -147,12 +176,26 @@ def _sided(record: RunRecord, names: list[str]) -> bool:
 
 #: What schema 5 calls otherwise.
 _RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes"}
+#: What schema 5 has in one kind of run alone. Older records of the other kind have it empty.
+_OF_BOOTS, _OF_REPLAYS = ("boots", "unbuilt"), ("passes", "rounds", "counts", "comparisons")
 
 
 def _decode(raw: bytes, schema: int) -> RunRecord:
     if schema >= 5:
-        return msgspec.json.decode(raw, type=RunRecord)
-    return msgspec.convert(_renamed(msgspec.json.decode(raw)) | {"schema": SCHEMA}, RunRecord)
+        new: RunRecord = msgspec.json.decode(raw, type=RunRecord)
+        return new
+    old = _renamed(msgspec.json.decode(raw)) | {"schema": SCHEMA}
+    is_replay = old.get("evidence") == "replay"
+    for name in _OF_BOOTS if is_replay else _OF_REPLAYS:
+        if not old.get(name):
+            old.pop(name, None)
+    if is_replay:
+        setup = msgspec.convert(old.get("setup"), BootSetup)
+        del old["evidence"]
+        old["setup"] = ReplaySetup(setup.guest_sha256, setup.boots, setup.rebinds, setup.nr_pages)
+    old["run"] = "replay" if is_replay else "boot"
+    found: RunRecord = msgspec.convert(old, RunRecord)
+    return found
 
 
 def _renamed(value: Any) -> Any:
@@ -244,15 +287,17 @@ def newest(results: Path, slug: str | None = None) -> Path:
     return found[-1]
 
 
-def resumable(results: Path, wanted: RunRecord) -> RunRecord | None:
+def resumable(results: Path, wanted: BootRun) -> BootRun | None:
     """Return the newest unfinished run that measures exactly what `wanted` does, if any."""
     for folder in reversed(runs(results, wanted.subject.slug)):
         with contextlib.suppress(RecordError):
             found = load(folder)
-            if found.outcome == "lost" and _pinned(found) == _pinned(wanted):
+            if not isinstance(found, BootRun) or found.outcome != "lost":
+                continue
+            if _pinned(found) == _pinned(wanted):
                 return found
     return None
 
 
-def _pinned(record: RunRecord) -> tuple[object, ...]:
+def _pinned(record: BootRun) -> tuple[object, ...]:
     return (record.evidence, record.subject, record.setup, record.machine, record.builds)

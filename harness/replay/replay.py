@@ -21,7 +21,7 @@ from harness.project.project import Project
 from harness.project.series import Series
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import Build, Comparison, Count, Machine, RunRecord, Setup, Subject
+from harness.record.record import Build, Comparison, Count, Machine, ReplayRun, ReplaySetup, Subject
 from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import CaseComparison
@@ -248,13 +248,13 @@ def counted(
     made: Prepared,
     wanted: ReplayRequest,
     listen: Listener = silent,
-) -> RunRecord:
+) -> ReplayRun:
     """Count every build's instructions a struct page and return the record, which is saved."""
     record = _record(cache, made, wanted, None)
     found = counting.count(drive, made.programs, listen)
     record = msgspec.structs.replace(
         record,
-        setup=msgspec.structs.replace(record.setup, rebinds=0, boots=0),
+        setup=msgspec.structs.replace(record.setup, rounds=0, passes=0),
         counts=tuple(
             Count(one.build, kind, one.by, per_page)
             for one in found
@@ -274,7 +274,7 @@ def timed(
     wanted: ReplayRequest,
     found: CaseComparison | None,
     listen: Listener = silent,
-) -> RunRecord:
+) -> ReplayRun:
     """Time all builds and return the finished record, which is saved after every round."""
     builds = len(made.builds) + 1  # the limit is one as well
     require_memory(wanted.schedule, builds, backing_files.available_bytes())
@@ -289,7 +289,7 @@ def timed(
             drive, made.programs, wanted.schedule, keep, listen, limit_with=made.programs[BASE]
         )
     except HarnessError as error:
-        lost = store.load(store.folder_of(project.results, record))
+        lost = store.load_replay(store.folder_of(project.results, record))
         _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
         raise
     return _finish(
@@ -298,7 +298,7 @@ def timed(
     )
 
 
-def _finish(project: Project, record: RunRecord) -> RunRecord:
+def _finish(project: Project, record: ReplayRun) -> ReplayRun:
     record = msgspec.structs.replace(record, finished=_now().isoformat())
     store.save(project.results, record)
     return record
@@ -310,24 +310,19 @@ def _now() -> datetime.datetime:
 
 def _record(
     cache: Cache, made: Prepared, wanted: ReplayRequest, found: CaseComparison | None
-) -> RunRecord:
+) -> ReplayRun:
     schedule = wanted.schedule
     version = apply.posted_version(wanted.source)
-    digest = value_digest(schedule)
     unequal = {u.build: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = _now()
-    return RunRecord(
+    return ReplayRun(
         run_id=store.new_run_id(now),
-        evidence="replay",
         subject=Subject.of(made.applied, made.series.port_of if version is None else version),
-        setup=Setup(
-            plan="replay",
-            plan_sha256=digest,
-            guest="none",
-            guest_sha256=digest,
-            rebinds=schedule.turns * schedule.passes,
+        setup=ReplaySetup(
+            schedule_sha256=value_digest(schedule),
+            rounds=schedule.rounds,
+            passes=schedule.turns * schedule.passes,
             nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
-            boots=schedule.rounds,
         ),
         machine=_machine(made),
         builds=_builds(cache, made),

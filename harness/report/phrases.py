@@ -7,7 +7,7 @@ from typing import NamedTuple
 from harness.errors import RecordError
 from harness.host.units import format_bytes
 from harness.judge.verdict import Verdict
-from harness.record.record import Evidence, RunRecord
+from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.series.messages import is_message_id
 
 
@@ -50,7 +50,7 @@ def subject(record: RunRecord) -> str:
     if record.is_null:
         return f"{on_trial.slug}: base against itself, v{on_trial.release}"
     part = "" if is_whole(record) else f", {patches(record, record.builds[-1].prefix)}"
-    if record.is_ladder:
+    if isinstance(record, BootRun) and record.is_per_patch:
         part = ", patch by patch"
     return f"{on_trial.slug} ({on_trial.source}{part}) on v{on_trial.release}"
 
@@ -62,9 +62,9 @@ def is_whole(record: RunRecord) -> bool:
 
 def setting(record: RunRecord) -> str:
     """Return how often what was done."""
+    if isinstance(record, ReplayRun):
+        return f"{record.setup.rounds} rounds of {record.setup.passes} passes"
     setup = record.setup
-    if record.evidence == "replay":
-        return f"{setup.boots} rounds of {setup.rebinds} passes"
     return f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a build"
 
 
@@ -142,7 +142,7 @@ def ruling(verdict: Verdict) -> str:
 
 def environment(record: RunRecord) -> list[tuple[str, str]]:
     """Return name and value of whatever one has to know to do it again."""
-    host, setup = record.machine, record.setup
+    host = record.machine
     rows = [
         ("run", record.run_id),
         ("base", f"v{record.subject.release}, commit {record.subject.base[:12]}"),
@@ -153,9 +153,9 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
         ("accelerator", f"{host.accelerator}: {host.accelerator_proof}"),
         ("compiler", ", ".join(dict.fromkeys(build.compiler for build in record.builds))),
     ]
-    if record.evidence != "replay":
-        rows.append(("guest", f"{setup.guest}, plan {setup.plan}"))
-    pages = ", ".join(f"{name} {count}" for name, count in setup.nr_pages.items())
+    if isinstance(record, BootRun):
+        rows.append(("guest", f"{record.setup.guest}, plan {record.setup.plan}"))
+    pages = ", ".join(f"{name} {count}" for name, count in record.setup.nr_pages.items())
     rows.append(("struct pages", pages))
     rows += list(host.tools.items())
     return rows
@@ -163,7 +163,7 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
 
 def unit(record: RunRecord) -> str:
     """Return what is repeated in this kind of run."""
-    return "process" if record.evidence == "replay" else "boot"
+    return "process" if isinstance(record, ReplayRun) else "boot"
 
 
 def is_base(record: RunRecord, name: str) -> bool:

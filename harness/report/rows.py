@@ -11,7 +11,7 @@ from harness.judge.prefixes import PrefixResult
 from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import Boot, RunRecord
+from harness.record.record import Boot, BootRun, RunRecord
 from harness.report import identity as alike
 from harness.report import phrases
 from harness.report.row import Number, ReportRow, Status
@@ -93,7 +93,7 @@ def _build(rung: PrefixResult) -> tuple[Status, str, str]:
 
 
 def _boots(record: RunRecord) -> Iterator[ReportRow]:
-    for boot in record.boots:
+    for boot in record.boots if isinstance(record, BootRun) else ():
         status, text = _boot(boot)
         if status == "fail" and phrases.is_base(record, boot.build):
             status = "error"  # base's own faults are none of the series'

@@ -12,6 +12,7 @@ from harness.judge.conclude import Conclusion
 from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
+from harness.record.record import ReplayRun
 from harness.report import phrases
 
 
@@ -31,7 +32,7 @@ def bindings(conclusion: Conclusion) -> Table:
     shown: set[str] = set()
     for verdict in conclusion.verdicts:
         summary = verdict.summary
-        if record.evidence == "replay":
+        if isinstance(record, ReplayRun):
             continue  # it binds nothing
         if verdict.driver not in shown:
             first = (_first(summary.base), _first(summary.tip))
@@ -127,5 +128,5 @@ def effects(conclusion: Conclusion) -> Table:
         for effect in shown
     ]
     spread = f"95 %\n({record.evidence})"
-    units = "processes" if record.evidence == "replay" else "boots"
+    units = "processes" if isinstance(record, ReplayRun) else "boots"
     return Table(("build", "kind", "binding", "of", "ratio", spread, units, "p"), rows, 4)

@@ -7,7 +7,16 @@ from pathlib import Path
 from harness.project.claim import Claim, Figures
 from harness.project.kernel import Kernel
 from harness.project.project import Project
-from harness.record.record import Boot, Build, Evidence, Machine, RunRecord, Sample, Setup, Subject
+from harness.record.record import (
+    Boot,
+    BootEvidence,
+    BootRun,
+    BootSetup,
+    Build,
+    Machine,
+    Sample,
+    Subject,
+)
 
 PAGES = 25_804_288
 
@@ -68,16 +77,16 @@ def kernel() -> Kernel:
 
 
 def record(
-    evidence: Evidence = "boot-kvm",
+    evidence: BootEvidence = "boot-kvm",
     *,
     base_ms: Sequence[int] = (270, 272, 274),
     tip_ms: Sequence[int] = (109, 110, 111),
     guest: str = "pmem-100g",
     rebinds: int = 30,
-) -> RunRecord:
+) -> BootRun:
     boots = [boot("base", n, ms, rebinds) for n, ms in enumerate(base_ms)]
     boots += [boot("tip", n, ms, rebinds) for n, ms in enumerate(tip_ms)]
-    return RunRecord(
+    return BootRun(
         run_id="20260101T000000-abcdef",
         evidence=evidence,
         subject=Subject(
@@ -89,7 +98,7 @@ def record(
             base="0" * 40,
             patch_ids=("a", "b"),
         ),
-        setup=Setup(
+        setup=BootSetup(
             plan="reproduce",
             plan_sha256="0" * 64,
             guest=guest,

@@ -10,7 +10,7 @@ from harness.judge.rules import RuleResult
 from harness.judge.runs.null_runs import NullSeen
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
-from harness.record.record import Boot, Finding, Log, Memmap, RunRecord, Unbuilt
+from harness.record.record import Boot, BootRun, Finding, Log, Memmap, ReplayRun, Unbuilt
 from tests.unit import replays
 from tests.unit.builders import PAGES, boot, build, claims, record
 
@@ -22,7 +22,7 @@ SPLAT = """\
 [    1.000000] ---[ end trace 0000000000000000 ]---"""
 
 
-def memmaps(rec: RunRecord, *, differ: bool = False) -> RunRecord:
+def memmaps(rec: BootRun, *, differ: bool = False) -> BootRun:
     """The record with the memmaps that its boots left; tip's differ if asked for."""
 
     def left(boot: Boot) -> tuple[Memmap, ...]:
@@ -32,7 +32,7 @@ def memmaps(rec: RunRecord, *, differ: bool = False) -> RunRecord:
     return replace(rec, boots=tuple(replace(boot, memmaps=left(boot)) for boot in rec.boots))
 
 
-def posted(rec: RunRecord) -> RunRecord:
+def posted(rec: BootRun) -> BootRun:
     """The record as of patches that were taken from the list."""
     subject = replace(
         rec.subject,
@@ -43,7 +43,7 @@ def posted(rec: RunRecord) -> RunRecord:
     return replace(rec, subject=subject)
 
 
-def replay(*, differ: bool = False) -> RunRecord:
+def replay(*, differ: bool = False) -> ReplayRun:
     """A replay of base and two prefixes, with the memory's limit."""
     pages = 1 << 20
 
@@ -64,17 +64,17 @@ def replay(*, differ: bool = False) -> RunRecord:
             comparisons=(rec.comparisons[0], replace(whole, equal=False, detail=detail)),
         )
     machine = replace(rec.machine, accelerator="native", accelerator_proof="no guest", tools={})
-    setup = replace(rec.setup, plan="replay", guest="none", rebinds=2)
+    setup = replace(rec.setup, passes=2)
     return replace(rec, passes=(*rec.passes, *limit), machine=machine, setup=setup)
 
 
-def broken(rec: RunRecord, **changes: object) -> RunRecord:
+def broken(rec: BootRun, **changes: object) -> BootRun:
     """The record with its last boot (of tip) changed."""
     *good, last = rec.boots
     return replace(rec, boots=(*good, replace(last, **changes)))
 
 
-def failed() -> RunRecord:
+def failed() -> BootRun:
     """A run whose last boot showed a warning, and whose sixth panicked."""
     rec = broken(
         record(),
@@ -87,7 +87,7 @@ def failed() -> RunRecord:
     return replace(rec, outcome="panicked", reason="boot 6 of 6, tip: the guest panicked")
 
 
-def lost() -> RunRecord:
+def lost() -> BootRun:
     """A run that was broken off in its second boot."""
     rec = record()
     return replace(
@@ -99,7 +99,7 @@ def lost() -> RunRecord:
     )
 
 
-def ladder() -> RunRecord:
+def ladder() -> BootRun:
     """Base and two prefixes, memmaps and all, of which each halves what is left."""
     rec = record()
     times = {"base": (272, 270, 274), "1": (136, 135, 137), "2": (68, 67, 69)}
@@ -118,7 +118,7 @@ def ladder() -> RunRecord:
     return memmaps(replace(rec, subject=subject, builds=builds, boots=boots))
 
 
-def ladder_broken() -> RunRecord:
+def ladder_broken() -> BootRun:
     """A ladder under TCG whose first patch does not build, and whose last warns."""
     rec = ladder()
     base, _, tip = rec.builds

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.record.record import Comparison, Pass, RunRecord
+from harness.record.record import Comparison, Pass, ReplayRun, ReplaySetup
 from tests.unit.builders import build, record
 
 PAGES = 1000
@@ -35,6 +35,21 @@ def passes(
     return found
 
 
+def blank() -> ReplayRun:
+    """A replay of base and the series that has measured nothing."""
+    made = record()
+    return ReplayRun(
+        run_id=made.run_id,
+        subject=made.subject,
+        setup=ReplaySetup(schedule_sha256="0" * 64, rounds=3, passes=30, nr_pages={}),
+        machine=msgspec.structs.replace(made.machine, accelerator="native"),
+        builds=made.builds,
+        started=made.started,
+        outcome=made.outcome,
+        reason=made.reason,
+    )
+
+
 def replay(
     costs: Mapping[str, Sequence[float]],
     *,
@@ -42,18 +57,17 @@ def replay(
     prefixes: Mapping[str, int] | None = None,
     digests: Mapping[str, str] | None = None,
     pages: int = PAGES,
-) -> RunRecord:
+) -> ReplayRun:
     """Builds by name, base first; a name that is a number is the prefix."""
     names = list(costs)
     known = {name: int(name) if name.isdigit() else 0 for name in names} | dict(prefixes or {})
-    made = record("replay")
+    made = blank()
     return msgspec.structs.replace(
         made,
         builds=tuple(build(name, known[name]) for name in names),
         setup=msgspec.structs.replace(
-            made.setup, nr_pages=dict.fromkeys(kinds, pages), boots=len(costs[names[0]])
+            made.setup, nr_pages=dict.fromkeys(kinds, pages), rounds=len(costs[names[0]])
         ),
-        boots=(),
         passes=tuple(
             p
             for name in names

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.verdict import Verdict
-    from harness.record.record import RunRecord
+    from harness.record.record import BootRun
 
 
 accelerator_option = click.option(
@@ -72,7 +72,7 @@ def measured(
     *,
     each_patch: bool = False,
     **wanted: Any,
-) -> "RunRecord":
+) -> "BootRun":
     """Measure what the options say and return the finished record."""
     from harness.jobs.per_patch import climb
     from harness.jobs.reproduce import ReproduceRequest, reproduce

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.ratios import Effect
-    from harness.record.record import RunRecord
+    from harness.record.record import ReplayRun, RunRecord
 
 
 @click.command(short_help="Measure base against itself: does noise alone differ?")
@@ -76,6 +76,7 @@ def null(
     from harness.judge.runs.null_runs import read
 
     project = Project.find()
+    record: RunRecord
     if replayed:
         record = _replay(project, size, rounds, **asked)
     else:
@@ -114,7 +115,7 @@ def _replay(
     mbox: Path | None,
     accelerator: str,
     **asked: Any,
-) -> "RunRecord":
+) -> "ReplayRun":
     from harness.replay import replay as run
 
     if accelerator != "auto":

@@ -23,7 +23,7 @@ from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from harness.record.record import RunRecord
+    from harness.record.record import ReplayRun
     from harness.replay.replay import Checked, Prepared, ReplayRequest
     from harness.replay.timing.schedule import Schedule
 
@@ -211,7 +211,7 @@ def _rounds(rounds: int, tries: int | None) -> int:
     return max(rounds, min(rounds * tries, NULL_ROUNDS))
 
 
-def _show_null(record: "RunRecord", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
+def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
     from harness.judge.replay_ratios import COVERAGE, LEVEL, null
 
     found = null(record, tries, rounds, seed)
@@ -232,7 +232,7 @@ def _show_null(record: "RunRecord", tries: int, rounds: int, seed: int, *, as_js
     return all(result.ok for result in found.values())
 
 
-def _show_counted(record: "RunRecord", *, as_json: bool) -> bool:
+def _show_counted(record: "ReplayRun", *, as_json: bool) -> bool:
     found: dict[str, dict[str, float]] = {}
     for count in record.counts:
         found.setdefault(count.build, {})[count.kind] = count.per_page

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.events import Listener
     from harness.memmap.compare import Finder, Verified
-    from harness.record.record import RunRecord
+    from harness.record.record import BootRun
 
 
 @click.command(short_help="Compare the struct pages that base and tip left.")
@@ -39,7 +39,7 @@ def verify(run: str | None, as_json: bool) -> None:
     from harness.memmap.compare import verify as compare
 
     project = Project.find()
-    record = store.load(find_run(project.results, run, booted=True))
+    record = store.load_boots(find_run(project.results, run, booted=True))
     folder = store.folder_of(project.results, record)
     if not any(boot.memmaps for boot in record.boots):
         raise RecordError(
@@ -72,9 +72,7 @@ def _show(v: "Verified") -> None:
         click.echo(f"    here {page.tip}")
 
 
-def _finders(
-    project: Project, record: "RunRecord", listen: "Listener"
-) -> "Callable[[str], Finder]":
+def _finders(project: Project, record: "BootRun", listen: "Listener") -> "Callable[[str], Finder]":
     """Name fields by the debug information of base's own configuration, made when asked for."""
 
     def find(driver: str) -> "Finder":

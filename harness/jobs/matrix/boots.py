@@ -20,7 +20,7 @@ from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import Boot, Check, RunRecord
+from harness.record.record import Boot, BootRun, Check
 
 BASE = "base"
 GIT_S = 120
@@ -83,7 +83,7 @@ def require_options(here: Here, tree: Tree, needs: Sequence[str]) -> None:
             raise Unsupported(f"{tree.name} ({tree.release}) has no CONFIG_{option}")
 
 
-def _require_blame(record: RunRecord) -> None:
+def _require_blame(record: BootRun) -> None:
     for boot in record.boots:
         if boot.build == BASE and boot.outcome != "complete":
             raise GuestLost(f"base itself is {boot.outcome}: {boot.reason}")
@@ -91,7 +91,7 @@ def _require_blame(record: RunRecord) -> None:
             raise GuestLost(f"{boot.build} is {boot.outcome}: {boot.reason}")
 
 
-def _booted(record: RunRecord) -> Iterator[Check]:
+def _booted(record: BootRun) -> Iterator[Check]:
     names = [build.name for build in record.builds]
     for boot in sorted(record.boots, key=lambda boot: names.index(boot.build)):
         yield _ended(boot)
@@ -112,7 +112,7 @@ def _ended(boot: Boot) -> Check:
     return Check(f"{boot.build} boots", ok=ok, detail=bound if ok else boot.reason)
 
 
-def _left(record: RunRecord) -> Iterator[Check]:
+def _left(record: BootRun) -> Iterator[Check]:
     """What the struct pages say, where they lie in a file of ours."""
     left = [memmap for boot in record.boots for memmap in boot.memmaps]
     if not left:

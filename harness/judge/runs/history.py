@@ -8,6 +8,7 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios import Effect, Metric
+from harness.record.record import BootRun
 
 _NUMBER = re.compile(r"\d+")
 _CANDIDATE = re.compile(r"[-~]?rc(\d+)")
@@ -75,7 +76,7 @@ def seen(conclusion: Conclusion) -> Seen:
         record.subject.source.partition(" ")[0],
         record.evidence,
         record.machine.cpu,
-        record.setup.guest,
+        record.setup.guest if isinstance(record, BootRun) else "none",
     )
     costs = tuple(_costs(conclusion)) if record.outcome == "complete" else ()
     return Seen(record.run_id, group, record.subject.release, costs)

@@ -4,10 +4,10 @@
 import msgspec
 
 from harness.memmap.compare import by_digest
-from harness.record.record import Build, Outcome, RunRecord
+from harness.record.record import BootRun, Build, Outcome
 
 
-def beside_base(record: RunRecord, build: Build) -> RunRecord:
+def beside_base(record: BootRun, build: Build) -> BootRun:
     """Return the part of a ladder that is about base and one build.
 
     It is complete if all its boots are and left equal memmaps, whatever other sides did.
@@ -19,7 +19,7 @@ def beside_base(record: RunRecord, build: Build) -> RunRecord:
     return msgspec.structs.replace(part, outcome=outcome, reason=reason)
 
 
-def _of_part(part: RunRecord) -> tuple[Outcome, str]:
+def _of_part(part: BootRun) -> tuple[Outcome, str]:
     for boot in part.boots:
         if boot.outcome != "complete":
             return boot.outcome, f"boot {boot.number} of {boot.build}: {boot.reason}"

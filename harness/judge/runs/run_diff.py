@@ -12,7 +12,7 @@ from harness.judge.comparable import NOT_KNOWN, identity
 from harness.judge.ratios import Effect, Op, clock, effects, units
 from harness.judge.runs.pair import beside_base
 from harness.judge.stats.ratio import Ratio, unpaired
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def pinned(record: RunRecord) -> dict[str, str]:
     """Return what two records must share, by the name of the field in the record."""
-    machine, setup, base = record.machine, record.setup, record.builds[0]
+    machine, base = record.machine, record.builds[0]
     found = {
         "evidence": record.evidence,
         "machine.cpu": machine.cpu,
@@ -40,16 +40,25 @@ def pinned(record: RunRecord) -> dict[str, str]:
         "machine.memory_bytes": str(machine.memory_bytes),
         "machine.kernel": machine.kernel,
         "machine.accelerator": machine.accelerator,
-        "setup.guest": setup.guest,
-        "setup.rebinds": str(setup.rebinds),
+        **_pinned_setup(record),
         "builds[0].compiler": base.compiler,
         "builds[0].options": base.options_sha256 or base.config_sha256,
     }
     found |= {f"machine.tools.{name}": said for name, said in machine.tools.items()}
-    found |= {f"setup.nr_pages.{kind}": str(pages) for kind, pages in setup.nr_pages.items()}
-    if record.evidence != "replay":  # whose digest is of the schedule, its rounds and seed
-        found["setup.guest_sha256"] = setup.guest_sha256
-    return found
+    return found | {
+        f"setup.nr_pages.{kind}": str(pages) for kind, pages in record.setup.nr_pages.items()
+    }
+
+
+def _pinned_setup(record: RunRecord) -> dict[str, str]:
+    if isinstance(record, ReplayRun):  # whose schedule may differ in rounds and seed
+        return {"setup.passes": str(record.setup.passes)}
+    setup = record.setup
+    return {
+        "setup.guest": setup.guest,
+        "setup.guest_sha256": setup.guest_sha256,
+        "setup.rebinds": str(setup.rebinds),
+    }
 
 
 def differing(first: RunRecord, second: RunRecord) -> str:
@@ -83,7 +92,7 @@ def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
 
 def _ends(record: RunRecord) -> RunRecord:
     """The record, or a ladder's base and tip."""
-    if not record.is_ladder:
+    if not isinstance(record, BootRun) or not record.is_per_patch:
         return record
     tip = record.builds[-1]
     for missing in record.unbuilt:

@@ -12,7 +12,7 @@ from harness.errors import MachineError, RecordError
 from harness.record import store
 from harness.record.bundle import archive
 from harness.record.bundle.manifest import Manifest
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, RunRecord
 
 
 def unpack(bundle: Path, folder: Path) -> tuple[Manifest, RunRecord]:
@@ -41,7 +41,7 @@ def _record(bundle: Path, folder: Path, found: Manifest, files: Mapping[str, byt
         raise RecordError(f"{found.run}/{store.FILE} {error.what}", where=str(bundle)) from error
     if (record.subject.slug, record.run_id) != (found.slug, found.run_id):
         raise RecordError(f"holds the record of another run than {found.run}", where=str(bundle))
-    for boot in record.boots:
+    for boot in record.boots if isinstance(record, BootRun) else ():
         for log in boot.logs:
             data = files.get(f"{found.run}/{log.path}")
             if data is not None and hashlib.sha256(data).hexdigest() != log.sha256:

@@ -9,6 +9,7 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
+from harness.record.record import ReplayRun
 from harness.report.summary_line import headline
 from harness.report.terminal import per_patch
 
@@ -30,8 +31,8 @@ def document(
         "evidence": record.evidence,
         "headline": headline(conclusion),
     }
-    if record.evidence == "replay":
-        found |= _replayed(conclusion, titles)
+    if isinstance(record, ReplayRun):
+        found |= _replayed(conclusion, record, titles)
     else:
         found |= per_patch.entries(conclusion) if conclusion.rungs else _booted(conclusion)
     return found | {
@@ -62,12 +63,13 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
     return {"drivers": drivers}
 
 
-def _replayed(conclusion: Conclusion, titles: Mapping[str, str]) -> dict[str, Any]:
-    record = conclusion.record
+def _replayed(
+    conclusion: Conclusion, record: ReplayRun, titles: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "cpu": record.machine.cpu,
         "nr_pages": record.setup.nr_pages,
-        "rounds": record.setup.boots,
+        "rounds": record.setup.rounds,
         "limit_gb_per_s": {f.how: round(f.gb_per_s, 3) for f in conclusion.fillings},
         "rows": [
             {

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.record.record import Build, RunRecord, Unbuilt
+from harness.record.record import BootRun, Build, ReplayRun, RunRecord, Unbuilt
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
 from harness.report.row import Number, ReportRow
@@ -46,7 +46,7 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
         build.name: _build(record, build, checkouts[build.commit]["id"], origin)
         for build in record.builds
     }
-    for missing in record.unbuilt:
+    for missing in record.unbuilt if isinstance(record, BootRun) else ():
         checkout = _checkout(record, _unmade(record, missing), origin)
         checkouts[str(checkout["id"])] = checkout
         builds[str(missing.prefix)] = _failed(record, missing, checkout["id"], origin)
@@ -120,7 +120,7 @@ def _build(record: RunRecord, build: Build, checkout: str, origin: str) -> Objec
             "config_sha256": build.config_sha256,
         },
     }
-    if record.evidence == "replay":
+    if isinstance(record, ReplayRun):
         made["comment"] = "the object with the function on trial alone, run outside a kernel"
     return made
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
-from harness.record.record import Evidence, RunRecord
+from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import identity, phrases, tables
 from harness.report.escaping import one_line
 from harness.report.formats.tested_by import Person, withheld
@@ -122,7 +122,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
             ["What may have spoilt it:", *(_wrapped(_safe(line), "  ") for line in spoils)]
         )
     yield _environment(record)
-    if person is not None and not withheld(conclusion, person):
+    if isinstance(record, BootRun) and person is not None and not withheld(conclusion, person):
         scope = (
             f"Tested was no more than this: {_drivers(conclusion)} bound and rebound on "
             f"{record.setup.guest} under KVM, on v{record.subject.release}."
@@ -132,18 +132,18 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
 
 
 def _what(record: RunRecord) -> str:
-    subject, setup = record.subject, record.setup
+    subject = record.subject
     on_trial = _on_trial(record)
-    if record.evidence == "replay":
+    if isinstance(record, ReplayRun):
         return f"I ran {on_trial}, on v{subject.release}: {phrases.setting(record)}."
     booted = [
         sum(boot.build == build.name and boot.outcome == "complete" for boot in record.boots)
         for build in record.builds
     ]
-    builds = "Base and every prefix that builds" if record.is_ladder else "The two builds"
+    builds = "Base and every prefix that builds" if record.is_per_patch else "The two builds"
     return (
         f"I ran {on_trial}, on v{subject.release}. {builds} were booted in turns, "
-        f"{_listed(booted)} time(s), with {setup.rebinds} rebinds of each driver a boot."
+        f"{_listed(booted)} time(s), with {record.setup.rebinds} rebinds of each driver a boot."
     )
 
 
@@ -162,7 +162,7 @@ def _on_trial(record: RunRecord) -> str:
         on_trial = f"the patches of <{message_id}>"
     else:
         on_trial = f"{subject.source} in place of version {subject.version} as posted"
-    if record.is_ladder:
+    if isinstance(record, BootRun) and record.is_per_patch:
         on_trial += ", patch by patch"
     elif not phrases.is_whole(record):
         on_trial += f", of which {phrases.patches(record, record.builds[-1].prefix)}"

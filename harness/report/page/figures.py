@@ -8,7 +8,7 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.replay_ratios import LIMIT, compared, of_namespace
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, ReplayRun
 
 NS_PER_MS = 1e6
 #: Dots closer than this share of the axis are one dot, as large as they are many.
@@ -73,9 +73,9 @@ class _Point(msgspec.Struct, frozen=True):
 def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
     """Return every sample that was compared, by kind and op: rebinds before firsts."""
     record = conclusion.record
-    replay = record.evidence == "replay"
+    replayed = isinstance(record, ReplayRun)
     points: dict[tuple[str, str], list[_Point]] = {}
-    for point in _passes(record) if replay else _bindings(record):
+    for point in _passes(record) if isinstance(record, ReplayRun) else _bindings(record):
         points.setdefault((point.kind, point.op), []).append(point)
     builds = [build.name for build in record.builds]
     found = []
@@ -92,18 +92,18 @@ def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
                 if (theirs := [p for p in ours if p.build == build])
             )
             if rows:
-                found.append(Strip(kind, op, "round" if replay else "boot", len(lanes), rows))
+                found.append(Strip(kind, op, "round" if replayed else "boot", len(lanes), rows))
     return tuple(found)
 
 
-def _bindings(record: RunRecord) -> Iterator[_Point]:
+def _bindings(record: BootRun) -> Iterator[_Point]:
     for boot in record.boots:
         counts = boot.counts
         for s in boot.samples:
             yield _Point(s.driver, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
 
 
-def _passes(record: RunRecord) -> Iterator[_Point]:
+def _passes(record: ReplayRun) -> Iterator[_Point]:
     """Passes in turns as if the whole namespace had cost as much a page, as effects take them."""
     for p in compared(record.passes):
         if p.build == LIMIT or (p.settles and p.index):

@@ -21,7 +21,7 @@ from harness.judge.conclude import Conclusion
 from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
 from harness.judge.verdict import Verdict
-from harness.record.record import RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import phrases
 from harness.report.escaping import printable
 from harness.report.page.drawing import NOTHING, draw_strip
@@ -58,7 +58,9 @@ def page(
             prefixes=per_patch.table(conclusion) if conclusion.rungs else None,
             strips=[draw_strip(strip) for strip in strips(conclusion)],
             listed=list(_listed(record)),
-            spoiled=any(boot.samples and not boot.counts for boot in record.boots),
+            replayed=isinstance(record, ReplayRun),
+            spoiled=isinstance(record, BootRun)
+            and any(boot.samples and not boot.counts for boot in record.boots),
             ladders=[
                 draw_ladder(one, record.subject.patch_subjects) for one in ladders(conclusion)
             ],
@@ -77,7 +79,7 @@ def _question(record: RunRecord) -> str:
     series = f"{on_trial.slug} v{on_trial.version}"
     if phrases.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
-    if record.is_ladder:
+    if isinstance(record, BootRun) and record.is_per_patch:
         return f"What does each patch of {series} do, {here}"
     part = phrases.patches(record, record.builds[-1].prefix)
     return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
@@ -158,6 +160,10 @@ class _SampleLine(msgspec.Struct, frozen=True):
 
 
 def _listed(record: RunRecord) -> Iterator[_SampleLine]:
+    return _passes(record) if isinstance(record, ReplayRun) else _bindings(record)
+
+
+def _bindings(record: BootRun) -> Iterator[_SampleLine]:
     for boot in record.boots:
         for driver in record.setup.nr_pages:
             ours = [s for s in boot.samples if s.driver == driver]
@@ -165,6 +171,9 @@ def _listed(record: RunRecord) -> Iterator[_SampleLine]:
             then = [s.ns for s in ours if s.op == "rebind"]
             if ours:
                 yield _SampleLine(boot.number, boot.build, driver, _texts(first), _texts(then))
+
+
+def _passes(record: ReplayRun) -> Iterator[_SampleLine]:
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
         if p.index == 0 or not p.settles:

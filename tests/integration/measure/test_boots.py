@@ -27,7 +27,7 @@ from harness.measure.boots import measure, order
 from harness.project.kernel import Kernel
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import Build, Machine, Memmap, RunRecord, Setup, Subject
+from harness.record.record import BootRun, BootSetup, Build, Machine, Memmap, Subject
 from tests.fakes.machine import command_lines
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"
@@ -72,14 +72,14 @@ class Bench:
             wall_s=0.0,
         )
 
-    def record(self, boots: int = 1, run_id: str = "20260101T000000-aaaaaa") -> RunRecord:
-        return RunRecord(
+    def record(self, boots: int = 1, run_id: str = "20260101T000000-aaaaaa") -> BootRun:
+        return BootRun(
             run_id=run_id,
             evidence="boot-tcg",
             subject=Subject(
                 slug="s", version=1, source="x", tree="t", release="7", base="b", patch_ids=()
             ),
-            setup=Setup(
+            setup=BootSetup(
                 plan="quick",
                 plan_sha256="",
                 guest="pmem-4g",
@@ -112,7 +112,7 @@ class Bench:
             started="2026-01-01T00:00:00+00:00",
         )
 
-    def measure(self, record: RunRecord | None = None, **options: object) -> RunRecord:
+    def measure(self, record: BootRun | None = None, **options: object) -> BootRun:
         return measure(
             self.project,
             self.cache,
@@ -125,7 +125,7 @@ class Bench:
             **options,  # type: ignore[arg-type]
         )
 
-    def saved(self, record: RunRecord | None = None) -> RunRecord:
+    def saved(self, record: BootRun | None = None) -> BootRun:
         return store.load(store.folder_of(self.project.results, record or self.record()))
 
 
@@ -166,7 +166,7 @@ def me() -> str:
     return Path("/proc/self").owner()
 
 
-def failed(record: RunRecord) -> dict[str, list[str]]:
+def failed(record: BootRun) -> dict[str, list[str]]:
     return {b.build: [c.name for c in b.checks if not c.ok] for b in record.boots}
 
 

@@ -145,7 +145,7 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
     made = msgspec.structs.replace(
         made, builds=(made.builds[0], made.builds[2]), unbuilt=(missing,)
     )
-    assert made.is_ladder
+    assert made.is_per_patch
     found = rungs(made, ())
     assert [(rung.prefix, rung.builds) for rung in found] == [(0, True), (1, False), (2, True)]
     assert found[1].why == "does not build: no"
@@ -159,11 +159,11 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
 
 
 def test_base_and_tip_are_no_ladder() -> None:
-    assert not builders.record().is_ladder
-    assert record().is_ladder
+    assert not builders.record().is_per_patch
+    assert record().is_per_patch
     null = builders.record()
     again = msgspec.structs.replace(null.builds[1], name="again", prefix=0)
-    assert not msgspec.structs.replace(null, builds=(null.builds[0], again)).is_ladder
+    assert not msgspec.structs.replace(null, builds=(null.builds[0], again)).is_per_patch
 
 
 def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete() -> None:

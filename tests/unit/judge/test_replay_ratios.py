@@ -19,8 +19,9 @@ from harness.judge.replay_ratios import (
     paired,
     rows,
 )
-from harness.record.record import Comparison, Evidence, Pass, RunRecord
-from tests.unit.builders import build, record
+from harness.record.record import Comparison, Pass, ReplayRun
+from tests.unit.builders import build
+from tests.unit.replays import blank
 
 PAGES, SIZE = 1000, 64
 
@@ -42,12 +43,10 @@ def one(
     )
 
 
-def replayed(passes: list[Pass], comparisons: tuple[Comparison, ...] = ()) -> RunRecord:
-    evidence: Evidence = "replay"
+def replayed(passes: list[Pass], comparisons: tuple[Comparison, ...] = ()) -> ReplayRun:
     builds = (build("base", 0), build("1", 1))
-    made = record(evidence)
     return msgspec.structs.replace(
-        made, builds=builds, boots=(), passes=tuple(passes), comparisons=comparisons
+        blank(), builds=builds, passes=tuple(passes), comparisons=comparisons
     )
 
 

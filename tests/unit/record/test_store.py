@@ -2,6 +2,7 @@
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError, RecordError
 from harness.record import store
-from harness.record.record import Pass, Unbuilt
+from harness.record.record import Pass, ReplayRun, RunRecord, Unbuilt
 from tests.unit.builders import build, record
+from tests.unit.replays import blank, replay
 
 replace = msgspec.structs.replace
 PASS = Pass(
@@ -122,8 +124,66 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
 
 
+def older(made: RunRecord, schema: int) -> dict[str, Any]:
+    """A record's JSON as schema 4 and older had it: one shape for boots and replays."""
+    plain = json.loads(msgspec.json.encode(made))
+    del plain["run"]
+    parts = ("boots", "unbuilt", "passes", "rounds", "counts", "comparisons")
+    plain = {key: [] for key in parts} | plain | {"schema": schema, "evidence": made.evidence}
+    if isinstance(made, ReplayRun):
+        digest = made.setup.schedule_sha256
+        plain["setup"] = {
+            "plan": "replay",
+            "plan_sha256": digest,
+            "guest": "none",
+            "guest_sha256": digest,
+            "rebinds": made.setup.passes,
+            "nr_pages": made.setup.nr_pages,
+            "boots": made.setup.rounds,
+        }
+    return plain
+
+
+def test_a_replay_of_schema_4_has_no_guest_and_no_boots(tmp_path: Path) -> None:
+    made = replay({"base": (100, 101, 102), "1": (50, 51, 52)})
+    (tmp_path / "record.json").write_text(json.dumps(older(made, 4)))
+    assert store.load(tmp_path) == made
+    assert not hasattr(store.load_replay(tmp_path), "boots")
+
+
+@pytest.mark.parametrize(
+    ("made", "key", "value"),
+    [
+        (record(), "passes", [msgspec.to_builtins(PASS)]),
+        (record(), "counts", [1]),
+        (blank(), "boots", msgspec.to_builtins(record().boots)),
+        (blank(), "unbuilt", [{"prefix": 1, "reason": "x"}]),
+        (blank(), "setup", None),
+        (blank(), "setup", []),
+        (record(), "evidence", "boots"),
+        (record(), "evidence", None),
+    ],
+)
+def test_an_older_record_that_mixes_kinds_of_runs_is_damaged(
+    tmp_path: Path, made: RunRecord, key: str, value: object
+) -> None:
+    (tmp_path / "record.json").write_text(json.dumps(older(made, 4) | {key: value}))
+    with pytest.raises(RecordError, match="is damaged"):
+        store.load(tmp_path)
+
+
+def test_a_run_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    booted, replayed = (store.save(tmp_path / str(n), r) for n, r in enumerate((record(), blank())))
+    assert store.load_boots(booted) == record()
+    assert store.load_replay(replayed) == blank()
+    with pytest.raises(RecordError, match="expected a run of guests"):
+        store.load_boots(replayed)
+    with pytest.raises(RecordError, match="expected a replay"):
+        store.load_replay(booted)
+
+
 def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path: Path) -> None:
-    plain = json.loads(msgspec.json.encode(record()))
+    plain = older(record(), 1)
     for key in ("rounds", "counts", "unbuilt"):
         del plain[key]
     for one in plain["builds"]:
@@ -131,7 +191,6 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
             del one[key]
     for boot in plain["boots"]:
         del boot["host"]
-    plain["schema"] = 1
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
     assert loaded == record()
@@ -140,17 +199,16 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
 
 
 def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_path: Path) -> None:
-    plain = json.loads(msgspec.json.encode(record()))
+    plain = older(record(), 2)
     del plain["unbuilt"]
     for one in plain["builds"]:
         del one["new_warnings"]
-    plain["schema"] = 2
     (tmp_path / "record.json").write_text(json.dumps(plain))
     loaded = store.load(tmp_path)
     assert loaded == record()
     assert {build.new_warnings for build in loaded.builds} == {None}
     assert loaded.unbuilt == ()
-    assert not loaded.is_ladder
+    assert not loaded.is_per_patch
 
 
 @pytest.mark.parametrize(
@@ -162,7 +220,7 @@ def test_a_ladder_comes_back_as_it_was(
     builds = (BASE, *(build(str(k), k) for k in built))
     missing = tuple(Unbuilt(k, "does not build\nx.c:1: error") for k in unbuilt)
     made = replace(record(), builds=builds, unbuilt=missing, boots=())
-    assert made.is_ladder
+    assert made.is_per_patch
     assert store.load(store.save(tmp_path, made)) == made
     assert not store.is_null(store.folder_of(tmp_path, made))
 
@@ -188,7 +246,6 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"builds": (BASE,)}, "its builds are base"),
         ({"builds": (BASE, BASE)}, "its builds are base, base"),
         ({"builds": (BASE, TIP, replace(TIP, name="third"))}, "its builds are base, tip, third"),
-        ({"evidence": "replay", "builds": ()}, "its builds are none"),
         ({"builds": (TIP,)}, "has no base beside tip"),
         # Ladders: base first, prefixes by their numbers and ascending, built or unbuilt.
         ({"builds": (ONE, BASE)}, "its builds are 1, base"),
@@ -211,12 +268,13 @@ ONE, TWO = build("1", 1), build("2", 2)
 def test_what_no_run_leaves_is_not_judged(
     tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    path = store.save(tmp_path, replace(record(), **changes))
+    made = blank() if "passes" in changes else record()
+    path = store.save(tmp_path, replace(made, **changes))
     with pytest.raises(RecordError, match=said):
         store.load(path)
 
 
 def test_a_replay_may_be_of_base_alone(tmp_path: Path) -> None:
     passes = (PASS, replace(PASS, build="limit", kind="movnti", nr_pages=0))
-    made = replace(record(), evidence="replay", boots=(), builds=(BASE,), passes=passes)
+    made = replace(blank(), builds=(BASE,), passes=passes)
     assert store.load(store.save(tmp_path, made)) == made

@@ -115,7 +115,7 @@ def poisoned(value: Any, kept: set[str]) -> Any:
     return value
 
 
-FIELDS = {
+FIELDS = {"run"} | {
     f.encode_name
     for kind in vars(__import__("harness.record.record", fromlist=["x"])).values()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
@@ -125,7 +125,7 @@ FIELDS = {
 KEPT = {
     *("lost", "complete", "timed_out", "panicked", "failed", "boot-kvm", "boot-tcg", "replay"),
     *("first", "rebind", "kvm", "tcg", "native", "nd_pmem", "dax_pmem", "base", "tip", "limit"),
-    *("order0", "order9", "movnti", "memset", "1", "2", ""),
+    *("boot", "order0", "order9", "movnti", "memset", "1", "2", ""),
 }
 
 
