@@ -446,12 +446,12 @@ def test_what_a_killed_run_left_in_memory_is_removed(
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.integration.measure.test_boots import FAKES, Bench, backing, scripts
+from tests.integration.measure.test_boots import FAKES, Bench, backing_files, venv
 def interrupt(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, interrupt)
 os.environ["PATH"] = f"{FAKES}:{os.environ['PATH']}"
-scripts.sysconfig.get_path = lambda _name: str(FAKES)
-backing.SHARED_MEMORY = Path(sys.argv[1]).parent / "shm"
+venv.sysconfig.get_path = lambda _name: str(FAKES)
+backing_files.SHARED_MEMORY = Path(sys.argv[1]).parent / "shm"
 bench = Bench(Path(sys.argv[1]))
 bench.kernels = {build: bench.kernel(build, 30, *flaws) for build, flaws in
                  (("base", sys.argv[2:3]), ("tip", sys.argv[3:4]))}

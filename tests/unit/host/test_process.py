@@ -296,7 +296,7 @@ def test_a_program_and_its_children_die_with_us_however_we_die(
     tmp_path: Path, program: str
 ) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom harness import proc\n"
+        "import sys\nfrom pathlib import Path\nfrom harness.host import process as proc\n"
         "proc.run(['true'], log=Path(sys.argv[1]), deadline=proc.Deadline(60))\n"
         "proc.run([sys.executable, '-c', sys.argv[2]], log=Path(sys.argv[1]),"
         " deadline=proc.Deadline(60))"
