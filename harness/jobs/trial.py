@@ -5,7 +5,6 @@ A Visit says what is due to the series or the tree. A failure of this machine is
 never look like a result.
 """
 
-import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -88,7 +87,7 @@ def trial(
     listen: Listener = silent,
 ) -> Visit:
     """Try a series on a tag, which `tree` names for a fetch. Raises InputError, MachineError."""
-    started = _now()
+    started = store.now().isoformat()
     carried = rebase.rebase(
         project, cache, rebase.RebaseRequest(wanted.slug, tree, wanted.source), listen
     )
@@ -106,7 +105,7 @@ def trial(
                 visit = _failed(visit, "compile", str(error), error.exit_code)
             if visit.exit_code:
                 break
-    return msgspec.structs.replace(visit, finished=_now())
+    return msgspec.structs.replace(visit, finished=store.now().isoformat())
 
 
 def _replayed(
@@ -233,7 +232,3 @@ def _visit(tag: str, carried: Rebased, started: str) -> Visit:
 
 def _failed(visit: Visit, stage: Stage, reason: str, exit_code: int = EXIT_VERDICT) -> Visit:
     return msgspec.structs.replace(visit, exit_code=exit_code, stage=stage, reason=reason)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()

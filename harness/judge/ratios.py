@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 
 from harness.judge.replay_ratios import (
-    LIMIT,
     Turns,
     by_round,
     by_turn,
@@ -25,7 +24,7 @@ from harness.judge.replay_ratios import (
 )
 from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 from harness.judge.summary import counting, samples_of
-from harness.record.record import BootRun, Build, ReplayRun, RunRecord
+from harness.record.record import LIMIT, BootRun, Build, ReplayRun, RunRecord
 
 Op = Literal["first", "rebind"]
 Metric = Literal["ns", "instructions"]

@@ -18,9 +18,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.judge.stats.ratio import CONFIDENCE, Ratio, ratio
-from harness.record.record import Pass, ReplayRun
+from harness.record.record import LIMIT, NON_TEMPORAL, Pass, ReplayRun
 
-LIMIT = "limit"
 #: Costs of one build and kind in ns of CPU time, by round and by turn within it.
 Turns = Mapping[int, Mapping[int, int]]
 #: How often an interval must hold the truth, and how improbable a count of those that do must be,
@@ -28,7 +27,6 @@ Turns = Mapping[int, Mapping[int, int]]
 #: fails in 4 of 10 runs with nothing wrong. Tries that share rounds fail somewhat more often than
 #: the level says: 5 of 1000 runs, simulated for 100 tries of 14 out of 200 rounds.
 COVERAGE, LEVEL = 0.95, 0.001
-NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
 class ReplayCost(msgspec.Struct, frozen=True):

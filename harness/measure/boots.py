@@ -6,7 +6,6 @@ record says so. What the samples mean is not decided here.
 """
 
 import contextlib
-import datetime
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -138,8 +137,9 @@ def _of_run(outcome: Outcome) -> Outcome:
 
 
 def _finish(project: Project, record: BootRun, outcome: Outcome, reason: str) -> BootRun:
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    record = msgspec.structs.replace(record, outcome=outcome, reason=reason, finished=now)
+    record = msgspec.structs.replace(
+        record, outcome=outcome, reason=reason, finished=store.now().isoformat()
+    )
     store.save(project.results, record)
     return record
 

@@ -4,7 +4,6 @@
 Every boot is kept when it is over, so a run that is killed goes on where it was.
 """
 
-import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -103,7 +102,7 @@ def _record(
     guest: Guest,
     host: Machine,
 ) -> BootRun:
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    now = store.now()
     kvm = host.accelerator == "kvm"
     return BootRun(
         run_id=store.new_run_id(now),

@@ -121,6 +121,12 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.outcome == "complete" and not self.findings and all(c.ok for c in self.checks)
 
 
+#: The build whose passes fill the memory by other means: what no build can be faster than.
+LIMIT = "limit"
+#: Instructions by which it fills that bypass the cache (replay/shim/fill.c).
+NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
+
+
 class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of the function on trial, outside any kernel (evidence `replay`).
 

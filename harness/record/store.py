@@ -30,6 +30,11 @@ FILE = "record.json"
 MATRIX = "matrix"
 
 
+def now() -> datetime.datetime:
+    """Return the time as records state it: UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
 def new_run_id(now: datetime.datetime) -> str:
     """Return an id that sorts by time and that two runs begun in one second do not share."""
     return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The verb: tree, series, one program a prefix; compared, gated, timed; one run record."""
 
-import datetime
 import os
 import platform
 from pathlib import Path
@@ -299,13 +298,9 @@ def timed(
 
 
 def _finish(project: Project, record: ReplayRun) -> ReplayRun:
-    record = msgspec.structs.replace(record, finished=_now().isoformat())
+    record = msgspec.structs.replace(record, finished=store.now().isoformat())
     store.save(project.results, record)
     return record
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 def _record(
@@ -314,7 +309,7 @@ def _record(
     schedule = wanted.schedule
     version = apply.posted_version(wanted.source)
     unequal = {u.build: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
-    now = _now()
+    now = store.now()
     return ReplayRun(
         run_id=store.new_run_id(now),
         subject=Subject.of(made.applied, made.series.port_of if version is None else version),

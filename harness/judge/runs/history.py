@@ -8,10 +8,10 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios import Effect, Metric
+from harness.project.release import Order, order
 from harness.record.record import BootRun
 
-_NUMBER = re.compile(r"\d+")
-_CANDIDATE = re.compile(r"[-~]?rc(\d+)")
+_RELEASE = re.compile(r"[\d.]+(?:[-~]rc\d+)?")
 
 
 class CostRatio(msgspec.Struct, frozen=True):
@@ -111,9 +111,7 @@ def trends(runs: Iterable[Seen]) -> tuple[Trend, ...]:
     )
 
 
-def release_key(release: str) -> tuple[tuple[int, ...], int, str]:
-    """Sort 7.2 before 7.2.13 before 7.3-rc1 before 7.3; what is no release comes first."""
-    candidate = _CANDIDATE.search(release)
-    numbers = release[: candidate.start()] if candidate else release
-    parts = tuple(int(n) for n in _NUMBER.findall(numbers.partition("-")[0])[:4])
-    return parts, int(candidate[1]) if candidate else 1 << 30, release
+def release_key(release: str) -> tuple[Order, str]:
+    """Return what sorts 7.2 < 7.2.13 < 7.2.13-dirty < 7.3-rc1 < 7.3; other texts come first."""
+    match = _RELEASE.match(release)
+    return (match and order(match[0])) or (0, 0, 0, 0), release

@@ -21,15 +21,13 @@ import msgspec
 
 from harness.events import Advanced, Began, Ended, Listener, silent
 from harness.measure.host_usage import Meter
-from harness.record.record import Pass
+from harness.record.record import LIMIT, NON_TEMPORAL, Pass
 from harness.replay.program.link import Program
 from harness.replay.runner.interleave import Slice, take
 from harness.replay.runner.runner import Call, Filled, Runner
-from harness.replay.timing.schedule import LIMIT, Keep, Schedule, Timed
+from harness.replay.timing.schedule import Keep, Schedule, Timed
 
-#: shim/fill.c; these leave the cache alone ...
-NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
-#: ... and these do not.
+#: Instructions of shim/fill.c that fill through the cache.
 ORDINARY = ("mov", "rep-stosb")
 
 

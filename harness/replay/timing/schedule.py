@@ -12,8 +12,6 @@ from harness.record.record import HostUse, Pass
 from harness.replay.cases import Case, namespace
 
 KINDS = ("order0", "order9")
-#: The build that measures what this machine's memory can take.
-LIMIT = "limit"
 #: The largest struct page that x86-64 has: 64 bytes, and with KMSAN two pointers more.
 PAGE_STRUCT_BYTES = 80
 

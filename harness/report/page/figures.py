@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.replay_ratios import LIMIT, compared, of_namespace
-from harness.record.record import BootRun, ReplayRun
+from harness.judge.replay_ratios import compared, of_namespace
+from harness.record.record import LIMIT, BootRun, ReplayRun
 
 NS_PER_MS = 1e6
 #: Dots closer than this share of the axis are one dot, as large as they are many.

@@ -104,7 +104,7 @@ def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
 def _choice(number: int, name: str, runs: Iterable[IndexRun]) -> Choice:
     counted = Counter(run.facets[number] for run in runs)
     by_release = name == "Tag"
-    values = sorted(counted, key=lambda v: release_key(v) if by_release else ((), 0, v))
+    values = sorted(counted, key=lambda v: release_key(v) if by_release else ((0, 0, 0, 0), v))
     return Choice(name, tuple((value, counted[value]) for value in values))
 
 

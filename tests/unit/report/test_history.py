@@ -42,7 +42,8 @@ def test_releases_sort_as_they_come_out() -> None:
     shuffled = random.Random(1).sample(RELEASES, len(RELEASES))
     assert sorted(shuffled, key=release_key) == RELEASES
     assert release_key("7.3~rc7") < release_key("7.3")
-    assert sorted(["7.2", "", "next-20260101", "7.2.13-dirty"], key=release_key)
+    others = ["", "next-20260101", "7.2", "7.2.13", "7.2.13-dirty", "7.3-rc1-00012-gabc", "7.3"]
+    assert sorted(random.Random(1).sample(others, len(others)), key=release_key) == others
 
 
 def test_a_trend_goes_through_the_tags_in_order() -> None:
