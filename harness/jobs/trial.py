@@ -17,6 +17,7 @@ from harness.jobs import reproduce
 from harness.jobs.graph import Outcome
 from harness.jobs.local import Local
 from harness.judge.conclude import conclude
+from harness.judge.exit_code import reproduce_exit_code
 from harness.judge.replay_ratios import rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import hold
@@ -183,8 +184,7 @@ def _booted(
     said += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
     reason = f"{visit.reason}; {record.evidence}: {', '.join(said) or record.outcome}"
     visit = msgspec.structs.replace(visit, reason=reason, runs=(*visit.runs, record.run_id))
-    unwanted = {"contradicted", "inconclusive"} & {v.verdict for v in found.verdicts}
-    if unwanted or record.outcome != "complete" or not all(gate.ok for gate in found.gates):
+    if reproduce_exit_code(found):
         return _failed(visit, "boot", reason)
     return visit
 

@@ -7,7 +7,6 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import gate_rule, json_option, print_json
-from harness.errors import EXIT_VERDICT
 from harness.project.project import Project
 from harness.record import store
 from harness.record.find import find_run
@@ -51,28 +50,21 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
       harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
     """
     from harness.cli.runs import concluded
+    from harness.judge.exit_code import judge_exit_code
 
     rules = [gate_rule(text) for text in gates]
     project = Project.find()
     record = store.load(find_run(project.results, run))
     found = concluded(project, record, rules)
     path = store.folder_of(project.results, record) / store.FILE
-    ok = _ok(found, verdicts=not gates or require_verdict)
+    code = judge_exit_code(found, require_verdict=require_verdict)
     if as_json:
-        print_json(_document(found, str(path), ok=ok))
+        print_json(_document(found, str(path), ok=code == 0))
     else:
         _show(found)
         click.echo(f"record: {path}")
-    if not ok:
-        raise click.exceptions.Exit(EXIT_VERDICT)
-
-
-def _ok(found: "Conclusion", *, verdicts: bool) -> bool:
-    """Whether all that was asked holds; no claim at all is none that holds."""
-    if not all(gate.ok for gate in found.gates):
-        return False
-    words = {v.verdict for v in found.verdicts}
-    return not verdicts or (words == {"reproduced"} and all(r.holds for r in found.rungs))
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 def _show(found: "Conclusion") -> None:

@@ -21,13 +21,10 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.runs import concluded, show
-from harness.errors import EXIT_VERDICT, DoesNotBuild
+from harness.errors import EXIT_VERDICT
 from harness.project.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.judge.verdict import Verdict
     from harness.record.record import BootRun
 
 
@@ -140,18 +137,11 @@ def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: 
       harness reproduce --tree v7.3
       harness reproduce --plan quick --each-patch    which patch does what
     """
+    from harness.judge.exit_code import reproduce_exit_code
+
     project = Project.find()
     record = measured(project, each_patch=each_patch, **wanted)
     found = concluded(project, record)
     show(project, found, as_json=as_json)
-    if record.unbuilt:
-        raise click.exceptions.Exit(DoesNotBuild.exit_code)
-    if not all(rung.holds for rung in found.rungs):
-        raise click.exceptions.Exit(EXIT_VERDICT)
-    _exit(found.verdicts, require_verdict=require_verdict)
-
-
-def _exit(verdicts: "Sequence[Verdict]", *, require_verdict: bool) -> None:
-    words = {v.verdict for v in verdicts}
-    if words & {"contradicted", "inconclusive"} or (require_verdict and words != {"reproduced"}):
-        raise click.exceptions.Exit(EXIT_VERDICT)
+    if code := reproduce_exit_code(found, require_verdict=require_verdict):
+        raise click.exceptions.Exit(code)

@@ -21,7 +21,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
-from harness.errors import EXIT_VERDICT, InputError
+from harness.errors import InputError
 from harness.project.project import Project
 from harness.record import store
 
@@ -72,6 +72,7 @@ def null(
       harness null --plan quick
       harness null --replay              natively, in half a minute
     """
+    from harness.judge.exit_code import null_exit_code
     from harness.judge.ratios import clock, effects
     from harness.judge.runs.null_runs import read
 
@@ -89,8 +90,8 @@ def null(
     else:
         _show(found)
         click.echo(f"record: {path}")
-    if seen is None or seen.finds:
-        raise click.exceptions.Exit(EXIT_VERDICT)
+    if code := null_exit_code(seen):
+        raise click.exceptions.Exit(code)
 
 
 def _show(found: "Sequence[Effect]") -> None:

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import msgspec
+import pytest
+
+from harness.judge.conclude import Conclusion, conclude
+from harness.judge.exit_code import judge_exit_code, null_exit_code, reproduce_exit_code
+from harness.judge.rule_syntax import parse_rule
+from harness.judge.runs.null_runs import NullSeen
+from tests.unit.builders import claims, record
+from tests.unit.conclusions import named
+
+MADE = named()
+REPRODUCED, FAILS, HOLDS = record(), "nd_pmem.rebind.ratio<0.1", "nd_pmem.rebind.ratio<0.6"
+
+
+def by(*rules: str, percent: float = 59.4) -> Conclusion:
+    return conclude(REPRODUCED, claims(percent), rules=[parse_rule(rule) for rule in rules])
+
+
+@pytest.mark.parametrize(
+    ("found", "plain", "required"),
+    [
+        (MADE["reproduced"], 0, 0),
+        (MADE["tcg"], 0, 1),
+        (MADE["contradicted"], 1, 1),
+        (MADE["inconclusive"], 1, 1),
+        (MADE["failed"], 1, 1),
+        (MADE["lost"], 1, 1),
+        (MADE["memmaps-differ"], 1, 1),
+        (MADE["ladder-broken"], 3, 3),
+        (by(HOLDS), 0, 0),
+        (by(FAILS), 1, 1),
+        (conclude(REPRODUCED, ()), 0, 1),
+    ],
+)
+def test_reproduce(found: Conclusion, plain: int, required: int) -> None:
+    assert reproduce_exit_code(found) == plain
+    assert reproduce_exit_code(found, require_verdict=True) == required
+
+
+def test_reproduce_fails_for_a_patch_that_builds_and_does_not_hold() -> None:
+    found = MADE["ladder"]
+    assert reproduce_exit_code(found) == 0
+    *good, last = found.rungs
+    for bad in ({"why": "boot 1 shows warn"}, {"new_warnings": ("unused",)}):
+        rungs = (*good, msgspec.structs.replace(last, **bad))
+        assert reproduce_exit_code(msgspec.structs.replace(found, rungs=rungs)) == 1
+        assert judge_exit_code(msgspec.structs.replace(found, rungs=rungs)) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "plain", "required"),
+    [
+        (MADE["reproduced"], 0, 0),
+        (MADE["tcg"], 1, 1),
+        (MADE["contradicted"], 1, 1),
+        (MADE["ladder-broken"], 1, 1),
+        (conclude(REPRODUCED, ()), 1, 1),
+        (by(HOLDS), 0, 0),
+        (by(HOLDS, FAILS), 1, 1),
+        (by(HOLDS, percent=99.0), 0, 1),
+        (by(FAILS, percent=99.0), 1, 1),
+    ],
+)
+def test_judge_by_rules_alone_where_there_are_some(
+    found: Conclusion, plain: int, required: int
+) -> None:
+    assert judge_exit_code(found) == plain
+    assert judge_exit_code(found, require_verdict=True) == required
+
+
+def test_null() -> None:
+    assert null_exit_code(None) == 1
+    assert null_exit_code(NullSeen("x", "nd_pmem differs", ("nd_pmem",))) == 1
+    assert null_exit_code(NullSeen("x", "")) == 0
