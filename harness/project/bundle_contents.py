@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Collects the files of a run that its verdict depends on, and names those that are missing.
+"""Collects the files of a run that its verdict depends on.
 
-The record has every argv, digest and version; beside it go its logs and memmaps, the kernels'
-configurations, the series' claims, and the plan and guest unless they have changed since the run.
+These are the record, its logs and memmaps, the kernels' configurations, the series' claims, and the
+plan and guest unless they have changed since the run.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ class _Configured(msgspec.Struct):
 def contents(
     project: Project, cache: Cache, folder: Path, record: RunRecord, null: str = ""
 ) -> tuple[Files, tuple[Absent, ...]]:
-    """Return a run's files, by their path in a checkout, and the files that are missing.
+    """Return a run's files by their path in a checkout, and the files that are missing.
 
-    `null` is the id of the run of base against base that limits the verdicts. Raises RecordError
-    if a log's digest is not the record's, InputError if the series is unknown.
+    `null` is the id of the null run that limits the verdicts. Raises RecordError if a log has
+    changed, InputError if the series is unknown.
     """
     slug = record.subject.slug
     project.measurable_series(slug)
-    project.claims(slug)  # what cannot be judged here cannot be judged there
+    project.claims(slug)  # fails here if the receiver could not judge the run
     run = f"results/{slug}/{record.run_id}"
     sources = {
         f"series/{slug}/series.yaml": project.series_folder / slug / "series.yaml",
@@ -66,26 +66,26 @@ def _logs(folder: Path, record: BootRun) -> Iterator[tuple[str, bytes | str]]:
         for log in boot.logs:
             path = folder / log.path
             if not path.is_file():
-                yield log.path, "the log is no longer where the run left it"
+                yield log.path, "the log was removed after the run"
                 continue
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != log.sha256:
-                raise RecordError("is not what it was when the record was made", where=str(path))
+                raise RecordError("has changed since the run", where=str(path))
             yield log.path, data
 
 
 def _configs(cache: Cache, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
     """Yield the .config of each build, as cached with its kernel."""
-    kept = dict(_kept(cache))
+    cached = dict(_cached_configs(cache))
     for build in record.builds:
         name = f"{build.name}.config"
-        path = kept.get(build.config_sha256)
+        path = cached.get(build.config_sha256)
         data = path.read_bytes() if path is not None and path.is_file() else b""
         is_same = hashlib.sha256(data).hexdigest() == build.config_sha256
-        yield name, data if is_same else "it is no longer in the cache"
+        yield name, data if is_same else "it is no longer cached"
 
 
-def _kept(cache: Cache) -> Iterator[tuple[str, Path]]:
+def _cached_configs(cache: Cache) -> Iterator[tuple[str, Path]]:
     """Yield the .config of each cached kernel and replay program, with its digest."""
     for meta in (*cache.kernels.glob("*/kernel.json"), *cache.root.glob("replay/*/program.json")):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
@@ -103,9 +103,9 @@ def _inputs(project: Project, record: BootRun) -> Iterator[tuple[str, bytes | st
         (guest, project.guest, setup.guest, setup.guest_sha256),
     ):
         try:
-            said = value_digest(load(name))
+            digest = value_digest(load(name))
         except InputError:
-            yield path, "it is no longer there"
+            yield path, "it no longer exists or no longer loads"
             continue
         data = (project.root / path).read_bytes()
-        yield path, data if said == expected else "it has changed since the run"
+        yield path, data if digest == expected else "it has changed since the run"

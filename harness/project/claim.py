@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a series promises. The judging wing alone reads this."""
+"""The claims of a series, as posted: figures and percentages, exactly."""
 
 import math
 from decimal import Decimal
@@ -9,11 +9,10 @@ import msgspec
 
 
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One build of a posted measurement: the first binding and the mean of the rebinds after it.
+    """The posted figures of one build: the first binding, and the mean of the rebinds after it.
 
-    `mean_decimals` is to how many decimals of a millisecond the mean was posted, where the number
-    as it stands here does not show that: 180.0 for a posted 180.00. It is negative where a coarser
-    unit was posted.
+    `mean_decimals` is given if the number does not show with how many decimals of a millisecond
+    the mean was posted: 180.0 for 180.00. It is negative if a coarser unit was posted.
     """
 
     mean_ms: float
@@ -28,18 +27,14 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def mean(self) -> "PostedNumber":
-        """The mean, exactly as posted."""
+        """The mean as posted."""
         return PostedNumber.of(self.mean_ms, self.mean_decimals)
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A posted figure for one driver.
+    """What a posted version claims for one driver. docs/series.md describes the fields.
 
-    `after_patch` None means the whole series; `reduction_percent` is what the author states, None
-    where only the means are given. `guest` names the guest file that matches the author's set-up.
-    `resolution_ms` is the step of the clock that was read: pr_debug's jiffies, 1 ms at HZ=1000.
-    `percent_decimals` is to the percentage what `mean_decimals` is to a mean. `quotes` are the
-    lines of the mail that say all this.
+    `after_patch` None means the whole series; `reduction_percent` None, that only means are given.
     """
 
     version: int
@@ -64,21 +59,21 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def reduction(self) -> "PostedNumber | None":
-        """The percentage, exactly as posted."""
+        """The percentage as posted."""
         if self.reduction_percent is None:
             return None
         return PostedNumber.of(self.reduction_percent, self.percent_decimals)
 
 
 class PostedNumber(msgspec.Struct, frozen=True):
-    """A decimal number as it was posted: its exact value, and to how many decimals it is known."""
+    """A decimal number as posted: its exact value and its number of decimals."""
 
     value: Fraction
     decimals: int
 
     @classmethod
     def of(cls, value: float, decimals: int | None = None) -> "PostedNumber":
-        """Take a finite number from a data file: the decimal number that was written there."""
+        """Return the decimal number that is written in a data file for a finite float."""
         written = Decimal(repr(value))
         exponent = written.normalize().as_tuple().exponent
         assert isinstance(exponent, int)  # noqa: S101 (finite)
@@ -86,7 +81,7 @@ class PostedNumber(msgspec.Struct, frozen=True):
 
     @property
     def half_step(self) -> Fraction:
-        """How far the number before rounding may lie from this one."""
+        """Half a unit of the last decimal: the largest rounding error."""
         return self.unit / 2
 
     @property
@@ -99,12 +94,12 @@ class PostedNumber(msgspec.Struct, frozen=True):
 
 
 def decimal_text(value: Fraction, decimals: int) -> str:
-    """Return a number rounded to so many decimals (a tie to the even digit), exactly."""
+    """Return a number rounded to `decimals` (half to even), computed exactly."""
     scaled = round(value * Fraction(10) ** decimals)
     return f"{Decimal(scaled).scaleb(-decimals):f}"
 
 
 def _require_decimals(name: str, value: int | None) -> None:
-    # Ten are more than any clock has, and keep exact arithmetic cheap.
+    # Exact arithmetic stays cheap within these.
     if value is not None and not -10 <= value <= 10:
         raise ValueError(f"{name}: {value}; expected -10 to 10")

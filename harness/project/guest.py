@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest: the machine that kernels are booted on, and the namespaces emulated in it."""
 
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -10,26 +11,22 @@ from harness.host.units import MIB, parse_size
 from harness.project.expected_pages import PAGE_BYTES, counted_nr_pages, expected_nr_pages
 
 DRIVERS = ("nd_pmem", "dax_pmem")
-#: Where namespaces lie: emulated NVDIMMs; RAM that the command line calls persistent (`memmap=`),
-#: bound to e820_pmem or to ramdax; CXL type 3 devices.
+#: What namespaces are on: emulated NVDIMMs; RAM that `memmap=` on the kernel's command line marks
+#: as persistent, bound to e820_pmem or ramdax; CXL type 3 devices.
 Provider = Literal["nvdimm", "e820", "ramdax", "cxl"]
-#: What the size of a CXL device counts in (its mailbox's Identify).
+#: The unit of a CXL device's size (its mailbox's Identify).
 CXL_BYTES = 256 * MIB
-#: RAM in front of, and between, what the command line calls persistent: touching ranges are one.
+#: RAM between persistent ranges: the kernel would merge adjacent ones.
 GAP_BYTES = 128 * MIB
-#: From this much RAM on, QEMU's q35 moves all above 2 GiB to 4 GiB (hw/i386/pc_q35.c), and a range
-#: may be in the hole.
+#: From this much RAM on, QEMU's q35 moves all above 2 GiB to 4 GiB (hw/i386/pc_q35.c), so a range
+#: could be in the hole.
 HOLED_RAM_BYTES = 2816 * MIB
-#: lib/test_hmm.c: DEVMEM_CHUNK_SIZE, and the devices that register such a chunk as they come up.
+#: lib/test_hmm.c: DEVMEM_CHUNK_SIZE, and the number of devices that register such a chunk at boot.
 HMM_BYTES, HMM_DEVICES = 256 * MIB, 2
 
 
 class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One device with one namespace over the whole of it.
-
-    `size` and `align` are written like 100G and 2M. `map` says where the struct pages live: in
-    the namespace itself (dev) or in the guest's memory (mem), as `ndctl create-namespace -M`.
-    """
+    """A device with one namespace over all of it; the fields are ndctl's options."""
 
     mode: Literal["fsdax", "devdax"]
     size: str
@@ -54,12 +51,12 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def driver(self) -> str:
-        """The driver that binds a namespace of this mode and initializes its memmap."""
+        """The driver that binds a namespace of this mode."""
         return "nd_pmem" if self.mode == "fsdax" else "dax_pmem"
 
     @property
     def order(self) -> int:
-        """The order of the pages that the driver initializes: devdax makes compounds of its align.
+        """Order of the pages: devdax makes compound pages of its alignment.
 
         dev_dax_probe() sets pgmap->vmemmap_shift, drivers/dax/device.c.
         """
@@ -73,7 +70,7 @@ class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def counted_nr_pages(self) -> int:
-        """How many pages page_ref_set tells the first count of, in a binding."""
+        """The number of page_ref_set events that a binding must cause."""
         return counted_nr_pages(self.size_bytes, map_dev=self.map == "dev")
 
 
@@ -85,11 +82,9 @@ def _bytes(key: str, text: str) -> int:
 
 
 class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A guest file. `name` is the file's name without `.yaml`.
+    """A guest file; docs/series.md describes its keys. `name` is the file's, without `.yaml`.
 
-    `provider` says where the namespaces lie, in NVDIMMs unless it is given. With `test_hmm` the
-    kernel's own test of device-private memory makes memmaps as it boots. What is not given leaves
-    no trace in a guest's digest, so records made before there was such a key stay comparable.
+    UNSET keys are not part of the guest's digest: records from before these keys stay comparable.
     """
 
     description: str
@@ -127,59 +122,56 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def place(self) -> Provider:
-        """Where the namespaces lie."""
+        """What the namespaces are on."""
         return "nvdimm" if isinstance(self.provider, UnsetType) else self.provider
 
     @property
     def in_ram(self) -> bool:
-        """Whether the namespaces lie in the guest's own memory, which has no backing file."""
+        """Whether the namespaces are in the guest's own RAM, which has no backing file."""
         return self.place in ("e820", "ramdax")
 
     @property
     def carved(self) -> tuple[tuple[int, int], ...]:
-        """The ranges of RAM that the command line calls persistent, as (start, size) in bytes.
+        """The persistent ranges of RAM, as (start, size) in bytes.
 
-        ramdax takes labels off the end of its range, so there it is larger than the namespace.
+        ramdax keeps labels at the end of its range, so its ranges are larger than the namespaces.
         """
         if not self.in_ram:
             return ()
-        more = GAP_BYTES if self.place == "ramdax" else 0
-        found, at = [], self.memory_bytes
-        for namespace in self.namespaces:
-            size = namespace.size_bytes + more
-            found.append((at, size))
-            at += size + GAP_BYTES
-        return tuple(found)
+        labels = GAP_BYTES if self.place == "ramdax" else 0
+        sizes = [namespace.size_bytes + labels for namespace in self.namespaces]
+        starts = accumulate((s + GAP_BYTES for s in sizes), initial=self.memory_bytes)
+        return tuple(zip(starts, sizes, strict=False))
 
     @property
     def ram_bytes(self) -> int:
-        """All of the guest's RAM, with what is carved out of it.
+        """All of the guest's RAM, persistent ranges included.
 
-        The firmware keeps its tables in the end of RAM, which must not be the end of a range.
+        The firmware has its tables at the end of RAM, so no range may end there.
         """
         ends = (start + size + GAP_BYTES for start, size in self.carved)
         return max(ends, default=self.memory_bytes)
 
     @property
     def kernel_options(self) -> tuple[str, ...]:
-        """What makes the kernel take the ranges for persistent memory: `memmap=nn[KMG]!ss[KMG]`."""
+        """Options that mark the ranges as persistent: `memmap=nn[KMG]!ss[KMG]`."""
         return tuple(f"memmap={size >> 20}M!{start >> 20}M" for start, size in self.carved)
 
     @property
     def booted_nr_pages(self) -> tuple[int, ...]:
-        """The page counts that the kernel prints before user space begins, in order.
+        """The page counts that the kernel prints before user space, in order.
 
-        e820_pmem gives its ranges a memmap as they are (ND_REGION_PAGEMAP), without any namespace.
+        e820_pmem initializes a memmap for its raw ranges (ND_REGION_PAGEMAP), without a namespace.
         """
         raw = tuple(size // PAGE_BYTES for _, size in self.carved)
         return raw + ((HMM_BYTES // PAGE_BYTES,) * HMM_DEVICES if self.test_hmm is True else ())
 
     @property
     def memory_bytes(self) -> int:
-        """The guest's memory, without what its namespaces lie in."""
+        """The guest's RAM, without the persistent ranges."""
         return _bytes("memory", self.memory)
 
     @property
     def memmap_bytes(self) -> int:
-        """What binding all namespaces writes into their backing files, at 64 bytes a page."""
+        """Bytes that binding writes to the backing files: 64 per page."""
         return 0 if self.in_ram else sum(n.nr_pages * 64 for n in self.namespaces)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trees as they are kept, and kernels as they were built."""
+"""Kernel trees in the cache, and kernels: how to build one, and one that was built."""
 
 import re
 
 import msgspec
 
-#: A compiler's program, on PATH: several versions of one may be there.
+#: Names of compilers on PATH, with or without a version.
 COMPILER = re.compile(r"(gcc|clang)(-\d{1,3})?")
-#: As the kernel's ARCH= has them, each with the CROSS_COMPILE= that this machine takes.
+#: Values of ARCH=, each with its CROSS_COMPILE= on an x86-64 machine.
 ARCHITECTURES = {"x86_64": "", "i386": "", "arm64": "aarch64-linux-gnu-"}
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel tree in the cache repository: one commit, tagged `tree/<name>` and `v<release>`.
 
-    `source` tells where it came from, without any host: `debian-source 7.2.13-1`, say.
+    `source` names its origin without a host, like `debian-source 7.2.13-1`.
     """
 
     name: str
@@ -24,10 +24,10 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A built kernel. Paths are absolute; `build_id` is the linker's SHA-1 over vmlinux, in hex.
+    """A built kernel. `folder` is absolute; `build_id` is the linker's SHA-1 over vmlinux, in hex.
 
-    `release` is what `uname -r` prints; `cpu_s` is what the build took, user and system, in
-    seconds of this machine; `image_sha256` is empty for kernels that were kept without.
+    `release` is what `uname -r` prints; `cpu_s` is the build's user and system time;
+    `image_sha256` is empty for kernels cached before it was recorded.
     """
 
     key: str
@@ -45,27 +45,26 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def image(self) -> str:
-        """The bootable image."""
+        """Path of the bootable image."""
         return f"{self.folder}/bzImage"
 
     @property
     def config(self) -> str:
-        """The .config it was built with."""
+        """Path of its .config."""
         return f"{self.folder}/config"
 
 
 class Fragment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A Kconfig fragment: the name it has under configs/kconfig/, and its text."""
+    """A Kconfig fragment: its name in configs/kconfig/, and its text."""
 
     name: str
     text: str
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a kernel is configured and compiled, whatever its source.
+    """How to configure and compile a kernel from any source.
 
-    Profile `minimal` puts the fragments on allnoconfig; `vng` puts them on `vng --kconfig`. `arch`
-    is one of ARCHITECTURES.
+    Profile `minimal` adds the fragments to allnoconfig, `vng` to `vng --kconfig`.
     """
 
     profile: str

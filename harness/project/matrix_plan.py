@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix: which cells of trees, kernel configurations, guests and prefixes are to be tried."""
+"""A matrix of trees, kernel configurations, guests and prefixes to try, and its results."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,23 +9,21 @@ import msgspec
 from harness.project.kernel import ARCHITECTURES, COMPILER
 from harness.record.record import Check
 
-#: What an object must show beside base's: that it compiles at all; by replay, equal memmaps and
-#: equal calls to the rest of the kernel; by disassembly, that the whole series stores past the
-#: caches or that it does not (the slow path); that the function is not built with these options.
+#: What is checked of an object file: it compiles; a replay leaves the same memmaps and makes the
+#: same calls as base's; its disassembly has non-temporal stores (streams) or none (plain); the
+#: function is not built with these options (absent).
 Show = Literal["compiles", "same", "streams", "plain", "absent"]
-#: `each` is all prefixes in one cell: objects are cheap.
+#: `each` is all prefixes in one cell.
 Prefix = int | Literal["tip", "each"]
-#: ok: everything that the cell is to show was shown. failed: something was shown not to hold, or
-#: broke. cannot: this machine, tree or tool has not got what it takes; nothing was tried.
+#: ok: all checks passed. failed: a check or a step failed. cannot: not supported by this machine,
+#: tree or tool; nothing was attempted.
 Outcome = Literal["ok", "failed", "cannot"]
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kernel configuration: fragments of configs/kconfig/, and what is different about it.
+    """A kernel configuration of a matrix; docs/series.md describes its keys.
 
-    `why` is what it is there for. `shows` is for cells without guest, `kernel_options` (the
-    kernel's command line) and `page_ref` (the tracepoint page_ref_set is on) for those with one.
-    `needs` names Kconfig options that a tree may not have.
+    `shows` is for cells without guest, `kernel_options` and `page_ref` for cells with one.
     """
 
     why: str
@@ -51,10 +49,9 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A product of cells. Without `guests` it is about objects: nothing is booted.
+    """The product of its lists, as cells. Without `guests` only objects are checked.
 
-    `base` false leaves base out of the boots: enough where a cell is about the series' own kernel
-    alone, and half the cost.
+    Without `base` only the series' own kernel boots, at half the cost.
     """
 
     trees: tuple[str, ...]
@@ -72,7 +69,7 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cell; `guest` is empty where objects are all that is looked at."""
+    """One cell; `guest` is empty if only objects are checked."""
 
     tree: str
     kernel: str
@@ -82,16 +79,13 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """What no other cell of the matrix is called."""
+        """A name that no other cell of the matrix has."""
         alone = "" if self.base else " alone"
         return f"{self.tree} {self.kernel} {self.guest or 'object'} {self.prefix}{alone}"
 
 
 class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A matrix file. `name` is the file's name without `.yaml`; `boot_s` is one boot's deadline.
-
-    `cases` is how many calls a replay compares, beside the plainest ones.
-    """
+    """A matrix file; docs/series.md describes its keys. `name` is the file's, without `.yaml`."""
 
     description: str
     kernels: dict[str, Configuration]
@@ -116,14 +110,14 @@ class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.expanded()
 
     def expanded(self, trees: Sequence[str] = ()) -> tuple[Cell, ...]:
-        """Return all cells in order; `trees` take the place of each block's, where given.
+        """Return all cells in order; `trees` replace each block's, if given.
 
-        Raises ValueError for a cell that two blocks have.
+        Raises ValueError if two blocks have the same cell.
         """
         found: dict[str, Cell] = {}
         for block in self.cells:
             for cell in _cells(block, trees or block.trees):
-                # Other trees than the plan's make one cell of what differed in its tree alone.
+                # With `trees`, cells that differed only in their tree become one.
                 if cell.name in found and not trees:
                     raise ValueError(f"cells: {cell.name} given twice; expected each cell once")
                 found[cell.name] = cell
@@ -147,9 +141,9 @@ def _cells(block: Block, trees: Sequence[str]) -> list[Cell]:
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What trying a cell showed: conditions with what was found, and the run's folder, if any.
+    """What the checks of a cell found, and the run's folder relative to results/, if any.
 
-    `run` is relative to results/; `note` says what could not be looked at.
+    `note` says what could not be checked.
     """
 
     checks: tuple[Check, ...]
@@ -158,10 +152,10 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CellResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a cell. `exit_code` is the one it asks for; `kept` says it is an earlier run's.
+    """The result of a cell; `kept` if it is from an earlier, cached run.
 
-    `reason` is why it is not ok, in a sentence; `detail` has further lines; `note` is what an ok
-    cell did not show.
+    `reason` is one sentence on why it is not ok, `detail` has further lines; `note` says what an ok
+    cell did not check.
     """
 
     cell: Cell
@@ -175,11 +169,11 @@ class CellResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept: bool = False
 
 
-#: What is certain about the series comes before what the machine kept from being shown.
+#: Findings about the series come before failures of the machine.
 _WORST_FIRST = (70, 2, 3, 1, 65, 69)
 
 
 def worst(results: Sequence[CellResult]) -> int:
-    """Return the exit code that a matrix ends with; 0 where every cell is ok or cannot be."""
+    """Return the exit code of a matrix: 0 if no cell failed."""
     codes = {result.exit_code for result in results if result.outcome == "failed"}
     return next((code for code in _WORST_FIRST if code in codes), 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A plan: which kernel configuration is measured, on which guest, and how often."""
+"""A plan: which kernel configuration to measure, on which guest, and how often."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 
 class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Boots a build, by accelerator. Emulated boots decide no claim, so one will do."""
+    """Boots per build, by accelerator. Emulated boots decide no claim, so one is enough."""
 
     kvm: int = 5
     tcg: int = 1
@@ -20,13 +20,10 @@ class Boots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A plan file. `name` is the file's name without `.yaml`; `boot_s` is one boot's deadline.
+    """A plan file; docs/series.md describes its keys. `name` is the file's, without `.yaml`.
 
-    `clock` is what the guest's time is: the host's, or the instructions it executed (`icount`), one
-    a nanosecond, which is the same on every boot and knows nothing of caches.
-    `kernel_options` are added to the kernel's command line; with `page_ref` all is done while the
-    tracepoint page_ref_set is on, and its events are counted. What is not given leaves no trace in
-    a plan's digest.
+    With clock `icount` guest time counts executed instructions, one per nanosecond: the same on
+    every boot, and blind to caches. UNSET keys are not part of the plan's digest.
     """
 
     description: str

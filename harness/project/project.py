@@ -61,15 +61,15 @@ class Project:
 
     @classmethod
     def find(cls) -> "Project":
-        """Locate the checkout: $MEMMAP_HARNESS_ROOT, else where this package is installed from.
+        """Return the checkout at $MEMMAP_HARNESS_ROOT, else the one this package is installed from.
 
-        Raises InputError where neither holds series/ and configs/.
+        Raises InputError if it has no series/ and configs/.
         """
         named = os.environ.get(ROOT_VARIABLE)
         root = Path(named) if named else Path(__file__).resolve().parents[2]
         if not (root / "series").is_dir() or not (root / "configs").is_dir():
             raise InputError(
-                "holds no series/ and configs/ folders",
+                "has no series/ and configs/ folders",
                 where=str(root),
                 expected="a memmap-harness checkout",
                 hint=f"set {ROOT_VARIABLE} to one",

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel releases in their order: v7.3-rc7, v7.3, v7.3.1."""
+"""Sorts kernel releases: v7.3-rc7, v7.3, v7.3.1."""
 
 import re
 
 _RELEASE = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?:[-~]rc(\d{1,4}))?")
-#: Behind every release candidate.
+#: Sorts after every release candidate.
 _FINAL = 10_000
 
 Order = tuple[int, int, int, int]
 
 
 def order(name: str) -> Order | None:
-    """Return what to sort a release's tag or version by; None for what is neither.
+    """Return the sort key of a release's tag or version; None for other names.
 
-    Stable releases sort behind their own release and before the next one's candidates, whenever
-    they were made.
+    Stable releases sort between their own release and the next one's candidates.
     """
     match = _RELEASE.fullmatch(name)
     if match is None:

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series on trial as the acting wing knows it: what was posted, never what it promises."""
+"""A series: its posted versions, ports and variants, without its claims."""
 
 import datetime
 
 import msgspec
 
-#: The only function that runs measure, by its pr_debug() line; a replay calls it.
+#: The only function that can be measured: runs read its pr_debug() line, replays call it.
 FUNCTION = "memmap_init_zone_device"
 
 
 class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One posted version. `cover` is the message-id of the mail b4 fetches it by.
-
-    `date`, `patches` and `cover` are None where they are not known.
-    """
+    """One posted version; b4 fetches it by the message-id `cover`. None means unknown."""
 
     version: int
     base: str
@@ -23,9 +20,9 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another way to store, for `harness replay --store`: a patch on top of a port.
+    """An alternative store for `harness replay --store`: a patch on top of a port.
 
-    `cpu` is the flag of /proc/cpuinfo that it needs; `is_tip` says the series itself stores so.
+    `cpu` is the flag in /proc/cpuinfo that it needs; `is_tip` marks the series' own store.
     """
 
     name: str
@@ -34,11 +31,9 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series folder. `ports` lists the bases that `series/<slug>/ports/` has patches for.
+    """A series folder; docs/series.md describes the keys of its file.
 
-    `port_of` is the posted version that the ports implement, and so answer to. `non_temporal` says
-    that the whole series stores past the caches where base does not: `harness replay --check`
-    holds the compiled object to it.
+    `ports` are the bases that `series/<slug>/ports/` has patches for.
     """
 
     title: str

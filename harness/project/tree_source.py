@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a kernel tree comes from: the entries of configs/trees.yaml, one type a provider."""
+"""Sources of kernel trees: the entries of configs/trees.yaml, one type per provider."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ class DebianSource(
     tag_field="provider",
     tag="debian-source",
 ):
-    """Debian's linux-source package. `version` 7.2 is the newest 7.2.x that the suites offer."""
+    """Debian's linux-source package. `version` 7.2 is the newest 7.2.x in the suites."""
 
     version: str
     suites: tuple[str, ...]
@@ -32,11 +32,11 @@ class DebianSource(
 
     @property
     def package(self) -> str:
-        """The package that holds the source."""
+        """The name of the package."""
         return "linux-source-" + ".".join(self.version.split("~")[0].split(".")[:2])
 
     def matches(self, version: str) -> bool:
-        """Whether a package's version is one that is asked for; `7.3~rc7-1` is no 7.3."""
+        """Whether a package has the wanted version; `7.3~rc7-1` is not 7.3."""
         upstream = upstream_version(version)
         if self.version.count(".") == 1 and "~" not in self.version:
             return re.fullmatch(re.escape(self.version) + r"(\.\d+)?", upstream) is not None
@@ -44,7 +44,7 @@ class DebianSource(
 
 
 def upstream_version(version: str) -> str:
-    """Return what a Debian package's version says of upstream's: 7.2.12-1~bpo13+1 is 7.2.12."""
+    """Return the upstream part of a Debian version: 7.2.12 for 7.2.12-1~bpo13+1."""
     return version.rpartition(":")[2].rpartition("-")[0] or version
 
 
@@ -63,17 +63,17 @@ class GitSource(
 
     @property
     def is_url(self) -> bool:
-        """Whether git has to fetch it: a URL, or host:path as ssh takes it."""
+        """Whether git must fetch it: a URL, or host:path for ssh."""
         return "://" in self.repository or ":" in self.repository.split("/")[0]
 
 
 class Tarball(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="provider", tag="tarball"
 ):
-    """A tarball by path or URL, checked by its SHA-256 or by a signature as kernel.org gives it.
+    """A tarball by path or URL, verified by its SHA-256 or by kernel.org's signature.
 
-    kernel.org signs the uncompressed tar: `signature` is the .tar.sign, by path or URL; `keyring`
-    a file with the keys that are trusted, as `gpg --export` writes it.
+    kernel.org signs the uncompressed tar: `signature` is the .tar.sign, by path or URL. `keyring`
+    is a file of trusted keys, as `gpg --export` writes it.
     """
 
     location: str
@@ -94,9 +94,9 @@ TreeSource = DebianSource | GitSource | Tarball
 
 
 def tagged(source: TreeSource, tag: str) -> TreeSource | None:
-    """Return where another tag of the same source is; None where it cannot have one.
+    """Return the same source at another tag; None for a tarball.
 
-    Raises ValueError where Debian can have no release of that tag.
+    Raises ValueError if Debian cannot have a release of that tag.
     """
     if isinstance(source, GitSource):
         return msgspec.structs.replace(source, ref=tag)
@@ -106,9 +106,9 @@ def tagged(source: TreeSource, tag: str) -> TreeSource | None:
 
 
 def packaged(tag: str, known: Iterable[TreeSource]) -> DebianSource | None:
-    """Return where Debian would have the release of a tag (v7.2.12, v7.3-rc7), if anywhere.
+    """Return the Debian package for a release's tag (v7.2.12, v7.3-rc7), in all suites of `known`.
 
-    It is looked for in all suites that `known` names.
+    None if the tag is not a release's, or `known` has no Debian source.
     """
     suites = [suite for s in known if isinstance(s, DebianSource) for suite in s.suites]
     if not suites or not _RELEASE_TAG.fullmatch(tag):
@@ -117,7 +117,7 @@ def packaged(tag: str, known: Iterable[TreeSource]) -> DebianSource | None:
 
 
 def debian_version(tag: str) -> str:
-    """Return what Debian calls a release: v7.3-rc7 is 7.3~rc7. Raises ValueError."""
+    """Return Debian's version of a release's tag: 7.3~rc7 for v7.3-rc7. Raises ValueError."""
     match = _RELEASE_TAG.fullmatch(tag)
     if match is None:
         raise ValueError(

@@ -226,7 +226,7 @@ def test_checking_says_what_is_in_it(project: Project, capsys: pytest.CaptureFix
     harness("bundle", "--check", str(bundle))
     told = capsys.readouterr().out
     assert f"run {RUN} of memcpy-streaming" in told
-    assert "without base.config: it is no longer in the cache" in told
+    assert "without base.config: it is no longer cached" in told
 
 
 @pytest.mark.parametrize("command", [("report",), ("bundle", "--check")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests whose namespaces lie elsewhere than in NVDIMMs, and what their boots must show."""
+"""Guests with namespaces other than NVDIMMs, and the checks of their boots."""
 
 import hashlib
 from pathlib import Path
@@ -30,8 +30,8 @@ def guest(provider: Provider, *sizes: str, memory: str = "1G") -> Guest:
     return Guest(description="", memory=memory, namespaces=made, provider=provider)
 
 
-def test_guests_that_say_nothing_new_keep_their_digest() -> None:
-    """Records are compared by it: a key that is not given must not change what is encoded."""
+def test_guests_without_new_keys_keep_their_digest() -> None:
+    """Records are compared by it, so a key that is not given must not be encoded."""
     encoded = msgspec.json.encode(PROJECT.guest("pmem-4g"))
     assert b"provider" not in encoded
     assert b"test_hmm" not in encoded
@@ -41,26 +41,22 @@ def test_guests_that_say_nothing_new_keep_their_digest() -> None:
     assert again.place == "nvdimm"
 
 
-def test_ram_is_carved_with_a_gap_or_the_ranges_would_be_one() -> None:
+def test_persistent_ranges_have_gaps_so_that_they_are_not_merged() -> None:
     made = guest("e820", "512M", "512M")
     assert made.kernel_options == ("memmap=512M!1024M", "memmap=512M!1664M")
-    # The firmware's tables are in the end of RAM.
     assert made.ram_bytes == 2304 * MIB
     assert made.memory_bytes == GIB
-    # e820_pmem gives whole ranges a memmap before there is any namespace.
     assert made.booted_nr_pages == (131_072, 131_072)
     assert made.memmap_bytes == 0
 
 
-def test_ramdax_takes_labels_off_the_end_of_a_larger_range() -> None:
+def test_ramdax_ranges_have_room_for_labels() -> None:
     made = guest("ramdax", "512M")
     assert made.kernel_options == ("memmap=640M!1024M",)
 
 
 @given(st.sampled_from(["e820", "ramdax"]), st.integers(1, 6), st.integers(1, 6))
-def test_ranges_never_touch_each_other_or_lie_outside_ram(
-    provider: Provider, first: int, second: int
-) -> None:
+def test_ranges_never_touch_and_are_within_ram(provider: Provider, first: int, second: int) -> None:
     made = guest(provider, f"{first * 128}M", f"{second * 128}M", memory="512M")
     (a, size_a), (b, size_b) = made.carved
     assert a >= made.memory_bytes
@@ -68,7 +64,7 @@ def test_ranges_never_touch_each_other_or_lie_outside_ram(
     assert made.ram_bytes == b + size_b + GAP_BYTES
 
 
-def test_ranges_end_below_the_hole_of_32_bits() -> None:
+def test_ranges_must_end_below_the_pci_hole() -> None:
     assert guest("e820", "1408M", memory="1279M").ram_bytes == 2815 * MIB
     with pytest.raises(
         ValueError, match=r"2816M of RAM; expected less than 2816M with provider e820"
@@ -76,18 +72,18 @@ def test_ranges_end_below_the_hole_of_32_bits() -> None:
         guest("e820", "1408M", memory="1280M")
     with pytest.raises(ValueError, match="provider ramdax"):
         guest("ramdax", "1408M", memory="1279M")
-    # An NVDIMM is no RAM.
+    # An NVDIMM is not RAM.
     assert guest("nvdimm", "100G", memory="4G").ram_bytes == 4 * GIB
 
 
-def test_a_namespace_counts_in_what_ndctl_makes_at_the_least() -> None:
+def test_namespace_sizes_are_multiples_of_ndctls_minimum() -> None:
     assert Namespace(mode="fsdax", size="16M").nr_pages == 14 * MIB // PAGE_BYTES
     assert Namespace(mode="devdax", size="16M", map="mem").nr_pages == 16 * MIB // PAGE_BYTES
     with pytest.raises(ValueError, match="size: 24M; expected a multiple of 16M"):
         Namespace(mode="fsdax", size="24M")
 
 
-def test_cxl_devices_have_sizes_that_cxl_devices_can_have() -> None:
+def test_cxl_devices_have_sizes_that_cxl_allows() -> None:
     assert guest("cxl", "512M", "768M").memmap_bytes > 0
     with pytest.raises(ValueError, match="size 384M; expected a multiple of 256M"):
         guest("cxl", "512M", "384M")
@@ -126,7 +122,7 @@ def log(*booted: int, after: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def test_what_drivers_do_before_user_space_is_no_stray_report() -> None:
+def test_reports_before_user_space_are_not_stray() -> None:
     found = console.bindings(log(131_072, 65_536), {})
     assert found.booted == (131_072, 65_536)
     assert found.problems == ()
@@ -153,7 +149,7 @@ def test_pages_before_user_space_must_be_those_expected(booted: tuple[int, ...],
     assert found["no stray report"].ok
 
 
-def test_a_guest_that_expects_none_must_have_none() -> None:
+def test_unexpected_pages_before_user_space_are_stray() -> None:
     found = by_name(PROJECT.guest("pmem-4g"), PLAN, raw(*BODY), log(65_536))
     assert not found["no stray report"].ok
     assert "pages before user space" not in found
@@ -183,12 +179,12 @@ def events(*counts: int) -> bytes:
         ((0, 0), False),
     ],
 )
-def test_every_page_of_every_binding_must_have_its_event(counts: tuple[int, ...], ok: bool) -> None:
+def test_every_page_of_every_binding_must_have_an_event(counts: tuple[int, ...], ok: bool) -> None:
     made = Guest(description="", memory="1G", namespaces=(Namespace(mode="fsdax", size="1G"),))
     found = by_name(made, TRACED, events(*counts), "")
     assert found["nd_pmem events"].ok is ok
     assert found["page_ref_set"].ok
-    # And without a trace asked for, one that is on spoils the boot.
+    # A trace that the plan did not ask for invalidates the boot.
     untraced = by_name(made, PLAN, events(*counts), "")
     assert not untraced["page_ref_set"].ok
     assert "nd_pmem events" not in untraced

@@ -25,7 +25,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_a_name_that_is_not_there_is_answered_with_those_that_are(project: Project) -> None:
+def test_an_unknown_name_lists_the_known_ones(project: Project) -> None:
     (project.guests_folder / "small.yaml").write_text(GOOD)
     with pytest.raises(InputError, match="no guest 'large'; expected one of small"):
         project.guest("large")
@@ -37,7 +37,7 @@ def test_a_name_cannot_leave_its_folder(project: Project) -> None:
         project.guest("../secret")
 
 
-def test_a_folder_that_is_no_checkout_is_refused(
+def test_a_folder_that_is_not_a_checkout_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_ROOT", str(tmp_path))
@@ -66,16 +66,16 @@ def test_everything_committed_loads() -> None:
 
 
 def test_page_counts_are_what_real_kernels_printed() -> None:
-    # Both measured in guests: 4 GiB and 100 GiB NVDIMMs, map=dev, fsdax and devdax with 2 MiB.
+    # Measured in guests: 4 GiB and 100 GiB NVDIMMs, map=dev, fsdax and devdax with 2 MiB.
     assert expected_nr_pages(4 * GIB, 2 * MIB, map_dev=True) == 1_031_680
     assert expected_nr_pages(100 * GIB, 2 * MIB, map_dev=True) == 25_804_288
     assert data_offset_bytes(4 * GIB, 2 * MIB, map_dev=True) == 0x4200000
-    # And with page_ref_set on.
+    # With page_ref_set enabled.
     assert counted_nr_pages(GIB, map_dev=True) == 262_142
 
 
 @given(st.integers(1, 1 << 14), st.sampled_from([4096, 2 * MIB, GIB]), st.booleans())
-def test_data_begins_aligned_behind_the_whole_memmap(
+def test_data_begins_aligned_after_the_whole_memmap(
     sections: int, align: int, map_dev: bool
 ) -> None:
     size = sections * 128 * MIB
@@ -92,6 +92,6 @@ def test_sizes_are_powers_of_1024(number: int, unit: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "G", "-1G", "1.5G", "1 G", "1g", "1GiB", "1" * 20])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no size"):
         parse_size(text)

@@ -38,7 +38,7 @@ def test_each_provider_has_its_keys(project: Project) -> None:
     }
 
 
-def test_what_is_committed_loads_and_has_the_default_tree() -> None:
+def test_the_committed_file_loads_and_has_the_default_tree() -> None:
     assert isinstance(Project.find().trees()["v7.2"], DebianSource)
 
 
@@ -85,11 +85,11 @@ def test_a_wrong_entry_names_file_and_key(project: Project, text: str, said: str
         ("7.2.1", "7.2.12-1", False),
     ],
 )
-def test_a_version_matches_its_own_releases_only(wanted: str, version: str, matches: bool) -> None:
+def test_a_version_matches_only_its_own_releases(wanted: str, version: str, matches: bool) -> None:
     assert DebianSource(version=wanted, suites=("sid",)).matches(version) is matches
 
 
-def test_a_version_has_its_package() -> None:
+def test_the_package_is_named_by_the_minor_version() -> None:
     for version in ("7.2", "7.2.13", "7.2~rc7"):
         assert DebianSource(version=version, suites=("sid",)).package == "linux-source-7.2"
 
@@ -105,7 +105,7 @@ def test_a_version_has_its_package() -> None:
         ("../linux", False),
     ],
 )
-def test_urls_are_told_from_paths(repository: str, is_url: bool) -> None:
+def test_urls_are_distinguished_from_paths(repository: str, is_url: bool) -> None:
     assert GitSource(repository=repository, ref="x").is_url is is_url
 
 
@@ -124,5 +124,5 @@ def test_urls_are_told_from_paths(repository: str, is_url: bool) -> None:
         ("\x00\x1b[2J", None),
     ],
 )
-def test_a_makefile_says_its_release(text: str, release: str | None) -> None:
+def test_a_makefile_names_its_release(text: str, release: str | None) -> None:
     assert release_of_tree.release(text) == release
