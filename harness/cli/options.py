@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.host.cache import Cache
     from harness.judge.rule_syntax import Rule
-    from harness.series.apply import Source
+    from harness.series.source import Source
 
 #: Where a command's context says whether --no-sandbox was given.
 _NO_SANDBOX = f"{__name__}.no_sandbox"
@@ -128,7 +128,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
 
     Raises InputError when they contradict each other.
     """
-    from harness.series.apply import Mbox, Port, Posted
+    from harness.series.source import Mbox, Port, Posted
 
     given = [x for x in (version, port, mbox) if x is not None]
     if len(given) > 1:

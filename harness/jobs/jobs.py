@@ -17,7 +17,8 @@ from harness.project.plan import Plan
 from harness.record.applied import Applied
 from harness.record.record import BootRun, Unbuilt
 from harness.series import apply as apply_stage
-from harness.series.apply import Source
+from harness.series import ports
+from harness.series.source import Source
 from harness.trees import tree as tree_stage
 
 
@@ -64,7 +65,7 @@ def fetch(here: Here, name: str) -> Tree:
 
 def apply(here: Here, given: Patches, tree: Tree) -> Applied:
     """Apply a series. Raises InputError for a prefix that it does not have."""
-    source = given.source or apply_stage.default_source(here.project, given.slug, tree)
+    source = given.source or ports.for_tree(here.project, given.slug, tree)
     applied = apply_stage.apply(here.project, here.cache, given.slug, tree, source, here.listen)
     prefix_of(applied, given.prefix)
     return applied

@@ -25,7 +25,8 @@ from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import BootRun, Unbuilt
-from harness.series import apply, trust
+from harness.series import read, trust
+from harness.series.source import posted_version
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def climb(
     guest = project.guest(plan.guest)
     how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
     store.require_writable(project.results)
-    apply.require_readable(project, cache, wanted.slug, wanted.source)
+    read.require_readable(project, cache, wanted.slug, wanted.source)
     trust.require(cache, wanted.source)
     done = dict(engine.run(_on_tree(wanted), ending_at_a_failure(hear)))
     applied = _value(done["apply"], Applied)
@@ -56,7 +57,7 @@ def climb(
     comparison = jobs.BootComparison(
         plan=plan,
         guest=guest,
-        version=apply.posted_version(wanted.source) or series.port_of,
+        version=posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
         builds=tuple(built),
         keep_images=wanted.keep_images,

@@ -14,8 +14,8 @@ from harness.kernel import configure
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import BootRun
-from harness.series import apply, trust
-from harness.series.apply import Source
+from harness.series import read, trust
+from harness.series.source import Source, posted_version
 
 
 class ReproduceRequest(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ def graph(project: Project, wanted: ReproduceRequest) -> Graph:
     comparison = jobs.BootComparison(
         plan=plan,
         guest=project.guest(plan.guest),
-        version=apply.posted_version(wanted.source) or series.port_of,
+        version=posted_version(wanted.source) or series.port_of,
         accelerator=wanted.accelerator,
         builds=tuple(wanted.builds),
         keep_images=wanted.keep_images,
@@ -91,7 +91,7 @@ def reproduce(
     jobs_of_it = graph(project, wanted)
     store.require_writable(project.results)
     # What can be found wrong with the series alone is found before anything is fetched.
-    apply.require_readable(project, cache, wanted.slug, wanted.source)
+    read.require_readable(project, cache, wanted.slug, wanted.source)
     trust.require(cache, wanted.source)
     outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
     assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)

@@ -28,9 +28,9 @@ from harness.record.record import ReplayRun
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.timing.schedule import KINDS, Schedule
-from harness.series import apply
 from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Rebased
+from harness.series.source import Posted, RebasedSource, Source
 
 #: The step that a trial ended in; `held` if all steps did well.
 Stage = Literal["rebase", "compile", "check", "time", "boot", "held"]
@@ -45,7 +45,7 @@ class TrialRequest(msgspec.Struct, frozen=True):
 
     slug: str
     schedule: Schedule
-    source: apply.Source | None = None
+    source: Source | None = None
     plan: str = "reproduce"
     profile: str = "minimal"
     compiler: str = "gcc"
@@ -97,8 +97,8 @@ def trial(
         rebase.abort(cache, wanted.slug, tree)
     visit = _visit(tag, carried, started)
     if carried.mbox:
-        version = wanted.source.version if isinstance(wanted.source, apply.Posted) else None
-        source = apply.RebasedSource(Path(carried.mbox), carried.label, version)
+        version = wanted.source.version if isinstance(wanted.source, Posted) else None
+        source = RebasedSource(Path(carried.mbox), carried.label, version)
         for step in (_replayed, _booted) if wanted.boots else (_replayed,):
             try:
                 visit = step(project, cache, wanted, tree, source, visit, listen)
@@ -114,7 +114,7 @@ def _replayed(
     cache: Cache,
     wanted: TrialRequest,
     tree: str,
-    source: apply.RebasedSource,
+    source: RebasedSource,
     visit: Visit,
     listen: Listener,
 ) -> Visit:
@@ -157,7 +157,7 @@ def _booted(
     cache: Cache,
     wanted: TrialRequest,
     tree: str,
-    source: apply.RebasedSource,
+    source: RebasedSource,
     visit: Visit,
     listen: Listener,
 ) -> Visit:

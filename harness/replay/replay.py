@@ -31,7 +31,7 @@ from harness.replay.runner.runner import Runner
 from harness.replay.timing import timing
 from harness.replay.timing.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
-from harness.series.apply import Source
+from harness.series.source import Source, posted_version
 
 BASE = "base"
 #: Base's other self, for --null.
@@ -307,7 +307,7 @@ def _record(
     cache: Cache, made: Prepared, wanted: ReplayRequest, found: CaseComparison | None
 ) -> ReplayRun:
     schedule = wanted.schedule
-    version = apply.posted_version(wanted.source)
+    version = posted_version(wanted.source)
     unequal = {u.build: f"{u.case}: {u.what}" for u in (found.unequal if found else ())}
     now = store.now()
     return ReplayRun(

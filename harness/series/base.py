@@ -21,10 +21,10 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.series import apply, b4
-from harness.series.apply import Port, Posted, Source
+from harness.series import apply, b4, read
 from harness.series.implied_base import HunkConflict, implied_base
 from harness.series.mail import PatchMail
+from harness.series.source import Port, Posted, Source
 from harness.trees import tree
 from harness.trees.names import TAG_MARK, worktree_name
 
@@ -73,7 +73,7 @@ def find(
     `base` is the name of a tree, taken at the user's word; `beside` that of another, whose source
     may have the base as a tag; `fetch` lets it be fetched. Raises InputError for what is no series.
     """
-    given = apply.patches_of(project, cache, slug, source, listen)
+    given = read.patches(project, cache, slug, source, listen)
     patches, label = given.patches, given.label
     named = _named(project, slug, source)
 

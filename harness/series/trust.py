@@ -7,7 +7,7 @@ is as trusted as this checkout, which could do the same; the tree is one that th
 
 from harness.errors import MachineError
 from harness.host.cache import Cache
-from harness.series.apply import Port, Source
+from harness.series.source import Port, Source
 
 
 def require(cache: Cache, source: Source | None) -> None:

@@ -17,11 +17,10 @@ from harness.git.range_diff import Pair, parse_range_diff
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.project import Project
-from harness.series import apply, lore
 from harness.series import base as origin
-from harness.series.apply import Mbox, Port, Posted, RebasedSource, Source
+from harness.series import read
 from harness.series.base import Origin
-from harness.series.messages import Letter, read_letters
+from harness.series.source import Mbox, Port, Posted, Source
 from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600
@@ -97,7 +96,7 @@ def named(project: Project, slug: str, text: str) -> Source:
 def _version(
     project: Project, cache: Cache, slug: str, source: Source, found: Origin
 ) -> SeriesVersion:
-    given = apply.patches_of(project, cache, slug, source, silent)
+    given = read.patches(project, cache, slug, source)
     patches, label = given.patches, given.label
     number = patches[0].version
     if isinstance(source, Port):
@@ -109,7 +108,7 @@ def _version(
         for line in hunk.lines
         if line.startswith("+")
     )
-    letters = _letters(project, cache, slug, source)
+    letters = read.letters(project, cache, slug, source)
     return SeriesVersion(
         label=label,
         number=number,
@@ -118,16 +117,3 @@ def _version(
         trailers=trailers(letters, patches[0].version),
         base=found.told,
     )
-
-
-def _letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple[Letter, ...]:
-    """All mails of a source, replies too where it has them."""
-    match source:
-        case Port(base):
-            folder = project.series_folder / slug / "ports" / base
-            files = sorted(folder.glob("*.patch"))
-        case Mbox(path) | RebasedSource(path):
-            files = [path]
-        case Posted(version):
-            files = [lore.place(cache, slug, version)]
-    return tuple(letter for file in files for letter in read_letters(file.read_bytes()))

@@ -38,7 +38,7 @@ from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS
-from harness.series.apply import Mbox
+from harness.series.source import Mbox
 from tests.unit.replays import replay as blank
 
 SLOWER = 0.03

@@ -23,7 +23,7 @@ from harness.jobs.per_patch import is_header, steps
 from harness.kernel import build, configure
 from harness.project.kernel import Kernel
 from harness.project.project import Project
-from harness.series import apply
+from harness.series import apply, ports
 from harness.trees.tree import fetch
 
 HARNESS = Path(sys.executable).parent / "harness"
@@ -44,7 +44,7 @@ def built() -> Iterator[Cache]:
 def report(cache: Cache) -> dict[str, object]:
     project = Project.find()
     tree = fetch(project, cache, TREE)
-    source = apply.default_source(project, SLUG, tree)
+    source = ports.for_tree(project, SLUG, tree)
     applied = apply.apply(project, cache, SLUG, tree, source)
     how = configure.recipe(project, project.plan(PLAN).kconfig)
     cpu_s: dict[int, float] = {}

@@ -72,7 +72,8 @@ def tree(project: Project, cache: Cache) -> Tree:
 
 @pytest.fixture(scope="session")
 def applied(project: Project, cache: Cache, tree: Tree) -> Applied:
-    from harness.series.apply import apply, default_source
+    from harness.series import ports
+    from harness.series.apply import apply
 
-    source = default_source(project, "memcpy-streaming", tree)
+    source = ports.for_tree(project, "memcpy-streaming", tree)
     return apply(project, cache, "memcpy-streaming", tree, source)

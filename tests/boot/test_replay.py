@@ -14,7 +14,7 @@ from harness.replay import counting, replay
 from harness.replay.replay import Checked, Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
-from harness.series.apply import Mbox
+from harness.series.source import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"

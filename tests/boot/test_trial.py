@@ -14,7 +14,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record import store
 from harness.replay.timing.schedule import Schedule
-from harness.series.apply import Mbox
+from harness.series.source import Mbox
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"

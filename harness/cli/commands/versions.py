@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.project.claim import Claim
-    from harness.series.apply import Source
+    from harness.series.source import Source
 
 
 @click.command(short_help="Compare two versions of a series, and who still vouches.")
@@ -73,7 +73,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
 def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
     """What a version claims: as its own mails say it, or else as series.yaml has it."""
     from harness.claims.claims import UserAnswers, read_posting
-    from harness.series.apply import Mbox
+    from harness.series.source import Mbox
 
     if isinstance(source, Mbox):
         posting = read_posting(source.path.read_bytes(), UserAnswers(version=number))

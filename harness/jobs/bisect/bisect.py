@@ -31,9 +31,10 @@ from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing.schedule import Schedule
-from harness.series import apply, ports
 from harness.series import base as origin
+from harness.series import ports
 from harness.series.rebase import rebase
+from harness.series.source import Source
 from harness.trees import git_source, names, release_of_tree
 
 GIT_S = 4 * 3600
@@ -54,7 +55,7 @@ class BisectRequest(msgspec.Struct, frozen=True):
     rule: Rule | None = None
     carry: bool = False
     applies: bool = False
-    source: apply.Source | None = None
+    source: Source | None = None
     paths: tuple[str, ...] = ()
     plan: str = "reproduce"
     compiler: str = "gcc"
@@ -183,7 +184,7 @@ class _Scene:
 
     def _found_origin(self) -> origin.Origin:
         wanted = self._wanted
-        source = wanted.source or ports.nearest(self._project, self._series, self._tree(self.good))
+        source = wanted.source or ports.nearest(self._project, wanted.slug, self._tree(self.good))
         return origin.find(
             self._project,
             self._cache,

@@ -14,7 +14,7 @@ from harness.project.kernel import Recipe
 from harness.project.matrix_plan import Cell, Configuration, Matrix
 from harness.project.plan import Boots, Plan
 from harness.project.series import Series
-from harness.series.apply import Source, posted_version
+from harness.series.source import Source, posted_version
 
 
 class CellRequest(msgspec.Struct, frozen=True):

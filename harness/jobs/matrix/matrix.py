@@ -22,7 +22,7 @@ from harness.project.series import Series
 from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import Check
-from harness.series import apply, trust
+from harness.series import read, trust
 
 #: What a job raises where there was nothing to try with.
 CANNOT = ("Unsupported", "ToolMissing")
@@ -38,7 +38,7 @@ def run(
     places = _places(project, wanted)
     series = project.measurable_series(wanted.slug)
     store.require_writable(project.results)
-    apply.require_readable(project, cache, wanted.slug, wanted.source)
+    read.require_readable(project, cache, wanted.slug, wanted.source)
     trust.require(cache, wanted.source)
     ground = engine.run(Graph(on_trees(wanted, places)), hear)
     kept = KeptCells(project, cache)

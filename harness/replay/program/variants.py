@@ -12,7 +12,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Series, Variant
 from harness.record.applied import Applied
-from harness.series.apply import default_source
+from harness.series import ports
 from harness.trees.tree import checked_out
 
 APPLY_S = 600
@@ -43,7 +43,7 @@ def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant
     """
     if variant.is_tip:
         return applied.tip
-    base = default_source(project, applied.slug, tree).base
+    base = ports.for_tree(project, applied.slug, tree).base
     file = project.series_folder / applied.slug / "variants" / base / f"{variant.name}.patch"
     if not file.exists():
         raise InputError(

@@ -21,12 +21,12 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import base as origin
 from harness.series import ports
-from harness.series.apply import Source
 from harness.series.rebase import resolution, state, verify
 from harness.series.rebase.history import history
 from harness.series.rebase.outcome import Conflict, Rebased
 from harness.series.rebase.pick import Carrier, Stopped, merged_upstream
 from harness.series.rebase.state import Journey
+from harness.series.source import Source
 from harness.trees import tree
 from harness.trees.names import worktree_name
 
@@ -50,7 +50,7 @@ def rebase(
 
     Raises InputError, MachineError where it cannot be tried.
     """
-    series = project.series(wanted.slug)
+    project.series(wanted.slug)
     if state.waiting(cache, wanted.slug, wanted.onto) is not None:
         raise InputError(
             f"a rebase of {wanted.slug} onto {wanted.onto} waits",
@@ -59,7 +59,7 @@ def rebase(
         )
     abort(cache, wanted.slug, wanted.onto)  # what a killed run may have left
     new = tree.fetch(project, cache, wanted.onto, listen)
-    source = wanted.source or ports.nearest(project, series, new)
+    source = wanted.source or ports.nearest(project, wanted.slug, new)
     listen(Began(f"carry {wanted.slug} onto {wanted.onto} ({new.release})"))
     found = origin.find(
         project, cache, wanted.slug, source, listen, base=wanted.base, beside=wanted.onto

@@ -15,6 +15,7 @@ from harness.project.project import Project
 from harness.series import apply, b4, ports
 from harness.series.rebase.outcome import LEFT_OUT, Rebased
 from harness.series.rebase.state import Journey
+from harness.series.source import RebasedSource
 from harness.trees.names import file_name
 
 FINISH_S = 600
@@ -54,7 +55,7 @@ def finish(project: Project, cache: Cache, journey: Journey, listen: Listener) -
     replace_file(mbox, b4.mbox(mails))
     label = f"{journey.origin.source} on {journey.onto}"
     applied = apply.apply(
-        project, cache, journey.slug, journey.tree, apply.RebasedSource(mbox, label), listen
+        project, cache, journey.slug, journey.tree, RebasedSource(mbox, label), listen
     )
     if git("diff", "--quiet", journey.head, applied.tip, ok=(0, 1)).exit_code:
         raise DoesNotApply("the mails give another tree than what was carried", where=str(mbox))

@@ -19,7 +19,9 @@ from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import apply as stage
-from harness.series.apply import Mbox, Port, apply, default_source
+from harness.series import ports
+from harness.series.apply import apply
+from harness.series.source import Mbox, Port
 from tests.fakes.trees import edit, git
 
 FAKE = Path(__file__).parents[2] / "fakes" / "linux"
@@ -91,7 +93,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 def test_a_port_becomes_one_commit_a_patch_with_tags(scene: Scene) -> None:
-    source = default_source(scene.project, "test", scene.tree)
+    source = ports.for_tree(scene.project, "test", scene.tree)
     applied = apply(scene.project, scene.cache, "test", scene.tree, source)
     assert [p.subject for p in applied.patches] == [
         "mm/mm_init: count from one",
@@ -235,13 +237,13 @@ def test_files_and_ports_that_are_not_there_are_named(scene: Scene) -> None:
         apply(scene.project, scene.cache, "test", scene.tree, Port("v6.1"))
     other = Tree(name="mine", commit=scene.tree.commit, release="6.12.5", source="fake")
     with pytest.raises(InputError, match=r"no port for mine \(6\.12\.5\)"):
-        default_source(scene.project, "test", other)
+        ports.for_tree(scene.project, "test", other)
 
 
 def test_a_release_finds_the_port_of_its_major_release(scene: Scene) -> None:
     for name, release in (("v7.2.99", "7.2.99"), ("mine", "7.2.0-rc1"), ("mine", "7.2-rc1")):
         tree = Tree(name=name, commit=scene.tree.commit, release=release, source="fake")
-        assert default_source(scene.project, "test", tree) == Port("v7.2")
+        assert ports.for_tree(scene.project, "test", tree) == Port("v7.2")
 
 
 def test_interrupted_it_leaves_a_clean_tree_and_nothing_running(

@@ -11,6 +11,7 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.series import apply, b4
 from harness.series import lore as post
+from harness.series.source import Posted
 
 YAML = """\
 title: a series
@@ -126,7 +127,7 @@ def test_an_unknown_version_is_refused_before_a_tree_is_fetched(
     fetched: list[str] = []
     monkeypatch.setattr(apply, "fetch", lambda *_: fetched.append("tree"))
     with pytest.raises(InputError, match=said):
-        apply.on_tree(project, cache, "test", "v7.2", apply.Posted(version))
+        apply.on_tree(project, cache, "test", "v7.2", Posted(version))
     assert not fetched
 
 

@@ -17,10 +17,10 @@ from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host import process as proc
 from harness.series import apply
-from harness.series.apply import Mbox, Port
 from harness.series.rebase import state, verify
 from harness.series.rebase.outcome import Rebased
 from harness.series.rebase.rebase import RebaseRequest, abort, all_onto, go_on, rebase
+from harness.series.source import Mbox, Port
 from harness.trees.tree import fetch
 from tests.fakes.kernels import Kernels
 from tests.fakes.trees import git
@@ -438,7 +438,7 @@ def test_what_is_exported_applies_to_equal_commits(kernels: Kernels) -> None:
     assert carry(kernels, "mine@v7.3-rc2").source == "port v7.3-rc1"
     assert carry(kernels, "mine@v7.3-rc1", export=True).exported == str(place)
     files[0].write_text(first.replace("early", "soon"))
-    with pytest.raises(InputError, match="holds another port already"):
+    with pytest.raises(InputError, match="another port is there already"):
         carry(kernels, "mine@v7.3-rc1", source=Port("v7.2"), export=True)
     assert "soon" in files[0].read_text()
 

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads the mails of a series from its files.
+
+A damaged mail is refused, with the command that fetches the raw one: archives wrap long lines, turn
+tabs into spaces and hide addresses, and none of that is repaired.
+"""
+
+import hashlib
+import re
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import InputError
+from harness.events import Listener, silent
+from harness.host.cache import Cache
+from harness.project.project import Project
+from harness.project.series import Series
+from harness.series import b4, lore
+from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
+from harness.series.messages import Letter, is_message_id, read_letters
+from harness.series.source import Mbox, Port, Posted, RebasedSource, Source
+
+#: A kernel series is kilobytes.
+MAX_MBOX_BYTES = 64 << 20
+#: An old line of C whose indentation, at least one tab in the kernel, is spaces.
+_SPACES = re.compile(r"^[ -] {7}", re.MULTILINE)
+
+
+class SourceMails(msgspec.Struct, frozen=True):
+    """The patches of a source, its name, and the message-id it was posted with ("" for none).
+
+    `sha256` has one digest per patch, of the mail or the port's file. `attestation` is what b4
+    printed about each patch's signatures, if b4 fetched them.
+    """
+
+    patches: tuple[PatchMail, ...]
+    label: str
+    sha256: tuple[str, ...]
+    message_id: str = ""
+    attestation: tuple[str, ...] = ()
+
+
+def patches(
+    project: Project, cache: Cache, slug: str, source: Source, listen: Listener = silent
+) -> SourceMails:
+    """Return the patches of a source. Raises InputError, MachineError."""
+    series = project.series(slug)
+    match source:
+        case Port(base):
+            return _port(project, series, base)
+        case Mbox(path, version):
+            found = _mails(path, version, series, f"mbox {path.name}")
+            return msgspec.structs.replace(found, message_id=introduced_by(found.patches))
+        case Posted(version):
+            path = lore.fetch(project, cache, slug, version, listen)
+            found = _mails(path, None, series, f"v{version}")
+            note = lore.noted(path)
+            if note is None:
+                return found
+            return msgspec.structs.replace(
+                found, message_id=note.message_id, attestation=note.attestation
+            )
+        case RebasedSource(path, label, _):
+            return _mails(path, None, series, label)
+
+
+def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
+    """Raise InputError for an unknown series or posted version, or for damaged mails."""
+    project.series(slug)
+    if isinstance(source, Posted):
+        lore.require_posted(project, slug, source.version)
+    if isinstance(source, Port | Mbox):
+        patches(project, cache, slug, source)
+
+
+def letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple[Letter, ...]:
+    """Return all mails of a source, replies among them."""
+    match source:
+        case Port(base):
+            files = _files(project, slug, base)
+        case Mbox(path) | RebasedSource(path):
+            files = [path]
+        case Posted(version):
+            files = [lore.place(cache, slug, version)]
+    return tuple(letter for file in files for letter in read_letters(_read(file)))
+
+
+def lost_tabs(patch: PatchMail) -> str | None:
+    """Return a hint if a patch without any tab has spaces where the kernel has tabs, else None.
+
+    A few files of the kernel are indented with spaces: ask this of patches that do not apply.
+    """
+    if any("\t" in hunk.text for hunk in patch.hunks):
+        return None
+    code = [hunk.text for hunk in patch.hunks if hunk.file.endswith((".c", ".h"))]
+    return _command(patch.message_id) if any(map(_SPACES.search, code)) else None
+
+
+def _port(project: Project, series: Series, base: str) -> SourceMails:
+    if base not in series.ports:
+        raise InputError(
+            f"no port {base!r}",
+            where=str(project.series_folder / series.slug / "ports"),
+            expected=f"one of {', '.join(series.ports)}",
+        )
+    files = {file: _read(file) for file in _files(project, series.slug, base)}
+    for file, raw in files.items():
+        _require_whole(raw, file, series)
+    folder = project.series_folder / series.slug / "ports" / base
+    found = _parsed(b4.mbox(list(files.values())), folder, None, series)
+    # b4.mbox() adds headers, so mails and files are matched by their bodies; a cover letter is
+    # among the files only.
+    digests = {_body(raw): _sha256(raw) for raw in files.values()}
+    return SourceMails(found, f"port {base}", tuple(digests[_body(mail.raw)] for mail in found))
+
+
+def _mails(path: Path, version: int | None, series: Series, label: str) -> SourceMails:
+    found = _parsed(_read(path), path, version, series)
+    return SourceMails(found, label, tuple(_sha256(mail.raw) for mail in found))
+
+
+def _files(project: Project, slug: str, base: str) -> list[Path]:
+    return sorted((project.series_folder / slug / "ports" / base).glob("*.patch"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_MBOX_BYTES:
+            raise InputError("is over 64 MiB", where=str(path), expected="an mbox of one series")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _require_whole(raw: bytes, file: Path, series: Series) -> None:
+    """Raise InputError for a damaged patch, by its own file and line."""
+    tag = read_letters(raw)[0].tag
+    if tag is not None and tag.number == 0:
+        return  # a cover letter
+    try:
+        parse_series(raw)
+    except MailError as error:
+        # Without a line the error is about the whole series, and this file is one patch of it.
+        if error.line is not None:
+            raise _damaged(error, raw, file, None, series) from error
+
+
+def _parsed(raw: bytes, path: Path, version: int | None, series: Series) -> tuple[PatchMail, ...]:
+    try:
+        return parse_series(raw, version)
+    except MailError as error:
+        raise _damaged(error, raw, path, version, series) from error
+
+
+def _damaged(
+    error: MailError, raw: bytes, path: Path, version: int | None, series: Series
+) -> InputError:
+    line = error.line
+    *_, letter = (m for m in read_letters(raw) if m.first_line <= (line or 1))
+    covers = {v.version: v.cover for v in series.versions if v.cover}
+    version = version or (letter.tag.version if letter.tag else None)
+    message_id = letter.message_id or covers.get(version or 0) or ""
+    known = ", ".join(f"v{number} is {cover}" for number, cover in covers.items())
+    return InputError(
+        error.what,
+        where=f"{path}:{line}" if line else str(path),
+        expected="a whole series as an mbox",
+        hint=_command(message_id) + (f" ({known})" if known and not message_id else ""),
+    )
+
+
+def _command(message_id: str) -> str:
+    named = shlex.quote(message_id) if is_message_id(message_id) else "MESSAGE-ID"
+    return f"fetch the raw mail by its message-id: `b4 am {named}`"
+
+
+def _body(mail: bytes) -> bytes:
+    return mail.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip(b"\n")
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
