@@ -75,8 +75,8 @@ def _booted(
 
 def _replayed(found: Basis, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
     for build in record.builds[1:]:
-        if build.name != str(build.prefix):
-            continue  # a variant, which stores otherwise than the series that claims
+        if build.kind != "prefix":
+            continue  # a variant: not the code that the claim is about
         for driver, kind in STANDS_FOR.items():
             claim = _claim(record, claims, driver, build)
             claimed = percent(claim)

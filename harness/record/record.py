@@ -192,6 +192,10 @@ class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build_bytes: int | None
 
 
+#: Names of builds that are not a prefix's number or a variant's name.
+BASE, AGAIN, TIP = "base", "again", "tip"
+
+
 class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel that was measured: `prefix` patches of the series on the base (0 is base).
 
@@ -216,6 +220,23 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: tuple[Symbol, ...] | None = None
     config_diff: tuple[str, ...] | None = None
     new_warnings: tuple[str, ...] | None = None
+
+    @property
+    def kind(self) -> Literal["base", "again", "prefix", "variant"]:
+        """What it is: base, base once more, the first patches of the series, or a variant of it.
+
+        A variant has another last patch than the series, of the project's own.
+        """
+        if self.name == BASE:
+            return "base"
+        if self.name == AGAIN:
+            return "again"
+        return "prefix" if self.name == TIP or self.is_numbered else "variant"
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether it is a prefix that its number names, as in a per-patch run or a replay."""
+        return self.prefix > 0 and self.name == str(self.prefix)
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -324,6 +345,10 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
         built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
         return len(self.builds) > 1 and len(built) == 1
 
+    def build(self, name: str) -> Build | None:
+        """Return the build of that name; None where there is none."""
+        return next((build for build in self.builds if build.name == name), None)
+
 
 class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="boot"):
     """A run that booted its builds in guests."""
@@ -336,7 +361,7 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
     @property
     def is_per_patch(self) -> bool:
         """Whether guests booted base and prefixes by their numbers, or were to."""
-        return any(build.name.isdigit() for build in self.builds) or bool(self.unbuilt)
+        return any(build.is_numbered for build in self.builds) or bool(self.unbuilt)
 
 
 class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):

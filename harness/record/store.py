@@ -15,7 +15,10 @@ import msgspec
 from harness.errors import MachineError, RecordError
 from harness.host.files import replace_file
 from harness.record.record import (
+    AGAIN,
+    BASE,
     SCHEMA,
+    TIP,
     BootRun,
     BootSetup,
     Outcome,
@@ -161,12 +164,12 @@ def _odd_pass(record: ReplayRun, names: list[str]) -> str:
 def _has_builds(record: RunRecord, names: list[str]) -> bool:
     """Whether these may be a run's builds: a replay's, base and another, or base and prefixes."""
     if isinstance(record, ReplayRun):
-        return len(names) > 0
+        return names[:1] == [BASE]
     if not record.is_per_patch:
-        return len(names) == 2
+        return names in ([BASE, TIP], [BASE, AGAIN])
     # Base must build and is first; the others are named by their prefixes, which ascend.
     built = [build.prefix for build in record.builds]
-    expected = [str(prefix) if prefix else "base" for prefix in built]
+    expected = [str(prefix) if prefix else BASE for prefix in built]
     unbuilt = [missing.prefix for missing in record.unbuilt]
     most = len(record.subject.patch_ids)
     return (

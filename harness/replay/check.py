@@ -16,13 +16,13 @@ from harness.errors import HarnessError
 from harness.events import Advanced, Began, Ended, Listener, silent
 from harness.memmap.compare import Bytes, Difference, describe, differing, finder
 from harness.memmap.struct_layout import Layout, structure
+from harness.record.record import BASE
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Call, Facts, Runner, Trapped
 
 #: Pages that are decoded of one case; the count is told in full.
 SHOWN = 3
-BASE = "base"
 
 
 class Unequal(msgspec.Struct, frozen=True):

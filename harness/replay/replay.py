@@ -20,7 +20,17 @@ from harness.project.project import Project
 from harness.project.series import Series
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import Build, Comparison, Count, Machine, ReplayRun, ReplaySetup, Subject
+from harness.record.record import (
+    AGAIN,
+    BASE,
+    Build,
+    Comparison,
+    Count,
+    Machine,
+    ReplayRun,
+    ReplaySetup,
+    Subject,
+)
 from harness.replay import check, counting, trace
 from harness.replay.cases import Case, corners, drawn
 from harness.replay.check import CaseComparison
@@ -33,9 +43,6 @@ from harness.replay.timing.schedule import Schedule, Timed, require_memory
 from harness.series import apply, trust
 from harness.series.source import Source, posted_version
 
-BASE = "base"
-#: Base's other self, for --null.
-AGAIN = "again"
 UNLINKED = Program("", ())
 RUN_S = 3600
 #: configs/kconfig/: what the equality of the tracepoint's slow path, and the KASAN gate, need.

@@ -107,8 +107,8 @@ def patches(record: RunRecord, prefix: int) -> str:
 
 def build(record: RunRecord, name: str) -> str:
     """Return what a build is; a replay's variants have no other name than their own."""
-    found = next((one for one in record.builds if one.name == name), None)
-    if found is None or not (name == "tip" or name.isdigit()):
+    found = record.build(name)
+    if found is None or found.kind != "prefix":
         return name
     return patches(record, found.prefix)
 
@@ -168,9 +168,11 @@ def unit(record: RunRecord) -> str:
 
 def is_base(record: RunRecord, name: str) -> bool:
     """Whether a build has nothing on top of base: it is base, or base once more."""
-    return any(one.name == name and one.prefix == 0 for one in record.builds)
+    found = record.build(name)
+    return found is not None and found.prefix == 0
 
 
-def prefix(name: str) -> str:
+def prefix(record: RunRecord, name: str) -> str:
     """Return a build's name where it has to stand for itself: a replay's are bare numbers."""
-    return f"prefix-{name}" if name.isdigit() else name
+    found = record.build(name)
+    return f"prefix-{name}" if found is not None and found.is_numbered else name

@@ -122,12 +122,20 @@ def _identity(conclusion: Conclusion) -> Iterator[ReportRow]:
         if differing := alike.unequal_pins(identity):
             text = f"not comparable with base: {'; '.join(differing)}"
             yield ReportRow(
-                "identity", phrases.prefix(identity.build), "error", text, identity.build
+                "identity",
+                phrases.prefix(conclusion.record, identity.build),
+                "error",
+                text,
+                identity.build,
             )
         else:
             text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
             yield ReportRow(
-                "identity", phrases.prefix(identity.build), "pass", text, identity.build
+                "identity",
+                phrases.prefix(conclusion.record, identity.build),
+                "pass",
+                text,
+                identity.build,
             )
 
 
@@ -136,14 +144,14 @@ def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
         status: Status = "pass"
         if left.unlike:
             status = "fail" if left.at_fault else "error"
-        name = f"{phrases.prefix(left.build)}-{left.driver}"
+        name = f"{phrases.prefix(conclusion.record, left.build)}-{left.driver}"
         yield ReportRow("memmaps", name, status, left.sentence, left.build)
 
 
 def _passes(conclusion: Conclusion) -> Iterator[ReportRow]:
     for kind in dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds):
         for row in conclusion.rows:
-            name = phrases.prefix(row.build)
+            name = phrases.prefix(conclusion.record, row.build)
             if (cost := row.kinds.get(kind)) is None:
                 yield ReportRow(kind, name, "miss", "no pass of it was timed", row.build)
                 continue
@@ -184,7 +192,7 @@ def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
                 Number(effect.build, "instructions", effect.build_cost, "per page"),
                 *_ratio(effect.ratio, effect.low, effect.high, "instructions_"),
             )
-            name = f"{phrases.prefix(effect.build)}-{effect.op}-instructions"
+            name = f"{phrases.prefix(conclusion.record, effect.build)}-{effect.op}-instructions"
             yield ReportRow(effect.kind, name, "done", "counted", effect.build, numbers=numbers)
 
 

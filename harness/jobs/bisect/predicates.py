@@ -14,7 +14,7 @@ from harness.jobs.bisect.outcome import Word
 from harness.judge.replay_ratios import by_turn, paired
 from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
-from harness.record.record import Pass
+from harness.record.record import BASE, Pass
 from harness.replay import check, counting
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
@@ -22,7 +22,7 @@ from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS, Schedule
 
-BASE, SIDE = "base", "build"
+SIDE = "build"
 #: How often a ratio that lies on both sides of a rule is measured anew before it stays undecided.
 MOST_TURNS = 4
 #: Each of those intervals is a chance to be wrong, and each pools all rounds before it. So that all

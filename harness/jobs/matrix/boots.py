@@ -20,9 +20,8 @@ from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import Boot, BootRun, Check
+from harness.record.record import BASE, Boot, BootRun, Check
 
-BASE = "base"
 GIT_S = 120
 NOT_COMPARED = "struct pages not compared: no file of ours holds them"
 

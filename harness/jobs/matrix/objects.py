@@ -9,12 +9,12 @@ import msgspec
 
 from harness.errors import Unsupported
 from harness.jobs.graph import Here
-from harness.jobs.matrix.boots import BASE, prefixes_of, require_options
+from harness.jobs.matrix.boots import prefixes_of, require_options
 from harness.project.kernel import Recipe, Tree
 from harness.project.matrix_plan import Prefix, Show, Shown
 from harness.project.series import FUNCTION
 from harness.record.applied import Applied
-from harness.record.record import Check
+from harness.record.record import BASE, Check
 from harness.replay import check, replay, trace
 from harness.replay.cases import corners, drawn
 from harness.replay.program import objects

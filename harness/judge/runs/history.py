@@ -90,8 +90,9 @@ def _costs(conclusion: Conclusion) -> Iterator[CostRatio]:
 
 def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
     """Whether the build is the series itself, and no other way to store of the same length."""
+    build = conclusion.record.build(effect.build)
     whole = len(conclusion.record.subject.patch_ids)
-    return effect.prefix == whole and effect.build in ("tip", str(whole))
+    return build is not None and build.kind == "prefix" and build.prefix == whole
 
 
 def trends(runs: Iterable[Seen]) -> tuple[Trend, ...]:

@@ -78,7 +78,7 @@ def _checkout(record: RunRecord, build: Build, origin: str) -> Object:
     if build.prefix == 0:
         return made | {"patchset_hash": ""}
     # A variant has a patch more than the series, which the record does not know.
-    if build.name == "tip" or build.name.isdigit():
+    if build.kind == "prefix":
         made |= _patchset(record, build)
     made["comment"] = one_line(f"{subject.slug} ({subject.source}), build {build.name}")
     made["misc"] |= {

@@ -247,6 +247,12 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"builds": (BASE, BASE)}, "its builds are base, base"),
         ({"builds": (BASE, TIP, replace(TIP, name="third"))}, "its builds are base, tip, third"),
         ({"builds": (TIP,)}, "has no base beside tip"),
+        ({"builds": (replace(BASE, name="again"), TIP)}, "its builds are again, tip"),
+        ({"builds": (BASE, replace(TIP, name="movnti"))}, "its builds are base, movnti"),
+        ({"builds": (BASE, replace(TIP, name="3"))}, "its builds are base, 3"),
+        ({"builds": (TIP, BASE)}, "its builds are tip, base"),
+        ({"passes": (), "builds": ()}, "its builds are none"),
+        ({"passes": (), "builds": (TIP, BASE)}, "its builds are tip, base"),
         # Ladders: base first, prefixes by their numbers and ascending, built or unbuilt.
         ({"builds": (ONE, BASE)}, "its builds are 1, base"),
         ({"builds": (ONE, TWO)}, "its builds are 1, 2"),
