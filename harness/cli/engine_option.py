@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from harness.cli.options import F
+from harness.cli.options import F, adding
 from harness.cli.progress import watching_jobs
 from harness.errors import InputError, ToolMissing
 from harness.host.cache import Cache
@@ -43,18 +43,11 @@ def engine_options(command: F) -> F:
     ) -> Any:
         return command(*args, workers=EngineChoice(engine, jobs, scheduler, store), **kwargs)
 
-    decorated: Any = collected
-    for decorate in (
+    decorate = adding(
         click.option(
-            "--store",
-            metavar="URL",
-            help="Where the cluster's machines hand each other trees and kernels: a folder that "
-            "all see, or a URL for fsspec (default: store/ in the cache folder).",
-        ),
-        click.option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="Run on the Dask cluster at this address, like tcp://10.0.0.1:8786.",
+            "--engine",
+            type=click.Choice(["local", "dask"]),
+            help="Who runs the jobs (default: local; dask where --scheduler is given).",
         ),
         click.option(
             "--jobs",
@@ -65,13 +58,18 @@ def engine_options(command: F) -> F:
             help="Kernels to build at once on this machine (each build uses all processors).",
         ),
         click.option(
-            "--engine",
-            type=click.Choice(["local", "dask"]),
-            help="Who runs the jobs (default: local; dask where --scheduler is given).",
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Run on the Dask cluster at this address, like tcp://10.0.0.1:8786.",
         ),
-    ):
-        decorated = decorate(decorated)
-    return decorated  # type: ignore[no-any-return]
+        click.option(
+            "--store",
+            metavar="URL",
+            help="Where the cluster's machines hand each other trees and kernels: a folder that "
+            "all see, or a URL for fsspec (default: store/ in the cache folder).",
+        ),
+    )
+    return decorate(collected)  # type: ignore[return-value]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands share, and the JSON they print."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,22 +46,52 @@ prefix_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
+def adding(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds click options, in this order in the help text."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def as_one(options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that hands a command its options as one value of this class."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def collected(*args: Any, **given: Any) -> Any:
+            return command(*args, options(**given))
+
+        return collected
+
+    return decorate
+
+
 def source_options(command: F) -> F:
-    """Add --version, --port and --mbox: where the patches come from."""
-    for decorate in (
+    """Add --version, --port and --mbox; the command takes them as `source`."""
+
+    @functools.wraps(command)
+    def collected(
+        *args: Any, version: int | None, port: str | None, mbox: Path | None, **given: Any
+    ) -> Any:
+        return command(*args, source=chosen_source(version, port, mbox), **given)
+
+    decorate = adding(
+        click.option(
+            "--version", type=int, metavar="N", help="Take posted version N, fetched from lore."
+        ),
+        click.option("--port", metavar="B", help="Take our port for base B (default: the tree's)."),
         click.option(
             "--mbox",
             type=click.Path(path_type=Path),
             metavar="F",
             help="Take the patches from this mbox.",
         ),
-        click.option("--port", metavar="B", help="Take our port for base B (default: the tree's)."),
-        click.option(
-            "--version", type=int, metavar="N", help="Take posted version N, fetched from lore."
-        ),
-    ):
-        command = decorate(command)
-    return command
+    )
+    return decorate(collected)  # type: ignore[return-value]
 
 
 def _give_up_sandbox(context: click.Context, _option: click.Parameter, value: object) -> None:
@@ -76,41 +107,14 @@ def chosen_cache() -> "Cache":
     return Cache.default(Sandbox(NO_SANDBOX) if unconfined else None)
 
 
-def sandbox_option(command: F) -> F:
-    """Add --no-sandbox; see `chosen_cache`."""
-    decorate = click.option(
-        "--no-sandbox",
-        is_flag=True,
-        expose_value=False,
-        callback=_give_up_sandbox,
-        help="Build and boot outside bubblewrap: what the series runs can then read your "
-        "files, write where you can, and reach the network.",
-    )
-    return decorate(command)
-
-
-def build_options(command: F) -> F:
-    """Add --profile, --compiler and --no-sandbox: how kernels are made and run."""
-    for decorate in (
-        sandbox_option,
-        click.option(
-            "--compiler",
-            callback=_compiler,
-            default="gcc",
-            show_default=True,
-            metavar="CC",
-            help="Compiler of the kernels: gcc or clang, or one of several, like clang-19.",
-        ),
-        click.option(
-            "--profile",
-            type=click.Choice(["minimal", "vng"]),
-            default="minimal",
-            show_default=True,
-            help="Fragments on allnoconfig, or on `vng --kconfig`.",
-        ),
-    ):
-        command = decorate(command)
-    return command
+sandbox_option = click.option(
+    "--no-sandbox",
+    is_flag=True,
+    expose_value=False,
+    callback=_give_up_sandbox,
+    help="Build and boot outside bubblewrap: what the series runs can then read your "
+    "files, write where you can, and reach the network.",
+)
 
 
 def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -121,6 +125,34 @@ def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
             f"no compiler {value!r}", where="--compiler", expected="gcc, clang, gcc-14, clang-19 …"
         )
     return value
+
+
+#: How kernels are made and run; see `chosen_cache` for --no-sandbox.
+build_options = adding(
+    click.option(
+        "--profile",
+        type=click.Choice(["minimal", "vng"]),
+        default="minimal",
+        show_default=True,
+        help="Fragments on allnoconfig, or on `vng --kconfig`.",
+    ),
+    click.option(
+        "--compiler",
+        callback=_compiler,
+        default="gcc",
+        show_default=True,
+        metavar="CC",
+        help="Compiler of the kernels: gcc or clang, or one of several, like clang-19.",
+    ),
+    sandbox_option,
+)
+accelerator_option = click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    default="auto",
+    show_default=True,
+    help="auto uses KVM only if it is proved to run this kernel.",
+)
 
 
 def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":

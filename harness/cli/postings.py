@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mails that a user names, read for what they promise: for `series import` and `audit`."""
 
+import functools
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli import printable
+from harness.cli.options import F, adding
 from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.claims.claims import Posting, UserAnswers
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: As much as `harness apply` takes.
 MAX_BYTES = 64 << 20
@@ -40,11 +39,25 @@ def read_mails(file: str) -> bytes:
 
 
 def mail_options(command: F) -> F:
-    """Add --version, --patch, --rebinds and --lines: what mails do not say themselves."""
-    for decorate in (
-        click.option("--lines", metavar="A-B", help="Read only these lines of the file."),
+    """Add --version, --patch, --rebinds and --lines; the command takes them as `answers`."""
+
+    @functools.wraps(command)
+    def collected(
+        *args: Any,
+        version: int | None,
+        patch: int | None,
+        rebinds: int | None,
+        lines: str | None,
+        **given: Any,
+    ) -> Any:
+        from harness.claims.claims import UserAnswers
+
+        answers = UserAnswers(version, patch, rebinds, _line_range(lines))
+        return command(*args, answers=answers, **given)
+
+    decorate = adding(
         click.option(
-            "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds a driver were done."
+            "--version", type=click.IntRange(1), metavar="N", help="Posted version it is of."
         ),
         click.option(
             "--patch",
@@ -53,25 +66,20 @@ def mail_options(command: F) -> F:
             help="Which patch of its series a page without headers is (0: the cover letter).",
         ),
         click.option(
-            "--version", type=click.IntRange(1), metavar="N", help="Posted version it is of."
+            "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds a driver were done."
         ),
-    ):
-        command = decorate(command)
-    return command
+        click.option("--lines", metavar="A-B", help="Read only these lines of the file."),
+    )
+    return decorate(collected)  # type: ignore[return-value]
 
 
-def given(
-    version: int | None, patch: int | None, rebinds: int | None, lines: str | None
-) -> "UserAnswers":
-    """Return what the four options say. Raises InputError for lines that are none."""
-    from harness.claims.claims import UserAnswers
-
+def _line_range(lines: str | None) -> tuple[int, int] | None:
     if lines is None:
-        return UserAnswers(version, patch, rebinds)
+        return None
     match = _LINES.fullmatch(lines)
     if match is None or int(match[1]) > int(match[2]):
         raise InputError(f"{lines!r} are no lines", where="--lines", expected="A-B, like 30-60")
-    return UserAnswers(version, patch, rebinds, (int(match[1]), int(match[2])))
+    return int(match[1]), int(match[2])
 
 
 def posting_of(raw: bytes, file: str, said: "UserAnswers") -> "Posting":

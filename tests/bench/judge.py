@@ -28,7 +28,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.cli.commands.replay import ROUNDS, SEED, schedule_of
+from harness.cli.replay_options import ROUNDS, SEED, schedule_of
 from harness.host.cache import Cache
 from harness.judge.ratios import Effect, effects
 from harness.judge.replay_ratios import dealt

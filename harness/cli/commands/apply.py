@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness apply`."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import printable
 from harness.cli.options import (
-    chosen_source,
     json_option,
     print_json,
     series_argument,
@@ -18,6 +17,9 @@ from harness.cli.progress import watching
 from harness.host.cache import Cache
 from harness.project.project import Project
 
+if TYPE_CHECKING:
+    from harness.series.source import Source
+
 
 @click.command(short_help="Apply a series to a tree with b4, one commit a patch.")
 @series_argument
@@ -27,9 +29,7 @@ from harness.project.project import Project
 def apply(
     slug: str,
     tree: str,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
+    source: "Source | None",
     as_json: bool,
 ) -> None:
     """Apply SERIES in a private worktree and tag base, every prefix and tip in the cache.
@@ -47,7 +47,6 @@ def apply(
     from harness.series import apply as stage
 
     project, cache = Project.find(), Cache.default()
-    source = chosen_source(version, port, mbox)
     with watching() as listen:
         _, applied = stage.on_tree(project, cache, slug, tree, source, listen)
     if as_json:

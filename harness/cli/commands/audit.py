@@ -9,7 +9,6 @@ import click
 from harness.cli import printable
 from harness.cli.options import DEFAULT_SERIES, json_option, print_json
 from harness.cli.postings import (
-    given,
     mail_options,
     patch_name,
     posting_of,
@@ -37,10 +36,7 @@ if TYPE_CHECKING:
 def audit(
     what: str,
     mbox: str | None,
-    version: int | None,
-    patch: int | None,
-    rebinds: int | None,
-    lines: str | None,
+    answers: "UserAnswers",
     show_all: bool,
     strict: bool,
     as_json: bool,
@@ -60,7 +56,7 @@ def audit(
     """
     from harness.claims.audit import audit as look
 
-    claims = _claims(what, mbox, given(version, patch, rebinds, lines))
+    claims = _claims(what, mbox, answers)
     found = look(claims)
     findings = [_finding(one.claim, check) for one in found for check in one.findings]
     if as_json:

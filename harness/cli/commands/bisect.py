@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness bisect`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
 
 from harness.cli import printable
-from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.options import (
     DEFAULT_SERIES,
-    chosen_source,
+    as_one,
     gate_rule,
     json_option,
     plan_option,
@@ -19,6 +17,7 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
+from harness.cli.replay_options import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
 from harness.project.project import Project
@@ -28,6 +27,26 @@ if TYPE_CHECKING:
 
     from harness.jobs.bisect.outcome import Bisected, FoundCommit
     from harness.replay.timing.schedule import Schedule
+    from harness.series.source import Source
+
+
+class BisectOptions(NamedTuple):
+    """The options of `harness bisect`."""
+
+    good: str
+    bad: str
+    tree: str
+    gate: str | None
+    memmap: bool
+    applies: bool
+    carried: str | None
+    source: "Source | None"
+    plan: str
+    paths: tuple[str, ...]
+    size: str
+    rounds: int
+    cases: int
+    as_json: bool
 
 
 @click.command(short_help="Find the commit since which it is slower or otherwise.")
@@ -61,24 +80,8 @@ if TYPE_CHECKING:
 )
 @click.option("--cases", default=100, show_default=True, type=click.IntRange(0, 1_000_000))
 @json_option
-def bisect(
-    good: str,
-    bad: str,
-    tree: str,
-    gate: str | None,
-    memmap: bool,
-    applies: bool,
-    carried: str | None,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    plan: str,
-    paths: tuple[str, ...],
-    size: str,
-    rounds: int,
-    cases: int,
-    as_json: bool,
-) -> None:
+@as_one(BisectOptions)
+def bisect(options: BisectOptions) -> None:
     """Find, between the commits GOOD and BAD of a git tree, the first that is bad.
 
     As `git bisect run` does, with a replay as the judge: of each commit the one object is compiled
@@ -95,24 +98,24 @@ def bisect(
     """
     from harness.jobs.bisect import bisect as run
 
-    _require_one_question(gate, memmap, applies)
+    _require_one_question(options)
     wanted = run.BisectRequest(
-        slug=carried or DEFAULT_SERIES,
-        good=good,
-        bad=bad,
-        tree=tree,
-        schedule=_schedule(size, rounds),
-        rule=None if gate is None else gate_rule(gate),
-        carry=carried is not None,
-        applies=applies,
-        source=chosen_source(version, port, mbox),
-        paths=paths,
-        plan=plan,
-        cases=cases,
+        slug=options.carried or DEFAULT_SERIES,
+        good=options.good,
+        bad=options.bad,
+        tree=options.tree,
+        schedule=_schedule(options.size, options.rounds),
+        rule=None if options.gate is None else gate_rule(options.gate),
+        carry=options.carried is not None,
+        applies=options.applies,
+        source=options.source,
+        paths=options.paths,
+        plan=options.plan,
+        cases=options.cases,
     )
     with watching() as listen:
         found = run.bisect(Project.find(), Cache.default(), wanted, listen)
-    if as_json:
+    if options.as_json:
         print_json(found)
     else:
         for line in _lines(found):
@@ -121,8 +124,8 @@ def bisect(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _require_one_question(gate: str | None, memmap: bool, applies: bool) -> None:
-    if (gate is not None) + memmap + applies != 1:
+def _require_one_question(options: BisectOptions) -> None:
+    if (options.gate is not None) + options.memmap + options.applies != 1:
         raise InputError(
             "says not what is bad", where="--gate, --memmap, --applies", expected="one of them"
         )

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness build`."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import (
     build_options,
     chosen_cache,
-    chosen_source,
     json_option,
     plan_option,
     print_json,
@@ -19,6 +18,9 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.errors import InputError
 from harness.project.project import Project
+
+if TYPE_CHECKING:
+    from harness.series.source import Source
 
 
 @click.command(short_help="Build base, tip or any prefix of a series.")
@@ -38,9 +40,7 @@ from harness.project.project import Project
 def build(
     slug: str,
     tree: str,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
+    source: "Source | None",
     plan: str,
     profile: str,
     compiler: str,
@@ -64,7 +64,6 @@ def build(
     from harness.series import trust
 
     project, cache = Project.find(), chosen_cache()
-    source = chosen_source(version, port, mbox)
     how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
     trust.require(cache, source)
     with watching() as listen:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness matrix`."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli import printable
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    accelerator_option,
+    as_one,
     chosen_cache,
-    chosen_source,
     json_option,
     print_json,
     print_rich,
@@ -17,6 +18,24 @@ from harness.cli.options import (
     source_options,
 )
 from harness.project.project import Project
+
+if TYPE_CHECKING:
+    from harness.series.source import Source
+
+
+class MatrixOptions(NamedTuple):
+    """The options of `harness matrix`."""
+
+    plan: str
+    slug: str
+    trees: tuple[str, ...]
+    kernels: tuple[str, ...]
+    source: "Source | None"
+    accelerator: str
+    only_list: bool
+    fresh: bool
+    workers: EngineChoice
+    as_json: bool
 
 
 @click.command(short_help="Try the series on many kernels, guests and trees.")
@@ -37,32 +56,14 @@ from harness.project.project import Project
     help="Only cells of this kernel configuration; may be given again.",
 )
 @source_options
-@click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "kvm", "tcg"]),
-    default="auto",
-    show_default=True,
-    help="auto takes KVM only where it is proved to run the kernel.",
-)
+@accelerator_option
 @sandbox_option
 @click.option("--list", "only_list", is_flag=True, help="Print the cells and try none.")
 @click.option("--fresh", is_flag=True, help="Try again what came out well before, too.")
 @engine_options
 @json_option
-def matrix(
-    plan: str,
-    slug: str,
-    trees: tuple[str, ...],
-    kernels: tuple[str, ...],
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    accelerator: str,
-    only_list: bool,
-    fresh: bool,
-    workers: EngineChoice,
-    as_json: bool,
-) -> None:
+@as_one(MatrixOptions)
+def matrix(options: MatrixOptions) -> None:
     """Try every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
 
     A cell is a tree, a kernel configuration, a guest and a prefix: base and prefix are built,
@@ -86,24 +87,29 @@ def matrix(
     from harness.project.matrix_plan import worst
 
     project, cache = Project.find(), chosen_cache()
-    chosen = require_cells(project.matrix(plan), kernels)
-    if only_list:
-        for cell in chosen.expanded(trees):
+    chosen = require_cells(project.matrix(options.plan), options.kernels)
+    if options.only_list:
+        for cell in chosen.expanded(options.trees):
             click.echo(cell.name)
         return
     request = CellRequest(
-        slug, chosen, trees, chosen_source(version, port, mbox), accelerator, fresh
+        options.slug,
+        chosen,
+        options.trees,
+        options.source,
+        options.accelerator,
+        options.fresh,
     )
-    with engine(project, cache, workers, named=True) as (runs, hear):
+    with engine(project, cache, options.workers, named=True) as (runs, hear):
         results = run(runs, project, cache, request, hear)
-    if as_json:
+    if options.as_json:
         from harness.report.terminal.matrix import document
 
-        print_json(document(chosen, slug, results))
+        print_json(document(chosen, options.slug, results))
     else:
         from harness.report.terminal.matrix import table
 
-        print_rich(table(chosen, slug, results))
+        print_rich(table(chosen, options.slug, results))
         for result in results:
             for line in result.detail.splitlines():
                 click.echo(printable(f"{result.cell.name} | {line}"))

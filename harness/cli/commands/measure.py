@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness measure` and `harness reproduce`: the same work, ending in samples or in verdicts."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
-    F,
+    accelerator_option,
+    adding,
+    as_one,
     build_options,
     chosen_cache,
-    chosen_source,
     json_option,
     plan_option,
     prefix_option,
@@ -26,64 +26,70 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.record.record import BootRun
+    from harness.series.source import Source
 
 
-accelerator_option = click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "kvm", "tcg"]),
-    default="auto",
-    show_default=True,
-    help="auto takes KVM only where it is proved to run this kernel.",
-)
+class BootOptions(NamedTuple):
+    """The options of `harness measure` and `harness reproduce`."""
+
+    slug: str
+    tree: str
+    source: "Source | None"
+    plan: str
+    prefix: int | None
+    profile: str
+    compiler: str
+    accelerator: str
+    workers: EngineChoice
+    keep_images: bool
+    as_json: bool
+    each_patch: bool = False
+    require_verdict: bool = False
 
 
-def run_options(command: F) -> F:
-    """Add everything that says what is measured and how."""
-    images_option = click.option(
+boot_options = adding(
+    series_argument,
+    tree_option,
+    source_options,
+    plan_option,
+    prefix_option,
+    build_options,
+    accelerator_option,
+    engine_options,
+    click.option(
         "--keep-images",
         is_flag=True,
         help="Leave the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
-    )
-    for decorate in (
-        json_option,
-        images_option,
-        engine_options,
-        accelerator_option,
-        build_options,
-        prefix_option,
-        plan_option,
-        source_options,
-        tree_option,
-        series_argument,
-    ):
-        command = decorate(command)
-    return command
+    ),
+    json_option,
+)
 
 
-def measured(
-    project: Project,
-    workers: EngineChoice,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    *,
-    each_patch: bool = False,
-    **wanted: Any,
-) -> "BootRun":
-    """Measure what the options say and return the finished record."""
+def _measured(project: Project, options: BootOptions) -> "BootRun":
     from harness.jobs.per_patch import climb
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
-    request = ReproduceRequest(source=chosen_source(version, port, mbox), **wanted)
+    request = ReproduceRequest(
+        slug=options.slug,
+        tree=options.tree,
+        source=options.source,
+        plan=options.plan,
+        profile=options.profile,
+        compiler=options.compiler,
+        prefix=options.prefix,
+        accelerator=options.accelerator,
+        keep_images=options.keep_images,
+    )
     cache = chosen_cache()
-    with engine(project, cache, workers) as (runs, hear):
-        run = climb if each_patch else reproduce
+    with engine(project, cache, options.workers) as (runs, hear):
+        run = climb if options.each_patch else reproduce
         return run(runs, project, cache, request, hear)
 
 
 @click.command(short_help="Boot base and tip and time their bindings.")
-@run_options
-def measure(as_json: bool, **wanted: Any) -> None:
+@boot_options
+@as_one(BootOptions)
+def measure(options: BootOptions) -> None:
     """Boot base and tip of SERIES on the plan's guest, rebind the drivers, keep a run record.
 
     Nothing is concluded of the times: `harness report` does that, from the record alone. Exits
@@ -97,8 +103,8 @@ def measure(as_json: bool, **wanted: Any) -> None:
     from harness.record import store
 
     project = Project.find()
-    record = measured(project, **wanted)
-    if as_json:
+    record = _measured(project, options)
+    if options.as_json:
         print_json(record)
     else:
         click.echo(store.folder_of(project.results, record) / store.FILE)
@@ -107,7 +113,7 @@ def measure(as_json: bool, **wanted: Any) -> None:
 
 
 @click.command(short_help="Do it all: fetch, apply, build, boot, compare.")
-@run_options
+@boot_options
 @click.option(
     "--each-patch",
     is_flag=True,
@@ -118,7 +124,8 @@ def measure(as_json: bool, **wanted: Any) -> None:
     is_flag=True,
     help="Exit with 1 unless every claim is reproduced (untested ones included).",
 )
-def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: Any) -> None:
+@as_one(BootOptions)
+def reproduce(options: BootOptions) -> None:
     """Do what the cover letter of SERIES says was done, and say whether its figures hold.
 
     Fetches the tree, applies the series with b4, builds base and tip, boots both under virtme-ng
@@ -140,8 +147,8 @@ def reproduce(as_json: bool, require_verdict: bool, each_patch: bool, **wanted: 
     from harness.judge.exit_code import reproduce_exit_code
 
     project = Project.find()
-    record = measured(project, each_patch=each_patch, **wanted)
+    record = _measured(project, options)
     found = concluded(project, record)
-    show(project, found, as_json=as_json)
-    if code := reproduce_exit_code(found, require_verdict=require_verdict):
+    show(project, found, as_json=options.as_json)
+    if code := reproduce_exit_code(found, require_verdict=options.require_verdict):
         raise click.exceptions.Exit(code)

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness null`: base against base, to see what this machine's noise alone looks like."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from harness.cli.commands.measure import accelerator_option, measured
-from harness.cli.commands.replay import ROUNDS, schedule_of
-from harness.cli.engine_option import EngineChoice, engine_options
+from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    accelerator_option,
+    as_one,
     build_options,
     chosen_cache,
-    chosen_source,
     json_option,
     plan_option,
     print_json,
@@ -21,6 +19,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.cli.replay_options import ROUNDS, schedule_of
 from harness.errors import InputError
 from harness.project.project import Project
 from harness.record import store
@@ -29,7 +28,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.ratios import Effect
-    from harness.record.record import ReplayRun, RunRecord
+    from harness.record.record import BootRun, ReplayRun
+    from harness.series.source import Source
+
+
+class NullOptions(NamedTuple):
+    """The options of `harness null`."""
+
+    slug: str
+    tree: str
+    source: "Source | None"
+    plan: str
+    profile: str
+    compiler: str
+    accelerator: str
+    workers: EngineChoice
+    replayed: bool
+    size: str
+    rounds: int
+    as_json: bool
 
 
 @click.command(short_help="Measure base against itself: does noise alone differ?")
@@ -52,14 +69,8 @@ if TYPE_CHECKING:
     help="With --replay: processes a build.",
 )
 @json_option
-def null(
-    replayed: bool,
-    size: str,
-    rounds: int,
-    as_json: bool,
-    workers: EngineChoice,
-    **asked: Any,
-) -> None:
+@as_one(NullOptions)
+def null(options: NullOptions) -> None:
     """Measure SERIES' base twice under two names, and say whether that "finds" a difference.
 
     One sound comparison in twenty does, by chance. While the newest null run that shares
@@ -77,15 +88,12 @@ def null(
     from harness.judge.runs.null_runs import read
 
     project = Project.find()
-    record: RunRecord
-    if replayed:
-        record = _replay(project, size, rounds, **asked)
-    else:
-        record = measured(project, workers, null=True, **asked)
+    record: BootRun | ReplayRun
+    record = _replayed(project, options) if options.replayed else _booted(project, options)
     seen = read(record)
     path = store.folder_of(project.results, record) / store.FILE
     found = [e for e in effects(record) if e.metric == clock(record)]
-    if as_json:
+    if options.as_json:
         print_json({"record": str(path), "null": seen, "effects": found})
     else:
         _show(found)
@@ -107,26 +115,39 @@ def _show(found: "Sequence[Effect]") -> None:
             click.echo(f"  {what}; less than {hidden:.1%} would not be seen")
 
 
-def _replay(
-    project: Project,
-    size: str,
-    rounds: int,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    accelerator: str,
-    **asked: Any,
-) -> "ReplayRun":
+def _booted(project: Project, options: NullOptions) -> "BootRun":
+    from harness.jobs.reproduce import ReproduceRequest, reproduce
+
+    request = ReproduceRequest(
+        slug=options.slug,
+        tree=options.tree,
+        source=options.source,
+        plan=options.plan,
+        profile=options.profile,
+        compiler=options.compiler,
+        accelerator=options.accelerator,
+        null=True,
+    )
+    cache = chosen_cache()
+    with engine(project, cache, options.workers) as (runs, hear):
+        return reproduce(runs, project, cache, request, hear)
+
+
+def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
     from harness.replay import replay as run
 
-    if accelerator != "auto":
+    if options.accelerator != "auto":
         raise InputError("a replay has none", where="--accelerator", expected="no --replay")
     cache = chosen_cache()
     wanted = run.ReplayRequest(
-        schedule=schedule_of(size, rounds),
-        source=chosen_source(version, port, mbox),
+        slug=options.slug,
+        tree=options.tree,
+        schedule=schedule_of(options.size, options.rounds),
+        source=options.source,
+        plan=options.plan,
+        profile=options.profile,
+        compiler=options.compiler,
         prefixes=(0,),
-        **asked,
     )
     with watching() as listen:
         made = run.twice(run.prepare(project, cache, wanted, listen))

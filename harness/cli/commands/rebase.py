@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness rebase`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli import printable
 from harness.cli.options import (
-    chosen_source,
+    as_one,
     json_option,
     print_json,
     series_argument,
@@ -23,6 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.series.rebase.outcome import Rebased
+    from harness.series.source import Source
+
+
+class RebaseOptions(NamedTuple):
+    """The options of `harness rebase`."""
+
+    slug: str
+    onto: tuple[str, ...]
+    source: "Source | None"
+    base: str | None
+    export: bool
+    go_on: bool
+    skip: bool
+    abort: bool
+    as_json: bool
 
 
 @click.command(short_help="Carry a series to other trees, and say what that took.")
@@ -40,19 +54,8 @@ if TYPE_CHECKING:
 @click.option("--skip", is_flag=True, help="Leave out the patch that met a conflict.")
 @click.option("--abort", is_flag=True, help="Give up a rebase that waits.")
 @json_option
-def rebase(
-    slug: str,
-    onto: tuple[str, ...],
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    base: str | None,
-    export: bool,
-    go_on: bool,
-    skip: bool,
-    abort: bool,
-    as_json: bool,
-) -> None:
+@as_one(RebaseOptions)
+def rebase(options: RebaseOptions) -> None:
     """Carry SERIES from the base it was made for to each tree T, and prove that it applies there.
 
     Each patch is applied plainly; where that fails it is merged three-way with its own base, then
@@ -67,64 +70,39 @@ def rebase(
       harness rebase --onto mine@v7.4-rc1 --port v7.3
       harness rebase --onto v7.3 --continue          after a conflict; or --skip, --abort
     """
-    project, cache = Project.find(), Cache.default()
-    _require_one_way(go_on, skip, abort)
-    if abort:
-        from harness.series.rebase import rebase as stage
-        from harness.series.rebase import state
+    from harness.series.rebase import rebase as stage
+    from harness.series.rebase import state
 
-        stage.abort(cache, slug, state.chosen(cache, slug, onto))
+    if options.go_on + options.skip + options.abort > 1:
+        raise InputError(
+            "given together", where="--continue, --skip, --abort", expected="one of them at most"
+        )
+    project, cache = Project.find(), Cache.default()
+    slug = options.slug
+    if options.abort:
+        stage.abort(cache, slug, state.chosen(cache, slug, options.onto))
         return
-    found = (
-        _gone_on(project, cache, slug, onto, skip=skip)
-        if go_on or skip
-        else _carried(project, cache, slug, onto, (version, port, mbox), base, export=export)
-    )
-    if as_json:
+    found: Sequence[Rebased]
+    if options.go_on or options.skip:
+        name = state.chosen(cache, slug, options.onto)
+        with watching() as listen:
+            found = [stage.go_on(project, cache, slug, name, listen, skip=options.skip)]
+    elif options.onto:
+        wanted = [
+            stage.RebaseRequest(slug, name, options.source, options.base, options.export)
+            for name in dict.fromkeys(options.onto)
+        ]
+        with watching() as listen:
+            found = stage.all_onto(project, cache, wanted, listen)
+    else:
+        raise InputError("is missing", where="--onto", expected="a tree or a release's tag")
+    if options.as_json:
         print_json(found)
     else:
         _show(found)
     code = max(one.exit_code for one in found)
     if code:
         raise click.exceptions.Exit(code)
-
-
-def _require_one_way(*flags: bool) -> None:
-    if sum(flags) > 1:
-        raise InputError(
-            "given together", where="--continue, --skip, --abort", expected="one of them at most"
-        )
-
-
-def _gone_on(
-    project: Project, cache: Cache, slug: str, onto: tuple[str, ...], *, skip: bool
-) -> "Sequence[Rebased]":
-    from harness.series.rebase import rebase as stage
-    from harness.series.rebase import state
-
-    name = state.chosen(cache, slug, onto)
-    with watching() as listen:
-        return [stage.go_on(project, cache, slug, name, listen, skip=skip)]
-
-
-def _carried(
-    project: Project,
-    cache: Cache,
-    slug: str,
-    onto: tuple[str, ...],
-    chosen: tuple[int | None, str | None, Path | None],
-    base: str | None,
-    *,
-    export: bool,
-) -> "Sequence[Rebased]":
-    from harness.series.rebase import rebase as stage
-
-    if not onto:
-        raise InputError("is missing", where="--onto", expected="a tree or a release's tag")
-    source = chosen_source(*chosen)
-    wanted = [stage.RebaseRequest(slug, name, source, base, export) for name in dict.fromkeys(onto)]
-    with watching() as listen:
-        return stage.all_onto(project, cache, wanted, listen)
 
 
 def _show(found: "Sequence[Rebased]") -> None:

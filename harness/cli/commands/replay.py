@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness replay`: every prefix of a series, natively, in a minute, without a boot."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +8,6 @@ import click
 from harness.cli.options import (
     build_options,
     chosen_cache,
-    chosen_source,
     json_option,
     plan_option,
     print_json,
@@ -18,6 +16,7 @@ from harness.cli.options import (
     tree_option,
 )
 from harness.cli.progress import watching
+from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
 from harness.cli.runs import concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
@@ -25,10 +24,9 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from harness.record.record import ReplayRun
     from harness.replay.replay import Checked, Prepared, ReplayRequest
-    from harness.replay.timing.schedule import Schedule
+    from harness.series.source import Source
 
 
-ROUNDS, TURNS, PASSES, SEED = 14, 8, 1, 1
 #: With --null: as many rounds at most, of which each try draws its own.
 NULL_ROUNDS = 200
 
@@ -42,9 +40,7 @@ NULL_ROUNDS = 200
 @click.option(
     "--prefix", "prefixes", multiple=True, type=int, metavar="K", help="Only these, beside base."
 )
-@click.option(
-    "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
-)
+@size_option
 @click.option(
     "--rounds",
     default=ROUNDS,
@@ -94,9 +90,7 @@ NULL_ROUNDS = 200
 def replay(
     slug: str,
     tree: str,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
+    source: "Source | None",
     plan: str,
     profile: str,
     compiler: str,
@@ -143,7 +137,7 @@ def replay(
         slug=slug,
         tree=tree,
         schedule=schedule_of(size, _rounds(rounds, tries), passes, seed, turns),
-        source=chosen_source(version, port, mbox),
+        source=source,
         plan=plan,
         profile=profile,
         compiler=compiler,
@@ -247,26 +241,6 @@ def _show_counted(record: "ReplayRun", *, as_json: bool) -> bool:
         click.echo(f"{build:>10}  {told}")
     click.echo(f"instructions a struct page, by {by}")
     return True
-
-
-def schedule_of(
-    size: str, rounds: int, passes: int = PASSES, seed: int = SEED, turns: int = TURNS
-) -> "Schedule":
-    """Return what the options say. Raises InputError for a size that no namespace can have."""
-    from harness.host.units import MIB, parse_size
-    from harness.replay.timing.schedule import Schedule
-
-    try:
-        size_bytes = parse_size(size)
-    except ValueError as error:
-        raise InputError(str(error), where="--size") from error
-    if size_bytes % (128 * MIB) or not size_bytes:
-        raise InputError(
-            f"{size} is no multiple of the kernel's section size",
-            where="--size",
-            expected="a multiple of 128M",
-        )
-    return Schedule(size_bytes, rounds, passes, seed, turns=turns)
 
 
 def _titles(made: "Prepared") -> dict[str, str]:

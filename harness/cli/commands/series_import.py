@@ -3,18 +3,35 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli import printable
-from harness.cli.options import json_option, print_json
-from harness.cli.postings import given, mail_options, posting_of, read_mails, show_problems
+from harness.cli.options import as_one, json_option, print_json
+from harness.cli.postings import mail_options, posting_of, read_mails, show_problems
 from harness.errors import InputError, MachineError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from harness.claims.claims import UserAnswers
     from harness.claims.importing import Import
+
+
+class ImportOptions(NamedTuple):
+    """The options of `harness series import`."""
+
+    file: str
+    answers: "UserAnswers"
+    slug: str | None
+    base: str | None
+    guest: str | None
+    title: str | None
+    function: str | None
+    object_: str | None
+    yes: bool
+    dry_run: bool
+    as_json: bool
 
 
 @click.command("import", short_help="Keep what a mail claims, with the lines that say so.")
@@ -29,22 +46,8 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Keep it without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be kept.")
 @json_option
-def import_claims(
-    file: str,
-    slug: str | None,
-    version: int | None,
-    patch: int | None,
-    rebinds: int | None,
-    lines: str | None,
-    base: str | None,
-    guest: str | None,
-    title: str | None,
-    function: str | None,
-    object_: str | None,
-    yes: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+@as_one(ImportOptions)
+def import_claims(options: ImportOptions) -> None:
     """Read the claims of a patch mail, an mbox or an archive's page, and keep them in series.yaml.
 
     Base, procedure, first bindings, averages and percentages are shown first; what cannot be
@@ -62,10 +65,17 @@ def import_claims(
     from harness.claims.importing import UserInput, find, texts
     from harness.cli.import_view import document, show, show_changes
 
-    raw = read_mails(file)
-    posting = posting_of(raw, file, given(version, patch, rebinds, lines))
-    project = Project.find()
-    found = find(project, posting, UserInput(slug, base, guest, title, function, object_))
+    file, as_json = options.file, options.as_json
+    posting = posting_of(read_mails(file), file, options.answers)
+    wanted = UserInput(
+        options.slug,
+        options.base,
+        options.guest,
+        options.title,
+        options.function,
+        options.object_,
+    )
+    found = find(Project.find(), posting, wanted)
     if not as_json:
         show(found, posting)
     show_problems(posting, file)
@@ -77,8 +87,8 @@ def import_claims(
         raise
     if not as_json and after is not None:
         show_changes(before, after, found.path)
-    only_show = dry_run or (as_json and not yes)
-    kept = not only_show and _is_wanted(found, before, after, file, yes=yes)
+    only_show = options.dry_run or (as_json and not options.yes)
+    kept = not only_show and _is_wanted(found, before, after, file, yes=options.yes)
     if kept and after is not None and found.path is not None:
         _keep(found.path, before, after)
     if as_json:

@@ -2,18 +2,16 @@
 """`harness watch`."""
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli import printable
-from harness.cli.commands.replay import ROUNDS, schedule_of
 from harness.cli.options import (
     DEFAULT_TREE,
+    as_one,
     build_options,
     chosen_cache,
-    chosen_source,
     gate_rule,
     json_option,
     plan_option,
@@ -22,6 +20,7 @@ from harness.cli.options import (
     source_options,
 )
 from harness.cli.progress import watching
+from harness.cli.replay_options import ROUNDS, schedule_of, size_option
 from harness.errors import InputError, MachineError
 from harness.host.cache import Cache
 from harness.project.project import Project
@@ -29,6 +28,27 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from harness.jobs.trial import TrialRequest, Visit
     from harness.jobs.watch import Failure
+    from harness.series.source import Source
+
+
+class WatchOptions(NamedTuple):
+    """The options of `harness watch`."""
+
+    slug: str
+    tree: str
+    since: str | None
+    follow: bool
+    every: str
+    only_check: bool
+    gates: tuple[str, ...]
+    boots: bool
+    source: "Source | None"
+    plan: str
+    profile: str
+    compiler: str
+    size: str
+    rounds: int
+    as_json: bool
 
 
 @click.command(short_help="Try a series on each new tag of a tree, once.")
@@ -57,30 +77,11 @@ if TYPE_CHECKING:
 @source_options
 @plan_option
 @build_options
-@click.option(
-    "--size", default="100G", show_default=True, metavar="S", help="Size of the namespaces."
-)
+@size_option
 @click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1, 1000))
 @json_option
-def watch(
-    slug: str,
-    tree: str,
-    since: str | None,
-    follow: bool,
-    every: str,
-    only_check: bool,
-    gates: tuple[str, ...],
-    boots: bool,
-    version: int | None,
-    port: str | None,
-    mbox: Path | None,
-    plan: str,
-    profile: str,
-    compiler: str,
-    size: str,
-    rounds: int,
-    as_json: bool,
-) -> None:
+@as_one(WatchOptions)
+def watch(options: WatchOptions) -> None:
     """Rebase SERIES onto each new tag of tree T, compare every patch there with base, and time it.
 
     Prints one line per tag. Exits with the worst code of all tags: 0 everything holds, 1 struct
@@ -99,21 +100,22 @@ def watch(
 
     project, cache = Project.find(), chosen_cache()
     wanted = TrialRequest(
-        slug=slug,
-        schedule=schedule_of(size, rounds),
-        source=chosen_source(version, port, mbox),
-        plan=plan,
-        profile=profile,
-        compiler=compiler,
-        timed=not only_check,
-        boots=boots,
-        rules=tuple(gate_rule(text) for text in gates),
+        slug=options.slug,
+        schedule=schedule_of(options.size, options.rounds),
+        source=options.source,
+        plan=options.plan,
+        profile=options.profile,
+        compiler=options.compiler,
+        timed=not options.only_check,
+        boots=options.boots,
+        rules=tuple(gate_rule(text) for text in options.gates),
     )
     _require_measured(wanted)
-    pause_s = _seconds(every)
-    project.measurable_series(slug)
-    code = _look(project, cache, wanted, tree, since, as_json=as_json)
-    while follow:
+    pause_s = _seconds(options.every)
+    project.measurable_series(options.slug)
+    tree, as_json = options.tree, options.as_json
+    code = _look(project, cache, wanted, tree, options.since, as_json=as_json)
+    while options.follow:
         time.sleep(pause_s)
         try:
             _look(project, cache, wanted, tree, None, as_json=as_json)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ import click
 import pytest
 
 from harness import cli
-from harness.errors import Defect
+from harness.errors import Defect, HarnessError, InputError
 from harness.project.project import Project
 
 ROOT = Project.find().root
@@ -67,6 +68,31 @@ def test_every_help_text_has_examples(path: tuple[str, ...]) -> None:
     )
     assert "Examples:" in text
     assert f"harness {' '.join(path)}" in text.split("Examples:")[1]
+
+
+#: What a command requires.
+REQUIRED = {
+    ("bisect",): ("v7.2", "v7.3", "--tree", "mine", "--memmap"),
+    ("compare",): ("one", "two"),
+    ("plan",): ("--format", "github"),
+    ("series", "fetch"): ("--version", "1"),
+    ("series", "import"): (str(ROOT / "tests/data/mail/claims-v2.mbox"),),
+    ("versions",): ("v1", "v2"),
+}
+#: Commands that work without a project, or need more than one option of several.
+ALONE = {("cache", "prune"), ("rebase",)}
+
+
+@pytest.mark.parametrize("path", sorted(set(leaves(cli.cli)) - ALONE), ids=" ".join)
+def test_a_command_gets_the_options_that_it_declares(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise this is a TypeError."""
+    monkeypatch.setenv("MEMMAP_HARNESS_ROOT", str(tmp_path))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    with pytest.raises(HarnessError) as refused:
+        cli.cli.main([*path, *REQUIRED.get(path, ())], standalone_mode=False)
+    assert refused.value.exit_code == InputError.exit_code
 
 
 def test_help_imports_no_stage_and_no_number_cruncher() -> None:
