@@ -16,7 +16,7 @@ from harness.claims.message import UnreadLine, read_message
 from harness.claims.procedure import Procedure, agreed, read_procedure
 from harness.claims.sentences import Promise, join, read_promises
 from harness.project.claim import Claim, Figures, PostedNumber
-from harness.series.messages import Letter, read_letters
+from harness.series.messages import Mail, read_mails
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 #: C files in a diffstat, as cover letters have one, and in diffs.
@@ -65,7 +65,7 @@ class Posting(msgspec.Struct, frozen=True):
 
 def read_posting(raw: bytes, given: UserAnswers) -> Posting:
     """Return what mails (or a page of an archive) promise. Any bytes give a posting."""
-    letters, problems = _chosen(read_letters(raw), given)
+    letters, problems = _chosen(read_mails(raw), given)
     promises, procedure = _promised(letters, given, problems)
     rebinds = given.rebinds or procedure.rebinds
     tags = [letter.tag for letter in letters if letter.tag]
@@ -100,7 +100,7 @@ def read_posting(raw: bytes, given: UserAnswers) -> Posting:
 
 
 def _promised(
-    letters: Sequence[Letter], given: UserAnswers, problems: list[UnreadLine]
+    letters: Sequence[Mail], given: UserAnswers, problems: list[UnreadLine]
 ) -> tuple[list[Promise], Procedure]:
     """What the letters promise together, the whole series' first, and how it was measured."""
     promises: dict[tuple[str, int | None], Promise] = {}
@@ -123,13 +123,13 @@ def _whole(what: str) -> UnreadLine:
     return UnreadLine(1, what, fatal=True)
 
 
-def _fetched_by(letter: Letter) -> str | None:
+def _fetched_by(letter: Mail) -> str | None:
     """The cover letter's message-id, or that of the mail which a patch was sent in answer to."""
     is_cover = letter.tag is not None and letter.tag.number == 0
     return letter.message_id if is_cover else letter.thread or letter.message_id
 
 
-def _chosen(letters: Sequence[Letter], given: UserAnswers) -> tuple[list[Letter], list[UnreadLine]]:
+def _chosen(letters: Sequence[Mail], given: UserAnswers) -> tuple[list[Mail], list[UnreadLine]]:
     """The letters of one version, without replies."""
     own = [letter for letter in letters if not letter.is_reply]
     if not own:

@@ -9,7 +9,7 @@ import msgspec
 from harness.claims.figures import Stated, read_figures
 from harness.claims.message import Message, UnreadLine
 from harness.claims.vocabulary import drivers
-from harness.series.messages import Letter
+from harness.series.messages import Mail
 
 
 class Promise(msgspec.Struct):
@@ -26,7 +26,7 @@ class Promise(msgspec.Struct):
 
 
 def read_promises(
-    letter: Letter, message: Message, patch: int | None
+    letter: Mail, message: Message, patch: int | None
 ) -> tuple[list[Promise], list[UnreadLine]]:
     """Return what a letter promises; `patch` is its number where it has no [PATCH k/n] itself.
 
@@ -90,7 +90,7 @@ _KINDS = {"first": "first bindings", "mean": "averages", "percent": "percentages
 class _Place:
     """Where a letter stands in its series, as far as that is known."""
 
-    def __init__(self, letter: Letter, patch: int | None) -> None:
+    def __init__(self, letter: Mail, patch: int | None) -> None:
         self._number = letter.tag.number if letter.tag else patch
         self._total = letter.tag.total if letter.tag else None
 
@@ -112,7 +112,7 @@ class _Place:
 
 
 def _with_drivers(
-    stated: Sequence[Stated], letter: Letter, problems: list[UnreadLine]
+    stated: Sequence[Stated], letter: Mail, problems: list[UnreadLine]
 ) -> Iterable[Stated]:
     """A figure without a driver is of the only one that the whole mail names.
 

@@ -18,14 +18,14 @@ _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
 _FORMAT = "%(refname:lstrip=2)%00%(contents:body)%00"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class CachedTree(msgspec.Struct, frozen=True):
     """What a tag's message holds: the tree, and a digest of the entry that it was fetched by."""
 
     tree: Tree
     entry: str
 
 
-class KeptTrees:
+class CachedTrees:
     """The trees in the cache repository. Constructing it creates nothing."""
 
     def __init__(self, cache: Cache, *, log: Path, deadline: process.Deadline) -> None:
@@ -45,12 +45,12 @@ class KeptTrees:
             (work / "trees.git" / "info" / "attributes").write_text(_ATTRIBUTES)
             publish(work / "trees.git", self.folder)
 
-    def get(self, tag: str) -> Kept | None:
+    def get(self, tag: str) -> CachedTree | None:
         """Return the tree under a tag, if it is kept and its commit can be read."""
         kept = self._read(f"refs/tags/{tag}").get(tag)
         return kept if kept is not None and self.git.has_commit(kept.tree.commit) else None
 
-    def all(self) -> dict[str, Kept]:
+    def all(self) -> dict[str, CachedTree]:
         """Return all trees by name."""
         found = self._read("refs/tags/tree/")
         return {tag.removeprefix("tree/"): kept for tag, kept in found.items()}
@@ -67,7 +67,7 @@ class KeptTrees:
         """Return the tags of all releases."""
         return sorted(self._read("refs/tags/v*"))
 
-    def put(self, kept: Kept, *, with_release: bool) -> str | None:
+    def put(self, kept: CachedTree, *, with_release: bool) -> str | None:
         """Tag a tree, its release first; return the commit a release's tag has that stays."""
         message = f"Linux {kept.tree.release}\n\n{msgspec.json.encode(kept).decode()}\n"
         tag = f"v{kept.tree.release}"
@@ -82,7 +82,7 @@ class KeptTrees:
         self.git("tag", "--annotate", "--force", "-m", message, name, kept.tree.commit)
         return elsewhere
 
-    def _read(self, pattern: str) -> dict[str, Kept]:
+    def _read(self, pattern: str) -> dict[str, CachedTree]:
         if not self.folder.is_dir():
             return {}
         done = self.git("for-each-ref", f"--format={_FORMAT}", pattern, ok=None)
@@ -90,7 +90,7 @@ class KeptTrees:
         found = {}
         for tag, text in zip(words[0::2], words[1::2], strict=False):
             try:
-                found[tag] = msgspec.json.decode(text, type=Kept)
+                found[tag] = msgspec.json.decode(text, type=CachedTree)
             except msgspec.MsgspecError:
                 continue  # a tag that somebody else put there
         return found

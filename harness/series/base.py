@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import HarnessError, InputError, ToolFailed
 from harness.events import Listener, silent
 from harness.git.git import AUTHOR, Git
-from harness.git.repository import KeptTrees
+from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
@@ -32,7 +32,7 @@ GIT_S = 600
 _NO_BLOB = re.compile(r"0+")
 
 
-class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SeriesCommits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series on its own base: `commits` has one a patch.
 
     `release` is the base's, empty where it is only what the patches show; `told` says which base
@@ -67,7 +67,7 @@ def find(
     base: str | None = None,
     beside: str | None = None,
     fetch: bool = False,
-) -> Origin:
+) -> SeriesCommits:
     """Return a series on its base: one that is named, or else a fetched tree that it fits exactly.
 
     `base` is the name of a tree, taken at the user's word; `beside` that of another, whose source
@@ -77,11 +77,11 @@ def find(
     patches, label = given.patches, given.label
     named = _named(project, slug, source)
 
-    def on(found: Tree) -> Origin:
+    def on(found: Tree) -> SeriesCommits:
         applied = apply.apply(project, cache, slug, found, source, listen)
         commits = tuple(patch.commit for patch in applied.patches)
         told = f"made for {found.name} ({found.release})"
-        return Origin(label, found.commit, commits, found.release, told, named)
+        return SeriesCommits(label, found.commit, commits, found.release, told, named)
 
     if base is not None:
         return on(tree.fetch(project, cache, base, listen))
@@ -147,13 +147,13 @@ def _made_from(cache: Cache, candidate: Tree, patches: Sequence[PatchMail]) -> b
 
 def _implied(
     cache: Cache, patches: Sequence[PatchMail], label: str, why: str, named: str
-) -> Origin:
+) -> SeriesCommits:
     """Commit the series on what its hunks show of the base, in a repository of its own."""
     try:
         files = implied_base([patch.hunks for patch in patches])
     except HunkConflict as error:
         raise _inconsistent(patches[error.patch - 1], label, str(error)) from error
-    kept = KeptTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
+    kept = CachedTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
     kept.create()
     with cache.staging() as work:
         git = Git(work / "series", log=kept.git.log, deadline=kept.git.deadline)
@@ -167,7 +167,7 @@ def _implied(
                 raise _inconsistent(patch, label, "git am refuses it", error.detail) from error
         commits = tuple(commit for commit, _ in git.commits_since(base))
         kept.git("fetch", "--quiet", "--no-tags", str(git.folder), "HEAD")
-    return Origin(label, base, commits, "", why, named)
+    return SeriesCommits(label, base, commits, "", why, named)
 
 
 def _committed(git: Git, files: dict[str, str], label: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.git.diff import DiffError, Hunk, parse_diff, preimages
-from harness.series.messages import MAX_LETTERS, Letter, is_message_id, read_letters
+from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
 
 #: An address that an archive hid where the commit needs it: its author, its sign-off, its code.
 _HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)
@@ -46,10 +46,10 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
     Of several versions in one mbox `version` chooses. Raises MailError naming what is missing or
     the line that is wrong.
     """
-    letters = read_letters(raw)
-    if len(letters) > MAX_LETTERS:
-        raise MailError(f"holds over {MAX_LETTERS} mails")
-    patches = [patch for patch in map(_patch, letters) if patch is not None]
+    mails = read_mails(raw)
+    if len(mails) > MAX_MAILS:
+        raise MailError(f"holds over {MAX_MAILS} mails")
+    patches = [patch for patch in map(_patch, mails) if patch is not None]
     if not patches:
         raise MailError("holds no patch with headers (From, Subject: [PATCH …]) and a diff", 1)
     versions = sorted({patch.version for patch in patches})
@@ -87,38 +87,38 @@ def _complete(patches: list[PatchMail], version: int) -> tuple[PatchMail, ...]:
     return tuple(by_number[n] for n in range(1, total + 1))
 
 
-def _patch(letter: Letter) -> PatchMail | None:
+def _patch(mail: Mail) -> PatchMail | None:
     """Return a mail's patch; None for a cover letter or a reply."""
-    if letter.is_reply:
+    if mail.is_reply:
         return None
-    lines = letter.text.removesuffix("\n").split("\n")
+    lines = mail.text.removesuffix("\n").split("\n")
     try:
         hunks = parse_diff(lines)
     except DiffError as error:
-        raise MailError(error.what, letter.text_line + error.line - 1) from error
-    if letter.tag is None or not hunks or letter.tag.number == 0:
+        raise MailError(error.what, mail.text_line + error.line - 1) from error
+    if mail.tag is None or not hunks or mail.tag.number == 0:
         return None
     for at, line in enumerate(lines):
         if _HIDDEN.match(line):
-            raise MailError("an archive hid an address", letter.text_line + at)
-    number, total = letter.tag.number, letter.tag.total
+            raise MailError("an archive hid an address", mail.text_line + at)
+    number, total = mail.tag.number, mail.tag.total
     if number > total:
-        raise MailError(f"is patch {number} of {total}", letter.first_line)
-    if not letter.sender:
-        raise MailError("the mail has no From, the patch no author", letter.first_line)
-    if _HIDDEN.match(f"From: {letter.sender}"):
-        raise MailError("an archive hid the author's address", letter.first_line)
-    if letter.date is None:
+        raise MailError(f"is patch {number} of {total}", mail.first_line)
+    if not mail.sender:
+        raise MailError("the mail has no From, the patch no author", mail.first_line)
+    if _HIDDEN.match(f"From: {mail.sender}"):
+        raise MailError("an archive hid the author's address", mail.first_line)
+    if mail.date is None:
         # git would take today, and the same patches would be other commits tomorrow.
-        raise MailError("the mail has no Date that can be read", letter.first_line)
+        raise MailError("the mail has no Date that can be read", mail.first_line)
     return PatchMail(
         number,
         total,
-        letter.tag.version,
-        letter.title,
+        mail.tag.version,
+        mail.title,
         hunks,
-        letter.raw,
-        letter.message_id or "",
-        letter.parent or "",
+        mail.raw,
+        mail.message_id or "",
+        mail.parent or "",
         preimages(lines),
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mails of an mbox as their reader sees them: subject, place in a series, text with line numbers.
 
-A file without mail headers, such as an archive's page saved as text, is one letter.
+A file without mail headers, such as an archive's page saved as text, is one mail.
 """
 
 import datetime
@@ -25,7 +25,7 @@ _VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
 #: No series is so long, with all that was answered to it.
-MAX_LETTERS = 2000
+MAX_MAILS = 2000
 #: RFC 5322 allows 998 characters a line.
 MAX_SUBJECT = 2000
 #: How far down a page without headers its title is looked for.
@@ -40,7 +40,7 @@ class Tag(msgspec.Struct, frozen=True):
     total: int
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Mail(msgspec.Struct, frozen=True):
     """One mail. `title` is its subject without tags; `tag` is None where it has no [PATCH …].
 
     `text` is decoded, its first line is line `text_line` of the file. `thread` is the message-id
@@ -70,17 +70,17 @@ def is_message_id(text: str) -> bool:
     return _WHOLE_ID.fullmatch(text) is not None
 
 
-def read_letters(raw: bytes) -> tuple[Letter, ...]:
-    """Return every mail of a file, in its order. Any bytes make at least one letter.
+def read_mails(raw: bytes) -> tuple[Mail, ...]:
+    """Return every mail of a file, in its order. Any bytes make at least one mail.
 
-    A file of more than MAX_LETTERS gives one more than that, which holds the rest.
+    A file of more than MAX_MAILS gives one more than that, which holds the rest.
     """
     return tuple(_letter(part, line) for part, line in _split(raw))
 
 
 def _split(raw: bytes) -> list[tuple[bytes, int]]:
     """Return each mail with the number of the line it begins at."""
-    found = itertools.islice(_SEPARATOR.finditer(raw), MAX_LETTERS + 1)
+    found = itertools.islice(_SEPARATOR.finditer(raw), MAX_MAILS + 1)
     starts = [match.start() for match in found]
     if not starts or raw[: starts[0]].strip():
         starts.insert(0, 0)
@@ -93,7 +93,7 @@ def _split(raw: bytes) -> list[tuple[bytes, int]]:
     return mails
 
 
-def _letter(raw: bytes, first_line: int) -> Letter:
+def _letter(raw: bytes, first_line: int) -> Mail:
     try:
         message = email.message_from_bytes(raw)
     except RecursionError:  # parts in parts in parts
@@ -104,7 +104,7 @@ def _letter(raw: bytes, first_line: int) -> Letter:
     head = raw.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[0]
     title, tag = _tagged(subject)
     thread = _ids(message, "References") + _ids(message, "In-Reply-To")
-    return Letter(
+    return Mail(
         raw=raw,
         first_line=first_line,
         text=_body(message),
@@ -120,13 +120,13 @@ def _letter(raw: bytes, first_line: int) -> Letter:
     )
 
 
-def _page(raw: bytes, first_line: int) -> Letter:
+def _page(raw: bytes, first_line: int) -> Mail:
     text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
     # Searched, not matched: an archive puts what it likes before the title.
     top = "\n".join(line[:1000] for line in text.split("\n", _TITLE_LINES)[:_TITLE_LINES])
     found = _TAG.search(top)
     title, tag = _tagged(top[found.start() :].partition("\n")[0] if found else "")
-    return Letter(raw, first_line, text, first_line, title, tag)
+    return Mail(raw, first_line, text, first_line, title, tag)
 
 
 def _tagged(subject: str) -> tuple[str, Tag | None]:

@@ -19,7 +19,7 @@ from harness.project.project import Project
 from harness.project.series import Series
 from harness.series import b4, lore
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
-from harness.series.messages import Letter, is_message_id, read_letters
+from harness.series.messages import Mail, is_message_id, read_mails
 from harness.series.source import Mbox, Port, Posted, RebasedSource, Source
 
 #: A kernel series is kilobytes.
@@ -75,7 +75,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
         patches(project, cache, slug, source)
 
 
-def letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple[Letter, ...]:
+def all_mails(project: Project, cache: Cache, slug: str, source: Source) -> tuple[Mail, ...]:
     """Return all mails of a source, replies among them."""
     match source:
         case Port(base):
@@ -84,7 +84,7 @@ def letters(project: Project, cache: Cache, slug: str, source: Source) -> tuple[
             files = [path]
         case Posted(version):
             files = [lore.place(cache, slug, version)]
-    return tuple(letter for file in files for letter in read_letters(_read(file)))
+    return tuple(mail for file in files for mail in read_mails(_read(file)))
 
 
 def lost_tabs(patch: PatchMail) -> str | None:
@@ -136,7 +136,7 @@ def _read(path: Path) -> bytes:
 
 def _require_whole(raw: bytes, file: Path, series: Series) -> None:
     """Raise InputError for a damaged patch, by its own file and line."""
-    tag = read_letters(raw)[0].tag
+    tag = read_mails(raw)[0].tag
     if tag is not None and tag.number == 0:
         return  # a cover letter
     try:
@@ -158,10 +158,10 @@ def _damaged(
     error: MailError, raw: bytes, path: Path, version: int | None, series: Series
 ) -> InputError:
     line = error.line
-    *_, letter = (m for m in read_letters(raw) if m.first_line <= (line or 1))
+    *_, mail = (m for m in read_mails(raw) if m.first_line <= (line or 1))
     covers = {v.version: v.cover for v in series.versions if v.cover}
-    version = version or (letter.tag.version if letter.tag else None)
-    message_id = letter.message_id or covers.get(version or 0) or ""
+    version = version or (mail.tag.version if mail.tag else None)
+    message_id = mail.message_id or covers.get(version or 0) or ""
     known = ", ".join(f"v{number} is {cover}" for number, cover in covers.items())
     return InputError(
         error.what,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.series.messages import Letter
+from harness.series.messages import Mail
 
 #: Those that a person gives to a patch as it was when they looked at it.
 KINDS = ("Tested-by", "Reviewed-by", "Acked-by")
@@ -26,27 +26,27 @@ class Trailer(msgspec.Struct, frozen=True):
     patch: int
 
 
-def trailers(letters: Sequence[Letter], version: int) -> tuple[Trailer, ...]:
+def trailers(mails: Sequence[Mail], version: int) -> tuple[Trailer, ...]:
     """Return the trailers of a version's mails, and of the replies to them, each once."""
     numbers = {
-        letter.message_id: letter.tag.number
-        for letter in letters
-        if letter.tag is not None and letter.tag.version == version and not letter.is_reply
+        mail.message_id: mail.tag.number
+        for mail in mails
+        if mail.tag is not None and mail.tag.version == version and not mail.is_reply
     }
     found: dict[Trailer, None] = {}
-    for letter in letters:
-        if letter.is_reply:
-            number = _answered(letter, numbers)
+    for mail in mails:
+        if mail.is_reply:
+            number = _answered(mail, numbers)
         else:
-            number = numbers.get(letter.message_id) if _is_of(letter, version) else None
+            number = numbers.get(mail.message_id) if _is_of(mail, version) else None
         if number is not None:
-            text = letter.text if letter.is_reply else _DIFF.split(letter.text, maxsplit=1)[0]
+            text = mail.text if mail.is_reply else _DIFF.split(mail.text, maxsplit=1)[0]
             found.update(dict.fromkeys(_given(text, number)))
     return tuple(found)
 
 
-def _is_of(letter: Letter, version: int) -> bool:
-    return letter.tag is not None and letter.tag.version == version
+def _is_of(mail: Mail, version: int) -> bool:
+    return mail.tag is not None and mail.tag.version == version
 
 
 def _given(text: str, number: int) -> Iterator[Trailer]:
@@ -57,9 +57,9 @@ def _given(text: str, number: int) -> Iterator[Trailer]:
             yield Trailer(names[match[1].lower()], " ".join(match[2].split()), number)
 
 
-def _answered(letter: Letter, numbers: dict[str | None, int]) -> int | None:
+def _answered(mail: Mail, numbers: dict[str | None, int]) -> int | None:
     """Which patch a reply is about: the one it answers, or that an answer before it answered."""
-    message = email.message_from_bytes(letter.raw)
+    message = email.message_from_bytes(mail.raw)
     ids = _ID.findall(str(message.get("In-Reply-To", "")))
     ids += reversed(_ID.findall(str(message.get("References", ""))))
     for message_id in ids:

@@ -19,7 +19,7 @@ from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.series import base as origin
 from harness.series import read
-from harness.series.base import Origin
+from harness.series.base import SeriesCommits
 from harness.series.source import Mbox, Port, Posted, Source
 from harness.series.trailers import Trailer, trailers
 
@@ -94,7 +94,7 @@ def named(project: Project, slug: str, text: str) -> Source:
 
 
 def _version(
-    project: Project, cache: Cache, slug: str, source: Source, found: Origin
+    project: Project, cache: Cache, slug: str, source: Source, found: SeriesCommits
 ) -> SeriesVersion:
     given = read.patches(project, cache, slug, source)
     patches, label = given.patches, given.label
@@ -108,12 +108,12 @@ def _version(
         for line in hunk.lines
         if line.startswith("+")
     )
-    letters = read.letters(project, cache, slug, source)
+    mails = read.all_mails(project, cache, slug, source)
     return SeriesVersion(
         label=label,
         number=number,
         subjects=tuple(patch.subject for patch in patches),
         added=added,
-        trailers=trailers(letters, patches[0].version),
+        trailers=trailers(mails, patches[0].version),
         base=found.told,
     )

@@ -2,7 +2,7 @@
 """Which releases the source of a tree has, by the tags that they go by."""
 
 from harness.errors import InputError
-from harness.git.repository import KeptTrees
+from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.project import Project
@@ -20,7 +20,7 @@ def offered(project: Project, cache: Cache, name: str) -> list[str]:
     """
     where = str(project.configs / "trees.yaml")
     source = project.trees().get(name)
-    trees = KeptTrees(cache, log=cache.log("tags"), deadline=Deadline(LIST_S))
+    trees = CachedTrees(cache, log=cache.log("tags"), deadline=Deadline(LIST_S))
     match source:
         case GitSource():
             git = git_source.opened(project.root, source, trees.git.log, trees.git.deadline)

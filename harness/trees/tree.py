@@ -9,7 +9,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.events import Advanced, Began, Ended, Listener, Note, silent
-from harness.git.repository import Kept, KeptTrees
+from harness.git.repository import CachedTree, CachedTrees
 from harness.git.snapshot import snapshot
 from harness.git.worktree import Worktree
 from harness.host.cache import Cache
@@ -51,7 +51,7 @@ def fetch(
     MachineError.
     """
     name = name.removeprefix("tree/")
-    trees = KeptTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
+    trees = CachedTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
     git_source.forget_gone(cache)
     source = source_of(project, name)
     released = _released(project, trees, name, source)
@@ -77,7 +77,7 @@ def fetch(
 
 def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
     """Return a tree as fetch() would, but only if it is there already."""
-    trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    trees = CachedTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
     source = source_of(project, name)
     released = _released(project, trees, name, source)
     if released is not None or source is None:
@@ -87,12 +87,12 @@ def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
 
 def all_fetched(cache: Cache) -> tuple[Tree, ...]:
     """Return every tree that is kept, whether or not configs/trees.yaml still names it."""
-    trees = KeptTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    trees = CachedTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
     return tuple(found.tree for found in trees.all().values())
 
 
 def _released(
-    project: Project, trees: KeptTrees, name: str, source: TreeSource | None
+    project: Project, trees: CachedTrees, name: str, source: TreeSource | None
 ) -> Tree | None:
     """Return a release that is there already under its tag, whatever it was fetched as."""
     if is_entry(project, name):
@@ -107,7 +107,7 @@ def _released(
     return msgspec.structs.replace(there, name=name)
 
 
-def _no_tree(project: Project, trees: KeptTrees, name: str, why: str = "") -> InputError:
+def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> InputError:
     known = dict.fromkeys([*project.trees(), *trees.releases()])
     return InputError(
         f"no tree {name!r}" + (f" ({why})" if why else ""),
@@ -118,7 +118,7 @@ def _no_tree(project: Project, trees: KeptTrees, name: str, why: str = "") -> In
 
 def listing(project: Project, cache: Cache) -> tuple[TreeRow, ...]:
     """Return all trees of configs/trees.yaml and what else is kept, and how."""
-    trees = KeptTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
+    trees = CachedTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
     kept = trees.all()
     rows = []
     for name, source in project.trees().items():
@@ -151,7 +151,7 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
         yield folder
 
 
-def _kept(trees: KeptTrees, name: str, source: TreeSource) -> Tree | None:
+def _kept(trees: CachedTrees, name: str, source: TreeSource) -> Tree | None:
     kept = trees.get(f"tree/{name}")
     return kept.tree if kept is not None and kept.entry == value_digest(source) else None
 
@@ -159,7 +159,7 @@ def _kept(trees: KeptTrees, name: str, source: TreeSource) -> Tree | None:
 def _fetch(
     project: Project,
     cache: Cache,
-    trees: KeptTrees,
+    trees: CachedTrees,
     name: str,
     source: TreeSource,
     listen: Listener,
@@ -184,7 +184,7 @@ def _fetch(
     tree = Tree(name=name, commit=commit, release=release, source=label)
     # A branch whose Makefile still says v7.3-rc3 is not v7.3-rc3, if the repository has that.
     is_release = tags.get(f"v{release}", commit) == commit
-    elsewhere = trees.put(Kept(tree, value_digest(source)), with_release=is_release)
+    elsewhere = trees.put(CachedTree(tree, value_digest(source)), with_release=is_release)
     if elsewhere is not None:
         listen(Note(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
     listen(Ended(f"tree {name} is {release} ({label}), {commit[:12]}"))
@@ -193,7 +193,7 @@ def _fetch(
 
 def _commit(
     cache: Cache,
-    trees: KeptTrees,
+    trees: CachedTrees,
     name: str,
     folder: Path,
     release: str,
@@ -228,7 +228,7 @@ def _release_of_folder(folder: Path, where: str) -> str:
     return _kernel_release(text, where, has_kconfig=(folder / "Kconfig").is_file())
 
 
-def _release_of_commit(trees: KeptTrees, commit: str, source: GitSource) -> str:
+def _release_of_commit(trees: CachedTrees, commit: str, source: GitSource) -> str:
     done = trees.git("show", f"{commit}:Makefile", ok=None)
     has_kconfig = trees.git("cat-file", "-e", f"{commit}:Kconfig", ok=None).exit_code == 0
     return _kernel_release(done.stdout, f"{source.repository} {source.ref}", has_kconfig)

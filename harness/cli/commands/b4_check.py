@@ -44,9 +44,9 @@ def b4_check() -> None:
 def _newest(project: Project, raw: bytes) -> Path | None:
     """Return the folder of the newest run that answers a mail."""
     from harness.judge.runs.mail_to_run import answers
-    from harness.series.messages import read_letters
+    from harness.series.messages import read_mails
 
-    mail = read_letters(raw)[0]
+    mail = read_mails(raw)[0]
     if mail.tag is None or mail.is_reply:
         click.echo("standard input holds no cover letter and no patch", err=True)
         return None

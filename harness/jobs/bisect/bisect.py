@@ -14,7 +14,7 @@ from harness.errors import DoesNotBuild, InputError
 from harness.events import Began, Ended, Listener, silent
 from harness.git.bisect import Bisect
 from harness.git.git import ForeignGit
-from harness.git.repository import KeptTrees
+from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.jobs.bisect import predicates
@@ -105,7 +105,7 @@ class _Scene:
         self.question = _text(wanted)
         source = _source(project, wanted.tree)
         self.theirs = _opened(project, source, self.log)
-        trees = KeptTrees(cache, log=self.log, deadline=Deadline(GIT_S))
+        trees = CachedTrees(cache, log=self.log, deadline=Deadline(GIT_S))
         self._kept = trees.git
         ends = (msgspec.structs.replace(source, ref=name) for name in (wanted.good, wanted.bad))
         with cache.locked("trees"):
@@ -182,7 +182,7 @@ class _Scene:
         text = self._kept("show", f"{commit}:Makefile", ok=None).stdout
         return Tree(self._entry, commit, release_of_tree.release(text) or "unknown", "git")
 
-    def _found_origin(self) -> origin.Origin:
+    def _found_origin(self) -> origin.SeriesCommits:
         wanted = self._wanted
         source = wanted.source or ports.nearest(self._project, wanted.slug, self._tree(self.good))
         return origin.find(

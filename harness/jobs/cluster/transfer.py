@@ -16,7 +16,7 @@ from harness.errors import MachineError
 from harness.events import Began, Listener, silent
 from harness.git import packs
 from harness.git.git import Git
-from harness.git.repository import KeptTrees
+from harness.git.repository import CachedTrees
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
 from harness.host.process import Deadline
@@ -139,7 +139,7 @@ def _receive_commit(store: Store, cache: Cache, commit: str, base: str | None = 
     if git.has_commit(commit):
         return
     with cache.locked("trees"), cache.staging() as work:
-        KeptTrees(cache, log=git.log, deadline=git.deadline).create()
+        CachedTrees(cache, log=git.log, deadline=git.deadline).create()
         get(store, f"commits/{commit}", work / "pack")
         if base is None:
             git_source.end_history(git.folder, commit)

@@ -7,10 +7,10 @@ and version that they stand for. An mbox of the user's own stands for nothing by
 
 from harness.project.series import Series
 from harness.record.record import Subject
-from harness.series.messages import Letter, Tag
+from harness.series.messages import Mail, Tag
 
 
-def answers(subject: Subject, mail: Letter, series: Series, patch_id: str = "") -> bool:
+def answers(subject: Subject, mail: Mail, series: Series, patch_id: str = "") -> bool:
     """Whether a run of `subject`, one of `series`, has something to say of a mail.
 
     `patch_id` is of the mail's own diff, where it has one. Of a reply there is nothing to say.
@@ -25,7 +25,7 @@ def answers(subject: Subject, mail: Letter, series: Series, patch_id: str = "") 
     return stands and subject.version == mail.tag.version and _is_posted(mail, mail.tag, series)
 
 
-def _is_posted(mail: Letter, tag: Tag, series: Series) -> bool:
+def _is_posted(mail: Mail, tag: Tag, series: Series) -> bool:
     """Whether a mail posts the version of a series that it says it is of."""
     version = next((v for v in series.versions if v.version == tag.version), None)
     if version is None:

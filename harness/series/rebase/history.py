@@ -15,7 +15,7 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.series.base import Origin
+from harness.series.base import SeriesCommits
 from harness.trees import git_source
 from harness.trees.names import worktree_name
 
@@ -100,7 +100,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def history(project: Project, new: Tree, origin: Origin, log: Path) -> History:
+def history(project: Project, new: Tree, origin: SeriesCommits, log: Path) -> History:
     """Return the history of a tree since a series' base, or why there is none."""
     source = project.trees().get(worktree_name(new.name))
     between = f"{origin.release or origin.named or 'its base'} and {new.release}"
@@ -119,7 +119,7 @@ def history(project: Project, new: Tree, origin: Origin, log: Path) -> History:
     return History(git, old, new.commit)
 
 
-def _base_in(git: Git, origin: Origin) -> str | None:
+def _base_in(git: Git, origin: SeriesCommits) -> str | None:
     """The series' base in somebody's repository: itself, or the tag of the same release."""
     tags = [f"refs/tags/{name}" for name in (f"v{origin.release}", origin.named) if name]
     found = (git.commit(name) for name in (origin.base, *tags))

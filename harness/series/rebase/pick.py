@@ -14,7 +14,7 @@ from harness.errors import TimedOut, ToolFailed
 from harness.git import conflict, patches
 from harness.git.diff import Hunk, parse_diff
 from harness.git.git import Git
-from harness.series.base import Origin
+from harness.series.base import SeriesCommits
 from harness.series.rebase.history import History, Merged, told
 from harness.series.rebase.outcome import ConflictPlace, PatchStep
 
@@ -38,7 +38,13 @@ class Carrier:
     """
 
     def __init__(
-        self, git: Git, origin: Origin, new: str, history: History, merged: Merged, work: Path
+        self,
+        git: Git,
+        origin: SeriesCommits,
+        new: str,
+        history: History,
+        merged: Merged,
+        work: Path,
     ) -> None:
         self.git = git
         self._origin = origin
@@ -140,7 +146,7 @@ class Carrier:
         return tuple(places) or tuple(ConflictPlace(said, 0, 0, "", "") for said in sorted(failed))
 
 
-def merged_upstream(history: History, git: Git, origin: Origin) -> tuple[Merged, str]:
+def merged_upstream(history: History, git: Git, origin: SeriesCommits) -> tuple[Merged, str]:
     """Return what the tree's history has of the series' files, or a note why nobody can tell."""
     files = git("diff", "--name-only", "-z", origin.base, origin.tip).stdout.split("\0")
     try:

@@ -99,7 +99,7 @@ def tried(
     project: Project,
     cache: Cache,
     slug: str,
-    found: origin.Origin,
+    found: origin.SeriesCommits,
     new: Tree,
     listen: Listener = silent,
 ) -> Journey:
@@ -154,7 +154,7 @@ def abort(cache: Cache, slug: str, onto: str) -> None:
         state.forget(cache, slug, onto)
 
 
-def _begun(cache: Cache, wanted: RebaseRequest, found: origin.Origin, new: Tree) -> Journey:
+def _begun(cache: Cache, wanted: RebaseRequest, found: origin.SeriesCommits, new: Tree) -> Journey:
     git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(CARRY_S))
     shown = git("show", "--no-patch", "--format=%s", *found.commits).stdout
     return Journey(

@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.project.kernel import Tree
-from harness.series.base import Origin
+from harness.series.base import SeriesCommits
 from harness.series.rebase.outcome import Conflict, PatchStep
 from harness.trees.names import file_name
 
@@ -29,7 +29,7 @@ class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     slug: str
     onto: str
-    origin: Origin
+    origin: SeriesCommits
     tree: Tree
     head: str
     export: bool = False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.git import patches
 from harness.git.git import AUTHOR, Git
 from harness.host import process
-from harness.series.base import Origin
+from harness.series.base import SeriesCommits
 from harness.series.rebase.history import NOTHING, History
 from harness.series.rebase.outcome import PatchStep
 from harness.series.rebase.pick import Carrier, Stopped
@@ -49,7 +49,7 @@ class Repository:
             if changed != lines:
                 commits.append(self.commit(changed, f"patch {number}\n\nBecause of {edits}."))
             lines = changed
-        self.origin = Origin("here", self.base, tuple(commits), "7.2", "the base")
+        self.origin = SeriesCommits("here", self.base, tuple(commits), "7.2", "the base")
 
     def commit(self, lines: Sequence[str], message: str) -> str:
         (self.folder / FILE).write_text("".join(f"{line}\n" for line in lines))

@@ -9,7 +9,7 @@ import pytest
 from harness.judge.runs.mail_to_run import answers
 from harness.project.series import Series, Version
 from harness.record.record import Subject
-from harness.series.messages import Letter, read_letters
+from harness.series.messages import Mail, read_mails
 from tests.unit.builders import record
 
 replace = msgspec.structs.replace
@@ -34,9 +34,9 @@ def mail(
     subject: str = "[PATCH v2 0/7] mm: Speed up  the memmap",
     message_id: str = "elsewhere@example.org",
     parent: str = "",
-) -> Letter:
+) -> Mail:
     text = f"From: A <a@b>\nSubject: {subject}\nMessage-ID: <{message_id}>\n"
-    return read_letters(f"{text}In-Reply-To: <{parent}>\n\nbody\n".encode())[0]
+    return read_mails(f"{text}In-Reply-To: <{parent}>\n\nbody\n".encode())[0]
 
 
 COVER = mail()
@@ -62,11 +62,11 @@ def test_a_port_and_the_posted_patches_answer_to_their_version(subject: Subject)
         mail("[PATCH v2 1/7] mm: speed up the memmap"),  # a patch that is called like the series
         mail("Re: [PATCH v2 0/7] mm: speed up the memmap", parent="two@example.org"),
         mail("mm: speed up the memmap", "two@example.org"),
-        *(read_letters(raw)[0] for raw in (b"", b"\xff\xfe\x00", b"\n\n[PATCH 0/1] x")),
+        *(read_mails(raw)[0] for raw in (b"", b"\xff\xfe\x00", b"\n\n[PATCH 0/1] x")),
     ],
     ids=lambda mail: mail.title,
 )
-def test_another_series_or_version_is_not_answered(other: Letter) -> None:
+def test_another_series_or_version_is_not_answered(other: Mail) -> None:
     assert not answers(PORT, other, SERIES)
 
 

@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.series.messages import read_letters
+from harness.series.messages import read_mails
 from harness.series.trailers import Trailer, trailers
 
 COVER = """\
@@ -50,7 +50,7 @@ References: <cover@example.org> <{parent}@example.org>
 
 
 def found(*mails: str, version: int = 4) -> tuple[Trailer, ...]:
-    return trailers(read_letters("\n".join(mails).encode()), version)
+    return trailers(read_mails("\n".join(mails).encode()), version)
 
 
 def patch(number: int, trailer: str = "", version: int = 4) -> str:
@@ -105,4 +105,4 @@ def test_what_is_no_trailer_is_none() -> None:
 def test_any_bytes_have_trailers_or_none(raw: bytes) -> None:
     mail = patch(1, "Tested-by: C <c@example.org>").encode()
     for text in (raw, mail + raw, raw + b"\n" + mail):
-        assert all(t.kind == "Tested-by" for t in trailers(read_letters(text), 4)[:1])
+        assert all(t.kind == "Tested-by" for t in trailers(read_mails(text), 4)[:1])
