@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every way of not succeeding, each with the exit code it ends the program with.
+"""Error classes, each with the exit code of the program.
 
-Raised anywhere, caught once: at the command line. The harness failing (69) must never look like
-a series failing (3) or a claim not holding (1), nor the reverse.
+The command line catches them. A failure of the harness or the machine (69, 70) must not look like
+a failure of the series (3) or of a claim (1), nor the reverse.
 """
 
 import errno
@@ -14,9 +14,9 @@ EXIT_INTERRUPTED = 130
 
 
 class HarnessError(Exception):
-    """One clear line: where it is, what is wrong, what was expected, what to do about it.
+    """An error in one line: where it is, what is wrong, what was expected, what to do.
 
-    `detail` holds further lines (the end of a log, a rejected hunk) shown below that line.
+    `detail` has more lines (the end of a log, a rejected hunk), which are shown below it.
     """
 
     exit_code: ClassVar[int] = 69
@@ -47,7 +47,7 @@ class HarnessError(Exception):
 
 
 class InputError(HarnessError):
-    """A file, key or flag that the user gave is wrong."""
+    """A file, key or option given by the user is wrong."""
 
     exit_code = 2
 
@@ -65,70 +65,75 @@ class DoesNotBuild(HarnessError):
 
 
 class RecordError(HarnessError):
-    """A run record is missing, damaged or of a schema this program does not read."""
+    """A run record is missing, damaged or has an unknown schema."""
 
     exit_code = 65
 
 
 class NotComparable(RecordError):
-    """Two builds of a comparison differ in something that must be equal."""
+    """Two builds differ in something that must be equal to compare them."""
 
 
 class MachineError(HarnessError):
-    """The machine cannot do what is asked: space, memory, permissions."""
+    """The machine lacks something: space, memory, permissions."""
 
 
 class ToolMissing(MachineError):
-    """A program that is needed is not installed."""
+    """A required program is not installed."""
 
 
 class Unsupported(MachineError):
-    """This machine, tree or tool has not got what is asked for, so nothing was tried."""
+    """Not supported by this machine, tree or tool; nothing was attempted."""
 
 
 class ToolFailed(MachineError):
-    """An external program ended with an error."""
+    """A program ended with an error.
+
+    `heard_to_end`: it ended by itself, and its listener got everything that it printed.
+    """
+
+    heard_to_end = False
 
 
 class TimedOut(MachineError):
-    """An external program did not end within its deadline and was killed."""
+    """A program did not end within its deadline and was killed."""
 
 
 class Defect(HarnessError):
-    """The harness is wrong. sysexits.h EX_SOFTWARE: no verdict and no input error."""
+    """The harness has a bug (EX_SOFTWARE in sysexits.h)."""
 
     exit_code = 70
 
 
 class GuestLost(MachineError):
-    """The guest ended, or was ended, without its end marker."""
+    """The guest ended, or was killed, before its end marker."""
 
 
 _SPACE = "free some space, or set XDG_CACHE_HOME to a folder with room"
-_ACCESS = "make it yours to write, or set XDG_CACHE_HOME to a folder that is"
-#: What the machine may refuse at any moment, and what to do about it.
+_ACCESS = "make it writable, or set XDG_CACHE_HOME to a folder that is"
+#: System errors that are the machine's, with a message and a hint.
 _REFUSALS = {
     errno.ENOSPC: ("no space left on the device", _SPACE),
     errno.EDQUOT: ("the disk quota is used up", _SPACE),
     errno.EFBIG: ("file too large", "raise the limit on the size of files (ulimit -f)"),
-    errno.EROFS: ("cannot be written to: read-only file system", _ACCESS),
-    errno.EACCES: ("cannot be used: permission denied", _ACCESS),
-    errno.EPERM: ("cannot be used: operation not permitted", _ACCESS),
+    errno.EROFS: ("read-only file system", _ACCESS),
+    errno.EACCES: ("permission denied", _ACCESS),
+    errno.EPERM: ("operation not permitted", _ACCESS),
     errno.EMFILE: ("too many open files", "raise the limit on open files (ulimit -n)"),
     errno.ENFILE: ("too many open files on this machine", "close other programs"),
     errno.ENOMEM: ("out of memory", "close other programs, or use a machine with more"),
-    errno.EAGAIN: ("the machine has no more processes to give", "close other programs"),
-    errno.EIO: ("input/output error", "look at the kernel's log: the disk may be failing"),
-    errno.ENOTDIR: ("is no folder", "move away the file that is in its place"),
-    errno.EEXIST: ("is no folder", "move away the file that is in its place"),
-    errno.ENAMETOOLONG: ("has too long a name", "set XDG_CACHE_HOME to a shorter path"),
+    errno.EAGAIN: ("too many processes on this machine", "close other programs"),
+    errno.EIO: ("input/output error", "see dmesg: the disk may be failing"),
+    errno.ENOTDIR: ("not a folder", "move the file of that name away"),
+    errno.EEXIST: ("not a folder", "move the file of that name away"),
+    errno.ENAMETOOLONG: ("file name too long", "set XDG_CACHE_HOME to a shorter path"),
 }
 
 
 def of_machine(error: OSError, where: str | None = None) -> MachineError | None:
-    """Return what to raise instead where the machine refused something; None for any other error.
+    """Return the MachineError for a system error that is the machine's; None for any other.
 
-    `where` names the file if the error does not.
+    `where` is the file if the error does not name one.
     """
     refusal = _REFUSALS.get(error.errno or 0)
     if refusal is None:

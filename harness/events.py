@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a stage tells whoever watches it, as values: the command line draws, tests collect them."""
+"""Progress events of a stage, as values. The command line draws them."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ import msgspec
 
 
 class Began(msgspec.Struct, frozen=True, tag=True):
-    """A stage, or one long step of it, began."""
+    """A stage, or a long step of it, began."""
 
     title: str
 
 
 class Advanced(msgspec.Struct, frozen=True, tag=True):
-    """Progress within the step that began last: `done` of `total` (None: not known)."""
+    """Progress of the step that began last: `done` of `total` (None: unknown)."""
 
     done: int
     total: int | None = None
@@ -21,13 +21,13 @@ class Advanced(msgspec.Struct, frozen=True, tag=True):
 
 
 class Note(msgspec.Struct, frozen=True, tag=True):
-    """One line worth keeping on the screen: a sample as it arrives, a fallback that was needed."""
+    """A line that stays on the screen: a sample, or a fallback that was needed."""
 
     text: str
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
-    """The step that began last is over; `text` sums it up."""
+    """The step that began last ended; `text` summarizes it."""
 
     text: str
 
@@ -37,4 +37,4 @@ Listener = Callable[[Event], None]
 
 
 def silent(_event: Event) -> None:
-    """Listen to nothing."""
+    """Ignore an event."""

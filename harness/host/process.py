@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one door to other programs.
+"""Runs programs. All of the harness starts them here.
 
-Each runs in a process group of its own, without standard input, under a deadline, with everything
-it prints in a log; when it ends, or we do, the whole group goes; when we are killed, the program
-is too. Never a shell.
+Each program has a process group of its own, an empty standard input, a deadline, and a log for
+everything it prints. The whole group is killed when the program ends, and when the harness does,
+even by SIGKILL. No shell is involved.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -33,27 +33,29 @@ from harness.errors import (
 )
 from harness.host import cancel, reaper
 
+E = TypeVar("E", bound=MachineError)
+
 TAIL_LINES = 12
 GRACE_S = 2.0
-#: What a program may print into one log. A guest that floods its console must not fill the disk.
+#: Limit of a log: a guest that floods its console must not fill the disk.
 MAX_LOG_BYTES = 64 << 20
-#: How much of a program's standard output is handed back; what needs more has a file for it.
+#: Limits of what is returned: the start of standard output, the end of error output.
 MAX_STDOUT_BYTES = 64 << 20
-#: How much of the end of its error output is handed back.
 MAX_STDERR_BYTES = 64 << 10
-#: How often a watched program is looked at.
+#: How often `watch` is called.
 WATCH_S = 0.2
-#: From util-linux: the kernel ends a program started through this when we die, however we die.
-DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-#: Signals that end programs; others' numbers, added to 128, are exit codes of git.
+#: util-linux: the kernel kills a program started through this when its parent dies.
+_DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+#: 128 plus one of these is a wrapper's exit code for a killed program. Of other signals it is not:
+#: git exits with 128 and 129.
 _DEADLY = (
     *(signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS),
     *(signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU),
 )
-#: What may raise KeyboardInterrupt in us.
+#: Signals that the command line turns into KeyboardInterrupt.
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Variables that programs get: paths, the user, the way to the network, and our own. Any other may
-#: steer git, make or the compiler (GIT_DIR, LLVM, KCPPFLAGS, CPATH), or hold a secret.
+#: Variables that are passed on: paths, the user, proxies and certificates, and the harness's own.
+#: Any other may steer git, make or the compiler (GIT_DIR, LLVM, KCPPFLAGS, CPATH) or hold a secret.
 _PASSED = re.compile(
     r"PATH|LD_LIBRARY_PATH|TMPDIR|HOME|USER|LOGNAME|XDG_\w+|GNUPGHOME|SSH_AUTH_SOCK|APT_CONFIG"
     r"|(?i:https?|ftp|all|no)_(?:proxy|PROXY)"
@@ -63,7 +65,7 @@ _PASSED = re.compile(
 
 
 class Deadline:
-    """A moment on the monotonic clock, handed down so that nested waits share one budget."""
+    """A point on the monotonic clock. A stage makes one and all its programs share it."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -71,19 +73,15 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """Return the seconds left, never negative."""
         return max(0.0, self._end - time.monotonic())
-
-    def capped(self, seconds: float) -> "Deadline":
-        """Return a deadline at most `seconds` from now and never later than this one."""
-        return Deadline(min(seconds, self.remaining))
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """A program that ended: its exit code, its output as bytes, and its cost.
+    """Exit code, output and cost of a program that ended.
 
-    `errors` is the last MAX_STDERR_BYTES of its error output. `was_cut` tells that it printed more
-    than is kept, so that the rest went unheard.
+    `errors` is the last MAX_STDERR_BYTES of its error output. `was_cut`: it printed more than
+    MAX_LOG_BYTES; `on_line` did not get the rest.
     """
 
     argv: tuple[str, ...]
@@ -96,27 +94,26 @@ class Finished(msgspec.Struct, frozen=True):
 
     @property
     def stdout(self) -> str:
-        """Its output as text; what is not UTF-8 is replaced."""
+        """Return the output as text; invalid UTF-8 is replaced."""
         return self.output.decode("utf-8", "replace")
 
     @property
     def stderr(self) -> str:
-        """The end of its error output as text; what is not UTF-8 is replaced."""
+        """Return the end of the error output as text; invalid UTF-8 is replaced."""
         return self.errors.decode("utf-8", "replace")
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended it, or what it is a wrapper of."""
-        return self.exit_code < 0 or self.exit_code - 128 in _DEADLY
+        """Return whether a signal killed the program, or the one that it is a wrapper around."""
+        return _was_killed(self.exit_code)
 
 
-def quoted(argv: Sequence[str]) -> str:
-    """Return argv as it can be pasted into a shell."""
-    return shlex.join(argv)
+def _was_killed(code: int) -> bool:
+    return code < 0 or code - 128 in _DEADLY
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what programs get of our environment, in the C locale, plus `extra`."""
+    """Return the environment of programs: the variables passed on, the C locale, and `extra`."""
     env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
     env |= {"LC_ALL": "C"}
     return env | dict(extra or {})
@@ -126,12 +123,11 @@ class _Late(Exception):
     """The deadline has passed and the program still runs."""
 
 
-class _Unwelcome(Exception):
-    """Whoever watches the program wants it ended at once; its cause is the reason."""
-
-
 class _Sink:
-    """Where output goes: the log, the tail for error messages, whole lines to a listener."""
+    """Writes output to the log and passes whole lines to a listener.
+
+    `tail` has the last lines, for error messages.
+    """
 
     def __init__(self, log: IO[bytes], on_line: Callable[[str], None] | None) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -147,14 +143,14 @@ class _Sink:
             if self._room <= 0:
                 self.write(b"\n[log cut here: the program printed too much]\n")
         *lines, rest = (self._partial.get(stream, b"") + data).split(b"\n")
-        # A "line" without end must not grow without end.
+        # Limits a line that never ends.
         self._partial[stream] = rest[-65536:]
         for line in lines:
             self._line(line)
 
     @property
     def is_full(self) -> bool:
-        """Whether more came than is kept."""
+        """Return whether the log has reached its limit."""
         return self._room <= 0
 
     def write(self, data: bytes) -> None:
@@ -171,7 +167,7 @@ class _Sink:
     def _line(self, raw: bytes) -> None:
         text = raw.decode("utf-8", "replace").rstrip("\r")
         self.tail.append(text)
-        # A flood is not listened to: what is not kept decides nothing.
+        # What is not in the log must not decide anything.
         if self._on_line is not None and not self.is_full:
             self._on_line(text)
 
@@ -189,25 +185,32 @@ def run(
     stdin: Path | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> Finished:
-    """Run a program to its end and return what came of it.
+    """Run a program until it ends and return its exit code, output and cost.
 
-    `log` is appended to; `env` is added to `environment()`; `ok` lists the exit codes that are no
-    error (None: any); `on_line` hears each line of output and error output as it arrives;
-    `called` names the program in errors where argv[0] is a wrapper around it; `stdin` is a file to
-    read from, where a program takes its input in no other way; `watch` is called every WATCH_S with
-    the program's process id, and what HarnessError it raises ends the program without mercy.
+    `log` is appended to. `env` is added to `environment()`. `ok` lists the accepted exit codes
+    (None: any). `on_line` gets each line of output and error output as it arrives. `called` is the
+    program's name in errors if argv[0] is a wrapper. `stdin` is a file to read from. `watch` is
+    called with the process id every WATCH_S; a HarnessError that it raises kills the program.
 
-    Raises ToolMissing, ToolFailed or TimedOut, or MachineError where the log cannot be written; on
+    Raises ToolMissing, ToolFailed or TimedOut, or MachineError if the log cannot be written. On
     any exception the process group is killed.
     """
     argv = tuple(os.fspath(a) for a in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    # Unbuffered, so that what was printed before a crash is in it.
+    # Unbuffered: after a crash, everything printed until then is in it.
     with log.open("ab", buffering=0) as sink_file:
         sink = _Sink(sink_file, on_line)
-        sink.write(f"$ {quoted(argv)}\n".encode())
+        sink.write(f"$ {shlex.join(argv)}\n".encode())
         stdout, stderr = bytearray(), bytearray()
+
+        def failure(kind: type[E], what: str) -> E:
+            return kind(
+                f"{called or argv[0]} {what}",
+                hint=f"the whole log is in {log}",
+                detail="\n".join([f"$ {shlex.join(argv)}", *sink.tail]),
+            )
+
         with _started(argv, cwd, env, stdin) as process:
             try:
                 _pump(process, sink, stdout, stderr, deadline, watch)
@@ -215,17 +218,19 @@ def run(
                 cpu_s = _finish(process)
             except _Late as late:
                 what = f"did not end within {deadline.seconds:.0f} s and was killed"
-                raise _failure(TimedOut, argv, called, what, sink, log) from late
-            except _Unwelcome as unwelcome:
+                raise failure(TimedOut, what) from late
+            except HarnessError:
+                # What `watch` objects to gets no time to clean up.
                 os.killpg(process.pid, signal.SIGKILL)
-                assert isinstance(unwelcome.__cause__, HarnessError)  # noqa: S101 (see _pump)
-                raise unwelcome.__cause__ from None
+                raise
         sink.close()
     if ok is not None and process.returncode not in ok:
-        raise _failure(ToolFailed, argv, called, ending(process.returncode), sink, log)
+        error = failure(ToolFailed, ending(process.returncode))
+        error.heard_to_end = not (_was_killed(process.returncode) or sink.is_full)
+        raise error
     if ok is not None and len(stdout) == MAX_STDOUT_BYTES:
-        # Half an answer is none. Whoever takes any exit code does not read the output.
-        raise _failure(ToolFailed, argv, called, "printed too much to be read", sink, log)
+        # Callers that accept any exit code do not read the output.
+        raise failure(ToolFailed, "printed too much to be read")
     return Finished(
         argv=argv,
         exit_code=process.returncode,
@@ -237,23 +242,8 @@ def run(
     )
 
 
-def _failure(
-    kind: type[MachineError],
-    argv: Sequence[str],
-    called: str | None,
-    what: str,
-    sink: _Sink,
-    log: Path,
-) -> MachineError:
-    return kind(
-        f"{called or argv[0]} {what}",
-        hint=f"the whole log is in {log}",
-        detail="\n".join([f"$ {quoted(argv)}", *sink.tail]),
-    )
-
-
 def ending(code: int) -> str:
-    """Say how a program ended. A wrapper whose program was killed exits with 128 and the signal."""
+    """Return how a program ended, in words, from its exit code (negative: a signal)."""
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     if code - 128 in _DEADLY:
@@ -289,13 +279,13 @@ def _spawned(
     whole = environment(env)
     if cwd is not None and not cwd.is_dir():
         raise ToolFailed(f"{cwd}: no such folder to run {argv[0]} in")
-    # Looked up here, as the wrapper's own words for its absence would be those of any failure.
+    # Looked up here: setpriv's exit code for a missing program could be the program's own.
     program = shutil.which(argv[0], path=whole.get("PATH"))
     if program is None and not Path(argv[0]).is_file():
         raise ToolMissing(
             f"{argv[0]} is not installed", hint="run `harness doctor` to see what is missing"
         )
-    wrapper = DIES_WITH_US if shutil.which(DIES_WITH_US[0]) else ()
+    wrapper = _DIES_WITH_PARENT if shutil.which(_DIES_WITH_PARENT[0]) else ()
     try:
         return subprocess.Popen(
             [*wrapper, program, *argv[1:]] if program else argv,
@@ -312,12 +302,12 @@ def _spawned(
 
 @contextlib.contextmanager
 def _interruptions_held() -> Iterator[None]:
-    """Put off what a signal would raise until the block ends.
+    """Delay KeyboardInterrupt until the block ends.
 
-    A program that is half started, when KeyboardInterrupt is raised, has nobody who would end it.
+    Raised inside Popen(), it would leave a program running whose process id is unknown.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # nothing is raised in other threads
+        yield  # signal handlers run in the main thread only
         return
     caught: list[int] = []
     before = {
@@ -342,11 +332,11 @@ def _pump(
     deadline: Deadline,
     watch: Callable[[int], None] | None,
 ) -> None:
-    """Move output until both pipes are closed, or the program has ended and left them open."""
+    """Move output until both pipes are closed, or the program has ended."""
     assert process.stdout is not None  # noqa: S101 (both are PIPE, see _started)
     assert process.stderr is not None  # noqa: S101
     out = process.stdout.fileno()
-    look = _watcher(process, watch)
+    due = 0.0
     with selectors.DefaultSelector() as selector:
         for pipe in (process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)
@@ -355,11 +345,13 @@ def _pump(
             cancel.check()
             if deadline.remaining == 0:
                 raise _Late
-            look()
+            if watch is not None and time.monotonic() >= due:
+                watch(process.pid)
+                due = time.monotonic() + WATCH_S
             ready = selector.select(min(deadline.remaining, WATCH_S))
             if not ready and _has_ended(process):
-                # Its last words may have come since nothing was ready. If they have not, a
-                # grandchild holds the pipes open; it goes with the group.
+                # Output may have arrived since. If not, a grandchild holds the pipes open; it
+                # is killed with the group.
                 ready = selector.select(0)
                 if not ready:
                     return
@@ -376,27 +368,8 @@ def _pump(
                     del stderr[:-MAX_STDERR_BYTES]
 
 
-def _watcher(
-    process: subprocess.Popen[bytes], watch: Callable[[int], None] | None
-) -> Callable[[], None]:
-    """Return what looks at the program, as often as is due."""
-    due = 0.0
-
-    def look() -> None:
-        nonlocal due
-        if watch is None or time.monotonic() < due:
-            return
-        due = time.monotonic() + WATCH_S
-        try:
-            watch(process.pid)
-        except HarnessError as error:
-            raise _Unwelcome from error
-
-    return look
-
-
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Look without reaping: _finish still wants the accounting, and the group's number."""
+    """Return whether the leader has ended, without reaping it: see _finish."""
     flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, process.pid, flags) is not None
 
@@ -411,17 +384,16 @@ def _wait(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
 
 
 def _finish(process: subprocess.Popen[bytes]) -> float:
-    """End what is left of the group, then reap the leader.
+    """Kill the group, reap the leader and return the CPU seconds of it and its children.
 
-    Return the CPU seconds (user and system) that the leader and its children took. Until the leader
-    is reaped, no other group can get its number; after that a signal could reach one.
+    In that order: once the leader is reaped, another group may get its number.
     """
     if not _is_over(process):
         _signal(process, signal.SIGTERM)
-    # Always, as the list of processes may have missed one that was forked meanwhile.
+    # Always: the list of processes may lack one that was forked meanwhile.
     _signal(process, signal.SIGKILL)
     reaper.forget(process.pid)
-    # It does not end where the kernel cannot end it.
+    # WNOHANG: a process in uninterruptible sleep does not end.
     pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     if pid:
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -429,8 +401,8 @@ def _finish(process: subprocess.Popen[bytes]) -> float:
 
 
 def _signal(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Signal the group, and give it GRACE_S to end."""
-    with contextlib.suppress(PermissionError):  # all that are left run as another user
+    """Signal the group and wait up to GRACE_S until it is over."""
+    with contextlib.suppress(PermissionError):  # all that is left runs as another user
         os.killpg(process.pid, how)
     end = time.monotonic() + GRACE_S
     while not _is_over(process) and time.monotonic() < end:
@@ -438,7 +410,7 @@ def _signal(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
 
 
 def _is_over(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether the leader can be reaped, and zombies are all that is left of its group."""
+    """Return whether the leader has ended and only zombies are left in its group."""
     if not _has_ended(process):
         return False
     for folder in Path("/proc").iterdir():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness.errors import ToolFailed
 from harness.host import process
 from harness.host.sandbox import Sandbox
 from harness.host.untrusted_folder import Folder
@@ -75,8 +76,14 @@ class Make:
                 on_line(line)
 
         compiler_warnings.start(self.output)
-        # Target by target: the output of two compilers must not be mixed.
-        done = self("-Otarget", *targets, on_line=hear)
+        try:
+            # Target by target: the output of two compilers must not be mixed.
+            done = self("-Otarget", *targets, on_line=hear)
+        except ToolFailed as error:
+            # After a compile error the other objects are complete, and so are their warnings.
+            if error.heard_to_end:
+                compiler_warnings.finish(self.output, reader.found)
+            raise
         compiler_warnings.finish(self.output, None if done.was_cut else reader.found)
         return done
 

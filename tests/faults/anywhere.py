@@ -11,7 +11,7 @@ from tests.faults.table import fault
     "anywhere-cache-is-file",
     "there is a file where the cache folder should be",
     69,
-    r"cache\S*: (is no folder|.*Not a directory)",
+    r"cache\S*: (not a folder|.*Not a directory)",
     quick=True,
 )
 def _(scene: Scene) -> Ended:

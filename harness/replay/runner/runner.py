@@ -3,6 +3,7 @@
 
 import bisect
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import MachineError
-from harness.host.process import Deadline, quoted
+from harness.host.process import Deadline
 from harness.host.sandbox import Sandbox
 from harness.kernel.binutils import Binutils
 from harness.replay.program.link import Program
@@ -144,7 +145,7 @@ class Runner:
         if len(replies) != len(kinds) + 1:
             raise MachineError(
                 f"{len(replies) - 1} answers to {len(kinds)} questions",
-                where=quoted(done.argv),
+                where=shlex.join(done.argv),
                 hint=f"the whole log is in {self.log}",
             )
         given = [_decode(reply, kind) for reply, kind in zip(replies[1:], kinds, strict=True)]

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import ToolFailed
+from harness.host import process
+from harness.host.process import Deadline
+from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.host.untrusted_folder import Folder
 from harness.kernel import compiler_warnings
 from harness.kernel.compiler_warnings import STARTED, WARNINGS
+from harness.kernel.kbuild import Make
 
 ONE: dict[str, dict[str, int]] = {"mm/one.o": {"mm/one.c: unused variable 'x'": 1}}
 EARLIER_NS = 1
@@ -177,3 +182,37 @@ def test_a_trap_of_a_third_party_makefile_is_not_followed(
     assert compiler_warnings.warned(output) == (None if name == WARNINGS else ONE)
     assert mine.read_text() == "mine"
     assert not (tmp_path / "not there").exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "is_complete"), [("exit 2", True), ("kill -9 $$", False), ("yes | head -c 2000", False)]
+)
+def test_objects_stay_after_a_compile_error_and_not_after_an_interrupted_make(
+    output: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, is_complete: bool
+) -> None:
+    monkeypatch.setattr(process, "MAX_LOG_BYTES", 1000)
+    program = tmp_path / "make"
+    program.write_text(
+        f"""#!/bin/sh
+echo '  CC      mm/one.o'
+echo "mm/one.c:1:1: warning: unused variable 'x'"
+echo one >{output.path}/one.o
+{end}
+exit 2
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    made = Make(
+        tmp_path,
+        output.path,
+        "gcc",
+        sandbox=Sandbox(NO_SANDBOX),
+        log=tmp_path / "log",
+        deadline=Deadline(10),
+    )
+    with pytest.raises(ToolFailed):
+        made.build("bzImage")
+    assert compiler_warnings.warned(output) == (ONE if is_complete else None)
+    compiler_warnings.start(output)
+    assert (output.path / "one.o").exists() == is_complete
