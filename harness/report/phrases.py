@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a conclusion is put into words, the same in every report; escaping is left to the formats."""
+"""Phrases that all reports share, made from a run record or a verdict; pure, not escaped."""
 
 import datetime
 from typing import NamedTuple
 
 from harness.errors import RecordError
 from harness.host.units import format_bytes
+from harness.judge.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.series.messages import is_message_id
@@ -16,7 +17,7 @@ class _EvidenceWords(NamedTuple):
     may: str
 
 
-#: What each kind of evidence is, and what its numbers may be used for.
+#: What each kind of evidence measures, and what its numbers may be used for.
 EVIDENCE: dict[Evidence, _EvidenceWords] = {
     "boot-kvm": _EvidenceWords(
         "guest time on a real CPU",
@@ -39,65 +40,71 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
 
 
 def evidence(record: RunRecord) -> str:
-    """Return what the numbers are and what they may be used for."""
+    """Return the kind of evidence, its clock and what its numbers may be used for."""
     kind = EVIDENCE[record.evidence]
     return f"{record.evidence}, {kind.clock}: {kind.may}"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun in singular or plural."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def subject(record: RunRecord) -> str:
-    """Return what was on trial, and on which kernel."""
-    on_trial = record.subject
+    """Return which patches of which series were tested, and on which kernel."""
+    tested = record.subject
     if record.is_null:
-        return f"{on_trial.slug}: base against itself, v{on_trial.release}"
+        return f"{tested.slug}: base against itself, v{tested.release}"
     part = "" if is_whole(record) else f", {patches(record, record.builds[-1].prefix)}"
     if isinstance(record, BootRun) and record.is_per_patch:
         part = ", patch by patch"
-    return f"{on_trial.slug} ({on_trial.source}{part}) on v{on_trial.release}"
+    return f"{tested.slug} ({tested.source}{part}) on v{tested.release}"
 
 
 def is_whole(record: RunRecord) -> bool:
-    """Whether the last build has all patches of the series, not only the first few or none."""
+    """Return whether the last build has all patches of the series."""
     return record.builds[-1].prefix == len(record.subject.patch_ids)
 
 
 def setting(record: RunRecord) -> str:
-    """Return how often what was done."""
+    """Return the guest and the number of rebinds and boots, or of rounds and passes."""
     if isinstance(record, ReplayRun):
-        return f"{record.setup.rounds} rounds of {record.setup.passes} passes"
+        return f"{count(record.setup.rounds, 'round')} of {record.setup.passes} passes"
     setup = record.setup
-    return f"{setup.guest}, {setup.rebinds} rebinds, {setup.boots} boot(s) a build"
+    boots, rebinds = count(setup.boots, "boot"), count(setup.rebinds, "rebind")
+    return f"{setup.guest}, {boots} per build, {rebinds} per boot"
 
 
 def decides(record: RunRecord) -> bool:
-    """Whether this kind of evidence may decide a claim at all."""
+    """Return whether this kind of evidence can decide a claim at all."""
     return record.evidence == "boot-kvm"
 
 
 def is_posted(record: RunRecord) -> bool:
-    """Whether the patches are those that were posted, and not our port of them."""
+    """Return whether the patches are those that were posted, not a port of them."""
     return bool(message_id(record)) or record.subject.source == f"v{record.subject.version}"
 
 
 def message_id(record: RunRecord) -> str:
-    """Return the mail that introduced the patches, without brackets; "" where there is none."""
+    """Return the message-id of the cover letter without brackets, or "" if it is not recorded."""
     named = record.subject.message_id
     return named if is_message_id(named) else ""
 
 
 def started(record: RunRecord) -> datetime.datetime:
-    """Return when the run began, in UTC. Raises RecordError where the record does not say."""
+    """Return when the run started, in UTC. Raises RecordError if the record has no valid time."""
     try:
         return datetime.datetime.fromisoformat(record.started).astimezone(datetime.UTC)
     except (ValueError, OverflowError) as error:
         raise RecordError(
-            f"{record.started!r} is no time",
+            f"{record.started!r} is not a time",
             where=f"run {record.run_id}, key started",
             expected="ISO 8601, UTC",
         ) from error
 
 
 def patches(record: RunRecord, prefix: int) -> str:
-    """Return what a build has on top of base: `series`, `patches 1-3`, or nothing: `base again`."""
+    """Return what a build has on top of base: `series`, `patches 1-3`, or `base again`."""
     if prefix == 0:
         return "base again"
     if prefix == len(record.subject.patch_ids):
@@ -106,7 +113,7 @@ def patches(record: RunRecord, prefix: int) -> str:
 
 
 def build(record: RunRecord, name: str) -> str:
-    """Return what a build is; a replay's variants have no other name than their own."""
+    """Return what a build has on top of base; for a replay's variant, its name."""
     found = record.build(name)
     if found is None or found.kind != "prefix":
         return name
@@ -114,7 +121,7 @@ def build(record: RunRecord, name: str) -> str:
 
 
 _ENDED = {
-    "lost": "the run was broken off",
+    "lost": "the run was interrupted",
     "timed_out": "the run timed out",
     "panicked": "the guest panicked",
     "failed": "the run failed",
@@ -123,25 +130,30 @@ _ENDED = {
 
 
 def outcome(record: RunRecord) -> str:
-    """Return how the run ended, and why so."""
+    """Return how the run ended, with the recorded reason."""
     ended = _ENDED[record.outcome]
     return f"{ended}: {record.reason}" if record.reason else ended
 
 
 def about(verdict: Verdict) -> str:
-    """Return what a verdict is about: the driver, and the patch after which it is claimed."""
+    """Return the driver that a verdict is about, and the patch after which it is claimed."""
     if verdict.after_patch is None:
         return verdict.driver
     return f"{verdict.driver} after patch {verdict.after_patch}"
 
 
 def ruling(verdict: Verdict) -> str:
-    """Return the verdict in words; a replay supports or doubts what it leaves untested."""
+    """Return the verdict, and for a replay whether it supports or doubts the claim."""
     return f"{verdict.verdict}, {verdict.stance}" if verdict.stance else verdict.verdict
 
 
+def noise(found: Noise) -> str:
+    """Return a noise finding without its hint."""
+    return f"{found.where}: {found.text}"
+
+
 def environment(record: RunRecord) -> list[tuple[str, str]]:
-    """Return name and value of whatever one has to know to do it again."""
+    """Return names and values of what is needed to repeat the run."""
     host = record.machine
     rows = [
         ("run", record.run_id),
@@ -151,7 +163,7 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
         ("memory", format_bytes(host.memory_bytes)),
         ("host kernel", host.kernel),
         ("accelerator", f"{host.accelerator}: {host.accelerator_proof}"),
-        ("compiler", ", ".join(dict.fromkeys(build.compiler for build in record.builds))),
+        ("compiler", compilers(record)),
     ]
     if isinstance(record, BootRun):
         rows.append(("guest", f"{record.setup.guest}, plan {record.setup.plan}"))
@@ -161,18 +173,23 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
     return rows
 
 
+def compilers(record: RunRecord) -> str:
+    """Return the compilers of all builds, each once."""
+    return ", ".join(dict.fromkeys(build.compiler for build in record.builds))
+
+
 def unit(record: RunRecord) -> str:
-    """Return what is repeated in this kind of run."""
+    """Return what is repeated in this kind of run: `boot` or `process`."""
     return "process" if isinstance(record, ReplayRun) else "boot"
 
 
 def is_base(record: RunRecord, name: str) -> bool:
-    """Whether a build has nothing on top of base: it is base, or base once more."""
+    """Return whether a build is base, or base again."""
     found = record.build(name)
     return found is not None and found.prefix == 0
 
 
 def prefix(record: RunRecord, name: str) -> str:
-    """Return a build's name where it has to stand for itself: a replay's are bare numbers."""
+    """Return a build's name for use in a test name: `prefix-3` for the bare number 3."""
     found = record.build(name)
     return f"prefix-{name}" if found is not None and found.is_numbered else name

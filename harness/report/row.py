@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A result as test systems know it: a name, a status, a sentence, numbers.
-
-KTAP, JUnit, KCIDB and b4 have this in common; how each writes it down is in its own module.
-"""
+"""One result as KTAP, JUnit, KCIDB and b4 know it: a name, a status, a sentence and numbers."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -10,16 +7,14 @@ from typing import Literal
 import msgspec
 
 #: fail: the series is at fault. error: the test broke, or cannot decide. miss: the harness broke.
-#: skip: not applicable here. done: measured, and nothing concluded. Only fail and pass say anything
-#: of the series.
+#: skip: not applicable here. done: measured, no conclusion. Only fail and pass judge the series.
 Status = Literal["pass", "fail", "error", "miss", "skip", "done"]
 
 _GRAVEST: tuple[Status, ...] = ("fail", "error", "miss", "skip", "done", "pass")
 
 
 class Number(msgspec.Struct, frozen=True):
-    """A value of one build, or with `build` "" one that compares two; claimed where not
-    measured."""
+    """A value of one build (`build` is "" for a comparison of two), measured or claimed."""
 
     build: str
     name: str
@@ -29,9 +24,9 @@ class Number(msgspec.Struct, frozen=True):
 
 
 class ReportRow(msgspec.Struct, frozen=True):
-    """One result: `group` and `name` place it, `text` says why in a sentence.
+    """One result: `text` gives the reason for its status in a sentence.
 
-    `build` is the build that it is about, "" where it is about both; `log` has further lines.
+    `build` is "" for a result about both builds; `log` holds console or compiler output.
     """
 
     group: str
@@ -44,6 +39,6 @@ class ReportRow(msgspec.Struct, frozen=True):
     duration_s: float = 0.0
 
 
-def worst(found: Iterable[ReportRow]) -> Status:
-    """Return the gravest status there is."""
-    return min((result.status for result in found), key=_GRAVEST.index)
+def worst(rows: Iterable[ReportRow]) -> Status:
+    """Return the gravest status of the rows."""
+    return min((row.status for row in rows), key=_GRAVEST.index)

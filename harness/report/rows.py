@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion as results: which there are, and what each of them says."""
+"""A conclusion as the rows that test systems read, in groups; pure."""
 
-import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -12,13 +11,11 @@ from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, BootRun, RunRecord
-from harness.report import identity as alike
-from harness.report import phrases
+from harness.report import identity, lines, phrases
 from harness.report.row import Number, ReportRow, Status
-from harness.report.terminal import per_patch
 
-#: What each verdict is to a test system: only what is borne out passes.
-OF_VERDICT: dict[Word, Status] = {
+#: The status of each verdict: only a reproduced claim passes.
+_OF_VERDICT: dict[Word, Status] = {
     "reproduced": "pass",
     "contradicted": "fail",
     "inconclusive": "error",
@@ -26,77 +23,65 @@ OF_VERDICT: dict[Word, Status] = {
 }
 
 
-def results(conclusion: Conclusion) -> tuple[ReportRow, ...]:
-    """Return all results, group by group, with a name each that its group has once.
-
-    A run always has at least the one of the run itself.
-    """
-    found = (
-        _run(conclusion.record),
-        *_builds(conclusion),
-        *_boots(conclusion.record),
-        *_identity(conclusion),
-        *_memmaps(conclusion),
-        *_passes(conclusion),
-        *_counts(conclusion),
-        *_claims(conclusion),
-        *_gates(conclusion),
-    )
-    groups: dict[str, list[ReportRow]] = {}
-    for result in found:
-        groups.setdefault(result.group, []).append(result)
-    return tuple(result for members in groups.values() for result in _distinct(members))
+def results(conclusion: Conclusion) -> Iterator[ReportRow]:
+    """Yield all rows of all groups, group by group."""
+    for rows in groups(conclusion).values():
+        yield from rows
 
 
-def _distinct(members: Iterable[ReportRow]) -> Iterator[ReportRow]:
-    seen: collections.Counter[str] = collections.Counter()
-    for result in members:
-        seen[result.name] += 1
-        times = seen[result.name]
-        name = result.name if times == 1 else f"{result.name}-again-{times}"
-        yield msgspec.structs.replace(result, name=name)
+def groups(conclusion: Conclusion) -> Mapping[str, list[ReportRow]]:
+    """Return the rows by group; names are unique within a group. The run itself is always a row."""
+    found: dict[str, dict[str, ReportRow]] = {}
+    for make in (_run, _builds, _boots, _identity, _memmaps, _passes, _counts, _claims, _gates):
+        for row in make(conclusion):
+            group = found.setdefault(row.group, {})
+            name, times = row.name, 1
+            while name in group:
+                times += 1
+                name = f"{row.name}-again-{times}"
+            group[name] = msgspec.structs.replace(row, name=name)
+    return {name: list(group.values()) for name, group in found.items()}
 
 
-def _run(record: RunRecord) -> ReportRow:
+def _run(conclusion: Conclusion) -> Iterator[ReportRow]:
+    record = conclusion.record
     status: Status = "error"
     if record.outcome in ("complete", "lost"):
         status = "pass" if record.outcome == "complete" else "miss"
-    return ReportRow("run", "complete", status, phrases.outcome(record))
+    yield ReportRow("run", "complete", status, phrases.outcome(record))
 
 
 def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
-    """What a ladder says of each patch beside its boots: whether it builds, with which warnings."""
-    for rung in conclusion.rungs:
-        if not rung.prefix:
-            continue  # base builds, or there is no run
-        build = str(rung.prefix)
+    """Yield whether each prefix of a per-patch run builds, and with which new warnings."""
+    for prefix in conclusion.rungs:
+        if not prefix.prefix:
+            continue  # without base there is no run
+        build = str(prefix.prefix)
         numbers = tuple(
             Number(build, f"{driver}_rebind_mean", cost.mean_ms, "ms")
-            for driver, cost in rung.costs.items()
+            for driver, cost in prefix.costs.items()
         )
-        status, text, log = _build(rung)
+        status, text, log = _build(prefix)
         yield ReportRow("builds", f"patch-{build}", status, text, build, log, numbers)
 
 
-def _build(rung: PrefixResult) -> tuple[Status, str, str]:
-    if not rung.builds:
-        return "fail", rung.why, rung.detail
-    if rung.new_warnings is None:
-        return "skip", "builds; which warnings are new is not known", ""
-    if rung.new_warnings:
-        return (
-            "fail",
-            per_patch.fault(msgspec.structs.replace(rung, why="")),
-            "\n".join(rung.new_warnings),
-        )
-    return "pass", "builds, with no new warning", ""
+def _build(prefix: PrefixResult) -> tuple[Status, str, str]:
+    if not prefix.builds:
+        return "fail", prefix.why, prefix.detail
+    if prefix.new_warnings is None:
+        return "skip", "builds; new warnings unknown", ""
+    if prefix.new_warnings:
+        text = f"{lines.prefix_name(prefix)} adds {lines.new_warnings(prefix)}"
+        return "fail", text, "\n".join(prefix.new_warnings)
+    return "pass", "builds without new warnings", ""
 
 
-def _boots(record: RunRecord) -> Iterator[ReportRow]:
+def _boots(conclusion: Conclusion) -> Iterator[ReportRow]:
+    record = conclusion.record
     for boot in record.boots if isinstance(record, BootRun) else ():
         status, text = _boot(boot)
         if status == "fail" and phrases.is_base(record, boot.build):
-            status = "error"  # base's own faults are none of the series'
+            status = "error"  # a fault of base is not the series' fault
         log = boot.findings[0].splat if boot.findings else ""
         name = f"{boot.build}-{boot.number}"
         yield ReportRow("boots", name, status, text, boot.build, log, duration_s=boot.wall_s)
@@ -107,7 +92,7 @@ def _boot(boot: Boot) -> tuple[Status, str]:
         return "miss", boot.reason
     if boot.outcome == "panicked" or (boot.findings and boot.outcome == "complete"):
         kinds = ", ".join(dict.fromkeys(finding.kind for finding in boot.findings))
-        shown = f"its console shows {kinds}" if kinds else ""
+        shown = f"console shows {kinds}" if kinds else ""
         return "fail", ": ".join(part for part in (boot.reason, shown) if part)
     if boot.outcome != "complete":
         return "error", f"{boot.outcome}: {boot.reason}"
@@ -118,34 +103,23 @@ def _boot(boot: Boot) -> tuple[Status, str]:
 
 
 def _identity(conclusion: Conclusion) -> Iterator[ReportRow]:
-    for identity in conclusion.identity:
-        if differing := alike.unequal_pins(identity):
-            text = f"not comparable with base: {'; '.join(differing)}"
-            yield ReportRow(
-                "identity",
-                phrases.prefix(conclusion.record, identity.build),
-                "error",
-                text,
-                identity.build,
-            )
-        else:
-            text = f"as base's: {', '.join(pin.name for pin in identity.pins)}"
-            yield ReportRow(
-                "identity",
-                phrases.prefix(conclusion.record, identity.build),
-                "pass",
-                text,
-                identity.build,
-            )
+    for found in conclusion.identity:
+        status: Status = "pass"
+        text = identity.identical_pins(found)
+        if differing := identity.unequal_pins(found):
+            status, text = "error", f"not comparable with base: {'; '.join(differing)}"
+        yield ReportRow(
+            "identity", phrases.prefix(conclusion.record, found.build), status, text, found.build
+        )
 
 
 def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
-    for left in alike.memmaps(conclusion):
+    for found in identity.memmaps(conclusion):
         status: Status = "pass"
-        if left.unlike:
-            status = "fail" if left.at_fault else "error"
-        name = f"{phrases.prefix(conclusion.record, left.build)}-{left.driver}"
-        yield ReportRow("memmaps", name, status, left.sentence, left.build)
+        if found.failed:
+            status = "fail" if found.at_fault else "error"
+        name = f"{phrases.prefix(conclusion.record, found.build)}-{found.driver}"
+        yield ReportRow("memmaps", name, status, found.sentence, found.build)
 
 
 def _passes(conclusion: Conclusion) -> Iterator[ReportRow]:
@@ -153,7 +127,7 @@ def _passes(conclusion: Conclusion) -> Iterator[ReportRow]:
         for row in conclusion.rows:
             name = phrases.prefix(conclusion.record, row.build)
             if (cost := row.kinds.get(kind)) is None:
-                yield ReportRow(kind, name, "miss", "no pass of it was timed", row.build)
+                yield ReportRow(kind, name, "miss", "no timed pass", row.build)
                 continue
             numbers = _costs(row.build, cost, is_base=phrases.is_base(conclusion.record, row.build))
             yield ReportRow(kind, name, "done", "timed", row.build, numbers=numbers)
@@ -183,7 +157,6 @@ def _ratio(value: float, low: float | None, high: float | None, name: str = "") 
 
 
 def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
-    """Give what was counted instead of timed."""
     base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
         if effect.metric == "instructions":
@@ -200,7 +173,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
     shown: set[tuple[str, str]] = set()
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
-        # The same bindings stand behind all claims about a driver: told once.
+        # All claims about a driver have the same bindings: they are listed once.
         about = (verdict.driver, verdict.build)
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)
         shown.add(about)
@@ -211,8 +184,8 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         if effect is not None and conclusion.record.evidence != "boot-tcg":
             numbers += _ratio(effect.ratio, effect.low, effect.high)
         text = f"{phrases.ruling(verdict)}: {verdict.reason}"
-        status = OF_VERDICT[verdict.verdict]
-        # Of two builds a claim is about both; of many it must be said about which.
+        status = _OF_VERDICT[verdict.verdict]
+        # With two builds a claim is about both.
         build = verdict.build if conclusion.rungs else ""
         yield ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
 
@@ -239,7 +212,7 @@ def _binding(build: str, binding: BindingMeans | None) -> list[Number]:
 
 def _gates(conclusion: Conclusion) -> Iterator[ReportRow]:
     if (null := conclusion.null) is not None:
-        text = null.finds or "base against base makes no difference"
+        text = null.finds or "base against base: no difference"
         status: Status = "error" if null.finds else "pass"
         yield ReportRow("gates", "null", status, f"{text} (run {null.run_id})")
     for number, gate in enumerate(conclusion.gates, 1):

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables that reports share, as plain cells: how they are drawn is each report's own.
+"""The tables that all reports share, as plain cells; pure.
 
-A heading may break its line; a cell never does. Wherever a reduction or a ratio stands, its heading
-says by which kind of evidence.
+A heading may have two lines, a cell has one. The heading of a reduction or a ratio names the kind
+of evidence.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import PrefixResult
 from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
-from harness.record.record import ReplayRun
+from harness.record.record import BootRun, ReplayRun
 from harness.report import phrases
+
+_MEMMAPS = {"unreadable": "?", "none": "-"}
 
 
 class Table(NamedTuple):
@@ -24,54 +27,53 @@ class Table(NamedTuple):
     texts: int
 
 
+def measured(conclusion: Conclusion) -> list[Table]:
+    """Return the tables of what was measured, without empty ones."""
+    bound = prefixes(conclusion) if conclusion.rungs else bindings(conclusion)
+    return [table for table in (bound, passes(conclusion)) if table.rows]
+
+
 def bindings(conclusion: Conclusion) -> Table:
-    """Return first bindings and rebinds by driver, in the author's own figures."""
+    """Return first binding and mean rebind per driver, in the units of the cover letter."""
     record = conclusion.record
-    tip = phrases.patches(record, record.builds[-1].prefix)
     rows: list[tuple[str, ...]] = []
-    shown: set[str] = set()
-    for verdict in conclusion.verdicts:
-        summary = verdict.summary
-        if isinstance(record, ReplayRun):
-            continue  # it binds nothing
-        if verdict.driver not in shown:
-            first = (_first(summary.base), _first(summary.tip))
-            rows.append((verdict.driver, "first binding", *first, "", ""))
-        name = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
-        rows.append((name, *_average(verdict)))
-        shown.add(verdict.driver)
+    for verdict in conclusion.verdicts if isinstance(record, BootRun) else ():
+        base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
+        average = f"average of {rebind_counts(verdict)} rebinds"
+        after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
+        below = (percent(verdict.summary.reduction_percent), percent(verdict.claimed_percent))
+        rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
+        rows.append((after, average, base[1], tip[1], *below))
+    tip_heading = f"{phrases.patches(record, record.builds[-1].prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
-    return Table(("driver", "", "base\n(ms)", f"{tip}\n(ms)", reduction, "claimed"), rows, 2)
+    return Table(("driver", "", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
 
 
-def _average(verdict: Verdict) -> tuple[str, ...]:
-    base, tip = verdict.summary.base, verdict.summary.tip
-    counts = sorted({b.rebinds for b in (base, tip) if b is not None})
-    return (
-        f"average of {' and '.join(map(str, counts)) or 'no'} rebinds",
-        ms(base.rebind_mean_ms if base else None),
-        ms(tip.rebind_mean_ms if tip else None),
-        percent(verdict.summary.reduction_percent),
-        percent(verdict.claimed_percent),
-    )
+def _binding(means: BindingMeans | None) -> tuple[str, str]:
+    if means is None:
+        return ms(None), ms(None)
+    return ms(means.first_ms), ms(means.rebind_mean_ms)
 
 
-def _first(binding: BindingMeans | None) -> str:
-    return ms(binding.first_ms if binding else None)
+def rebind_counts(verdict: Verdict) -> str:
+    """Return the number of rebinds of base and tip that were averaged: `25`, or `25 and 20`."""
+    builds = (verdict.summary.base, verdict.summary.tip)
+    counts = sorted({build.rebinds for build in builds if build is not None})
+    return " and ".join(map(str, counts)) or "no"
 
 
 def ms(value: float | None) -> str:
-    """Return milliseconds as the author prints them; a dash for none."""
+    """Return milliseconds with two decimals, or a dash for None."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def percent(value: float | None) -> str:
-    """Return a percentage; a dash for none."""
+    """Return a percentage with one decimal, or a dash for None."""
     return "-" if value is None else f"{value:.1f} %"
 
 
 def passes(conclusion: Conclusion) -> Table:
-    """Return what a replay's builds cost, by kind of page."""
+    """Return the cost of each build of a replay, per kind of page."""
     record = conclusion.record
     base = record.builds[0].name
     spread = f"95 %\n({record.evidence})"  # beside the ratio, and wide enough to say so
@@ -99,21 +101,16 @@ def _cost(cost: ReplayCost, *, is_base: bool) -> tuple[str, ...]:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Return an interval of a ratio, or that there are too few measurements for one."""
+    """Return the interval of a ratio, or `too few` if there are too few measurements."""
     return "too few" if low is None or high is None else f"{low:.3f}-{high:.3f}"
 
 
 def effects(conclusion: Conclusion) -> Table:
-    """Return what each build costs of what base does, unless a replay's rows have it.
+    """Return the cost of each build as a ratio to base, except ratios that passes() has.
 
-    Emulated time has no such table: an interval of it would look like a finding.
+    Empty for emulated time: an interval of it would look like a finding.
     """
     record = conclusion.record
-    shown = [
-        effect
-        for effect in conclusion.effects
-        if record.evidence != "boot-tcg" and not (conclusion.rows and effect.metric == "ns")
-    ]
     rows = [
         (
             phrases.build(record, effect.build),
@@ -125,8 +122,53 @@ def effects(conclusion: Conclusion) -> Table:
             f"{effect.n_base}+{effect.n_build}",
             "-" if effect.p_value is None else f"{effect.p_value:.3f}",
         )
-        for effect in shown
+        for effect in conclusion.effects
+        if record.evidence != "boot-tcg" and not (conclusion.rows and effect.metric == "ns")
     ]
     spread = f"95 %\n({record.evidence})"
     units = "processes" if isinstance(record, ReplayRun) else "boots"
-    return Table(("build", "kind", "binding", "of", "ratio", spread, units, "p"), rows, 4)
+    return Table(("build", "kind", "binding", "metric", "ratio", spread, units, "p"), rows, 4)
+
+
+def prefixes(conclusion: Conclusion) -> Table:
+    """Return a row per prefix and driver of a per-patch run: its state, its times, the claim.
+
+    The reductions are of the mean rebind, against base's and against that of the prefix before.
+    """
+    kind = conclusion.record.evidence
+    headings = (
+        *("patch", "boots", "memmaps", "warnings", "driver", "ms"),
+        f"below base\n({kind})",
+        f"below parent\n({kind})",
+        "claimed",
+    )
+    rows: list[tuple[str, ...]] = []
+    for prefix in conclusion.rungs:
+        for number, driver in enumerate(conclusion.record.setup.nr_pages):
+            rows.append(
+                (*(("",) * 4 if number else _states(prefix)), driver, *_times(prefix, driver))
+            )
+    return Table(headings, rows, 5)
+
+
+def _states(prefix: PrefixResult) -> tuple[str, str, str, str]:
+    number = str(prefix.prefix) if prefix.prefix else "base"
+    if not prefix.builds:
+        return number, "unbuilt", "", ""
+    boots = "yes" if prefix.boots else "no"
+    if not prefix.prefix:
+        return number, boots, "", ""
+    warnings = "?" if prefix.new_warnings is None else f"{len(prefix.new_warnings)} new"
+    return number, boots, _MEMMAPS.get(prefix.memmaps, prefix.memmaps), warnings
+
+
+def _times(prefix: PrefixResult, driver: str) -> tuple[str, str, str, str]:
+    claimed = [v.claimed_percent for v in prefix.verdicts if v.driver == driver]
+    claim = percent(claimed[0]) if claimed else ""
+    if (cost := prefix.costs.get(driver)) is None:
+        return ms(None), "", "", claim
+    of_base, of_parent = (
+        "" if below is None else percent(below)
+        for below in (cost.below_base_percent, cost.below_parent_percent)
+    )
+    return ms(cost.mean_ms), of_base, of_parent, claim

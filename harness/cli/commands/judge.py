@@ -68,7 +68,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 
 
 def _show(found: "Conclusion") -> None:
-    from harness.report.terminal.per_patch import fault
+    from harness.report.lines import fault
 
     for rung in found.rungs:
         if not rung.holds:
@@ -93,7 +93,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "record": path,
         "outcome": found.record.outcome,
         "evidence": found.record.evidence,
-        "rungs": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.rungs],
+        "prefixes": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.rungs],
         "verdicts": [
             {
                 "driver": v.driver,

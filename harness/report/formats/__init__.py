@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One file per format that another program or a mail reads."""
+"""Output for other programs and for mail: one file per format."""

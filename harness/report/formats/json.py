@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion as plain data for other programs: the shape of `--json`."""
+"""A conclusion as plain data for other programs, as `--json` prints it; pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,22 +7,22 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import bisectable
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
 from harness.record.record import ReplayRun
-from harness.report.summary_line import headline
-from harness.report.terminal import per_patch
+from harness.report.verdict_line import headline
 
 _NO_TITLES: Mapping[str, str] = {}
+_CLAIM = ("driver", "claimed_percent", "verdict", "reason")
 
 
 def document(
     conclusion: Conclusion, path: str, titles: Mapping[str, str] = _NO_TITLES
 ) -> dict[str, Any]:
-    """Return the document: the record's path, the kind of evidence, and all that follows.
+    """Return the document: one entry per driver, or per prefix (per-patch run) or build (replay).
 
-    A run of guests has one entry a driver, a ladder one a prefix, a replay one row a build;
-    `titles` says what these are.
+    `path` is that of the record; `titles` are the subjects of the builds of a replay.
     """
     record = conclusion.record
     found = {
@@ -34,7 +34,7 @@ def document(
     if isinstance(record, ReplayRun):
         found |= _replayed(conclusion, record, titles)
     else:
-        found |= per_patch.entries(conclusion) if conclusion.rungs else _booted(conclusion)
+        found |= _prefixes(conclusion) if conclusion.rungs else _booted(conclusion)
     return found | {
         "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),
@@ -47,7 +47,7 @@ def document(
 
 
 def _booted(conclusion: Conclusion) -> dict[str, Any]:
-    """Return the first verdict of each driver beside its bindings."""
+    """Return the bindings and the first verdict of each driver."""
     drivers: dict[str, Any] = {}
     for verdict in conclusion.verdicts:
         summary = verdict.summary
@@ -61,6 +61,34 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
         }
         drivers.setdefault(verdict.driver, entry)
     return {"drivers": drivers}
+
+
+def _prefixes(conclusion: Conclusion) -> dict[str, Any]:
+    return {
+        "bisectable": bisectable(conclusion.record, conclusion.rungs),
+        "prefixes": [
+            {
+                "prefix": prefix.prefix,
+                "title": prefix.title,
+                "holds": prefix.holds,
+                "builds": prefix.builds,
+                "boots": prefix.boots,
+                "memmaps": prefix.memmaps,
+                "why": prefix.why,
+                "detail": prefix.detail,
+                "new_warnings": prefix.new_warnings,
+                "drivers": {
+                    driver: {k: _rounded(v, 2) for k, v in msgspec.to_builtins(cost).items()}
+                    for driver, cost in prefix.costs.items()
+                },
+                "claims": [
+                    {key: value for key, value in _verdict(verdict).items() if key in _CLAIM}
+                    for verdict in prefix.verdicts
+                ],
+            }
+            for prefix in conclusion.rungs
+        ],
+    }
 
 
 def _replayed(
@@ -112,7 +140,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _plain(value: object) -> Any:
-    """Return a model object as plain data, its numbers with as many digits as anyone can use."""
+    """Return a struct as plain data, with six significant digits per number."""
     return _shortened(msgspec.to_builtins(value))
 
 

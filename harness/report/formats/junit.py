@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion as JUnit XML: a testsuite a group, numbers as the suite's properties.
+"""A conclusion as JUnit XML: one testsuite per group, numbers as properties of the suite; pure.
 
-There is no one schema. What is written here is valid by both that are in use, Ant's JUnit.xsd
-(Windy Road) and Jenkins' junit-10.xsd: no property below a testcase, no attribute of testsuites,
-a time stamp without zone (it is UTC), every element that the one requires and none that the other
-does not know.
+The output is valid by both schemas in use, Ant's JUnit.xsd (Windy Road) and Jenkins' junit-10.xsd:
+no property below a testcase, no attribute of testsuites, a time stamp without zone (it is UTC),
+every element that the one requires and none that the other does not know.
 """
 
 import io
-import itertools
 import re
 from collections.abc import Sequence
 
@@ -25,13 +23,13 @@ from junitparser import (
 )
 
 from harness.judge.conclude import Conclusion
-from harness.report import phrases
+from harness.report import lines, phrases
 from harness.report.escaping import one_line, printable
 from harness.report.row import Number, ReportRow
-from harness.report.rows import results
-from harness.report.summary_line import headline
+from harness.report.rows import groups
+from harness.report.verdict_line import headline
 
-#: Every name is below this one, as Java's are below a package.
+#: Where Java has its packages.
 PACKAGE = "memmap_harness"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.<>=/-]+")
 
@@ -42,17 +40,16 @@ class _Suite(TestSuite):
 
 
 def junit(conclusion: Conclusion) -> str:
-    """Return the report as an XML document. Raises RecordError for a run without a time."""
+    """Return an XML document. Raises RecordError if the record has no valid start time."""
     document = JUnitXml()
-    groups = itertools.groupby(results(conclusion), lambda result: result.group)
-    for number, (name, members) in enumerate(groups):
-        document.append(_suite(conclusion, number, _name(name), list(members)))
+    for number, (group, rows) in enumerate(groups(conclusion).items()):
+        document.append(_suite(conclusion, number, _name(group), rows))
     out = io.BytesIO()
     document.write(out, pretty=True)
     return out.getvalue().decode()
 
 
-def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[ReportRow]) -> _Suite:
+def _suite(conclusion: Conclusion, number: int, name: str, rows: Sequence[ReportRow]) -> _Suite:
     record = conclusion.record
     suite = _Suite(name)
     suite.id, suite.package = str(number), PACKAGE
@@ -60,27 +57,27 @@ def _suite(conclusion: Conclusion, number: int, name: str, members: Sequence[Rep
     suite.timestamp = phrases.started(record).strftime("%Y-%m-%dT%H:%M:%S")
     suite.add_property("evidence", phrases.evidence(record))
     suite.add_property("run", one_line(record.run_id))
-    for result in members:
-        for value in result.numbers:
-            suite.add_property(_key(result, value, record.evidence), f"{value.value:.6g}")
-    suite.add_testcases([_case(name, result) for result in members])
-    suite.append(SystemOut(_told(conclusion) if number == 0 else ""))
+    for row in rows:
+        for value in row.numbers:
+            suite.add_property(_key(row, value, record.evidence), f"{value.value:.6g}")
+    suite.add_testcases([_case(name, row) for row in rows])
+    suite.append(SystemOut(_summary(conclusion) if number == 0 else ""))
     suite.append(SystemErr(""))
     return suite
 
 
-def _told(conclusion: Conclusion) -> str:
+def _summary(conclusion: Conclusion) -> str:
     record = conclusion.record
-    lines = [phrases.subject(record), phrases.setting(record), headline(conclusion)]
-    lines += [f"{noise.where}: {noise.text} ({noise.remedy})" for noise in conclusion.noise]
-    return "\n".join(one_line(line) for line in lines)
+    texts = [phrases.subject(record), phrases.setting(record), headline(conclusion)]
+    texts += [line.text for line in lines.noise(conclusion)]
+    return "\n".join(one_line(text) for text in texts)
 
 
-def _case(group: str, result: ReportRow) -> TestCase:
-    case = TestCase(_name(result.name), f"{PACKAGE}.{group}", round(result.duration_s, 3))
-    text = one_line(result.text)
+def _case(group: str, row: ReportRow) -> TestCase:
+    case = TestCase(_name(row.name), f"{PACKAGE}.{group}", round(row.duration_s, 3))
+    text = one_line(row.text)
     found: Failure | Skipped | Error
-    match result.status:
+    match row.status:
         case "pass" | "done":
             return case
         case "fail":
@@ -88,17 +85,17 @@ def _case(group: str, result: ReportRow) -> TestCase:
         case "skip":
             found = Skipped(text, "skip")
         case "error" | "miss":
-            found = Error(text, result.status)
-    found.text = printable(result.log)
+            found = Error(text, row.status)
+    found.text = printable(row.log)
     case.result = found
     return case
 
 
-def _key(result: ReportRow, number: Number, evidence: str) -> str:
-    """Return a property's name, the kind of evidence in front: `boot-kvm.claim.tip.first.ms`."""
-    of = "claimed" if not number.measured else evidence
-    build = "" if number.build == result.build else number.build
-    parts = (of, result.name, build, number.name, number.unit)
+def _key(row: ReportRow, number: Number, evidence: str) -> str:
+    """Return the name of a property, starting with the evidence: `boot-kvm.claim.tip.first.ms`."""
+    origin = evidence if number.measured else "claimed"
+    build = "" if number.build == row.build else number.build
+    parts = (origin, row.name, build, number.name, number.unit)
     return ".".join(_name(part) for part in parts if part)
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion as a KCIDB report, schema 5.3, checked with kcidb-io. Submitting is the user's own.
+"""A conclusion as a KCIDB report, schema 5.3, checked with kcidb-io and never submitted.
 
-A checkout is a base with patches on it: one of base, one of every build beside it. A build is a
-build. What a build measured is a test each, DONE with a number; what was concluded is another test,
-without one: a number passes nothing.
+There is one checkout per build: a base with patches on it. Each number is a test of its own with
+status DONE, each row another test without a number: a number alone passes nothing.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ from harness.report.rows import results
 ORIGIN = "memmap_harness"
 #: The schema's limit for an excerpt, in characters.
 MAX_EXCERPT = 16384
-#: Units as KCIDB wants them, without prefix, and what a number is multiplied by.
+#: Units as KCIDB wants them, without prefix, and the factor for a number.
 _UNITS = {
     "ms": ("s", 1e-3),
     "ns/page": ("s/page", 1e-9),
@@ -37,7 +36,7 @@ Object = dict[str, Any]
 
 
 def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
-    """Return the report as JSON. Raises RecordError for a run without a time."""
+    """Return the report as JSON. Raises RecordError if the record has no valid start time."""
     from kcidb_io.schema import V5_3
 
     record = conclusion.record
@@ -77,7 +76,7 @@ def _checkout(record: RunRecord, build: Build, origin: str) -> Object:
         made["git_commit_hash"] = subject.base
     if build.prefix == 0:
         return made | {"patchset_hash": ""}
-    # A variant has a patch more than the series, which the record does not know.
+    # A variant has one more patch than the series, which is not in the record.
     if build.kind == "prefix":
         made |= _patchset(record, build)
     made["comment"] = one_line(f"{subject.slug} ({subject.source}), build {build.name}")
@@ -90,7 +89,7 @@ def _checkout(record: RunRecord, build: Build, origin: str) -> Object:
 
 
 def _patchset(record: RunRecord, build: Build) -> Object:
-    """Return what is known of the patches: nothing, in a record from before this was kept."""
+    """Return hash and message-id of the patches, as far as the record has them."""
     subject = record.subject
     made: Object = {}
     if len(subject.patch_sha256) == len(subject.patch_ids):
@@ -121,19 +120,19 @@ def _build(record: RunRecord, build: Build, checkout: str, origin: str) -> Objec
         },
     }
     if isinstance(record, ReplayRun):
-        made["comment"] = "the object with the function on trial alone, run outside a kernel"
+        made["comment"] = "only the object with the tested function, run outside a kernel"
     return made
 
 
 def _unmade(record: RunRecord, missing: Unbuilt) -> Build:
-    """Return the build that there is not: its commit was of this machine, and is not recorded."""
+    """Return the build of a prefix that does not build; its commit is not recorded."""
     return msgspec.structs.replace(
         record.builds[0], name=str(missing.prefix), prefix=missing.prefix, commit=""
     )
 
 
 def _failed(record: RunRecord, missing: Unbuilt, checkout: str, origin: str) -> Object:
-    """Return the build of a prefix that does not build."""
+    """Return the failed KCIDB build of a prefix that does not build."""
     what, _, detail = missing.reason.partition("\n")
     made: Object = {
         "checkout_id": checkout,
@@ -191,9 +190,7 @@ def _measurement(
 
 
 def _of(record: RunRecord, entry: Object, origin: str, path: list[str] | tuple[str, ...]) -> Object:
-    """Return what all tests have. The kind of evidence is part of the path, so that nobody's trend
-    mixes emulated time with a CPU's.
-    """
+    """Return what all tests share. The path names the evidence, so that no trend mixes clocks."""
     parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
     where = ".".join(part or "_" for part in parts)
     return {

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion in KTAP, version 1: a subtest a group, numbers as diagnostics.
+"""A conclusion in KTAP version 1: one subtest per group, numbers as diagnostics; pure.
 
-Documentation/dev-tools/ktap.rst is the format, tools/testing/kunit/kunit_parser.py (v7.2) what
-reads it. That parser takes some diagnostics for more than that, and stops reading at a few phrases
-wherever they stand in a line: no text of ours or of others may look like one.
+The format is Documentation/dev-tools/ktap.rst, its reader tools/testing/kunit/kunit_parser.py
+(v7.2). That parser gives some diagnostics a meaning and stops at a few phrases anywhere in a line,
+so no text may look like one.
 """
 
-import itertools
 import re
 from collections.abc import Sequence
 
@@ -14,70 +13,67 @@ from harness.judge.conclude import Conclusion
 from harness.report import phrases
 from harness.report.escaping import one_line
 from harness.report.row import Number, ReportRow
-from harness.report.rows import results
+from harness.report.rows import groups
 
-#: Lines of a splat that are shown; the whole of it is in the boot's log.
+#: Lines of a splat that are shown; the log of the boot has all of it.
 MAX_LOG_LINES = 40
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
-#: Where a blank keeps the parser from finding its KTAP_END, and losing all that follows.
+#: A blank here keeps the parser from finding its KTAP_END, which would discard the rest.
 _ENDS = re.compile(
     r"(?<=List of all partitions)(?=:)|(?<=not syncing)(?=: VFS:)|(?<=reboot)(?=: System halted)"
 )
 
 
 def ktap(conclusion: Conclusion) -> str:
-    """Return the report, for `kunit.py parse` and whatever else reads KTAP."""
+    """Return the report, as `kunit.py parse` and other readers of KTAP expect it."""
     record = conclusion.record
-    groups = [
-        (_name(name), list(members))
-        for name, members in itertools.groupby(results(conclusion), lambda result: result.group)
-    ]
-    told = [phrases.subject(record), phrases.setting(record), phrases.evidence(record)]
-    told += [f"{noise.where}: {noise.text}" for noise in conclusion.noise]
-    lines = ["KTAP version 1", f"1..{len(groups)}", *map(_diagnostic, told)]
-    for number, (name, members) in enumerate(groups, 1):
-        lines += [f"  {line}" for line in _subtest(name, members, record.evidence)]
-        lines.append(_summary(number, name, members))
+    found = groups(conclusion)
+    head = [phrases.subject(record), phrases.setting(record), phrases.evidence(record)]
+    head += map(phrases.noise, conclusion.noise)
+    lines = ["KTAP version 1", f"1..{len(found)}", *map(_diagnostic, head)]
+    for number, (group, rows) in enumerate(found.items(), 1):
+        lines += [f"  {line}" for line in _subtest(_name(group), rows, record.evidence)]
+        lines.append(_summary(number, _name(group), rows))
     return "\n".join(lines) + "\n"
 
 
-def _subtest(name: str, members: Sequence[ReportRow], evidence: str) -> list[str]:
-    lines = ["KTAP version 1", f"# Subtest: {name}", f"1..{len(members)}"]
-    for position, result in enumerate(members, 1):
-        lines += [_measured(number, evidence) for number in result.numbers]
-        log = result.log.splitlines()
+def _subtest(name: str, rows: Sequence[ReportRow], evidence: str) -> list[str]:
+    lines = ["KTAP version 1", f"# Subtest: {name}", f"1..{len(rows)}"]
+    for position, row in enumerate(rows, 1):
+        lines += [_measured(number, evidence) for number in row.numbers]
+        log = row.log.splitlines()
         lines += [_diagnostic(f"| {line}") for line in log[:MAX_LOG_LINES]]
         if len(log) > MAX_LOG_LINES:
             lines.append(_diagnostic(f"| … {len(log) - MAX_LOG_LINES} more lines in the log"))
-        lines += _result(position, result, name)
+        lines += _result(position, row, name)
     return lines
 
 
-def _result(number: int, result: ReportRow, group: str) -> list[str]:
-    """Return a result's lines. A plain result has its text before it alone.
+def _result(number: int, row: ReportRow, group: str) -> list[str]:
+    """Return the lines of a row. Its text is a diagnostic above it.
 
-    Behind the hash sign it could begin with what is a directive.
+    After the result's own hash sign it could be read as a directive.
     """
-    name = _name(result.name)
+    name = _name(row.name)
     if name == group:
-        name += "_"  # or the parser would take it for the end of the group
-    match result.status:
+        name += "_"  # the parser would take it for the end of the group
+    match row.status:
         case "skip":
-            return [f"ok {number} {name} # SKIP {_text(result.text)}"]
+            return [f"ok {number} {name} # SKIP {_text(row.text)}"]
         case "error" | "miss":
-            line = f"not ok {number} {name} # ERROR {_text(result.text)}"
+            line = f"not ok {number} {name} # ERROR {_text(row.text)}"
         case "pass" | "done":
             line = f"ok {number} {name}"
         case "fail":
             line = f"not ok {number} {name}"
-    return [_diagnostic(result.text), line]
+    return [_diagnostic(row.text), line]
 
 
-def _summary(number: int, name: str, members: Sequence[ReportRow]) -> str:
-    """Return a group's own line: it fails with any of its results, and is skipped with all."""
-    statuses = {result.status for result in members}
+def _summary(number: int, name: str, rows: Sequence[ReportRow]) -> str:
+    """Return the line of a group: failed if any row failed, skipped if all rows are skipped."""
+    statuses = {row.status for row in rows}
     if statuses == {"skip"}:
-        return f"ok {number} {name} # SKIP nothing of it could be tested"
+        return f"ok {number} {name} # SKIP all of its results are skipped"
     return f"{'ok' if statuses <= {'pass', 'skip', 'done'} else 'not ok'} {number} {name}"
 
 
@@ -92,7 +88,7 @@ def _diagnostic(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text that no parser takes for a directive, a subtest's header or an end."""
+    """Return a text that no parser takes for a directive, the header of a subtest or an end."""
     line = one_line(text).replace("#", "no. ").replace("Subtest:", "Subtest :")
     return _ENDS.sub(" ", line)
 

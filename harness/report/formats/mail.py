@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion as the draft of a reply to the list, in the author's own block form.
+"""A conclusion as the draft of a reply to the list, in the form of its cover letter; pure.
 
-Written for its user to read, address and send: nothing here sends mail. Tested-by is a statement of
-a person's, so it stands only where all was borne out, and names only the user.
+The user reads, addresses and sends it. Tested-by is the statement of a person: the draft has it
+only if every claim is reproduced, and only in the name of the user.
 """
 
 import datetime
@@ -11,41 +11,41 @@ import email.policy
 import email.utils
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.headerregistry import Address
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
-from harness.report import identity, phrases, tables
+from harness.report import lines, phrases, tables
 from harness.report.escaping import one_line
 from harness.report.formats.tested_by import Person, withheld
+from harness.report.lines import Line
 from harness.report.tables import Table
-from harness.report.terminal import per_patch
 
 WIDTH = 78
-#: What the reader of a mail is told, who knows none of our words.
-_PLAINLY: dict[Evidence, str] = {
+#: What the numbers are, for readers who do not know the harness.
+_EXPLAINED: dict[Evidence, str] = {
     "boot-kvm": (
-        "The times are guest wall time under KVM on the CPU named below, as "
-        "memmap_init_zone_device() prints them itself."
+        "The times are guest wall time under KVM on the CPU named below, as printed by "
+        "memmap_init_zone_device() itself."
     ),
     "boot-tcg": (
         "The guests were emulated (QEMU's TCG, without KVM). That can show that base and series "
         "build, boot, bind and initialize every page. Nothing is concluded about speed: emulated "
-        "milliseconds are no CPU's."
+        "time is not that of a CPU."
     ),
     "boot-icount": (
         "The guests were emulated, and their clock counted executed instructions. That compares "
-        "the work done. Nothing is concluded about speed: instructions say nothing of memory."
+        "the work done. Nothing is concluded about speed: memory accesses have no cost in it."
     ),
     "replay": (
         "The function was taken from each kernel's compiled object and run in user space, on the "
-        "CPU named below, without a guest. That supports or doubts a claim; it decides none."
+        "CPU named below, without a guest. That supports or doubts a claim; it does not decide it."
     ),
 }
-#: What a number is, behind it, where it is not what the author measured.
+#: Follows each number that is not a time on a real CPU.
 _MARK: dict[Evidence, str] = {
     "boot-kvm": "",
     "boot-tcg": " (emulated)",
@@ -54,12 +54,12 @@ _MARK: dict[Evidence, str] = {
 }
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-#: Tools that gather trailers would take text of others for one.
+#: Tools that collect trailers must not find one in quoted text.
 _TRAILER = re.compile(r"(-by)\s*:", re.IGNORECASE)
 
 
 class Thread(NamedTuple):
-    """What the mail replies to: a subject without `Re:`, a message-id without brackets or ""."""
+    """The mail to reply to: subject without `Re:`, message-id without brackets or ""."""
 
     subject: str
     message_id: str
@@ -71,14 +71,14 @@ def mail(
     person: Person | None = None,
     date: datetime.datetime | None = None,
 ) -> bytes:
-    """Return the draft. Without a person it has no From and no Tested-by; To and Cc it never has.
+    """Return the draft, without To and Cc; without a person also without From and Tested-by.
 
-    Raises ValueError for a person whose address is none.
+    Raises ValueError if the address of the person is not a mail address.
     """
     draft = email.message.EmailMessage(email.policy.default.clone(linesep="\n"))
     if person is not None:
         if _ADDRESS.fullmatch(person.address) is None:
-            raise ValueError(f"{person.address!r} is no mail address")
+            raise ValueError(f"{person.address!r} is not a mail address")
         draft["From"] = Address(one_line(person.name), addr_spec=person.address)
     if date is not None:
         draft["Date"] = email.utils.format_datetime(date)
@@ -92,85 +92,79 @@ def mail(
 
 def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     record = conclusion.record
-    yield _wrapped(_safe(_what(record)))
+    yield _wrapped(_safe(_tested(record)))
     if record.outcome != "complete":
-        yield _wrapped(_safe(f"It did not end well: {phrases.outcome(record)}."))
-    yield _wrapped(_PLAINLY[record.evidence])
+        yield _wrapped(_safe(f"The run is not complete: {phrases.outcome(record)}."))
+    yield _wrapped(_EXPLAINED[record.evidence])
     yield from _blocks(conclusion)
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
-        yield "Build N is base with the first N patches; ratios are to base's cost."
+        yield "Build N is base with the first N patches; ratios are relative to base."
     if conclusion.rungs:
-        yield _columns(per_patch.table(conclusion))
-        yield "Reductions are those of the mean rebind; `parent` is the prefix before."
-    found = [f"{one.name}: {one.text}" for one in per_patch.lines(conclusion)]
-    found += [
-        f"{phrases.about(verdict)}: {phrases.ruling(verdict)}: {verdict.reason}"
-        for verdict in conclusion.verdicts
-    ]
-    found += [_struct_pages(conclusion)]
-    found += [
-        f"{phrases.build(record, one.build)}: {told}"
-        for one in conclusion.identity
-        for told in identity.sameness(one)
-    ]
-    found += [f"{'holds' if g.ok else 'fails'}: {g.rule}: {g.reason}" for g in conclusion.gates]
-    yield "\n".join(_wrapped(f"- {_safe(line)}", "  ") for line in found)
-    if conclusion.noise:
-        spoils = [f"- {noise.where}: {noise.text}" for noise in conclusion.noise]
-        yield "\n".join(
-            ["What may have spoilt it:", *(_wrapped(_safe(line), "  ") for line in spoils)]
+        yield _columns(tables.prefixes(conclusion))
+        yield "Reductions are of the mean rebind time; `parent` is the prefix before."
+    yield _list(
+        f"{line.name}: {line.text}"
+        for line in (
+            *lines.patches(conclusion),
+            *lines.verdicts(conclusion),
+            *(tuple(lines.memmaps(conclusion)) or (Line("struct pages", "not compared"),)),
+            *lines.sameness(conclusion),
+            *lines.rules(conclusion),
         )
+    )
+    if conclusion.noise:
+        yield f"Possible disturbances:\n{_list(map(phrases.noise, conclusion.noise))}"
     yield _environment(record)
     if isinstance(record, BootRun) and person is not None and not withheld(conclusion, person):
+        drivers = " and ".join(dict.fromkeys(verdict.driver for verdict in conclusion.verdicts))
         scope = (
-            f"Tested was no more than this: {_drivers(conclusion)} bound and rebound on "
-            f"{record.setup.guest} under KVM, on v{record.subject.release}."
+            f"Scope of the test: {drivers} bound and rebound in guest {record.setup.guest} "
+            f"under KVM, on v{record.subject.release}."
         )
         yield _wrapped(_safe(scope))
         yield f"Tested-by: {one_line(person.name)} <{person.address}>"
 
 
-def _what(record: RunRecord) -> str:
-    subject = record.subject
-    on_trial = _on_trial(record)
+def _list(texts: Iterable[str]) -> str:
+    return "\n".join(_wrapped(f"- {_safe(text)}", "  ") for text in texts)
+
+
+def _tested(record: RunRecord) -> str:
+    tested = f"I tested {_patches(record)}, on v{record.subject.release}"
     if isinstance(record, ReplayRun):
-        return f"I ran {on_trial}, on v{subject.release}: {phrases.setting(record)}."
+        return f"{tested}: {phrases.setting(record)}."
     booted = [
         sum(boot.build == build.name and boot.outcome == "complete" for boot in record.boots)
         for build in record.builds
     ]
-    builds = "Base and every prefix that builds" if record.is_per_patch else "The two builds"
+    builds = "Base and every prefix that builds" if record.is_per_patch else "Both builds"
+    *most, last = map(str, booted)
     return (
-        f"I ran {on_trial}, on v{subject.release}. {builds} were booted in turns, "
-        f"{_listed(booted)} time(s), with {record.setup.rebinds} rebinds of each driver a boot."
+        f"{tested}. {builds} were booted alternately, {', '.join(most)} and {last} times, with "
+        f"{phrases.count(record.setup.rebinds, 'rebind')} of each driver per boot."
     )
 
 
-def _listed(counts: list[int]) -> str:
-    *most, last = map(str, counts)
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _on_trial(record: RunRecord) -> str:
+def _patches(record: RunRecord) -> str:
     subject = record.subject
     if record.is_null:
         return "base against itself"
     if subject.source == f"v{subject.version}":
-        on_trial = f"version {subject.version} of this series as posted"
+        tested = f"version {subject.version} of this series as posted"
     elif message_id := phrases.message_id(record):
-        on_trial = f"the patches of <{message_id}>"
+        tested = f"the patches of <{message_id}>"
     else:
-        on_trial = f"{subject.source} in place of version {subject.version} as posted"
+        tested = f"{subject.source} instead of version {subject.version} as posted"
     if isinstance(record, BootRun) and record.is_per_patch:
-        on_trial += ", patch by patch"
+        tested += ", patch by patch"
     elif not phrases.is_whole(record):
-        on_trial += f", of which {phrases.patches(record, record.builds[-1].prefix)}"
-    return on_trial
+        tested += f" ({phrases.patches(record, record.builds[-1].prefix)} only)"
+    return tested
 
 
 def _blocks(conclusion: Conclusion) -> Iterator[str]:
-    """Give the author's two blocks; a driver without samples is left out of a build."""
+    """Yield a block of figures per build, as in the cover letter, without unmeasured drivers."""
     record = conclusion.record
     summaries = {verdict.driver: verdict.summary for verdict in conclusion.verdicts}
     for heading, build in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
@@ -182,7 +176,7 @@ def _blocks(conclusion: Conclusion) -> Iterator[str]:
 
 def _with(record: RunRecord) -> str:
     if record.is_null:
-        return "Base once more:"
+        return "Base again:"
     if phrases.is_whole(record):
         return "With this series:"
     return f"With {phrases.patches(record, record.builds[-1].prefix)} of this series:"
@@ -197,7 +191,7 @@ def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:
 
 
 def _columns(table: Table) -> str:
-    """Return a table in columns; a replay's is narrow enough by its making."""
+    """Return a table as columns of text."""
     parts = [heading.partition("\n") for heading in table.headings]
     rows = [tuple(above for above, _, _ in parts), tuple(below for _, _, below in parts)]
     rows = [tuple(map(_safe, row)) for row in (*rows, *table.rows) if any(row)]
@@ -212,18 +206,6 @@ def _columns(table: Table) -> str:
     )
 
 
-def _struct_pages(conclusion: Conclusion) -> str:
-    if told := identity.unlike(conclusion):
-        return "; ".join(told)
-    if not conclusion.memmaps:
-        return "struct pages: not compared"
-    return f"struct pages: as base left them, in all {len(conclusion.memmaps)} comparisons"
-
-
-def _drivers(conclusion: Conclusion) -> str:
-    return " and ".join(dict.fromkeys(verdict.driver for verdict in conclusion.verdicts))
-
-
 def _environment(record: RunRecord) -> str:
     rows = phrases.environment(record)
     width = max(len(_safe(name)) for name, _ in rows)
@@ -234,15 +216,8 @@ def _environment(record: RunRecord) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    """Return text in lines of at most WIDTH columns, later ones indented."""
-    start = text[: len(text) - len(text.lstrip())]
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent="",
-        subsequent_indent=indent or start,
-        break_on_hyphens=False,
-    )
+    """Return text in lines of at most WIDTH columns, all but the first indented."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _safe(text: str) -> str:

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion in GitHub's Markdown: verdicts and table first, the rest folded away.
+"""A conclusion in GitHub's Markdown: verdicts and tables first, the rest folded; pure.
 
-Made for a job's summary, which GitHub drops as a whole once a step's are over 1024 KiB.
+Made for a job's summary: GitHub discards the summary of a step if it is over 1024 KiB.
 """
 
 import re
 from collections.abc import Iterator
 
 from harness.judge.conclude import Conclusion
-from harness.report import identity as alike
-from harness.report import phrases, tables
+from harness.report import identity, lines, phrases, tables
 from harness.report.escaping import one_line, printable
+from harness.report.lines import Line
 from harness.report.row import ReportRow
 from harness.report.rows import results
-from harness.report.summary_line import headline
 from harness.report.tables import Table
-from harness.report.terminal import per_patch
+from harness.report.verdict_line import headline
 
-#: What a step may upload as its summary, in bytes.
+#: The most that GitHub takes as the summary of a step.
 MAX_BYTES = 1024 << 10
-LEFT_OUT = "The rest is left out here: it would not fit into {limit} bytes.\n"
 #: Each becomes an ordinary character.
 _ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]#|~$!"} | {c: f"&#{ord(c)};" for c in "<>&@"}
-#: Where GitHub looks, behind Markdown's back, for links, emoji and commands to its runner.
+#: GitHub finds links, emoji and commands to its runner by these, whatever Markdown escapes.
 _COLON = re.compile(r":(?=[:/\w+-])")
 _FENCE = re.compile(r"`+")
 
@@ -30,18 +28,17 @@ _FENCE = re.compile(r"`+")
 def markdown(conclusion: Conclusion, limit: int = MAX_BYTES) -> str:
     """Return the report in at most `limit` bytes of UTF-8.
 
-    What does not fit is left out from the end, and a sentence says so; verdicts and table stand in
-    front. A limit below a few KiB can cut these too, never in the middle of a block.
+    Blocks that do not fit are omitted from the end, and a sentence says so.
     """
-    told = LEFT_OUT.format(limit=limit)
-    room = limit - len(told.encode())
+    omitted = f"The rest is omitted: this report is limited to {limit} bytes.\n"
+    room = limit - len(omitted.encode())
     text = ""
     if room < 0:
         return text
     for block in (*_head(conclusion), *_folded(conclusion)):
         room -= len(block.encode()) + 2
         if room < 0:
-            return text + told
+            return text + omitted
         text += f"{block}\n\n"
     return text
 
@@ -50,53 +47,41 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
     record = conclusion.record
     yield f"## {_text(phrases.subject(record))}"
     yield f"**{_text(headline(conclusion))}**"
-    bound = per_patch.table(conclusion) if conclusion.rungs else tables.bindings(conclusion)
-    for table in (bound, tables.passes(conclusion)):
-        if table.rows:
-            yield _table(table)
-    lines = [f"- **{_text(one.name)}**: {_text(one.text)}" for one in per_patch.lines(conclusion)]
-    lines += [
-        f"- **{_text(phrases.about(verdict))}** {_text(phrases.ruling(verdict))}: "
-        f"{_text(verdict.reason)}"
-        for verdict in conclusion.verdicts
+    yield from map(_table, tables.measured(conclusion))
+    shown = [
+        *lines.patches(conclusion),
+        *lines.verdicts(conclusion),
+        Line("evidence", phrases.evidence(record)),
+        Line("setting", phrases.setting(record)),
+        *lines.noise(conclusion),
+        *lines.memmaps(conclusion),
     ]
-    lines.append(f"- **evidence** {_text(phrases.evidence(record))}")
-    lines.append(f"- **setting** {_text(phrases.setting(record))}")
-    lines += [
-        f"- **noise** {_text(noise.where)}: {_text(noise.text)} (hint: {_text(noise.remedy)})"
-        for noise in conclusion.noise
-    ]
-    lines += [f"- **struct pages** {_text(told)}" for told in alike.unlike(conclusion)]
-    yield "\n".join(lines)
+    yield "\n".join(f"- **{_text(line.name)}**: {_text(line.text)}" for line in shown)
 
 
 def _folded(conclusion: Conclusion) -> Iterator[str]:
-    """Give what is folded away, the shortest first."""
+    """Yield the folded blocks, the shortest first."""
     if (table := tables.effects(conclusion)).rows:
-        yield _details("What each build costs of base", _table(table))
-    for identity in conclusion.identity:
-        body = "\n".join(f"- {_text(line)}" for line in alike.sameness(identity))
-        title = (
-            f"Whether {phrases.build(conclusion.record, identity.build)} may be compared with base"
-        )
-        yield _details(title, body)
-    rows = phrases.environment(conclusion.record)
-    yield _details("Environment", _table(Table(("", ""), rows, 2)))
-    found = results(conclusion)
-    listed = [(result.group, result.name, result.status, result.text) for result in found]
-    headings = ("group", "result", "status", "")
-    yield _details("All results", _table(Table(headings, listed, 4)))
-    yield from (_splat(result) for result in found if result.log)
+        yield _details("Cost of each build relative to base", _table(table))
+    for found in conclusion.identity:
+        build = phrases.build(conclusion.record, found.build)
+        body = "\n".join(f"- {_text(text)}" for text in identity.sameness(found))
+        yield _details(f"Comparability of {build} with base", body)
+    environment = Table(("", ""), phrases.environment(conclusion.record), 2)
+    yield _details("Environment", _table(environment))
+    rows = list(results(conclusion))
+    listed = [(row.group, row.name, row.status, row.text) for row in rows]
+    yield _details("All results", _table(Table(("group", "result", "status", ""), listed, 4)))
+    yield from (_splat(row) for row in rows if row.log)
 
 
-def _splat(result: ReportRow) -> str:
-    # `::` at a line's beginning or `##[` anywhere would be a command to GitHub's runner.
-    lines = [f"| {printable(line).replace('##[', '# #[')}" for line in result.log.splitlines()]
-    longest = max((len(run) for line in lines for run in _FENCE.findall(line)), default=0)
+def _splat(row: ReportRow) -> str:
+    # `::` at the start of a line or `##[` anywhere would be a command to GitHub's runner.
+    shown = [f"| {printable(line).replace('##[', '# #[')}" for line in row.log.splitlines()]
+    longest = max((len(run) for line in shown for run in _FENCE.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
-    body = "\n".join([f"{fence}text", *lines, fence])
-    what = "Compiler on" if result.group == "builds" else "Console of"
-    return _details(f"{what} {result.name}", body)
+    what = "Compiler output of" if row.group == "builds" else "Console of"
+    return _details(f"{what} {row.name}", "\n".join([f"{fence}text", *shown, fence]))
 
 
 def _details(title: str, body: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a run entitles its user to a Tested-by (Documentation/process/submitting-patches.rst)."""
+"""Whether a run justifies a Tested-by (Documentation/process/submitting-patches.rst); pure."""
 
 from typing import NamedTuple
 
@@ -8,31 +8,31 @@ from harness.report import phrases
 
 
 class Person(NamedTuple):
-    """Whose mail it is: name and address as the user's own git has them."""
+    """The user: name and address as configured in git."""
 
     name: str
     address: str
 
 
 def withheld(conclusion: Conclusion, person: Person | None) -> str:
-    """Return why there is no Tested-by; "" where there is one."""
+    """Return the reason why the run justifies no Tested-by, or "" if it does."""
     record = conclusion.record
     reasons = (
-        (record.outcome != "complete", f"the run is {record.outcome}"),
-        (not phrases.decides(record), f"{record.evidence} decides no claim"),
-        (not phrases.is_posted(record), f"{record.subject.source} is not what was posted"),
-        (not phrases.is_whole(record), "not the whole series was on trial"),
-        (not conclusion.verdicts, "nothing is claimed"),
+        (record.outcome != "complete", phrases.outcome(record)),
+        (not phrases.decides(record), f"{record.evidence} cannot decide a claim"),
+        (not phrases.is_posted(record), f"{record.subject.source} is not the posted series"),
+        (not phrases.is_whole(record), "only part of the series was tested"),
+        (not conclusion.verdicts, "there are no claims"),
         (
             any(verdict.verdict != "reproduced" for verdict in conclusion.verdicts),
-            "not every claim is borne out",
+            "not every claim is reproduced",
         ),
-        (any(not rung.holds for rung in conclusion.rungs), "not every patch holds"),
+        (any(not prefix.holds for prefix in conclusion.rungs), "a prefix of the series fails"),
         (not conclusion.memmaps, "the struct pages were not compared"),
-        (any(not found.ok for found in conclusion.memmaps), "the struct pages are not equal"),
-        (any(not gate.ok for gate in conclusion.gates), "a gate fails"),
+        (any(not found.ok for found in conclusion.memmaps), "the struct pages are not identical"),
+        (any(not rule.ok for rule in conclusion.gates), "a rule fails"),
         (any(not one.ok for one in conclusion.identity), "base and series are not comparable"),
-        (conclusion.null is not None and conclusion.null.finds != "", "noise alone differs"),
-        (person is None, "git knows no name and address of yours (user.name, user.email)"),
+        (conclusion.null is not None and conclusion.null.finds != "", "base differs from itself"),
+        (person is None, "git config has no user.name or no user.email"),
     )
-    return next((reason for holds, reason in reasons if holds), "")
+    return next((reason for applies, reason in reasons if applies), "")

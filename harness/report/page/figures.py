@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the pictures show, as values: the page draws them as SVG, matplotlib draws the files."""
+"""The samples that strip plots show, as values; pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +11,12 @@ from harness.judge.replay_ratios import compared, of_namespace
 from harness.record.record import LIMIT, BootRun, ReplayRun
 
 NS_PER_MS = 1e6
-#: Dots closer than this share of the axis are one dot, as large as they are many.
+#: Dots closer than this share of the axis become one larger dot.
 GRAIN = 0.004
 
 
 class Dot(msgspec.Struct, frozen=True):
-    """`count` samples of one boot or round at `ms`; `lane` is its place in the row.
-
-    `counts` says whether the boot's samples may be used.
-    """
+    """`count` samples of one boot or round; `counts` is False if the boot does not count."""
 
     ms: float
     number: int
@@ -29,7 +26,7 @@ class Dot(msgspec.Struct, frozen=True):
 
 
 class SampleRow(msgspec.Struct, frozen=True):
-    """One build's samples. `middle_ms` is what the run's ratio takes as this build's cost."""
+    """The samples of one build; `middle_ms` is the cost that ratios use."""
 
     build: str
     dots: tuple[Dot, ...]
@@ -37,13 +34,12 @@ class SampleRow(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """How many samples the dots stand for."""
+        """The number of samples."""
         return sum(dot.count for dot in self.dots)
 
 
 class Strip(msgspec.Struct, frozen=True):
-    """All samples of one kind and op, a row a build. `unit` is what a lane is: a boot or a
-    round."""
+    """All samples of one kind and op, one row per build and one lane per `unit`."""
 
     kind: str
     op: str
@@ -53,14 +49,14 @@ class Strip(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """What it shows."""
+        """The kind of samples."""
         if self.unit == "boot":
             return f"{self.kind}: {'first bindings' if self.op == 'first' else 'rebinds'}"
         return f"{self.kind}: {'first passes' if self.op == 'first' else 'passes'}"
 
 
 class _Point(msgspec.Struct, frozen=True):
-    """A sample on its way into a strip."""
+    """A sample before it is grouped."""
 
     kind: str
     op: str
@@ -71,7 +67,7 @@ class _Point(msgspec.Struct, frozen=True):
 
 
 def strips(conclusion: Conclusion) -> tuple[Strip, ...]:
-    """Return every sample that was compared, by kind and op: rebinds before firsts."""
+    """Return every sample that was compared, per kind and op: rebinds before first bindings."""
     record = conclusion.record
     replayed = isinstance(record, ReplayRun)
     points: dict[tuple[str, str], list[_Point]] = {}
@@ -104,7 +100,7 @@ def _bindings(record: BootRun) -> Iterator[_Point]:
 
 
 def _passes(record: ReplayRun) -> Iterator[_Point]:
-    """Passes in turns as if the whole namespace had cost as much a page, as effects take them."""
+    """Yield the passes, scaled to the whole namespace as effects scale them."""
     for p in compared(record.passes):
         if p.build == LIMIT or (p.settles and p.index):
             continue
@@ -127,7 +123,7 @@ def _dots(points: Sequence[_Point], lanes: Mapping[int, int], grain: float) -> t
 
 
 def _middle(conclusion: Conclusion, point: _Point) -> float | None:
-    """What the effects take as this build's cost, where they are about time."""
+    """Return the cost of a build that its ratio uses, or None without a ratio of times."""
     base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
         if (effect.kind, effect.op, effect.metric) != (point.kind, point.op, "ns"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The history as one page: the trends, all runs with what they came to, and all that is broken.
+"""All runs as one HTML page: trends, the result of each run, and broken records.
 
-Choosing what is shown needs no script: each choice has a line of CSS that hides the other rows.
+Filters need no script: each choice has a CSS rule that hides the other rows.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ NAME = "index.html"
 
 
 class IndexRun(msgspec.Struct, frozen=True):
-    """A run in the history. `href` leads from the index to its page."""
+    """A run on the index; `href` is the path from the index to the page of the run."""
 
     seen: Seen
     answer: Answer
@@ -33,14 +33,14 @@ class IndexRun(msgspec.Struct, frozen=True):
 
     @property
     def facets(self) -> tuple[str, ...]:
-        """What it can be found by, in the order of FACETS."""
+        """The values that the filters choose by, in the order of FACETS."""
         group = self.seen.group
         known = (*group_facets(group), self.seen.release)
         return (*known, self.answer.word)
 
     @property
     def costs(self) -> tuple[CostRatio, ...]:
-        """Its ratios."""
+        """The ratios to base."""
         return self.seen.costs
 
 
@@ -48,26 +48,26 @@ FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")
 
 
 def group_facets(group: Group) -> tuple[str, ...]:
-    """What a trend can be found by: the first of FACETS."""
+    """Return the values that the filters choose a trend by, in the order of FACETS."""
     return (group.slug, f"v{group.version}", group.machine, group.evidence)
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A folder that should hold a run and does not hold one that can be judged."""
+    """A folder whose record cannot be read."""
 
     path: str
     problem: str
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A facet's values, with how many runs have each."""
+    """The values of a filter, with the number of runs of each."""
 
     name: str
     values: tuple[tuple[str, int], ...]
 
 
 def run_of(conclusion: Conclusion, href: str) -> IndexRun:
-    """Return what the history shows of a conclusion."""
+    """Return the index entry of a conclusion."""
     record = conclusion.record
     words = tuple(verdict.verdict for verdict in conclusion.verdicts)
     made = answer(conclusion)
@@ -75,7 +75,7 @@ def run_of(conclusion: Conclusion, href: str) -> IndexRun:
 
 
 def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
-    """Return the page of a history: newest runs first."""
+    """Return the index page, newest runs first."""
     ordered = sorted(runs, key=lambda run: (run.started, run.href), reverse=True)
     choices = [_choice(number, name, ordered) for number, name in enumerate(FACETS)]
     places = [{value: n for n, (value, _) in enumerate(choice.values)} for choice in choices]
@@ -95,7 +95,7 @@ def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
             outcomes=Counter(run.outcome for run in ordered).most_common(),
             verdicts=Counter(word for run in ordered for word in run.verdicts).most_common(),
             trends=[(trend, at(group_facets(trend.group))) for trend in drawn],
-            more_style=Markup(style),  # noqa: S704 (numbers and names of ours)
+            more_style=Markup(style),  # noqa: S704 (numbers only)
             more_hash=style_hash(style),
         )
     )

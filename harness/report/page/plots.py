@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page's pictures as SVG files, for a mail or a talk."""
+"""The pictures of a run's page as SVG files, for a mail or a talk; pure."""
 
 import re
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from harness.report.escaping import one_line
 from harness.report.page.drawing import DrawnStrip, draw_strip
 from harness.report.page.figures import strips
 from harness.report.page.run_page import environment
-from harness.report.page.waterfall import DrawnLadder, draw_ladder
+from harness.report.page.waterfall import DrawnWaterfall, draw_waterfall
 
 
 def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
-    """Yield file name and content of every picture; the same record gives the same bytes."""
+    """Yield file name and content of each picture; equal records give equal bytes."""
     record = conclusion.record
-    shown: dict[str, DrawnStrip | DrawnLadder] = {
+    shown: dict[str, DrawnStrip | DrawnWaterfall] = {
         f"samples-{strip.kind}-{strip.op}": draw_strip(strip) for strip in strips(conclusion)
     }
-    shown |= {f"gain-{one.kind}-{one.metric}": draw_ladder(one) for one in ladders(conclusion)}
+    shown |= {f"gain-{one.kind}-{one.metric}": draw_waterfall(one) for one in ladders(conclusion)}
     source = f"{phrases.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
     template = environment().get_template("picture.svg")
     for name, picture in shown.items():
@@ -36,7 +36,7 @@ def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
 
 
 def _rules(style: str) -> Markup:
-    """The page's rules for parts of a picture, in its light colours: few viewers know var()."""
+    """Return the page's CSS rules for pictures, in its light colours: few viewers know var()."""
     colours = dict(re.findall(r"(--\w+): (#\w+);", style.partition("}")[0]))
     rules = "\n".join(re.findall(r"^svg \..*$", style, re.MULTILINE))
     return Markup(re.sub(r"var\((--\w+)\)", lambda found: colours[found[1]], rules))  # noqa: S704 (ours)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run as one page: nothing to fetch, nothing to execute, everything that is not ours escaped.
-
-The templates say what stands where, page.css how it looks; both come with this package.
-"""
+"""One run as an HTML page: self-contained, without scripts, all text of others escaped."""
 
 import base64
 import functools
@@ -22,13 +19,13 @@ from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, ReplayRun, RunRecord
-from harness.report import phrases
+from harness.report import lines, phrases, tables
 from harness.report.escaping import printable
+from harness.report.lines import TONE
 from harness.report.page.drawing import NOTHING, draw_strip
 from harness.report.page.figures import strips
-from harness.report.page.waterfall import draw_ladder
-from harness.report.terminal import per_patch
-from harness.report.verdict_line import TONE, answer
+from harness.report.page.waterfall import draw_waterfall
+from harness.report.verdict_line import answer
 
 TEMPLATES = "templates"
 NAME = "report.html"
@@ -39,8 +36,8 @@ def page(
 ) -> str:
     """Return the page of a run.
 
-    `has` says whether a file of the run, by its path in the run's folder, can be linked to; what
-    cannot is named all the same. `home` leads from the page to that folder, `index` to the history.
+    `has` tells whether a file in the folder of the run exists: only then it is linked. `home` is
+    the path from the page to that folder, `index` that to the page of all runs, if there is one.
     """
     record = conclusion.record
     return (
@@ -54,15 +51,15 @@ def page(
             evidence=phrases.EVIDENCE[record.evidence],
             drivers=_by_driver(conclusion),
             last=phrases.patches(record, record.builds[-1].prefix),
-            patches=list(per_patch.lines(conclusion)),
-            prefixes=per_patch.table(conclusion) if conclusion.rungs else None,
+            patches=list(lines.patches(conclusion)),
+            prefixes=tables.prefixes(conclusion) if conclusion.rungs else None,
             strips=[draw_strip(strip) for strip in strips(conclusion)],
-            listed=list(_listed(record)),
+            samples=list(_samples(record)),
             replayed=isinstance(record, ReplayRun),
             spoiled=isinstance(record, BootRun)
             and any(boot.samples and not boot.counts for boot in record.boots),
-            ladders=[
-                draw_ladder(one, record.subject.patch_subjects) for one in ladders(conclusion)
+            waterfalls=[
+                draw_waterfall(one, record.subject.patch_subjects) for one in ladders(conclusion)
             ],
             has=lambda path: ".." not in path.split("/") and has(path),
             home=home,
@@ -72,11 +69,11 @@ def page(
 
 
 def _question(record: RunRecord) -> str:
-    on_trial = record.subject
-    here = f"on v{on_trial.release}, on this machine?"
+    tested = record.subject
+    here = f"on v{tested.release}, on this machine?"
     if record.is_null:
         return f"Does base differ from itself, {here}"
-    series = f"{on_trial.slug} v{on_trial.version}"
+    series = f"{tested.slug} v{tested.version}"
     if phrases.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
     if isinstance(record, BootRun) and record.is_per_patch:
@@ -87,7 +84,7 @@ def _question(record: RunRecord) -> str:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Return the templates, every value escaped unless it is Markup of our own."""
+    """Return the templates; every value is escaped unless it is Markup made here."""
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_source),
         autoescape=True,
@@ -109,13 +106,13 @@ def environment() -> jinja2.Environment:
         "bytes": format_bytes,
         "command": shlex.join,
         "cost": _cost,
-        "rebinds": _rebinds,
+        "rebinds": tables.rebind_counts,
     }
     return made
 
 
 def style_hash(style: str) -> str:
-    """Return what a Content-Security-Policy calls this text of a style element."""
+    """Return the source expression of a style element for a Content-Security-Policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}"
 
 
@@ -124,7 +121,7 @@ def _source(name: str) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Show control characters as escapes: HTML has no place for most of them."""
+    """Return a string with control characters as escapes: HTML forbids most of them."""
     return printable(value) if type(value) is str and not value.isprintable() else value
 
 
@@ -132,14 +129,8 @@ def _cost(effect: Effect, cost: float) -> str:
     return f"{cost / 1e6:.2f} ms" if effect.metric == "ns" else f"{cost:.2f} instructions"
 
 
-def _rebinds(verdict: Verdict) -> str:
-    builds = (verdict.summary.base, verdict.summary.tip)
-    counts = sorted({build.rebinds for build in builds if build is not None})
-    return " and ".join(map(str, counts)) or "no"
-
-
 def _by_driver(conclusion: Conclusion) -> list[Verdict]:
-    """One verdict a driver: that on the whole series where there is one, on the last build."""
+    """Return one verdict per driver, on the last build; preferably that on the whole series."""
     found: dict[str, Verdict] = {}
     for verdict in conclusion.verdicts:
         if conclusion.rungs and verdict.build != conclusion.record.builds[-1].name:
@@ -150,7 +141,7 @@ def _by_driver(conclusion: Conclusion) -> list[Verdict]:
 
 
 class _SampleLine(msgspec.Struct, frozen=True):
-    """The samples of one kind of one boot, or of one process of a replay, as text."""
+    """The samples of one kind of one boot, or of one round of a replay, as text."""
 
     number: int
     build: str
@@ -159,7 +150,7 @@ class _SampleLine(msgspec.Struct, frozen=True):
     then: str
 
 
-def _listed(record: RunRecord) -> Iterator[_SampleLine]:
+def _samples(record: RunRecord) -> Iterator[_SampleLine]:
     return _passes(record) if isinstance(record, ReplayRun) else _bindings(record)
 
 

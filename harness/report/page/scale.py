@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An axis: from where to where, and which round values to mark."""
+"""Linear axes with round ticks; pure."""
 
 import math
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ class Scale(msgspec.Struct, frozen=True):
     ticks: tuple[float, ...]
 
     def at(self, value: float) -> float:
-        """Where a value lies, in percent of the axis's length from its beginning."""
+        """Return the position of a value in percent of the axis."""
         return round((value - self.low) / (self.high - self.low) * 100, 2)
 
     def label(self, tick: float) -> str:
-        """Write a tick with as many decimals as tell it from the next one."""
+        """Return a tick with the decimals that distinguish it from the next one."""
         step = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else 1.0
         return f"{tick:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
 
 
 def scale(values: Iterable[float], *, ticks: int = 6, zero: bool = False) -> Scale:
-    """Return an axis with some room around all values; with `zero` it begins there.
+    """Return an axis with some room around all values; `zero` includes 0.
 
-    Raises ValueError without values, or with one that is not finite.
+    Raises ValueError if there are no values, or one is not finite.
     """
     found = list(values)
     if not found or not all(math.isfinite(v) for v in found):

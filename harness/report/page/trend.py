@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A trend laid out for SVG: the releases side by side, each run's ratio above its own."""
+"""Trends laid out for SVG: ratio to base of each run, over the releases; pure."""
 
 import itertools
 
@@ -10,25 +10,25 @@ from harness.report.page.drawing import AXIS_PX, Tick
 from harness.report.page.scale import scale
 
 PLOT_PX = 140
-#: Releases that are named below the axis; between them there is no room on a phone.
+#: Releases that are named below the axis: more do not fit on a phone.
 NAMED = 4
 #: Room at the left for the ratios' axis, in percent of the width.
 LEFT = 12.0
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """One run: a dot and its interval. `newest` is what the line goes through."""
+    """One run: a dot and its interval. The line goes through the newest run of each release."""
 
     x: float
     y: float
     low: float | None
     high: float | None
     newest: bool
-    told: str
+    tooltip: str
 
 
 class DrawnTrend(msgspec.Struct, frozen=True):
-    """A trend; `told` is the same in a sentence, for whoever does not see it."""
+    """A trend; `description` is the same as text, for screen readers."""
 
     group: Group
     title: str
@@ -37,11 +37,11 @@ class DrawnTrend(msgspec.Struct, frozen=True):
     releases: tuple[Tick, ...]
     marks: tuple[Mark, ...]
     line: tuple[tuple[Mark, Mark], ...]
-    told: str
+    description: str
 
 
 def draw_trend(trend: Trend) -> DrawnTrend:
-    """Lay out a trend; the axis of the ratios has 1, which is base, in it."""
+    """Return a trend laid out for SVG; the axis of ratios includes 1, which is base."""
     bounds = [v for p in trend.points for v in (p.cost.ratio, p.cost.low, p.cost.high) if v]
     axis = scale([*bounds, 1.0], ticks=4)
 
@@ -61,7 +61,7 @@ def draw_trend(trend: Trend) -> DrawnTrend:
             None if p.cost.low is None else y(p.cost.low),
             None if p.cost.high is None else y(p.cost.high),
             newest[p.release] == p.run_id,
-            _told(p),
+            _label(p),
         )
         for p in trend.points
     )
@@ -77,11 +77,11 @@ def draw_trend(trend: Trend) -> DrawnTrend:
         tuple(Tick(places[r], r if r in shown else "") for r in releases),
         marks,
         tuple(itertools.pairwise(through)),
-        "; ".join(_told(p) for p in trend.points if newest[p.release] == p.run_id) + ".",
+        "; ".join(_label(p) for p in trend.points if newest[p.release] == p.run_id) + ".",
     )
 
 
-def _told(point: Point) -> str:
+def _label(point: Point) -> str:
     cost = point.cost
     bounds = "" if cost.low is None else f" (95 %: {cost.low:.3f} to {cost.high:.3f})"
     return f"v{point.release}: {cost.ratio:.3f}{bounds}"

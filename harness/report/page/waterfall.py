@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each patch adds, laid out for SVG: bars from the cost before a patch to the cost with it."""
+"""Waterfalls laid out for SVG: one bar per patch, from the cost before it to that with it; pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ STEP_PX = 40
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One prefix: a bar from the cost before it to the cost with it, and the same as text."""
+    """One prefix: a bar from the cost before it to the cost with it, and its texts."""
 
     prefix: int
     subject: str
@@ -27,16 +27,16 @@ class Bar(msgspec.Struct, frozen=True):
     style: str
     label: str
     figure: str
-    told: str
-    claim_told: str
+    tooltip: str
+    claim_tooltip: str
     share: str
     interval: str
     change: str
     claimed: str
 
 
-class DrawnLadder(msgspec.Struct, frozen=True):
-    """A waterfall of what each patch adds."""
+class DrawnWaterfall(msgspec.Struct, frozen=True):
+    """A waterfall; `description` is the same as text, for screen readers."""
 
     kind: str
     title: str
@@ -44,11 +44,11 @@ class DrawnLadder(msgspec.Struct, frozen=True):
     base: float
     ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...]
-    told: str
+    description: str
 
 
-def draw_ladder(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnLadder:
-    """Lay out a waterfall; `subjects` are the patches' own, in order, where they are known."""
+def draw_waterfall(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnWaterfall:
+    """Return a waterfall laid out for SVG; `subjects` are those of the patches, in order."""
     named = dict(enumerate(subjects, 1))
     axis = scale([v * 100 for step in ladder.steps for v in _values(step)], zero=True)
     before = 0
@@ -57,14 +57,14 @@ def draw_ladder(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnLadder:
         bars.append(_bar(step, axis, before, named.get(step.prefix, ""), number * STEP_PX))
         before = step.prefix
     what = "instructions" if ladder.metric == "instructions" else "time"
-    return DrawnLadder(
+    return DrawnWaterfall(
         ladder.kind,
         f"{ladder.kind}: {what}, percent of base's",
         len(bars) * STEP_PX + AXIS_PX,
         axis.at(100),
         ticks(axis),
         tuple(bars),
-        " ".join(f"{bar.told}." for bar in bars),
+        " ".join(f"{bar.tooltip}." for bar in bars),
     )
 
 
@@ -84,13 +84,13 @@ def _bar(step: PrefixCost, axis: Scale, before: int, subject: str, y: float) -> 
         interval = f"{step.low * 100:.1f} to {step.high * 100:.1f} %"
     share, change = f"{step.share * 100:.1f} %", f"{step.change * 100:+.1f} points"
     claimed = NOTHING if step.claimed is None else f"{step.claimed * 100:.1f} %"
-    told = f"{label}: {change}, to {share}" + (f" (95 %: {interval})" if known else "")
+    tooltip = f"{label}: {change}, to {share}" + (f" (95 %: {interval})" if known else "")
     return Bar(
         prefix=step.prefix,
         subject=subject,
         y=y,
         x=min(start, end),
-        # A patch that changes nothing still has a mark.
+        # A patch that changes nothing is still visible.
         width=max(round(abs(end - start), 2), 0.4),
         end=end,
         low=axis.at(step.low * 100) if known and step.low is not None else None,
@@ -99,8 +99,8 @@ def _bar(step: PrefixCost, axis: Scale, before: int, subject: str, y: float) -> 
         style="same" if step.unclear else "saves" if step.change < 0 else "costs",
         label=label,
         figure=f"{share} ({change})",
-        told=told,
-        claim_told=f"claimed after {label}: {claimed}",
+        tooltip=tooltip,
+        claim_tooltip=f"claimed after {label}: {claimed}",
         share=share,
         interval=interval,
         change=change,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a terminal shows."""
+"""Output for a terminal: one file per kind of result."""

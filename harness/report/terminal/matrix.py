@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix for a terminal and for programs: a row a cell, and what each one showed."""
+"""The results of a matrix for a terminal and for programs; pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _STYLE = {"ok": "green", "failed": "bold red", "cannot": "yellow"}
 
 
 def document(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> dict[str, Any]:
-    """Return the shape of `--json`."""
+    """Return the results as `--json` prints them."""
     return {
         "matrix": matrix.name,
         "series": slug,
@@ -37,7 +37,7 @@ def document(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> dict[s
 
 
 def table(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> RenderableType:
-    """Return the matrix as something rich can print."""
+    """Return the results as a table that rich can print, one row per cell."""
     grid = Table(
         title=f"{slug}: {matrix.name}, {matrix.description}",
         title_justify="left",
@@ -48,17 +48,17 @@ def table(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> Renderabl
     )
     for name in ("tree", "kernel", "guest", "prefix", ""):
         grid.add_column(name, no_wrap=True)
-    grid.add_column("what was shown", overflow="fold", ratio=1)
+    grid.add_column("result", overflow="fold", ratio=1)
     for result in results:
         cell = result.cell
-        # What a boot without base beside it cannot show is to be seen.
+        # A boot alone shows less than one next to base.
         prefix = f"base, {cell.prefix}" if cell.base else str(cell.prefix)
         cells = (cell.tree, cell.kernel, cell.guest or "-", prefix)
         outcome = Text(result.outcome, _STYLE[result.outcome])
-        grid.add_row(*map(escape, cells), outcome, escape(one_line(_shown(result))))
+        grid.add_row(*map(escape, cells), outcome, escape(one_line(_text(result))))
     counted = ", ".join(f"{count} {outcome}" for outcome, count in _counted(results))
-    kept = sum(result.kept for result in results)
-    lines = [f"[bold]{len(results)} cells[/]: {counted}" + (f"; {kept} kept" if kept else "")]
+    cached = sum(result.kept for result in results)
+    lines = [f"[bold]{len(results)} cells[/]: {counted}" + (f"; {cached} cached" if cached else "")]
     lines += [
         f"[bold]{escape(name)}[/]: {escape(configuration.why)}"
         for name, configuration in matrix.kernels.items()
@@ -72,10 +72,10 @@ def _counted(results: Sequence[CellResult]) -> list[tuple[str, int]]:
     return [(outcome, counts[outcome]) for outcome in _STYLE if counts[outcome]]
 
 
-def _shown(result: CellResult) -> str:
-    """What is wrong, or else every condition, those that several builds share together.
+def _text(result: CellResult) -> str:
+    """Return why a cell failed, or the checks that passed, each with its builds.
 
-    A condition's name begins with its build's.
+    The name of a check begins with that of its build.
     """
     if result.outcome != "ok":
         return result.reason
@@ -83,16 +83,16 @@ def _shown(result: CellResult) -> str:
     for check in result.checks:
         build, _, what = check.name.partition(" ")
         shared.setdefault(what, {})[build] = check.detail
-    told = [
-        f"{_together(list(builds))} {what}" + (f": {said.pop()}" if len(said) == 1 else "")
+    texts = [
+        f"{_builds(list(builds))} {what}" + (f": {details.pop()}" if len(details) == 1 else "")
         for what, builds in shared.items()
-        if (said := set(builds.values()))
+        if (details := set(builds.values()))
     ]
-    return "; ".join([*told, result.note] if result.note else told)
+    return "; ".join([*texts, result.note] if result.note else texts)
 
 
-def _together(builds: list[str]) -> str:
-    """Builds as people write them: `base, 1-8`."""
+def _builds(builds: list[str]) -> str:
+    """Return a list of builds, with a range for consecutive prefixes: `base, 1-8`."""
     numbers = [int(build) for build in builds if build.isdecimal()]
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         builds = [build for build in builds if not build.isdecimal()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rebases for a terminal: a row a tree, then what each took, and the range-diff."""
+"""The results of a rebase for a terminal; pure."""
 
 import shlex
 from collections import Counter
@@ -14,20 +14,20 @@ from harness.series.rebase.outcome import LEFT_OUT, Conflict, Rebased
 
 
 def table(found: Sequence[Rebased]) -> Table:
-    """Return the table: which tree, what came of it, what it took."""
+    """Return a table of the trees, with the result of each."""
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("onto", "release", "result", "patches"):
         grid.add_column(name, no_wrap=name != "patches")
     for one in found:
-        words = (one.onto, one.release, result(one), _took(one))
+        words = (one.onto, one.release, result(one), _how(one))
         grid.add_row(*(escape(word) for word in words))
     return grid
 
 
 def result(one: Rebased) -> str:
-    """Say in a few words what came of one tree."""
+    """Return the result of one tree in a few words."""
     if one.failure:
-        return "not tried"
+        return "not attempted"
     if one.conflict is not None:
         return f"conflict in patch {one.conflict.number}/{one.conflict.total}"
     if all(step.how in LEFT_OUT for step in one.steps):
@@ -36,13 +36,13 @@ def result(one: Rebased) -> str:
     left = sum(step.how in LEFT_OUT for step in one.steps)
     other = sum(pair.relation == "!" for pair in one.pairs) - code
     words = [f"{code} changed"] if code else []
-    words += [f"other context around {other}"] if other else []
+    words += [f"{other} with changed context"] if other else []
     words += [f"{left} left out"] if left else []
     return "applies, " + (", ".join(words) or "unchanged")
 
 
 def lines(one: Rebased) -> Iterator[str]:
-    """Yield everything beyond the table; what it says of patches is theirs and not ours."""
+    """Yield the details of one tree; text of patches is not escaped."""
     if one.failure:
         yield f"{one.onto}: {one.failure}"
         return
@@ -56,18 +56,18 @@ def lines(one: Rebased) -> Iterator[str]:
         yield from _pair(pair)
     if one.mbox:
         argv = ["harness", "replay", one.slug, "--tree", one.onto, "--mbox", one.mbox]
-        yield f"  replay it: {shlex.join(argv)}"
+        yield f"  to replay: {shlex.join(argv)}"
     if one.exported:
         yield f"  exported to {one.exported}"
 
 
-def _took(one: Rebased) -> str:
+def _how(one: Rebased) -> str:
     counts = Counter(step.how for step in one.steps)
     return ", ".join(f"{count} {how}" for how, count in counts.items())
 
 
 def _conflict(one: Rebased, conflict: Conflict) -> Iterator[str]:
-    yield f"  patch {conflict.number}/{conflict.total} ({conflict.subject}) does not go on"
+    yield f"  patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
     yield f"  {conflict.note}"
     for place in conflict.places:
         span = f":{place.first}-{place.last}" if place.first else ""
@@ -76,7 +76,7 @@ def _conflict(one: Rebased, conflict: Conflict) -> Iterator[str]:
         yield from (f"    changed by {commit}" for commit in place.touched_by)
         if place.unknown:
             yield f"    {place.unknown}"
-    yield f"  resolve it in {conflict.worktree}"
+    yield f"  resolve the conflict in {conflict.worktree}"
     yield f"  then: harness rebase {one.slug} --onto {one.onto} --continue (or --skip, --abort)"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion for a terminal, 80 columns wide: the table, the verdicts, what spoils them."""
+"""A conclusion for a terminal, 80 columns wide: tables, verdicts, noise, circumstances."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,41 +9,55 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.conclude import Conclusion
-from harness.report import identity as alike
-from harness.report import phrases, tables
+from harness.report import identity, lines, phrases, tables
 from harness.report.escaping import one_line
+from harness.report.lines import Line
 from harness.report.tables import Table
-from harness.report.terminal import per_patch
 
-_COLOUR = {
-    **dict.fromkeys(("reproduced", "equal", "yes", "0 new", "good"), "green"),
-    **dict.fromkeys(("contradicted", "differs", "no", "unbuilt", "bad"), "red"),
-    "open": "yellow",
+_TONES = {"good": "green", "bad": "red", "doubt": "yellow", "open": "yellow", "": ""}
+_CELLS = {
+    **dict.fromkeys(("equal", "yes", "0 new"), "green"),
+    **dict.fromkeys(("differs", "no", "unbuilt"), "red"),
 }
 _NO_TITLES: Mapping[str, str] = {}
 WIDTH = 80
 
 
 def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
-    """Return the report as something rich can print; `titles` says what a replay's builds are."""
+    """Return the report as something rich can print; `titles` are those of a replay's builds."""
     record = conclusion.record
     title = f"{one_line(phrases.subject(record))}\n{one_line(phrases.setting(record))}"
-    grids = [
-        _grid(table)
-        for table in (
-            per_patch.table(conclusion) if conclusion.rungs else tables.bindings(conclusion),
-            tables.passes(conclusion),
-            tables.effects(conclusion),
-        )
-        if table.rows
-    ]
-    lines = [
-        *(_line(name, text) for name, text in titles.items()),
-        *_patches(conclusion),
-        *_findings(conclusion),
-        *_circumstances(conclusion),
-    ]
-    return Group(Text(title, "bold"), *grids, *lines)
+    effects = tables.effects(conclusion)
+    shown = [*tables.measured(conclusion), *([effects] if effects.rows else [])]
+    return Group(Text(title, "bold"), *map(_grid, shown), *map(_text, _lines(conclusion, titles)))
+
+
+def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
+    record, host = conclusion.record, conclusion.record.machine
+    yield from (Line(name, text) for name, text in titles.items())
+    yield from lines.patches(conclusion)
+    for prefix in conclusion.rungs:
+        yield from (Line(lines.prefix_name(prefix), text) for text in prefix.detail.splitlines())
+    if not conclusion.verdicts or record.outcome != "complete":
+        yield Line("outcome", phrases.outcome(record), "doubt")
+    yield from lines.verdicts(conclusion)
+    yield from lines.rules(conclusion)
+    yield from lines.memmaps(conclusion)
+    yield from lines.noise(conclusion)
+    yield from lines.null(conclusion)
+    yield from lines.sameness(conclusion, identity.SHOWN)
+    if conclusion.fillings:
+        rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
+        text = f"{rates} GB/s; `limit` is the share of the fastest non-temporal store"
+        yield Line("memory bandwidth", text)
+    if any(row.kinds for row in conclusion.rows):
+        yield Line("ms, first", "calls on the whole namespace; the first one faults its memory in")
+    yield Line("evidence", phrases.evidence(record))
+    yield Line(
+        "machine",
+        f"{host.cpu}, {host.cpus} CPUs; {host.accelerator}: {host.accelerator_proof}; "
+        f"kernels built with {phrases.compilers(record)}",
+    )
 
 
 def _grid(table: Table) -> Grid:
@@ -53,75 +67,22 @@ def _grid(table: Table) -> Grid:
         justify = "left" if number < table.texts else "right"
         grid.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in table.rows:
-        grid.add_row(*(Text(one_line(cell), _COLOUR.get(cell, "")) for cell in row))
+        grid.add_row(*(Text(one_line(cell), _CELLS.get(cell, "")) for cell in row))
     return grid
 
 
 def _width(table: Table) -> int:
-    """Return how wide the cells of a table are, without what lies between them."""
+    """Return the width of the cells of a table, without the gaps between them."""
     headings = [max(map(len, heading.split("\n"))) for heading in table.headings]
     return sum(
         max(heading, *(len(row[n]) for row in table.rows)) for n, heading in enumerate(headings)
     )
 
 
-def _patches(conclusion: Conclusion) -> Iterator[Text]:
-    """A ladder's patches, and what the compiler says of those that do not build."""
-    for line in per_patch.lines(conclusion):
-        # All of a sentence is the matter, not what stands before its first colon.
-        yield Text.assemble(
-            (one_line(line.name), "bold"), ": ", (one_line(line.text), _COLOUR.get(line.tone, ""))
-        )
-    for rung in conclusion.rungs:
-        for text in rung.detail.splitlines():
-            yield Text(one_line(f"{rung.prefix} | {text}"))
-
-
-def _findings(conclusion: Conclusion) -> Iterator[Text]:
-    """What follows, the verdicts first."""
-    if not conclusion.verdicts or conclusion.record.outcome != "complete":
-        yield _line("outcome", phrases.outcome(conclusion.record), "yellow")
-    for verdict in conclusion.verdicts:
-        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
-        yield _line(phrases.about(verdict), text, _COLOUR.get(verdict.verdict, "yellow"))
-    for gate in conclusion.gates:
-        word = "holds" if gate.ok else "fails"
-        yield _line("gate", f"{gate.rule} {word}: {gate.reason}", "green" if gate.ok else "red")
-    if told := alike.unlike(conclusion):
-        yield from (_line("memmap", text, "red") for text in told)
-    elif conclusion.memmaps:
-        text = f"as base's, in all {len(conclusion.memmaps)} comparisons"
-        yield _line("memmap", text, "green")
-    for noise in conclusion.noise:
-        yield _line("noise", f"{noise.where}: {noise.text}; hint: {noise.remedy}", "yellow")
-    if (null := conclusion.null) is not None:
-        found = null.finds or "makes no difference"
-        text = f"base against base (run {null.run_id}): {found}"
-        yield _line("null", text, "red" if null.finds else "green")
-
-
-def _circumstances(conclusion: Conclusion) -> Iterator[Text]:
-    record, host = conclusion.record, conclusion.record.machine
-    for identity in conclusion.identity:
-        for told in alike.sameness(identity, alike.SHOWN):
-            yield _line(phrases.build(record, identity.build), told, "" if identity.ok else "red")
-    if conclusion.fillings:
-        rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
-        text = f"{rates} GB/s; the limit is the best non-temporal one"
-        yield _line("this memory takes", text)
-    if any(row.kinds for row in conclusion.rows):
-        yield _line("ms, first", "calls on the whole namespace; the first faults its memory in")
-    yield _line("evidence", phrases.evidence(record))
-    built = ", ".join(dict.fromkeys(build.compiler for build in record.builds))
-    yield _line(
-        "machine",
-        f"{host.cpu}, {host.cpus} cpus; {host.accelerator}: {host.accelerator_proof}; "
-        f"kernels built with {built}",
+def _text(line: Line) -> Text:
+    """Return `name: text`, with the text coloured up to its first colon."""
+    text = one_line(line.text)
+    word, colon, rest = text.partition(":") if line.tone else ("", "", text)
+    return Text.assemble(
+        (one_line(line.name), "bold"), ": ", (word, _TONES[line.tone]), colon + rest
     )
-
-
-def _line(name: str, text: str, colour: str = "") -> Text:
-    """Return `name: text`; colour goes to what stands before the text's first colon."""
-    told = one_line(text)
-    word, colon, rest = told.partition(":") if colour else ("", "", told)
-    return Text.assemble((one_line(name), "bold"), ": ", (word, colour), colon + rest)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two versions of a series for a terminal and for programs."""
+"""The comparison of two versions of a series for a terminal and for programs; pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from harness.judge.runs.versions import Became, Moved, Rename, Vouched
 
 
 class VersionsSummary(msgspec.Struct, frozen=True):
-    """All that is to be said of two versions; `old` and `new` are what to call them."""
+    """A comparison of two versions, named `old` and `new`."""
 
     old: str
     new: str
@@ -20,26 +20,26 @@ class VersionsSummary(msgspec.Struct, frozen=True):
     moved: tuple[Moved, ...]
 
 
-def lines(said: VersionsSummary, *, whole: bool) -> Iterator[str]:
-    """Yield the report; `whole` has the range-diff's own text as well."""
-    yield f"{said.old} against {said.new}"
-    for one in said.became:
+def lines(found: VersionsSummary, *, whole: bool) -> Iterator[str]:
+    """Yield the lines of the report, with `whole` also the text of the range-diff."""
+    yield f"{found.old} against {found.new}"
+    for one in found.became:
         yield _patch(one)
         if whole and one.pair.text:
             yield from (f"          {line}" for line in one.pair.text.split("\n"))
-    yield from _part("renamed", [f"{r.old} is {r.new} ({r.lines} lines)" for r in said.renames])
-    differ = [_figure(row) for row in said.moved if row.by != 0]
+    yield from _part("renamed", [f"{r.old} -> {r.new} ({r.lines} lines)" for r in found.renames])
+    differ = [_figure(row) for row in found.moved if row.by != 0]
     yield from _part("claimed figures that differ", differ)
-    if said.moved and not differ:
+    if found.moved and not differ:
         yield "both claim the same figures"
-    yield from _part("who vouched for the earlier version", [_trailer(v) for v in said.vouched])
+    yield from _part("trailers of the earlier version", [_trailer(v) for v in found.vouched])
 
 
-def document(said: VersionsSummary) -> dict[str, Any]:
-    """Return the shape of `--json`."""
+def document(found: VersionsSummary) -> dict[str, Any]:
+    """Return the comparison as `--json` prints it."""
     return {
-        "old": said.old,
-        "new": said.new,
+        "old": found.old,
+        "new": found.new,
         "patches": [
             {
                 "before": one.pair.before,
@@ -50,10 +50,10 @@ def document(said: VersionsSummary) -> dict[str, Any]:
                 "reason": one.reason,
                 "text": one.pair.text,
             }
-            for one in said.became
+            for one in found.became
         ],
-        "renamed": msgspec.to_builtins(said.renames),
-        "figures": [{**msgspec.to_builtins(row), "by": row.by} for row in said.moved],
+        "renamed": msgspec.to_builtins(found.renames),
+        "figures": [{**msgspec.to_builtins(row), "by": row.by} for row in found.moved],
         "trailers": [
             {
                 **msgspec.to_builtins(v.trailer),
@@ -62,7 +62,7 @@ def document(said: VersionsSummary) -> dict[str, Any]:
                 "advice": v.advice,
                 "reason": v.reason,
             }
-            for v in said.vouched
+            for v in found.vouched
         ],
     }
 
@@ -80,9 +80,9 @@ def _part(title: str, rows: Sequence[str]) -> Iterator[str]:
 
 
 def _figure(row: Moved) -> str:
-    old, new = ("nothing" if x is None else f"{x:g}" for x in (row.old, row.new))
+    old, new = ("none" if x is None else f"{x:g}" for x in (row.old, row.new))
     by = "" if row.by is None else f" ({row.by:+.4g})"
-    return f"{row.driver} {row.what}: {old}, then {new}{by}"
+    return f"{row.driver} {row.what}: {old} -> {new}{by}"
 
 
 def _trailer(v: Vouched) -> str:

@@ -35,9 +35,9 @@ def port(machine: FakeMachine, number: int) -> Path:
 def test_a_build_a_prefix_and_what_each_patch_does(machine: FakeMachine) -> None:
     made = result(machine.harness(*LADDER, "--json"))
     assert made["bisectable"]
-    assert [rung["prefix"] for rung in made["rungs"]] == [0, 1, 2]
-    base, first, second = made["rungs"]
-    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal"] * 3
+    assert [prefix["prefix"] for prefix in made["prefixes"]] == [0, 1, 2]
+    base, first, second = made["prefixes"]
+    assert [prefix["memmaps"] for prefix in made["prefixes"]] == ["equal"] * 3
     assert base["drivers"]["nd_pmem"]["mean_ms"] == 60
     assert first["drivers"]["nd_pmem"] == {
         "mean_ms": 30, "first_ms": 150, "below_base_percent": 50, "below_parent_percent": 50
@@ -84,14 +84,14 @@ def test_a_warning_that_a_patch_adds_is_its_own(machine: FakeMachine) -> None:
     assert old in text, text
     port(machine, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
     made = result(machine.harness(*LADDER, "--json"), code=1)
-    said = [rung["new_warnings"] for rung in made["rungs"]]
+    said = [prefix["new_warnings"] for prefix in made["prefixes"]]
     assert said[0] is None
     (only,) = said[1]
     assert only.startswith("mm/mm_init.c: ")
     assert "spare" in only
     assert said[2] == []
     assert made["bisectable"]
-    assert not made["rungs"][1]["holds"]
+    assert not made["prefixes"][1]["holds"]
     shown = machine.harness("report")
     assert "patch 1 adds a warning: mm/mm_init.c: " in " ".join(shown.stdout.split())
 
@@ -103,9 +103,9 @@ def test_a_patch_that_does_not_build_is_named_the_others_are_measured(
     done = machine.harness(*LADDER, "--json")
     made = result(done, code=3)
     assert not made["bisectable"]
-    assert [rung["builds"] for rung in made["rungs"]] == [True, False, False]
-    assert made["rungs"][0]["boots"]
-    assert "does not build" in made["rungs"][1]["why"]
+    assert [prefix["builds"] for prefix in made["prefixes"]] == [True, False, False]
+    assert made["prefixes"][0]["boots"]
+    assert "does not build" in made["prefixes"][1]["why"]
     shown = machine.harness("report")
     assert "1 | " in shown.stdout
     assert "mm_init.c" in shown.stdout
@@ -127,8 +127,8 @@ def test_a_prefix_that_does_not_boot_costs_its_own_build(machine: FakeMachine) -
     edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
     made = result(machine.harness(*LADDER, "--json"), code=1)
     assert made["outcome"] == "failed"
-    assert [rung["boots"] for rung in made["rungs"]] == [True, False, False]
-    assert "panicked" in made["rungs"][1]["why"]
+    assert [prefix["boots"] for prefix in made["prefixes"]] == [True, False, False]
+    assert "panicked" in made["prefixes"][1]["why"]
     # A build that is lost is not booted again: two of base, one of each patch.
     assert len(store.load(Path(made["record"])).boots) == 4
 
@@ -136,8 +136,8 @@ def test_a_prefix_that_does_not_boot_costs_its_own_build(machine: FakeMachine) -
 def test_struct_pages_that_differ_are_no_ladder_to_climb(machine: FakeMachine) -> None:
     edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
     made = result(machine.harness(*LADDER, "--json"), code=1)
-    assert [rung["memmaps"] for rung in made["rungs"]] == ["equal", "differs", "differs"]
-    assert made["rungs"][1]["why"] == "its struct pages are not as base's"
+    assert [prefix["memmaps"] for prefix in made["prefixes"]] == ["equal", "differs", "differs"]
+    assert made["prefixes"][1]["why"] == "its struct pages are not as base's"
     assert not made["bisectable"]
 
 
@@ -152,8 +152,8 @@ def test_claims_stand_beside_the_prefix_that_they_are_made_after(machine: FakeMa
         )
     made = result(machine.harness(*LADDER, "--json"))
     claims = {
-        rung["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in rung["claims"]]
-        for rung in made["rungs"]
+        one["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in one["claims"]]
+        for one in made["prefixes"]
     }
     assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
     strict = machine.harness(*LADDER, "--require-verdict")

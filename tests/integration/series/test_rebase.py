@@ -531,13 +531,13 @@ def test_the_command_line_says_all_that_there_is_to_know(kernels: Kernels) -> No
     assert done.returncode == 3
     for said in (
         "patch 1 (mm/zone: ours, early): three-way: plainly it fails at mm/zone.c:27",
-        "patch 1/3 (mm/zone: ours, early) does not go on",
+        "patch 1/3 (mm/zone: ours, early) does not apply",
         "mm/zone.c:30-30  @@ -27,7 +27,7 @@ int f20(void);",
         "mm/zone: theirs 1 for v7.3-rc2",
         "then: harness rebase test --onto mine@v7.3-rc2 --continue (or --skip, --abort)",
     ):
         assert said in done.stdout
-    assert "applies, other context around 1" in done.stdout
+    assert "applies, 1 with changed context" in done.stdout
     assert "conflict in patch 1/3" in done.stdout
     again = kernels.harness("rebase", "test", "--skip", "--json")
     assert again.returncode == 0

@@ -141,7 +141,7 @@ def test_a_ports_reply_answers_the_version_that_it_stands_for(
     typed("report", "--format", "mail")
     shown = capsys.readouterr()
     assert f"In-Reply-To: <{COVER}>" in shown.out
-    assert "no Tested-by: port v7.2 is not what was posted" in shown.err
+    assert "no Tested-by: port v7.2 is not the posted series" in shown.err
 
 
 def test_an_mbox_without_message_ids_answers_nothing(
@@ -161,14 +161,14 @@ def test_whom_git_does_not_know_is_not_invented(
     shown = capsys.readouterr()
     assert "From:" not in shown.out
     assert "Tested-by" not in shown.out
-    assert "git knows no name and address of yours" in shown.err
+    assert "git config has no user.name or no user.email" in shown.err
 
 
 def test_an_address_that_is_none_is_bad_input(
     run: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(git, "configured", lambda key, **_: "nobody")
-    with pytest.raises(InputError, match="'nobody' is no mail address"):
+    with pytest.raises(InputError, match="'nobody' is not a mail address"):
         typed("report", "--format", "mail")
 
 

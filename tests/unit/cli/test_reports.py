@@ -126,11 +126,11 @@ def test_whatever_reads_a_run_reads_a_ladder(
         assert capsys.readouterr().out
     harness("report", "ladder", "--json")
     found = json.loads(capsys.readouterr().out)
-    assert [rung["builds"] for rung in found["rungs"]] == [True, not is_broken, True]
+    assert [rung["builds"] for rung in found["prefixes"]] == [True, not is_broken, True]
     assert found["bisectable"] is not is_broken
     assert harness("judge", "ladder", "--json") == int(is_broken)
-    assert [r["holds"] for r in json.loads(capsys.readouterr().out)["rungs"]] == [
-        rung["holds"] for rung in found["rungs"]
+    assert [r["holds"] for r in json.loads(capsys.readouterr().out)["prefixes"]] == [
+        rung["holds"] for rung in found["prefixes"]
     ]
     assert harness("judge", "ladder", "--gate", "memmap.equal") == int(is_broken)
     capsys.readouterr()
@@ -140,7 +140,7 @@ def test_whatever_reads_a_run_reads_a_ladder(
     capsys.readouterr()
     harness("report", "memmap-harness-ladder.tar.gz", "--json")
     packed = json.loads(capsys.readouterr().out)
-    assert packed["rungs"] == found["rungs"]
+    assert packed["prefixes"] == found["prefixes"]
     harness("report", "--index")
     assert "Patch 1 does not build" in (project.results / "index.html").read_text() or not is_broken
 
@@ -186,7 +186,7 @@ def test_the_page_inside_a_bundle_leads_to_the_logs_inside(
     ]
     assert len(links) == 6
     assert all((path.parent / link).is_file() for link in links)
-    assert "logs/tip-2.console.log (not here)" in page.text
+    assert "logs/tip-2.console.log (missing)" in page.text
 
 
 def test_a_null_run_that_caps_the_verdict_goes_along(

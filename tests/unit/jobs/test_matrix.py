@@ -181,7 +181,7 @@ def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Projec
     assert "1, 2 same: as base in 9 calls" in text
     assert "failed tip quiet: [red]BUG[/red]" in text
     assert "cannot clang-19 is not installed" in text
-    assert "3 cells: 1 ok, 1 failed, 1 cannot; 1 kept" in text
+    assert "3 cells: 1 ok, 1 failed, 1 cannot; 1 cached" in text
     document = report.document(made, "s", results)
     assert document["exit_code"] == 1
     assert document["outcomes"] == {"ok": 1, "failed": 1, "cannot": 1}

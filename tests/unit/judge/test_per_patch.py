@@ -151,10 +151,10 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
     assert found[1].why == "does not build: no"
     assert found[2].costs["nd_pmem"].below_parent_percent is None
     assert "patch 1: does not build: no" in text(made)
-    assert "1 | x.c:1: error" in text(made)
+    assert "patch 1: x.c:1: error" in text(made)
     found_by_programs = document(conclude(made, ()), "r")
     assert not found_by_programs["bisectable"]
-    assert found_by_programs["rungs"][1]["drivers"] == {}
+    assert found_by_programs["prefixes"][1]["drivers"] == {}
     assert found_by_programs["headline"] == "patch 1: does not build: no"
 
 

@@ -89,20 +89,20 @@ def test_tested_by_is_the_users_and_stands_for_what_was_posted_and_borne_out() -
     text = as_mail(GOOD).decode()
     assert text.count("Tested-by:") == 1
     assert text.endswith(f"\n\nTested-by: {PERSON.name} <{PERSON.address}>\n")
-    assert "Tested was no more than this: nd_pmem and dax_pmem" in text
+    assert "Scope of the test: nd_pmem and dax_pmem" in text
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("port", "port v7.2 is not what was posted"),
-        ("contradicted", "not what was posted"),
-        ("tcg", "boot-tcg decides no claim"),
-        ("replay", "replay decides no claim"),
-        ("failed", "the run is panicked"),
-        ("lost", "the run is lost"),
-        ("memmaps-differ", "the run is failed"),
-        ("everything", "not what was posted"),
+        ("port", "port v7.2 is not the posted series"),
+        ("contradicted", "is not the posted series"),
+        ("tcg", "boot-tcg cannot decide a claim"),
+        ("replay", "replay cannot decide a claim"),
+        ("failed", "the guest panicked"),
+        ("lost", "the run was interrupted"),
+        ("memmaps-differ", "the run failed"),
+        ("everything", "is not the posted series"),
     ],
 )
 def test_otherwise_it_is_withheld_with_a_reason(name: str, why: str) -> None:

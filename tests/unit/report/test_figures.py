@@ -13,7 +13,7 @@ from harness.record.record import Check
 from harness.report.page.drawing import draw_strip
 from harness.report.page.figures import strips
 from harness.report.page.scale import scale
-from harness.report.page.waterfall import draw_ladder
+from harness.report.page.waterfall import draw_waterfall
 from tests.unit.builders import build, claims, record
 from tests.unit.conclusions import replay
 
@@ -192,7 +192,7 @@ def test_a_waterfall_is_within_its_picture(shares: list[float], known: bool) -> 
         effect(n, share) if known else effect(n, share, low=None, high=None)
         for n, share in enumerate(shares, 1)
     ]
-    drawn = draw_ladder(ladders(concluded(*effects))[0])
+    drawn = draw_waterfall(ladders(concluded(*effects))[0])
     assert len(drawn.bars) == len(shares)
     for bar in drawn.bars:
         assert 0 <= bar.x <= bar.x + bar.width <= 100.5
@@ -200,7 +200,7 @@ def test_a_waterfall_is_within_its_picture(shares: list[float], known: bool) -> 
 
 
 def test_a_step_within_its_interval_is_drawn_as_no_change() -> None:
-    drawn = draw_ladder(ladders(concluded(effect(1, 0.99), effect(2, 0.5)))[0], ["one", "two"])
+    drawn = draw_waterfall(ladders(concluded(effect(1, 0.99), effect(2, 0.5)))[0], ["one", "two"])
     assert [(bar.style, bar.subject) for bar in drawn.bars] == [("same", "one"), ("saves", "two")]
 
 
@@ -208,4 +208,4 @@ def test_patches_between_two_prefixes_are_named_together() -> None:
     made = replace(record(), builds=(build("base", 0), build("3", 3)))
     effects = (effect(3, 0.5, build="3"),)
     (ladder,) = ladders(replace(conclude(made, claims()), effects=effects))
-    assert draw_ladder(ladder).bars[0].label == "patches 1 to 3"
+    assert draw_waterfall(ladder).bars[0].label == "patches 1 to 3"

@@ -119,7 +119,7 @@ def test_the_index_has_everything() -> None:
     made = [run("01", "7.2"), run("02", "7.3"), lost()]
     text = page(runs_of(*made), [Broken("s/20260101", "is damaged: <b>")])
     found = markup.check(text)
-    for what in ("3 runs: 2 complete, 1 lost", "1 more cannot be judged", "is damaged: <b>"):
+    for what in ("3 runs: 2 complete, 1 lost", "1 more cannot be read", "is damaged: <b>"):
         assert what in found.text
     for name in ("Series", "Version", "Machine", "Evidence", "Tag", "Answer"):
         assert name in [label.text.split()[0] for label in found.all("label")]
@@ -299,7 +299,7 @@ def test_a_site_among_the_results_is_no_run(project: Project) -> None:
     for _ in range(2):
         index = write_site(project, project.results / "site", silent)
     assert "1 run: 1 complete" in index.read_text()
-    assert "Every record could be read" in index.read_text()
+    assert "Every record is readable" in index.read_text()
 
 
 def test_an_odd_record_does_not_hide_the_others(

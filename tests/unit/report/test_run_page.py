@@ -60,10 +60,10 @@ def test_the_answer_stands_before_the_figures(name: str) -> None:
         ("inconclusive", "Inconclusive", "doubt"),
         ("tcg", "Untested", "open"),
         ("failed", "Run panicked", "doubt"),
-        ("lost", "Run lost", "doubt"),
+        ("lost", "Run interrupted", "doubt"),
         ("memmaps-differ", "Struct pages differ", "bad"),
         ("replay-differs", "Struct pages differ", "bad"),
-        ("everything", "Gate failed", "bad"),
+        ("everything", "Rule failed", "bad"),
         ("ladder", "Reproduced", "good"),
         ("ladder-broken", "Patch 1 does not build", "bad"),
     ],
@@ -81,9 +81,9 @@ def test_a_ladder_is_shown_patch_by_patch() -> None:
     # The table of bindings is of base and tip.
     assert "68.00" in found.text.split("Bindings, measured")[-1].split("Patch by patch")[0]
     broken = rendered(NAMED["ladder-broken"]).text
-    assert "What the compiler says of patch 1" in broken
+    assert "Compiler output of patch 1" in broken
     assert "mm/mm_init.c:7:1: error: no" in broken
-    assert "no measure of speed" in broken.split("Patch by patch")[1]
+    assert "not a measure of speed" in broken.split("Patch by patch")[1]
     assert "Patch by patch" not in rendered(NAMED["reproduced"]).text
 
 
@@ -177,7 +177,7 @@ def test_a_log_is_one_click_away() -> None:
 
 def test_a_log_that_is_not_there_is_said() -> None:
     found = rendered(logged("logs/base-0.console.log"), lambda path: path == "record.json")
-    assert "logs/base-0.console.log (not here)" in found.text
+    assert "logs/base-0.console.log (missing)" in found.text
     assert links(found) == ["#main", "./record.json"]
 
 
@@ -214,16 +214,16 @@ def test_the_way_back_to_all_runs_is_there_only_in_a_site() -> None:
 
 def test_emulated_time_is_never_shown_as_speed() -> None:
     found = rendered(NAMED["tcg"])
-    assert "no measure of speed" in found.text
-    assert "no measure of speed" not in rendered(NAMED["reproduced"]).text
+    assert "not a measure of speed" in found.text
+    assert "not a measure of speed" not in rendered(NAMED["reproduced"]).text
 
 
 def test_what_was_not_looked_at_is_not_called_fine() -> None:
     bare = Conclusion(record())
     found = rendered(bare)
     assert "Not compared in this run" in found.text
-    assert "Not worked out for this run" in found.text
-    assert "No run of base against base" in found.text
+    assert "Not known for this run" in found.text
+    assert "There is no comparable run of base against base" in found.text
 
 
 def test_a_boot_that_does_not_count_says_why() -> None:
@@ -243,7 +243,7 @@ def test_all_samples_are_on_the_page() -> None:
 def test_a_replay_shows_every_prefix_and_its_gain() -> None:
     found = rendered(NAMED["replay"])
     assert "patch 1: -10.0 points, to 90.0 %" in found.text
-    assert "comparisons show the struct pages that base leaves" in found.text
+    assert "Struct pages are identical to base in all" in found.text
 
 
 def null_of(tip_ms: tuple[int, ...]) -> Conclusion:
@@ -256,7 +256,7 @@ def null_of(tip_ms: tuple[int, ...]) -> Conclusion:
     ("tip_ms", "word", "tone"),
     [
         ((271, 270, 273, 272), "No difference", "good"),
-        ((290, 291, 292, 293), "Noise looks like a difference", "doubt"),
+        ((290, 291, 292, 293), "Base differs from itself", "doubt"),
     ],
 )
 def test_a_run_of_base_against_base_asks_another_question(
@@ -266,14 +266,14 @@ def test_a_run_of_base_against_base_asks_another_question(
     assert (answer(made).word, answer(made).tone) == (word, tone)
     found = rendered(made)
     assert found.all("h1")[0].text.startswith("Does base differ from itself")
-    assert "No run of base against base" not in found.text
+    assert "There is no comparable run of base against base" not in found.text
 
 
 def test_a_null_run_of_one_boot_says_nothing() -> None:
     made = record(base_ms=(270,), tip_ms=(270,))
     base = made.builds[0]
     short = conclude(replace(made, builds=(base, replace(base, name="tip"))), claims())
-    assert answer(short).word == "Too short to tell"
+    assert answer(short).word == "Too few samples"
 
 
 def test_a_part_of_a_series_is_not_asked_for_what_the_whole_promises() -> None:

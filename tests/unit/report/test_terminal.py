@@ -44,7 +44,7 @@ def test_an_empty_run_shows_no_number() -> None:
     empty = replace(record(), boots=(), outcome="lost", reason="killed")
     text = printed(terminal(conclude(empty, claims())))
     assert "00" not in text.partition("nd_pmem")[2].partition("inconclusive")[0]
-    assert "the run was broken off: killed" in text
+    assert "the run was interrupted: killed" in text
     assert "inconclusive" in text
 
 
@@ -64,7 +64,7 @@ def test_the_document_has_all_that_follows(name: str) -> None:
     found = plain(CONCLUSIONS[name])
     own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "comparisons"}
     if CONCLUSIONS[name].record.evidence != "replay":
-        own = {"bisectable", "rungs"} if CONCLUSIONS[name].rungs else {"drivers"}
+        own = {"bisectable", "prefixes"} if CONCLUSIONS[name].rungs else {"drivers"}
     assert set(found) == own | {
         "record", "outcome", "evidence", "headline", "verdicts", "effects", "memmaps",
         "identity", "noise", "null", "gates",

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The sentences of a conclusion, each with the name of what it is about; pure, not escaped."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from harness.judge.conclude import Conclusion
+from harness.judge.prefixes import PrefixResult, bisectable
+from harness.judge.verdict import Word
+from harness.report import identity, phrases
+
+#: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
+Tone = Literal["good", "bad", "doubt", "open", ""]
+TONE: dict[Word, Tone] = {
+    "reproduced": "good",
+    "contradicted": "bad",
+    "inconclusive": "doubt",
+    "untested": "open",
+}
+
+
+class Line(NamedTuple):
+    """A sentence about `name`; `tone` chooses its colour."""
+
+    name: str
+    text: str
+    tone: Tone = ""
+
+
+def patches(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the subject of each patch, what is wrong with it, and whether one can bisect."""
+    found = conclusion.rungs
+    for prefix in found:
+        if prefix.title:
+            yield Line(prefix_name(prefix), prefix.title)
+    for prefix in found:
+        if prefix.why:
+            yield Line(prefix_name(prefix), prefix.why, "bad")
+        for warning in prefix.new_warnings or ():
+            yield Line(f"{prefix_name(prefix)} adds a warning", warning, "bad")
+    if any(prefix.builds and prefix.prefix and prefix.new_warnings is None for prefix in found):
+        text = "? where the warnings of this build or of the one before were not recorded"
+        yield Line("warnings", text, "open")
+    if bisectable(conclusion.record, found):
+        text = "every prefix builds, boots, binds and leaves struct pages identical to base"
+        yield Line("bisectable", text, "good")
+
+
+def verdicts(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the verdict on each claim, with its reason."""
+    for verdict in conclusion.verdicts:
+        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
+        yield Line(phrases.about(verdict), text, TONE[verdict.verdict])
+
+
+def rules(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the result of each rule."""
+    for rule in conclusion.gates:
+        text = f"{rule.rule} {'holds' if rule.ok else 'fails'}: {rule.reason}"
+        yield Line("rule", text, "good" if rule.ok else "bad")
+
+
+def memmaps(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield each build whose struct pages failed the comparison with base, or that all passed."""
+    failed = [found for found in identity.memmaps(conclusion) if found.failed]
+    for found in failed:
+        build = phrases.build(conclusion.record, found.build)
+        yield Line(f"struct pages of {found.driver}, {build}", found.sentence, "bad")
+    if conclusion.memmaps and not failed:
+        yield Line("struct pages", identity.identical(len(conclusion.memmaps)), "good")
+
+
+def noise(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield each noise finding with its hint."""
+    for found in conclusion.noise:
+        yield Line("noise", f"{phrases.noise(found)}; hint: {found.remedy}", "doubt")
+
+
+def null(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what the run of base against itself found, if there is such a run."""
+    if (null := conclusion.null) is not None:
+        text = f"base against base (run {null.run_id}): {null.finds or 'no difference'}"
+        yield Line("null", text, "bad" if null.finds else "good")
+
+
+def sameness(conclusion: Conclusion, pins_shown: int = 100) -> Iterator[Line]:
+    """Yield what each build has in common with base, and in what it differs."""
+    for found in conclusion.identity:
+        name = phrases.build(conclusion.record, found.build)
+        for text in identity.sameness(found, pins_shown):
+            yield Line(name, text, "" if found.ok else "bad")
+
+
+def failed_prefix(conclusion: Conclusion) -> PrefixResult | None:
+    """Return the first prefix that fails, if there is one."""
+    return next((prefix for prefix in conclusion.rungs if not prefix.holds), None)
+
+
+def fault(prefix: PrefixResult) -> str:
+    """Return a sentence on why a prefix fails."""
+    if prefix.why:
+        return f"{prefix_name(prefix)}: {prefix.why}"
+    return f"{prefix_name(prefix)} adds {new_warnings(prefix)}"
+
+
+def new_warnings(prefix: PrefixResult) -> str:
+    """Return the number of compiler warnings that the last patch of a prefix adds."""
+    return phrases.count(len(prefix.new_warnings or ()), "compiler warning")
+
+
+def prefix_name(prefix: PrefixResult) -> str:
+    """Return the name of a prefix's last patch, or base."""
+    return f"patch {prefix.prefix}" if prefix.prefix else "base"
