@@ -95,7 +95,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What `--check` found: comparisons by configuration, and the gates."""
+    """What `replay check` found: comparisons by configuration, and the gates."""
 
     compared: dict[str, CaseComparison]
     gates: tuple[ObjectCheck, ...]

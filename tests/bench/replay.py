@@ -56,7 +56,7 @@ def main() -> None:
             result = {"wall_s": wall_s, "target_s": 90, "tip": tip_against_base(table)}
         elif case == "edit":
             # All but the tip's program are there, as they are after an edit of the last patch.
-            timed("replay", "--count")
+            timed("replay", "count")
             last = max((cache.root / "replay").glob("*/program.json"), key=os.path.getmtime)
             shutil.rmtree(last.parent)
             prefix = len(json.loads(timed("apply", "--json")[1])["patches"])
@@ -72,7 +72,7 @@ def main() -> None:
             result = {"build_s": build_s, "boot_s": boot_s / 2, "prefixes": prefixes}
             result["all_prefixes_s"] = round((build_s + boot_s / 2) * prefixes)
         else:
-            wall_s, found = timed("replay", "--null", "100", "--json")
+            wall_s, found = timed("replay", "null", "--tries", "100", "--json")
             result = {"wall_s": wall_s, **json.loads(found)}
         print(json.dumps({"case": case, **result}), flush=True)
 

@@ -134,12 +134,12 @@ def _booted(project: Project, options: NullOptions) -> "BootRun":
 
 
 def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
-    from harness.replay import replay as run
+    from harness.jobs.replay import time_base_twice
+    from harness.replay.replay import ReplayRequest
 
     if options.accelerator != "auto":
         raise InputError("a replay has none", where="--accelerator", expected="no --replay")
-    cache = chosen_cache()
-    wanted = run.ReplayRequest(
+    wanted = ReplayRequest(
         slug=options.slug,
         tree=options.tree,
         schedule=schedule_of(options.size, options.rounds),
@@ -150,6 +150,4 @@ def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
         prefixes=(0,),
     )
     with watching() as listen:
-        made = run.twice(run.prepare(project, cache, wanted, listen))
-        drive = run.driver(cache, listen)
-        return run.timed(project, cache, drive, made, wanted, None, listen)
+        return time_base_twice(project, chosen_cache(), wanted, listen)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness replay`: every prefix of a series, natively, in a minute, without a boot."""
+"""`harness replay` and its subcommands: the function as a process of this machine, no boot."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from harness.cli.options import (
+    DEFAULT_SERIES,
+    adding,
+    as_one,
     build_options,
     chosen_cache,
     json_option,
@@ -23,186 +26,290 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.record.record import ReplayRun
-    from harness.replay.replay import Checked, Prepared, ReplayRequest
+    from harness.replay.replay import Checked, ReplayRequest
     from harness.series.source import Source
 
 
-#: With --null: as many rounds at most, of which each try draws its own.
-NULL_ROUNDS = 200
+class ReplayOptions(NamedTuple):
+    """The options of `harness replay` and its subcommands; each has some of them."""
+
+    slug: str
+    tree: str
+    source: "Source | None"
+    plan: str
+    profile: str
+    compiler: str
+    as_json: bool
+    prefixes: tuple[int, ...] = ()
+    store: str | None = None
+    size: str = "100G"
+    rounds: int = ROUNDS
+    turns: int = TURNS
+    passes: int = PASSES
+    cases: int = 100
+    seed: int = SEED
+    tries: int | None = None
+    only_check: bool = False
+    only_count: bool = False
+
+    def request(self) -> "ReplayRequest":
+        """Return what the options ask for. Raises InputError for a size that cannot be."""
+        from harness.jobs.replay import null_rounds
+        from harness.replay.replay import ReplayRequest
+
+        rounds = null_rounds(self.rounds, self.tries) if self.tries else self.rounds
+        return ReplayRequest(
+            slug=self.slug,
+            tree=self.tree,
+            schedule=schedule_of(self.size, rounds, self.passes, self.seed, self.turns),
+            source=self.source,
+            plan=self.plan,
+            profile=self.profile,
+            compiler=self.compiler,
+            prefixes=(0,) if self.tries else self.prefixes or None,
+            stores=tuple(self.store.split(",")) if self.store else (),
+            cases=self.cases,
+        )
 
 
-@click.command(short_help="Time and check every prefix natively, without a boot.")
-@series_argument
-@tree_option
-@source_options
-@plan_option
-@build_options
-@click.option(
-    "--prefix", "prefixes", multiple=True, type=int, metavar="K", help="Only these, beside base."
+class _ReplayGroup(click.Group):
+    """A group that takes `[SERIES]` itself: `replay SERIES` as well as `replay check SERIES`.
+
+    Subcommands are looked up first, so a series named like one of them needs another name.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        # A subcommand asks for its usage line, in which this SERIES has no place.
+        params = super().get_params(ctx)
+        return params if ctx.command is self else []
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] in self.commands:
+            # The group's own SERIES, which the subcommand does not use.
+            return super().parse_args(ctx, [DEFAULT_SERIES, *args])
+        # Everything belongs to the group: options may follow SERIES, a second word is an error.
+        ctx.allow_interspersed_args, ctx.allow_extra_args = True, False
+        return super().parse_args(ctx, args)
+
+
+kernel_options = adding(series_argument, tree_option, source_options, plan_option, build_options)
+build_choice = adding(
+    click.option(
+        "--prefix",
+        "prefixes",
+        multiple=True,
+        type=int,
+        metavar="K",
+        help="Take the first K patches, beside base; may be given again (default: every prefix).",
+    ),
+    click.option(
+        "--store",
+        metavar="NAME,...",
+        help="Instead of prefixes, take these variants of the whole series (see docs/series.md).",
+    ),
 )
-@size_option
-@click.option(
-    "--rounds",
-    default=ROUNDS,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="In each, one process of every build is alive.",
+time_options = adding(
+    size_option,
+    click.option(
+        "--rounds",
+        default=ROUNDS,
+        show_default=True,
+        type=click.IntRange(1, 1000),
+        help="Rounds, each with a new process per build.",
+    ),
+    click.option(
+        "--turns",
+        default=TURNS,
+        show_default=True,
+        type=click.IntRange(1, 1000),
+        help="Slices per round, build and page order.",
+    ),
+    click.option(
+        "--passes",
+        default=PASSES,
+        show_default=True,
+        type=click.IntRange(1, 1000),
+        help="Timed passes per slice, after half a pass that is not timed.",
+    ),
 )
-@click.option(
-    "--turns",
-    default=TURNS,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Of each build and kind in a round.",
-)
-@click.option(
-    "--passes",
-    default=PASSES,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Passes a turn, after half of one that settles, untimed.",
-)
-@click.option(
+cases_option = click.option(
     "--cases",
     default=100,
     show_default=True,
     type=click.IntRange(0, 1_000_000),
-    help="Cases to compare, drawn by lot, beside the plainest ones.",
+    help="Random calls to compare, beside the fixed ones.",
 )
-@click.option("--seed", default=SEED, show_default=True, type=int, help="Draws order and cases.")
-@click.option("--check", "only_check", is_flag=True, help="Compare and gate, time nothing.")
-@click.option(
-    "--null",
-    "tries",
-    type=click.IntRange(1, 10_000),
-    metavar="N",
-    help="Time base against itself: in how many of N tries does the interval hold 1?",
+seed_option = click.option(
+    "--seed", default=SEED, show_default=True, type=int, help="Seed of random order and calls."
 )
-@click.option(
-    "--count", "only_count", is_flag=True, help="Count instructions a page instead of time."
-)
-@click.option(
-    "--store",
-    metavar="NAME,...",
-    help="Instead of prefixes: the whole series, storing otherwise (see series.yaml).",
-)
-@json_option
-def replay(
-    slug: str,
-    tree: str,
-    source: "Source | None",
-    plan: str,
-    profile: str,
-    compiler: str,
-    prefixes: tuple[int, ...],
-    size: str,
-    rounds: int,
-    turns: int,
-    passes: int,
-    cases: int,
-    seed: int,
-    only_check: bool,
-    tries: int | None,
-    only_count: bool,
-    store: str | None,
-    as_json: bool,
-) -> None:
-    """Run SERIES' own compiled memmap_init_zone_device() as a process of this machine.
 
-    Base and every prefix are compiled (one object each, as the boot kernels are), linked with
-    what the function needs of the rest of the kernel, compared with base on many calls, and timed:
-    each on the whole namespace (ms, first), then all of them alive at once and by turns of some
-    milliseconds on 4 GiB of it, which is what ratios and costs a page are from. Exits with 1 where
-    a prefix leaves another memmap than base does. With --null, exits with 1 where so few tries hold
-    1 that an interval of 95 % would do so in less than one run of 1000.
+
+@click.group(
+    cls=_ReplayGroup, invoke_without_command=True, subcommand_metavar="| COMMAND [ARGS]..."
+)
+@kernel_options
+@build_choice
+@time_options
+@cases_option
+@seed_option
+@json_option
+# Now subcommands; to be removed after the next release.
+@click.option("--check", "only_check", is_flag=True, hidden=True)
+@click.option("--count", "only_count", is_flag=True, hidden=True)
+@click.option("--null", "tries", type=click.IntRange(1, 10_000), hidden=True)
+@click.pass_context
+@as_one(ReplayOptions)
+def replay(context: click.Context, options: ReplayOptions) -> None:
+    """Time memmap_init_zone_device() of SERIES as a process of this machine, without a boot.
+
+    Compiles the object file of base and of every prefix as for a boot, links the function with a
+    shim for the rest of the kernel, compares the struct pages that it leaves with base's, and times
+    it: on the whole namespace for milliseconds, and in interleaved slices on 4 GiB of it for ratios
+    and costs per page. Exits with 1 if a prefix leaves other struct pages than base.
 
     \b
     Examples:
-      harness replay                    all prefixes, 100 GiB namespaces
+      harness replay                    every prefix, 100 GiB namespaces
       harness replay --prefix 7         base and the first seven patches
-      harness replay --check            equality and gates on the objects, no timing
-      harness replay --count            instructions a page, repeatable to the last digit
       harness replay --store movnti,movdir64b,avx512,rep-movsb,memcpy
-      harness replay --null 100
       harness replay --size 4G --json   smaller, for programs
+      harness replay check              compare struct pages, time nothing
     """
-    if sum((only_check, tries is not None, only_count)) > 1:
+    if context.invoked_subcommand is not None:
+        return
+    if options.only_check + options.only_count + (options.tries is not None) > 1:
         raise InputError(
             "given together", where="--check, --null, --count", expected="one of them at most"
         )
-    from harness.replay import replay as run
-    from harness.replay.timing import reserve
-
-    wanted = run.ReplayRequest(
-        slug=slug,
-        tree=tree,
-        schedule=schedule_of(size, _rounds(rounds, tries), passes, seed, turns),
-        source=source,
-        plan=plan,
-        profile=profile,
-        compiler=compiler,
-        prefixes=(0,) if tries else prefixes or None,
-        stores=tuple(store.split(",")) if store else (),
-        cases=cases,
-    )
-    project, cache = Project.find(), chosen_cache()
-    with watching() as listen:
-        timed_bytes = 0 if only_count or only_check else wanted.schedule.memory_bytes(1)
-        with reserve.asked_for(timed_bytes):
-            made = run.prepare(project, cache, wanted, listen)
-            drive = run.driver(cache, listen)
-            if not (tries or only_count or only_check):
-                compared = run.compared(drive, made, wanted, listen)
-        if tries:
-            record = run.timed(project, cache, drive, run.twice(made), wanted, None, listen)
-        elif only_count:
-            record = run.counted(project, cache, drive, made, wanted, listen)
-        elif only_check:
-            checked = run.checked(project, cache, drive, made, wanted, listen)
-        else:
-            record = run.timed(project, cache, drive, made, wanted, compared, listen)
-    if tries:
-        ok = _show_null(record, tries, rounds, seed, as_json=as_json)
-    elif only_count:
-        ok = _show_counted(record, as_json=as_json)
-    elif only_check:
-        ok = _show_checked(checked, wanted, as_json=as_json)
+    if options.only_check:
+        _check(options)
+    elif options.only_count:
+        _count(options)
+    elif options.tries is not None:
+        _null(options, options.tries)
     else:
-        show(project, concluded(project, record), _titles(made), as_json=as_json)
-        ok = not compared.unequal
+        _time(options)
+
+
+@replay.command(short_help="Compare struct pages and check the objects; time nothing.")
+@kernel_options
+@build_choice
+@cases_option
+@seed_option
+@json_option
+@as_one(ReplayOptions)
+def check(options: ReplayOptions) -> None:
+    """Compare the struct pages of every prefix of SERIES with base's, and check the objects.
+
+    Compares on two kernel configurations, and checks that the series uses non-temporal stores where
+    series.yaml says so and nowhere else. Exits with 1 if anything differs or a check fails.
+
+    \b
+    Examples:
+      harness replay check
+      harness replay check --cases 5000 --seed 7
+      harness replay check memcpy-streaming --tree v7.3 --json
+    """
+    _check(options)
+
+
+@replay.command(short_help="Count instructions per struct page.")
+@kernel_options
+@build_choice
+@json_option
+@as_one(ReplayOptions)
+def count(options: ReplayOptions) -> None:
+    """Count the instructions per struct page of every prefix of SERIES; repeatable exactly.
+
+    \b
+    Examples:
+      harness replay count
+      harness replay count --prefix 7 --json
+    """
+    _count(options)
+
+
+@replay.command(short_help="Time base against itself; check the 95 % intervals.")
+@kernel_options
+@click.option(
+    "--tries",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Comparisons of base with itself.",
+)
+@time_options
+@seed_option
+@json_option
+@as_one(ReplayOptions)
+def null(options: ReplayOptions) -> None:
+    """Time SERIES' base against itself and count the tries whose 95 % interval contains 1.
+
+    Exits with 1 if so few do that intervals with 95 % coverage would give as few in less than one
+    run of 1000.
+
+    \b
+    Examples:
+      harness replay null
+      harness replay null --tries 200 --rounds 20
+    """
+    _null(options, options.tries or 1)
+
+
+def _time(options: ReplayOptions) -> None:
+    from harness.jobs.replay import time_prefixes
+
+    project = Project.find()
+    with watching() as listen:
+        timed = time_prefixes(project, chosen_cache(), options.request(), listen)
+    show(project, concluded(project, timed.record), timed.titles, as_json=options.as_json)
+    _exit(ok=timed.equal)
+
+
+def _check(options: ReplayOptions) -> None:
+    from harness.jobs.replay import check_prefixes
+
+    with watching() as listen:
+        checked = check_prefixes(Project.find(), chosen_cache(), options.request(), listen)
+    if options.as_json:
+        print_json({"ok": checked.ok, "seed": options.seed, "checked": checked})
+    else:
+        _show_checked(checked)
+    _exit(ok=checked.ok)
+
+
+def _count(options: ReplayOptions) -> None:
+    from harness.jobs.replay import count_instructions
+
+    with watching() as listen:
+        record = count_instructions(Project.find(), chosen_cache(), options.request(), listen)
+    _show_counted(record, as_json=options.as_json)
+
+
+def _null(options: ReplayOptions, tries: int) -> None:
+    from harness.jobs.replay import time_base_twice
+
+    with watching() as listen:
+        record = time_base_twice(Project.find(), chosen_cache(), options.request(), listen)
+    ok = _show_null(record, tries, options.rounds, options.seed, as_json=options.as_json)
+    _exit(ok=ok)
+
+
+def _exit(*, ok: bool) -> None:
     if not ok:
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _show_checked(checked: "Checked", wanted: "ReplayRequest", *, as_json: bool) -> bool:
-    if as_json:
-        print_json({"ok": checked.ok, "seed": wanted.schedule.seed, "checked": checked})
-        return checked.ok
+def _show_checked(checked: "Checked") -> None:
     for name, compared in checked.compared.items():
         click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} builds differ")
         for found in compared.unequal:
             click.echo(f"  {found.build}: {found.case}: {found.what}")
     for gate in checked.gates:
         if not gate.ok:
-            click.echo(f"  {gate.build}: {gate.name}: no ({gate.detail})")
+            click.echo(f"  {gate.build}: {gate.name}: failed ({gate.detail})")
     failed = sum(not gate.ok for gate in checked.gates)
-    click.echo(f"{len(checked.gates)} gates on the objects: {failed} failed")
-    return checked.ok
-
-
-def _rounds(rounds: int, tries: int | None) -> int:
-    """Return how many rounds to measure. Raises InputError for a try without an interval."""
-    if tries is None:
-        return rounds
-    from harness.judge.stats.ratio import FEWEST
-
-    if rounds < FEWEST:
-        raise InputError(
-            f"{rounds} rounds per try are too few for an interval",
-            where="--rounds",
-            expected=f"at least {FEWEST} with --null",
-        )
-    return max(rounds, min(rounds * tries, NULL_ROUNDS))
+    click.echo(f"{len(checked.gates)} object checks: {failed} failed")
 
 
 def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
@@ -213,10 +320,12 @@ def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_js
         print_json({"tries": tries, "rounds_a_try": rounds, "kinds": found})
     else:
         for kind, result in found.items():
-            how = "dealt from" if result.rounds >= tries * rounds else "drawn by lot from"
+            once = result.rounds >= tries * rounds
+            how = "each used once, of" if once else "chosen at random from"
             click.echo(
                 f"{kind}: the interval holds 1 in {result.held} of {tries} tries, its width is "
-                f"{result.median_width:.3f} (median); {rounds} rounds a try, {how} {result.rounds}"
+                f"{result.median_width:.3f} (median); {rounds} rounds per try, {how} "
+                f"{result.rounds}"
             )
             if not result.ok:
                 click.echo(
@@ -226,7 +335,7 @@ def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_js
     return all(result.ok for result in found.values())
 
 
-def _show_counted(record: "ReplayRun", *, as_json: bool) -> bool:
+def _show_counted(record: "ReplayRun", *, as_json: bool) -> None:
     found: dict[str, dict[str, float]] = {}
     for count in record.counts:
         found.setdefault(count.build, {})[count.kind] = count.per_page
@@ -235,13 +344,8 @@ def _show_counted(record: "ReplayRun", *, as_json: bool) -> bool:
         print_json(
             [{"build": build, "by": by, "per_page": kinds} for build, kinds in found.items()]
         )
-        return True
+        return
     for build, kinds in found.items():
-        told = ", ".join(f"{kind} {value:.3f}" for kind, value in kinds.items())
-        click.echo(f"{build:>10}  {told}")
-    click.echo(f"instructions a struct page, by {by}")
-    return True
-
-
-def _titles(made: "Prepared") -> dict[str, str]:
-    return {build.name: build.title for build in made.builds if build.name != build.title}
+        counts = ", ".join(f"{kind} {value:.3f}" for kind, value in kinds.items())
+        click.echo(f"{build:>10}  {counts}")
+    click.echo(f"instructions per struct page, counted by {by}")

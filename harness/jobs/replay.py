@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Replays of a series, from tree and patches to a stored run: timed, checked or counted."""
+
+from typing import NamedTuple
+
+from harness.errors import InputError
+from harness.events import Listener, silent
+from harness.host.cache import Cache
+from harness.judge.stats.ratio import FEWEST
+from harness.project.project import Project
+from harness.record.record import ReplayRun
+from harness.replay import replay
+from harness.replay.replay import Checked, ReplayRequest
+from harness.replay.timing import reserve
+
+#: The most rounds that are measured for `null_rounds`.
+MAX_NULL_ROUNDS = 200
+
+
+class TimedReplay(NamedTuple):
+    """A stored run, the titles of its builds, and whether all leave the struct pages of base."""
+
+    record: ReplayRun
+    titles: dict[str, str]
+    equal: bool
+
+
+def time_prefixes(
+    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+) -> TimedReplay:
+    """Compare the struct pages of all builds with base's, then time all builds."""
+    with reserve.asked_for(wanted.schedule.memory_bytes(1)):
+        made = replay.prepare(project, cache, wanted, listen)
+        runner = replay.driver(cache, listen)
+        compared = replay.compared(runner, made, wanted, listen)
+    record = replay.timed(project, cache, runner, made, wanted, compared, listen)
+    titles = {build.name: build.title for build in made.builds if build.name != build.title}
+    return TimedReplay(record, titles, not compared.unequal)
+
+
+def check_prefixes(
+    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+) -> Checked:
+    """Compare struct pages and check the objects of all builds; nothing is timed or stored."""
+    made = replay.prepare(project, cache, wanted, listen)
+    return replay.checked(project, cache, replay.driver(cache, listen), made, wanted, listen)
+
+
+def count_instructions(
+    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+) -> ReplayRun:
+    """Count the instructions per struct page of all builds."""
+    made = replay.prepare(project, cache, wanted, listen)
+    return replay.counted(project, cache, replay.driver(cache, listen), made, wanted, listen)
+
+
+def time_base_twice(
+    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+) -> ReplayRun:
+    """Time base against itself; the request has prefix 0 alone."""
+    with reserve.asked_for(wanted.schedule.memory_bytes(1)):
+        made = replay.twice(replay.prepare(project, cache, wanted, listen))
+        runner = replay.driver(cache, listen)
+    return replay.timed(project, cache, runner, made, wanted, None, listen)
+
+
+def null_rounds(rounds: int, tries: int) -> int:
+    """Return how many rounds to measure for `tries` of `rounds` rounds each.
+
+    Raises InputError for fewer rounds than an interval needs.
+    """
+    if rounds < FEWEST:
+        raise InputError(
+            f"{rounds} rounds per try are too few for an interval",
+            where="--rounds",
+            expected=f"at least {FEWEST}",
+        )
+    return max(rounds, min(rounds * tries, MAX_NULL_ROUNDS))
