@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the mails of a posted version promise, as claims that quote them.
+"""Reads the mails of a posted version and returns its claims, each with the lines that state it.
 
-Nothing is guessed: a figure that the text leaves open is a problem of its line, and figures that
-contradict each other are problems that nothing can be kept with.
+Fails closed: a figure whose driver, binding, build or patch the text leaves open is a problem of
+its line, and figures that contradict each other are fatal problems.
 """
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import msgspec
 
-from harness.claims.figures import Stated
-from harness.claims.message import UnreadLine, read_message
-from harness.claims.procedure import Procedure, agreed, read_procedure
-from harness.claims.sentences import Promise, join, read_promises
+from harness.claims.figures import Stated, read_figures
+from harness.claims.message import LineProblem, Passage, read_message
+from harness.claims.procedure import Procedure, read_procedure
+from harness.claims.vocabulary import drivers
 from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.messages import Mail, read_mails
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
-#: C files in a diffstat, as cover letters have one, and in diffs.
+#: C files in a diffstat, as in cover letters, and in diffs.
 _SOURCE = re.compile(r"^(?: (\S+\.c) +\| +\d+ |diff --git a/(\S+\.c) b/)", re.MULTILINE)
+_KINDS = {"first": "first bindings", "mean": "averages", "percent": "percentages"}
 
 
 class UserAnswers(msgspec.Struct, frozen=True):
-    """What the user says that the mails do not: `patch` 0 is the cover letter, or all patches.
+    """What the user adds to the mails: version, number of a patch (0: cover letter), rebinds.
 
-    `lines` are the first and last line of the file that count.
+    `lines` are the first and last line of the file to read.
     """
 
     version: int | None = None
@@ -36,12 +38,11 @@ class UserAnswers(msgspec.Struct, frozen=True):
 
 
 class Posting(msgspec.Struct, frozen=True):
-    """What a file of mails says of one posted version.
+    """What the mails of one posted version say; None means that they do not.
 
-    `version`, `patches`, `date` and `cover` are None where it does not say; the claims then have
-    version 0. They name no guest: `procedure` describes it. `lines` are the file's lines that say
-    each of them. `has_cover`: the cover letter itself was there; `sources` are the C files that the
-    mails patch, `functions` those they name.
+    Without a version the claims have version 0. Claims have no guest: `procedure` describes it.
+    `lines` are the line numbers that state each claim; `has_cover` if the cover letter is among
+    the mails; `sources` are the C files that the mails patch, `functions` those they name.
     """
 
     version: int | None
@@ -53,42 +54,56 @@ class Posting(msgspec.Struct, frozen=True):
     procedure: Procedure
     claims: tuple[Claim, ...]
     lines: tuple[tuple[int, ...], ...]
-    problems: tuple[UnreadLine, ...]
+    problems: tuple[LineProblem, ...]
     sources: tuple[str, ...]
     functions: tuple[str, ...]
 
     @property
-    def fatal(self) -> UnreadLine | None:
-        """The first thing that must be settled before anything of this can be used."""
-        return next((problem for problem in self.problems if problem.fatal), None)
+    def fatal(self) -> LineProblem | None:
+        """The first problem that must be solved before the claims can be used."""
+        return _fatal(self.problems)
+
+
+class _DriverFigures(msgspec.Struct):
+    """The figures of one driver after one patch (None: the whole series), by kind.
+
+    `quotes` are the lines that state them, by number.
+    """
+
+    driver: str
+    after_patch: int | None
+    base: dict[str, Stated] = {}
+    tip: dict[str, Stated] = {}
+    quotes: dict[int, str] = {}
+
+
+_Groups = dict[tuple[str, int | None], _DriverFigures]
 
 
 def read_posting(raw: bytes, given: UserAnswers) -> Posting:
-    """Return what mails (or a page of an archive) promise. Any bytes give a posting."""
-    letters, problems = _chosen(read_mails(raw), given)
-    promises, procedure = _promised(letters, given, problems)
+    """Return what mails, or a page of an archive, say. Any bytes give a posting."""
+    mails, problems = _mails_of_version(read_mails(raw), given)
+    groups, procedure = _read(mails, given, problems)
     rebinds = given.rebinds or procedure.rebinds
-    tags = [letter.tag for letter in letters if letter.tag]
+    tags = [mail.tag for mail in mails if mail.tag]
     version = given.version or (tags[0].version if tags else None)
-    if promises and rebinds is None and not any(problem.fatal for problem in problems):
-        problems.append(_whole("says no number of rebinds; give it with --rebinds N"))
-    claims = [
-        (claim, tuple(sorted(promise.quotes)))
-        for promise in promises
-        if (claim := _claim(promise, version or 0, rebinds or 1, procedure, problems)) is not None
-    ]
-    if not claims and not any(problem.fatal for problem in problems):
-        problems.append(_whole("promises nothing that can be understood"))
-    cover = next((x for x in letters if x.tag and x.tag.number == 0), None)
-    first = cover or (letters[0] if letters else None)
-    sources = [m[1] or m[2] for x in letters for m in _SOURCE.finditer(x.text)]
-    functions = [name for x in letters for name in _CALL.findall(x.text)]
+    if groups and rebinds is None and not _fatal(problems):
+        problems.append(_whole_file("does not say how many rebinds; give --rebinds N"))
+    found = [(_claim(g, version or 0, rebinds or 1, procedure, problems), g) for g in groups]
+    claims = [(claim, tuple(sorted(group.quotes))) for claim, group in found if claim]
+    if not claims and not _fatal(problems):
+        problems.append(_whole_file("contains no claim that can be read"))
+    cover = next((x for x in mails if x.tag and x.tag.number == 0), None)
+    first = cover or (mails[0] if mails else None)
+    sources = [m[1] or m[2] for x in mails for m in _SOURCE.finditer(x.text)]
+    functions = [name for x in mails for name in _CALL.findall(x.text)]
     return Posting(
         version=version,
         title=first.title if first else "",
         patches=tags[0].total if tags else None,
         date=first.date if first else None,
-        cover=_fetched_by(first) if first else None,
+        # A patch answers to its cover letter.
+        cover=cover.message_id if cover else (first.thread or first.message_id if first else None),
         has_cover=cover is not None,
         procedure=procedure,
         claims=tuple(claim for claim, _ in claims),
@@ -99,95 +114,182 @@ def read_posting(raw: bytes, given: UserAnswers) -> Posting:
     )
 
 
-def _promised(
-    letters: Sequence[Mail], given: UserAnswers, problems: list[UnreadLine]
-) -> tuple[list[Promise], Procedure]:
-    """What the letters promise together, the whole series' first, and how it was measured."""
-    promises: dict[tuple[str, int | None], Promise] = {}
-    procedures: list[Procedure] = []
-    only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
-    for letter in letters:
-        message = read_message(letter.text, letter.text_line, only)
-        procedure, contradictions = read_procedure(message.passages)
-        procedures.append(procedure)
-        found, open_ = read_promises(letter, message, given.patch)
-        problems += [*message.problems, *contradictions, *open_]
-        for promise in found:
-            key = (promise.driver, promise.after_patch)
-            join(promises.setdefault(key, Promise(*key)), promise, problems)
-    ordered = sorted(promises.values(), key=lambda p: (p.after_patch or 0, p.driver != "nd_pmem"))
-    return ordered, agreed(procedures, problems)
+def _fatal(problems: Sequence[LineProblem]) -> LineProblem | None:
+    return next((problem for problem in problems if problem.fatal), None)
 
 
-def _whole(what: str) -> UnreadLine:
-    return UnreadLine(1, what, fatal=True)
+def _whole_file(what: str) -> LineProblem:
+    return LineProblem(1, what, fatal=True)
 
 
-def _fetched_by(letter: Mail) -> str | None:
-    """The cover letter's message-id, or that of the mail which a patch was sent in answer to."""
-    is_cover = letter.tag is not None and letter.tag.number == 0
-    return letter.message_id if is_cover else letter.thread or letter.message_id
-
-
-def _chosen(letters: Sequence[Mail], given: UserAnswers) -> tuple[list[Mail], list[UnreadLine]]:
-    """The letters of one version, without replies."""
-    own = [letter for letter in letters if not letter.is_reply]
+def _mails_of_version(
+    mails: Sequence[Mail], given: UserAnswers
+) -> tuple[list[Mail], list[LineProblem]]:
+    """Return the mails of the one version that is wanted, without replies."""
+    own = [mail for mail in mails if not mail.is_reply]
     if not own:
-        return [], [_whole("is a reply; expected the author's own mail")]
-    versions = sorted({letter.tag.version for letter in own if letter.tag})
+        return [], [_whole_file("is a reply; expected the author's own mail")]
+    versions = sorted({mail.tag.version for mail in own if mail.tag})
     names = ", ".join(f"v{version}" for version in versions)
     if given.version is None and len(versions) > 1:
-        return [], [_whole(f"holds mails of {names}; choose one with --version N")]
+        return [], [_whole_file(f"has mails of {names}; choose one with --version N")]
     if given.version is not None and versions and given.version not in versions:
-        return [], [_whole(f"is of {names}, not of v{given.version}")]
+        return [], [_whole_file(f"has mails of {names}, not of v{given.version}")]
     wanted = given.version or (versions[0] if versions else None)
     return [x for x in own if x.tag is None or x.tag.version == wanted], []
 
 
+def _read(
+    mails: Sequence[Mail], given: UserAnswers, problems: list[LineProblem]
+) -> tuple[list[_DriverFigures], Procedure]:
+    """Return the figures of all mails, the whole series' first, and the procedure."""
+    groups: _Groups = {}
+    passages: list[Passage] = []
+    only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
+    for mail in mails:
+        message, unread = read_message(mail.text, mail.text_line, only)
+        passages += message
+        problems += unread
+        for key, group in _grouped(mail, message, given.patch, problems).items():
+            known = groups.setdefault(key, _DriverFigures(*key))
+            for own, new in ((known.base, group.base), (known.tip, group.tip)):
+                for figure in new.values():
+                    _add(own, figure, problems)
+            known.quotes |= group.quotes
+    procedure, contradictions = read_procedure(passages)
+    problems += contradictions
+    ordered = sorted(groups.values(), key=lambda g: (g.after_patch or 0, g.driver != "nd_pmem"))
+    return ordered, procedure
+
+
+def _grouped(
+    mail: Mail, passages: Sequence[Passage], patch: int | None, problems: list[LineProblem]
+) -> _Groups:
+    """Return one mail's figures by driver and patch; `patch` is its number if it has no tag.
+
+    Figures of base belong to every group of their driver.
+    """
+    found, open_ = read_figures(passages)
+    problems += open_
+    figures = list(_with_drivers(found, mail, problems))
+    text = {n: line.strip() for passage in passages for n, line in passage.lines()}
+    groups: _Groups = {}
+    for figure in figures:
+        if figure.build == "tip":
+            after = _after_patch(figure, figures, mail, patch)
+            if isinstance(after, LineProblem):
+                problems.append(after)
+                return {}
+            key = (figure.driver or "", after)
+            group = groups.setdefault(key, _DriverFigures(*key))
+            _add(group.tip, figure, problems)
+            group.quotes |= {n: text[n] for n in figure.lines}
+    for figure in figures:
+        if figure.build == "base":
+            own = [group for group in groups.values() if group.driver == figure.driver]
+            for group in own:
+                _add(group.base, figure, problems)
+                group.quotes |= {n: text[n] for n in figure.lines}
+            if not own:
+                what = f"{figure.value} ms of {figure.driver} is for base alone, without a claim"
+                problems.append(LineProblem(figure.at, what))
+    return groups
+
+
+def _with_drivers(
+    figures: Sequence[Stated], mail: Mail, problems: list[LineProblem]
+) -> Iterator[Stated]:
+    """Yield all figures with a driver: their own, or the only one that the mail names.
+
+    For percentages, the only one with other figures; the audit finds it if that is wrong.
+    """
+    named = {found.value for found in drivers(mail.text)}
+    measured = {figure.driver for figure in figures if figure.driver}
+    for figure in figures:
+        possible = measured or named if figure.kind == "percent" else named
+        if figure.driver is not None:
+            yield figure
+        elif len(possible) == 1:
+            yield msgspec.structs.replace(figure, driver=next(iter(possible)))
+        else:
+            what = f"{figure.value} {figure.unit} does not say which driver it is for"
+            problems.append(LineProblem(figure.at, what))
+
+
+def _after_patch(
+    figure: Stated, figures: Sequence[Stated], mail: Mail, patch: int | None
+) -> int | LineProblem | None:
+    """Return after which patch a tip's figure was measured, None for the whole series."""
+    scope = figure.scope
+    if scope is None:
+        of_driver = (f for f in figures if (f.driver, f.build) == (figure.driver, "tip"))
+        scopes = {f.scope for f in of_driver} - {None}
+        scope = scopes.pop() if len(scopes) == 1 else "this"
+    if scope == "series":
+        return None
+    number, total = (mail.tag.number, mail.tag.total) if mail.tag else (patch, None)
+    number = number if scope == "this" else scope
+    if number is None:
+        what = "does not say after which patch; give --patch K (0 for the whole series)"
+        return LineProblem(figure.at, what, fatal=True)
+    return None if number in (0, total) else number
+
+
+def _add(known: dict[str, Stated], figure: Stated, problems: list[LineProblem]) -> None:
+    """Add a figure. Of two where one is the other rounded, keep the finer; others contradict."""
+    other = known.setdefault(figure.kind, figure)
+    finer, coarser = sorted((other, figure), key=lambda stated: -stated.decimals)
+    if abs(finer.value - coarser.value) * 2 > Decimal(1).scaleb(-coarser.decimals):
+        what = (
+            f"says {figure.value} {figure.unit} for {figure.driver}, but line {other.at} says "
+            f"{other.value} {figure.unit}: two {_KINDS[figure.kind]} of one build"
+        )
+        problems.append(LineProblem(figure.at, what, fatal=True))
+    known[figure.kind] = finer
+
+
 def _claim(
-    promise: Promise,
+    group: _DriverFigures,
     version: int,
     rebinds: int,
     procedure: Procedure,
-    problems: list[UnreadLine],
+    problems: list[LineProblem],
 ) -> Claim | None:
-    base, tip = (_figures(build, problems) for build in (promise.base, promise.tip))
-    percent = promise.tip.get("percent")
+    base, tip = (_figures(build, problems) for build in (group.base, group.tip))
+    percent = group.tip.get("percent")
     if tip is None and percent is None:
         return None
     number, decimals = _number(percent) if percent else (None, None)
-    # Jiffies are read; steps that are no whole milliseconds are printed as if they were.
     hz = procedure.hz or 1000
     return Claim(
         version=version,
-        driver=promise.driver,
+        driver=group.driver,
         guest="",
         rebinds=rebinds,
         base=base,
         tip=tip,
-        after_patch=promise.after_patch,
+        after_patch=group.after_patch,
         reduction_percent=number,
         percent_decimals=decimals,
+        # pr_debug prints jiffies in whole milliseconds.
         resolution_ms=max(1, 1000 // hz) if 1000 % hz == 0 else 1,
-        quotes=tuple(promise.quotes[n] for n in sorted(promise.quotes)),
+        quotes=tuple(group.quotes[n] for n in sorted(group.quotes)),
     )
 
 
-def _figures(build: dict[str, Stated], problems: list[UnreadLine]) -> Figures | None:
+def _figures(build: dict[str, Stated], problems: list[LineProblem]) -> Figures | None:
     first, mean = build.get("first"), build.get("mean")
     if mean is None:
         if first is not None:
             what = f"{first.value} ms of {first.driver} is a first binding without an average"
-            problems.append(UnreadLine(first.at, what))
+            problems.append(LineProblem(first.at, what))
         return None
     number, decimals = _number(mean)
-    return Figures(
-        mean_ms=number, first_ms=_number(first)[0] if first else None, mean_decimals=decimals
-    )
+    return Figures(number, _number(first)[0] if first else None, decimals)
 
 
 def _number(stated: Stated) -> tuple[float, int | None]:
-    """A figure for a data file: the number, and its decimals where the number hides them."""
+    """Return a figure as a number, and its decimals if the number does not show them."""
     number = float(stated.value)
     shown = PostedNumber.of(number).decimals
     return number, None if shown == stated.decimals else stated.decimals

@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which driver, which binding, which build: the figures of a message, each with its lines.
+"""Reads the paragraphs of a mail and returns its figures: driver, kind of binding, build and lines.
 
 Two forms are read. Blocks: a heading that names a build ("Base(v7.1-rc3):", "With this series:")
 and lines of figures under it. Sentences: "lowers the average rebind time of dax_pmem from 313.45
-ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is named by its line.
+ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is a problem.
 """
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from harness.claims import vocabulary
-from harness.claims.message import Passage, UnreadLine
-from harness.claims.pairing import Placed, paired
+from harness.claims.message import LineProblem, Passage
 from harness.claims.quantities import Quantity, quantities
-from harness.claims.vocabulary import Build, Scope
+from harness.claims.vocabulary import Build, Placed, Scope, T
 
-T = TypeVar("T")
-
-#: More than anybody puts into a sentence.
+#: Far more than any sentence has.
 MAX_FIGURES = 50
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """A figure that the text states: milliseconds, or a percentage, which is of the mean.
+    """A stated figure: milliseconds, or a percentage of the mean.
 
-    `driver` and `scope` are None where the text does not say. `at` is the line that the figure
-    stands in, `lines` are all that say what it is of.
+    `driver` and `scope` are None if the text does not say. `at` is the figure's own line, `lines`
+    are all lines that say what it is.
     """
 
     kind: Literal["first", "mean", "percent"]
@@ -40,17 +38,22 @@ class Stated(msgspec.Struct, frozen=True):
     at: int
     lines: tuple[int, ...]
 
+    @property
+    def unit(self) -> str:
+        """`%` or `ms`."""
+        return "%" if self.kind == "percent" else "ms"
 
-def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[UnreadLine]]:
-    """Return the figures of a message, and the lines whose figures it leaves open."""
+
+def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[LineProblem]]:
+    """Return the figures of a mail, and the lines whose figures are not clear."""
     reader = _FigureReader()
     for passage in passages:
         reader.read(passage)
     return reader.stated, reader.problems
 
 
-class _Said(msgspec.Struct):
-    """A sentence, or a line of a block: what it says itself, and what it has from above."""
+class _Sentence(msgspec.Struct):
+    """A sentence or a line of a block, with the names in it; the defaults come from lines above."""
 
     text: str
     passage: Passage
@@ -69,11 +72,11 @@ class _Said(msgspec.Struct):
         return self.above + self.passage.numbers_of(start, start + len(stripped.rstrip()))
 
     def line_of(self, item: Quantity) -> int:
-        return self.passage.line_at(self.offset + item.start)
+        return self.passage.line_at(self.offset + item.start)[0]
 
 
 class _Block(msgspec.Struct):
-    """What the lines under a heading share."""
+    """A heading, and what the lines under it share."""
 
     build: Build
     scope: Scope | None
@@ -85,19 +88,19 @@ class _Block(msgspec.Struct):
 class _FigureReader:
     def __init__(self) -> None:
         self.stated: list[Stated] = []
-        self.problems: list[UnreadLine] = []
+        self.problems: list[LineProblem] = []
         self._block: _Block | None = None
 
     def read(self, passage: Passage) -> None:
         prose: list[tuple[int, str]] = []
         lines = passage.lines()
         if self._block is not None:
-            # What stands above a gap may have been left out: its driver is none to go on with.
+            # Lines may be missing in the gap, so its driver is not that of the lines above.
             self._block.driver = self._block.kind = None
         for index, (number, line) in enumerate(lines):
             after = lines[index + 1][1] if index + 1 < len(lines) else ""
             heading = vocabulary.heading(line, after)
-            # A sentence ends a block, so its further lines are none of its rows.
+            # A sentence ends the block, so its other lines are not rows.
             if heading is None and (prose or not self._block or not vocabulary.is_row(line)):
                 prose.append((number, line))
                 continue
@@ -111,7 +114,7 @@ class _FigureReader:
         self._prose(prose)
 
     def _row(self, block: _Block, number: int, line: str) -> None:
-        """Read a line of figures; what it does not say, the lines above it may have."""
+        """Read a line of figures, with defaults from the lines above it."""
         drivers, kinds = vocabulary.drivers(line), vocabulary.kinds(line)
         found = quantities(line)
         if not found:
@@ -119,7 +122,7 @@ class _FigureReader:
             block.kind = kinds[-1].value if kinds else None
             block.lines = (block.lines[0], number)
             return
-        said = _Said(
+        sentence = _Sentence(
             text=line,
             passage=Passage.of([(number, line)]),
             offset=0,
@@ -131,7 +134,7 @@ class _FigureReader:
             kind=block.kind,
             above=block.lines,
         )
-        self._state(said, found)
+        self._state(sentence, found)
         block.driver = drivers[-1].value if drivers else block.driver
         block.kind = None
 
@@ -146,7 +149,7 @@ class _FigureReader:
             if not found:
                 continue
             scopes, builds = vocabulary.scopes(text)
-            said = _Said(
+            sentence = _Sentence(
                 text=text,
                 passage=passage,
                 offset=start,
@@ -156,61 +159,70 @@ class _FigureReader:
                 scope=scopes.pop() if len(scopes) == 1 else None,
             )
             if len(scopes) > 1:
-                self._leave(said, found[0], "is said of several patches in one sentence")
+                self._leave(sentence, found[0], "is in a sentence about several patches")
                 continue
-            self._state(said, found)
+            self._state(sentence, found)
 
-    def _state(self, said: _Said, found: list[Quantity]) -> None:
-        """Add what the quantities of one text say, each with its driver, binding and build."""
+    def _state(self, sentence: _Sentence, found: list[Quantity]) -> None:
+        """Add each figure of a sentence with its driver, binding and build."""
         if len(found) > MAX_FIGURES:
-            self._leave(said, found[0], f"is one of over {MAX_FIGURES} figures in one sentence")
+            self._leave(sentence, found[0], f"is one of over {MAX_FIGURES} figures in one sentence")
             return
         readable = []
         for quantity in found:
             if quantity.problem:
-                self._leave(said, quantity, quantity.problem)
+                self._leave(sentence, quantity)
             else:
                 readable.append(quantity)
-        pairs = vocabulary.from_to(said.text, found)
+        pairs = vocabulary.from_to(sentence.text, found)
         items = [q for q in readable if q not in pairs.values()]
-        in_turn = vocabulary.in_turn(said.text)
-        drivers = _labels(said.drivers, said.driver, items, in_turn=in_turn)
-        kinds = _labels(said.kinds, said.kind, items, in_turn=in_turn)
+        in_turn = vocabulary.in_turn(sentence.text)
+        drivers = _labels(sentence.drivers, sentence.driver, items, in_turn=in_turn)
+        kinds = _labels(sentence.kinds, sentence.kind, items, in_turn=in_turn)
         alone = [q for q in items if q.unit == "ms" and q not in pairs]
-        found_builds = paired(said.builds, [q.start for q in alone]) if said.builds else None
+        found_builds = (
+            paired(sentence.builds, [q.start for q in alone]) if sentence.builds else None
+        )
         builds = dict(zip(alone, found_builds or [], strict=False))
         before = len(self.stated)
         for index, item in enumerate(items):
             kind = kinds[index] if kinds else None
             if drivers is None:
-                self._leave(said, item, "leaves open which driver it is of")
+                self._leave(sentence, item, "does not say which driver it is for")
             elif kind is None:
-                self._leave(said, item, "leaves open which binding it is of")
+                self._leave(sentence, item, "does not say which binding it is for")
             elif item.unit == "%":
-                self._percent(said, item, drivers[index], kind, is_less=bool(pairs))
+                self._percent(sentence, item, drivers[index], kind, is_less=bool(pairs))
             elif item in pairs:
-                self._add(said, item, drivers[index], kind, "base")
-                self._add(said, pairs[item], drivers[index], kind, "tip")
+                self._add(sentence, item, drivers[index], kind, "base")
+                self._add(sentence, pairs[item], drivers[index], kind, "tip")
             elif builds.get(item) is None:
-                self._leave(said, item, "leaves open which build it is of")
+                self._leave(sentence, item, "does not say which build it is for")
             else:
-                self._add(said, item, drivers[index], kind, builds[item])
-        self._drop_doubles(before)
+                self._add(sentence, item, drivers[index], kind, builds[item])
+        self._drop_ambiguous(before)
 
     def _percent(
-        self, said: _Said, item: Quantity, driver: str | None, kind: str, *, is_less: bool
+        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: str, *, is_less: bool
     ) -> None:
         if kind != "mean":
-            self._leave(said, item, "is of first bindings; only of averages a percentage is kept")
-        elif not vocabulary.is_reduction(said.text, is_less=is_less):
-            self._leave(said, item, "is not said to be a reduction of a time")
+            self._leave(
+                sentence, item, "is about first bindings; only percentages of averages are read"
+            )
+        elif not vocabulary.is_reduction(sentence.text, is_less=is_less):
+            self._leave(sentence, item, "is not stated as a reduction of a time")
         elif item.value > 100:
-            self._leave(said, item, "is more than all of the time")
+            self._leave(sentence, item, "is more than 100 %")
         else:
-            self._add(said, item, driver, "percent", "tip")
+            self._add(sentence, item, driver, "percent", "tip")
 
     def _add(
-        self, said: _Said, item: Quantity, driver: str | None, kind: str, build: Build | None
+        self,
+        sentence: _Sentence,
+        item: Quantity,
+        driver: str | None,
+        kind: str,
+        build: Build | None,
     ) -> None:
         self.stated.append(
             msgspec.convert(
@@ -218,33 +230,32 @@ class _FigureReader:
                     "kind": kind,
                     "build": build,
                     "driver": driver,
-                    "scope": said.scope,
+                    "scope": sentence.scope,
                     "value": item.value,
                     "decimals": item.decimals,
-                    "at": said.line_of(item),
-                    "lines": said.lines(),
+                    "at": sentence.line_of(item),
+                    "lines": sentence.lines(),
                 },
                 Stated,
             )
         )
 
-    def _drop_doubles(self, first: int) -> None:
-        """Of one text's figures since `first`, drop those that would be two of the same."""
+    def _drop_ambiguous(self, first: int) -> None:
+        """Drop figures since index `first` that differ for the same driver, build and kind."""
         values: dict[tuple[object, ...], set[Decimal]] = {}
         for one in self.stated[first:]:
             values.setdefault((one.kind, one.build, one.driver), set()).add(one.value)
         for one in self.stated[first:]:
             if len(values[one.kind, one.build, one.driver]) > 1:
                 self.stated.remove(one)
-                what = f"{one.value} is one of several figures that may be of the same thing"
-                self.problems.append(UnreadLine(one.at, what))
+                what = f"{one.value} is one of several figures for the same thing"
+                self.problems.append(LineProblem(one.at, what))
 
-    def _leave(self, said: _Said, item: Quantity, what: str) -> None:
-        line = said.line_of(item)
-        figure = said.text[item.start : item.end]
-        problem = what if item.problem else f"{figure!r} {what}"
-        text = said.passage.text_at(said.offset + item.start).strip()
-        self.problems.append(UnreadLine(line, problem, text))
+    def _leave(self, sentence: _Sentence, item: Quantity, what: str = "") -> None:
+        """Report a figure that is not read."""
+        line, text = sentence.passage.line_at(sentence.offset + item.start)
+        problem = item.problem or f"{sentence.text[item.start : item.end]!r} {what}"
+        self.problems.append(LineProblem(line, problem, text.strip()))
 
 
 def _labels(
@@ -254,15 +265,42 @@ def _labels(
     *,
     in_turn: bool = False,
 ) -> list[T | None] | None:
-    """A label for each item: the text's own, else the default; None where that is left open."""
+    """Return a label for each item: the text's, else the default; None if that is not clear."""
     if not labels:
         return [default] * len(items)
     found = paired(labels, [item.start for item in items], in_turn=in_turn)
     if found is not None:
         return [*found]
-    # "from … to … for a, from … to … for b: by … and …, respectively": each unit in its own way.
+    # "from … to … for a, from … to … for b: by … and …, respectively": pair each unit separately.
     own: dict[int, T] = {}
     for unit in ("ms", "%"):
         starts = [item.start for item in items if item.unit == unit]
         own |= zip(starts, paired(labels, starts, in_turn=in_turn) or [], strict=False)
     return [own[item.start] for item in items] if len(own) == len(items) else None
+
+
+def paired(
+    labels: Sequence[Placed[T]], items: Sequence[int], *, in_turn: bool = False
+) -> list[T] | None:
+    """Return the label of each item, given the items' positions; None if that is not clear.
+
+    One label is for all items. Several must each be before their items, or each after them; with
+    `in_turn` (the text says "respectively") also all labels and then all items, or the reverse.
+    """
+    if len({label.value for label in labels}) == 1:
+        return [labels[0].value] * len(items)
+    placed: list[tuple[int, list[T]]] = [(label.at, [label.value]) for label in labels]
+    placed = sorted(placed + [(at, []) for at in items], key=lambda pair: pair[0])
+    grouped = itertools.groupby((names for _, names in placed), key=bool)
+    runs = [(is_labels, list(run)) for is_labels, run in grouped]
+    if in_turn and len(runs) == 2:
+        return [label.value for label in labels] if len(labels) == len(items) else None
+    if len(runs) % 2:
+        return None
+    found: list[T] = []
+    for one, two in zip(runs[::2], runs[1::2], strict=True):
+        (_, names), (_, of) = (one, two) if one[0] else (two, one)
+        if any(name != names[0] for name in names):
+            return None
+        found += names[0] * len(of)
+    return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a posting belongs: which series and version it is of, and what its file will say then."""
+"""Finds the series and version that a posting belongs to, and returns the new text of its file."""
 
 import re
 from collections.abc import Sequence
@@ -9,17 +9,12 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from harness.claims.claims import Posting
-from harness.claims.matching_guest import guests_of
-from harness.claims.series_file import (
-    Contradiction,
-    Unmergeable,
-    additions,
-    merge,
-    new_file,
-    versions_like,
-)
+from harness.claims.procedure import NamespaceText
+from harness.claims.series_file import NEW_FILE, Contradiction, Unmergeable, additions, merge
 from harness.errors import InputError
+from harness.host.units import parse_size
 from harness.project.claim import Claim
+from harness.project.guest import Guest, Namespace
 from harness.project.project import Project, claims_of, series_of
 from harness.project.series import Version
 from harness.project.yaml_file import YamlFile
@@ -30,7 +25,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class UserInput(NamedTuple):
-    """What the user says that the mails do not."""
+    """What the user adds to the mails."""
 
     slug: str | None = None
     base: str | None = None
@@ -41,7 +36,7 @@ class UserInput(NamedTuple):
 
 
 class Import(NamedTuple):
-    """What there is to keep, and where. None is what neither mails, files nor user say."""
+    """What to store, and where; None if neither the mails, the files nor the user say."""
 
     slug: str | None
     version: int | None
@@ -55,7 +50,7 @@ class Import(NamedTuple):
     path: Path | None
 
     def lacking(self) -> list[str]:
-        """What has to be said before it can be kept, and by which option."""
+        """Return what is missing before it can be stored, and the option for it."""
         needs = {
             "the series (--slug S)": self.slug,
             "its version (--version N)": self.version,
@@ -63,27 +58,26 @@ class Import(NamedTuple):
             "a guest like the author's (--guest G)": self.guest,
         }
         if self.path is not None and not self.path.exists():
-            needs["the function on trial (--function F)"] = self.function
+            needs["the changed function (--function F)"] = self.function
             needs["its object file (--object O)"] = self.object_
         return [what for what, value in needs.items() if value is None]
 
 
 def find(project: Project, posting: Posting, said: UserInput) -> Import:
-    """Work out where a posting belongs, from its message-ids, its words and its figures.
+    """Return what to store for a posting, by its message-ids, functions and figures.
 
-    Raises InputError for a name that is none, or not there.
+    Raises InputError for an invalid or unknown name.
     """
     slug = said.slug or _slug(project, posting)
     if slug is not None and not _SLUG.fullmatch(slug):
         raise InputError(
-            f"{slug!r} is no name for a series",
+            f"{slug!r} is not a valid series name",
             where="--slug",
             expected="lower-case letters, digits and dashes, like memcpy-streaming",
         )
     there = project.series(slug) if slug and slug in project.slugs() else None
     claims = project.claims(slug) if slug and there else ()
-    alike = versions_like(posting, claims)
-    version = posting.version or _only(alike)
+    version = posting.version or _only(versions_like(posting, claims))
     known = next((v for v in there.versions if v.version == version), None) if there else None
     guest = _guest(project, posting, said, [c for c in claims if c.version == version])
     objects = [source.removesuffix(".c") + ".o" for source in posting.sources]
@@ -102,31 +96,26 @@ def find(project: Project, posting: Posting, said: UserInput) -> Import:
 
 
 def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str | None]:
-    """Return a series' file as it is (None: not there) and as it will be (None: something lacks).
+    """Return a series' file as it is (None: no file) and as it will be (None: not complete).
 
-    Raises InputError where the file says something else than the mails in `file`, naming both.
+    Raises InputError if the series' file contradicts the mails in `file`.
     """
     path = found.path
     before = path.read_bytes().decode() if path is not None and path.exists() else None
-    if found.lacking() or path is None or not found.base or not found.version:
+    if found.lacking() or path is None or not found.base:
         return before, None
     entries = additions(posting, found.claims, found.base, found.known)
     if before is None:
-        after = new_file(
-            entries,
-            title=found.title,
-            function=found.function or "",
-            object_=found.object_ or "",
-            port_of=found.version,
-        )
+        head = {"title": found.title, "function": found.function, "object": found.object_}
+        after = merge(NEW_FILE, {**head, "port_of": found.version, **entries})
     else:
         try:
             after = merge(before, entries)
         except Contradiction as error:
             raise InputError(
-                f"{error.key} is {error.there}, and {file} says {error.here}",
+                f"{error.key} is {error.there}, but {file} says {error.here}",
                 where=f"{path}:{error.line}",
-                hint="correct whichever is wrong",
+                hint="correct the wrong one",
             ) from error
         except Unmergeable as error:
             raise InputError(str(error), where=str(path), hint="add the claims by hand") from error
@@ -137,7 +126,7 @@ def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str |
 
 
 def _slug(project: Project, posting: Posting) -> str | None:
-    """The one series that has the mails' message-id, or names their function, or their figures."""
+    """Return the only series with the mails' message-id, else function, else figures."""
     known = [project.series(slug) for slug in project.slugs()]
     ids = [s.slug for s in known if posting.cover in {v.cover for v in s.versions if v.cover}]
     named = [s.slug for s in known if s.function in posting.functions]
@@ -148,16 +137,60 @@ def _slug(project: Project, posting: Posting) -> str | None:
 def _guest(
     project: Project, posting: Posting, said: UserInput, known: Sequence[Claim]
 ) -> str | None:
-    """The guest that has the namespaces described: the version's own, or the only one."""
+    """Return the guest with the described namespaces: of the version's claims, or the only one."""
     if said.guest is not None:
         return project.guest(said.guest).name
     own = {claim.guest for claim in known}
     described = posting.procedure.namespaces
-    fitting = [guest.name for guest in guests_of(described, project.guests())]
-    candidates = [name for name in fitting if name in own] or fitting
     if not described:
-        candidates = sorted(own)
-    return _only(candidates)
+        return _only(sorted(own))
+    fitting = [guest.name for guest in matching_guests(described, project.guests())]
+    return _only([name for name in fitting if name in own] or fitting)
+
+
+def matching_guests(described: Sequence[NamespaceText], guests: Sequence[Guest]) -> list[Guest]:
+    """Return the guests that have all described namespaces, and the fewest others."""
+    fitting = [
+        guest
+        for guest in guests
+        if all(any(_fits(d, n) for n in guest.namespaces) for d in described)
+    ]
+    fewest = min((len(guest.namespaces) for guest in fitting), default=0)
+    return [guest for guest in fitting if len(guest.namespaces) == fewest]
+
+
+def _fits(described: NamespaceText, namespace: Namespace) -> bool:
+    return (
+        described.mode == namespace.mode
+        and parse_size(described.size) == namespace.size_bytes
+        and described.map in (None, namespace.map)
+        and (described.align is None or parse_size(described.align) == namespace.align_bytes)
+    )
+
+
+def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
+    """Return the posted versions whose claims have all figures of a posting's claims."""
+    return [
+        version
+        for version in sorted({claim.version for claim in known})
+        if posting.claims
+        and posting.version in (None, version)
+        and all(
+            any(_has_figures(there, claim) for there in known if there.version == version)
+            for claim in posting.claims
+        )
+    ]
+
+
+def _has_figures(there: Claim, claim: Claim) -> bool:
+    builds = ((there.base, claim.base), (there.tip, claim.tip))
+    return (
+        (there.driver, there.after_patch) == (claim.driver, claim.after_patch)
+        and claim.tip is not None
+        and all(
+            new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds
+        )
+    )
 
 
 def _only(found: Sequence[T]) -> T | None:

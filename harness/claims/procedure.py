@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How the author of a mail says the figures came about: base, namespaces, rebinds, clock."""
+"""Reads the paragraphs of mails and returns how the author measured: base, rebinds, namespaces."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from harness.claims.message import Passage, UnreadLine
+from harness.claims.message import LineProblem, Passage
 
 MODES = {"fsdax": "nd_pmem", "devdax": "dax_pmem"}
 
@@ -49,21 +49,22 @@ _MAP = re.compile(r"\bmap\s?(?:=|is|of)\s?(dev|mem)\b", re.IGNORECASE)
 _ALIGN = re.compile(
     r"\balign(?:ment|ed)?\s?(?:=|is|of|to|:)?\s?(\d{1,12})\s?(?:([KMG])(?:i?B)?)?\b", re.IGNORECASE
 )
-#: All that may stand between a size and the mode it is of, in front of it or behind: "64 GB of
-#: memory and an fsdax namespace" has none.
+#: Words allowed between a size and the mode it belongs to, so that "64 GB of memory and an fsdax
+#: namespace" has no namespace size.
 _FILLING = (
     r"namespaces?|nvdimms?|pmem|emulated|sparse|devices?|one|an?|as|in|of|is|on|with|mode|size"
     r"|configured"
 )
 _IN_FRONT = re.compile(rf"(?:[\s-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
 _BEHIND = re.compile(rf"(?:[\s,:;(=-]|\b(?:{_FILLING})\b)*", re.IGNORECASE)
-#: More than a paragraph describes.
+#: Far more than any paragraph describes.
 MAX_NAMESPACES = 50
 _SHARED = re.compile(r"\b(?:two|both|each)\b", re.IGNORECASE)
+_SOUGHT = {"base": _BASE, "rebinds": _REBINDS, "hz": _HZ, "function": _FUNCTION}
 
 
 class NamespaceText(msgspec.Struct, frozen=True):
-    """A namespace as described. Sizes are of 1024, as QEMU and ndctl count, whatever GB means."""
+    """A namespace as described. GB means 1024^3, as for QEMU and ndctl."""
 
     mode: str
     size: str
@@ -72,9 +73,9 @@ class NamespaceText(msgspec.Struct, frozen=True):
 
 
 class Procedure(msgspec.Struct, frozen=True):
-    """What is said of how it was measured; None and () where nothing is.
+    """How the author measured; None or () means that the mails do not say.
 
-    `lines` are the lines that say so, by the name of the field.
+    `lines` are the numbers of the lines that say so, by field.
     """
 
     base: str | None = None
@@ -85,102 +86,62 @@ class Procedure(msgspec.Struct, frozen=True):
     lines: dict[str, tuple[int, ...]] = {}
 
 
-def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[UnreadLine]]:
-    """Return the procedure that a message describes, and what it says twice differently."""
-    problems: list[UnreadLine] = []
+class _Hit(NamedTuple):
+    value: Any
+    numbers: tuple[int, ...]
+
+
+def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[LineProblem]]:
+    """Return the procedure that all mails of a version describe, and their contradictions."""
+    problems: list[LineProblem] = []
     lines: dict[str, tuple[int, ...]] = {}
     values: dict[str, Any] = {}
     for name, patterns in _SOUGHT.items():
-        found = [hit for passage in passages for p in patterns for hit in _hits(passage, p)]
-        value = _one(name, found, problems)
-        if value is not None:
-            values[name] = value if name in ("base", "function") else int(value)
-            lines[name] = found[0][1]
+        found = [
+            _Hit(match[1], passage.numbers_of(*match.span()))
+            for passage in passages
+            for pattern in patterns
+            for match in pattern.finditer(passage.text)
+        ]
+        other = next((hit for hit in found if hit.value != found[0].value), None)
+        if other is not None:
+            problems.append(_contradiction(name, found[0], other))
+        elif found:
+            values[name] = found[0].value if name in ("base", "function") else int(found[0].value)
+            lines[name] = found[0].numbers
     spaces = _namespaces(passages, problems)
     if spaces:
-        lines["namespaces"] = tuple(sorted({n for _, numbers in spaces for n in numbers}))
-    described = tuple(space for space, _ in spaces)
+        lines["namespaces"] = tuple(sorted({n for space in spaces for n in space.numbers}))
+    described = tuple(space.value for space in spaces)
     return Procedure(**values, namespaces=described, lines=lines), problems
 
 
-_SOUGHT: dict[str, tuple[re.Pattern[str], ...]] = {
-    "base": _BASE,
-    "rebinds": _REBINDS,
-    "hz": _HZ,
-    "function": _FUNCTION,
-}
-Hit = tuple[str, tuple[int, ...]]
+def _contradiction(name: str, *hits: _Hit) -> LineProblem:
+    one, two = sorted(hits, key=lambda hit: hit.numbers)
+    what = f"says {name} {two.value}; line {one.numbers[0]} says {one.value}"
+    return LineProblem(two.numbers[0], what, fatal=True)
 
 
-def agreed(procedures: Sequence[Procedure], problems: list[UnreadLine]) -> Procedure:
-    """Return what the procedures of a version's mails say together."""
-    values: dict[str, Any] = {}
-    lines: dict[str, tuple[int, ...]] = {}
-    for procedure in procedures:
-        for name, numbers in procedure.lines.items():
-            new = getattr(procedure, name)
-            if name != "namespaces" and values.setdefault(name, new) != new:
-                said = (str(new), numbers[0]), (str(values[name]), lines[name][0])
-                problems.append(_contradiction(name, *said))
-            lines.setdefault(name, numbers)
-    spaces: dict[str, NamespaceText] = {}
-    for procedure in procedures:
-        for space in procedure.namespaces:
-            known = spaces.setdefault(space.mode, space)
-            if _joined(known, space) is None:
-                line = procedure.lines["namespaces"][0]
-                what = f"describes another {space.mode} namespace than the mails before"
-                problems.append(UnreadLine(line, what, fatal=True))
-            else:
-                spaces[space.mode] = _joined(known, space) or known
-    return Procedure(**values, namespaces=tuple(spaces.values()), lines=lines)
-
-
-def _joined(a: NamespaceText, b: NamespaceText) -> NamespaceText | None:
-    """What both say together; None where they contradict each other."""
-    if a.size != b.size or (a.map and b.map and a.map != b.map):
-        return None
-    if a.align and b.align and a.align != b.align:
-        return None
-    return NamespaceText(a.mode, a.size, a.map or b.map, a.align or b.align)
-
-
-def _hits(passage: Passage, pattern: re.Pattern[str]) -> Iterator[Hit]:
-    for match in pattern.finditer(passage.text):
-        yield match[1], passage.numbers_of(*match.span())
-
-
-def _one(name: str, found: Sequence[Hit], problems: list[UnreadLine]) -> str | None:
-    """The one value that is given, however often."""
-    different = dict(reversed(found))
-    if len(different) < 2:
-        return next(iter(different), None)
-    (first, there), (second, here) = list(different.items())[:2]
-    problems.append(_contradiction(name, (second, here[0]), (first, there[0])))
-    return None
-
-
-def _contradiction(name: str, a: tuple[str, int], b: tuple[str, int]) -> UnreadLine:
-    (first, there), (second, here) = sorted((a, b), key=lambda said: said[1])
-    return UnreadLine(here, f"says {name} {second}; line {there} says {first}", fatal=True)
-
-
-def _namespaces(
-    passages: Iterable[Passage], problems: list[UnreadLine]
-) -> list[tuple[NamespaceText, tuple[int, ...]]]:
-    found: dict[str, tuple[NamespaceText, tuple[int, ...]]] = {}
+def _namespaces(passages: Iterable[Passage], problems: list[LineProblem]) -> list[_Hit]:
+    """Return each mode's namespace, with all that is said of it."""
+    found: dict[str, _Hit] = {}
     for passage in passages:
         for space, numbers in _described(passage):
-            known = found.setdefault(space.mode, (space, numbers))
-            if known[0].size != space.size:
-                name = f"{space.mode} namespace size"
-                said = (space.size, numbers[0]), (known[0].size, known[1][0])
-                problems.append(_contradiction(name, *said))
+            known, first = found.setdefault(space.mode, _Hit(space, numbers))
+            for name in ("size", "map", "align"):
+                one, two = getattr(known, name), getattr(space, name)
+                if one and two and one != two:
+                    what = f"{space.mode} namespace {name}"
+                    problems.append(_contradiction(what, _Hit(one, first), _Hit(two, numbers)))
+            joined = NamespaceText(
+                known.mode, known.size, known.map or space.map, known.align or space.align
+            )
+            found[space.mode] = _Hit(joined, first)
     return list(found.values())
 
 
 def _described(passage: Passage) -> Iterator[tuple[NamespaceText, tuple[int, ...]]]:
-    """Each mode with its size, and what is said of it before the next mode or size."""
+    """Yield each mode that has a size, with what is said of it before the next mode or size."""
     text = passage.text
     modes = list(_MODE.finditer(text))[:MAX_NAMESPACES]
     sizes = [
@@ -211,7 +172,7 @@ def _described(passage: Passage) -> Iterator[tuple[NamespaceText, tuple[int, ...
 def _sized(
     text: str, modes: Sequence[re.Match[str]], sizes: Sequence[re.Match[str]]
 ) -> dict[int, re.Match[str]]:
-    """Which size belongs to which mode: the one beside it that is no other's, or a shared one."""
+    """Return the size of each mode, by index: its only unclaimed neighbour, or one for all."""
     if len({size[0] for size in sizes}) == 1 and _SHARED.search(text):
         return dict.fromkeys(range(len(modes)), sizes[0])
     beside = {

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Durations and percentages in running text, exactly as written or not at all.
+"""Reads running text and returns its durations and percentages, exactly as written.
 
-A number that can be read in two ways (1,486 is 1486 here and 1.486 there) is none: what is wrong
-with it is said, and nobody guesses.
+A number that could be read in two ways (1,486 is 1486 or 1.486) has a problem instead of a value.
 """
 
 import re
@@ -13,8 +12,8 @@ import msgspec
 
 Unit = Literal["ms", "%"]
 
-#: What may be a number, well written or not; \d takes the digits of all scripts. Never entered in
-#: the middle of one, so that a long one is looked at once.
+#: Anything that may be a number, well written or not; \d includes the digits of all scripts. The
+#: lookbehind keeps the search from trying every suffix of a long one.
 _NUMBER = r"(?<![\d.,'\u2019_])\d[\d.,'\u2019_]*"
 _QUANTITY = re.compile(
     rf"(?P<number>{_NUMBER})[ \t]?"
@@ -22,14 +21,14 @@ _QUANTITY = re.compile(
     r"|seconds?|secs?|s)(?!\w)|%|percent\b|per cent\b)",
     re.IGNORECASE,
 )
-#: A number before another that has the unit of both: "1515 to 1422 ms", "1515 -> 1422 ms".
+#: A number that shares the unit of the next one: "1515 to 1422 ms", "1515 -> 1422 ms".
 _SHARED = re.compile(rf"(?P<number>{_NUMBER})[ \t]*(?:\bto\b|[-=]+>|\u2192)[ \t]*\Z")
 _PLAIN = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
-#: Powers of ten that make milliseconds of a unit, by its first letter.
+#: Decimal exponent of a unit in milliseconds, by the unit's first letter.
 _POWER = {"s": 3, "m": 0, "u": -3, "µ": -3, "μ": -3, "n": -6}
-#: What may stand before a number and make it something else, with what it is then.
+#: Text before a number that changes its meaning, and what the number then is.
 _SPOILED_BY = (
-    (re.compile(r"\d\s\Z"), "may go on before the space"),
+    (re.compile(r"\d\s\Z"), "may begin before the space"),
     (re.compile(r"[\d%][-\u2212\u2013]\Z"), "is the end of a range"),
     (re.compile(r"[+\-\u2212\u2013]\Z"), "has a sign"),
     (re.compile(r"(?<![-=])[<>\u2264\u2265][ \t]?\Z"), "is a bound, not a figure"),
@@ -41,19 +40,19 @@ _SPOILED_BY = (
         ),
         "is a bound, not a figure",
     ),
-    (re.compile(r"[\w./]\Z"), "is part of something longer"),
+    (re.compile(r"[\w./]\Z"), "is part of a longer word"),
 )
-#: What a data file's floating-point number keeps exactly.
+#: Digits that a floating-point number in a data file preserves.
 MAX_DIGITS = 15
-#: How far before a number any of this is looked for.
+#: How many characters before a number are searched for the above.
 _BEFORE = 60
 
 
 class Quantity(msgspec.Struct, frozen=True):
     """A duration in milliseconds or a percentage, at text[start:end].
 
-    `decimals` is to how many decimals it was written, negative where that was in a coarser unit.
-    Where `problem` says why it cannot be read, `value` is 0.
+    `decimals` is negative if it was written in a coarser unit. `problem` says why it cannot be
+    read; `value` is then 0.
     """
 
     unit: Unit
@@ -65,7 +64,7 @@ class Quantity(msgspec.Struct, frozen=True):
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Return everything in a text that looks like a duration or a percentage, in its order."""
+    """Return everything in a text that looks like a duration or a percentage, in order."""
     found: list[Quantity] = []
     for match in _QUANTITY.finditer(text):
         start, end = match.span()
@@ -90,12 +89,12 @@ def _read(text: str, start: int, end: int, number: str, power: int | None) -> Qu
 
 def _problem(text: str, start: int, end: int, number: str) -> str:
     if not _PLAIN.fullmatch(number):
-        return "is no plain number such as 1486 or 273.52"
+        return "is not a plain number such as 1486 or 273.52"
     if Decimal(number) == 0:
-        return "is nothing"
+        return "is zero"
     if len(number) > MAX_DIGITS:
         return f"has over {MAX_DIGITS} digits"
     if text[end : end + 1] == "/":
         return "is a rate"
     before = text[max(0, start - _BEFORE) : start]
-    return next((what for spoils, what in _SPOILED_BY if spoils.search(before)), "")
+    return next((what for pattern, what in _SPOILED_BY if pattern.search(before)), "")

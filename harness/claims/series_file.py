@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What mails promise, added to the text of series/<slug>/series.yaml, or as a new such file.
+"""Reads the text of a series.yaml and returns it with the claims of mails added.
 
-ruamel.yaml keeps comments, quotation marks and blank lines. It does not keep line breaks within
+ruamel.yaml preserves comments, quotation marks and blank lines, but not line breaks within
 brackets, nor indentation other than two columns.
 """
 
@@ -28,27 +28,27 @@ from harness.project.series import Version
 
 Additions = Mapping[str, Any]
 
-#: By what two entries of a list are the same one.
+#: Keys that identify an entry of a list.
 _IDENTITIES = {"versions": ("version",), "claims": ("version", "driver", "after_patch")}
-#: What a mail's Date and the day it was posted by may differ in: time zones.
+#: Time zones: the day in a mail's Date may differ from the archive's.
 _A_DAY = datetime.timedelta(days=1)
-#: Words that need no quotation marks; YAML 1.1 takes some of them for something else.
+#: Text that needs no quotation marks; YAML 1.1 reads some words as booleans or null.
 _WORD = re.compile(
     r"(?!(?:true|false|yes|no|on|off|null|[yn])$)[a-z]\w*(?:[-./@]\w+)*", re.I | re.A
 )
-_NEW = """\
+NEW_FILE = """\
 # SPDX-License-Identifier: GPL-2.0-only
-# What was posted, as `harness series import` found it in the mails: figures in milliseconds.
+# Imported from the posted mails by `harness series import`: figures in milliseconds.
 title: null
 function: null
 object: null
-# The version that patches under ports/ answer to.
+# The posted version that the patches under ports/ implement.
 port_of: null
 """
 
 
 class Contradiction(ValueError):
-    """The file says something else: at `line` it has `there` for `key`, not `here`."""
+    """The file has `there` for `key` at `line`, not `here`."""
 
     def __init__(self, line: int, key: str, there: object, here: object) -> None:
         super().__init__(f"{key} is {there} in line {line}, not {here}")
@@ -59,19 +59,19 @@ class Contradiction(ValueError):
 
 
 class Unmergeable(ValueError):
-    """Additions cannot be written into the file without a loss."""
+    """The file cannot take the additions without a loss."""
 
 
 def merge(text: str, additions: Additions) -> str:
-    """Return the text with additions joined in; the same text where it says all of them already.
+    """Return the text with the additions merged in; the same text if it has all of them.
 
-    Mappings gain keys and lists gain items; nothing that is there changes but null. Numbers given
-    as Decimal are written with all their digits. Raises Contradiction, Unmergeable.
+    Mappings gain keys, lists gain items, and null is replaced; nothing else changes. A Decimal is
+    written with all its digits. Raises Contradiction, Unmergeable.
     """
     try:
         before = yaml.safe_load(text)
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise Unmergeable("uses an anchor twice")
+            raise Unmergeable("has an alias (*)")
         merged = _round_trip(text, additions)
         after = yaml.safe_load(merged)
         lost = Counter(_comments(text)) - Counter(_comments(merged))
@@ -80,14 +80,14 @@ def merge(text: str, additions: Additions) -> str:
     if lost:
         raise Unmergeable(f"would lose the comment {next(iter(lost))!r}")
     if not (_has(after, before) and _has(after, _plain(additions))):
-        raise Unmergeable("would not say the same with the additions")
+        raise Unmergeable("would change its meaning")
     return merged
 
 
 def additions(
     posting: Posting, claims: Sequence[Claim], base: str, known: Version | None
 ) -> Additions:
-    """Return the entries that keep a posting and its claims; `known` is its version's, if any."""
+    """Return the entries for a posting and its claims; `known` is the file's version, if any."""
     number = claims[0].version
     version: dict[str, Any] = {
         "version": number,
@@ -97,41 +97,12 @@ def additions(
         "cover": posting.cover,
     }
     if known is not None and known.cover and not posting.has_cover:
-        # Any mail of a thread fetches it: another one's id is no contradiction.
+        # b4 fetches a thread by any of its mails, so another id is not a contradiction.
         version["cover"] = None
     days = (known.date, posting.date) if known is not None else (None, None)
     if days[0] and days[1] and abs(days[0] - days[1]) <= _A_DAY:
         version["date"] = None
     return {"versions": [version], "claims": [_claim(claim) for claim in claims]}
-
-
-def new_file(entries: Additions, *, title: str, function: str, object_: str, port_of: int) -> str:
-    """Return the text of a series' file that has just these entries."""
-    said = {"title": title, "function": function, "object": object_, "port_of": port_of}
-    return merge(_NEW, {**said, **entries})
-
-
-def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
-    """Return the posted versions whose claims have all figures that a posting's have."""
-    return [
-        version
-        for version in sorted({claim.version for claim in known})
-        if posting.claims
-        and posting.version in (None, version)
-        and all(
-            any(_has_all(there, claim) for there in known if there.version == version)
-            for claim in posting.claims
-        )
-    ]
-
-
-def _has_all(there: Claim, claim: Claim) -> bool:
-    if (there.driver, there.after_patch) != (claim.driver, claim.after_patch):
-        return False
-    builds = ((there.base, claim.base), (there.tip, claim.tip))
-    return claim.tip is not None and all(
-        new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds
-    )
 
 
 def _claim(claim: Claim) -> dict[str, Any]:
@@ -159,7 +130,7 @@ def _figures(figures: Figures | None) -> dict[str, Any] | None:
 
 
 def _decimal(posted: PostedNumber | None) -> Decimal | None:
-    """A number with the digits it was posted with."""
+    """Return a number with its posted digits."""
     return None if posted is None else Decimal(str(posted))
 
 
@@ -173,7 +144,7 @@ def _round_trip(text: str, additions: Additions) -> str:
     )
     root = ruamel.load(text.replace("\r\n", "\n"))
     if not isinstance(root, CommentedMap):
-        raise Unmergeable("holds no keys")
+        raise Unmergeable("has no keys")
     lists = [value for value in root.values() if isinstance(value, CommentedSeq)]
     offset = lists[0].lc.col if lists and not lists[0].fa.flow_style() else 2
     ruamel.indent(mapping=2, sequence=offset + 2, offset=offset)
@@ -185,7 +156,7 @@ def _round_trip(text: str, additions: Additions) -> str:
 
 
 def _join(node: CommentedMap, new: Mapping[str, Any], where: str) -> bool:
-    """Add to a mapping what it lacks of another; return whether anything was."""
+    """Add to a mapping what it lacks of another; return whether anything was added."""
     is_changed = False
     for key, value in new.items():
         called, there = f"{where} {key}".strip(), node.get(key)
@@ -226,7 +197,7 @@ def _join_items(node: CommentedSeq, new: Sequence[Any], key: str, called: str) -
 def _add(node: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
     """Put a value at the end of a node, or in place of null.
 
-    ruamel has the comments below a node's last line with that line: they go below the new one.
+    ruamel attaches the comments below a node's last line to that line; they move below the new one.
     """
     is_root_list = isinstance(value, list) and key in _IDENTITIES
     is_last = not is_root_list and key not in node if isinstance(node, CommentedMap) else True
@@ -267,12 +238,12 @@ def _last(node: Any) -> tuple[Any, Any]:
 
 
 def _place(node: CommentedMap | CommentedSeq) -> int:
-    """Return where ruamel keeps the comment behind an item."""
+    """Return the index of the comment after an item in ruamel's comment list."""
     return 0 if isinstance(node, CommentedSeq) else 2
 
 
 def _tree(value: Any, *, is_item: bool = False) -> Any:
-    """Return a value as ruamel writes it: an item's keys one a line, the figures of one in one."""
+    """Return a value as ruamel writes it: one key per line in an item, mappings below in braces."""
     if isinstance(value, Mapping):
         made = CommentedMap((k, _tree(v)) for k, v in value.items() if v is not None)
         if not is_item:
@@ -288,7 +259,7 @@ def _tree(value: Any, *, is_item: bool = False) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as it loads again."""
+    """Return a value as it is loaded from YAML."""
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -305,7 +276,7 @@ def _has(whole: Any, part: Any) -> bool:
 
 
 def _comments(text: str) -> list[str]:
-    """Return the comments: what a scanner skips between the tokens."""
+    """Return the comments, which a scanner skips between the tokens."""
     pairs = itertools.pairwise(yaml.scan(text))
     gaps = (text[one.end_mark.index : two.start_mark.index] for one, two in pairs)
     return [comment.rstrip() for gap in gaps for comment in re.findall("#.*", gap)]

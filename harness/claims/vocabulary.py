@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words by which messages name drivers, bindings, builds, patches, and changes of a time."""
+"""Reads text and returns the drivers, bindings, builds and patches that it names, by position."""
 
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from harness.claims.pairing import Placed
 from harness.claims.procedure import MODES
 from harness.claims.quantities import Quantity, quantities
 
+T = TypeVar("T")
 Build = Literal["base", "tip"]
-#: What a tip is: base plus the first so many patches, the whole series, or the mail's own patch.
+#: Which patches a tip has: the first N, the whole series, or up to the mail's own patch.
 Scope = int | Literal["series", "this"]
 
 
 def _words(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern whose spaces stand for any white space, so that lines may break there."""
+    """Compile a pattern whose spaces match any white space, line breaks included."""
     return re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE)
 
 
@@ -27,7 +27,7 @@ _KIND = _words(
     r"(?P<first>\b(?:first|initial)[ -](?:time )?(?:re)?bind(?:ings?|s)?\b)"
     r"|\b(?:averages?|avg|mean)\b|\b(?:subsequent|later) (?:re)?bind\w*|\brebind(?:s|ings?)?\b"
 )
-#: A patch's number, and no figure that happens to follow.
+#: A patch's number, not a figure that follows the word.
 _NUMBER = r"\d{1,3}\b(?!\.\d|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
 _SCOPE_TEXT = (
     r"(?:\b(?P<build>before|without|with|after) )?(?:"
@@ -41,7 +41,7 @@ _SCOPE_TEXT = (
     r"|\bthe first (?P<count>\d{1,3}) patches\b)"
 )
 _SCOPE = _words(_SCOPE_TEXT)
-#: A line that is nothing but the name of a build, or that and figures after its colon.
+#: A line that only names a build, or has figures after its colon.
 _HEADING = _words(
     r"\W{0,4}(?:(?P<base>(?:on )?(?:the )?(?:base(?:line)?|before|unpatched|vanilla|original)"
     r"(?: kernel| tree)?)|(?P<tip>after|patched(?: kernel)?|with patch)|(?P<scope>"
@@ -57,11 +57,18 @@ _SENTENCE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"
 _FROM = _words(rf"\bfrom {_ABOUT}\Z")
 _TO = _words(rf"\s*(?:\([^()]{{0,40}}\)\s*)?(?:down )?\bto {_ABOUT}")
-#: The other way round: what it is now, then what it was.
+#: The reverse: first the new value, then the old one.
 _INSTEAD = _words(rf"\s*,?\s*(?:instead of|down from) {_ABOUT}")
 _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192)\s*")
-#: How far before a number "from" is looked for.
+#: How many characters before a number are searched for "from".
 _BEFORE = 40
+
+
+class Placed(msgspec.Struct, Generic[T], frozen=True):
+    """A name in a text, and its position."""
+
+    at: int
+    value: T
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -72,13 +79,13 @@ class Heading(msgspec.Struct, frozen=True):
     rest: str
 
 
-def heading(line: str, after: str) -> Heading | None:
-    """Return what a line names as a heading; without a colon it is one if `after` has figures."""
+def heading(line: str, next_line: str) -> Heading | None:
+    """Return the heading in a line. Without a colon it is one only if the next line has figures."""
     found = _HEADING.fullmatch(line.rstrip(" *_"))
     if found is None or (found["scope"] and not found["build"]):
         return None
     rest = (found["rest"] or "").strip(" *_")
-    if (rest and not quantities(rest)) or not (found["colon"] or is_row(after)):
+    if (rest and not quantities(rest)) or not (found["colon"] or is_row(next_line)):
         return None
     if found["base"] or _is_base(found):
         return Heading("base", None, rest)
@@ -86,7 +93,7 @@ def heading(line: str, after: str) -> Heading | None:
 
 
 def is_row(line: str) -> bool:
-    """Whether a line stands in a block: figures after a colon or a gap, or a name and a colon."""
+    """Whether a line belongs to a block: figures after a colon or gap, or a name and a colon."""
     found = quantities(line)
     if not found:
         return line.rstrip().endswith(":") and bool(_DRIVER.search(line) or _KIND.search(line))
@@ -95,24 +102,24 @@ def is_row(line: str) -> bool:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Return where each sentence, or item of a list, begins and ends."""
+    """Return begin and end of each sentence or list item."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     return list(zip([0, *ends], [*ends, len(text)], strict=True))
 
 
 def drivers(text: str) -> list[Placed[str]]:
-    """Return the drivers that a text names, also by the mode of their namespaces."""
+    """Return the drivers that a text names, directly or by the mode of their namespaces."""
     found = ((m.start(), m[1].lower()) for m in _DRIVER.finditer(text))
     return [Placed(at, MODES.get(name, name)) for at, name in found]
 
 
 def kinds(text: str) -> list[Placed[str]]:
-    """Return the bindings that a text names: `first` or `mean`."""
+    """Return the kinds of bindings that a text names: `first` or `mean`."""
     return [Placed(m.start(), "first" if m["first"] else "mean") for m in _KIND.finditer(text)]
 
 
 def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
-    """Return which patches a text names, and the builds: what is with or without them."""
+    """Return the patches that a text names, and the builds with or without them."""
     found = list(_SCOPE.finditer(text))
     builds: list[Placed[Build]] = [
         Placed(m.start(), "base" if _is_base(m) else "tip") for m in found if m["build"]
@@ -121,7 +128,7 @@ def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
 
 
 def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
-    """Return which durations are said to have become which: from one to the other."""
+    """Return pairs of durations, old to new, as in "from A to B"."""
     pairs: dict[Quantity, Quantity] = {}
     for a, b in itertools.pairwise(found):
         if "%" in (a.unit, b.unit) or a.problem or b.problem or a in pairs.values():
@@ -136,12 +143,12 @@ def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
 
 
 def in_turn(text: str) -> bool:
-    """Whether a text says that what it names comes in one order."""
+    """Whether a text lists names and figures in the same order."""
     return "respectively" in text.lower()
 
 
 def is_reduction(text: str, *, is_less: bool) -> bool:
-    """Whether a text's percentages say how much shorter a time is; `is_less`: it names both."""
+    """Whether a text's percentages are reductions of a time; `is_less`: it also has both times."""
     return bool(_LESS.search(text)) or (is_less and not _MORE.search(text))
 
 

@@ -26,7 +26,7 @@ def findings(**changes: object) -> list[AuditResult]:
     return list(audited.findings)
 
 
-def test_the_posted_versions_have_exactly_the_findings_worked_out_by_hand() -> None:
+def test_the_posted_versions_have_exactly_these_findings() -> None:
     found = {
         (a.claim.version, a.claim.driver, a.claim.after_patch, check.name, check.figure)
         for a in audit(Project.find().claims("memcpy-streaming"))
@@ -40,7 +40,7 @@ def test_the_posted_versions_have_exactly_the_findings_worked_out_by_hand() -> N
     }
 
 
-def test_a_claim_that_fits_has_no_finding_and_says_what_was_looked_at() -> None:
+def test_a_claim_that_fits_lists_its_checks() -> None:
     (audited,) = audit([CLAIM])
     assert not audited.findings
     assert [check.name for check in audited.checks] == [
@@ -50,7 +50,7 @@ def test_a_claim_that_fits_has_no_finding_and_says_what_was_looked_at() -> None:
     assert all(check.said and not check.hint for check in audited.checks)
 
 
-def test_a_mean_that_cannot_be_says_what_it_would_take() -> None:
+def test_an_impossible_mean_gets_possible_explanations() -> None:
     (found,) = findings(tip=Figures(mean_ms=111.08, first_ms=1389), reduction_percent=59.4)
     assert "29, 30 or 31" in found.said
     assert "111.07 and 111.10" in found.said
@@ -79,14 +79,14 @@ def test_a_percentage_follows_from_the_means_within_rounding(
     assert [check.name for check in found] == ([] if fits else ["percentage"])
 
 
-def test_what_rounding_the_means_leaves_open_fits_too() -> None:
-    # Behind 10 and 7 may lie 10.4 and 6.6.
+def test_rounding_of_the_means_is_allowed_for() -> None:
+    # 10 and 7 may be rounded from 10.4 and 6.6.
     means = {"base": Figures(mean_ms=10), "tip": Figures(mean_ms=7)}
     assert not [c for c in findings(**means, reduction_percent=36.5) if c.name == "percentage"]
     assert [c for c in findings(**means, reduction_percent=39.0) if c.name == "percentage"]
 
 
-def test_a_wrong_percentage_is_answered_with_the_right_one() -> None:
+def test_a_wrong_percentage_gets_the_right_one() -> None:
     (found,) = findings(reduction_percent=71.8)
     assert found.hint.startswith("61.8 %")
     (found,) = findings(tip=Figures(mean_ms=180, first_ms=1000), reduction_percent=52)
@@ -99,7 +99,7 @@ def test_a_percentage_alone_cannot_be_checked() -> None:
     assert [c.outcome for c in audited.checks if c.name == "percentage"] == ["unchecked"]
 
 
-def test_a_series_that_makes_it_slower_is_told_so() -> None:
+def test_an_increase_is_called_one() -> None:
     (found,) = findings(base=CLAIM.tip, tip=CLAIM.base, reduction_percent=10)
     assert "161.52 % more" in found.said
     assert found.hint.startswith("-162 %")
@@ -122,13 +122,13 @@ def test_a_clock_too_coarse_for_the_size_is_a_finding() -> None:
     assert "1.7 times" in found[0].hint
 
 
-def test_at_hz_250_fewer_means_can_be() -> None:
+def test_at_hz_250_fewer_means_are_possible() -> None:
     found = [check for check in findings(resolution_ms=4) if check.name == "mean"]
     assert [check.figure for check in found] == ["tip average 104.59 ms"]
     assert "multiples of 4 ms" in found[0].said
 
 
-def test_how_many_samples_a_mean_may_have() -> None:
+def test_possible_numbers_of_samples() -> None:
     assert counts(30) == (29, 30, 31)
     assert counts(1) == (1, 2)
 
@@ -200,7 +200,7 @@ def test_any_claim_that_loads_can_be_audited(
         {"percent_decimals": -11},
     ],
 )
-def test_a_claim_of_no_sense_does_not_load(change: dict[str, object]) -> None:
+def test_invalid_claims_do_not_load(change: dict[str, object]) -> None:
     good = {"version": 1, "driver": "nd_pmem", "guest": "g", "rebinds": 30}
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(good | change, Claim)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What mails promise: the posted versions, other wordings, and what is not understood."""
+"""Claims in mails: of the posted versions, in other words, and unclear ones."""
 
 import time
 from pathlib import Path
@@ -62,7 +62,7 @@ def mail(body: str, tag: str = "PATCH v2 5/8") -> str:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-def test_every_posted_version_is_read_from_words_of_our_own(version: int) -> None:
+def test_every_posted_version_is_read(version: int) -> None:
     posting = read((DATA / f"claims-v{version}.mbox").read_bytes())
     project = Project.find()
     known = [c for c in project.claims("memcpy-streaming") if c.version == version]
@@ -80,7 +80,7 @@ def test_every_posted_version_is_read_from_words_of_our_own(version: int) -> Non
             c,
             guest="pmem-100g",
             quotes=(),
-            # Posted as "about 10 %": series.yaml leaves the means to speak for themselves.
+            # Posted as "about 10 %"; series.yaml has only the means.
             reduction_percent=None if c.reduction_percent == 10 else c.reduction_percent,
         )
         for c in posting.claims
@@ -88,7 +88,7 @@ def test_every_posted_version_is_read_from_words_of_our_own(version: int) -> Non
     assert found == sorted(known, key=lambda c: (c.after_patch or 0, c.driver != "nd_pmem"))
 
 
-def test_a_page_without_headers_says_all_but_its_version() -> None:
+def test_a_page_without_headers_gives_all_but_the_version() -> None:
     posting = read(PAGE)
     assert not posting.problems
     assert (posting.version, posting.patches, posting.date, posting.cover) == (None,) * 4
@@ -101,7 +101,7 @@ def test_a_page_without_headers_says_all_but_its_version() -> None:
     assert read(PAGE, version=2).version == 2
 
 
-def test_claims_quote_the_lines_that_say_so() -> None:
+def test_claims_quote_their_lines() -> None:
     posting = read(PAGE)
     nd, dax = posting.claims
     assert "Average of subsequent rebinds: 111.08 ms" in nd.quotes
@@ -241,7 +241,7 @@ def test_after_which_patch(tag: str, text: str, after: int | None) -> None:
     assert (claim.after_patch, claim.reduction_percent) == (after, 59.4)
 
 
-def test_a_page_of_one_patch_asks_which_one() -> None:
+def test_a_page_of_one_patch_needs_its_number() -> None:
     page = f"{PROCEDURE}\nThis patch reduces the average rebind of nd_pmem by 10%.\n"
     posting = read(page)
     assert posting.fatal
@@ -255,7 +255,7 @@ def test_a_page_of_one_patch_asks_which_one() -> None:
     assert posting.claims[0].after_patch == 3
 
 
-def test_the_procedure_may_stand_in_another_mail() -> None:
+def test_the_procedure_may_be_in_another_mail() -> None:
     cover = mail("All of it.\n", "PATCH v2 0/8")
     patch = mail("The average rebind of nd_pmem falls by 10%.", "PATCH v2 3/8").replace(
         PROCEDURE, ""
@@ -305,7 +305,7 @@ def test_the_namespaces(text: str, spaces: list[str]) -> None:
     assert [f"{n.mode} {n.size} {n.map} {n.align}" for n in found] == spaces
 
 
-def test_a_coarser_clock_is_noted() -> None:
+def test_a_coarser_clock_is_recorded() -> None:
     assert read(PAGE + "\nCONFIG_HZ=250.\n").claims[0].resolution_ms == 4
     assert read(PAGE + "\nHZ=1000.\n").claims[0].resolution_ms == 1
 
@@ -321,22 +321,22 @@ def line_of(text: str, part: str) -> int:
 @pytest.mark.parametrize(
     ("old", "new", "at", "said"),
     [
-        # Each leaves one figure unread, by its line, and all others as they were.
+        # Each makes one figure unreadable, and no other.
         ("59.4% for nd_pmem and", "59.4% and", "59.4%", "one of several"),
         ("by about 59.4%", "by up to 59.4%", "59.4%", "a bound"),
-        ("by about 59.4%", "by 59,4%", "59,4%", "no plain number"),
+        ("by about 59.4%", "by 59,4%", "59,4%", "not a plain number"),
         ("reduces the average rebind time", "speeds the average rebind up", "59.4%", "reduction"),
         ("the average rebind time", "the first binding", "59.4%", "first bindings"),
         ("the average rebind time", "it", "59.4%", "which binding"),
-        ("by about 59.4%", "by about 159.4%", "159.4%", "more than all"),
-        ("1486 ms", "1,486 ms", "1,486", "no plain number"),
-        ("1486 ms", "1 486 ms", "1 486", "may go on before the space"),
+        ("by about 59.4%", "by about 159.4%", "159.4%", "more than 100 %"),
+        ("1486 ms", "1,486 ms", "1,486", "not a plain number"),
+        ("1486 ms", "1 486 ms", "1 486", "may begin before the space"),
         ("1486 ms", "1486 ms/GB", "1486 ms/GB", "a rate"),
         ("1486 ms", "<1500 ms", "<1500", "a bound"),
         ("1486 ms", "1486\u200b ms", "1486", "control characters"),
         ("1486 ms", "99\x08\x08\x081486 ms", "1486", "control characters"),
         ("1486 ms", "\u202e1486 ms", "1486", "control characters"),
-        ("1486 ms", "\uff11\uff14\uff18\uff16 ms", "\uff11", "no plain number"),
+        ("1486 ms", "\uff11\uff14\uff18\uff16 ms", "\uff11", "not a plain number"),
         ("  First binding for nd_pmem driver: 1486", "> First binding for nd_pmem driver: 1486",
          "1486", "quoted"),
         ("  First binding for nd_pmem driver: 1486",
@@ -346,7 +346,7 @@ def line_of(text: str, part: str) -> int:
          "which binding"),
     ],
 )  # fmt: skip
-def test_what_is_not_understood_is_said_by_line(old: str, new: str, at: str, said: str) -> None:
+def test_unclear_figures_are_reported_by_line(old: str, new: str, at: str, said: str) -> None:
     text = PAGE.replace(old, new, 1)
     found = problems(text)
     assert (line_of(text, at), True) in [(line, said in what) for line, what, _ in found]
@@ -354,7 +354,7 @@ def test_what_is_not_understood_is_said_by_line(old: str, new: str, at: str, sai
     now = figures(read(text))
     for driver, (base, tip, percent) in CLAIMS.items():
         mine = now[driver]
-        # With a line that names the driver, the average below it is lost too.
+        # If that line names the driver, the average below it is lost too.
         assert mine[0] in (base, Figures(base.mean_ms), None)
         assert mine[1] == tip
         assert mine[2] in (percent, None)
@@ -364,7 +364,7 @@ def test_what_is_not_understood_is_said_by_line(old: str, new: str, at: str, sai
     ("old", "new", "said"),
     [
         ("273.52 ms\n", "273.52 ms\n  Average of subsequent rebinds: 274.00 ms\n",
-         "says 274.00 ms of nd_pmem where line 6 says 273.52 ms"),
+         "says 274.00 ms for nd_pmem, but line 6 says 273.52 ms"),
         ("1389 ms\n", "1389 ms\n  First binding for nd_pmem driver: 1390 ms\n", "two first"),
         ("64.8% for dax_pmem.", "64.8% for dax_pmem. Average rebinds of nd_pmem: 60% less.",
          "two percentages"),
@@ -375,7 +375,7 @@ def test_what_is_not_understood_is_said_by_line(old: str, new: str, at: str, sai
         ("With this series", "After this change", "--patch K"),
     ],
 )  # fmt: skip
-def test_contradictions_and_gaps_stop_it(old: str, new: str, said: str) -> None:
+def test_contradictions_and_gaps_are_fatal(old: str, new: str, said: str) -> None:
     posting = read(PAGE.replace(old, new, 1))
     assert posting.fatal is not None
     assert said in posting.fatal.what
@@ -384,31 +384,31 @@ def test_contradictions_and_gaps_stop_it(old: str, new: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "promises nothing"),
-        ("\x00\xff" * 300, "promises nothing"),
-        ("> " + PAGE.replace("\n", "\n> "), "promises nothing"),
-        ("diff --git a/x b/x\n" + PAGE, "promises nothing"),
-        ("---\n" + PAGE, "promises nothing"),
+        ("", "contains no claim"),
+        ("\x00\xff" * 300, "contains no claim"),
+        ("> " + PAGE.replace("\n", "\n> "), "contains no claim"),
+        ("diff --git a/x b/x\n" + PAGE, "contains no claim"),
+        ("---\n" + PAGE, "contains no claim"),
         (mail(PAGE).replace("Subject: ", "Subject: Re: "), "is a reply"),
-        (PROCEDURE + "\n" + BLOCKS.partition("With")[0], "promises nothing"),
-        (PAGE.replace(" ms", "").replace("%", ""), "promises nothing"),
+        (PROCEDURE + "\n" + BLOCKS.partition("With")[0], "contains no claim"),
+        (PAGE.replace(" ms", "").replace("%", ""), "contains no claim"),
     ],
 )
-def test_what_promises_nothing_is_said_to(text: str, said: str) -> None:
+def test_text_without_claims_is_refused(text: str, said: str) -> None:
     posting = read(text)
     assert not posting.claims
     assert posting.fatal
     assert said in posting.fatal.what
 
 
-def test_a_figure_below_a_lost_line_is_not_given_to_the_driver_above() -> None:
+def test_a_figure_below_an_unread_line_is_not_for_the_driver_above() -> None:
     text = BLOCKS.replace("First binding for dax_pmem driver: 1515 ms", "\x07", 1)
     found = figures(read(f"{PROCEDURE}\n{text}"))
     assert found["nd_pmem"][0] == Figures(273.52, 1486)
     assert found["dax_pmem"][0] is None
 
 
-def test_several_versions_in_one_file_need_a_choice() -> None:
+def test_a_file_of_several_versions_needs_a_choice() -> None:
     separator = "From a Mon Sep 17 00:00:00 2001\n"
     two, three = (mail(PAGE.replace(PROCEDURE, ""), f"PATCH v{n} 0/8") for n in (2, 3))
     posting = read(separator + two + separator + three)
@@ -418,17 +418,17 @@ def test_several_versions_in_one_file_need_a_choice() -> None:
     assert "not of v4" in str(read(separator + two + separator + three, version=4).fatal)
 
 
-def test_two_mails_may_not_say_different_things() -> None:
+def test_two_mails_may_not_contradict_each_other() -> None:
     separator = "From a Mon Sep 17 00:00:00 2001\n"
     body = PAGE.replace(PROCEDURE, "")
     cover, last = mail(body, "PATCH v2 0/8"), mail(body, "PATCH v2 8/8")
     assert figures(read(separator + cover + separator + last)) == CLAIMS
     posting = read(separator + cover + separator + last.replace("111.08", "111.09"))
     assert posting.fatal
-    assert "says 111.09 ms of nd_pmem where line" in posting.fatal.what
+    assert "says 111.09 ms for nd_pmem, but line" in posting.fatal.what
 
 
-def test_floods_take_no_time() -> None:
+def test_huge_mails_are_read_quickly() -> None:
     began = time.process_time()
     digits = b"9" * 10_000_000
     for flood in (digits, b"1\n" * 20_000, b"Base:\n" + b"nd_pmem: 1 ms\n" * 2_000):
@@ -450,7 +450,7 @@ FORMS = [
 
 @settings(max_examples=50)
 @given(st.sampled_from(FORMS), st.sampled_from(["nd_pmem", "dax_pmem"]), MS, MS)
-def test_any_figures_come_back_as_they_were_written(form: str, driver: str, a: str, b: str) -> None:
+def test_any_figures_are_read_as_written(form: str, driver: str, a: str, b: str) -> None:
     (claim,) = read(mail(form.format(d=driver, a=a, b=b))).claims
     assert (claim.driver, claim.after_patch) == (driver, 5)
     assert claim.base is not None
@@ -469,12 +469,12 @@ WORDS = st.lists(
 
 
 @given(st.binary(max_size=300) | WORDS.map(lambda words: " ".join(words).encode()))
-def test_any_bytes_make_a_posting_of_claims_that_load(data: bytes) -> None:
+def test_any_bytes_give_claims_that_load(data: bytes) -> None:
     posting = read(data)
     assert posting.claims or posting.problems
     for claim in posting.claims:
         assert msgspec.convert(msgspec.to_builtins(claim), Claim) == claim
-    # Whatever a claim says stands in the text as it is.
+    # Every figure of a claim is in the text.
     text = " ".join(data.decode("utf-8", "replace").split())
     for claim in posting.claims:
         if claim.tip:

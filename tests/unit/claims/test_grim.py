@@ -18,7 +18,7 @@ def posted(text: str) -> PostedNumber:
 
 
 def sums_that_round_to(mean: PostedNumber, n: int, step: int) -> list[int]:
-    """Every total of n samples whose mean is nearest to `mean` at its decimals: by trying."""
+    """Return every total of n samples whose mean rounds to `mean`, by trying all."""
     unit = Fraction(1, 10**mean.decimals)
     most = int((mean.value + 1) * n) + step
     return [
@@ -62,7 +62,7 @@ def test_a_cut_mean_agrees_with_trying_every_sum(
 
 @settings(max_examples=50)
 @given(st.integers(1, 50_000), COUNTS, st.integers(0, 2))
-def test_the_counts_on_offer_fit_and_none_nearer_does(scaled: int, n: int, decimals: int) -> None:
+def test_fitting_counts_are_the_nearest(scaled: int, n: int, decimals: int) -> None:
     mean = PostedNumber(Fraction(scaled, 10**decimals), decimals)
     found = fitting_counts(mean, n)
     assert all(can_be_mean(mean, k) for k in found)
@@ -75,7 +75,7 @@ def test_the_counts_on_offer_fit_and_none_nearer_does(scaled: int, n: int, decim
 @pytest.mark.parametrize(
     ("mean", "fitting"),
     [
-        # The posted figures, over 29, 30 and 31 samples; worked out by hand, n by n.
+        # The posted figures, over 29, 30 and 31 samples, computed by hand.
         ("273.52", [29, 31]),
         ("313.45", [29, 31]),
         ("110.24", [29]),
@@ -94,7 +94,7 @@ def test_posted_means(mean: str, fitting: list[int]) -> None:
     assert [n for n in (29, 30, 31) if can_be_mean(posted(mean), n)] == fitting
 
 
-def test_what_it_would_take() -> None:
+def test_explanations_of_an_impossible_mean() -> None:
     assert nearest_means(posted("111.08"), 29) == ("111.07", "111.10")
     assert fitting_counts(posted("111.08"), 29) == (26, 36)
     assert can_be_cut_mean(posted("256.56"), 30)
@@ -108,7 +108,7 @@ def test_a_tie_may_have_been_rounded_either_way() -> None:
     assert not can_be_mean(posted("0.14"), 8)
 
 
-def test_a_mean_below_every_sample_is_none() -> None:
+def test_a_mean_below_every_sample_is_impossible() -> None:
     assert not can_be_mean(posted("0.01"), 29)
 
 
@@ -119,7 +119,7 @@ def test_a_coarser_clock_has_fewer_means() -> None:
 
 
 @given(st.decimals(-(10**6), 10**6, places=4).map(float))
-def test_a_number_of_a_file_is_the_decimal_that_was_written(value: float) -> None:
+def test_a_float_is_the_decimal_that_was_written(value: float) -> None:
     found = PostedNumber.of(value)
     assert float(found.value) == value
     assert Fraction(decimal_text(found.value, found.decimals)) == found.value

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.claims.pairing import Placed, paired
+from harness.claims.figures import paired
+from harness.claims.vocabulary import Placed
 
 
 def pair(pattern: str, *, in_turn: bool = False) -> list[str] | None:
-    """Labels are letters, items are dots, in the order of the pattern."""
+    """Pair a pattern whose labels are letters and whose items are dots."""
     labels = [Placed(at, c) for at, c in enumerate(pattern) if c != "."]
     return paired(labels, [at for at, c in enumerate(pattern) if c == "."], in_turn=in_turn)
 
@@ -27,14 +28,14 @@ def pair(pattern: str, *, in_turn: bool = False) -> list[str] | None:
         ("a.b.a.", "aba"),
     ],
 )
-def test_where_one_way_makes_sense(pattern: str, labels: str) -> None:
+def test_clear_patterns(pattern: str, labels: str) -> None:
     assert pair(pattern) == list(labels)
 
 
 @pytest.mark.parametrize(
     "pattern", ["ab.", ".ab", "ab..", "..ab", "a.b", ".a.b.", "a.b.a", ".", "ab", "a.ba.", ""]
 )
-def test_where_none_does(pattern: str) -> None:
+def test_unclear_patterns(pattern: str) -> None:
     assert not pair(pattern)
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from harness.claims.series_file import Contradiction, Unmergeable, merge
 
-#: In a layout that is kept byte for byte.
+#: In a layout that is preserved byte for byte.
 FILE = """\
-# A file that a person keeps.
+# A file that a person edits.
 title: 'a series'  # its title
 
 versions:
@@ -46,7 +46,7 @@ def claims(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_new_items_go_to_the_end_of_their_list_and_all_else_stays() -> None:
+def test_new_items_are_appended_and_nothing_else_changes() -> None:
     new = {"version": 2, "driver": "nd_pmem", "base": {"mean_ms": Decimal("180.00")}}
     merged = add(FILE, claims=[new], versions=[{"version": 3, "date": datetime.date(2026, 5, 26)}])
     version = "  - version: 3\n    date: 2026-05-26\n"
@@ -56,12 +56,12 @@ def test_new_items_go_to_the_end_of_their_list_and_all_else_stays() -> None:
     )
 
 
-def test_what_is_there_and_equal_changes_nothing() -> None:
+def test_equal_entries_change_nothing() -> None:
     same = {"version": 1, "driver": "nd_pmem", "base": {"mean_ms": Decimal("273.520")}}
     assert add(FILE, claims=[same], versions=[{"version": 1, "base": "v7.1-rc3"}]) == FILE
 
 
-def test_what_is_missing_is_filled_in_and_all_else_stays() -> None:
+def test_missing_keys_are_added_and_nothing_else_changes() -> None:
     merged = add(
         FILE,
         versions=[{"version": 2, "cover": "a@example.org", "patches": 7}],
@@ -88,7 +88,7 @@ def test_an_item_in_braces_stays_in_braces_with_its_comment() -> None:
     assert merged == FILE.replace("{mean_ms: 273.52}}  # only one build", grown)
 
 
-def test_lines_in_brackets_are_joined_and_say_the_same() -> None:
+def test_lines_in_brackets_are_joined() -> None:
     text = "claims:\n  - {version: 9,\n     driver: b}  # nine\n"
     merged = add(text, claims=[{"version": 1, "driver": "a"}])
     assert merged == (
@@ -96,7 +96,7 @@ def test_lines_in_brackets_are_joined_and_say_the_same() -> None:
     )
 
 
-def test_texts_are_added_to_those_that_are_there() -> None:
+def test_quotes_are_added_to_existing_ones() -> None:
     new = [{"version": 1, "driver": "x", "quotes": ["b: 2", "c: 3"]}]
     for quotes in ('["a: 1", "b: 2"]', "[]", '\n     - "a: 1"\n     - "b: 2"'):
         text = f"claims:\n  -  version: 1\n     driver: x\n     quotes: {quotes}\n     rebinds: 3\n"
@@ -124,7 +124,7 @@ def test_texts_are_added_to_those_that_are_there() -> None:
         "claims:\n  - version: 9\n    note: |\n      two\n      lines\n\n\nother: 1\n",
     ],
 )
-def test_any_way_to_have_a_list_or_none(text: str) -> None:
+def test_lists_in_any_layout_are_extended(text: str) -> None:
     merged = add(text, claims=[{"version": 1, "driver": "a"}])
     assert claims(merged)[-1] == {"version": 1, "driver": "a"}
     assert text.partition("claims:")[0] in merged
@@ -132,7 +132,7 @@ def test_any_way_to_have_a_list_or_none(text: str) -> None:
     assert merged.count("\n") == merged.count("\r\n") or "\r" not in merged
 
 
-def test_contradictions_name_the_line_and_both() -> None:
+def test_contradictions_name_line_and_both_values() -> None:
     with pytest.raises(Contradiction) as caught:
         add(FILE, claims=[{"version": 1, "driver": "dax_pmem", "tip": {"mean_ms": 116.94}}])
     error = caught.value
@@ -149,18 +149,18 @@ def test_contradictions_name_the_line_and_both() -> None:
         ("claims: [1, 2]\n", "claims is not a list of mappings"),
         ("claims: {}\n", "claims is not a list"),
         ("claims:\n  - {version: 1, driver: a, base: 3}\n", "base is not a mapping"),
-        ("claims:\n  - {version: 9, # kept\n     driver: b}\n", "lose the comment '# kept'"),
+        ("claims:\n  - {version: 9, # note\n     driver: b}\n", "lose the comment '# note'"),
         ("claims: [\n", "cannot take additions"),
         ("version: 1\nversion: 1\n", "cannot take additions"),
-        ("- a\n", "holds no keys"),
-        ("", "holds no keys"),
+        ("- a\n", "has no keys"),
+        ("", "has no keys"),
         ("claims:\n  - {version: 9}\n...\nrest\n", "cannot take additions"),
-        ("a: &x {version: 1, driver: a}\nclaims:\n  - *x\n", "an anchor twice"),
+        ("a: &x {version: 1, driver: a}\nclaims:\n  - *x\n", "has an alias"),
         # An octal number for PyYAML, a decimal one for ruamel.
-        ("claims:\n  - {version: 01, driver: a, rebinds: 010}\n", "not say the same"),
+        ("claims:\n  - {version: 01, driver: a, rebinds: 010}\n", "change its meaning"),
     ],
 )
-def test_a_file_that_cannot_be_added_to_without_a_loss_is_refused(text: str, said: str) -> None:
+def test_files_that_would_lose_something_are_refused(text: str, said: str) -> None:
     item = {"version": 1, "driver": "a", "base": {"mean_ms": 1.5}, "rebinds": 10}
     with pytest.raises(Unmergeable, match=said):
         merge(text, {"claims": [item]})

@@ -175,11 +175,11 @@ def test_a_further_version_of_a_series_is_added(project: Project, tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("111.08", "111.07", "tip mean_ms is 111.08, and {page} says 111.07"),
-        ("1389 ms", "1390 ms", "tip first_ms is 1389, and {page} says 1390"),
-        ("64.8%", "64.9%", "reduction_percent is 64.8, and {page} says 64.9"),
-        ("v7.1-rc3", "v7.1-rc4", "base is v7.1-rc3, and {page} says v7.1-rc4"),
-        ("30 times", "31 times", "rebinds is 30, and {page} says 31"),
+        ("111.08", "111.07", "tip mean_ms is 111.08, but {page} says 111.07"),
+        ("1389 ms", "1390 ms", "tip first_ms is 1389, but {page} says 1390"),
+        ("64.8%", "64.9%", "reduction_percent is 64.8, but {page} says 64.9"),
+        ("v7.1-rc3", "v7.1-rc4", "base is v7.1-rc3, but {page} says v7.1-rc4"),
+        ("30 times", "31 times", "rebinds is 30, but {page} says 31"),
     ],
 )
 def test_a_contradiction_is_refused_and_names_both(
@@ -192,14 +192,14 @@ def test_a_contradiction_is_refused_and_names_both(
     assert ended.code == 2
     assert said.format(page=page) in ended.said
     line = int(ended.said.split("series.yaml:")[1].split(":")[0])
-    assert said.split(", and")[0].rpartition(" ")[2] in before.splitlines()[line - 1]
+    assert said.split(", but")[0].rpartition(" ")[2] in before.splitlines()[line - 1]
     assert text_of(project) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--slug", "../x", "--version", "1"), "is no name for a series"),
+        (("--slug", "../x", "--version", "1"), "is not a valid series name"),
         (("--slug", "mine"), "--version N"),
         (("--slug", "mine", "--version", "1"), "--object O"),
         (("--guest", "nonesuch"), "no guest 'nonesuch'"),
@@ -228,10 +228,10 @@ def test_a_guest_that_fits_no_file_has_to_be_named(project: Project, page: str) 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", ":1: promises nothing"),
-        (b"\x00\xff" * 1000, ":1: promises nothing"),
+        (b"", ":1: contains no claim"),
+        (b"\x00\xff" * 1000, ":1: contains no claim"),
         (PAGE.replace("1389 ms\n", "1389 ms\n  First binding for nd_pmem driver: 7 ms\n").encode(),
-         ":13: says 7 ms of nd_pmem where line 12 says 1389 ms"),
+         ":13: says 7 ms for nd_pmem, but line 12 says 1389 ms"),
     ],
 )  # fmt: skip
 def test_mails_that_cannot_be_used_are_one_line_and_exit_2(
@@ -305,7 +305,7 @@ def test_audit_of_a_series(project: Project) -> None:
     ended = Ended("audit")
     assert ended.code == 0
     for figure in ("111.08", "119.04", "256.56", "229.12"):
-        assert f"average {figure} ms: is no mean" in ended.out
+        assert f"average {figure} ms: cannot be the mean" in ended.out
     assert "10 claims" in ended.out
     assert "4 findings" in ended.out
     one = json.loads(Ended("audit", "--version", "1", "--json").out)
