@@ -17,7 +17,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.jobs.graph import Engine, Hear
+    from harness.jobs.graph import Engine, Notify
 
 
 class EngineChoice(NamedTuple):
@@ -75,7 +75,7 @@ def engine_options(command: F) -> F:
 @contextlib.contextmanager
 def engine(
     project: Project, cache: Cache, workers: EngineChoice, *, named: bool = False
-) -> "Iterator[tuple[Engine, Hear]]":
+) -> "Iterator[tuple[Engine, Notify]]":
     """Give the chosen engine, and what draws the progress of its jobs, which may be `named`."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")
     if chosen == "local":
@@ -84,8 +84,8 @@ def engine(
         for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
             if value is not None:
                 raise InputError("is for a cluster", where=option, expected="--engine dask")
-        with watching_jobs(named=named or workers.jobs > 1) as hear:
-            yield Local(project, cache, workers.jobs), hear
+        with watching_jobs(named=named or workers.jobs > 1) as notify:
+            yield Local(project, cache, workers.jobs), notify
         return
     if workers.jobs > 1:
         raise InputError("is for this machine", where="--jobs", expected="no --scheduler")
@@ -101,9 +101,9 @@ def engine(
     opened = Dask(project, cache, workers.scheduler, _place(workers.store))
     with (
         contextlib.closing(opened) as cluster,
-        watching_jobs(named=True) as hear,
+        watching_jobs(named=True) as notify,
     ):
-        yield cluster, hear
+        yield cluster, notify
 
 
 def _place(store: str | None) -> str | None:

@@ -21,7 +21,7 @@ from harness.cli import printable
 from harness.events import Advanced, Began, Ended, Event, Listener, Note
 
 if TYPE_CHECKING:
-    from harness.jobs.graph import Hear, Outcome
+    from harness.jobs.graph import Notify, Outcome
 
 #: How often a line of progress is worth reading where no bar can be drawn.
 PLAIN_EVERY_S = 15.0
@@ -35,18 +35,18 @@ def watching() -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
-def watching_jobs(*, named: bool) -> "Iterator[Hear]":
+def watching_jobs(*, named: bool) -> "Iterator[Notify]":
     """Give what draws the progress of jobs, of several at once where they are `named`."""
     with _drawn() as draw:
 
-        def hear(job: str, heard: "Event | Outcome") -> None:
+        def notify(job: str, heard: "Event | Outcome") -> None:
             name = job if named else ""
             if isinstance(heard, Event):
                 draw(name, heard)
             else:
                 draw.forget(name)
 
-        yield hear
+        yield notify
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One job, here and now: its call, with the machine shared or to itself, and its outcome."""
+"""Runs one job in this process, with the machine shared or, to measure, to itself."""
 
 import contextlib
 import traceback
@@ -13,22 +13,22 @@ from harness.jobs.graph import AT_HOME, Done, Failed, Here, Job, Kind, Outcome
 
 
 def perform(job: Job, here: Here, needed: Sequence[Any]) -> Outcome:
-    """Call what the job calls and return what came of it.
+    """Make the job's call and return its outcome.
 
-    Only an interruption is raised. What no stage should raise is a Defect, with its traceback.
+    Raises only what interrupts it. An exception other than HarnessError is a Defect.
     """
     try:
-        with _place_for(job.kind, here.cache, here.listen):
+        with _sharing_machine(job.kind, here.cache, here.listen):
             return Done(job.call(here, job.given, *needed))
     except HarnessError as error:
         return Failed.of(error)
     except BrokenPipeError:
-        raise  # whoever was told of the progress has gone
+        raise  # the reader of our progress is gone
     except OSError as error:
         if refused := of_machine(error):
             return Failed.of(refused)
         return _defect(job, error)
-    except Exception as error:  # noqa: BLE001 (a defect in one cell of a matrix is one cell's)
+    except Exception as error:  # noqa: BLE001 (a defect in one cell of a matrix fails that cell)
         return _defect(job, error)
 
 
@@ -38,11 +38,11 @@ def _defect(job: Job, error: Exception) -> Failed:
 
 
 @contextlib.contextmanager
-def _place_for(kind: Kind, cache: Cache, listen: Listener) -> Iterator[None]:
-    """Keep a measuring boot alone on its machine, whichever processes and engines run there.
+def _sharing_machine(kind: Kind, cache: Cache, listen: Listener) -> Iterator[None]:
+    """Hold this machine's lock, shared or exclusive: a boot that measures runs alone.
 
-    It waits for the jobs that others have begun, and they for it: whoever comes first at the
-    door, so that builds after builds cannot keep a boot out.
+    Jobs of all processes and engines here wait for each other. They take the lock in the order in
+    which they arrive at the door, so that one build after another cannot keep a boot waiting.
     """
     if kind in AT_HOME:
         yield
@@ -50,7 +50,7 @@ def _place_for(kind: Kind, cache: Cache, listen: Listener) -> Iterator[None]:
     measures = kind == "boot"
 
     def waiting() -> None:
-        others = "other jobs on this machine are over" if measures else "a measurement is over"
+        others = "other jobs on this machine end" if measures else "a measurement ends"
         listen(Note(f"waiting until {others}"))
 
     # Several machines may share a cache folder; they do not disturb each other.

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is to be done, and what needs what, as values that can go to another process or machine.
+"""Jobs and what they need of each other, as values that can go to another machine.
 
-A job that fails costs those that need it and nobody else: each job ends with an outcome.
+A job that fails costs only the jobs that need it: each job ends with an outcome of its own.
 """
 
 import graphlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -18,32 +18,34 @@ from harness.events import Event, Listener
 from harness.host.cache import Cache
 from harness.project.project import Project
 
-#: `fetch` and `apply` run where the user is, whose repositories, mails and network they need. A
-#: `boot` measures: it has its machine to itself. The others run anywhere, several at once.
+T = TypeVar("T")
+
+#: `fetch` and `apply` run on the user's machine: they need its repositories, mails and network. A
+#: `boot` measures, so its machine runs nothing else of ours. The others run anywhere, in parallel.
 Kind = Literal["fetch", "apply", "build", "boot", "verify"]
 AT_HOME: tuple[Kind, ...] = ("fetch", "apply")
 
 
 class Here(msgspec.Struct, frozen=True):
-    """Where a job runs: that machine's project and cache, and who is told of its progress.
+    """The machine that a job runs on: its project and cache, and where its progress goes.
 
-    `find_kernel` is called with a kernel's key before it is built, for it may have been built
-    elsewhere. `bring_home` is called with a run's folder below `project.results`, of which
-    everything is wanted in the user's own results, whether the job ends well or not.
+    `import_kernel` is called with a kernel's key before it is built, because another machine may
+    have built it. `export_run` is called with a run's folder below `project.results`; its files are
+    sent to the user's results, whether the job succeeds or fails.
     """
 
     project: Project
     cache: Cache
     listen: Listener
-    find_kernel: Callable[[str], None] = lambda _key: None
-    bring_home: Callable[[Path], None] = lambda _folder: None
+    import_kernel: Callable[[str], None] = lambda _key: None
+    export_run: Callable[[Path], None] = lambda _folder: None
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One thing to do: `call(here, given, *results of needs)`, in the order of `needs`.
+    """A call to make: `call(here, given, *results of needs)`, in the order of `needs`.
 
-    `call` is a function of a module, that others can import; what it is given, and what it
-    returns, can be written as JSON by msgspec, unless it runs at home. It raises HarnessError.
+    `call` is a function that can be imported from its module. Unless the job runs at home, msgspec
+    can write `given` and the result as JSON. `call` raises HarnessError.
     """
 
     name: str
@@ -54,13 +56,13 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The job ended well; `value` is what its call returned."""
+    """The job succeeded; `value` is what its call returned."""
 
     value: Any
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The job raised a HarnessError of class `kind`, with these parts; `on` is another machine."""
+    """The job raised a HarnessError of class `kind` with these parts, on the machine `on`."""
 
     kind: str
     what: str
@@ -74,12 +76,12 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     def of(cls, error: HarnessError) -> "Failed":
         """Return the outcome of a job that raised `error`."""
         parts = (error.what, error.where, error.expected, error.hint, error.detail)
-        # A module's own class of error is told by the nearest that all know.
+        # A class of another module may not be importable elsewhere; its nearest base here is.
         kind = next(k.__name__ for k in type(error).__mro__ if k.__module__ == errors.__name__)
         return cls(kind, *parts)
 
     def error(self) -> HarnessError:
-        """Return what the job raised, to be raised again."""
+        """Return the error that the job raised."""
         kind = getattr(errors, self.kind)
         what = f"{self.what} (on {self.on})" if self.on else self.what
         error = kind(
@@ -90,42 +92,50 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Skipped(msgspec.Struct, frozen=True, tag=True):
-    """The job was not begun, because the job `because`, which it needs, failed."""
+    """The job was not started, because the job `because`, which it needs, failed."""
 
     because: str
 
 
 Outcome = Done | Failed | Skipped
-#: Is told the events of each job by its name, in the end its outcome, one at a time; and by the
-#: name "" what concerns all of them.
-Hear = Callable[[str, Event | Outcome], None]
+#: Called with a job's name and each of its events, at last its outcome, one call at a time; the
+#: name is "" for what concerns all jobs. An exception that it raises ends the run.
+Notify = Callable[[str, Event | Outcome], None]
 
 
-def unheard(_job: str, _heard: Event | Outcome) -> None:
-    """Hear nothing."""
+def ignore(_job: str, _event: Event | Outcome) -> None:
+    """Do nothing with an event."""
+
+
+def result(outcome: Outcome, kind: type[T]) -> T:
+    """Return what a job returned that is known to have succeeded."""
+    assert isinstance(outcome, Done)  # noqa: S101
+    assert isinstance(outcome.value, kind)  # noqa: S101
+    return outcome.value
 
 
 class Graph:
-    """Jobs in the order in which they are preferred, and results that are there already."""
+    """Jobs in the preferred order, and what jobs of earlier graphs returned."""
 
-    def __init__(self, jobs: Iterable[Job], done: Mapping[str, Done] | None = None) -> None:
-        """Raises InputError for a name given twice, a need that no job has, and a circle."""
-        self.done = dict(done or {})
+    def __init__(self, jobs: Iterable[Job], earlier: Mapping[str, Outcome] | None = None) -> None:
+        """Raises InputError for two jobs of one name, an unknown need, and a circle."""
+        known = (earlier or {}).items()
+        self.done = {name: outcome for name, outcome in known if isinstance(outcome, Done)}
         self.jobs: dict[str, Job] = {}
         for job in jobs:
             if job.name in self.jobs or job.name in self.done:
-                raise _wrong(f"two jobs are named {job.name!r}", "a name for each")
+                raise _wrong(f"two jobs are named {job.name!r}", "different names")
             self.jobs[job.name] = job
         for job in self.jobs.values():
             for need in job.needs:
                 if need not in self.jobs and need not in self.done:
-                    known = ", ".join([*self.done, *self.jobs])
-                    raise _wrong(f"{job.name!r} needs {need!r}, which is none", f"one of {known}")
+                    names = ", ".join([*self.done, *self.jobs])
+                    raise _wrong(f"{job.name!r} needs {need!r}: no such job", f"one of {names}")
             _check(job)
         self.sorter()
 
     def sorter(self) -> "graphlib.TopologicalSorter[str]":
-        """Return the names of the jobs, ready to be taken in the order of their needs."""
+        """Return a sorter that yields the names of the jobs after those of their needs."""
         order = {
             job.name: [need for need in job.needs if need not in self.done]
             for job in self.jobs.values()
@@ -135,27 +145,27 @@ class Graph:
             sorter.prepare()
         except graphlib.CycleError as error:
             circle = " needs ".join(repr(name) for name in reversed(error.args[1]))
-            raise _wrong(circle, "no job to need itself") from error
+            raise _wrong(circle, "no job that needs itself") from error
         return sorter
 
 
 class Engine(Protocol):
-    """Whoever runs graphs."""
+    """Runs graphs: on this machine, or on a cluster."""
 
-    def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
-        """Run all jobs and return what came of each, by its name.
+    def run(self, graph: Graph, notify: Notify = ignore) -> dict[str, Outcome]:
+        """Run all jobs and return the outcome of each, by name.
 
-        Whatever `hear` raises ends the run, as an interruption does: nothing goes on running.
+        An interruption, or an exception from `notify`, stops the jobs that run and is then raised.
         """
 
 
 class GraphRun:
-    """A graph being run: what may begin now, and what came of the rest."""
+    """The state of a graph that is being run: which jobs can start, and the outcomes so far."""
 
-    def __init__(self, graph: Graph, hear: Hear) -> None:
+    def __init__(self, graph: Graph, notify: Notify) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._graph = graph
-        self._hear = hear
+        self._notify = notify
         self._sorter = graph.sorter()
         self._order = {name: number for number, name in enumerate(graph.jobs)}
         self._ready: list[Job] = []
@@ -163,36 +173,36 @@ class GraphRun:
 
     @property
     def ready(self) -> tuple[Job, ...]:
-        """Jobs that have all that they need and were not begun, in the graph's order."""
+        """Jobs whose needs are done and that were not started, in the graph's order."""
         return tuple(self._ready)
 
-    def begin(self, job: Job) -> list[Any]:
-        """Take a job from those that are ready; return the results that it needs."""
+    def start(self, job: Job) -> list[Any]:
+        """Take a job from those that are ready; return the results of its needs."""
         self._ready.remove(job)
         return [self._value(need) for need in job.needs]
 
     def end(self, name: str, outcome: Outcome) -> None:
-        """Note what came of a job, and of those that will never be begun."""
-        self._note(name, outcome)
+        """Record the outcome of a job, and of the jobs that can no longer start."""
+        self._record(name, outcome)
         self._find_ready()
 
-    def _note(self, name: str, outcome: Outcome) -> None:
+    def _record(self, name: str, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
         self._sorter.done(name)
-        self._hear(name, outcome)
+        self._notify(name, outcome)
 
     def _find_ready(self) -> None:
         while fresh := self._sorter.get_ready():
             for name in sorted(fresh, key=self._order.__getitem__):
                 job = self._graph.jobs[name]
-                blamed = self._blamed(job)
-                if blamed is None:
+                cause = self._failed_need(job)
+                if cause is None:
                     self._ready.append(job)
                 else:
-                    self._note(name, Skipped(blamed))
+                    self._record(name, Skipped(cause))
         self._ready.sort(key=lambda job: self._order[job.name])
 
-    def _blamed(self, job: Job) -> str | None:
+    def _failed_need(self, job: Job) -> str | None:
         for need in job.needs:
             match self.outcomes.get(need):
                 case Failed():
@@ -219,7 +229,7 @@ def _check(job: Job) -> None:
         msgspec.json.encode(job.given)
     except (TypeError, ValueError) as error:
         raise _wrong(
-            f"what {job.name!r} is given cannot go to another machine: {error}", "plain data"
+            f"the argument of {job.name!r} cannot go to another machine: {error}", "plain data"
         ) from error
 
 

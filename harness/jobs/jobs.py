@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What jobs call: the stages, with everything they need given as data.
+"""The functions that jobs call, and the values that they are given.
 
-Nothing but the guest's agent is read from the project where a job runs, which may be another
-checkout than the user's.
+A job may run in another checkout than the user's. So it reads nothing of the project there but the
+guest's agent; all else is in the values.
 """
 
 import msgspec
 
 from harness.errors import InputError
-from harness.jobs.graph import Here
+from harness.jobs.graph import Here, Job
 from harness.kernel import build as build_stage
 from harness.measure import run
 from harness.project.guest import Guest
@@ -21,9 +21,12 @@ from harness.series import ports
 from harness.series.source import Source
 from harness.trees import tree as tree_stage
 
+#: The jobs that fetch the tree and apply the patches.
+ON_TREE = ("fetch", "apply")
+
 
 class Patches(msgspec.Struct, frozen=True):
-    """Which patches to apply: a series from `source` (None: the tree's port).
+    """The patches to apply: those of a series from `source`; None is its port for the tree.
 
     `prefix` is the longest prefix that will be asked for; None is the whole series.
     """
@@ -34,7 +37,7 @@ class Patches(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """Which kernel to build: of the first `prefix` patches (None: all), called `title`."""
+    """The kernel to build: base and the first `prefix` patches (None: all), shown as `title`."""
 
     how: Recipe
     prefix: int | None
@@ -42,10 +45,10 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class BootComparison(msgspec.Struct, frozen=True):
-    """What to measure the `builds` on, and by which accelerator (auto, kvm or tcg).
+    """The `builds` to boot and measure, on which guest and accelerator (auto, kvm or tcg).
 
-    `version` is the posted version whose claims the patches answer to. With `go_on` a boot that
-    fails costs its build alone; `unbuilt` are prefixes that were to be builds.
+    `version` is the posted version whose claims the patches must meet. With `go_on`, a boot that
+    fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
     """
 
     plan: Plan
@@ -58,28 +61,54 @@ class BootComparison(msgspec.Struct, frozen=True):
     unbuilt: tuple[Unbuilt, ...] = ()
 
 
+def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tuple[Job, Job]:
+    """Return the jobs that fetch a tree and apply patches to it."""
+    fetching, applying = names
+    return (
+        Job(fetching, "fetch", fetch, tree),
+        Job(applying, "apply", apply, patches, (fetching,)),
+    )
+
+
+def build_job(how: Recipe, build_name: str, prefix: int | None) -> Job:
+    """Return the job that builds the kernel of a prefix."""
+    commit = Commit(how, prefix, build_name)
+    return Job(building(build_name), "build", build, commit, ON_TREE)
+
+
+def building(build_name: str) -> str:
+    """Return the name of the job that builds a kernel."""
+    return f"build {build_name}"
+
+
+def measure_job(comparison: BootComparison) -> Job:
+    """Return the job that boots and measures all builds of a comparison."""
+    needs = ("apply", *map(building, comparison.builds))
+    return Job("measure", "boot", measure, comparison, needs)
+
+
 def fetch(here: Here, name: str) -> Tree:
-    """Return a tree by its name in configs/trees.yaml or a release's tag."""
+    """Return a tree by its name in configs/trees.yaml or the tag of a release."""
     return tree_stage.fetch(here.project, here.cache, name, here.listen)
 
 
 def apply(here: Here, given: Patches, tree: Tree) -> Applied:
-    """Apply a series. Raises InputError for a prefix that it does not have."""
+    """Apply a series and return its commits. Raises InputError for a prefix that it lacks."""
     source = given.source or ports.for_tree(here.project, given.slug, tree)
     applied = apply_stage.apply(here.project, here.cache, given.slug, tree, source, here.listen)
-    prefix_of(applied, given.prefix)
+    _prefix(applied, given.prefix)
     return applied
 
 
 def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
-    """Build base, or base and some patches."""
-    commit = applied.prefix(prefix_of(applied, given.prefix))
-    here.find_kernel(build_stage.key(here.cache, commit, given.how))
+    """Build and return the kernel of base and some patches."""
+    commit = applied.prefix(_prefix(applied, given.prefix))
+    here.import_kernel(build_stage.key(here.cache, commit, given.how))
     return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 
 
 def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> BootRun:
-    """Boot all builds of a comparison in turn, on this one machine."""
+    """Boot all builds of a comparison, interleaved, on this machine; return the record."""
     return run.run(
         here.project,
         here.cache,
@@ -90,15 +119,15 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         given.guest,
         given.accelerator,
         here.listen,
-        begun=here.bring_home,
+        begun=here.export_run,
         keep_images=given.keep_images,
         go_on=given.go_on,
         unbuilt=given.unbuilt,
     )
 
 
-def prefix_of(applied: Applied, asked: int | None) -> int:
-    """Return how many patches to take. Raises InputError for more than there are."""
+def _prefix(applied: Applied, asked: int | None) -> int:
+    """Return how many patches to take. Raises InputError if the series has fewer."""
     count = len(applied.patches)
     if asked is not None and not 0 <= asked <= count:
         raise InputError(f"no prefix {asked}", where="--prefix", expected=f"0 to {count}")

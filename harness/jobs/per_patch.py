@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every prefix of a series built, booted and measured in one run, with a build a prefix.
+"""Builds, boots and measures every prefix of a series in one run, each as a build of its own.
 
-A patch that does not build, or whose kernel does not boot, costs its own build: which patch it is,
-is the question.
+A patch that does not build, or whose kernel does not boot, costs its own build only: which patch
+that is, is the question.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+
+import msgspec
 
 from harness.errors import InputError, ToolMissing
 from harness.events import Event, Note
@@ -16,61 +17,50 @@ from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.jobs import jobs
-from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
-from harness.jobs.reproduce import ReproduceRequest, ending_at_a_failure
+from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
+from harness.jobs.reproduce import ReproduceRequest, plan, raising
 from harness.kernel import build as kernel_build
-from harness.kernel import configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
-from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import BootRun, Unbuilt
-from harness.series import read, trust
-from harness.series.source import posted_version
-
-T = TypeVar("T")
 
 GIT_S = 120
-GROUND = ("fetch", "apply")
 
 
-def climb(
-    engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
+def reproduce_each_patch(
+    engine: Engine,
+    project: Project,
+    cache: Cache,
+    wanted: ReproduceRequest,
+    notify: Notify = ignore,
 ) -> BootRun:
-    """Build all prefixes, boot all that build and return the finished record.
+    """Build all prefixes, boot those that build, and return the finished record.
 
-    Raises HarnessError for what no patch is to blame for: base does not build or boot, say.
+    Raises HarnessError for a failure that is not due to a patch: base does not build, for example.
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
-    series = project.measurable_series(wanted.slug)
-    plan = project.plan(wanted.plan)
-    guest = project.guest(plan.guest)
-    how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    store.require_writable(project.results)
-    read.require_readable(project, cache, wanted.slug, wanted.source)
-    trust.require(cache, wanted.source)
-    done = dict(engine.run(_on_tree(wanted), ending_at_a_failure(hear)))
-    applied = _value(done["apply"], Applied)
-    done |= engine.run(_builds(cache, how, applied, done, hear), _tolerating(hear))
-    built, unbuilt = _sorted(applied, done)
-    comparison = jobs.BootComparison(
-        plan=plan,
-        guest=guest,
-        version=posted_version(wanted.source) or series.port_of,
-        accelerator=wanted.accelerator,
-        builds=tuple(built),
-        keep_images=wanted.keep_images,
+    how, comparison = plan(project, cache, wanted)
+    patches = jobs.Patches(wanted.slug, wanted.source)
+    done = engine.run(Graph(jobs.on_tree(wanted.tree, patches)), raising(notify))
+    applied = result(done["apply"], Applied)
+    prefixes = _in_build_order(cache, how, applied, notify)
+    builds = Graph((jobs.build_job(how, _name(k), k) for k in prefixes), done)
+    done |= engine.run(builds, _raising_unless_due_to_a_patch(notify))
+    unbuilt = tuple(_unbuilt(done, len(prefixes)))
+    failed = {one.prefix for one in unbuilt}
+    comparison = msgspec.structs.replace(
+        comparison,
+        builds=tuple(_name(k) for k in range(len(prefixes)) if k not in failed),
         go_on=True,
         unbuilt=unbuilt,
     )
-    needs = ("apply", *(_build(build) for build in built))
-    measure = Job("measure", "boot", jobs.measure, comparison, needs)
-    kept = {name: outcome for name, outcome in done.items() if isinstance(outcome, Done)}
-    return _value(engine.run(Graph([measure], kept), ending_at_a_failure(hear))["measure"], BootRun)
+    boots = Graph([jobs.measure_job(comparison)], done)
+    return result(engine.run(boots, raising(notify))["measure"], BootRun)
 
 
-def steps(cache: Cache, applied: Applied) -> tuple[tuple[str, ...], ...]:
+def changed_files(cache: Cache, applied: Applied) -> tuple[tuple[str, ...], ...]:
     """Return the files that each patch changes, in the series' order (`git diff --name-only`)."""
     git = Git(cache.repository, log=cache.log("ladder"), deadline=Deadline(GIT_S))
     commits = [applied.base, *(patch.commit for patch in applied.patches)]
@@ -80,114 +70,80 @@ def steps(cache: Cache, applied: Applied) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def order(
+def build_order(
     changed: Sequence[Sequence[str]], missing: Sequence[int], last: int | None
 ) -> tuple[int, ...]:
-    """Return in which order to build prefixes that share an O= folder, upwards or downwards.
+    """Return the missing prefixes in the order, up or down, in which they compile least.
 
-    What costs is a header that differs between one build and the next, whichever way: all that
-    includes it is compiled again. `last` is the prefix that the folder has now, None for none.
+    They share an O= folder, so a header that differs between one build and the next is expensive:
+    all files that include it are compiled again. `last` is the prefix built last, None for none.
     """
     upwards = tuple(sorted(missing))
-    ways = (upwards, upwards[::-1])
-    return min(ways, key=lambda way: _wide_steps(changed, way if last is None else (last, *way)))
+    orders = (upwards, upwards[::-1])
+    return min(orders, key=lambda each: _header_changes(changed, each, last))
 
 
-def _wide_steps(changed: Sequence[Sequence[str]], way: Sequence[int]) -> int:
-    count = 0
-    for here, there in itertools.pairwise(way):
-        between = changed[min(here, there) : max(here, there)]
-        count += any(is_header(file) for files in between for file in files)
-    return count
-
-
-def is_header(file: str) -> bool:
-    """Whether others may include it."""
-    return file.endswith(".h")
-
-
-def _on_tree(wanted: ReproduceRequest) -> Graph:
-    patches = jobs.Patches(wanted.slug, wanted.source)
-    return Graph(
-        [
-            Job("fetch", "fetch", jobs.fetch, wanted.tree),
-            Job("apply", "apply", jobs.apply, patches, ("fetch",)),
-        ]
+def _header_changes(
+    changed: Sequence[Sequence[str]], order: Sequence[int], last: int | None
+) -> int:
+    steps = itertools.pairwise(order if last is None else (last, *order))
+    return sum(
+        any(is_header(file) for files in changed[min(step) : max(step)] for file in files)
+        for step in steps
     )
 
 
-def _builds(
-    cache: Cache, how: Recipe, applied: Applied, ground: dict[str, Outcome], hear: Hear
-) -> Graph:
-    changed = steps(cache, applied)
-    kept = _kept(cache, how, applied)
-    missing = [k for k in range(len(applied.patches) + 1) if k not in kept]
-    last = max(kept, key=lambda k: kept[k], default=None)
-    ordered = order(changed, missing, last)
+def is_header(file: str) -> bool:
+    """Return whether other files may include this one."""
+    return file.endswith(".h")
+
+
+def _in_build_order(cache: Cache, how: Recipe, applied: Applied, notify: Notify) -> tuple[int, ...]:
+    """Return all prefixes: those to build in their order, then those whose kernels are cached."""
+    changed = changed_files(cache, applied)
+    cached = _cached(cache, how, applied)
+    missing = [k for k in range(len(applied.patches) + 1) if k not in cached]
+    ordered = build_order(changed, missing, max(cached, key=cached.__getitem__, default=None))
     if missing:
-        wide = [str(k) for k, files in enumerate(changed, 1) if any(map(is_header, files))]
-        order_of = ", ".join(map(str, ordered))
-        hear("", Note(f"to build: {order_of}; headers change in: {', '.join(wide) or 'none'}"))
-    done = {name: outcome for name, outcome in ground.items() if isinstance(outcome, Done)}
-    prefixes = (*ordered, *kept)
-    return Graph((_job(how, k) for k in prefixes), done)
+        headers = [str(k) for k, files in enumerate(changed, 1) if any(map(is_header, files))]
+        order = ", ".join(map(str, ordered))
+        notify("", Note(f"to build: {order}; headers change in: {', '.join(headers) or 'none'}"))
+    return (*ordered, *cached)
 
 
-def _job(how: Recipe, prefix: int) -> Job:
-    build = _build_name(prefix)
-    return Job(_build(build), "build", jobs.build, jobs.Commit(how, prefix, build), GROUND)
-
-
-def _kept(cache: Cache, how: Recipe, applied: Applied) -> dict[int, float]:
-    """Return the prefixes whose kernels are here, with the time at which each was built."""
+def _cached(cache: Cache, how: Recipe, applied: Applied) -> dict[int, float]:
+    """Return the prefixes whose kernels are in the cache, with the time each was built at."""
     found = {}
     for k in range(len(applied.patches) + 1):
         try:
             folder = cache.kernels / kernel_build.key(cache, applied.prefix(k), how)
         except ToolMissing:
-            return {}  # another machine may have it
+            return {}  # another machine may have the compiler
         meta = Path(folder) / kernel_build.META
         if meta.exists():
             found[k] = meta.stat().st_mtime
     return found
 
 
-def _tolerating(hear: Hear) -> Hear:
-    """Raise what a build raised, unless a patch is to blame."""
+def _raising_unless_due_to_a_patch(notify: Notify) -> Notify:
+    def notify_or_raise(job: str, event: Event | Outcome) -> None:
+        notify(job, event)
+        if isinstance(event, Failed) and (
+            event.kind != "DoesNotBuild" or job == jobs.building(_name(0))
+        ):
+            raise event.error()
 
-    def hear_or_raise(job: str, heard: Event | Outcome) -> None:
-        hear(job, heard)
-        if isinstance(heard, Failed) and (heard.kind != "DoesNotBuild" or job == _build("base")):
-            raise heard.error()
-
-    return hear_or_raise
-
-
-def _sorted(
-    applied: Applied, done: dict[str, Outcome]
-) -> tuple[dict[str, int], tuple[Unbuilt, ...]]:
-    """Return the builds that there are, in order, and the prefixes that did not build."""
-    built: dict[str, int] = {}
-    unbuilt = []
-    for k in range(len(applied.patches) + 1):
-        outcome = done[_build(_build_name(k))]
-        if isinstance(outcome, Failed):
-            reason = "\n".join(filter(None, (outcome.what, outcome.detail)))
-            unbuilt.append(Unbuilt(k, reason))
-        else:
-            built[_build_name(k)] = k
-    return built, tuple(unbuilt)
+    return notify_or_raise
 
 
-def _build_name(prefix: int) -> str:
+def _unbuilt(done: Mapping[str, Outcome], count: int) -> list[Unbuilt]:
+    outcomes = ((k, done[jobs.building(_name(k))]) for k in range(count))
+    return [
+        Unbuilt(k, "\n".join(filter(None, (outcome.what, outcome.detail))))
+        for k, outcome in outcomes
+        if isinstance(outcome, Failed)
+    ]
+
+
+def _name(prefix: int) -> str:
     return str(prefix) if prefix else "base"
-
-
-def _build(build: str) -> str:
-    return f"build {build}"
-
-
-def _value(outcome: Outcome, kind: type[T]) -> T:
-    assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
-    assert isinstance(outcome.value, kind)  # noqa: S101
-    return outcome.value

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole job as a graph: tree, series, base and tip kernels, boots; one run record.
+"""Fetches a tree, applies a series, builds base and tip, boots both; leaves one run record.
 
-Every job keeps what it finished, so a run that is killed goes on where it was.
+Every job stores what it finished, so a run that was killed continues where it was.
 """
 
 import msgspec
@@ -9,8 +9,9 @@ import msgspec
 from harness.events import Event
 from harness.host.cache import Cache
 from harness.jobs import jobs
-from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Job, Outcome, unheard
+from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
 from harness.kernel import configure
+from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import BootRun
@@ -19,10 +20,10 @@ from harness.series.source import Source, posted_version
 
 
 class ReproduceRequest(msgspec.Struct, frozen=True):
-    """What to measure. `prefix` None is the whole series; `accelerator` auto, kvm or tcg.
+    """What to measure. `prefix` None is the whole series; `accelerator` is auto, kvm or tcg.
 
-    `keep_images` leaves the NVDIMMs' backing files beside the record. With `null` it is base
-    against itself: what the machine's noise alone makes of a ratio.
+    `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
+    with itself, to measure the noise of this machine.
     """
 
     slug: str
@@ -36,75 +37,68 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     keep_images: bool = False
     null: bool = False
 
-    @property
-    def builds(self) -> dict[str, int | None]:
-        """The prefix of each build, base first; base's other self is `again`."""
-        return {"base": 0, "again": 0} if self.null else {"base": 0, "tip": self.prefix}
-
-
-def graph(project: Project, wanted: ReproduceRequest) -> Graph:
-    """Return the jobs of a request. Raises InputError for what project and request lack."""
-    series = project.measurable_series(wanted.slug)
-    plan = project.plan(wanted.plan)
-    how = configure.recipe(project, plan.kconfig, profile=wanted.profile, compiler=wanted.compiler)
-    comparison = jobs.BootComparison(
-        plan=plan,
-        guest=project.guest(plan.guest),
-        version=posted_version(wanted.source) or series.port_of,
-        accelerator=wanted.accelerator,
-        builds=tuple(wanted.builds),
-        keep_images=wanted.keep_images,
-    )
-    patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
-    return Graph(
-        [
-            Job("fetch", "fetch", jobs.fetch, wanted.tree),
-            Job("apply", "apply", jobs.apply, patches, ("fetch",)),
-            *(
-                Job(
-                    f"build {build}",
-                    "build",
-                    jobs.build,
-                    jobs.Commit(how, prefix, build),
-                    ("fetch", "apply"),
-                )
-                for build, prefix in wanted.builds.items()
-            ),
-            Job(
-                "measure",
-                "boot",
-                jobs.measure,
-                comparison,
-                ("apply", *(f"build {build}" for build in wanted.builds)),
-            ),
-        ]
-    )
-
 
 def reproduce(
-    engine: Engine, project: Project, cache: Cache, wanted: ReproduceRequest, hear: Hear = unheard
+    engine: Engine,
+    project: Project,
+    cache: Cache,
+    wanted: ReproduceRequest,
+    notify: Notify = ignore,
 ) -> BootRun:
-    """Do everything that a run record needs and return the finished record.
+    """Build and boot base and tip and return the finished record, failed boots included.
 
-    Raises HarnessError from whichever step failed; the record tells of boots that failed.
+    Raises HarnessError from the job that failed.
     """
-    jobs_of_it = graph(project, wanted)
+    how, comparison = plan(project, cache, wanted)
+    prefixes = {"base": 0, "again": 0} if wanted.null else {"base": 0, "tip": wanted.prefix}
+    patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
+    comparison = msgspec.structs.replace(comparison, builds=tuple(prefixes))
+    graph = Graph(
+        [
+            *jobs.on_tree(wanted.tree, patches),
+            *(jobs.build_job(how, name, prefix) for name, prefix in prefixes.items()),
+            jobs.measure_job(comparison),
+        ]
+    )
+    return result(engine.run(graph, raising(notify))["measure"], BootRun)
+
+
+def plan(
+    project: Project, cache: Cache, wanted: ReproduceRequest
+) -> tuple[Recipe, jobs.BootComparison]:
+    """Return how to build and what to boot, of builds yet to be named.
+
+    Raises HarnessError for what can be found wrong before anything is fetched.
+    """
+    series = project.measurable_series(wanted.slug)
+    chosen = project.plan(wanted.plan)
+    how = configure.recipe(
+        project, chosen.kconfig, profile=wanted.profile, compiler=wanted.compiler
+    )
+    comparison = jobs.BootComparison(
+        plan=chosen,
+        guest=project.guest(chosen.guest),
+        version=posted_version(wanted.source) or series.port_of,
+        accelerator=wanted.accelerator,
+        keep_images=wanted.keep_images,
+    )
+    require_usable(project, cache, wanted.slug, wanted.source)
+    return how, comparison
+
+
+def require_usable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
+    """Raise HarnessError unless results can be written and the patches be read and be run here."""
     store.require_writable(project.results)
-    # What can be found wrong with the series alone is found before anything is fetched.
-    read.require_readable(project, cache, wanted.slug, wanted.source)
-    trust.require(cache, wanted.source)
-    outcome = engine.run(jobs_of_it, ending_at_a_failure(hear))["measure"]
-    assert isinstance(outcome, Done)  # noqa: S101 (a failure was raised)
-    assert isinstance(outcome.value, BootRun)  # noqa: S101
-    return outcome.value
+    read.require_readable(project, cache, slug, source)
+    trust.require(cache, source)
 
 
-def ending_at_a_failure(hear: Hear) -> Hear:
-    """Return a `hear` that raises what a job raised, where all that counts needs every job."""
+def raising(notify: Notify) -> Notify:
+    """Return a `notify` that raises the error of the first job that fails, and so ends the run."""
 
-    def hear_or_raise(job: str, heard: Event | Outcome) -> None:
-        hear(job, heard)
-        if isinstance(heard, Failed):
-            raise heard.error()
+    def notify_or_raise(job: str, event: Event | Outcome) -> None:
+        notify(job, event)
+        if isinstance(event, Failed):
+            raise event.error()
 
-    return hear_or_raise
+    return notify_or_raise

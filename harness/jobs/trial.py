@@ -161,7 +161,7 @@ def _booted(
     visit: Visit,
     listen: Listener,
 ) -> Visit:
-    def hear(_job: str, heard: Event | Outcome) -> None:
+    def notify(_job: str, heard: Event | Outcome) -> None:
         if isinstance(heard, Event):
             listen(heard)
 
@@ -173,7 +173,7 @@ def _booted(
         profile=wanted.profile,
         compiler=wanted.compiler,
     )
-    record = reproduce.reproduce(Local(project, cache), project, cache, request, hear)
+    record = reproduce.reproduce(Local(project, cache), project, cache, request, notify)
     found = conclude(
         record,
         project.claims(wanted.slug),

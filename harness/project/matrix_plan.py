@@ -152,7 +152,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CellResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of a cell; `kept` if it is from an earlier, cached run.
+    """The result of a cell; `cached` if it is from an earlier run.
 
     `reason` is one sentence on why it is not ok, `detail` has further lines; `note` says what an ok
     cell did not check.
@@ -166,7 +166,7 @@ class CellResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exit_code: int = 0
     detail: str = ""
     note: str = ""
-    kept: bool = False
+    cached: bool = False
 
 
 #: Findings about the series come before failures of the machine.

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from harness.host.cache import Cache
-from harness.jobs.per_patch import is_header, steps
+from harness.jobs.per_patch import changed_files, is_header
 from harness.kernel import build, configure
 from harness.project.kernel import Kernel
 from harness.project.project import Project
@@ -56,7 +56,7 @@ def report(cache: Cache) -> dict[str, object]:
             return {"missing": k, "hint": "harness build --plan quick --prefix all"}
         cpu_s[k] = msgspec.json.decode(meta.read_bytes(), type=Kernel).cpu_s
         at.append(meta.stat().st_mtime)
-    changed = steps(cache, applied)
+    changed = changed_files(cache, applied)
     total = sum(cpu_s.values())
     return {
         "cpu_s": {k: round(v) for k, v in cpu_s.items()},

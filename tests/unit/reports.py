@@ -86,7 +86,7 @@ def of_matrix(form: str) -> str:
     )
     objects, booted, broken, other = made.expanded()
     results = (
-        CellResult(objects, "ok", "", same, note="movdir64b was not looked at", kept=True),
+        CellResult(objects, "ok", "", same, note="movdir64b was not looked at", cached=True),
         CellResult(booted, "ok", "", quiet, run="matrix/20260101T000000-abcdef"),
         CellResult(broken, "failed", "tip quiet: [red]BUG[/red]", exit_code=1, detail="a\nb"),
         CellResult(other, "cannot", "clang-19 is not installed"),

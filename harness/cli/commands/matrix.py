@@ -100,8 +100,8 @@ def matrix(options: MatrixOptions) -> None:
         options.accelerator,
         options.fresh,
     )
-    with engine(project, cache, options.workers, named=True) as (runs, hear):
-        results = run(runs, project, cache, request, hear)
+    with engine(project, cache, options.workers, named=True) as (runs, notify):
+        results = run(runs, project, cache, request, notify)
     if options.as_json:
         from harness.report.terminal.matrix import document
 

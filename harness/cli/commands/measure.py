@@ -66,7 +66,7 @@ boot_options = adding(
 
 
 def _measured(project: Project, options: BootOptions) -> "BootRun":
-    from harness.jobs.per_patch import climb
+    from harness.jobs.per_patch import reproduce_each_patch
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
     request = ReproduceRequest(
@@ -81,9 +81,9 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
         keep_images=options.keep_images,
     )
     cache = chosen_cache()
-    with engine(project, cache, options.workers) as (runs, hear):
-        run = climb if options.each_patch else reproduce
-        return run(runs, project, cache, request, hear)
+    with engine(project, cache, options.workers) as (runs, notify):
+        run = reproduce_each_patch if options.each_patch else reproduce
+        return run(runs, project, cache, request, notify)
 
 
 @click.command(short_help="Boot base and tip and time their bindings.")

@@ -23,11 +23,11 @@ from harness.jobs.graph import (
     Failed,
     Graph,
     GraphRun,
-    Hear,
     Here,
     Job,
+    Notify,
     Outcome,
-    unheard,
+    ignore,
 )
 from harness.project.project import Project
 
@@ -50,22 +50,22 @@ class Dask:
         """End on all workers what still runs for us, and disconnect."""
         self._session.close()
 
-    def run(self, graph: Graph, hear: Hear = unheard) -> dict[str, Outcome]:
+    def run(self, graph: Graph, notify: Notify = ignore) -> dict[str, Outcome]:
         """Run all jobs and return what came of each, by its name.
 
         An interruption, or what `hear` raises, ends those that run, and is raised. Raises
         MachineError where the scheduler is lost.
         """
-        run = GraphRun(graph, hear)
-        away = Away(self._session, self._project, self._cache, hear)
+        run = GraphRun(graph, notify)
+        away = Away(self._session, self._project, self._cache, notify)
         try:
             while run.ready or away.jobs:
                 for job in run.ready:
                     if job.kind not in AT_HOME:
-                        away.begin(job, run.begin(job))
+                        away.begin(job, run.start(job))
                 if run.ready:
                     job = run.ready[0]
-                    run.end(job.name, self._perform(job, run.begin(job), hear))
+                    run.end(job.name, self._perform(job, run.start(job), notify))
                 else:
                     for name, outcome in away.listen():
                         run.end(name, outcome)
@@ -73,11 +73,11 @@ class Dask:
             away.cancel()
         return run.outcomes
 
-    def _perform(self, job: Job, needed: Sequence[Any], hear: Hear) -> Outcome:
+    def _perform(self, job: Job, needed: Sequence[Any], notify: Notify) -> Outcome:
         """Perform a job at home and put what it made where workers find it."""
 
         def listen(event: Event) -> None:
-            hear(job.name, event)
+            notify(job.name, event)
 
         outcome = perform(job, Here(self._project, self._cache, listen), needed)
         if isinstance(outcome, Done):

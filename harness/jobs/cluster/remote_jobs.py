@@ -18,7 +18,7 @@ from harness.host.cache import Cache
 from harness.jobs.cluster import transfer
 from harness.jobs.cluster.session import RETRIES, Session, TaskEnded, Told, lost
 from harness.jobs.cluster.worker import Reply, WorkerStopped
-from harness.jobs.graph import Failed, Hear, Job, Outcome
+from harness.jobs.graph import Failed, Job, Notify, Outcome
 from harness.project.project import Project
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ ORDERS_A_WORKER = 2
 class Away:
     """Jobs ordered from the workers of a session. What is heard of them is told to `hear`."""
 
-    def __init__(self, session: Session, project: Project, cache: Cache, hear: Hear) -> None:
+    def __init__(self, session: Session, project: Project, cache: Cache, notify: Notify) -> None:
         self.jobs: dict[str, Job] = {}
         self._session = session
         self._project = project
         self._cache = cache
-        self._hear = hear
+        self._notify = notify
         self._needed: dict[str, Sequence[Any]] = {}
         self._futures: dict[str, Ordered] = {}
         self._names: dict[object, str] = {}
@@ -111,13 +111,13 @@ class Away:
             if self._problems.get(told.worker) != told.problem:
                 self._problems[told.worker] = told.problem
                 who = f"worker {told.worker} on {told.host}"
-                self._hear("", Note(f"{who} gets no jobs: it {told.problem}"))
+                self._notify("", Note(f"{who} gets no jobs: it {told.problem}"))
         elif not told.key:
             if told.worker not in self._session.first_workers:
                 self._order_again()
         elif name := self._names.get(told.key):
             if told.event:
-                self._hear(name, msgspec.json.decode(told.event, type=Event))
+                self._notify(name, msgspec.json.decode(told.event, type=Event))
             else:
                 self._begun(name, told)
 
@@ -126,7 +126,7 @@ class Away:
         self._doing[name] = told.worker
         if lost is not None:
             here = f"on {told.worker} ({told.host})"
-            self._hear(name, Note(f"its worker {lost} was lost: begun again {here}"))
+            self._notify(name, Note(f"its worker {lost} was lost: begun again {here}"))
 
     def _order_again(self) -> None:
         """Order again what nobody is doing, now that another worker may do it.
@@ -185,7 +185,7 @@ class Away:
         if what != self._lacking:
             self._lacking, self._lacking_since = what, now
             if what:
-                self._hear("", Note(f"waiting for {what}"))
+                self._notify("", Note(f"waiting for {what}"))
         elif lacking and now - self._lacking_since > PATIENCE_S and self._session.heard.empty():
             return [(job.name, self._never_begun(job, what)) for job in lacking]
         return []

@@ -108,13 +108,13 @@ def _fulfil(order: RemoteJob, listen: Listener) -> Reply:
     project.results = cache.root / "runs" / host_boot()
     runs: list[Path] = []
 
-    def find_kernel(key: str) -> None:
+    def import_kernel(key: str) -> None:
         try:
             transfer.receive_any_kernel(store, cache, key)
         except HarnessError as error:
             listen(Note(f"no kernel from the store: {error}"))
 
-    here = Here(project, cache, listen, find_kernel=find_kernel, bring_home=runs.append)
+    here = Here(project, cache, listen, import_kernel=import_kernel, export_run=runs.append)
     sent: tuple[str, ...] = ()
     outcome: Outcome
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cell of a matrix with a guest: its kernels built and booted.
+"""A cell with a guest: its kernels are built and booted.
 
-What is found is a list of conditions, each with what was seen. Only what kept a cell from being
-tried, or base itself from working, is raised.
+What the boots showed is returned as checks. An error is raised only if the cell could not be tried,
+or base itself does not work.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,18 +23,18 @@ from harness.record.applied import Applied
 from harness.record.record import BASE, Boot, BootRun, Check
 
 GIT_S = 120
-NOT_COMPARED = "struct pages not compared: no file of ours holds them"
+NOT_COMPARED = "struct pages not compared: no backing file of this guest holds them"
 
 
 class CellKernel(msgspec.Struct, frozen=True):
-    """A kernel to build, as jobs.Commit, of a tree that must know the options in `needs`."""
+    """A kernel to build, of a tree that must have the Kconfig options in `needs`."""
 
     of: jobs.Commit
     needs: tuple[str, ...] = ()
 
 
 def build(here: Here, given: CellKernel, tree: Tree, applied: Applied) -> Kernel:
-    """Build a kernel. Raises Unsupported where the tree lacks an option, or the series a prefix."""
+    """Build and return a kernel. Raises Unsupported if the tree or the series lacks something."""
     require_options(here, tree, given.needs)
     if given.of.prefix:
         prefixes_of(applied, given.of.prefix)
@@ -42,15 +42,15 @@ def build(here: Here, given: CellKernel, tree: Tree, applied: Applied) -> Kernel
 
 
 def boot(here: Here, given: jobs.BootComparison, applied: Applied, *kernels: Kernel) -> Shown:
-    """Boot base and prefix, or the prefix alone, and hold them to what every boot is held to.
+    """Boot base and prefix, or the prefix alone, and return the checks that every boot must pass.
 
-    Raises GuestLost where nothing can be said of the series, as base itself does not work, or a
-    boot without base beside it ended for no reason that its console shows.
+    Raises GuestLost if base itself does not work, or if a boot without base beside it ended for no
+    reason that its console shows: neither says anything about the series.
     """
     home = Project(here.project.root)
     home.results = here.project.results / store.MATRIX
     record = jobs.measure(msgspec.structs.replace(here, project=home), given, applied, *kernels)
-    _require_blame(record)
+    _require_due_to_series(record)
     folder = store.folder_of(home.results, record)
     compared = any(boot.memmaps for boot in record.boots)
     return Shown(
@@ -61,14 +61,14 @@ def boot(here: Here, given: jobs.BootComparison, applied: Applied, *kernels: Ker
 
 
 def prefixes_of(applied: Applied, asked: Prefix) -> tuple[int, ...]:
-    """Return the prefixes that are meant. Raises Unsupported for one that the series has not."""
+    """Return the numbers of the prefixes. Raises Unsupported for one that the series lacks."""
     count = len(applied.patches)
     if asked == "each":
         return tuple(range(1, count + 1))
     if asked == "tip":
         return (count,)
     if not 1 <= asked <= count:
-        raise Unsupported(f"there is no prefix {asked}: {applied.source} has {count} patches")
+        raise Unsupported(f"no prefix {asked}: {applied.source} has {count} patches")
     return (asked,)
 
 
@@ -82,7 +82,7 @@ def require_options(here: Here, tree: Tree, needs: Sequence[str]) -> None:
             raise Unsupported(f"{tree.name} ({tree.release}) has no CONFIG_{option}")
 
 
-def _require_blame(record: BootRun) -> None:
+def _require_due_to_series(record: BootRun) -> None:
     for boot in record.boots:
         if boot.build == BASE and boot.outcome != "complete":
             raise GuestLost(f"base itself is {boot.outcome}: {boot.reason}")
@@ -97,12 +97,10 @@ def _booted(record: BootRun) -> Iterator[Check]:
         kinds = sorted({finding.kind for finding in boot.findings})
         detail = f"the console shows {', '.join(kinds)}" if kinds else "no report on the console"
         yield Check(f"{boot.build} quiet", ok=not kinds, detail=detail)
-        amiss = [c for c in boot.checks if not c.ok]
-        said = f"{len(boot.checks)} conditions hold"
-        if amiss:
-            said = "; ".join(f"{c.name}: {c.detail}" for c in amiss)
-        yield Check(f"{boot.build} checks", ok=not amiss, detail=said)
-    yield from _left(record)
+        failed = "; ".join(f"{check.name}: {check.detail}" for check in boot.checks if not check.ok)
+        held = f"{len(boot.checks)} conditions hold"
+        yield Check(f"{boot.build} checks", ok=not failed, detail=failed or held)
+    yield from _struct_pages(record)
 
 
 def _ended(boot: Boot) -> Check:
@@ -111,15 +109,15 @@ def _ended(boot: Boot) -> Check:
     return Check(f"{boot.build} boots", ok=ok, detail=bound if ok else boot.reason)
 
 
-def _left(record: BootRun) -> Iterator[Check]:
-    """What the struct pages say, where they lie in a file of ours."""
-    left = [memmap for boot in record.boots for memmap in boot.memmaps]
-    if not left:
+def _struct_pages(record: BootRun) -> Iterator[Check]:
+    """Compare the struct pages of the guests that have them on an NVDIMM's backing file."""
+    memmaps = [memmap for boot in record.boots for memmap in boot.memmaps]
+    if not memmaps:
         return
     differ = read.unequal(record)
-    pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in left))
+    pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in memmaps))
     if len(record.builds) == 1:
-        build, said = record.builds[0].name, f"{pages}, all initialized"
+        build, equal = record.builds[0].name, f"{pages}, all initialized"
     else:
-        build, said = "both", f"{pages}, equal"
-    yield Check(f"{build} struct pages", ok=not differ, detail=differ or said)
+        build, equal = "both", f"{pages}, equal"
+    yield Check(f"{build} struct pages", ok=not differ, detail=differ or equal)

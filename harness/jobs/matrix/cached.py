@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cells that came out well, kept by all that they depend on, so that a killed matrix goes on.
+"""Results of cells that were ok, cached under everything that they depend on.
 
-Whatever differs (a patch, a fragment, a guest, this harness itself) makes another cell of it.
+So a killed matrix continues where it was; a change of a patch, a fragment, a guest or this harness
+gives a cell another key.
 """
 
 import contextlib
@@ -21,38 +22,37 @@ from harness.project.matrix_plan import CellResult
 from harness.project.project import Project
 
 
-class KeptCells:
+class CachedCells:
     """The results in the cache. Constructing it creates nothing."""
 
     def __init__(self, project: Project, cache: Cache) -> None:
         self._project = project
         self._cache = cache
-        self._folder = cache.cells
-        self._programs: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
 
     def key(self, how: Recipe, *depends_on: Any) -> str:
-        """Return what a cell is kept by: this harness, the programs, and what else is given."""
+        """Return the key of a cell: a digest of this harness, the programs and the arguments."""
         programs = [self._version(program) for program in (how.program, qemu.PROGRAM)]
         parts = [fingerprint.own().source, programs, how, *depends_on]
         return value_digest(parts)[:24]
 
-    def _version(self, program: str) -> str:
-        if program not in self._programs:
-            self._programs[program] = tool_version(self._cache, program)
-        return self._programs[program]
-
     def get(self, key: str) -> CellResult | None:
-        """Return an earlier result, if it is there and so are the boots that it rests on."""
+        """Return an earlier result, if it and the boots that it is about still exist."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            file = self._folder / f"{key}.json"
+            file = self._cache.cells / f"{key}.json"
             found = msgspec.json.decode(file.read_bytes(), type=CellResult)
             if not found.run or (self._project.results / found.run).is_dir():
                 caches.used(file)
-                return msgspec.structs.replace(found, kept=True)
+                return msgspec.structs.replace(found, cached=True)
         return None
 
     def put(self, key: str, result: CellResult) -> None:
-        """Keep a result, unless it is one to try again."""
+        """Store a result if it is ok; any other is to be tried again."""
         if result.outcome == "ok":
-            self._folder.mkdir(parents=True, exist_ok=True)
-            replace_file(self._folder / f"{key}.json", msgspec.json.encode(result))
+            self._cache.cells.mkdir(parents=True, exist_ok=True)
+            replace_file(self._cache.cells / f"{key}.json", msgspec.json.encode(result))
+
+    def _version(self, program: str) -> str:
+        if program not in self._versions:
+            self._versions[program] = tool_version(self._cache, program)
+        return self._versions[program]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The jobs of a matrix: trees with the series, kernels, and what each cell does with them."""
+"""The jobs of a matrix: trees with the series applied, kernels, and what each cell does."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -18,9 +18,9 @@ from harness.series.source import Source, posted_version
 
 
 class CellRequest(msgspec.Struct, frozen=True):
-    """What to try: a series on the matrix's trees, or on these instead of them.
+    """What to try: a series on the matrix's trees or, if given, on `trees` instead.
 
-    `fresh` tries again what came out well before.
+    With `fresh`, cells are tried again that were ok before.
     """
 
     slug: str
@@ -32,7 +32,7 @@ class CellRequest(msgspec.Struct, frozen=True):
 
 
 class CellSetup(NamedTuple):
-    """One cell with everything that its jobs are made of."""
+    """A cell and everything that its jobs are made of."""
 
     cell: Cell
     configuration: Configuration
@@ -40,99 +40,82 @@ class CellSetup(NamedTuple):
     guest: Guest | None
 
     @property
-    def ground(self) -> tuple[str, str]:
-        """The jobs that fetch its tree and apply the series."""
-        return f"fetch {self.cell.tree}", applies(self.cell.tree)
+    def on_tree(self) -> tuple[str, str]:
+        """The names of the jobs that fetch its tree and apply the series."""
+        return f"fetch {self.cell.tree}", f"apply {self.cell.tree}"
 
 
-def applies(tree: str) -> str:
-    """Return the name of the job that applies the series to a tree."""
-    return f"apply {tree}"
-
-
-def on_trees(wanted: CellRequest, places: Iterable[CellSetup]) -> Iterator[Job]:
-    """Fetch each tree once and apply the series to it."""
+def tree_jobs(wanted: CellRequest, setups: Iterable[CellSetup]) -> Iterator[Job]:
+    """Yield the jobs that fetch each tree once and apply the series to it."""
     patches = jobs.Patches(wanted.slug, wanted.source)
-    for (fetch, apply), tree in {place.ground: place.cell.tree for place in places}.items():
-        yield Job(fetch, "fetch", jobs.fetch, tree)
-        yield Job(apply, "apply", jobs.apply, patches, (fetch,))
+    for tree, names in {setup.cell.tree: setup.on_tree for setup in setups}.items():
+        yield from jobs.on_tree(tree, patches, names)
 
 
-def in_cells(wanted: CellRequest, places: Sequence[CellSetup], series: Series) -> Iterator[Job]:
-    """Give cells in order, each after the kernels that it is the first to need."""
+def cell_jobs(wanted: CellRequest, setups: Sequence[CellSetup], series: Series) -> Iterator[Job]:
+    """Yield the job of each cell in order, after the kernels that no earlier cell needs."""
     built: dict[Job, str] = {}
-    for place in places:
-        if place.guest is None:
-            yield _examination(wanted, place, series)
+    for setup in setups:
+        if setup.guest is None:
+            yield _examination(wanted, setup, series)
             continue
-        builds = _builds(place.cell)
-        names = []
-        for build, prefix in builds.items():
-            job = _build(place, build, prefix)
+        prefixes = _prefixes(setup.cell)
+        kernels = []
+        for build, prefix in prefixes.items():
+            job = _build(setup, build, prefix)
             # Cells whose kernels are the same share the job that builds them.
-            unnamed = msgspec.structs.replace(job, name=place.cell.tree)
+            unnamed = msgspec.structs.replace(job, name=setup.cell.tree)
             if unnamed not in built:
                 built[unnamed] = job.name
                 yield job
-            names.append(built[unnamed])
-        yield _boot(wanted, place, place.guest, series, tuple(builds), names)
+            kernels.append(built[unnamed])
+        comparison = jobs.BootComparison(
+            plan=_plan(wanted.matrix, setup),
+            guest=setup.guest,
+            version=posted_version(wanted.source) or series.port_of,
+            accelerator=wanted.accelerator,
+            builds=tuple(prefixes),
+            go_on=True,
+        )
+        needs = (setup.on_tree[1], *kernels)
+        yield Job(setup.cell.name, "boot", boots.boot, comparison, needs)
 
 
-def _builds(cell: Cell) -> dict[str, int | None]:
+def _prefixes(cell: Cell) -> dict[str, int | None]:
+    """Return the prefix of each build that a cell boots, by the build's name."""
     prefix = cell.prefix if isinstance(cell.prefix, int) else None
     base: dict[str, int | None] = {"base": 0} if cell.base else {}
     return base | {"tip" if prefix is None else str(prefix): prefix}
 
 
-def _examination(wanted: CellRequest, place: CellSetup, series: Series) -> Job:
-    configuration = place.configuration
+def _examination(wanted: CellRequest, setup: CellSetup, series: Series) -> Job:
     given = objects.Objects(
-        how=place.how,
+        how=setup.how,
         object=series.object,
-        prefix=place.cell.prefix,
-        shows=configuration.shows,
+        prefix=setup.cell.prefix,
+        shows=setup.configuration.shows,
         cases=wanted.matrix.cases,
-        needs=configuration.needs,
+        needs=setup.configuration.needs,
     )
-    return Job(place.cell.name, "verify", objects.examine, given, place.ground)
+    return Job(setup.cell.name, "verify", objects.examine, given, setup.on_tree)
 
 
-def _build(place: CellSetup, build: str, prefix: int | None) -> Job:
-    commit = boots.CellKernel(jobs.Commit(place.how, prefix, build), place.configuration.needs)
-    name = f"build {place.cell.tree} {place.cell.kernel} {build}"
-    return Job(name, "build", boots.build, commit, place.ground)
+def _build(setup: CellSetup, build: str, prefix: int | None) -> Job:
+    commit = boots.CellKernel(jobs.Commit(setup.how, prefix, build), setup.configuration.needs)
+    name = jobs.building(f"{setup.cell.tree} {setup.cell.kernel} {build}")
+    return Job(name, "build", boots.build, commit, setup.on_tree)
 
 
-def _boot(
-    wanted: CellRequest,
-    place: CellSetup,
-    guest: Guest,
-    series: Series,
-    builds: tuple[str, ...],
-    kernels: Sequence[str],
-) -> Job:
-    comparison = jobs.BootComparison(
-        plan=_plan(wanted.matrix, place),
-        guest=guest,
-        version=posted_version(wanted.source) or series.port_of,
-        accelerator=wanted.accelerator,
-        builds=builds,
-        go_on=True,
-    )
-    needs = (applies(place.cell.tree), *kernels)
-    return Job(place.cell.name, "boot", boots.boot, comparison, needs)
-
-
-def _plan(matrix: Matrix, place: CellSetup) -> Plan:
-    configuration = place.configuration
+def _plan(matrix: Matrix, setup: CellSetup) -> Plan:
+    configuration = setup.configuration
     return Plan(
         description=configuration.why,
-        guest=place.cell.guest,
+        guest=setup.cell.guest,
         rebinds=matrix.rebinds,
         kconfig=configuration.kconfig,
         boots=Boots(kvm=1, tcg=1),
         boot_s=matrix.boot_s,
-        name=f"{matrix.name} {place.cell.kernel}",
+        name=f"{matrix.name} {setup.cell.kernel}",
         kernel_options=configuration.kernel_options,
         page_ref=configuration.page_ref,
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix as two graphs: trees with the series on them, then all cells, each with its outcome.
+"""Runs a matrix as two graphs: first trees with the series applied, then all cells.
 
-A cell that fails, or cannot be tried, costs no other cell. What came out well is kept.
+A cell that fails, or cannot be tried, affects no other cell. Results that are ok are cached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,59 +12,58 @@ import msgspec
 from harness.errors import EXIT_VERDICT, InputError
 from harness.events import Event, Note
 from harness.host.cache import Cache
-from harness.jobs.graph import Done, Engine, Failed, Graph, Hear, Outcome, Skipped, unheard
-from harness.jobs.matrix.cached import KeptCells
-from harness.jobs.matrix.jobs import CellRequest, CellSetup, applies, in_cells, on_trees
+from harness.jobs.graph import Done, Engine, Failed, Graph, Notify, Outcome, Skipped, ignore
+from harness.jobs.matrix.cached import CachedCells
+from harness.jobs.matrix.jobs import CellRequest, CellSetup, cell_jobs, tree_jobs
+from harness.jobs.reproduce import require_usable
 from harness.kernel import configure
 from harness.project.matrix_plan import Cell, CellResult, Matrix, Shown
 from harness.project.project import Project
 from harness.project.series import Series
-from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import Check
-from harness.series import read, trust
 
-#: What a job raises where there was nothing to try with.
+#: A job raises these where something that it needs does not exist here.
 CANNOT = ("Unsupported", "ToolMissing")
 
 
 def run(
-    engine: Engine, project: Project, cache: Cache, wanted: CellRequest, hear: Hear = unheard
+    engine: Engine,
+    project: Project,
+    cache: Cache,
+    wanted: CellRequest,
+    notify: Notify = ignore,
 ) -> tuple[CellResult, ...]:
-    """Try all cells and return what came of each, in the matrix's order.
+    """Try all cells and return the result of each, in the matrix's order.
 
-    Raises InputError for what project and request lack, before anything is fetched.
+    Raises InputError for what is wrong with project or request, before anything is fetched.
     """
-    places = _places(project, wanted)
+    setups = _setups(project, wanted)
     series = project.measurable_series(wanted.slug)
-    store.require_writable(project.results)
-    read.require_readable(project, cache, wanted.slug, wanted.source)
-    trust.require(cache, wanted.source)
-    ground = engine.run(Graph(on_trees(wanted, places)), hear)
-    kept = KeptCells(project, cache)
-    results, keys = _known(wanted, places, series, ground, kept)
+    require_usable(project, cache, wanted.slug, wanted.source)
+    outcomes = engine.run(Graph(tree_jobs(wanted, setups)), notify)
+    cached = CachedCells(project, cache)
+    results, keys = _known(wanted, setups, series, outcomes, cached)
     for result in results.values():
-        if result.kept:
-            hear("", Note(f"{result.cell.name}: kept from an earlier run"))
-    todo = [place for place in places if place.cell.name not in results]
-    cells = {place.cell.name: place.cell for place in todo}
-    outcomes: dict[str, Outcome] = {}
+        if result.cached:
+            notify("", Note(f"{result.cell.name}: cached"))
+    todo = [setup for setup in setups if setup.cell.name not in results]
+    cells = {setup.cell.name: setup.cell for setup in todo}
 
-    def hear_and_keep(job: str, heard: Event | Outcome) -> None:
-        hear(job, heard)
-        if isinstance(heard, Done | Failed | Skipped):
-            outcomes[job] = heard
+    def notify_and_store(job: str, event: Event | Outcome) -> None:
+        notify(job, event)
+        if isinstance(event, Done | Failed | Skipped):
+            outcomes[job] = event
             if job in cells:
-                results[job] = _result(cells[job], outcomes, heard)
-                kept.put(keys[job], results[job])
+                results[job] = _result(cells[job], outcomes, event)
+                cached.put(keys[job], results[job])
 
-    done = {name: outcome for name, outcome in ground.items() if isinstance(outcome, Done)}
-    engine.run(Graph(in_cells(wanted, todo, series), done), hear_and_keep)
-    return tuple(results[place.cell.name] for place in places)
+    engine.run(Graph(cell_jobs(wanted, todo, series), outcomes), notify_and_store)
+    return tuple(results[setup.cell.name] for setup in setups)
 
 
 def require_cells(matrix: Matrix, only: Sequence[str]) -> Matrix:
-    """Return the matrix with those kernels alone. Raises InputError for one that it has not."""
+    """Return the matrix with only these kernels. Raises InputError for an unknown one."""
     for name in only:
         if name not in matrix.kernels:
             raise InputError(
@@ -75,16 +74,16 @@ def require_cells(matrix: Matrix, only: Sequence[str]) -> Matrix:
     if not only:
         return matrix
     blocks = [
-        msgspec.structs.replace(block, kernels=kept)
+        msgspec.structs.replace(block, kernels=kernels)
         for block in matrix.cells
-        if (kept := tuple(kernel for kernel in block.kernels if kernel in only))
+        if (kernels := tuple(kernel for kernel in block.kernels if kernel in only))
     ]
     if not blocks:
-        raise InputError(f"no cell of {matrix.name} has it", where="--kernel")
+        raise InputError(f"no cell of {matrix.name} uses it", where="--kernel")
     return msgspec.structs.replace(matrix, cells=tuple(blocks))
 
 
-def _places(project: Project, wanted: CellRequest) -> list[CellSetup]:
+def _setups(project: Project, wanted: CellRequest) -> list[CellSetup]:
     matrix = wanted.matrix
     recipes = {
         name: configure.recipe(project, c.kconfig, compiler=c.compiler, arch=c.arch)
@@ -103,43 +102,43 @@ def _places(project: Project, wanted: CellRequest) -> list[CellSetup]:
 
 def _known(
     wanted: CellRequest,
-    places: Sequence[CellSetup],
+    setups: Sequence[CellSetup],
     series: Series,
-    ground: Mapping[str, Outcome],
-    kept: KeptCells,
+    outcomes: Mapping[str, Outcome],
+    cached: CachedCells,
 ) -> tuple[dict[str, CellResult], dict[str, str]]:
-    """Return the results that need no job, and what the others are to be kept by."""
+    """Return the results that need no job, and the keys to cache the others by."""
     results: dict[str, CellResult] = {}
     keys: dict[str, str] = {}
-    for place in places:
-        name = place.cell.name
-        applied = ground[applies(place.cell.tree)]
+    for setup in setups:
+        name, applying = setup.cell.name, setup.on_tree[1]
+        applied = outcomes[applying]
         if not isinstance(applied, Done):
-            results[name] = _broken(place.cell, ground, applies(place.cell.tree))
-        else:
-            keys[name] = kept.key(place.how, *_depends_on(wanted, place, series, applied.value))
-            found = None if wanted.fresh else kept.get(keys[name])
-            if found is not None:
-                results[name] = msgspec.structs.replace(found, cell=place.cell)
+            results[name] = _without_shown(setup.cell, outcomes, applying)
+            continue
+        keys[name] = cached.key(setup.how, *_depends_on(wanted, setup, series, applied.value))
+        found = None if wanted.fresh else cached.get(keys[name])
+        if found is not None:
+            results[name] = msgspec.structs.replace(found, cell=setup.cell)
     return results, keys
 
 
 def _depends_on(
-    wanted: CellRequest, place: CellSetup, series: Series, applied: Applied
+    wanted: CellRequest, setup: CellSetup, series: Series, applied: Applied
 ) -> tuple[Any, ...]:
-    """Everything but this harness that could make another outcome of a cell."""
+    """Return everything but this harness that the result of a cell depends on."""
     matrix = wanted.matrix
-    told = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
+    limits = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
     commits = (applied.slug, applied.base, *(patch.commit for patch in applied.patches))
-    of_object = (series.object, place.configuration.shows, place.configuration.needs)
-    shown = place.configuration if place.guest else of_object
-    where = (place.cell.prefix, place.cell.base, applied.release)
-    return (place.guest, shown, where, commits, told)
+    of_object = (series.object, setup.configuration.shows, setup.configuration.needs)
+    shown = setup.configuration if setup.guest else of_object
+    where = (setup.cell.prefix, setup.cell.base, applied.release)
+    return (setup.guest, shown, where, commits, limits)
 
 
 def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> CellResult:
     if not isinstance(outcome, Done):
-        return _broken(cell, outcomes, cell.name)
+        return _without_shown(cell, outcomes, cell.name)
     shown: Shown = outcome.value
     wrong = [f"{check.name}: {check.detail}" for check in shown.checks if not check.ok]
     if not shown.checks:
@@ -155,17 +154,17 @@ def _result(cell: Cell, outcomes: Mapping[str, Outcome], outcome: Outcome) -> Ce
     )
 
 
-def _broken(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> CellResult:
-    """What a cell comes to of which a job failed, its own or one that it needs."""
+def _without_shown(cell: Cell, outcomes: Mapping[str, Outcome], job: str) -> CellResult:
+    """Return the result of a cell whose job failed, or a job that it needs."""
     outcome = outcomes[job]
-    blamed = outcome.because if isinstance(outcome, Skipped) else job
-    failed = outcomes[blamed]
-    assert isinstance(failed, Failed)  # noqa: S101 (nothing else is blamed)
+    cause = outcome.because if isinstance(outcome, Skipped) else job
+    failed = outcomes[cause]
+    assert isinstance(failed, Failed)  # noqa: S101 (only a failure is a cause)
     error = failed.error()
-    reason = str(error) if blamed == cell.name else f"{blamed}: {error}"
+    reason = str(error) if cause == cell.name else f"{cause}: {error}"
     if failed.kind in CANNOT:
         return CellResult(cell, "cannot", reason)
-    checks = (Check(blamed, ok=False, detail=error.what),)
+    checks = (Check(cause, ok=False, detail=error.what),)
     return CellResult(
         cell, "failed", reason, checks, exit_code=error.exit_code, detail=error.detail or ""
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cell of a matrix without a guest: the objects of base and prefixes, compiled and looked at."""
+"""A cell without a guest: the objects of base and prefixes are compiled and examined."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +17,18 @@ from harness.record.applied import Applied
 from harness.record.record import BASE, Check
 from harness.replay import check, replay, trace
 from harness.replay.cases import corners, drawn
+from harness.replay.object_checks import ObjectCheck
 from harness.replay.program import objects
 from harness.replay.program.link import Program, Unprovided
+from harness.replay.runner.runner import Runner
 
 SEED = 1
 
 
 class Objects(msgspec.Struct, frozen=True):
-    """Objects to look at: base's and the prefixes', and what they are to show.
+    """The objects to examine, and what they must show.
 
-    `needs` are the Kconfig options that the tree must know.
+    `needs` are the Kconfig options that the tree must have.
     """
 
     how: Recipe
@@ -37,9 +39,10 @@ class Objects(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
 
 
-class _Prefixes(NamedTuple):
-    """Base and prefixes by name, in order, with their commits."""
+class _Builds(NamedTuple):
+    """The commits of base and prefixes by name, in order, and how their objects are made."""
 
+    here: Here
     tree: Tree
     commits: dict[str, str]
     given: Objects
@@ -48,80 +51,89 @@ class _Prefixes(NamedTuple):
     def last(self) -> str:
         return list(self.commits)[-1]
 
+    def runner(self) -> Runner:
+        return replay.driver(self.here.cache, self.here.listen)
+
+    def unlinked(self) -> Iterator[tuple[str, Path]]:
+        """Compile the object of each build; yield its name and file."""
+        for name, commit in self.commits.items():
+            yield (
+                name,
+                objects.unlinked(
+                    self.here.cache,
+                    self.tree,
+                    commit,
+                    self.given.how,
+                    self.given.object,
+                    self.here.listen,
+                    title=_title(name),
+                ),
+            )
+
+    def programs(self) -> dict[str, Program]:
+        """Return a program per build. Raises Unsupported where none can be linked."""
+        wanted = [objects.Wanted(commit, _title(name)) for name, commit in self.commits.items()]
+        given, here = self.given, self.here
+        try:
+            made = objects.programs(
+                here.cache, self.tree, wanted, given.how, given.object, here.listen
+            )
+        except Unprovided as error:
+            raise Unsupported(f"the replay cannot run this configuration: {error.what}") from error
+        return dict(zip(self.commits, made, strict=True))
+
 
 def examine(here: Here, given: Objects, tree: Tree, applied: Applied) -> Shown:
-    """Compile the series' object for base and prefixes and say what was found in them.
+    """Compile the series' object for base and prefixes and return what was found in them.
 
     Raises Unsupported where the replay cannot run it, ToolMissing, DoesNotBuild or MachineError.
     """
     require_options(here, tree, given.needs)
     prefixes = prefixes_of(applied, given.prefix)
-    names = {BASE: applied.base} | {str(k): applied.prefix(k) for k in prefixes}
-    builds = _Prefixes(tree, names, given)
-    found: list[Check] = []
-    for show in given.shows:
-        found += _SHOWING[show](here, builds)
-    return Shown(tuple(found))
+    commits = {BASE: applied.base} | {str(k): applied.prefix(k) for k in prefixes}
+    builds = _Builds(here, tree, commits, given)
+    return Shown(tuple(found for show in given.shows for found in _SHOWING[show](builds)))
 
 
-def _compiles(here: Here, builds: _Prefixes) -> Iterator[Check]:
-    for name, path in _plain_objects(here, builds):
+def _compiles(builds: _Builds) -> Iterator[Check]:
+    for name, path in builds.unlinked():
         yield Check(f"{name} compiles", ok=True, detail=f"{path.stat().st_size} bytes")
 
 
-def _plain_objects(here: Here, builds: _Prefixes) -> Iterator[tuple[str, Path]]:
-    for name, commit in builds.commits.items():
-        yield (
-            name,
-            objects.unlinked(
-                here.cache,
-                builds.tree,
-                commit,
-                builds.given.how,
-                builds.given.object,
-                here.listen,
-                title=_title(name),
-            ),
-        )
-
-
-def _absent(here: Here, builds: _Prefixes) -> Iterator[Check]:
-    """It is not built with this configuration, on base as with the series."""
-    binutils = replay.driver(here.cache, here.listen).binutils
-    for name, path in _plain_objects(here, builds):
+def _absent(builds: _Builds) -> Iterator[Check]:
+    """Check that no build has the function: this configuration leaves it out."""
+    binutils = builds.runner().binutils
+    for name, path in builds.unlinked():
         there = FUNCTION in binutils.defined(path)
         detail = f"{FUNCTION}() is {'' if there else 'not '}in it"
         yield Check(f"{name} without it", ok=not there, detail=detail)
 
 
-def _plain(here: Here, builds: _Prefixes) -> Iterator[Check]:
-    drive = replay.driver(here.cache, here.listen)
-    for name, path in _plain_objects(here, builds):
-        gate = trace.plain(drive, name, path)
-        yield Check(f"{name} {gate.name}", ok=gate.ok, detail=gate.detail)
+def _plain(builds: _Builds) -> Iterator[Check]:
+    runner = builds.runner()
+    for name, path in builds.unlinked():
+        yield _check(trace.plain(runner, name, path))
 
 
-def _same(here: Here, builds: _Prefixes) -> Iterator[Check]:
-    programs = _programs(here, builds)
-    drive = replay.driver(here.cache, here.listen)
-    traced = drive(programs[BASE], []).facts.page_ref
+def _same(builds: _Builds) -> Iterator[Check]:
+    programs, runner = builds.programs(), builds.runner()
+    traced = runner(programs[BASE], []).facts.page_ref
     cases = [*corners(), *drawn(builds.given.cases, SEED, page_ref=traced)]
-    compared = check.compare(drive, programs, cases, here.listen)
+    compared = check.compare(runner, programs, cases, builds.here.listen)
     events = ", page_ref_set events" if traced else ""
     unequal = {found.build: f"{found.case}: {found.what}" for found in compared.unequal}
+    equal = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
     for name in list(builds.commits)[1:]:
-        said = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
-        yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, said))
+        yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, equal))
 
 
-def _streams(here: Here, builds: _Prefixes) -> Iterator[Check]:
-    """Only the whole series must; base must not."""
-    programs = {
-        name: p for name, p in _programs(here, builds).items() if name in (BASE, builds.last)
-    }
-    drive = replay.driver(here.cache, here.listen)
-    for gate in trace.gates(drive, programs, here.listen, streaming=[builds.last], plain=[BASE]):
-        yield Check(f"{gate.build} {gate.name}", ok=gate.ok, detail=gate.detail)
+def _streams(builds: _Builds) -> Iterator[Check]:
+    """Check that the whole series stores past the caches, and base does not."""
+    ends = (BASE, builds.last)
+    programs = {name: program for name, program in builds.programs().items() if name in ends}
+    runner, listen = builds.runner(), builds.here.listen
+    for one in trace.gates(runner, programs, listen, streaming=[builds.last], plain=[BASE]):
+        yield _check(one)
 
 
 _SHOWING = {
@@ -133,16 +145,8 @@ _SHOWING = {
 }
 
 
-def _programs(here: Here, builds: _Prefixes) -> dict[str, Program]:
-    wanted = [objects.Wanted(commit, _title(name)) for name, commit in builds.commits.items()]
-    given = builds.given
-    try:
-        made = objects.programs(
-            here.cache, builds.tree, wanted, given.how, given.object, here.listen
-        )
-    except Unprovided as error:
-        raise Unsupported(f"the replay cannot run this configuration: {error.what}") from error
-    return dict(zip(builds.commits, made, strict=True))
+def _check(one: ObjectCheck) -> Check:
+    return Check(f"{one.build} {one.name}", ok=one.ok, detail=one.detail)
 
 
 def _title(name: str) -> str:

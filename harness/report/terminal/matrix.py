@@ -57,7 +57,7 @@ def table(matrix: Matrix, slug: str, results: Sequence[CellResult]) -> Renderabl
         outcome = Text(result.outcome, _STYLE[result.outcome])
         grid.add_row(*map(escape, cells), outcome, escape(one_line(_text(result))))
     counted = ", ".join(f"{count} {outcome}" for outcome, count in _counted(results))
-    cached = sum(result.kept for result in results)
+    cached = sum(result.cached for result in results)
     lines = [f"[bold]{len(results)} cells[/]: {counted}" + (f"; {cached} cached" if cached else "")]
     lines += [
         f"[bold]{escape(name)}[/]: {escape(configuration.why)}"

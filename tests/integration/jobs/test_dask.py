@@ -14,7 +14,7 @@ from harness.jobs.graph import Done, Failed, Graph, Here, Job, Skipped
 from harness.jobs.local import Local
 from harness.jobs.matrix import jobs as cell_jobs
 from harness.jobs.matrix import matrix
-from harness.jobs.per_patch import climb
+from harness.jobs.per_patch import reproduce_each_patch
 from harness.record import store as records
 from tests.fakes.cluster import (
     REQUEST,
@@ -106,10 +106,10 @@ def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
 def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
     project, cache = scene.machine.project, scene.machine.cache
     with scene.engine() as engine:
-        record = climb(engine, project, cache, REQUEST, scene.hear)
+        record = reproduce_each_patch(engine, project, cache, REQUEST, scene.hear)
     assert [build.name for build in record.builds] == ["base", "1", "2"]
     assert not cache.kernels.exists()
-    at_home = climb(Local(project, cache), project, cache, REQUEST)
+    at_home = reproduce_each_patch(Local(project, cache), project, cache, REQUEST)
     assert pinned(at_home) == pinned(record)
     assert kept(project, at_home) == kept(project, record)
 
@@ -127,7 +127,7 @@ def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
         assert result.run.startswith("matrix/test/")
         assert (project.results / result.run / records.FILE).is_file()
     assert records.runs(project.results) == []
-    assert all(again.kept for again in matrix.run(Local(project, cache), project, cache, wanted))
+    assert all(again.cached for again in matrix.run(Local(project, cache), project, cache, wanted))
 
 
 def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:

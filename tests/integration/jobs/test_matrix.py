@@ -61,8 +61,8 @@ def outcomes(results: list[CellResult]) -> list[str]:
     return [result.outcome for result in results]
 
 
-def kept(results: list[CellResult]) -> list[bool]:
-    return [result.kept for result in results]
+def cached(results: list[CellResult]) -> list[bool]:
+    return [result.cached for result in results]
 
 
 def test_as_a_user_types_it(machine: FakeMachine) -> None:
@@ -92,23 +92,23 @@ def test_as_a_user_types_it(machine: FakeMachine) -> None:
 
     again = machine.harness(*MATRIX)
     assert again.returncode == 0
-    assert f"{NAMES[0]}: kept from an earlier run\n" in again.stderr
+    assert f"{NAMES[0]}: cached\n" in again.stderr
     assert "build" not in again.stderr
     text = " ".join(again.stdout.split())
     assert "test: matrix-quick, a little of everything" in text
-    assert "3 cells: 3 ok; 3 kept" in text
+    assert "3 cells: 3 ok; 3 cached" in text
 
 
-def test_what_a_kept_cell_depends_on_makes_another_of_it(machine: FakeMachine) -> None:
-    assert kept(tried(machine)) == [False] * 3
-    assert kept(tried(machine)) == [True] * 3
-    assert kept(tried(machine, fresh=True)) == [False] * 3
+def test_a_change_of_what_a_cell_depends_on_is_tried_again(machine: FakeMachine) -> None:
+    assert cached(tried(machine)) == [False] * 3
+    assert cached(tried(machine)) == [True] * 3
+    assert cached(tried(machine, fresh=True)) == [False] * 3
     edit(machine.root / "guests/pmem-128m.yaml", "memory: 1G", "memory: 2G")
-    assert kept(tried(machine)) == [True, False, False]
+    assert cached(tried(machine)) == [True, False, False]
     shutil.rmtree(machine.project.results)
-    assert kept(tried(machine)) == [True, False, False], "its boots are gone"
+    assert cached(tried(machine)) == [True, False, False], "its boots are gone"
     edit(machine.root / "configs/kconfig/fake.config", "CONFIG_HZ=", "CONFIG_X=y\nCONFIG_HZ=")
-    assert kept(tried(machine)) == [False] * 3
+    assert cached(tried(machine)) == [False] * 3
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
     assert said in made[2].reason
     assert {result.exit_code for result in made if result.outcome == "failed"} == {1}
     guests(machine, monkeypatch)
-    mended = tried(machine)
-    assert outcomes(mended) == ["ok"] * 3
-    assert kept(mended) == [outcome == "ok" for outcome in wrong]
+    fixed = tried(machine)
+    assert outcomes(fixed) == ["ok"] * 3
+    assert cached(fixed) == [outcome == "ok" for outcome in wrong]
 
 
 def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
@@ -161,7 +161,9 @@ def test_a_guest_that_is_lost_without_base_beside_it_is_nobodys_fault(
     assert [result.exit_code for result in made] == [0, 69, 69]
 
 
-def test_a_patch_that_does_not_build_is_3_and_its_words_are_kept(machine: FakeMachine) -> None:
+def test_a_patch_that_does_not_build_is_exit_3_with_the_compilers_words(
+    machine: FakeMachine,
+) -> None:
     (port,) = (machine.root / "series/test/ports/v7.2").glob("0002-*")
     edit(port, "1024", "nonesuch")
     made = tried(machine)
@@ -204,7 +206,7 @@ def test_a_tree_that_the_series_does_not_apply_to_costs_its_own_cells(machine: F
             "kconfig: [fake], compiler: gcc-999, shows",
             "gcc-999 is not installed",
         ),
-        ("prefixes: [each]", "prefixes: [9]", "there is no prefix 9: port v7.2 has 2 patches"),
+        ("prefixes: [each]", "prefixes: [9]", "no prefix 9: port v7.2 has 2 patches"),
         ("shows: [plain, compiles]", "shows: [absent]", ""),
     ],
 )
@@ -215,12 +217,12 @@ def test_a_cell_that_cannot_be_tried_says_why_and_is_no_failure(
     planned(machine, only.replace(old, new))
     (made,) = tried(machine)
     if not said:
-        assert made.outcome == "failed", "it is in it, so this was shown not to hold"
+        assert made.outcome == "failed", "the function is there, so the check fails"
         return
     assert (made.outcome, made.exit_code) == ("cannot", 0)
     assert said in made.reason
     # Tomorrow the machine may have it.
-    assert kept(tried(machine)) == [False]
+    assert cached(tried(machine)) == [False]
 
 
 def test_an_impossible_guest_is_reported_and_one_in_ram_is_not_compared(
@@ -242,7 +244,7 @@ def test_an_impossible_guest_is_reported_and_one_in_ram_is_not_compared(
     said = "guest cxl: this qemu-system-x86_64 has no device cxl-type3; expected QEMU 7.1 or later"
     assert cxl_cell.reason == said, "the stand-in has none"
     assert legacy_cell.outcome == "ok", legacy_cell.reason
-    assert legacy_cell.note == "struct pages not compared: no file of ours holds them"
+    assert legacy_cell.note == "struct pages not compared: no backing file of this guest holds them"
     # A plan with the one that cannot be says so as well.
     edit(machine.root / "configs/plans/quick.yaml", "pmem-128m", "cxl")
     done = machine.harness("measure", "test", "--plan", "quick", "--accelerator", "tcg")
@@ -279,8 +281,8 @@ def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, job
     assert said.endswith("interrupted; what was finished is kept\n")
     made = tried(machine)
     assert outcomes(made) == ["ok"] * 3
-    assert made[0].kept
-    assert not made[2].kept
+    assert made[0].cached
+    assert not made[2].cached
 
 
 def every_event(machine: FakeMachine) -> list[Any]:

@@ -70,14 +70,14 @@ def test_where_no_scheduler_is_it_is_one_clear_line(
 
 
 def test_the_progress_of_each_job_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    with watching_jobs(named=True) as hear:
-        hear("build base", Began("build base"))
-        hear("build [tip]", Began("build tip"))
-        hear("build base", Advanced(1, 2, "mm/mm_init.o"))
-        hear("", Note("worker x gets no jobs\x1b[2J"))
-        hear("build base", Ended("built"))
-        hear("build base", Done(None))
-        hear("build [tip]", Failed("DoesNotBuild", "no"))
+    with watching_jobs(named=True) as notify:
+        notify("build base", Began("build base"))
+        notify("build [tip]", Began("build tip"))
+        notify("build base", Advanced(1, 2, "mm/mm_init.o"))
+        notify("", Note("worker x gets no jobs\x1b[2J"))
+        notify("build base", Ended("built"))
+        notify("build base", Done(None))
+        notify("build [tip]", Failed("DoesNotBuild", "no"))
     assert capsys.readouterr().err.splitlines() == [
         "build base",
         "build [tip]: build tip",

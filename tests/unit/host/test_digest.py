@@ -103,7 +103,7 @@ def test_what_is_cached_is_found_again(
     monkeypatch.setattr(build, "compiler_version", lambda _cache, program: f"{program} 14.2")
     monkeypatch.setattr(cached, "tool_version", lambda _cache, program: f"{program} 1")
     cache = Cache(tmp_path)
-    cells = cached.KeptCells(PROJECT, cache)
+    cells = cached.CachedCells(PROJECT, cache)
     made = configure.recipe(PROJECT, [])
     for recipe in (RECIPE, made):
         again = journey(recipe)

@@ -122,16 +122,16 @@ def test_events_come_back_with_the_jobs_name_and_the_outcome_last(cache: Cache, 
     [
         (
             [Job("a", "build", add, 1), Job("a", "build", add, 2)],
-            "two jobs are named 'a'; expected a name for each",
+            "two jobs are named 'a'; expected different names",
         ),
-        ([Job("a", "build", add, 1, ("b",))], "'a' needs 'b', which is none; expected one of a"),
-        ([Job("a", "build", add, 1, ("a",))], "'a' needs 'a'; expected no job to need itself"),
+        ([Job("a", "build", add, 1, ("b",))], "'a' needs 'b': no such job; expected one of a"),
+        ([Job("a", "build", add, 1, ("a",))], "'a' needs 'a'; expected no job that needs itself"),
         (
             [Job("a", "build", add, 1, ("b",)), Job("b", "build", add, 1, ("a",))],
             "needs 'b' needs|needs 'a' needs",
         ),
         ([Job("a", "build", lambda _h, _g: 1)], "the call of 'a' cannot be imported"),
-        ([Job("a", "boot", add, Path("x"))], "what 'a' is given cannot go to another machine"),
+        ([Job("a", "boot", add, Path("x"))], "the argument of 'a' cannot go to another machine"),
     ],
 )
 def test_a_wrong_graph_is_one_clear_line(jobs: list[Job], said: str) -> None:

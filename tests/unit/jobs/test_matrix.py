@@ -10,7 +10,7 @@ from rich.console import Console
 from harness.errors import InputError
 from harness.host.digest import value_digest
 from harness.jobs.matrix.jobs import CellRequest
-from harness.jobs.matrix.matrix import _depends_on, _places, require_cells
+from harness.jobs.matrix.matrix import _depends_on, _setups, require_cells
 from harness.project.matrix_plan import Cell, CellResult, Matrix, Outcome, worst
 from harness.project.project import Project
 from harness.project.series import Series, Version
@@ -138,7 +138,7 @@ def test_some_kernels_of_a_plan(project: Project) -> None:
     assert require_cells(made, []) == made
     with pytest.raises(InputError, match="--kernel: no kernel 'none' in matrix-quick"):
         require_cells(made, ["none"])
-    with pytest.raises(InputError, match="--kernel: no cell of matrix-quick has it"):
+    with pytest.raises(InputError, match="--kernel: no cell of matrix-quick uses it"):
         require_cells(made, ["unused"])
 
 
@@ -170,7 +170,7 @@ def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Projec
         Check(f"{build} same", ok=True, detail="as base in 9 calls") for build in ("1", "2")
     )
     results = (
-        CellResult(cells[0], "ok", "", checks, kept=True),
+        CellResult(cells[0], "ok", "", checks, cached=True),
         CellResult(cells[1], "failed", "tip quiet: [red]BUG[/red]", exit_code=1),
         CellResult(cells[2], "cannot", "clang-19 is not installed"),
     )
@@ -196,7 +196,7 @@ def test_an_object_cell_is_cached_by_the_object_and_what_its_tree_must_have(
 
     def key(series: Series) -> str:
         wanted = CellRequest("x", project.matrix("quick"))
-        return value_digest(_depends_on(wanted, _places(project, wanted)[0], series, applied))
+        return value_digest(_depends_on(wanted, _setups(project, wanted)[0], series, applied))
 
     first = key(series)
     assert key(msgspec.structs.replace(series, title="another")) == first

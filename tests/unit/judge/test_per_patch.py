@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.errors import NotComparable
-from harness.jobs.per_patch import order
+from harness.jobs.per_patch import build_order
 from harness.judge.conclude import conclude
 from harness.judge.prefixes import PrefixResult
 from harness.judge.rule_syntax import parse_rule
@@ -230,7 +230,7 @@ def test_a_ladder_says_of_each_build_what_a_run_of_two_would() -> None:
 def test_the_order_is_the_one_that_changes_headers_least(
     missing: Sequence[int], last: int | None, expected: tuple[int, ...]
 ) -> None:
-    assert order(SERIES, tuple(missing), last) == expected
+    assert build_order(SERIES, tuple(missing), last) == expected
 
 
 @given(
@@ -246,4 +246,4 @@ def test_every_order_has_what_is_missing_once(
     drawn: tuple[list[tuple[str, ...]], set[int], int | None],
 ) -> None:
     changed, missing, last = drawn
-    assert sorted(order(changed, tuple(missing), last)) == sorted(missing)
+    assert sorted(build_order(changed, tuple(missing), last)) == sorted(missing)
