@@ -2,7 +2,7 @@
 """A conclusion as a `b4 review` check; pure.
 
 One entry, since b4 shows one per tool: its status is that of the worst row, its details list the
-rows. Whatever is undecided is a warning.
+rows. An undecided result is a warning.
 """
 
 import json

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A conclusion as plain data for other programs, as `--json` prints it; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.prefixes import bisectable
-from harness.judge.summary import BindingMeans
-from harness.judge.verdict import Verdict
 from harness.record.record import ReplayRun
 from harness.report.verdict_line import headline
 
 _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
+_VERDICT = ("driver", "build", "after_patch", "claimed_percent", "verdict", "stance", "reason")
+_PREFIX = (
+    *("prefix", "title", "holds", "builds", "boots", "memmaps", "why", "detail", "new_warnings"),
+)
 
 
 def document(
@@ -36,7 +38,7 @@ def document(
     else:
         found |= _prefixes(conclusion) if conclusion.rungs else _booted(conclusion)
     return found | {
-        "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
+        "verdicts": [_chosen(verdict, _VERDICT) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),
         "memmaps": [{"ok": one.ok, **_plain(one)} for one in conclusion.memmaps],
         "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
@@ -52,8 +54,8 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
     for verdict in conclusion.verdicts:
         summary = verdict.summary
         entry = {
-            "base": _binding(summary.base),
-            "tip": _binding(summary.tip),
+            "base": _rounded(summary.base),
+            "tip": _rounded(summary.tip),
             "reduction_percent": _rounded(summary.reduction_percent, 1),
             "claimed_percent": verdict.claimed_percent,
             "verdict": verdict.verdict,
@@ -68,23 +70,9 @@ def _prefixes(conclusion: Conclusion) -> dict[str, Any]:
         "bisectable": bisectable(conclusion.record, conclusion.rungs),
         "prefixes": [
             {
-                "prefix": prefix.prefix,
-                "title": prefix.title,
-                "holds": prefix.holds,
-                "builds": prefix.builds,
-                "boots": prefix.boots,
-                "memmaps": prefix.memmaps,
-                "why": prefix.why,
-                "detail": prefix.detail,
-                "new_warnings": prefix.new_warnings,
-                "drivers": {
-                    driver: {k: _rounded(v, 2) for k, v in msgspec.to_builtins(cost).items()}
-                    for driver, cost in prefix.costs.items()
-                },
-                "claims": [
-                    {key: value for key, value in _verdict(verdict).items() if key in _CLAIM}
-                    for verdict in prefix.verdicts
-                ],
+                **_chosen(prefix, _PREFIX),
+                "drivers": _rounded(prefix.costs),
+                "claims": [_chosen(verdict, _CLAIM) for verdict in prefix.verdicts],
             }
             for prefix in conclusion.rungs
         ],
@@ -112,43 +100,25 @@ def _replayed(
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "driver": verdict.driver,
-        "build": verdict.build,
-        "after_patch": verdict.after_patch,
-        "claimed_percent": verdict.claimed_percent,
-        "verdict": verdict.verdict,
-        "stance": verdict.stance,
-        "reason": verdict.reason,
-    }
+def _chosen(value: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
-def _binding(binding: BindingMeans | None) -> dict[str, Any] | None:
-    if binding is None:
-        return None
-    return {
-        "first_ms": _rounded(binding.first_ms, 2),
-        "rebind_mean_ms": _rounded(binding.rebind_mean_ms, 2),
-        "rebinds": binding.rebinds,
-        "nr_pages": binding.nr_pages,
-    }
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+def _rounded(value: object, digits: int = 2) -> Any:
+    """Return a value as plain data, its numbers with `digits` decimals."""
+    return _mapped(msgspec.to_builtins(value), lambda number: round(number, digits))
 
 
 def _plain(value: object) -> Any:
-    """Return a struct as plain data, with six significant digits per number."""
-    return _shortened(msgspec.to_builtins(value))
+    """Return a value as plain data, its numbers with six significant digits."""
+    return _mapped(msgspec.to_builtins(value), lambda number: float(f"{number:.6g}"))
 
 
-def _shortened(value: Any) -> Any:
+def _mapped(value: Any, shorten: Callable[[float], float]) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return shorten(value)
     if isinstance(value, dict):
-        return {name: _shortened(part) for name, part in value.items()}
+        return {name: _mapped(part, shorten) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_shortened(part) for part in value]
+        return [_mapped(part, shorten) for part in value]
     return value

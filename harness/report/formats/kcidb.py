@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from harness.judge.conclude import Conclusion
-from harness.record.record import BootRun, Build, ReplayRun, RunRecord, Unbuilt
+from harness.record.record import BootRun, Build, ReplayRun, Unbuilt
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
 from harness.report.row import Number, ReportRow
@@ -39,64 +37,15 @@ def kcidb(conclusion: Conclusion, origin: str = ORIGIN) -> str:
     """Return the report as JSON. Raises RecordError if the record has no valid start time."""
     from kcidb_io.schema import V5_3
 
-    record = conclusion.record
-    checkouts = {build.commit: _checkout(record, build, origin) for build in record.builds}
-    builds = {
-        build.name: _build(record, build, checkouts[build.commit]["id"], origin)
-        for build in record.builds
-    }
-    for missing in record.unbuilt if isinstance(record, BootRun) else ():
-        checkout = _checkout(record, _unmade(record, missing), origin)
-        checkouts[str(checkout["id"])] = checkout
-        builds[str(missing.prefix)] = _failed(record, missing, checkout["id"], origin)
-    report = {
+    report = _Report(conclusion, origin)
+    document = {
         "version": {"major": 5, "minor": 3},
-        "checkouts": list(checkouts.values()),
-        "builds": list(builds.values()),
-        "tests": list(_tests(conclusion, builds, origin)),
+        "checkouts": list(report.checkouts.values()),
+        "builds": list(report.builds.values()),
+        "tests": list(report.tests()),
     }
-    V5_3.validate(report)
-    return json.dumps(report, indent=2, allow_nan=False) + "\n"
-
-
-def _checkout(record: RunRecord, build: Build, origin: str) -> Object:
-    subject = record.subject
-    patch_ids = subject.patch_ids[: build.prefix]
-    made: Object = {
-        "id": f"{origin}:{_id(subject.base, build.commit or ' '.join(patch_ids))}",
-        "origin": origin,
-        "git_commit_name": one_line(f"v{subject.release}"),
-        "start_time": phrases.started(record).isoformat(),
-        "valid": True,
-        "misc": {"tree": subject.tree},
-    }
-    if build.commit:
-        made["misc"]["commit"] = build.commit
-    if _COMMIT.fullmatch(subject.base):
-        made["git_commit_hash"] = subject.base
-    if build.prefix == 0:
-        return made | {"patchset_hash": ""}
-    # A variant has one more patch than the series, which is not in the record.
-    if build.kind == "prefix":
-        made |= _patchset(record, build)
-    made["comment"] = one_line(f"{subject.slug} ({subject.source}), build {build.name}")
-    made["misc"] |= {
-        "series": subject.slug,
-        "version": subject.version,
-        "patch_ids": list(patch_ids),
-    }
-    return made
-
-
-def _patchset(record: RunRecord, build: Build) -> Object:
-    """Return hash and message-id of the patches, as far as the record has them."""
-    subject = record.subject
-    made: Object = {}
-    if len(subject.patch_sha256) == len(subject.patch_ids):
-        made["patchset_hash"] = patchset_hash(subject.patch_sha256[: build.prefix])
-    if message_id := phrases.message_id(record):
-        made["message_id"] = message_id
-    return made
+    V5_3.validate(document)
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def patchset_hash(digests: tuple[str, ...]) -> str:
@@ -104,107 +53,139 @@ def patchset_hash(digests: tuple[str, ...]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def _build(record: RunRecord, build: Build, checkout: str, origin: str) -> Object:
-    made: Object = {
-        "checkout_id": checkout,
-        "id": f"{origin}:{_id(build.commit, build.config_sha256, build.build_id, build.name)}",
-        "origin": origin,
-        "architecture": "x86_64",
-        "compiler": one_line(build.compiler),
-        "status": "PASS",
-        "misc": {
-            "build": build.name,
-            "release": build.release,
-            "build_id": build.build_id,
-            "config_sha256": build.config_sha256,
-        },
-    }
-    if isinstance(record, ReplayRun):
-        made["comment"] = "only the object with the tested function, run outside a kernel"
-    return made
+class _Report:
+    """The objects of one conclusion: checkouts by id, builds by name."""
 
+    def __init__(self, conclusion: Conclusion, origin: str) -> None:
+        self.conclusion = conclusion
+        self.record = conclusion.record
+        self.origin = origin
+        self.checkouts: dict[str, Object] = {}
+        self.builds: dict[str, Object] = {}
+        for build in self.record.builds:
+            self.builds[build.name] = self._build(build)
+        for missing in self.record.unbuilt if isinstance(self.record, BootRun) else ():
+            self.builds[str(missing.prefix)] = self._failed_build(missing)
 
-def _unmade(record: RunRecord, missing: Unbuilt) -> Build:
-    """Return the build of a prefix that does not build; its commit is not recorded."""
-    return msgspec.structs.replace(
-        record.builds[0], name=str(missing.prefix), prefix=missing.prefix, commit=""
-    )
+    def _object(self, *id_parts: str) -> Object:
+        digest = hashlib.sha256("\0".join(id_parts).encode()).hexdigest()[:24]
+        return {"id": f"{self.origin}:{digest}", "origin": self.origin}
 
+    def _checkout(self, name: str, prefix: int, commit: str, *, has_patchset: bool) -> str:
+        """Return the id of the checkout of a build, and add the checkout if it is new.
 
-def _failed(record: RunRecord, missing: Unbuilt, checkout: str, origin: str) -> Object:
-    """Return the failed KCIDB build of a prefix that does not build."""
-    what, _, detail = missing.reason.partition("\n")
-    made: Object = {
-        "checkout_id": checkout,
-        "id": f"{origin}:{_id(record.run_id, record.subject.base, str(missing.prefix))}",
-        "origin": origin,
-        "architecture": "x86_64",
-        "status": "FAIL",
-        "comment": one_line(what),
-        "misc": {"build": str(missing.prefix)},
-    }
-    if detail:
-        made["log_excerpt"] = printable(detail)[:MAX_EXCERPT]
-    return made
+        Without `has_patchset` only the number of patches is known.
+        """
+        subject = self.record.subject
+        patch_ids = subject.patch_ids[:prefix]
+        made = self._object(subject.base, commit or " ".join(patch_ids)) | {
+            "git_commit_name": one_line(f"v{subject.release}"),
+            "start_time": phrases.started(self.record).isoformat(),
+            "valid": True,
+            "misc": {"tree": subject.tree},
+        }
+        if commit:
+            made["misc"]["commit"] = commit
+        if _COMMIT.fullmatch(subject.base):
+            made["git_commit_hash"] = subject.base
+        if prefix == 0:
+            made["patchset_hash"] = ""
+        else:
+            made["comment"] = one_line(f"{subject.slug} ({subject.source}), build {name}")
+            made["misc"] |= {
+                "series": subject.slug,
+                "version": subject.version,
+                "patch_ids": list(patch_ids),
+            }
+        if prefix and has_patchset:
+            if len(subject.patch_sha256) == len(subject.patch_ids):
+                made["patchset_hash"] = patchset_hash(subject.patch_sha256[:prefix])
+            if message_id := phrases.message_id(self.record):
+                made["message_id"] = message_id
+        self.checkouts.setdefault(made["id"], made)
+        return str(made["id"])
 
+    def _build(self, build: Build) -> Object:
+        # A variant has one more patch than the series, which is not in the record.
+        is_prefix = build.kind == "prefix"
+        checkout = self._checkout(build.name, build.prefix, build.commit, has_patchset=is_prefix)
+        made = self._object(build.commit, build.config_sha256, build.build_id, build.name) | {
+            "checkout_id": checkout,
+            "architecture": "x86_64",
+            "compiler": one_line(build.compiler),
+            "status": "PASS",
+            "misc": {
+                "build": build.name,
+                "release": build.release,
+                "build_id": build.build_id,
+                "config_sha256": build.config_sha256,
+            },
+        }
+        if isinstance(self.record, ReplayRun):
+            made["comment"] = "only the object with the tested function, run outside a kernel"
+        return made
 
-def _tests(conclusion: Conclusion, builds: dict[str, Object], origin: str) -> Iterator[Object]:
-    record = conclusion.record
-    last = record.builds[-1].name
-    for result in results(conclusion):
-        entry = builds.get(result.build or last, builds[last])
-        yield _test(record, entry, origin, result)
-        for number in result.numbers:
-            if number.measured:
-                of = builds.get(number.build, entry)
-                yield _measurement(record, of, origin, result, number)
+    def _failed_build(self, missing: Unbuilt) -> Object:
+        """Return the build of a prefix that does not build; its commit is not recorded."""
+        name = str(missing.prefix)
+        what, _, detail = missing.reason.partition("\n")
+        made = self._object(self.record.run_id, self.record.subject.base, name) | {
+            "checkout_id": self._checkout(name, missing.prefix, "", has_patchset=True),
+            "architecture": "x86_64",
+            "status": "FAIL",
+            "comment": one_line(what),
+            "misc": {"build": name},
+        }
+        if detail:
+            made["log_excerpt"] = printable(detail)[:MAX_EXCERPT]
+        return made
 
+    def tests(self) -> Iterator[Object]:
+        """Yield a test per row and one per measured number."""
+        last = self.builds[self.record.builds[-1].name]
+        for row in results(self.conclusion):
+            build = self.builds.get(row.build, last)
+            yield self._row(row, build)
+            for number in row.numbers:
+                if number.measured:
+                    yield self._number(row, number, self.builds.get(number.build, build))
 
-def _test(record: RunRecord, entry: Object, origin: str, result: ReportRow) -> Object:
-    made = _of(record, entry, origin, (result.group, result.name))
-    made["status"] = result.status.upper()
-    made["comment"] = one_line(result.text)
-    if result.log:
-        made["log_excerpt"] = printable(result.log)[:MAX_EXCERPT]
-    if result.duration_s:
-        made["duration"] = result.duration_s
-    claimed = [number.value for number in result.numbers if not number.measured]
-    if claimed:
-        made["misc"]["claimed_reduction_percent"] = claimed[0]
-    return made
+    def _row(self, row: ReportRow, build: Object) -> Object:
+        made = self._test(build, row.group, row.name)
+        made |= {"status": row.status.upper(), "comment": one_line(row.text)}
+        if row.log:
+            made["log_excerpt"] = printable(row.log)[:MAX_EXCERPT]
+        if row.duration_s:
+            made["duration"] = row.duration_s
+        claimed = [number.value for number in row.numbers if not number.measured]
+        if claimed:
+            made["misc"]["claimed_reduction_percent"] = claimed[0]
+        return made
 
+    def _number(self, row: ReportRow, number: Number, build: Object) -> Object:
+        name = "" if number.build == row.build else number.build
+        path = [part for part in (row.group, row.name, name, number.name) if part]
+        unit, factor = _UNITS.get(number.unit, (number.unit, 1.0))
+        measured: Object = {"value": number.value * factor}
+        if unit:
+            measured["unit"] = "%" if unit == "percent" else unit
+        if number.unit in _UNITS:
+            measured["prefix"] = "metric"
+        return self._test(build, *path) | {"status": "DONE", "number": measured}
 
-def _measurement(
-    record: RunRecord, entry: Object, origin: str, result: ReportRow, number: Number
-) -> Object:
-    build = "" if number.build == result.build else number.build
-    path = [part for part in (result.group, result.name, build, number.name) if part]
-    unit, scale = _UNITS.get(number.unit, (number.unit, 1.0))
-    measured: Object = {"value": number.value * scale}
-    if unit:
-        measured["unit"] = "%" if unit == "percent" else unit
-    if number.unit in _UNITS:
-        measured["prefix"] = "metric"
-    made = _of(record, entry, origin, path)
-    return made | {"status": "DONE", "number": measured}
-
-
-def _of(record: RunRecord, entry: Object, origin: str, path: list[str] | tuple[str, ...]) -> Object:
-    """Return what all tests share. The path names the evidence, so that no trend mixes clocks."""
-    parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
-    where = ".".join(part or "_" for part in parts)
-    return {
-        "build_id": entry["id"],
-        "id": f"{origin}:{_NO_PATH.sub('_', record.run_id)}:{where}",
-        "origin": origin,
-        "path": where,
-        "environment": {
-            "comment": one_line(f"{record.machine.cpu}; {phrases.evidence(record)}"),
-            "misc": {name: one_line(value) for name, value in phrases.environment(record)},
-        },
-        "misc": {"evidence": record.evidence},
-    }
-
-
-def _id(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    def _test(self, build: Object, *path: str) -> Object:
+        """Return what all tests share; the path names the evidence: no trend may mix clocks."""
+        record = self.record
+        parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
+        where = ".".join(part or "_" for part in parts)
+        return {
+            "build_id": build["id"],
+            "id": f"{self.origin}:{_NO_PATH.sub('_', record.run_id)}:{where}",
+            "origin": self.origin,
+            "path": where,
+            "environment": {
+                "comment": one_line(f"{record.machine.cpu}; {phrases.evidence(record)}"),
+                "misc": {name: one_line(value) for name, value in phrases.environment(record)},
+            },
+            "misc": {"evidence": record.evidence},
+        }

@@ -20,7 +20,7 @@ from harness.report.verdict_line import headline
 MAX_BYTES = 1024 << 10
 #: Each becomes an ordinary character.
 _ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]#|~$!"} | {c: f"&#{ord(c)};" for c in "<>&@"}
-#: GitHub finds links, emoji and commands to its runner by these, whatever Markdown escapes.
+#: GitHub finds links, emoji and commands to its runner by these, even where Markdown escapes them.
 _COLON = re.compile(r":(?=[:/\w+-])")
 _FENCE = re.compile(r"`+")
 

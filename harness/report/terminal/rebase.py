@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.git.range_diff import Pair
+from harness.report.terminal.versions import pair_lines
 from harness.series.rebase.outcome import LEFT_OUT, Conflict, Rebased
 
 
@@ -53,7 +53,7 @@ def lines(one: Rebased) -> Iterator[str]:
     if one.conflict is not None:
         yield from _conflict(one, one.conflict)
     for pair in one.pairs:
-        yield from _pair(pair)
+        yield from pair_lines(pair)
     if one.mbox:
         argv = ["harness", "replay", one.slug, "--tree", one.onto, "--mbox", one.mbox]
         yield f"  to replay: {shlex.join(argv)}"
@@ -78,9 +78,3 @@ def _conflict(one: Rebased, conflict: Conflict) -> Iterator[str]:
             yield f"    {place.unknown}"
     yield f"  resolve the conflict in {conflict.worktree}"
     yield f"  then: harness rebase {one.slug} --onto {one.onto} --continue (or --skip, --abort)"
-
-
-def _pair(pair: Pair) -> Iterator[str]:
-    before, after = (str(n) if n is not None else "-" for n in (pair.before, pair.after))
-    yield f"  {before:>3} {pair.relation} {after:>3}  {pair.subject}"
-    yield from (f"          {line}" for line in pair.text.split("\n") if pair.text)

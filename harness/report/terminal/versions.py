@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from harness.git.range_diff import Pair
 from harness.judge.runs.versions import Became, Moved, Rename, Vouched
 
 
@@ -24,9 +25,7 @@ def lines(found: VersionsSummary, *, whole: bool) -> Iterator[str]:
     """Yield the lines of the report, with `whole` also the text of the range-diff."""
     yield f"{found.old} against {found.new}"
     for one in found.became:
-        yield _patch(one)
-        if whole and one.pair.text:
-            yield from (f"          {line}" for line in one.pair.text.split("\n"))
+        yield from pair_lines(one.pair, "" if one.change == "same" else one.reason, whole=whole)
     yield from _part("renamed", [f"{r.old} -> {r.new} ({r.lines} lines)" for r in found.renames])
     differ = [_figure(row) for row in found.moved if row.by != 0]
     yield from _part("claimed figures that differ", differ)
@@ -42,13 +41,9 @@ def document(found: VersionsSummary) -> dict[str, Any]:
         "new": found.new,
         "patches": [
             {
-                "before": one.pair.before,
-                "after": one.pair.after,
-                "relation": one.pair.relation,
-                "subject": one.pair.subject,
+                **msgspec.to_builtins(one.pair),
                 "change": one.change,
                 "reason": one.reason,
-                "text": one.pair.text,
             }
             for one in found.became
         ],
@@ -67,10 +62,13 @@ def document(found: VersionsSummary) -> dict[str, Any]:
     }
 
 
-def _patch(one: Became) -> str:
-    before, after = (str(n) if n is not None else "-" for n in (one.pair.before, one.pair.after))
-    reason = "" if one.change == "same" else f": {one.reason}"
-    return f"  {before:>3} {one.pair.relation} {after:>3}  {one.pair.subject}{reason}"
+def pair_lines(pair: Pair, reason: str = "", *, whole: bool = True) -> Iterator[str]:
+    """Yield a line on a pair of patches, and with `whole` the difference of the two."""
+    before, after = (str(n) if n is not None else "-" for n in (pair.before, pair.after))
+    text = f"{pair.subject}: {reason}" if reason else pair.subject
+    yield f"  {before:>3} {pair.relation} {after:>3}  {text}"
+    if whole and pair.text:
+        yield from (f"          {line}" for line in pair.text.split("\n"))
 
 
 def _part(title: str, rows: Sequence[str]) -> Iterator[str]:
