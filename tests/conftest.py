@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What every test runs under."""
 
+import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Machines that test this are often busy with a kernel build: slow is no failure.
 settings.register_profile("default", deadline=None)
+# For `./bootstrap test --fast`, by --hypothesis-profile.
+settings.register_profile("fast", deadline=None, max_examples=25)
 settings.load_profile("default")
 
 
@@ -40,9 +43,14 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths of cache folders, none used twice. Not mktemp(): that lists all earlier ones."""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No unit or integration test may touch, or profit from, the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    return folder
+def _own_cache(_caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty cache: none may touch, or profit from, the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(next(_caches)))

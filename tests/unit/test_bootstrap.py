@@ -384,22 +384,23 @@ def test_harness_exit_code_is_passed_on(machine: Machine) -> None:
     assert machine.run("doctor", FAKE_BROKEN="harness").returncode == 3
 
 
-def test_fast_tests_run_every_gate_and_pytest_last(machine: Machine) -> None:
+def test_fast_tests_run_every_gate(machine: Machine) -> None:
     machine.lose("sparse", "aarch64-linux-gnu-gcc")
     result = machine.run("test", "-k", "two words", "--fast", CI="true")
     assert result.returncode == 0, result.stderr
     gates = re.findall("^== (.*)$", result.stdout, re.MULTILINE)
-    assert gates[:-1] == [
+    assert gates == [
         "shellcheck",
         "ruff format",
         "ruff check",
-        "mypy --strict",
         "import rules",
+        "pytest unit",
+        "mypy --strict",
     ]
-    assert result.stdout.endswith(
+    assert (
         "[--ignore=tests/integration][--ignore=tests/faults]"
-        "[--ignore=tests/browser][--ignore=tests/boot][-m][not slow][-k][two words] from pytest\n"
-    )
+        "[--ignore=tests/browser][--ignore=tests/boot][-k][two words] from pytest\n"
+    ) in result.stdout
     assert machine.calls(r"--editable .\[dev\]$")
     assert machine.calls("boot required: no")
     # The environment of the tests serves the verbs as well.
@@ -420,6 +421,18 @@ def test_full_tests_ask_for_their_tools(machine: Machine) -> None:
     result = machine.run("test")
     assert result.returncode == 2
     assert "install --no-install-recommends sparse" in result.stderr
+
+
+def test_full_tests_measure_alone(machine: Machine) -> None:
+    result = machine.run("test")
+    beside, alone = re.findall(r"^(.*) from pytest$", result.stdout, re.MULTILINE)
+    assert beside == "[-n][auto][--dist][worksteal][--ignore=tests/browser][--ignore=tests/boot]"
+    assert alone == "[tests/browser][tests/boot]"
+
+
+def test_chosen_tests_run_once(machine: Machine) -> None:
+    result = machine.run("test", "tests/boot", "-x")
+    assert re.findall(r"^(.*) from pytest$", result.stdout, re.MULTILINE) == ["[tests/boot][-x]"]
 
 
 @pytest.mark.parametrize(("ci", "required"), [("true", "1"), ("", "no")])

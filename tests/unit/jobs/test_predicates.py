@@ -133,6 +133,7 @@ def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
     assert predicates.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
 
 
+@pytest.mark.slow
 def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

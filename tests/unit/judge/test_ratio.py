@@ -5,11 +5,13 @@ import math
 import random
 
 import pytest
+from hypothesis import settings
 from scipy import stats
 
 from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 
-TRIES = 400
+#: 100 of each with the profile `fast`.
+TRIES = 4 * settings().max_examples
 
 
 def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:

@@ -146,7 +146,7 @@ def test_nothing_hostile_gets_through(made: RunRecord) -> None:
 
 
 @given(st.text())
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 3)
 def test_no_text_breaks_a_page(text: str) -> None:
     made = record(base_ms=(270,), tip_ms=(110,), rebinds=1)
     made = replace(made, reason=text, outcome="failed")
