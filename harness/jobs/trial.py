@@ -18,13 +18,10 @@ from harness.jobs.graph import Outcome
 from harness.jobs.local import Local
 from harness.judge.conclude import conclude
 from harness.judge.exit_code import reproduce_exit_code
-from harness.judge.replay_ratios import rows
+from harness.judge.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
-from harness.judge.rules import hold
-from harness.judge.validity import basis
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import ReplayRun
 from harness.replay import replay
 from harness.replay.replay import Checked
 from harness.replay.timing.schedule import KINDS, Schedule
@@ -140,11 +137,12 @@ def _replayed(
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[replay.AS_BOOTED]
     record = replay.timed(project, cache, drive, ends, request, compared, listen)
-    visit = msgspec.structs.replace(
-        visit, runs=(record.run_id,), reason=f"{said}; {_ratios(record)}"
-    )
     rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
-    for gated in hold(rules, basis(record)):
+    concluded = conclude(record, (), rules=rules)
+    visit = msgspec.structs.replace(
+        visit, runs=(record.run_id,), reason=f"{said}; {_ratios(concluded.rows[-1])}"
+    )
+    for gated in concluded.gates:
         if not gated.ok and gated.value is None:
             raise MachineError(f"{gated.rule} is undecided: {gated.reason}", where=record.run_id)
         if not gated.ok:
@@ -189,9 +187,8 @@ def _booted(
     return visit
 
 
-def _ratios(record: ReplayRun) -> str:
+def _ratios(last: ReplayRow) -> str:
     """Return the cost of the whole series relative to base, per kind."""
-    last = rows(record)[-1]
     texts = []
     for kind, cost in last.kinds.items():
         low, high = cost.ratio_low, cost.ratio_high

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.guest.command_line import boot_command
-from harness.judge.summary import counting
-from harness.record.record import Boot, Build, ReplayRun, RunRecord
+from harness.judge.tabulate import ReplayTable, RunTable
+from harness.record.record import Boot, Build
 
 #: Between a pin's values, where boots of one build do not even agree among themselves.
 SEVERAL = " / "
@@ -54,13 +54,13 @@ class Identity(msgspec.Struct, frozen=True):
         return all(pin.equal for pin in self.pins)
 
 
-def identity(record: RunRecord) -> tuple[Identity, ...]:
+def identity(table: RunTable) -> tuple[Identity, ...]:
     """Return the proof for each build but base."""
-    base, *others = record.builds
+    base, *others = table.record.builds
     return tuple(
         Identity(
             build=build.name,
-            pins=tuple(_pins(record, base, build)),
+            pins=tuple(_pins(table, base, build)),
             files=build.files,
             symbols=_sizes(build),
             config_diff=build.config_diff,
@@ -75,29 +75,29 @@ def _sizes(build: Build) -> tuple[SymbolSize, ...] | None:
     return tuple(SymbolSize(s.name, s.base_bytes, s.build_bytes) for s in build.symbols)
 
 
-def _pins(record: RunRecord, base: Build, build: Build) -> Iterator[Pin]:
-    """What a record has once holds for both builds, and is shown as that."""
+def _pins(table: RunTable, base: Build, build: Build) -> Iterator[Pin]:
+    """Yield the pins; what a record has only once is equal for both builds."""
     yield _pin("compiler", base.compiler, build.compiler)
     yield _configuration(base, build)
     yield _pin("release", base.release, build.release)
-    machine = record.machine
+    machine = table.record.machine
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
     yield _once("accelerator", machine.accelerator)
-    if isinstance(record, ReplayRun):
-        yield _pin("bytes of a memmap", *(_sizes_of_passes(record, s) for s in (base, build)))
+    if isinstance(table, ReplayTable):
+        yield _pin("bytes of a memmap", *(_sizes_of_passes(table, b) for b in (base, build)))
         return
-    setup = record.setup
+    setup = table.record.setup
     yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
-    boots = [[b for b in record.boots if b.build == s.name] for s in (base, build)]
+    boots = [table.boots[b.name] for b in (base, build)]
     if not all(boots):
         return
-    yield _agreed("kernel command line", *(_commands(build, "kernel") for build in boots))
-    yield _agreed("QEMU options", *(_commands(build, "qemu") for build in boots))
-    yield _agreed("rest of the boot's command", *(_commands(build, "others") for build in boots))
-    counted = [counting(record, s.name) for s in (base, build)]
-    if all(counted):
+    yield _agreed("kernel command line", *(_commands(found, "kernel") for found in boots))
+    yield _agreed("QEMU options", *(_commands(found, "qemu") for found in boots))
+    yield _agreed("rest of the boot's command", *(_commands(found, "others") for found in boots))
+    counting = [table.counting[b.name] for b in (base, build)]
+    if all(counting):
         for name in ("nr_pages", "resolution_ns", "source"):
-            yield _pin(f"samples' {name}", *(_samples(build, name) for build in counted))
+            yield _pin(f"samples' {name}", *(_samples(found, name) for found in counting))
 
 
 def _pin(name: str, base: str, build: str) -> Pin:
@@ -133,9 +133,14 @@ def _commands(boots: Sequence[Boot], part: str) -> set[str]:
     return {" ".join(getattr(boot_command(boot.argv), part)) for boot in boots if boot.argv}
 
 
-def _sizes_of_passes(record: ReplayRun, build: Build) -> str:
-    found = {(p.kind, p.nr_bytes) for p in record.passes if p.build == build.name}
-    return ", ".join(sorted(f"{kind} {nr_bytes}" for kind, nr_bytes in found))
+def _sizes_of_passes(table: ReplayTable, build: Build) -> str:
+    found = {
+        f"{kind} {p.nr_bytes}"
+        for (name, kind), passes in table.passes.items()
+        for p in passes
+        if name == build.name
+    }
+    return ", ".join(sorted(found))
 
 
 def _samples(boots: Sequence[Boot], name: str) -> str:

@@ -13,11 +13,12 @@ from harness.judge.replay_ratios import Filling, ReplayRow, fillings, rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import RuleResult, hold
 from harness.judge.runs.null_runs import NullSeen
-from harness.judge.validity import basis
+from harness.judge.tabulate import BootTable, ReplayTable
+from harness.judge.validity import gather
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
-from harness.record.record import BootRun, ReplayRun, RunRecord
+from harness.record.record import RunRecord
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -54,18 +55,20 @@ def conclude(
     `nulls` are runs of base against base, of which the newest that may be held against the run is
     used. Raises InputError for a rule that this evidence must never be held to.
     """
-    found = basis(record, nulls)
-    verdicts = judge(found, claims)
+    found = gather(record, nulls)
+    table = found.table
     prefixes: tuple[PrefixResult, ...] = ()
-    if isinstance(record, BootRun) and record.is_per_patch:
-        verdicts = judged(record, claims, nulls)
-        prefixes = rungs(record, verdicts)
+    if isinstance(table, BootTable) and table.record.is_per_patch:
+        verdicts = judged(found, table.record, claims)
+        prefixes = rungs(table, found.memmaps, verdicts)
+    else:
+        verdicts = judge(found, claims)
     return Conclusion(
         record,
         verdicts=verdicts,
         effects=found.effects,
-        rows=rows(record) if isinstance(record, ReplayRun) else (),
-        fillings=fillings(record) if isinstance(record, ReplayRun) else (),
+        rows=rows(table, found.effects, found.memmaps) if isinstance(table, ReplayTable) else (),
+        fillings=fillings(table) if isinstance(table, ReplayTable) else (),
         noise=found.noise,
         identity=found.identity,
         memmaps=found.memmaps,

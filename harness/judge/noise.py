@@ -11,11 +11,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.judge.ratios import Costs, kinds, tabulate
-from harness.judge.stats.distribution import far, modes, trend
+from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
-from harness.judge.summary import counting, samples_of
-from harness.record.record import BootRun, HostUse, ReplayRun, RunRecord
+from harness.judge.tabulate import BootTable, ReplayTable, RunTable
+from harness.record.record import HostUse
 
 NoiseKind = Literal[
     "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"
@@ -56,23 +55,43 @@ class Noise(msgspec.Struct, frozen=True):
     spoils: bool = False
 
 
-def noise(record: RunRecord, costs: Costs | None = None) -> tuple[Noise, ...]:
-    """Return what was found, the gravest first; nothing for a quiet run.
+class Watched(NamedTuple):
+    """Repeated times of one build and kind in their order, and what their distribution shows.
 
-    `costs` are the record's own, from tabulate(), where they are at hand already.
+    `trend` and `modes` are None where chance alone may have made them. `within` says that the times
+    are a boot's rebinds; else they are the costs of all boots or processes.
     """
-    measured = record.passes if isinstance(record, ReplayRun) else record.boots
-    if record.evidence == "boot-icount" or not measured:
+
+    build: str
+    kind: str
+    where: str
+    times: list[int]
+    step: int
+    within: bool
+    trend: Shape | None
+    modes: Shape | None
+
+
+def watched(table: RunTable) -> tuple[Watched, ...]:
+    """Return the series of times that noise is looked for in; none of counted instructions."""
+    if table.record.evidence == "boot-icount":
         return ()
-    table = tabulate(record) if costs is None else costs
-    watched = _within(record)
+    within = _within(table) if isinstance(table, BootTable) else ()
+    return (*within, *_between(table))
+
+
+def noise(table: RunTable, series: Sequence[Watched]) -> tuple[Noise, ...]:
+    """Return the findings, the gravest first; `series` are the table's, from watched()."""
+    measured = table.record.boots if isinstance(table, BootTable) else table.record.passes
+    if table.record.evidence == "boot-icount" or not measured:
+        return ()
     found = [
-        *_few(record, table),
-        *_host(record),
-        *(_preempted(record) if isinstance(record, ReplayRun) else _coarse(record, watched)),
-        *_drift(record, table, watched),
-        *_modes(record, table, watched),
-        *_outliers(record, table),
+        *_few(table),
+        *_host(table),
+        *(_coarse(table, series) if isinstance(table, BootTable) else _preempted(table)),
+        *_drift(table, series),
+        *_modes(series),
+        *_outliers(table),
     ]
     return tuple(sorted(found, key=lambda f: not f.spoils))
 
@@ -81,37 +100,39 @@ def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> N
     return Noise(kind, where, text, _REMEDY[kind], spoils)
 
 
-def _few(record: RunRecord, costs: Costs) -> Iterator[Noise]:
-    unit = "processes" if isinstance(record, ReplayRun) else "boots"
-    for build in record.builds:
+def _few(table: RunTable) -> Iterator[Noise]:
+    unit = "boots" if isinstance(table, BootTable) else "processes"
+    for build in table.record.builds:
         few = min(
-            (len(costs[build.name, kind, "rebind"].costs) for kind in kinds(record)), default=0
+            (len(table.units[build.name, kind, "rebind"].costs) for kind in table.kinds), default=0
         )
         if few < FEWEST:
             text = f"{few} {unit} that count, {FEWEST} show how far they lie apart"
             yield _noise("too-few", build.name, text)
 
 
-def _host(record: RunRecord) -> Iterator[Noise]:
-    """Load, stolen time and throttling, where the record has them."""
-    uses = host_uses(record)
+def _host(table: RunTable) -> Iterator[Noise]:
+    """Yield load, stolen time and throttling, where the record has them."""
+    uses = _host_uses(table)
     if uses["all"]:
         yield from _shares(uses)
         yield from _throttled(uses)
-        return
-    loads = [boot.load_1min for boot in record.boots] if isinstance(record, BootRun) else []
-    if loads and max(loads) > record.machine.cpus / 2:
-        text = f"load average {max(loads):.1f} on {record.machine.cpus} CPUs before a boot"
-        yield _noise("load", "host", text)
+    elif isinstance(table, BootTable) and table.record.boots:
+        load, cpus = max(boot.load_1min for boot in table.record.boots), table.record.machine.cpus
+        if load > cpus / 2:
+            text = f"load average {load:.1f} on {cpus} CPUs before a boot"
+            yield _noise("load", "host", text)
 
 
-def host_uses(record: RunRecord) -> dict[str, list[HostUse]]:
+def _host_uses(table: RunTable) -> dict[str, Sequence[HostUse]]:
     """Return what the host did, by build and under `all`; a replay's rounds have no build."""
-    if isinstance(record, ReplayRun):
-        return {"all": list(record.rounds), **{build.name: [] for build in record.builds}}
-    found = {"all": [b.host for b in record.boots if b.host is not None]}
-    for build in record.builds:
-        found[build.name] = [b.host for b in counting(record, build.name) if b.host is not None]
+    if isinstance(table, ReplayTable):
+        return {"all": table.record.rounds}
+    found: dict[str, Sequence[HostUse]] = {
+        "all": [b.host for b in table.record.boots if b.host is not None]
+    }
+    for build in table.record.builds:
+        found[build.name] = [b.host for b in table.counting[build.name] if b.host is not None]
     return found
 
 
@@ -149,21 +170,21 @@ def _throttled(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
         yield _noise("throttled", "host", text, spoils=one)
 
 
-def _preempted(record: ReplayRun) -> Iterator[Noise]:
-    """Others had a replay's CPU: its times leave that out, but not what it did to the caches."""
-    passes = [p for p in record.passes if p.index > 0]
+def _preempted(table: ReplayTable) -> Iterator[Noise]:
+    """Yield how long others had the CPU: times leave that out, but not its effect on caches."""
+    passes = [p for p in table.record.passes if p.index > 0]
     wall = sum(p.ns for p in passes)
     share = 1 - sum(p.cpu_ns for p in passes) / wall if wall else 0.0
     if share > LOAD_SHARE:
         yield _noise("load", "replay", f"others had its CPU for {share:.0%} of the time")
 
 
-def _coarse(record: BootRun, watched: "Sequence[_Watched]") -> Iterator[Noise]:
-    """The coarsest build of each driver. A median of 0 is all step."""
-    for kind in kinds(record):
+def _coarse(table: BootTable, series: Sequence[Watched]) -> Iterator[Noise]:
+    """Yield the coarsest build of each driver. A median of 0 is all step."""
+    for kind in table.kinds:
         worst, text, where = 0.0, "", ""
-        for build in record.builds:
-            ours = [w for w in watched if (w.build, w.kind) == (build.name, kind)]
+        for build in table.record.builds:
+            ours = [w for w in series if w.within and (w.build, w.kind) == (build.name, kind)]
             times = [ns for w in ours for ns in w.times]
             step = max((w.step for w in ours), default=0)
             middle = statistics.median(times) if times else 0.0
@@ -175,72 +196,79 @@ def _coarse(record: BootRun, watched: "Sequence[_Watched]") -> Iterator[Noise]:
             yield _noise("coarse-clock", where, text, spoils=worst > USELESS_SHARE)
 
 
-def _drift(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Iterator[Noise]:
-    base = record.builds[0].name
-    watched = [(w.where, [float(ns) for ns in w.times]) for w in within]
-    for kind in kinds(record):
-        found = costs[base, kind, "rebind"].costs
-        watched.append((f"{kind} on {base}, round to round", [found[n] for n in sorted(found)]))
-    for where, values in watched:
-        change = trend(values, CHANCE / len(watched))
-        if change is not None and abs(change) > DRIFT_SHARE:
-            yield _noise("drift", where, f"{change:+.0%} from first to last of {len(values)}")
+def _drift(table: RunTable, series: Sequence[Watched]) -> Iterator[Noise]:
+    """Yield trends within boots, and of base from round to round, which alternates builds."""
+    base = table.record.builds[0].name
+    looked = [w for w in series if w.within or w.build == base]
+    for w in looked:
+        if w.trend is None or w.trend.p_value >= CHANCE / len(looked):
+            continue
+        if abs(w.trend.share) > DRIFT_SHARE:
+            text = f"{w.trend.share:+.0%} from first to last of {len(w.times)}"
+            yield _noise("drift", w.where, text)
 
 
-def _modes(record: RunRecord, costs: Costs, within: "Sequence[_Watched]") -> Iterator[Noise]:
-    watched = [*within, *_between(record, costs)]
-    for w in watched:
-        apart = modes(w.times, w.step, CHANCE / len(watched))
-        if apart is not None and apart > MODES_SHARE:
-            text = f"two modes, about {apart:.0%} apart, in {len(w.times)} values"
+def _modes(series: Sequence[Watched]) -> Iterator[Noise]:
+    for w in series:
+        if w.modes is None or w.modes.p_value >= CHANCE / len(series):
+            continue
+        if w.modes.share > MODES_SHARE:
+            text = f"two modes, about {w.modes.share:.0%} apart, in {len(w.times)} values"
             yield _noise("bimodal", w.where, text)
 
 
-class _Watched(NamedTuple):
-    """Times in their order, in ns, and the step of their clock."""
-
-    build: str
-    kind: str
-    where: str
-    times: list[int]
-    step: int
-
-
-def _within(record: RunRecord) -> list[_Watched]:
-    """Each boot's rebinds."""
-    if isinstance(record, ReplayRun):
-        return []
-    found = []
-    for build in record.builds:
-        for boot in counting(record, build.name):
-            for kind in kinds(record):
-                samples = samples_of(boot, kind, "rebind")
+def _within(table: BootTable) -> Iterator[Watched]:
+    """Yield each boot's rebinds."""
+    for build in table.record.builds:
+        for boot in table.counting[build.name]:
+            for kind in table.kinds:
+                samples = table.samples.get((build.name, kind, "rebind"), {})
+                found = samples.get(boot.number, ())
+                step = max((s.resolution_ns for s in found), default=0)
+                times = [s.ns for s in found]
                 where = f"{kind}, boot {boot.number} of {build.name}"
-                step = max((s.resolution_ns for s in samples), default=0)
-                found.append(_Watched(build.name, kind, where, [s.ns for s in samples], step))
-    return found
+                yield Watched(
+                    build=build.name,
+                    kind=kind,
+                    where=where,
+                    times=times,
+                    step=step,
+                    within=True,
+                    trend=trend(times, CHANCE),
+                    modes=modes(times, step, CHANCE),
+                )
 
 
-def _between(record: RunRecord, costs: Costs) -> Iterator[_Watched]:
-    """Each build's units."""
-    for build in record.builds:
-        for kind in kinds(record):
-            found = costs[build.name, kind, "rebind"].costs
-            times = [round(found[n]) for n in sorted(found)]
-            yield _Watched(build.name, kind, f"{kind} on {build.name}, round to round", times, 0)
+def _between(table: RunTable) -> Iterator[Watched]:
+    """Yield the costs of each build's boots or processes."""
+    for build in table.record.builds:
+        for kind in table.kinds:
+            costs = table.units[build.name, kind, "rebind"].costs
+            values = [costs[number] for number in sorted(costs)]
+            times = [round(value) for value in values]
+            yield Watched(
+                build=build.name,
+                kind=kind,
+                where=f"{kind} on {build.name}, round to round",
+                times=times,
+                step=0,
+                within=False,
+                trend=trend(values, CHANCE),
+                modes=modes(times, 0, CHANCE),
+            )
 
 
-def _outliers(record: RunRecord, costs: Costs) -> Iterator[Noise]:
-    """Units far from their build's others. They stay in: the trimmed mean does with few of them.
+def _outliers(table: RunTable) -> Iterator[Noise]:
+    """Yield units far from their build's others. They still count: the trimmed mean allows a few.
 
-    A replay's first passes are the host's page faults, which are never alike.
+    A replay's first passes are the host's page faults, which vary much.
     """
-    for (build, kind, op), found in costs.items():
-        if isinstance(record, ReplayRun) and op == "first":
+    unit = "boot" if isinstance(table, BootTable) else "round"
+    for (build, kind, op), found in table.units.items():
+        if unit == "round" and op == "first":
             continue
         off = {n: by for n, by in far(found.costs).items() if abs(by) > OUTLIER_SHARE}
         if off:
-            unit = "round" if isinstance(record, ReplayRun) else "boot"
-            told = ", ".join(f"{unit} {n} {by:+.0%}" for n, by in off.items())
-            text = f"{len(off)} of {len(found.costs)} far from their median: {told}"
+            named = ", ".join(f"{unit} {n} {by:+.0%}" for n, by in off.items())
+            text = f"{len(off)} of {len(found.costs)} far from their median: {named}"
             yield _noise("outlier", f"{kind} {op} on {build}", text)

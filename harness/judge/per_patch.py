@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.ratios import Effect, Metric
+from harness.judge.ratios import Effect
+from harness.judge.tabulate import Metric
 
 #: What a replay calls the pages that a driver's namespaces have.
 KINDS = {"nd_pmem": "order0", "dax_pmem": "order9"}

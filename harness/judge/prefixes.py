@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from harness.judge.runs.pair import beside_base
-from harness.judge.summary import counting, samples_of
-from harness.judge.validity import basis
+from harness.judge.tabulate import BootTable, Op
+from harness.judge.validity import RunEvidence, of_pair
 from harness.judge.verdict import Verdict, judge
+from harness.memmap.compare import UNEQUAL, Verified
 from harness.project.claim import Claim
 from harness.record.record import Boot, BootRun, Build, RunRecord
 
@@ -65,9 +65,15 @@ class PrefixResult(msgspec.Struct, frozen=True):
         return not self.why and not self.new_warnings
 
 
-def rungs(record: BootRun, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, ...]:
-    """Return base and every prefix that was to be a build, in order; `verdicts` are judged()'s."""
-    found = [_rung(record, verdicts, number) for number in range(len(record.builds))]
+def rungs(
+    table: BootTable, memmaps: Sequence[Verified], verdicts: Sequence[Verdict]
+) -> tuple[PrefixResult, ...]:
+    """Return base and every prefix that was to be a build, in order.
+
+    `memmaps` are the run's, `verdicts` those of judged().
+    """
+    record = table.record
+    found = [_rung(table, memmaps, verdicts, number) for number in range(len(record.builds))]
     for missing in record.unbuilt:
         why, _, detail = missing.reason.partition("\n")
         found.append(
@@ -87,18 +93,12 @@ def rungs(record: BootRun, verdicts: Sequence[Verdict]) -> tuple[PrefixResult, .
     return tuple(sorted(found, key=lambda rung: rung.prefix))
 
 
-def judged(
-    record: BootRun, claims: Sequence[Claim], nulls: Sequence[RunRecord] = ()
-) -> tuple[Verdict, ...]:
-    """Return a verdict for each claim that a prefix answers to, and the last build's on each
-    driver.
-
-    For `nulls` see conclude().
-    """
+def judged(found: RunEvidence, record: BootRun, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+    """Return the verdict on each claim about a prefix, and the last build's on each driver."""
     return tuple(
         verdict
         for build in record.builds[1:]
-        for verdict in judge(basis(beside_base(record, build), nulls), claims)
+        for verdict in judge(of_pair(found, record, build), claims)
         if verdict.claimed_percent is not None or build is record.builds[-1]
     )
 
@@ -114,22 +114,25 @@ def _title(record: BootRun, prefix: int) -> str:
     return subjects[prefix - 1] if 0 < prefix <= len(subjects) else ""
 
 
-def _rung(record: BootRun, verdicts: Sequence[Verdict], number: int) -> PrefixResult:
+def _rung(
+    table: BootTable, memmaps: Sequence[Verified], verdicts: Sequence[Verdict], number: int
+) -> PrefixResult:
+    record = table.record
     build = record.builds[number]
-    boots = [boot for boot in record.boots if boot.build == build.name]
+    boots = table.boots[build.name]
     why = next(_amiss(record, boots), "")
-    memmaps = _memmaps(record, boots)
-    if memmaps in _AMISS and not why:
-        why = f"its struct pages are {_AMISS[memmaps]}"
+    left = _memmaps([v for v in memmaps if v.build == build.name])
+    if left in _AMISS and not why:
+        why = f"its struct pages are {_AMISS[left]}"
     return PrefixResult(
         prefix=build.prefix,
         title=_title(record, build.prefix),
         builds=True,
         boots=len(boots) == record.setup.boots and all(b.outcome == "complete" for b in boots),
-        memmaps=memmaps,
+        memmaps=left,
         why=why,
         new_warnings=_new_warnings(record, number),
-        costs=_costs(record, number),
+        costs=_costs(table, number),
         verdicts=tuple(
             v for v in verdicts if v.build == build.name and v.claimed_percent is not None
         ),
@@ -150,20 +153,12 @@ def _amiss(record: BootRun, boots: Sequence[Boot]) -> Iterator[str]:
         yield f"{len(boots)} of {record.setup.boots} boots were made"
 
 
-def _memmaps(record: BootRun, boots: Sequence[Boot]) -> Struct:
-    base = record.builds[0].name
-    expected = {
-        memmap.driver: memmap.sha256
-        for boot in reversed(record.boots)
-        for memmap in boot.memmaps
-        if boot.build == base and not memmap.problem
-    }
-    left = [memmap for boot in boots for memmap in boot.memmaps]
-    if any(memmap.problem or memmap.driver not in expected for memmap in left):
+def _memmaps(compared: Sequence[Verified]) -> Struct:
+    if any(v.problem and v.problem != UNEQUAL for v in compared):
         return "unreadable"
-    if any(memmap.sha256 != expected[memmap.driver] for memmap in left):
+    if not all(v.ok for v in compared):
         return "differs"
-    return "equal" if left else "none"
+    return "equal" if compared else "none"
 
 
 def _new_warnings(record: BootRun, number: int) -> tuple[str, ...] | None:
@@ -173,25 +168,25 @@ def _new_warnings(record: BootRun, number: int) -> tuple[str, ...] | None:
     return record.builds[number].new_warnings
 
 
-def _costs(record: BootRun, number: int) -> dict[str, PrefixTimes]:
-    builds = record.builds
+def _costs(table: BootTable, number: int) -> dict[str, PrefixTimes]:
+    builds = table.record.builds
     found = {}
-    for driver in record.setup.nr_pages:
-        mean = _mean_ms(record, builds[number], driver, "rebind")
-        first = _mean_ms(record, builds[number], driver, "first")
+    for driver in table.kinds:
+        mean = _mean_ms(table, builds[number], driver, "rebind")
+        first = _mean_ms(table, builds[number], driver, "first")
         if mean is None or first is None:
             continue
-        base = _mean_ms(record, builds[0], driver, "rebind")
+        base = _mean_ms(table, builds[0], driver, "rebind")
         is_next = number and builds[number - 1].prefix == builds[number].prefix - 1
-        parent = _mean_ms(record, builds[number - 1], driver, "rebind") if is_next else None
+        parent = _mean_ms(table, builds[number - 1], driver, "rebind") if is_next else None
         found[driver] = PrefixTimes(
             mean, first, _below(base, mean) if number else None, _below(parent, mean)
         )
     return found
 
 
-def _mean_ms(record: BootRun, build: Build, driver: str, op: str) -> float | None:
-    samples = [s.ns for b in counting(record, build.name) for s in samples_of(b, driver, op)]
+def _mean_ms(table: BootTable, build: Build, driver: str, op: Op) -> float | None:
+    samples = [s.ns for s in table.of(build.name, driver, op)]
     return statistics.fmean(samples) / 1e6 if samples else None
 
 

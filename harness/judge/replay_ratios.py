@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A replay's passes as rows: what each prefix costs, beside base and beside the memory's limit.
+"""What each prefix costs in a replay, beside base and beside the memory's limit, as rows.
 
-Times are CPU time. Of a turn the fastest pass counts: what disturbs a pass can only add to it. A
-process costs the median of its turns, and its ratio is the median of those to base's turns beside
-them: on a machine where six compilers ran, base against itself then varied by 4 % from round to
-round, and by 6 % where medians, quartiles or fastest passes of whole processes were compared. Over
-the rounds the median is shown. Where the builds took turns, these alone make ratios and costs a
-page; the milliseconds are those of a call on the whole namespace. Records from before there were
-turns have one a process.
+Pure: a table in, rows out. Where the builds ran in slices, ratios and costs per page come from the
+slices alone; milliseconds are those of a call on the whole namespace.
 """
 
-import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from harness.judge.stats.ratio import CONFIDENCE, Ratio, ratio
-from harness.record.record import LIMIT, NON_TEMPORAL, Pass, ReplayRun
+from harness.judge.passes import by_round, by_slice, counting, paired
+from harness.judge.ratios import Effect
+from harness.judge.stats.ratio import FEWEST, Ratio
+from harness.judge.tabulate import ReplayTable, of_passes
+from harness.memmap.compare import CASES, Verified
+from harness.record.record import LIMIT, NON_TEMPORAL, Build, ReplayRun
 
-#: Costs of one build and kind in ns of CPU time, by round and by turn within it.
-Turns = Mapping[int, Mapping[int, int]]
 #: How often an interval must hold the truth, and how improbable a count of those that do must be,
 #: if they cover that much, to prove that they do not. Without a limit like this one, "95 of 100"
 #: fails in 4 of 10 runs with nothing wrong. Tries that share rounds fail somewhat more often than
@@ -43,8 +39,8 @@ class ReplayCost(msgspec.Struct, frozen=True):
     ratio: float
     ratio_low: float | None
     ratio_high: float | None
-    equal_memmap: bool | None
-    limit_share: float | None
+    equal_memmap: bool | None = None
+    limit_share: float | None = None
 
 
 class ReplayRow(msgspec.Struct, frozen=True):
@@ -63,17 +59,29 @@ class Filling(msgspec.Struct, frozen=True):
     non_temporal: bool
 
 
-def rows(record: ReplayRun) -> tuple[ReplayRow, ...]:
-    """Return one row a build, in the record's order, for all kinds that both it and base have."""
-    kinds = sorted({p.kind for p in record.passes if p.build != LIMIT})
-    limit = max((f.gb_per_s for f in fillings(record) if f.non_temporal), default=None)
-    base = record.builds[0].name
+def rows(
+    table: ReplayTable, effects: Sequence[Effect], memmaps: Sequence[Verified]
+) -> tuple[ReplayRow, ...]:
+    """Return one row per build, in the record's order, for all kinds that both it and base have.
+
+    `effects` and `memmaps` are the run's.
+    """
+    limit = max((f.gb_per_s for f in fillings(table) if f.non_temporal), default=None)
+    ratios = {(e.build, e.kind): e for e in effects if (e.op, e.metric) == ("rebind", "ns")}
     found = []
-    for build in record.builds:
+    for build in table.record.builds:
         costs = {
             kind: cost
-            for kind in kinds
-            if (cost := _cost(record, build.name, base, kind, limit)) is not None
+            for kind in table.kinds
+            if (cost := _cost(table, build, kind, ratios.get((build.name, kind)))) is not None
+        }
+        costs = {
+            kind: msgspec.structs.replace(
+                cost,
+                equal_memmap=_equal(table, memmaps, build, kind),
+                limit_share=None if limit is None else cost.gb_per_s / limit,
+            )
+            for kind, cost in costs.items()
         }
         found.append(ReplayRow(build.name, build.prefix, costs))
     return tuple(found)
@@ -110,27 +118,23 @@ def fewest_held(tries: int) -> int:
 def null(record: ReplayRun, tries: int, each: int, seed: int) -> dict[str, Null]:
     """Judge a run of base against itself `tries` times, `each` time by that many of its rounds.
 
-    Each round is used once where there are enough of them, else each try draws its own by lot.
-    Raises ValueError where there are too few rounds for any interval.
+    Each round is used once if there are enough, else each try takes its own at random. Raises
+    ValueError where there are too few rounds for any interval.
     """
     base, again = (build.name for build in record.builds)
+    table = of_passes(record)
     found = {}
-    for kind in sorted({p.kind for p in record.passes if p.build != LIMIT}):
-        times = {
-            build: by_turn([p for p in record.passes if p.build == build and p.kind == kind])
-            for build in (base, again)
-        }
-        rounds_of = dealt(sorted(times[base]), tries, each, seed)
+    for kind in table.kinds:
+        theirs, ours = (table.units[build, kind, "rebind"].slices for build in (base, again))
         held, widths = 0, []
-        for rounds in rounds_of:
-            ours, theirs = ({r: times[build][r] for r in rounds} for build in (base, again))
-            result = paired(ours, theirs)
+        for rounds in dealt(sorted(theirs), tries, each, seed):
+            result = paired({r: theirs[r] for r in rounds}, {r: ours[r] for r in rounds})
             if result.low is None or result.high is None:
-                raise ValueError(f"{each} rounds a try say nothing of an interval")
+                raise ValueError(f"{each} rounds per try are too few for an interval")
             held += result.low <= 1 <= result.high
             widths.append(result.high - result.low)
         width = statistics.median(widths)
-        found[kind] = Null(tries, len(times[base]), held, width, fewest_held(tries))
+        found[kind] = Null(tries, len(theirs), held, width, fewest_held(tries))
     return found
 
 
@@ -147,98 +151,45 @@ def dealt(rounds: Sequence[int], tries: int, each: int, seed: int) -> list[list[
     return [lot.sample(rounds, each) for _ in range(tries)]
 
 
-def fillings(record: ReplayRun) -> tuple[Filling, ...]:
-    """Return what the memory takes by each way of filling it, fastest first."""
-    passes = [p for p in record.passes if p.build == LIMIT]
+def fillings(table: ReplayTable) -> tuple[Filling, ...]:
+    """Return the rate of each way to fill the memory, fastest first."""
     found = []
-    for how in dict.fromkeys(p.kind for p in passes):
-        ours = [p for p in passes if p.kind == how]
-        rate = ours[0].nr_bytes / statistics.median(by_round(by_turn(ours)).values())
-        found.append(Filling(how, rate, how in NON_TEMPORAL))
+    for (build, how), passes in table.passes.items():
+        if build == LIMIT:
+            rate = passes[0].nr_bytes / statistics.median(by_round(by_slice(passes)).values())
+            found.append(Filling(how, rate, how in NON_TEMPORAL))
     return tuple(sorted(found, key=lambda f: -f.gb_per_s))
 
 
-def compared(passes: Sequence[Pass]) -> Sequence[Pass]:
-    """Return those that were made to be compared: in turns, or where there are none, all."""
-    return [p for p in passes if p.turn is not None] or passes
-
-
-def counting(passes: Sequence[Pass]) -> list[Pass]:
-    """Return those whose times count: of them neither those that settle nor a process's first."""
-    return [p for p in compared(passes) if p.index > 0 and not p.settles]
-
-
-def by_turn(passes: Sequence[Pass]) -> Turns:
-    """Return what a pass of one build and kind costs in each round's turns."""
-    found: dict[int, dict[int, int]] = {}
-    for p in counting(passes):
-        turns = found.setdefault(p.round, {})
-        turn = p.turn or 0
-        turns[turn] = min(p.cpu_ns, turns.get(turn, p.cpu_ns))
-    return found
-
-
-def by_round(turns: Turns) -> dict[int, float]:
-    """Return what a pass costs in each round."""
-    return {number: statistics.median(costs.values()) for number, costs in turns.items()}
-
-
-def firsts(passes: Sequence[Pass]) -> dict[int, int]:
-    """Return the first passes, which fault the memory in, in ns of CPU time by process."""
-    return {p.process: p.cpu_ns for p in compared(passes) if p.index == 0}
-
-
-def of_namespace(record: ReplayRun, p: Pass) -> float:
-    """Return by what a pass's time goes into that of the whole namespace, which has more pages."""
-    return record.setup.nr_pages.get(p.kind, p.nr_pages) / p.nr_pages
-
-
-def paired(base: Turns, build: Turns, confidence: float = CONFIDENCE) -> Ratio:
-    """Return the ratio over the rounds that both have. Raises ValueError where there are none."""
-    found: list[tuple[float, float]] = []
-    for number in sorted(base.keys() & build.keys()):
-        ours, theirs = build[number], base[number]
-        shared = sorted(ours.keys() & theirs.keys())
-        if len(shared) == 1:
-            found.append((theirs[shared[0]], ours[shared[0]]))
-        elif shared:
-            logs = [math.log(ours[turn] / theirs[turn]) for turn in shared]
-            found.append((1.0, math.exp(statistics.median(logs))))
-    return ratio([one for one, _ in found], [other for _, other in found], confidence)
-
-
-def _cost(
-    record: ReplayRun, build: str, base: str, kind: str, limit: float | None
-) -> ReplayCost | None:
-    ours = [p for p in record.passes if p.build == build and p.kind == kind]
-    theirs = [p for p in record.passes if p.build == base and p.kind == kind]
-    times, beside = by_turn(ours), by_turn(theirs)
-    whole = [p for p in ours if p.turn is None]
-    if not times.keys() & beside.keys() or not (alone := by_round(by_turn(whole))):
+def _cost(table: ReplayTable, build: Build, kind: str, effect: Effect | None) -> ReplayCost | None:
+    base = table.record.builds[0]
+    passes = table.passes.get((build.name, kind), ())
+    slices = table.units[build.name, kind, "rebind"].slices
+    shared = slices.keys() & table.units[base.name, kind, "rebind"].slices.keys()
+    whole = [p for p in passes if p.turn is None]
+    if not shared or not (alone := by_round(by_slice(whole))):
         return None
-    middle = statistics.median(by_round(times).values())
     first = [p.cpu_ns for p in whole if p.index == 0]
-    counted = counting(ours)[0]
-    rate = counted.nr_bytes / middle
-    found = paired(beside, times)
+    middle = statistics.median(by_round(slices).values())
+    one = counting(passes)[0]
+    bound = 1.0 if len(shared) >= FEWEST else None
+    ratio = Ratio(1.0, bound, bound)  # of base to itself
+    if effect is not None:
+        ratio = Ratio(effect.ratio, effect.low, effect.high)
     return ReplayCost(
-        ns_per_page=middle / counted.nr_pages,
-        gb_per_s=rate,
+        ns_per_page=middle / one.nr_pages,
+        gb_per_s=one.nr_bytes / middle,
         ms=statistics.median(alone.values()) / 1e6,
         first_ms=statistics.fmean(first) / 1e6 if first else None,
-        ratio=found.value,
-        ratio_low=found.low,
-        ratio_high=found.high,
-        equal_memmap=_equal(record, build, ours, theirs),
-        limit_share=None if limit is None else rate / limit,
+        ratio=ratio.value,
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
     )
 
 
-def _equal(
-    record: ReplayRun, build: str, ours: Sequence[Pass], theirs: Sequence[Pass]
-) -> bool | None:
-    """Whether cases and full-size digests are as base's; None where nothing was compared."""
-    compared = [c.equal for c in record.comparisons if c.build == build]
-    expected = {p.digest for p in theirs if p.digest}
-    compared += [p.digest in expected for p in ours if p.digest]
-    return all(compared) if compared else None
+def _equal(table: ReplayTable, memmaps: Sequence[Verified], build: Build, kind: str) -> bool | None:
+    """Whether cases and full-size digests are equal to base's; None if nothing was compared."""
+    if build is table.record.builds[0]:
+        return any(p.digest for p in table.passes[build.name, kind]) or None
+    found = [v.ok for v in memmaps if v.build == build.name and v.driver in (kind, CASES)]
+    return all(found) if found else None

@@ -8,7 +8,7 @@ import msgspec
 from harness.errors import InputError
 from harness.judge.ratios import COUNTED, Effect
 from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
-from harness.judge.validity import Basis
+from harness.judge.validity import RunEvidence
 from harness.memmap.compare import Verified
 from harness.record.record import BootRun, RunRecord
 
@@ -35,14 +35,14 @@ def require_decidable(record: RunRecord, rules: Sequence[Rule]) -> None:
             )
 
 
-def hold(rules: Sequence[Rule], found: Basis) -> tuple[RuleResult, ...]:
+def hold(rules: Sequence[Rule], found: RunEvidence) -> tuple[RuleResult, ...]:
     """Hold a run to every rule. Raises InputError for what it must never be held to."""
-    require_decidable(found.record, rules)
+    require_decidable(found.table.record, rules)
     return tuple(_hold(rule, found) for rule in rules)
 
 
-def _hold(rule: Rule, found: Basis) -> RuleResult:
-    record = found.record
+def _hold(rule: Rule, found: RunEvidence) -> RuleResult:
+    record = found.table.record
     if record.outcome != "complete":
         return _fails(rule, f"the run is {record.outcome}: {record.reason}")
     if isinstance(record, BootRun) and record.unbuilt:
@@ -121,7 +121,7 @@ def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
     return values[rule.metric]
 
 
-def _nothing(rule: Rule, build: str, found: Basis) -> str:
+def _nothing(rule: Rule, build: str, found: RunEvidence) -> str:
     """Say what there is instead of the number that a rule asks for."""
     there = dict.fromkeys(_names(found.effects))
     wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {build}"
@@ -133,7 +133,7 @@ def _names(effects: Sequence[Effect]) -> Iterator[str]:
         yield f"{e.kind}.{e.op}" + (".instructions" if e.metric == "instructions" else "")
 
 
-def _undecided(effect: Effect, found: Basis) -> str:
+def _undecided(effect: Effect, found: RunEvidence) -> str:
     """Say why nothing may be held to an effect, in words; empty where it may."""
     if effect.method == COUNTED:
         return ""

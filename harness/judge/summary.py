@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the samples of a run come to, per driver and build, in the author's own figures."""
+"""Mean first bindings and rebinds per driver and build, as the cover letter states them.
+
+Pure: a table in, means out.
+"""
 
 import statistics
 
 import msgspec
 
-from harness.record.record import Boot, BootRun, Sample
+from harness.judge.tabulate import BootTable
 
 
 class BindingMeans(msgspec.Struct, frozen=True):
@@ -21,7 +24,7 @@ class BindingMeans(msgspec.Struct, frozen=True):
 
 
 class DriverSummary(msgspec.Struct, frozen=True):
-    """One driver: both builds where they have samples that count, and what tip saves of base."""
+    """One driver: base's and tip's means, None for a build without samples that count."""
 
     driver: str
     base: BindingMeans | None
@@ -35,30 +38,17 @@ class DriverSummary(msgspec.Struct, frozen=True):
         return (1 - self.tip.rebind_mean_ms / self.base.rebind_mean_ms) * 100
 
 
-def summarize(record: BootRun) -> tuple[DriverSummary, ...]:
-    """Return one summary a driver, in the order of the guest's namespaces."""
-    base, tip = record.builds[0].name, record.builds[-1].name
+def summarize(table: BootTable) -> tuple[DriverSummary, ...]:
+    """Return one summary per driver, in the order of the guest's namespaces."""
+    base, tip = table.record.builds[0].name, table.record.builds[-1].name
     return tuple(
-        DriverSummary(d, _binding(record, base, d), _binding(record, tip, d))
-        for d in record.setup.nr_pages
+        DriverSummary(d, _means(table, base, d), _means(table, tip, d)) for d in table.kinds
     )
 
 
-def counting(record: BootRun, build: str) -> list[Boot]:
-    """The boots of one build whose samples may be used."""
-    return [boot for boot in record.boots if boot.build == build and boot.counts]
-
-
-def samples_of(boot: Boot, driver: str, op: str) -> list[Sample]:
-    """One boot's samples of one driver: its first binding, or its rebinds."""
-    return [s for s in boot.samples if s.driver == driver and s.op == op]
-
-
-def _binding(record: BootRun, build: str, driver: str) -> BindingMeans | None:
-    boots = counting(record, build)
-    first = [s for boot in boots for s in samples_of(boot, driver, "first")]
-    rebinds = [s for boot in boots for s in samples_of(boot, driver, "rebind")]
-    pages = {s.nr_pages for s in first + rebinds}
+def _means(table: BootTable, build: str, driver: str) -> BindingMeans | None:
+    first, rebinds = table.of(build, driver, "first"), table.of(build, driver, "rebind")
+    pages = table.pages(driver, build)
     if not first or not rebinds or len(pages) != 1:
         return None
     return BindingMeans(

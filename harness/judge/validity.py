@@ -1,28 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What verdicts and rules rest on, worked out once a run, and what forbids to rest on it."""
+"""Evidence for verdicts and rules, computed once per run, and the reasons it may not count.
+
+Pure: records in, evidence out.
+"""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from harness.judge.comparable import Identity, identity
-from harness.judge.noise import Noise, noise
-from harness.judge.ratios import Effect, effects, tabulate
+from harness.judge.noise import Noise, Watched, noise, watched
+from harness.judge.ratios import Effect, effects
 from harness.judge.runs.null_runs import NullSeen, newest
-from harness.judge.summary import counting, samples_of
+from harness.judge.runs.pair import beside_base
+from harness.judge.tabulate import BootTable, RunTable, tabulate
 from harness.memmap.compare import Verified, by_digest
-from harness.record.record import BootRun, ReplayRun, RunRecord
+from harness.record.record import BootRun, Build, RunRecord
 
 
-class Basis(msgspec.Struct, frozen=True):
-    """A run and what was worked out of it; see Conclusion for the fields."""
+class RunEvidence(msgspec.Struct, frozen=True):
+    """A run's table and what was computed from it; see Conclusion for the fields.
 
-    record: RunRecord
+    `watched` are the series of times that noise was looked for in. `uncounted` says why the boots
+    that count are not all that were planned.
+    """
+
+    table: RunTable
     effects: tuple[Effect, ...]
+    watched: tuple[Watched, ...]
     noise: tuple[Noise, ...]
     identity: tuple[Identity, ...]
     memmaps: tuple[Verified, ...]
     null: NullSeen | None
+    uncounted: str = ""
 
     def effect(self, kind: str, build: str, op: str, metric: str) -> Effect | None:
         """Return the effect of that kind, build, binding and metric, if there is one."""
@@ -32,12 +42,9 @@ class Basis(msgspec.Struct, frozen=True):
         return None
 
     def spoiled(self, kind: str, build: str) -> str:
-        """Say why this build's times of a kind decide nothing, in words; empty where they may."""
+        """Return why this build's times of a kind decide nothing; empty if they may."""
         return (
-            self._unlike(build)
-            or self._other_pages(build)
-            or self._uncounted()
-            or self._noisy(kind)
+            self._unlike(build) or self._other_pages(build) or self.uncounted or self._noisy(kind)
         )
 
     def _unlike(self, build: str) -> str:
@@ -48,28 +55,11 @@ class Basis(msgspec.Struct, frozen=True):
         return ""
 
     def _other_pages(self, build: str) -> str:
-        """What leaves other struct pages does other work; how long that takes says nothing."""
+        """A build that leaves other struct pages does other work: its time says nothing."""
         for v in self.memmaps:
             if v.build == build and not v.ok:
                 why = v.problem or "none were compared"
                 return f"the struct pages of {build} are not shown to be base's: {why}"
-        return ""
-
-    def _uncounted(self) -> str:
-        """One boot that does not count spoils the run: what is left was chosen by what failed."""
-        record = self.record
-        if isinstance(record, ReplayRun):
-            return ""
-        for build in record.builds:
-            boots = counting(record, build.name)
-            if len(boots) < record.setup.boots:
-                return why_uncounted(record)
-            for boot in boots:
-                for driver in record.setup.nr_pages:
-                    found = len(samples_of(boot, driver, "rebind"))
-                    if found != record.setup.rebinds:
-                        rebinds = f"{found} of {record.setup.rebinds} rebinds of {driver}"
-                        return f"boot {boot.number} of {build.name} has {rebinds}"
         return ""
 
     def _noisy(self, kind: str) -> str:
@@ -81,17 +71,56 @@ class Basis(msgspec.Struct, frozen=True):
         return ""
 
 
-def basis(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> Basis:
-    """Work out what there is; of `nulls` the newest that may be held against the run is used."""
-    costs = tabulate(record)
-    return Basis(
-        record=record,
-        effects=effects(record, costs),
-        noise=noise(record, costs),
-        identity=identity(record),
+def gather(record: RunRecord, nulls: Sequence[RunRecord] = ()) -> RunEvidence:
+    """Return the evidence; of `nulls` the newest one that is comparable with the run is used."""
+    table = tabulate(record)
+    series = watched(table)
+    return RunEvidence(
+        table=table,
+        effects=effects(table),
+        watched=series,
+        noise=noise(table, series),
+        identity=identity(table),
         memmaps=by_digest(record),
         null=newest(record, nulls),
+        uncounted=_uncounted(table) if isinstance(table, BootTable) else "",
     )
+
+
+def of_pair(found: RunEvidence, record: BootRun, build: Build) -> RunEvidence:
+    """Return the evidence of base and one build alone, as the run of two that a run contains."""
+    assert isinstance(found.table, BootTable)  # noqa: S101 (BootRun's table)
+    names = (record.builds[0].name, build.name)
+    memmaps = tuple(v for v in found.memmaps if v.build in names)
+    table = found.table.part(beside_base(record, build, memmaps))
+    series = tuple(one for one in found.watched if one.build in names)
+    return RunEvidence(
+        table=table,
+        effects=tuple(e for e in found.effects if e.build == build.name),
+        watched=series,
+        noise=noise(table, series),
+        identity=tuple(proof for proof in found.identity if proof.build == build.name),
+        memmaps=memmaps,
+        null=found.null,
+        uncounted=_uncounted(table),
+    )
+
+
+def _uncounted(table: BootTable) -> str:
+    """One boot that does not count spoils the run: the rest were selected by what failed."""
+    setup = table.record.setup
+    for build in table.record.builds:
+        boots = table.counting[build.name]
+        if len(boots) < setup.boots:
+            return why_uncounted(table.record)
+        for boot in boots:
+            for driver in table.kinds:
+                rebinds = table.samples.get((build.name, driver, "rebind"), {})
+                found = len(rebinds.get(boot.number, ()))
+                if found != setup.rebinds:
+                    text = f"{found} of {setup.rebinds} rebinds of {driver}"
+                    return f"boot {boot.number} of {build.name} has {text}"
+    return ""
 
 
 def why_uncounted(record: BootRun) -> str:

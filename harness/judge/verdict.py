@@ -12,7 +12,8 @@ import msgspec
 
 from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
-from harness.judge.validity import Basis, why_uncounted
+from harness.judge.tabulate import BootTable
+from harness.judge.validity import RunEvidence, why_uncounted
 from harness.project.claim import Claim
 from harness.record.record import BootRun, Build, ReplayRun, RunRecord
 
@@ -53,19 +54,20 @@ class Verdict(msgspec.Struct, frozen=True):
         return None if self.claim is None else self.claim.after_patch
 
 
-def judge(found: Basis, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+def judge(found: RunEvidence, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     """Return a verdict for each claim that a build answers to, and each driver without any."""
-    record = found.record
-    if isinstance(record, ReplayRun):
-        return tuple(_replayed(found, record, claims))
+    table = found.table
+    if not isinstance(table, BootTable):
+        return tuple(_replayed(found, table.record, claims))
+    record = table.record
     tip = record.builds[-1]
     return tuple(
-        _booted(found, record, s, tip, _claim(record, claims, s.driver)) for s in summarize(record)
+        _booted(found, record, s, tip, _claim(record, claims, s.driver)) for s in summarize(table)
     )
 
 
 def _booted(
-    found: Basis, record: BootRun, summary: DriverSummary, tip: Build, claim: Claim | None
+    found: RunEvidence, record: BootRun, summary: DriverSummary, tip: Build, claim: Claim | None
 ) -> Verdict:
     effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = percent(claim)
@@ -73,7 +75,7 @@ def _booted(
     return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
 
 
-def _replayed(found: Basis, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
+def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
     for build in record.builds[1:]:
         if build.kind != "prefix":
             continue  # a variant: not the code that the claim is about
@@ -117,7 +119,7 @@ def percent(claim: Claim | None) -> float | None:
 
 
 def _decide(
-    found: Basis,
+    found: RunEvidence,
     record: BootRun,
     summary: DriverSummary,
     effect: Effect | None,
@@ -149,7 +151,7 @@ _WHY_NOT = {
 }
 
 
-def _measured(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, str]:
+def _measured(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[Word, str]:
     if effect is None:
         return "inconclusive", "a time of 0 ms has no ratio: the clock is too coarse"
     spoiled = found.spoiled(effect.kind, effect.build)
@@ -165,9 +167,9 @@ def _measured(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word
     return word, f"{said}, claimed {claimed:.1f} %"
 
 
-def _doubt(found: Basis, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
+def _doubt(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
     """What a replay says of a claim: at most that it supports or doubts it."""
-    record = found.record
+    record = found.table.record
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}", ""
     only = "a replay decides nothing"

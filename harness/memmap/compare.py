@@ -15,6 +15,8 @@ Bytes = npt.NDArray[np.uint8]
 #: Gives the members that hold a byte, given the page's number and the byte's offset in it.
 Finder = Callable[[int, int], Sequence[Member]]
 PADDING = "padding"
+#: Stands in for a driver in what compares a replay's cases.
+CASES = "cases"
 #: Said where digests differ and nothing else is at hand.
 UNEQUAL = "its digest is not base's; `harness verify` names the pages that differ"
 #: Runs of differing pages that are decoded; the pages are counted in full.
@@ -159,7 +161,7 @@ def _of_passes(record: ReplayRun) -> Iterator[Verified]:
 def _of_cases(record: ReplayRun) -> Iterator[Verified]:
     for c in record.comparisons:
         problem = "" if c.equal else c.detail or "one differs"
-        yield Verified(c.build, 0, "cases", c.cases, c.cases * c.equal, problem)
+        yield Verified(c.build, 0, CASES, c.cases, c.cases * c.equal, problem)
 
 
 def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> Verified:

@@ -33,6 +33,7 @@ from harness.host.cache import Cache
 from harness.judge.ratios import Effect, effects
 from harness.judge.replay_ratios import dealt
 from harness.judge.stats.ratio import ratio, unpaired
+from harness.judge.tabulate import tabulate
 from harness.project.project import Project
 from harness.record.record import Pass, RunRecord
 from harness.replay import replay as run
@@ -115,7 +116,7 @@ def judged(passes: list[Pass], builds: tuple[str, str]) -> list[Effect]:
         blank({name: [1.0] for name in builds}),
         passes=tuple(p for p in passes if p.build in builds),
     )
-    return [e for e in effects(record) if e.op == "rebind"]
+    return [e for e in effects(tabulate(record)) if e.op == "rebind"]
 
 
 def tries(samples: Samples, builds: tuple[str, str], count: int) -> Iterator[list[Effect]]:

@@ -86,13 +86,14 @@ def null(options: NullOptions) -> None:
     from harness.judge.exit_code import null_exit_code
     from harness.judge.ratios import clock, effects
     from harness.judge.runs.null_runs import read
+    from harness.judge.tabulate import tabulate
 
     project = Project.find()
     record: BootRun | ReplayRun
     record = _replayed(project, options) if options.replayed else _booted(project, options)
     seen = read(record)
     path = store.folder_of(project.results, record) / store.FILE
-    found = [e for e in effects(record) if e.metric == clock(record)]
+    found = [e for e in effects(tabulate(record)) if e.metric == clock(record)]
     if options.as_json:
         print_json({"record": str(path), "null": seen, "effects": found})
     else:

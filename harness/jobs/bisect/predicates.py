@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.jobs.bisect.outcome import Word
-from harness.judge.replay_ratios import by_turn, paired
+from harness.judge.passes import by_slice, paired
 from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import BASE, Pass
@@ -91,7 +91,7 @@ class Slower:
         )
 
     def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:
-        times = {s: by_turn([p for p in passes if p.build == s]) for s in (BASE, SIDE)}
+        times = {s: by_slice([p for p in passes if p.build == s]) for s in (BASE, SIDE)}
         found = paired(times[BASE], times[SIDE], LOOK_CONFIDENCE)
         said = f"{self._rule.kind} ratio {found.value:.3f}"
         if found.low is None or found.high is None:

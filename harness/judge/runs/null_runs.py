@@ -7,6 +7,7 @@ import msgspec
 
 from harness.judge.ratios import Effect, effects
 from harness.judge.runs.run_diff import differing
+from harness.judge.tabulate import tabulate
 from harness.record.record import RunRecord
 
 
@@ -38,7 +39,7 @@ def newest(record: RunRecord, nulls: Sequence[RunRecord]) -> NullSeen | None:
 
 def read(run: RunRecord) -> NullSeen | None:
     """Return what a null run finds; None where it is too short for an interval of every kind."""
-    found = [e for e in effects(run) if e.op == "rebind" and e.metric == "ns"]
+    found = [e for e in effects(tabulate(run)) if e.op == "rebind" and e.metric == "ns"]
     if not found or any(e.low is None for e in found):
         return None
     differ = [e for e in found if e.differs]

@@ -5,13 +5,17 @@ Only the series, its version, the base's commit and the time may differ. Each ti
 its own base, so what the machine did in between cancels as far as it met both.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from harness.errors import NotComparable
 from harness.judge.comparable import NOT_KNOWN, identity
-from harness.judge.ratios import Effect, Op, clock, effects, units
+from harness.judge.ratios import Effect, clock, effects
 from harness.judge.runs.pair import beside_base
 from harness.judge.stats.ratio import Ratio, unpaired
+from harness.judge.tabulate import Op, RunTable, tabulate
+from harness.memmap.compare import by_digest
 from harness.record.record import BootRun, ReplayRun, RunRecord
 
 
@@ -78,16 +82,16 @@ def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
     record is not fit for it.
     """
     where = f"{first.run_id} and {second.run_id}"
-    first, second = _ends(first), _ends(second)
-    for record in (first, second):
-        _require_whole(record)
-    unequal = differing(first, second)
+    tables = [tabulate(_ends(record)) for record in (first, second)]
+    for table in tables:
+        _require_whole(table)
+    unequal = differing(*(table.record for table in tables))
     if unequal:
         raise NotComparable(unequal, where=where)
-    before, after = (_of_tip(record) for record in (first, second))
+    before, after = (_of_tip(table) for table in tables)
     if not before.keys() & after.keys():
         raise NotComparable("have no times that both count", where=where)
-    return tuple(_change(first, second, before[key], after[key]) for key in before if key in after)
+    return tuple(_change(tables, before[key], after[key]) for key in before if key in after)
 
 
 def _ends(record: RunRecord) -> RunRecord:
@@ -99,30 +103,29 @@ def _ends(record: RunRecord) -> RunRecord:
         if missing.prefix > tip.prefix:
             what = f"has no tip: patch {missing.prefix} does not build"
             raise NotComparable(what, where=record.run_id)
-    return beside_base(record, tip)
+    return beside_base(record, tip, by_digest(record))
 
 
-def _require_whole(record: RunRecord) -> None:
+def _require_whole(table: RunTable) -> None:
+    record = table.record
     if record.outcome != "complete":
         raise NotComparable(f"is {record.outcome}: {record.reason}", where=record.run_id)
-    proof = identity(record)[-1]
+    proof = identity(table)[-1]
     for pin in proof.pins:
         if not pin.equal:
             what = f"{pin.name} differs between base and {proof.build}: {pin.base} and {pin.tip}"
             raise NotComparable(what, where=record.run_id)
 
 
-def _of_tip(record: RunRecord) -> dict[tuple[str, Op], Effect]:
-    """The effects on the last build by the run's own clock."""
-    metric, tip = clock(record), record.builds[-1].name
-    return {(e.kind, e.op): e for e in effects(record) if (e.build, e.metric) == (tip, metric)}
+def _of_tip(table: RunTable) -> dict[tuple[str, Op], Effect]:
+    """Return the effects on the last build by the run's own clock."""
+    metric, tip = clock(table.record), table.record.builds[-1].name
+    return {(e.kind, e.op): e for e in effects(table) if (e.build, e.metric) == (tip, metric)}
 
 
-def _change(first: RunRecord, second: RunRecord, before: Effect, after: Effect) -> Change:
+def _change(tables: Sequence[RunTable], before: Effect, after: Effect) -> Change:
     kind, op = before.kind, before.op
-    (earlier, before_pairs), (later, after_pairs) = (
-        _units(record, kind, op) for record in (first, second)
-    )
+    (earlier, before_pairs), (later, after_pairs) = (_costs(table, kind, op) for table in tables)
     return Change(
         kind,
         op,
@@ -133,9 +136,10 @@ def _change(first: RunRecord, second: RunRecord, before: Effect, after: Effect) 
     )
 
 
-def _units(record: RunRecord, kind: str, op: Op) -> tuple[list[float], list[float]]:
-    """Base's costs, and tip's over base's round by round (over base's median without rounds)."""
-    base, tip = (units(record, record.builds[at].name, kind, op) for at in (0, -1))
+def _costs(table: RunTable, kind: str, op: Op) -> tuple[list[float], list[float]]:
+    """Return base's costs, and tip's over base's by round (over base's median without rounds)."""
+    builds = table.record.builds
+    base, tip = (table.units[builds[at].name, kind, op] for at in (0, -1))
     rounds = sorted(base.costs.keys() & tip.costs.keys())
     pairs = [tip.costs[n] / base.costs[n] for n in rounds]
-    return list(base.costs.values()), pairs or [c / base.middle for c in tip.costs.values()]
+    return base.values, pairs or [cost / base.median for cost in tip.values]

@@ -3,6 +3,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,15 @@ FEWEST_FOR_TREND, FEWEST_FOR_MODES, FEWEST_FOR_FAR = 5, 10, 4
 FAR, SCALED = 3.5, 0.6745
 
 
-def trend(values: Sequence[float], chance: float) -> float | None:
-    """Return the change from first to last as a share of the median; None where there is no trend.
+class Shape(NamedTuple):
+    """A trend's or a distance's size as a share of the median, and how likely chance made it."""
+
+    share: float
+    p_value: float
+
+
+def trend(values: Sequence[float], chance: float) -> Shape | None:
+    """Return the change from first to last as a share of the median; None without a trend.
 
     A trend is a rank correlation with the order (Kendall, Biometrika 30, 1938) that chance alone
     gives with less than this probability; its size comes from the slope of Theil and Sen.
@@ -27,15 +35,16 @@ def trend(values: Sequence[float], chance: float) -> float | None:
     from scipy import stats
 
     order = range(len(values))
-    if stats.kendalltau(order, values).pvalue >= chance:
+    p_value = float(stats.kendalltau(order, values).pvalue)
+    if p_value >= chance:
         return None
     slope = float(stats.theilslopes(values, order).slope)
     # Where most pairs are equal there is no slope, whatever the ranks say.
-    return slope * (len(values) - 1) / middle if slope else None
+    return Shape(slope * (len(values) - 1) / middle, p_value) if slope else None
 
 
-def modes(times: Sequence[int], step: int, chance: float) -> float | None:
-    """Return how far two modes are apart as a share of the median; None where there is but one.
+def modes(times: Sequence[int], step: int, chance: float) -> Shape | None:
+    """Return the distance of two modes as a share of the median; None if there is only one mode.
 
     The dip test (Hartigan and Hartigan, Annals of Statistics 13, 1985). Equal readings are spread
     evenly over the clock's `step` first: else each of its steps would be a mode.
@@ -46,9 +55,8 @@ def modes(times: Sequence[int], step: int, chance: float) -> float | None:
     if len(times) < FEWEST_FOR_MODES or middle == 0:
         return None
     values = _smooth(times, step)
-    if diptest.diptest(values)[1] >= chance:
-        return None
-    return _distance(values) / middle
+    p_value = float(diptest.diptest(values)[1])
+    return Shape(_distance(values) / middle, p_value) if p_value < chance else None
 
 
 def far(costs: Mapping[int, float]) -> dict[int, float]:

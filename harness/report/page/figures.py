@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.replay_ratios import compared, of_namespace
+from harness.judge.passes import compared, of_namespace
 from harness.record.record import LIMIT, BootRun, ReplayRun
 
 NS_PER_MS = 1e6

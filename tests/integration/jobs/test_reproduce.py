@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.judge.comparable import identity
+from harness.judge.tabulate import tabulate
 from harness.record import store
 from tests.fakes.machine import FakeMachine
 from tests.fakes.trees import edit
@@ -40,7 +41,7 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     assert (base.files, base.symbols, base.config_diff) == ((), (), ())
     assert tip.files == ("mm/memremap.c", "mm/mm_init.c")
     assert tip.config_diff == () and tip.options_sha256 == base.options_sha256 != ""
-    (proof,) = identity(record)
+    (proof,) = identity(tabulate(record))
     assert [pin for pin in proof.pins if not pin.equal] == []
     assert {"kernel command line", "QEMU options"} <= {pin.name for pin in proof.pins}
 

@@ -9,6 +9,7 @@ import pytest
 
 from harness.host.cache import Cache
 from harness.judge.comparable import identity
+from harness.judge.tabulate import tabulate
 from harness.kernel.identity import Built, told_apart
 from harness.record.record import Build, RunRecord
 from tests.fakes.trees import git
@@ -110,7 +111,7 @@ def test_the_facts_become_the_proof(scene: Scene) -> None:
     builds = told_apart(scene.cache, [base, tip])
     rec: RunRecord = msgspec.structs.replace(record(), builds=builds)
     again = msgspec.json.decode(msgspec.json.encode(rec), type=RunRecord)
-    (proof,) = identity(again)
+    (proof,) = identity(tabulate(again))
     assert proof.ok
     assert proof.files == ("mm/mm_init.c", "mm/new ä.h")
     assert proof.config_diff == ()

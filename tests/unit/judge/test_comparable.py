@@ -9,6 +9,7 @@ from harness.guest.command_line import boot_command
 from harness.judge.comparable import Identity, identity
 from harness.judge.runs.null_runs import newest, read
 from harness.judge.runs.run_diff import compare, differing
+from harness.judge.tabulate import tabulate
 from harness.record.record import Build, RunRecord, Symbol
 from tests.unit.builders import record
 from tests.unit.replays import replay
@@ -35,7 +36,7 @@ def with_tip(rec: RunRecord, **changes: object) -> RunRecord:
 
 
 def proof(rec: RunRecord) -> Identity:
-    (found,) = identity(rec)
+    (found,) = identity(tabulate(rec))
     return found
 
 

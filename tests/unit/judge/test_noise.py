@@ -7,14 +7,21 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from harness.judge.noise import Noise, noise
+from harness.judge.noise import Noise, watched
+from harness.judge.noise import noise as findings
 from harness.judge.stats.distribution import far, modes, trend
+from harness.judge.tabulate import tabulate
 from harness.record.record import Boot, HostUse, RunRecord
 from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay
 
 replace = msgspec.structs.replace
 MS = 1_000_000
+
+
+def noise(rec: RunRecord) -> tuple[Noise, ...]:
+    table = tabulate(rec)
+    return findings(table, watched(table))
 
 
 def quiet() -> RunRecord:
@@ -155,8 +162,10 @@ def test_chance_finds_no_more_than_it_may() -> None:
 
 
 def test_the_sizes_are_about_right() -> None:
-    assert trend([100.0 + n for n in range(21)], 0.05) == pytest.approx(20 / 110)
-    assert modes([100, 101, 102] * 5 + [150, 151, 152] * 5, 1, 0.05) == pytest.approx(50 / 126)
+    drift = trend([100.0 + n for n in range(21)], 0.05)
+    assert drift is not None and drift.share == pytest.approx(20 / 110)
+    apart = modes([100, 101, 102] * 5 + [150, 151, 152] * 5, 1, 0.05)
+    assert apart is not None and apart.share == pytest.approx(50 / 126)
     assert far({1: 100, 2: 101, 3: 99, 4: 150}) == {4: pytest.approx(0.4925, abs=1e-3)}
     assert far({1: 100, 2: 100, 3: 100, 4: 101}) == {4: pytest.approx(0.01)}
 

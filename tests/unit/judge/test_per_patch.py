@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A build a prefix: what each patch does, whether it holds, and the order that compiles least."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -14,12 +15,13 @@ from harness.jobs.per_patch import build_order
 from harness.judge.conclude import conclude
 from harness.judge.prefixes import PrefixResult
 from harness.judge.rule_syntax import parse_rule
-from harness.judge.runs.pair import beside_base
+from harness.judge.runs import pair as pairs
 from harness.judge.runs.run_diff import compare
-from harness.judge.validity import basis
+from harness.judge.validity import gather, of_pair
 from harness.judge.verdict import judge
+from harness.memmap.compare import by_digest
 from harness.project.claim import Claim
-from harness.record.record import Boot, Check, Finding, Memmap, RunRecord, Unbuilt
+from harness.record.record import Boot, BootRun, Build, Check, Finding, Memmap, Unbuilt
 from harness.report.formats.json import document
 from harness.report.page.run_page import page
 from harness.report.terminal.run import terminal
@@ -37,7 +39,7 @@ def boot(build: str, ms: int, digest: str = "same") -> Boot:
     return msgspec.structs.replace(made, memmaps=left)
 
 
-def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> RunRecord:
+def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> BootRun:
     """Base and two prefixes, one boot each."""
     made = builders.record("boot-tcg")
     builds = []
@@ -52,11 +54,15 @@ def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> Run
 GOOD = (boot("base", 100), boot("1", 80), boot("2", 60))
 
 
-def rungs(made: RunRecord, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
+def beside_base(made: BootRun, build: Build) -> BootRun:
+    return pairs.beside_base(made, build, by_digest(made))
+
+
+def rungs(made: BootRun, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
     return conclude(made, claims).rungs
 
 
-def text(made: RunRecord) -> str:
+def text(made: BootRun) -> str:
     console = Console(width=200, no_color=True, highlight=False)
     with console.capture() as captured:
         console.print(terminal(conclude(made, builders.claims())))
@@ -214,7 +220,8 @@ def test_a_ladder_says_of_each_build_what_a_run_of_two_would() -> None:
     for verdict in found.verdicts:
         build = next(build for build in ladder.builds if build.name == verdict.build)
         pair = beside_base(ladder, build)
-        assert verdict in judge(basis(pair), conclusions.after_patches())
+        assert verdict in judge(gather(pair), conclusions.after_patches())
+        assert of_pair(gather(ladder), ladder, build) == gather(pair)
 
 
 @pytest.mark.parametrize(
@@ -247,3 +254,16 @@ def test_every_order_has_what_is_missing_once(
 ) -> None:
     changed, missing, last = drawn
     assert sorted(build_order(changed, tuple(missing), last)) == sorted(missing)
+
+
+def test_boots_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ladder, looks = conclusions.ladder(), Counter[tuple[str, int]]()
+    counts = Boot.counts.fget  # type: ignore[attr-defined]
+
+    def counted(boot: Boot) -> bool:
+        looks[boot.build, boot.number] += 1
+        return bool(counts(boot))
+
+    monkeypatch.setattr(Boot, "counts", property(counted))
+    assert conclude(ladder, conclusions.after_patches()).verdicts
+    assert looks == {(boot.build, boot.number): 1 for boot in ladder.boots}

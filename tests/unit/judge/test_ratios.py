@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judge.ratios import Effect, effects
+from harness.judge.tabulate import tabulate
 from harness.record.record import Count, RunRecord
 from tests.unit.builders import boot, record, samples
 from tests.unit.replays import replay
@@ -20,7 +21,7 @@ times = st.lists(st.integers(50, 2000), min_size=3, max_size=6)
 
 
 def one(rec: RunRecord, kind: str = "nd_pmem", op: str = "rebind") -> Effect:
-    (found,) = [e for e in effects(rec) if (e.kind, e.op) == (kind, op)]
+    (found,) = [e for e in effects(tabulate(rec)) if (e.kind, e.op) == (kind, op)]
     return found
 
 
@@ -72,7 +73,7 @@ def test_the_order_of_boots_in_the_record_changes_nothing(base: list[int], lot: 
     rec = run(base, [ms // 2 for ms in base])
     mixed = list(rec.boots)
     lot.shuffle(mixed)  # type: ignore[attr-defined]
-    assert set(effects(replace(rec, boots=tuple(mixed)))) == set(effects(rec))
+    assert set(effects(tabulate(replace(rec, boots=tuple(mixed))))) == set(effects(tabulate(rec)))
 
 
 @few
@@ -115,9 +116,9 @@ def test_few_boots_have_a_ratio_and_no_interval(base: list[int], tip: list[int])
 
 def test_boots_that_do_not_count_have_no_effect() -> None:
     rec = run([270, 271, 272], [110, 111, 112])
-    assert effects(replace(rec, boots=())) == ()
+    assert effects(tabulate(replace(rec, boots=()))) == ()
     hurt = tuple(replace(b, outcome="panicked") if b.build == "tip" else b for b in rec.boots)
-    assert effects(replace(rec, boots=hurt)) == ()
+    assert effects(tabulate(replace(rec, boots=hurt))) == ()
 
 
 def test_different_numbers_of_pages_have_no_ratio() -> None:
@@ -128,14 +129,14 @@ def test_different_numbers_of_pages_have_no_ratio() -> None:
         else b
         for b in rec.boots
     )
-    assert effects(replace(rec, boots=boots)) == ()
+    assert effects(tabulate(replace(rec, boots=boots))) == ()
 
 
 def test_a_clock_that_shows_0_gives_no_ratio() -> None:
     rec = run([1, 1, 1], [1, 1, 1])
     boots = [replace(boot("tip", n, 1), samples=samples("nd_pmem", 1, [0, 0])) for n in range(3)]
     rec = replace(rec, boots=(*[b for b in rec.boots if b.build == "base"], *boots))
-    assert [(e.kind, e.op) for e in effects(rec)] == [("nd_pmem", "first")]
+    assert [(e.kind, e.op) for e in effects(tabulate(rec))] == [("nd_pmem", "first")]
 
 
 def test_counted_instructions_are_a_page_and_exact_but_for_the_step() -> None:
@@ -162,11 +163,13 @@ def test_a_replay_pairs_its_rounds_but_not_its_first_passes() -> None:
 def test_a_replays_counts_are_effects_of_their_own() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [3000.0] * 5})
     counts = tuple(Count(s, "order0", "valgrind", n) for s, n in (("base", 36.0), ("1", 20.0)))
-    found = [e for e in effects(replace(rec, counts=counts)) if e.metric == "instructions"]
+    found = [
+        e for e in effects(tabulate(replace(rec, counts=counts))) if e.metric == "instructions"
+    ]
     assert [(e.kind, e.build, e.base_cost, e.build_cost) for e in found] == [
         ("order0", "1", 36, 20)
     ]
     assert found[0].low == found[0].ratio == found[0].high == pytest.approx(20 / 36)
     alone = replace(rec, passes=(), counts=counts)
-    assert [e.metric for e in effects(alone)] == ["instructions"]
-    assert effects(replace(alone, counts=counts[:1])) == ()
+    assert [e.metric for e in effects(tabulate(alone))] == ["instructions"]
+    assert effects(tabulate(replace(alone, counts=counts[:1]))) == ()

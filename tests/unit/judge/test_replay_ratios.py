@@ -6,17 +6,18 @@ import pytest
 from scipy.stats import binom
 
 from harness.cli.commands.replay import _show_null
+from harness.judge.conclude import conclude
+from harness.judge.passes import by_slice, paired
 from harness.judge.ratios import effects
 from harness.judge.replay_ratios import (
     Null,
-    by_turn,
+    ReplayRow,
     dealt,
     fewest_held,
     fillings,
     null,
-    paired,
-    rows,
 )
+from harness.judge.tabulate import of_passes, tabulate
 from harness.record.record import Comparison, Pass, ReplayRun
 from tests.unit.builders import build
 from tests.unit.replays import blank
@@ -48,6 +49,10 @@ def replayed(passes: list[Pass], comparisons: tuple[Comparison, ...] = ()) -> Re
     )
 
 
+def rows(made: ReplayRun) -> tuple[ReplayRow, ...]:
+    return conclude(made, ()).rows
+
+
 def usual(tip_digest: str = "d") -> list[Pass]:
     passes = []
     for r in range(5):
@@ -71,7 +76,7 @@ def test_the_fastest_pass_of_a_process_counts_and_the_first_is_apart() -> None:
 
 def test_the_limit_is_the_best_that_leaves_the_cache_alone() -> None:
     found = replayed(usual())
-    assert [(f.how, f.non_temporal) for f in fillings(found)] == [
+    assert [(f.how, f.non_temporal) for f in fillings(of_passes(found))] == [
         ("rep-stosb", False),
         ("movnti", True),
     ]
@@ -106,7 +111,7 @@ def test_base_against_itself_is_judged_try_by_try() -> None:
     made = replayed(passes)
     found = null(made, 2, 6, 1)["order0"]
     assert (found.tries, found.rounds, found.held) == (2, 12, 1)
-    with pytest.raises(ValueError, match="2 rounds a try"):
+    with pytest.raises(ValueError, match="2 rounds per try"):
         null(made, 6, 2, 1)
 
 
@@ -180,7 +185,7 @@ def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
 
 def test_a_turn_is_held_against_its_neighbour() -> None:
     passes = [p for p in by_turns(1.0) if p.turn is not None]
-    base, build = (by_turn([p for p in passes if p.build == name]) for name in ("base", "1"))
+    base, build = (by_slice([p for p in passes if p.build == name]) for name in ("base", "1"))
     # One turn of three that somebody disturbs on one build only is outvoted.
     build = {number: {**turns, 0: turns[0] * 2} for number, turns in build.items()}
     assert paired(base, build).value == pytest.approx(1)
@@ -193,7 +198,9 @@ def test_a_turn_is_held_against_its_neighbour() -> None:
 def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
     made = replayed(by_turns())
     setup = msgspec.structs.replace(made.setup, nr_pages={"order0": 4 * PAGES})
-    (found,) = [e for e in effects(msgspec.structs.replace(made, setup=setup)) if e.op == "rebind"]
+    (found,) = [
+        e for e in effects(tabulate(msgspec.structs.replace(made, setup=setup))) if e.op == "rebind"
+    ]
     assert found.base_cost == pytest.approx(4 * 5002)
     assert (found.n_base, found.n_build) == (3, 3)
     assert found.ratio == pytest.approx(0.5, abs=0.001)

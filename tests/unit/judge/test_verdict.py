@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from harness.judge.conclude import conclude
 from harness.judge.ratios import Effect
 from harness.judge.summary import summarize
-from harness.judge.validity import Basis
+from harness.judge.tabulate import of_boots
+from harness.judge.validity import RunEvidence
 from harness.judge.verdict import Verdict, _reduction
 from harness.project.claim import Claim
 from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
@@ -33,7 +34,7 @@ def spoil(rec: RunRecord, **changes: object) -> RunRecord:
 
 
 def test_figures_are_the_authors_own() -> None:
-    nd_pmem, dax_pmem = summarize(record(base_ms=[270], tip_ms=[108]))
+    nd_pmem, dax_pmem = summarize(of_boots(record(base_ms=[270], tip_ms=[108])))
     assert nd_pmem.base is not None
     assert (nd_pmem.base.first_ms, nd_pmem.base.rebind_mean_ms) == (1350, 270)
     assert (nd_pmem.base.rebinds, nd_pmem.base.nr_pages) == (30, PAGES)
@@ -63,13 +64,13 @@ def test_a_missing_bound_is_no_saving(
     low: float | None, high: float | None, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bound of 0 would be a saving of 100 %."""
-    whole = Basis.effect
+    whole = RunEvidence.effect
 
-    def effect(self: Basis, *given: str) -> Effect | None:
+    def effect(self: RunEvidence, *given: str) -> Effect | None:
         found = whole(self, *given)
         return found and replace(found, low=low, high=high, method="no interval")
 
-    monkeypatch.setattr(Basis, "effect", effect)
+    monkeypatch.setattr(RunEvidence, "effect", effect)
     run, asked = record(), claims()
     if evidence == "replay":
         run = replay({"base": [100.0] * 6, "8": [30.0] * 6})
