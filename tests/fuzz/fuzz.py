@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Coverage-guided fuzzing of the parsers, by hand; wants the extra `fuzz` (atheris).
+"""Fuzz the parsers, guided by coverage; needs the extra `fuzz` (atheris). Run by hand:
 
     .venv/bin/python -m tests.fuzz.fuzz [--seconds 600] [--jobs 2] [TARGET...]
 
-Each target runs in a process of its own from the seeds in corpus/<target>/, for so many seconds of
-CPU time: beside other work it takes longer and is no less thorough. What it finds is left
-in found/<target>/ (not in git): take what crashed into the corpus when it is mended, and
-tests/unit/test_parsers.py holds it from then on. Prints one JSON object a target.
+Each target runs in a process of its own, from the seeds in corpus/<target>/, for `--seconds` of CPU
+time, so that other load does not shorten it. Crashes are left in found/<target>/ (not in git). Copy
+a crash to the corpus when it is fixed; tests/unit/test_parsers.py tries it from then on. Prints one
+JSON object per target.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-#: One input may take this long and this much memory.
+#: Limits of one input.
 TIMEOUT_S, MEMORY_MB, MAX_LEN = 10, 2048, 1 << 16
 
 
@@ -38,7 +38,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
 
 def fuzzed(name: str, seconds: int) -> dict[str, Any]:
-    """Fuzz one target in a process of its own and return what came of it."""
+    """Fuzz one target in a process of its own and return the result."""
     found = HERE / "found" / name
     found.mkdir(parents=True, exist_ok=True)
     corpus = HERE / "corpus" / name
@@ -46,33 +46,33 @@ def fuzzed(name: str, seconds: int) -> dict[str, Any]:
     options = [f"-timeout={TIMEOUT_S}", f"-max_len={MAX_LEN}"]
     options += [f"-rss_limit_mb={MEMORY_MB}", f"-artifact_prefix={found}/crash-"]
     argv = [sys.executable, "-m", "tests.fuzz.fuzz", "--one", name, "--"]
-    cpu_s, executions, covered, code, said = 0.0, 0, 0, 0, ""
+    cpu_s, executions, covered, code, stderr = 0.0, 0, 0, 0, ""
     while code == 0 and cpu_s < seconds:
-        # libFuzzer knows wall time alone.
+        # libFuzzer only limits wall time.
         limit = f"-max_total_time={math.ceil(seconds - cpu_s)}"
-        code, spent_s, said = ended([*argv, limit, *options, *folders])
+        code, spent_s, stderr = ended([*argv, limit, *options, *folders])
         cpu_s += spent_s
-        executions += max((int(n) for n in re.findall(r"^#(\d+)", said, re.MULTILINE)), default=0)
-        covered = max([covered, *(int(n) for n in re.findall(r"cov: (\d+)", said))])
+        executions += max((int(n) for n in re.findall(r"^#(\d+)", stderr, re.MULTILINE)), default=0)
+        covered = max([covered, *(int(n) for n in re.findall(r"cov: (\d+)", stderr))])
     return {
         "target": name,
         "cpu_s": round(cpu_s),
         "executions": executions,
         "covered": covered,
         "exit_code": code,
-        "said": said[-3000:] if code else "",
+        "stderr": stderr[-3000:] if code else "",
     }
 
 
 def ended(argv: list[str]) -> tuple[int, float, str]:
-    """Run a program to its end: its exit code, CPU seconds, and error output."""
+    """Run a program; return its exit code, CPU seconds and error output."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
-        said = errors.read().decode(errors="replace")
-    return process.returncode, usage.ru_utime + usage.ru_stime, said
+        stderr = errors.read().decode(errors="replace")
+    return process.returncode, usage.ru_utime + usage.ru_stime, stderr
 
 
 def main() -> None:

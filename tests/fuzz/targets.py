@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every parser as a function of bytes that raises nothing: a value or a named error is all right.
+"""The parsers, each as a function that takes any bytes and raises nothing but a defect.
 
-Hypothesis (tests/unit/test_parsers.py) and atheris (tests/fuzz/fuzz.py) both run these.
+A target is named after its module. Hypothesis (tests/unit/test_parsers.py) and atheris
+(tests/fuzz/fuzz.py) run all of them.
 """
 
 import contextlib
@@ -32,6 +33,7 @@ from harness.kernel import (
 from harness.memmap import info_block, struct_layout, struct_pages
 from harness.project.claim import Claim
 from harness.project.guest import Guest
+from harness.project.matrix_plan import Matrix
 from harness.project.plan import Plan
 from harness.project.series import Series
 from harness.project.tree_source import TreeSource
@@ -43,7 +45,7 @@ from harness.trees import apt_sources, release_of_tree
 
 Target = Callable[[bytes], None]
 TARGETS: dict[str, Target] = {}
-KINDS: tuple[Any, ...] = (Guest, Plan, Series, dict[str, TreeSource], tuple[Claim, ...])
+KINDS: tuple[Any, ...] = (Guest, Plan, Matrix, Series, dict[str, TreeSource], tuple[Claim, ...])
 
 
 def target(function: Target) -> Target:
@@ -52,7 +54,7 @@ def target(function: Target) -> Target:
 
 
 def text(data: bytes) -> str:
-    """As our code reads text that others wrote."""
+    """Decode bytes as the harness decodes untrusted text."""
     return data.decode("utf-8", "replace")
 
 
@@ -92,7 +94,7 @@ def console_(data: bytes) -> None:
 
 
 @target
-def findings_(data: bytes) -> None:
+def console_findings_(data: bytes) -> None:
     lines = text(data).split("\n")
     for found in console_findings.findings(text(data)):
         assert 1 <= found.line <= len(lines)
@@ -103,20 +105,20 @@ def findings_(data: bytes) -> None:
 
 
 @target
-def agent_(data: bytes) -> None:
+def agent_log_(data: bytes) -> None:
     report = agent_log.parse(data)
     assert not (report.ended and report.problems)
     _ = report.build_id
 
 
 @target
-def infoblock_(data: bytes) -> None:
+def info_block_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert info_block.parse(data).npfns > 0
 
 
 @target
-def structpages_(data: bytes) -> None:
+def struct_pages_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         runs = struct_pages.read(io.BytesIO(data), len(data) // 64, 64, 1 << 63, 0, 16)
         assert runs.nr_pages == len(data) // 64
@@ -139,13 +141,13 @@ def objdump_(data: bytes) -> None:
 
 
 @target
-def makefile_(data: bytes) -> None:
+def release_of_tree_(data: bytes) -> None:
     release = release_of_tree.release(text(data))
     assert release is None or ".." not in release
 
 
 @target
-def kbuild_(data: bytes) -> None:
+def cmd_file_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         cmd_file.compiling(cmd_file.saved_command(text(data), "mm/mm_init.o"), "a.c", "a.o")
 
@@ -157,7 +159,7 @@ def claims_(data: bytes) -> None:
 
 
 @target
-def gate_(data: bytes) -> None:
+def rule_syntax_(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         rule_syntax.parse_rule(text(data))
 
@@ -173,13 +175,13 @@ def attestation_(data: bytes) -> None:
 
 
 @target
-def makelog_(data: bytes) -> None:
+def make_output_(data: bytes) -> None:
     for line in text(data).splitlines():
         make_output.of_machine(line)
 
 
 @target
-def warned_(data: bytes) -> None:
+def warning_lines_(data: bytes) -> None:
     reader = warning_lines.Reader("/source")
     for line in text(data).split("\n"):
         reader.hear(line)
@@ -187,7 +189,7 @@ def warned_(data: bytes) -> None:
 
 
 @target
-def rangediff_(data: bytes) -> None:
+def range_diff_(data: bytes) -> None:
     for pair in range_diff.parse_range_diff(text(data)):
         assert pair.before is None or pair.before >= 0
 
@@ -201,8 +203,8 @@ def conflict_(data: bytes) -> None:
 
 
 @target
-def bundle_(data: bytes) -> None:
-    """Read it as it is, and compressed with the checksum that fits."""
+def archive_(data: bytes) -> None:
+    """Read the bytes as they are, and compressed with the right checksum."""
     for whole in (data, archive.seal(gzip.compress(data, compresslevel=1, mtime=0))):
         with in_file(whole, ".tar.gz") as path, contextlib.suppress(RecordError):
             archive.read(path)
@@ -229,7 +231,7 @@ def units_(data: bytes) -> None:
 
 
 @target
-def dwarf_(data: bytes) -> None:
+def struct_layout_(data: bytes) -> None:
     with in_file(data) as path, contextlib.suppress(ValueError):
         struct_layout.structure(path, "page")
 

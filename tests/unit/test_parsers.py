@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every parser on bytes that nobody meant: a value or a named error, in bounded time.
+"""Every parser on arbitrary bytes: a value or a named error, in bounded time.
 
-The targets are those of tests/fuzz; what fuzzing has found lies in tests/fuzz/corpus and is tried
-here again.
+The targets are those of tests/fuzz; the inputs in tests/fuzz/corpus are tried again here.
 """
 
 import time
@@ -29,7 +28,7 @@ def test_the_corpus(seed: Path) -> None:
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_anything(name: str, data: st.DataObject) -> None:
-    """Noise, and seeds that noise was put into."""
+    """Try noise, and seeds with noise in them."""
     seed = data.draw(st.sampled_from(SEEDS[name])).read_bytes()
     at = data.draw(st.integers(0, len(seed)))
     noise = data.draw(st.binary(max_size=64))
@@ -42,29 +41,32 @@ HOSTILE = {
     "mail": b"From a Thu Jan  1 00:00:00 2026\nSubject: [" + b"PATCH " * 100_000 + b"\n\nx\n",
     "diff": b"diff --git a/x b/x\n" + b"@@ -1 +1 @@\n-a\n+b\n" * 20_000,
     "console": b"memmap_init_zone_device" + b" " * 1_000_000 + b"\n" + b"\x1b[" * 500_000,
-    "findings": b"rcu: INFO: " * 100_000 + b"\n" * 1_000_000 + b"BUG: \n" * 100_000,
-    "agent": b'{"is":"log","text":' + b"[" * 1_000_000 + b"\n" + b"{}\n" * 50_000,
-    "infoblock": b"\xff" * 4096,
-    "structpages": b"\xff\xff\xff\xff\xff\xff\xff\xfe" * 80_000,
+    "console_findings": b"rcu: INFO: " * 100_000 + b"\n" * 1_000_000 + b"BUG: \n" * 100_000,
+    "agent_log": b'{"is":"log","text":' + b"[" * 1_000_000 + b"\n" + b"{}\n" * 50_000,
+    "info_block": b"\xff" * 4096,
+    "struct_pages": b"\xff\xff\xff\xff\xff\xff\xff\xfe" * 80_000,
     "kconfig": b"if A\n" * 100_000 + b"config NUMA\n" + b"\tdepends on " + b"A&&" * 100_000,
     "objdump": b"0000 <" + b"<" * 500_000 + b">:\n" + b"   0:\tcall 0 <f>\n" * 20_000,
-    "makefile": b"VERSION = " + b" " * 500_000 + b"7\n" + b"VERSION=" * 50_000,
-    "kbuild": b"cmd_mm/mm_init.o := '" + b"x" * 500_000,
-    "makelog": b"make: *** [" + b"]" * 500_000 + b": not found",
-    "warned": b"  CC      x.o\n" * 20_000 + b"a:" * 200_000 + b" warning: " + b"+0x1" * 100_000,
-    "rangediff": b"1:  0123456 = 1:  0123456 x\n" * 20_000 + b"1:" + b" " * 500_000,
+    "release_of_tree": b"VERSION = " + b" " * 500_000 + b"7\n" + b"VERSION=" * 50_000,
+    "cmd_file": b"cmd_mm/mm_init.o := '" + b"x" * 500_000,
+    "make_output": b"make: *** [" + b"]" * 500_000 + b": not found",
+    "warning_lines": b"  CC      x.o\n" * 20_000
+    + b"a:" * 200_000
+    + b" warning: "
+    + b"+0x1" * 100_000,
+    "range_diff": b"1:  0123456 = 1:  0123456 x\n" * 20_000 + b"1:" + b" " * 500_000,
     "conflict": b"".join(b"%d\n" % (n % 150) for n in range(20_000))
     + b"<<<<<<< a\n=======\n>>>>>>> b\n\0"
     + b"".join(b"%d\n" % (n * 7 % 150) for n in range(20_000)),
-    "bundle": b"\0" * 4_000_000,
+    "archive": b"\0" * 4_000_000,
     "attestation": b"  [PATCH 1/1" * 50_000 + b"\n  v [PATCH" + b" " * 500_000,
     "claims": b"From: a@b\nSubject: [PATCH 0/1] x\n\n" + b"59.4 % nd_pmem 273.52 ms -> " * 3_000,
-    "gate": b"nd_pmem" * 50_000 + b" < " + b"9" * 500_000,
+    "rule_syntax": b"nd_pmem" * 50_000 + b" < " + b"9" * 500_000,
     "symbols": b"0000000000000000 0000000000000010 T f\n" * 20_000 + b"f" * 500_000,
     "apt_sources": b"Types: deb\nA:" + b"\n " * 200_000 + b"\ndeb [" * 20_000,
     "packages": b"ID=" + b"'" * 500_000,
     "units": b"1" * 500_000 + b"G",
-    "dwarf": b"\x7fELF\x02\x01\x01" + b"\xff" * 100_000,
+    "struct_layout": b"\x7fELF\x02\x01\x01" + b"\xff" * 100_000,
     "record": b'{"schema":1,"boots":' + b"[" * 500_000,
     "yaml": b"a: " + b"[" * 100_000,
 }
