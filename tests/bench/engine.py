@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the cluster's engine costs, by hand: `.venv/bin/python tests/bench/engine.py`.
+"""Measure the overhead of the Dask engine. By hand: `.venv/bin/python tests/bench/engine.py`.
 
-A real scheduler and real workers on this machine. One JSON line a case: 1,000 jobs that do nothing,
-which is all overhead; and jobs that sleep, with one worker and with two. Sleeping takes no
-processor, so that shows how work is spread, not what a machine with more processors would gain.
+Uses a real scheduler and real workers on this machine. One JSON line per case: 1,000 jobs that do
+nothing show the overhead; jobs that sleep, with one worker and with two, show how work is spread.
+Sleeping needs no CPU, so this is not the speedup of a larger machine.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def timed(engine: Dask | Local, jobs: list[Job]) -> float:
 
 def on(made: Cluster, cache: Cache, jobs: list[Job]) -> float:
     with contextlib.closing(Dask(Project.find(), cache, made.address)) as engine:
-        # Imports and connections are not what is asked about.
+        # Imports and connections are not measured.
         timed(engine, [Job(f"warm {n}", "build", nothing, n) for n in range(8)])
         return timed(engine, jobs)
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the history of 1,000 runs costs, by hand: `.venv/bin/python tests/bench/history.py [COUNT]`.
+"""Time the index of 1,000 runs. By hand: `.venv/bin/python tests/bench/history.py [COUNT]`.
 
-Prints one JSON line a step, with the load it met: a site made from nothing, the same once more, and
-the page of one run, each as a process of its own, start included. The runs are made up: five boots
-a build of 30 rebinds of two drivers, over 40 tags; every twentieth is unfinished, every fiftieth
-cannot be read.
+Prints one JSON line per step, with the machine's load: a new index, the same index again, and the
+page of one run, each in a process of its own. The runs are synthetic: five boots per build, 30
+rebinds of two drivers, 40 tags; every twentieth is unfinished, every fiftieth unreadable.
 """
 
 import json
@@ -33,13 +32,13 @@ TAGS = [f"7.{minor}-rc{rc}" for minor in range(2, 6) for rc in range(1, 8)] + [
 TARGET_S = {"site": 10.0, "again": 10.0, "page": 1.0}
 
 
-def made_up(number: int, lot: random.Random) -> RunRecord:
-    """A run as `harness reproduce` leaves it, without logs."""
+def synthetic(number: int, rng: random.Random) -> RunRecord:
+    """Return a record as `harness reproduce` stores it, without logs."""
     made = record("boot-kvm" if number % 3 else "boot-tcg", base_ms=range(5), tip_ms=range(5))
     boots = tuple(
-        replace(boot, samples=_samples("nd_pmem", ms, lot) + _samples("dax_pmem", ms + 5, lot))
+        replace(boot, samples=_samples("nd_pmem", ms, rng) + _samples("dax_pmem", ms + 5, rng))
         for boot in made.boots
-        for ms in [lot.randint(265, 280) if boot.build == "base" else lot.randint(105, 125)]
+        for ms in [rng.randint(265, 280) if boot.build == "base" else rng.randint(105, 125)]
     )
     release = TAGS[number * len(TAGS) // COUNT]
     return replace(
@@ -54,12 +53,12 @@ def made_up(number: int, lot: random.Random) -> RunRecord:
     )
 
 
-def _samples(driver: str, ms: int, lot: random.Random) -> tuple[Sample, ...]:
-    return samples(driver, ms * 5, [ms + lot.choice((0, 0, 0, 1, 1, 2, 6)) for _ in range(30)])
+def _samples(driver: str, ms: int, rng: random.Random) -> tuple[Sample, ...]:
+    return samples(driver, ms * 5, [ms + rng.choice((0, 0, 0, 1, 1, 2, 6)) for _ in range(30)])
 
 
 def timed(root: Path, *arguments: str) -> tuple[float, float]:
-    """Run `harness report` and return what it took, in seconds: wall and CPU."""
+    """Run `harness report`; return its wall time and CPU time in seconds."""
     began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     env = os.environ | {"MEMMAP_HARNESS_ROOT": str(root)}
     subprocess.run([HARNESS, "report", *arguments], env=env, stdout=subprocess.DEVNULL, check=True)
@@ -79,9 +78,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         project = checkout(Path(name) / "project")
         root, results = project.root, project.results
-        lot = random.Random(1)
+        rng = random.Random(1)
         for number in range(COUNT):
-            path = store.save(results, made_up(number, lot))
+            path = store.save(results, synthetic(number, rng))
             if number % 50 == 0:
                 path.write_bytes(path.read_bytes()[:1000])
         say("site", timed(root, "--index"), runs=COUNT)

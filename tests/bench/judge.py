@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How far a replay's verdicts are to be trusted: false alarms, and what is found. By hand:
+"""Measure the error rates of replay verdicts: false alarms and missed slowdowns. By hand:
 
-    .venv/bin/python -m tests.bench.judge fit FILE              how slow is slow here?
-    .venv/bin/python -m tests.bench.judge sample FILE [ROUNDS]  measure, and add to FILE
-    .venv/bin/python -m tests.bench.judge judge FILE            print what comes of it
-    .venv/bin/python -m tests.bench.judge simulate [TRIES]      intervals on made-up noise
+    .venv/bin/python -m tests.bench.judge fit FILE              calibrate the delay loop
+    .venv/bin/python -m tests.bench.judge sample FILE [ROUNDS]  measure rounds and add them to FILE
+    .venv/bin/python -m tests.bench.judge judge FILE            print the error rates
+    .venv/bin/python -m tests.bench.judge simulate [TRIES]      coverage on synthetic noise
 
-`fit` finds, for each kind, how many turns the loop of tests/data/slower/delay.mbox takes to cost
-SLOWER. `sample` times base, base again and, for each kind, base with that delay, by turns as
-`harness replay` does by default. Both want a quiet machine; FILE may grow over several calls.
-`judge` draws rounds by lot (seeded; each try as many as `harness replay` has, none of them twice)
-and asks the same code that judges runs: in how many of TRIES does base differ from itself, and in
-how many of FINDS is the slower one found to be slower, and base itself, had it taken SLOWER longer.
-What the loop costs depends on the memory it can hide behind; `truly` says it. Tries that share
-rounds are not independent: more rounds in FILE make a surer figure, and TRIES times as many as a
-try has make them deal out each round once.
+`fit` finds, per page order, how many iterations of the loop in tests/data/slower/delay.mbox cost
+SLOWER. `sample` times base, base again and, per order, base with that delay, interleaved as in
+`harness replay`. Both need a quiet machine; FILE may grow over several calls.
+
+`judge` chooses rounds at random (seeded; as many per try as `harness replay` has, each once per
+try) and gives them to the code that judges runs. It counts in how many of TRIES base differs from
+itself, and in how many of FINDS the delayed build, and base with SLOWER added to each sample, are
+found to be slower. The true cost of the loop depends on the memory that hides it and is printed as
+`truly`. Tries that share rounds are not independent; with TRIES times the rounds of a try none do.
 """
 
 import json
@@ -44,16 +44,16 @@ from tests.unit.replays import replay as blank
 
 SLOWER = 0.03
 TRIES, FINDS = 200, 100
-#: Fewer rounds than these are not drawn from.
+#: Fewest rounds to choose from.
 POOL = 100
 FITS, FIT_ROUNDS = 3, 60
-#: Turns that the fit begins with.
+#: Iterations that the fit starts with.
 GUESS = 30_000
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
 
 
 class Samples(msgspec.Struct):
-    """All passes so far, and the turns of the delay loop that each kind's were made with."""
+    """All passes so far, and the iterations of the delay loop per kind."""
 
     turns: dict[str, int]
     passes: list[Pass]
@@ -64,7 +64,7 @@ class Samples(msgspec.Struct):
 
 
 def prepared(turns: dict[str, int]) -> run.Prepared:
-    """Base, base again, and a slower build for each kind."""
+    """Prepare base, base again, and a slower build per kind."""
     made = {kind: slower(count) for kind, count in turns.items()}
     first = next(iter(made.values()))
     base = first.builds[0]
@@ -87,7 +87,7 @@ def slower(turns: int) -> run.Prepared:
 
 
 def build(kind: str) -> str:
-    """The build that is to be slower at a kind."""
+    """Return the name of the build that is slower at a kind."""
     return f"slower at {kind}"
 
 
@@ -98,7 +98,7 @@ def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
 
 
 def fitted() -> dict[str, int]:
-    """The turns that cost SLOWER, by what some cost that come nearer and nearer."""
+    """Return the iterations that cost SLOWER, by repeated approximation."""
     turns = dict.fromkeys(KINDS, GUESS)
     made, cost = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0.0)
     for seed in range(FITS):
@@ -111,7 +111,7 @@ def fitted() -> dict[str, int]:
 
 
 def judged(passes: list[Pass], builds: tuple[str, str]) -> list[Effect]:
-    """What the harness says of these passes: the effect of each kind."""
+    """Return the effect of each kind, as the harness judges these passes."""
     record: RunRecord = msgspec.structs.replace(
         blank({name: [1.0] for name in builds}),
         passes=tuple(p for p in passes if p.build in builds),
@@ -129,7 +129,7 @@ def tries(samples: Samples, builds: tuple[str, str], count: int) -> Iterator[lis
 
 def fit(file: Path) -> None:
     samples = Samples(fitted(), [])
-    prepared(samples.turns)  # so that sampling need not compile
+    prepared(samples.turns)  # compiles, so that sampling does not
     file.write_bytes(msgspec.json.encode(samples))
     print(json.dumps({"turns": samples.turns}))
 
@@ -146,7 +146,7 @@ def sample(file: Path, count: int) -> None:
 def judge(file: Path) -> None:
     samples = msgspec.json.decode(file.read_bytes(), type=Samples)
     if samples.rounds < POOL:
-        sys.exit(f"{file} holds {samples.rounds} rounds, {POOL} are needed")
+        sys.exit(f"{file} has {samples.rounds} rounds; expected {POOL} or more")
     null = list(zip(*tries(samples, ("base", run.AGAIN), TRIES), strict=True))
     found = {
         kind: [
@@ -161,7 +161,7 @@ def judge(file: Path) -> None:
     exactly = list(zip(*tries(longer, ("base", run.AGAIN), FINDS), strict=True))
     result = {
         "rounds": samples.rounds,
-        "rounds_a_try": ROUNDS,
+        "rounds_per_try": ROUNDS,
         "false_alarms": {
             effects[0].kind: {
                 "tries": TRIES,
@@ -188,7 +188,7 @@ def judge(file: Path) -> None:
 
 
 def lengthened(p: Pass) -> Pass:
-    """A pass of base's other self as if it had taken SLOWER longer."""
+    """Return a pass, with SLOWER added to its cost if it is of base's copy."""
     cost = round(p.cpu_ns * (1 + SLOWER))
     return msgspec.structs.replace(p, cpu_ns=cost) if p.build == run.AGAIN else p
 
@@ -203,7 +203,7 @@ def width(effect: Effect) -> float:
 
 
 def true_ratio(passes: list[Pass], kind: str) -> float:
-    """What a kind's delay costs over all rounds together."""
+    """Return the cost ratio of a kind's delay over all rounds."""
     (found,) = [e for e in judged(passes, ("base", build(kind))) if e.kind == kind]
     return found.ratio
 
@@ -212,27 +212,27 @@ Noise = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def normal(share: float) -> Noise:
-    return lambda lot, n: np.exp(lot.normal(0, share, n))
+    return lambda rng, n: np.exp(rng.normal(0, share, n))
 
 
-def bursts(lot: np.random.Generator, n: int) -> np.ndarray:
-    return np.exp(abs(lot.normal(0, 0.03, n))) * np.where(lot.random(n) < 0.15, 1.6, 1)
+def bursts(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(abs(rng.normal(0, 0.03, n))) * np.where(rng.random(n) < 0.15, 1.6, 1)
 
 
-def heavy(lot: np.random.Generator, n: int) -> np.ndarray:
-    return np.exp(0.02 * lot.standard_t(3, n))
+def heavy(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(0.02 * rng.standard_t(3, n))
 
 
-def drifting(lot: np.random.Generator, n: int) -> np.ndarray:
-    return np.exp(np.linspace(0, 0.1, n) + lot.normal(0, 0.01, n))
+def drifting(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(np.linspace(0, 0.1, n) + rng.normal(0, 0.01, n))
 
 
-def two_modes(lot: np.random.Generator, n: int) -> np.ndarray:
-    return np.exp(lot.normal(0, 0.02, n)) * np.where(lot.random(n) < 0.5, 1.1, 1)
+def two_modes(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.exp(rng.normal(0, 0.02, n)) * np.where(rng.random(n) < 0.5, 1.1, 1)
 
 
-#: How base and build are made up, as stats.py's docstring lists them.
-MADE_UP: dict[str, tuple[Noise, Noise]] = {
+#: Noise of base and build, as in the docstring of judge/stats/ratio.py.
+SYNTHETIC: dict[str, tuple[Noise, Noise]] = {
     "normal": (normal(0.02), normal(0.02)),
     "bursts": (bursts, bursts),
     "heavy": (heavy, heavy),
@@ -244,9 +244,9 @@ MADE_UP: dict[str, tuple[Noise, Noise]] = {
 
 def bootstrap(middle: Callable[..., np.ndarray]) -> Callable[..., tuple[float, float]]:
     def interval(
-        lot: np.random.Generator, base: np.ndarray, build: np.ndarray
+        rng: np.random.Generator, base: np.ndarray, build: np.ndarray
     ) -> tuple[float, ...]:
-        drawn = [middle(lot.choice(x, (2000, len(x))), axis=1) for x in (base, build)]
+        drawn = [middle(rng.choice(x, (2000, len(x))), axis=1) for x in (base, build)]
         return tuple(np.percentile(drawn[1] / drawn[0], [2.5, 97.5]))
 
     return interval
@@ -269,14 +269,14 @@ METHODS = {
 
 
 def simulate(count: int) -> None:
-    lot = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     for n in (3, 5, 10):
         held: dict[str, dict[str, int]] = {name: {} for name in METHODS}
-        for noise, (first, second) in MADE_UP.items():
+        for noise, (first, second) in SYNTHETIC.items():
             for _ in range(count):
-                base, build = first(lot, n), second(lot, n)
+                base, build = first(rng, n), second(rng, n)
                 for name, method in METHODS.items():
-                    low, high = method(lot, base, build)
+                    low, high = method(rng, base, build)
                     held[name][noise] = held[name].get(noise, 0) + (low <= 1 <= high)
         shares = {
             name: {noise: round(100 * times / count, 1) for noise, times in found.items()}

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Real kernels on a real cluster, two of whose workers are killed at work, by hand.
+"""Kill two Dask workers of a run with real kernels, and compare it with a local run. By hand:
 
-`.venv/bin/python tests/bench/lost_workers.py [--plan quick] [--series S] [--tree T]
-[--accelerator auto|kvm|tcg]`. A scheduler and workers on this machine, each with an empty cache of
-its own: worker a is killed (SIGKILL) in the middle of a build, worker b in a boot, and worker
-c measures. Then the local engine does the same, in the usual cache. One JSON line a deed; the last
-compares what may be concluded. Exits with 1 where a verdict, a build's commit or .config, or the
-struct pages differ, or anything is left running. Two kernels and a half are built, and two more
-where the cache lacks them; the folder beside the cache's needs 10 GB meanwhile.
+    .venv/bin/python tests/bench/lost_workers.py [--plan quick] [--series S] [--tree T]
+                                                 [--accelerator auto|kvm|tcg]
+
+A scheduler and workers run on this machine, each with an empty cache. Worker a is killed (SIGKILL)
+during a build, worker b during a boot; worker c measures. Then the local engine does the same in
+the usual cache. Prints one JSON line per step; the last compares the results. Exits with 1 if a
+verdict, a build's commit or .config, or the struct pages differ, or a process is left. Builds two
+and a half kernels, and two more unless they are cached; needs 10 GB next to the cache.
 """
 
 import argparse
@@ -34,13 +35,13 @@ from harness.project.project import Project
 from harness.record.record import RunRecord
 from tests.fakes.cluster import Cluster, cluster
 
-#: A guest's kernel needs a moment until it does something of its own.
+#: Until the guest's kernel is running.
 INTO_THE_BOOT_S = 2.0
 LEFT_S = 60.0
 
 
 class Watched:
-    """What is heard of the jobs, with what was built when, and who boots."""
+    """The events of the jobs that the script waits for."""
 
     def __init__(self) -> None:
         self.half_built = threading.Event()
@@ -65,22 +66,22 @@ def say(case: str, **more: object) -> None:
 
 
 def until(condition: Callable[[], object], running: "Future[RunRecord]") -> None:
-    """Wait, as long as the run goes on. Raises what ended it."""
+    """Wait for a condition. Raises if the run ends before."""
     while not condition():
         if running.done():
             running.result()
-            raise AssertionError("the run was over before anybody was killed")
+            raise AssertionError("the run ended before a worker was killed")
         time.sleep(0.1)
 
 
 def guests(made: Cluster, name: str) -> list[str]:
-    """Return the QEMUs that work in a worker's cache."""
+    """Return the QEMU processes of a worker."""
     programs = (line.split()[0].rpartition("/")[2] for line in made.programs(name))
     return [program for program in programs if program.startswith("qemu")]
 
 
 def kill(made: Cluster, name: str, doing: str) -> bool:
-    """Kill a worker; return whether everything that it had started went with it."""
+    """Kill a worker; return whether all its processes ended."""
     had = len(made.programs(name))
     made.kill(name)
     end = time.monotonic() + LEFT_S
@@ -93,7 +94,7 @@ def kill(made: Cluster, name: str, doing: str) -> bool:
 def on_cluster(
     folder: Path, project: Project, cache: Cache, wanted: ReproduceRequest
 ) -> tuple[RunRecord, bool]:
-    """Return the record of a run that lost two workers, and whether they went as they should."""
+    """Return the record of a run that lost two workers, and whether they ended as expected."""
     watched = Watched()
     with (
         cluster(folder / "cluster") as made,
@@ -113,7 +114,7 @@ def on_cluster(
             clean &= kill(made, "b", "booting")
             record = running.result()
         except BaseException:
-            made.close()  # or the run would wait for workers
+            made.close()  # otherwise the run would wait for workers
             raise
         again = (made.cache("c") / "objects").exists()
         say("run", jobs_begun_again=watched.begun_again, kernels_built_again=again)
@@ -122,7 +123,7 @@ def on_cluster(
 
 
 def concluded(project: Project, record: RunRecord) -> dict[str, object]:
-    """What two runs must have in common, wherever they ran."""
+    """Return what must be equal in both runs."""
     found = conclude(record, project.claims(record.subject.slug))
     return {
         "outcome": record.outcome,
@@ -149,15 +150,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=cache.root.parent, prefix="lost-workers-") as name:
         project.results = Path(name) / "results"
         began = time.monotonic()
-        away, clean = on_cluster(Path(name), project, cache, wanted)
-        there = concluded(project, away)
+        remote, clean = on_cluster(Path(name), project, cache, wanted)
+        there = concluded(project, remote)
         say("cluster", wall_s=round(time.monotonic() - began), **there)
         began = time.monotonic()
-        home = reproduce(Local(project, cache), project, cache, wanted)
-        here = concluded(project, home)
+        local = reproduce(Local(project, cache), project, cache, wanted)
+        here = concluded(project, local)
         say("local", wall_s=round(time.monotonic() - began), **here)
     differ = [key for key in here if here[key] != there[key]]
-    images = [[build.build_id for build in record.builds] for record in (away, home)]
+    images = [[build.build_id for build in record.builds] for record in (remote, local)]
     say("compared", differ=differ, same_images=images[0] == images[1], workers_as_expected=clean)
     return 1 if differ or not clean or here["outcome"] != "complete" else 0
 

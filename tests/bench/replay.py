@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the replay costs and is worth, by hand: `.venv/bin/python tests/bench/replay.py [CASE…]`.
+"""Time replays against boots. By hand: `.venv/bin/python tests/bench/replay.py [CASE…]`.
 
 Each case prints one JSON line:
-  cold    from an applied series and nothing compiled to the full table, 100 GiB namespaces
-  edit    the last patch compiled anew, and its row: what an author waits for after an edit
-  usual   the usual way, one prefix of it: a kernel built and booted, times the number of prefixes
-  null    base against itself, 100 tries of as many rounds as a replay has by default
+  cold    nothing compiled: from the applied series to the full table, 100 GiB namespaces
+  edit    after an edit of the last patch: compile it and print its row
+  usual   without a replay: build and boot one kernel, times the number of prefixes
+  null    base against itself, 100 tries
 """
 
 import json
@@ -55,7 +55,7 @@ def main() -> None:
             wall_s, table = timed("replay", "--json")
             result = {"wall_s": wall_s, "target_s": 90, "tip": tip_against_base(table)}
         elif case == "edit":
-            # All but the tip's program are there, as they are after an edit of the last patch.
+            # Remove only the tip's program, as an edit of the last patch would.
             timed("replay", "count")
             last = max((cache.root / "replay").glob("*/program.json"), key=os.path.getmtime)
             shutil.rmtree(last.parent)
@@ -68,7 +68,7 @@ def main() -> None:
             forget(cache, objects=True)
             build_s, _ = timed("build", "--prefix", "0")
             boot_s, _ = timed("measure", "--prefix", "0")
-            # measure boots base and "tip", here the same kernel.
+            # measure boots base and "tip", which is the same kernel here.
             result = {"build_s": build_s, "boot_s": boot_s / 2, "prefixes": prefixes}
             result["all_prefixes_s"] = round((build_s + boot_s / 2) * prefixes)
         else:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the main job costs, by hand: `.venv/bin/python tests/bench/reproduce.py [--vng] [CASE…]`.
+"""Time `harness reproduce`. By hand: `.venv/bin/python tests/bench/reproduce.py [--vng] [CASE…]`.
 
-Cases: quick-cold, quick, cold, warm; each prints one JSON line with wall seconds and peak memory
-(resident sets of everything started, plus what the backing files hold in memory). Cold means an
-empty cache folder of its own. `--vng` adds the CPU time of a kernel build by both profiles.
+Cases: quick-cold, quick, cold, warm. Each prints one JSON line with wall seconds and peak memory
+(resident sets of all processes, and the backing files). Cold means an empty cache. `--vng` adds
+the CPU time of a kernel build with each profile.
 """
 
 import json
@@ -36,7 +36,7 @@ def descendants(root: int) -> Iterator[int]:
 
 
 def resident_bytes(root: int) -> int:
-    """Anonymous memory of the tree, and all shared memory of the machine (the backing files)."""
+    """Return the anonymous memory of a process tree, and all shared memory of the machine."""
     total = 0
     for pid in descendants(root):
         try:

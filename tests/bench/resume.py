@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Is a run that was killed as good as one that was not? By hand:
+"""Kill runs at random moments, resume them, and compare with an uninterrupted run. By hand:
 
     .venv/bin/python tests/bench/resume.py [--tries 100] [--seed 1]      fake tree, fake guest
     .venv/bin/python tests/bench/resume.py --real 5                      real kernel, quick plan
 
-Each try starts `harness reproduce` in an empty cache, kills it (SIGKILL) at a moment drawn by lot
-from an uninterrupted run's duration, and runs it again. The next run must end well, do no finished
-step over, leave no process, and give what the uninterrupted one gave. Prints each try on stderr
-and, in the end, one JSON object; exits with 1 where a try did not hold.
+Each try starts `harness reproduce` in an empty cache, kills it (SIGKILL) at a random (seeded)
+moment, and runs it again. The second run must succeed, repeat no finished step, leave no process,
+and give the result of an uninterrupted run. Prints each try to stderr and a JSON object at the end.
+Exits with 1 if a try failed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from tests.faults.scene import ROOT, Scene, adopting, strays
 
 FAKE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg")
 REAL = ("reproduce", "--plan", "quick")
-#: What a step says when it is finished, and when it is begun anew.
+#: Messages of a finished step, and of the same step when it starts.
 STEPS = (
     (r"tree v7\.2 is ", r"look for v7\.2|look for linux-source"),
     (r"applied \d+ patches", r"^apply "),
@@ -43,7 +43,7 @@ BOOTS = re.compile(r"^(?:measure: )?boot (\d) of 2", re.MULTILINE)
 
 
 class Try(NamedTuple):
-    """One try: when it was killed, how far it had got, and what did not hold (nothing: all did)."""
+    """One try: when it was killed, finished steps by then, and what was wrong, or ""."""
 
     number: int
     killed_at_s: float
@@ -52,7 +52,7 @@ class Try(NamedTuple):
 
 
 class Machine:
-    """Runs the harness, in a scene or for real, in a cache that can be emptied."""
+    """Runs the harness in a cache that can be emptied, with fakes (a scene) or for real."""
 
     def __init__(self, folder: Path, *, is_real: bool) -> None:
         self.is_real = is_real
@@ -66,7 +66,7 @@ class Machine:
             self._checkout(folder / "checkout")
 
     def _checkout(self, root: Path) -> None:
-        """The checkout with results of its own."""
+        """Make a checkout with its own results."""
         root.mkdir()
         for name in ("series", "configs", "guests"):
             (root / name).symlink_to(ROOT / name)
@@ -74,7 +74,7 @@ class Machine:
         self.results = root / "results"
 
     def start(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the whole job, or another one."""
+        """Start `harness reproduce`, or another command."""
         if self.scene is not None:
             argv = [str(self.scene.bin / "python3"), "-c", "from harness.cli import main; main()"]
             env = self.scene.environment()
@@ -91,21 +91,21 @@ class Machine:
             )
 
     def empty(self) -> None:
-        """Forget all that earlier tries left; a real tree is too dear to fetch each time."""
+        """Remove what earlier tries left, except a real tree, which takes too long to fetch."""
         shutil.rmtree(self.results, ignore_errors=True)
-        kept = ("trees.git", "apt", "worktrees") if self.is_real else ()
+        cached = ("trees.git", "apt", "worktrees") if self.is_real else ()
         if (root := self.cache / "memmap-harness").is_dir():
             for path in root.iterdir():
-                if path.name not in kept:
+                if path.name not in cached:
                     shutil.rmtree(path, ignore_errors=True)
 
     def records(self) -> list[RunRecord]:
-        """Every record, oldest first."""
+        """Return all records, oldest first."""
         return [store.load(folder) for folder in store.runs(self.results)]
 
 
 def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:
-    """What must be equal: everything but times, paths and the run's own name."""
+    """Return what must be equal: everything but times, paths and run id."""
     return {
         "outcome": record.outcome,
         "subject": record.subject,
@@ -124,7 +124,7 @@ def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:
 
 
 def finished(text: str) -> tuple[set[int], set[str]]:
-    """The steps and boots that a log says are done."""
+    """Return the steps and boots that are finished according to a log."""
     steps = {n for n, (done, _) in enumerate(STEPS) if re.search(done, text)}
     return steps, set(BOOTED.findall(text))
 
@@ -137,18 +137,18 @@ def judge(
     *,
     was_over: bool,
 ) -> str:
-    """Say what does not hold, or nothing."""
+    """Return what is wrong, or ""."""
     if len(found) != 1 + was_over:
         return f"{len(found)} records: {[record['outcome'] for record in found]}"
     steps, boots = finished(first)
     again = [STEPS[n][1] for n in steps if re.search(STEPS[n][1], second, re.MULTILINE)]
     if again:
-        return f"finished steps were done again: {again}"
+        return f"finished steps were repeated: {again}"
     if boots & set(BOOTS.findall(second)) and not was_over:
-        return "a finished boot was done again"
+        return "a finished boot was repeated"
     for record in found:
         if record != wanted:
-            return f"another result: {[k for k in wanted if wanted[k] != record[k]]}"
+            return f"the result differs in: {[k for k in wanted if wanted[k] != record[k]]}"
     return ""
 
 
@@ -160,13 +160,13 @@ def tried(machine: Machine, number: int, moment_s: float, wanted: dict[str, Any]
     process.wait()
     outlived = strays()
     first = log.read_text(errors="replace")
-    # Killed while it printed its report: what is asked for next is another run.
+    # If it was killed while printing its report, the next command is a new run.
     was_over = any(record.outcome == "complete" for record in machine.records())
     again = machine.start(log)
     exit_code = again.wait()
     second = log.read_text(errors="replace")
     if outlived:
-        wrong = f"these outlived it: {outlived}"
+        wrong = f"processes were left: {outlived}"
     elif exit_code != 0:
         wrong = f"the next run ended with {exit_code}: {second[-800:]}"
     else:
@@ -175,17 +175,17 @@ def tried(machine: Machine, number: int, moment_s: float, wanted: dict[str, Any]
         wrong = judge(first, second, found, wanted, was_over=was_over)
     staging = machine.cache / "memmap-harness" / "staging"
     if not wrong and list(staging.iterdir()):
-        wrong = "something is left in staging"
+        wrong = "files were left in staging"
     steps, boots = finished(first)
     return Try(number, round(moment_s, 3), len(steps) + len(boots), wrong)
 
 
 def run(folder: Path, tries: int, seed: int, *, is_real: bool) -> dict[str, Any]:
-    """Make the tries and return what came of them."""
+    """Make the tries and return their results."""
     draw = random.Random(seed)
     machine = Machine(folder, is_real=is_real)
     log = folder / "log"
-    # The real tree stays for all tries, so an uninterrupted run's duration is one without it.
+    # The real tree is cached for all tries, so fetching it is not part of the duration.
     if is_real and machine.start(log, "tree", "fetch", "v7.2").wait() != 0:
         raise SystemExit(log.read_text())
     began = time.monotonic()

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does anything pile up over many runs in one machine and cache? By hand:
+"""Check that nothing accumulates over many runs with one cache. By hand:
 
     .venv/bin/python tests/bench/soak.py [--runs 200]     fake tree, fake guest
     .venv/bin/python tests/bench/soak.py --real 20        real quick boots, in the user's cache
 
-Every run is a new `harness measure --plan quick`; at the end one process makes runs of its own, for
-its file descriptors to be counted. Processes, /dev/shm, worktrees, the cache's files and the disk
-are looked at before the first run, after it (which fills the cache) and after the last one. Prints
-one JSON object; exits with 1 where something grew.
+Each run is a new `harness measure --plan quick`. Processes, /dev/shm, worktrees, mounts and the
+cache's files are counted before the first run, after it (which fills the cache) and after the last
+one. At the end one process makes several runs, and its file descriptors are counted. Prints one
+JSON object; exits with 1 if something grew.
 """
 
 import argparse
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from tests.faults.scene import ROOT, Scene, adopting, children, left_in_memory, strays
 
 FAKE = ("measure", "test", "--plan", "quick", "--accelerator", "tcg")
-#: Counts the descriptors of a process that runs many commands, as a service of somebody's may.
+#: Counts the descriptors of a process that runs many commands.
 MANY = """
 import os, sys
 from harness.cli import cli
@@ -41,7 +41,7 @@ print('FDS', first, count(), file=sys.stderr)
 
 
 class Machine:
-    """Where runs are made: a scene of the faults' own, or this machine."""
+    """Runs the harness with fakes (a scene), or for real."""
 
     def __init__(self, folder: Path, *, is_real: bool) -> None:
         self.pids: list[int] = []
@@ -75,7 +75,7 @@ class Machine:
         return process.returncode, said
 
     def look(self) -> dict[str, Any]:
-        """Count what could pile up. Records and their logs are wanted, so they are set apart."""
+        """Count what could accumulate, and the runs, which should."""
         files = [p for p in self.cache.rglob("*") if p.is_file() and "locks" not in p.parts]
         worktrees = self.cache / "trees.git" / "worktrees"
         staging = self.cache / "staging"
@@ -92,7 +92,7 @@ class Machine:
 
 
 def soak(folder: Path, runs: int, *, is_real: bool) -> dict[str, Any]:
-    """Make the runs and return what was there before, after the first and after the last."""
+    """Make the runs; return the counts before, after the first and after the last."""
     machine = Machine(folder, is_real=is_real)
     looked = {"before": machine.look()}
     began = time.monotonic()
@@ -109,7 +109,7 @@ def soak(folder: Path, runs: int, *, is_real: bool) -> dict[str, Any]:
     _, said = machine.run(MANY)
     fds = [int(word) for word in said.rpartition("FDS")[2].split()]
     first, last = looked["first"], looked["last"]
-    # Logs are written over; their sizes may differ by some lines.
+    # Logs are overwritten; their sizes may differ by some lines.
     slack = {"cache_bytes": 1 << 20, "cache_files": 2, "runs": runs}
     grew = [key for key in first if last[key] > first[key] + slack.get(key, 0)]
     grew += ["file descriptors"] if fds[1] > fds[0] else []
@@ -117,7 +117,7 @@ def soak(folder: Path, runs: int, *, is_real: bool) -> dict[str, Any]:
     return {
         "runs": runs,
         "real": is_real,
-        "seconds_a_run": round(took_s / runs, 2),
+        "seconds_per_run": round(took_s / runs, 2),
         "failed": failed,
         "looked": looked,
         "file_descriptors": fds,

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a ladder's kernels cost beside one: `.venv/bin/python tests/bench/ladder.py [--build]`.
+"""Compare the cost of all prefixes' kernels to one: `.venv/bin/python tests/bench/per_patch.py`.
 
-Prints one JSON line from the kernels that the cache holds: CPU seconds of base and every prefix,
-as each was built, and their sum over base's, of which 3.5 is the target for 8 patches (one by one:
-9). Only kernels that were built in the order of the series, in one O= folder that nobody else used
-meanwhile, say what a ladder costs: --build makes them so, in an empty cache folder of its own.
+Prints one JSON line about the cached kernels: CPU seconds of base and of every prefix, and their
+sum divided by base's. The target for 8 patches is 3.5; built from scratch it would be 9. That only
+holds if they were built in order in one O= folder. `--build` does that, in an empty cache.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ TREE, SLUG, PLAN = "v7.2", "memcpy-streaming", "quick"
 
 @contextlib.contextmanager
 def built() -> Iterator[Cache]:
-    """Every kernel built from nothing, in the order of the series."""
+    """Build every kernel from scratch, in the order of the series."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("XDG_CACHE_HOME")) as empty:
         argv = [str(HARNESS), "build", SLUG, "--tree", TREE, "--plan", PLAN, "--prefix", "all"]
         env = os.environ | {"XDG_CACHE_HOME": empty}
