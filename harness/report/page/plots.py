@@ -10,9 +10,8 @@ from harness.judge.conclude import Conclusion
 from harness.judge.per_patch import ladders
 from harness.report import phrases
 from harness.report.escaping import one_line
-from harness.report.page.drawing import DrawnStrip, draw_strip
-from harness.report.page.figures import strips
 from harness.report.page.run_page import environment
+from harness.report.page.strips import DrawnStrip, draw_strip, strips
 from harness.report.page.waterfall import DrawnWaterfall, draw_waterfall
 
 

@@ -22,8 +22,8 @@ from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import lines, phrases, tables
 from harness.report.escaping import printable
 from harness.report.lines import TONE
-from harness.report.page.drawing import NOTHING, draw_strip
-from harness.report.page.figures import strips
+from harness.report.page import NOTHING
+from harness.report.page.strips import draw_strip, strips
 from harness.report.page.waterfall import draw_waterfall
 from harness.report.verdict_line import answer
 

@@ -3,8 +3,19 @@
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
+
+#: Height of an axis below a picture.
+AXIS_PX = 24
+
+
+class Tick(NamedTuple):
+    """A labelled position on an axis."""
+
+    x: float
+    label: str
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -17,6 +28,11 @@ class Scale(msgspec.Struct, frozen=True):
     def at(self, value: float) -> float:
         """Return the position of a value in percent of the axis."""
         return round((value - self.low) / (self.high - self.low) * 100, 2)
+
+    @property
+    def marks(self) -> tuple[Tick, ...]:
+        """The ticks with their positions and labels."""
+        return tuple(Tick(self.at(tick), self.label(tick)) for tick in self.ticks)
 
     def label(self, tick: float) -> str:
         """Return a tick with the decimals that distinguish it from the next one."""

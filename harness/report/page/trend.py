@@ -6,8 +6,7 @@ import itertools
 import msgspec
 
 from harness.judge.runs.history import Group, Point, Trend
-from harness.report.page.drawing import AXIS_PX, Tick
-from harness.report.page.scale import scale
+from harness.report.page.scale import AXIS_PX, Tick, scale
 
 PLOT_PX = 140
 #: Releases that are named below the axis: more do not fit on a phone.

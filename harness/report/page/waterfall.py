@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.judge.per_patch import Ladder, PrefixCost
-from harness.report.page.drawing import AXIS_PX, NOTHING, Tick, ticks
-from harness.report.page.scale import Scale, scale
+from harness.report.page import NOTHING
+from harness.report.page.scale import AXIS_PX, Scale, Tick, scale
 
 STEP_PX = 40
 
@@ -62,7 +62,7 @@ def draw_waterfall(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnWaterfa
         f"{ladder.kind}: {what}, percent of base's",
         len(bars) * STEP_PX + AXIS_PX,
         axis.at(100),
-        ticks(axis),
+        axis.marks,
         tuple(bars),
         " ".join(f"{bar.tooltip}." for bar in bars),
     )

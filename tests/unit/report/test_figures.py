@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import math
+import re
 
 import msgspec
 import pytest
@@ -10,9 +11,8 @@ from harness.judge.conclude import Conclusion, conclude
 from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
 from harness.record.record import Check
-from harness.report.page.drawing import draw_strip
-from harness.report.page.figures import strips
 from harness.report.page.scale import scale
+from harness.report.page.strips import draw_strip, strips
 from harness.report.page.waterfall import draw_waterfall
 from tests.unit.builders import build, claims, record
 from tests.unit.conclusions import replay
@@ -82,7 +82,7 @@ def test_a_boot_that_does_not_count_is_shown_as_such() -> None:
     found = strips(conclude(replace(made, boots=(bad, *rest)), claims()))
     dots = found[0].rows[0].dots
     assert [dot.counts for dot in dots] == [False, True, True]
-    assert " out" in {dot.style for dot in draw_strip(found[0]).rows[0].dots}
+    assert 'class="dot out"' in draw_strip(found[0]).rows[0].drawing
 
 
 def test_equal_samples_are_one_dot_as_large_as_they_are_many() -> None:
@@ -109,7 +109,9 @@ def test_what_is_drawn_stays_within_the_picture() -> None:
     for made in (conclude(record(), claims()), conclude(replay(), claims())):
         for strip in map(draw_strip, strips(made)):
             for row in strip.rows:
-                assert all(0 <= dot.x <= 100 and 0 < dot.y < strip.height for dot in row.dots)
+                places = re.findall(r'cx="([0-9.]+)%" cy="([0-9.]+)"', row.drawing)
+                assert len(places) == row.drawing.count("<circle")
+                assert all(0 <= float(x) <= 100 and 0 < float(y) < strip.height for x, y in places)
 
 
 # --- what each patch adds ---
