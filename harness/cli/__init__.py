@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line: the only place that imports click or rich, prints, or exits.
+"""The command line: the only room that prints or exits.
 
-Commands live in one module a group and are imported when they are called, so that `--help` and
-shell completion stay quick.
+A command's module is imported when the command is called, to keep `--help` and completion fast.
 """
 
 import importlib
@@ -25,40 +24,36 @@ class _Entry(NamedTuple):
     short_help: str
 
 
-#: Every command, in the order of the work. A test holds that these are the commands' own words.
+#: Every command with its line in the list of commands, in the order of the work.
 COMMANDS = {
-    "reproduce": _Entry("measure:reproduce", "Do it all: fetch, apply, build, boot, compare."),
-    "doctor": _Entry("doctor:doctor", "Say what this machine can do, and how to mend the rest."),
+    "reproduce": _Entry("measure:reproduce", "Fetch, apply, build and boot; judge every claim."),
+    "doctor": _Entry("doctor:doctor", "Check whether this machine can run a plan."),
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
-    "series": _Entry("series:series", "List, show, fetch and import the series on trial."),
-    "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit a patch."),
-    "rebase": _Entry("rebase:rebase", "Carry a series to other trees, and say what that took."),
-    "versions": _Entry(
-        "versions:versions", "Compare two versions of a series, and who still vouches."
-    ),
+    "series": _Entry("series:series", "List, show, fetch and import patch series."),
+    "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit per patch."),
+    "rebase": _Entry("rebase:rebase", "Rebase a series onto other trees; show how each patch fit."),
+    "versions": _Entry("versions:versions", "Compare two versions of a series and their trailers."),
     "watch": _Entry("watch:watch", "Try a series on each new tag of a tree, once."),
     "build": _Entry("build:build", "Build base, tip or any prefix of a series."),
-    "measure": _Entry("measure:measure", "Boot base and tip and time their bindings."),
-    "replay": _Entry("replay:replay", "Time and check every prefix natively, without a boot."),
-    "bisect": _Entry("bisect:bisect", "Find the commit since which it is slower or otherwise."),
-    "matrix": _Entry("matrix:matrix", "Try the series on many kernels, guests and trees."),
+    "measure": _Entry("measure:measure", "Boot base and tip, time their rebinds, store the run."),
+    "replay": _Entry("replay:replay", "Time and check every patch natively, without a boot."),
+    "bisect": _Entry("bisect:bisect", "Bisect to the commit that made it slower or wrong."),
+    "matrix": _Entry("matrix:matrix", "Try a series on many kernels, guests and trees."),
     "verify": _Entry("verify:verify", "Compare the struct pages that base and tip left."),
-    "audit": _Entry("audit:audit", "Ask whether the posted figures fit each other."),
-    "judge": _Entry("judge:judge", "Hold a run to its claims, or to rules of your own."),
-    "null": _Entry("null:null", "Measure base against itself: does noise alone differ?"),
-    "compare": _Entry("compare:compare", "Compare two runs, where everything pinned is equal."),
-    "b4-check": _Entry(
-        "b4_check:b4_check", "Answer a mail on stdin from the newest run of its series."
-    ),
-    "plan": _Entry("plan:plan", "Print a plan as the jobs of a CI system."),
-    "report": _Entry("report:report", "Show what may be concluded of a run, in many forms."),
-    "bundle": _Entry("bundle:bundle", "Pack a run into one file that can be judged elsewhere."),
-    "cache": _Entry("cache:cache_group", "Show and prune what is kept between runs."),
+    "audit": _Entry("audit:audit", "Check the posted figures against each other."),
+    "judge": _Entry("judge:judge", "Judge a run by its claims or by rules, for CI."),
+    "null": _Entry("null:null", "Compare base with itself to measure the noise floor."),
+    "compare": _Entry("compare:compare", "Compare two runs of the same set-up."),
+    "b4-check": _Entry("b4_check:b4_check", "Answer a mail from the newest run of its series."),
+    "plan": _Entry("plan:plan", "Print a plan as jobs for a CI system."),
+    "report": _Entry("report:report", "Show what may be concluded from a run."),
+    "bundle": _Entry("bundle:bundle", "Pack a run into one file, to be judged elsewhere."),
+    "cache": _Entry("cache:cache_group", "Show and prune the cache."),
 }
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are used, not when they are listed."""
+    """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -82,23 +77,23 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="memmap-harness")
 def cli() -> None:
-    """Does a patch series do what its cover letter says, on this kernel, on this machine?
+    """Test whether an mm patch series does what its cover letter says, on this machine.
 
     \b
     Examples:
-      harness doctor                        can this machine run it?
+      harness doctor                        check this machine
       harness reproduce                     the author's procedure, start to end
       harness reproduce --plan quick        the same on 4 GiB namespaces, 5 rebinds
       harness apply memcpy-streaming --tree v7.2
 
     \b
-    Exit codes: 0 done · 1 a verdict is not `reproduced` · 2 bad input · 3 the series does not
-    apply or build · 65 records unusable · 69 the machine or a tool failed · 130 interrupted.
+    Exit codes: 0 done · 1 a claim or a rule fails · 2 bad input · 3 the series does not apply
+    or build · 65 unusable record · 69 the machine or a tool failed · 130 interrupted.
     """
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with the code that the outcome has."""
+    """Run the command line and exit with the exit code of its outcome."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
@@ -108,10 +103,10 @@ def main() -> NoReturn:
     except click.ClickException as error:
         sys.exit(_fail(InputError(error.format_message().rstrip("."), hint=_usage_hint(error))))
     except (KeyboardInterrupt, click.Abort):
-        click.echo("harness: interrupted; what was finished is kept", err=True)
+        click.echo("harness: interrupted; finished work is stored", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has gone; that is their choice and no failure of ours.
+        # The reader of our output has closed it, like `head`: not a failure.
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 (a defect must not exit with 1, which is a verdict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options that say who runs a command's jobs, and the engine that they choose."""
+"""Options that choose the engine that runs a command's jobs, and that engine."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class EngineChoice(NamedTuple):
-    """What the options say."""
+    """The values of the options."""
 
     engine: str | None
     jobs: int
@@ -47,7 +47,7 @@ def engine_options(command: F) -> F:
         click.option(
             "--engine",
             type=click.Choice(["local", "dask"]),
-            help="Who runs the jobs (default: local; dask where --scheduler is given).",
+            help="Engine that runs the jobs (default: dask with --scheduler, else local).",
         ),
         click.option(
             "--jobs",
@@ -60,13 +60,13 @@ def engine_options(command: F) -> F:
         click.option(
             "--scheduler",
             metavar="ADDRESS",
-            help="Run on the Dask cluster at this address, like tcp://10.0.0.1:8786.",
+            help="Run on the Dask cluster of this scheduler, like tcp://10.0.0.1:8786.",
         ),
         click.option(
             "--store",
             metavar="URL",
-            help="Where the cluster's machines hand each other trees and kernels: a folder that "
-            "all see, or a URL for fsspec (default: store/ in the cache folder).",
+            help="Store in which the cluster's machines share trees and kernels: a folder that all "
+            "see, or a URL for fsspec (default: store/ in the cache folder).",
         ),
     )
     return decorate(collected)  # type: ignore[return-value]
@@ -76,21 +76,21 @@ def engine_options(command: F) -> F:
 def engine(
     project: Project, cache: Cache, workers: EngineChoice, *, named: bool = False
 ) -> "Iterator[tuple[Engine, Notify]]":
-    """Give the chosen engine, and what draws the progress of its jobs, which may be `named`."""
+    """Yield the chosen engine, and a listener that draws its progress, by job if `named`."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")
     if chosen == "local":
         from harness.jobs.local import Local
 
         for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
             if value is not None:
-                raise InputError("is for a cluster", where=option, expected="--engine dask")
+                raise InputError("only for a cluster", where=option, expected="--engine dask")
         with watching_jobs(named=named or workers.jobs > 1) as notify:
             yield Local(project, cache, workers.jobs), notify
         return
     if workers.jobs > 1:
-        raise InputError("is for this machine", where="--jobs", expected="no --scheduler")
+        raise InputError("only for this machine", where="--jobs", expected="no --scheduler")
     if workers.scheduler is None:
-        raise InputError("is missing", where="--scheduler", expected="a Dask scheduler's address")
+        raise InputError("missing", where="--scheduler", expected="a Dask scheduler's address")
     try:
         from harness.jobs.cluster.dask import Dask
     except ModuleNotFoundError as error:
@@ -107,5 +107,5 @@ def engine(
 
 
 def _place(store: str | None) -> str | None:
-    """A folder by its whole path: other machines work in other folders."""
+    """Return a folder's absolute path: workers have other working folders."""
     return store if store is None or "://" in store else str(Path(store).absolute())

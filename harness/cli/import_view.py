@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `harness series import` shows of a posting before anything is kept."""
+"""Output of `harness series import`: what was read, and the change of series.yaml."""
 
 import difflib
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show(found: "Import", posting: "Posting") -> None:
-    """Print series, version, base, procedure and a row a claim."""
+    """Print series, version, base, procedure and one row per claim."""
     version = f"v{found.version}" if found.version else "version unknown"
     if found.version and not posting.version:
         version += " (it has that version's figures)"
@@ -29,8 +29,8 @@ def show(found: "Import", posting: "Posting") -> None:
         + (f" align={n.align}" if n.align else "")
         for n in posting.procedure.namespaces
     ]
-    told = ", ".join([f"{found.claims[0].rebinds} rebinds", *spaces])
-    click.echo(printable(f"{told} (guest {found.guest or 'unknown'})"))
+    procedure = ", ".join([f"{found.claims[0].rebinds} rebinds", *spaces])
+    click.echo(printable(f"{procedure} (guest {found.guest or 'unknown'})"))
     row = "{:<9} {:<13} {:>18} {:>18} {:>9}   {}".format
     click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed", "in lines"))
     for claim, lines in zip(found.claims, posting.lines, strict=True):
@@ -41,7 +41,7 @@ def show(found: "Import", posting: "Posting") -> None:
 
 
 def show_changes(before: str | None, after: str, path: Path | None) -> None:
-    """Print what a series' file will have more, as a diff."""
+    """Print the change of series.yaml as a diff."""
     lines = difflib.unified_diff(
         (before or "").splitlines(), after.splitlines(), "there", str(path), n=1, lineterm=""
     )
@@ -56,7 +56,7 @@ def document(
     kept: bool,
     refused: str = "",
 ) -> dict[str, object]:
-    """Return all of it as plain data, for programs; `refused` says what the file contradicts."""
+    """Return the JSON document; `refused` is why series.yaml contradicts the mails."""
     procedure = posting.procedure
     return {
         "slug": found.slug,
@@ -91,7 +91,7 @@ def _build(figures: "Figures | None") -> str:
 
 
 def _ranges(lines: tuple[int, ...]) -> str:
-    """Line numbers as people write them: 40-42, 47."""
+    """Return line numbers as ranges: 40-42, 47."""
     runs: list[list[int]] = []
     for number in lines:
         if runs and number == runs[-1][-1] + 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness report --index`: every run's page, and one page above them, written as plain files."""
+"""`harness report --index`: writes the page of every run, and an index page."""
 
 import contextlib
 import ctypes
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from harness.record.record import RunRecord
     from harness.report.page.index_page import Broken, IndexRun
 
-#: So many pages are worth the second that it takes to start further processes.
+#: From this many pages, starting more processes is worth its second.
 MANY = 150
 #: include/uapi/linux/prctl.h
 PR_SET_PDEATHSIG = 1
 
 
 def write_site(project: Project, site: Path, listen: Listener) -> Path:
-    """Write the site below `site` and return its index. What cannot be judged is shown there.
+    """Write the site below `site` and return its index page, which also lists unusable runs.
 
-    Raises MachineError where it cannot be written.
+    Raises MachineError if it cannot be written.
     """
     from harness.report.page import index_page
 
@@ -54,12 +54,12 @@ def write_site(project: Project, site: Path, listen: Listener) -> Path:
 
 
 def _of_matrix(folder: Path) -> bool:
-    """Whether it holds a matrix's boots of a series, and no run that is judged."""
+    """Return whether a folder holds boots of a matrix, which are not judged."""
     return folder.parent.name == store.MATRIX and not (folder / store.FILE).exists()
 
 
 def _nulls(folders: Sequence[Path]) -> "tuple[RunRecord, ...]":
-    """The runs of base against itself; one that cannot be read is said to be broken elsewhere."""
+    """Return the readable runs of base against itself; the index lists the others."""
     found = []
     for folder in filter(store.is_null, folders):
         with contextlib.suppress(HarnessError):
@@ -70,7 +70,7 @@ def _nulls(folders: Sequence[Path]) -> "tuple[RunRecord, ...]":
 def _each(
     project: Project, site: Path, folders: Sequence[Path], nulls: "Sequence[RunRecord]"
 ) -> "Iterator[IndexRun | Broken]":
-    """Write the pages in the order of their folders, on all CPUs where there are many."""
+    """Write and yield the pages in the order of their folders, on all CPUs if there are many."""
     one = functools.partial(_one, project, site, nulls)
     cpus = len(os.sched_getaffinity(0))
     if len(folders) < MANY or cpus == 1:
@@ -81,7 +81,7 @@ def _each(
 
 
 def _begin(parent: int) -> None:
-    """Ctrl-C is the parent's to act on, and nobody writes pages on without it."""
+    """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
@@ -118,10 +118,10 @@ def _one(
         _put(page, text)
     except MachineError:
         raise
-    except Exception as error:  # noqa: BLE001 (one odd record must not hide a thousand others)
+    except Exception as error:  # noqa: BLE001 (one bad record must not hide all others)
         known = isinstance(error, HarnessError)
         return index_page.Broken(
-            str(name), str(error) if known else f"the harness fails: {error!r}"
+            str(name), str(error) if known else f"defect in the harness: {error!r}"
         )
     return index_page.run_of(conclusion, _link(page, site))
 
@@ -131,7 +131,7 @@ def _link(target: Path, start: Path) -> str:
 
 
 def _put(path: Path, text: str) -> Path:
-    """Write a page, unless it is there already."""
+    """Write a page unless it is unchanged."""
     data = text.encode()
     try:
         if not path.is_file() or path.read_bytes() != data:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options that several commands share, and the JSON they print."""
+"""Options that several commands share, and JSON output."""
 
 import functools
 from collections.abc import Callable
@@ -31,14 +31,14 @@ tree_option = click.option(
     default=DEFAULT_TREE,
     show_default=True,
     metavar="T",
-    help="Tree from configs/trees.yaml, a release (v7.2.12), or a tag of a tree (mine@v7.3-rc2).",
+    help="Tree of configs/trees.yaml, release (v7.2.12), or tag of a tree (mine@v7.3-rc2).",
 )
 plan_option = click.option(
     "--plan",
     default="reproduce",
     show_default=True,
     metavar="P",
-    help="Plan from configs/plans/: reproduce (100 GiB, 30 rebinds), quick (4 GiB, 5).",
+    help="Plan of configs/plans/: reproduce (100 GiB, 30 rebinds), quick (4 GiB, 5).",
 )
 prefix_option = click.option(
     "--prefix", type=int, metavar="K", help="Take the first K patches as tip (default: all)."
@@ -83,7 +83,7 @@ def source_options(command: F) -> F:
         click.option(
             "--version", type=int, metavar="N", help="Take posted version N, fetched from lore."
         ),
-        click.option("--port", metavar="B", help="Take our port for base B (default: the tree's)."),
+        click.option("--port", metavar="B", help="Take our port to base B (default: the tree's)."),
         click.option(
             "--mbox",
             type=click.Path(path_type=Path),
@@ -112,8 +112,8 @@ sandbox_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=_give_up_sandbox,
-    help="Build and boot outside bubblewrap: what the series runs can then read your "
-    "files, write where you can, and reach the network.",
+    help="Build and boot outside bubblewrap: code of the series can then read and write your "
+    "files and reach the network.",
 )
 
 
@@ -134,7 +134,7 @@ build_options = adding(
         type=click.Choice(["minimal", "vng"]),
         default="minimal",
         show_default=True,
-        help="Fragments on allnoconfig, or on `vng --kconfig`.",
+        help="Base configuration for the fragments: allnoconfig, or that of `vng --kconfig`.",
     ),
     click.option(
         "--compiler",
@@ -142,7 +142,7 @@ build_options = adding(
         default="gcc",
         show_default=True,
         metavar="CC",
-        help="Compiler of the kernels: gcc or clang, or one of several, like clang-19.",
+        help="Compiler of the kernels: gcc, clang, or a version of them, like clang-19.",
     ),
     sandbox_option,
 )
@@ -156,9 +156,9 @@ accelerator_option = click.option(
 
 
 def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":
-    """Return what the three options say; None leaves it to the tree's port.
+    """Return the source that the options name; None is the tree's port.
 
-    Raises InputError when they contradict each other.
+    Raises InputError if more than one is given.
     """
     from harness.series.source import Mbox, Port, Posted
 
@@ -175,7 +175,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
 
 
 def gate_rule(text: str) -> "Rule":
-    """Return what a --gate says. Raises InputError."""
+    """Return the rule of a --gate option. Raises InputError."""
     from harness.judge.rule_syntax import parse_rule
 
     try:

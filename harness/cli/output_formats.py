@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The forms that `harness report` gives a conclusion, and where it puts them.
+"""The output formats of `harness report`, and writing them to a file, stdout or GitHub.
 
-What a form needs beside the conclusion is found here: whose mail it is, which thread it answers,
-where GitHub wants its summary. Every form is imported when it is asked for.
+Finds what a format needs beside the conclusion, like the sender and thread of a mail. A format's
+module is imported when it is used.
 """
 
 import datetime
@@ -30,7 +30,7 @@ IDENTITY_S = 10
 
 
 def rendered(project: Project, form: str, conclusion: "Conclusion", origin: str) -> bytes:
-    """Return a conclusion in one of FORMATS. What the user has to know of it goes to stderr."""
+    """Return a conclusion in one of FORMATS. Prints notes for the user on stderr."""
     if form == "mail":
         return _mail(project, conclusion)
     return _text(form, conclusion, origin).encode()
@@ -61,7 +61,7 @@ def _text(form: str, conclusion: "Conclusion", origin: str) -> str:
 
 
 def _plain(conclusion: "Conclusion") -> str:
-    """Return what a terminal would show, 80 columns wide and without colours."""
+    """Return the terminal format, 80 columns wide and without colours."""
     import io
 
     from rich.console import Console
@@ -78,7 +78,7 @@ def _mail(project: Project, conclusion: "Conclusion") -> bytes:
     from harness.report.formats.tested_by import withheld
 
     person = _person()
-    click.echo("To and Cc are left to you; nothing is sent", err=True)
+    click.echo("set To and Cc yourself; nothing is sent", err=True)
     if reason := withheld(conclusion, person):
         click.echo(printable(f"no Tested-by: {reason}"), err=True)
     now = datetime.datetime.now(datetime.UTC).astimezone().replace(microsecond=0)
@@ -91,7 +91,7 @@ def _mail(project: Project, conclusion: "Conclusion") -> bytes:
 
 
 def _person() -> "Person | None":
-    """Return the user as git knows them; None unless it knows both name and address."""
+    """Return git's user.name and user.email; None unless both are set."""
     from harness.git.git import configured
     from harness.host.process import Deadline
     from harness.report.formats.tested_by import Person
@@ -104,7 +104,7 @@ def _person() -> "Person | None":
 
 
 def _thread(project: Project, conclusion: "Conclusion") -> "Thread":
-    """Return what there is to reply to: the patches' own mail, or else that of their version."""
+    """Return the mail to reply to: the patches' own, or else the cover letter of their version."""
     from harness.report.formats.mail import Thread
     from harness.report.phrases import message_id
 
@@ -113,7 +113,7 @@ def _thread(project: Project, conclusion: "Conclusion") -> "Thread":
     own = message_id(conclusion.record)
     posted = next((v for v in series.versions if v.version == on_trial.version), None)
     if posted is None or on_trial.source.startswith("mbox "):
-        # An mbox answers to a version's claims; which version it is, nobody said.
+        # The version of an mbox is unknown.
         return Thread(f"[PATCH] {series.title}", own)
     number = "" if posted.version == 1 else f" v{posted.version}"
     count = f" 0/{posted.patches}" if posted.patches else ""
@@ -121,16 +121,18 @@ def _thread(project: Project, conclusion: "Conclusion") -> "Thread":
 
 
 def put(data: bytes, output: Path | None) -> None:
-    """Write to a file, whole or not at all, or to standard output.
+    """Write atomically to a file, or to standard output.
 
-    Raises InputError where there is no such folder, MachineError where it cannot be written.
+    Raises InputError if the folder does not exist, MachineError if the file cannot be written.
     """
     if output is None or str(output) == "-":
         click.echo(data, nl=False)
         return
     if not output.parent.is_dir():
         raise InputError(
-            f"{output.parent} is no folder", where="--output", expected="a file in one that is"
+            f"folder {output.parent} does not exist",
+            where="--output",
+            expected="a file in a folder",
         )
     try:
         replace_file(output, data)
@@ -139,17 +141,19 @@ def put(data: bytes, output: Path | None) -> None:
 
 
 def require_github() -> Path:
-    """Return where the job's summary is. Raises InputError outside a job of GitHub's."""
+    """Return the path of the job's summary. Raises InputError outside a GitHub job."""
     named = os.environ.get(SUMMARY_VARIABLE)
     if not named:
         raise InputError(
-            f"{SUMMARY_VARIABLE} is not set", where="--github", expected="a job of GitHub Actions"
+            f"{SUMMARY_VARIABLE} is not set",
+            where="--github",
+            expected="to run in a GitHub Actions job",
         )
     return Path(named)
 
 
-def tell_github(conclusion: "Conclusion") -> None:
-    """Append to the job's summary, as far as there is room, and print annotations."""
+def write_github(conclusion: "Conclusion") -> None:
+    """Append to the job's summary, up to its size limit, and print annotations."""
     from harness.report.formats.github import annotations
     from harness.report.formats.markdown import MAX_BYTES, markdown
 
@@ -164,9 +168,9 @@ def tell_github(conclusion: "Conclusion") -> None:
 
 
 def known_origin(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Check what KCIDB takes for the name of a system."""
+    """Return an origin that KCIDB accepts. Raises InputError."""
     if re.fullmatch(r"[a-z0-9_]+", value) is None:
         raise InputError(
-            f"{value!r} is no origin", where="--origin", expected="lower-case letters, digits, _"
+            f"{value!r} is not valid", where="--origin", expected="lower-case letters, digits, _"
         )
     return value

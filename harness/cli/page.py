@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where `harness report` puts what is no text for a terminal: a run's page, and its pictures."""
+"""Writes the page of a run, and its pictures, for `harness report`."""
 
 import os
 import urllib.parse
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> None:
     """Write a run's page to `output`; `-` is standard output.
 
-    Unless it is said, it goes beside the record, and where is printed; `source` is the record, or
-    a bundle, whose page goes here. Links lead from the page to the record and its logs; those that
-    are not there are named: a bundle's are in the bundle.
+    `source` is the record or bundle. By default the page of a record goes beside it, that of a
+    bundle to the working folder, and its path is printed. The page links to the record and its
+    logs, and names those that are missing; a bundle's are in the bundle.
     """
     from harness.report.page import run_page
 
@@ -44,13 +44,13 @@ def write_page(conclusion: "Conclusion", source: Path, output: Path | None) -> N
 
 
 def draw(conclusion: "Conclusion", folder: Path) -> None:
-    """Draw a run's pictures into `folder` and say where they are."""
+    """Write a run's pictures to `folder` and print their paths."""
     from harness.report.page import plots
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MachineError(f"cannot be made: {error.strerror}", where=str(folder)) from error
+        raise MachineError(f"cannot be created: {error.strerror}", where=str(folder)) from error
     for name, data in plots.draw(conclusion):
         _put(folder / name, data)
         click.echo(printable(str(folder / name)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mails that a user names, read for what they promise: for `series import` and `audit`."""
+"""Mails that a user names, and their claims: for `series import` and `audit`."""
 
 import functools
 import re
@@ -16,9 +16,9 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     from harness.claims.claims import Posting, UserAnswers
 
-#: As much as `harness apply` takes.
+#: The limit of `harness apply`.
 MAX_BYTES = 64 << 20
-#: More lines that were not understood tell nobody more; --json has them all.
+#: Problems printed; --json has all.
 MAX_SHOWN = 30
 _LINES = re.compile(r"([1-9]\d{0,8})-([1-9]\d{0,8})")
 
@@ -57,16 +57,22 @@ def mail_options(command: F) -> F:
 
     decorate = adding(
         click.option(
-            "--version", type=click.IntRange(1), metavar="N", help="Posted version it is of."
+            "--version",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Posted version that the mail belongs to.",
         ),
         click.option(
             "--patch",
             type=click.IntRange(0),
             metavar="K",
-            help="Which patch of its series a page without headers is (0: the cover letter).",
+            help="Number of the patch in its series (0: cover letter), if the mail has no headers.",
         ),
         click.option(
-            "--rebinds", type=click.IntRange(1), metavar="N", help="Rebinds a driver were done."
+            "--rebinds",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Rebinds per driver that the author measured.",
         ),
         click.option("--lines", metavar="A-B", help="Read only these lines of the file."),
     )
@@ -78,37 +84,39 @@ def _line_range(lines: str | None) -> tuple[int, int] | None:
         return None
     match = _LINES.fullmatch(lines)
     if match is None or int(match[1]) > int(match[2]):
-        raise InputError(f"{lines!r} are no lines", where="--lines", expected="A-B, like 30-60")
+        raise InputError(
+            f"{lines!r} is not a range of lines", where="--lines", expected="A-B, like 30-60"
+        )
     return int(match[1]), int(match[2])
 
 
-def posting_of(raw: bytes, file: str, said: "UserAnswers") -> "Posting":
-    """Return what mails promise. Raises InputError for what must be settled first, by its line."""
+def posting_of(raw: bytes, file: str, answers: "UserAnswers") -> "Posting":
+    """Return the claims of mails. Raises InputError with the line that makes them unusable."""
     from harness.claims.claims import read_posting
 
-    posting = read_posting(raw, said)
+    posting = read_posting(raw, answers)
     if posting.fatal is not None:
         open_ = [f"line {p.line}: {p.what}" for p in posting.problems if not p.fatal][:MAX_SHOWN]
         raise InputError(
             posting.fatal.what,
             where=f"{file}:{posting.fatal.line}",
-            hint="read a part of it with --lines A-B" if posting.fatal.line > 1 else None,
+            hint="read only a part with --lines A-B" if posting.fatal.line > 1 else None,
             detail="\n".join(open_) or None,
         )
     return posting
 
 
 def show_problems(posting: "Posting", file: str) -> None:
-    """Say on standard error which lines have figures that were not understood."""
+    """Print the lines with figures that were not understood, on standard error."""
     for problem in posting.problems[:MAX_SHOWN]:
         click.echo(printable(f"{file}:{problem.line}: {problem.what}"), err=True)
         if problem.text:
             click.echo(printable(f"  | {problem.text.strip()[:200]}"), err=True)
     more = len(posting.problems) - MAX_SHOWN
     if more > 0:
-        click.echo(f"and {more} lines more that were not understood", err=True)
+        click.echo(f"and {more} more lines that were not understood", err=True)
 
 
 def patch_name(after_patch: int | None) -> str:
-    """How a claim's place in its series is called."""
+    """Return how to call the part of a series that a claim is about."""
     return "whole series" if after_patch is None else f"patch {after_patch}"

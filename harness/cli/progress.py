@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Draws what the stages tell: bars on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress on stderr: bars on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -23,20 +23,20 @@ from harness.events import Advanced, Began, Ended, Event, Listener, Note
 if TYPE_CHECKING:
     from harness.jobs.graph import Notify, Outcome
 
-#: How often a line of progress is worth reading where no bar can be drawn.
+#: Least time between two plain lines of progress.
 PLAIN_EVERY_S = 15.0
 
 
 @contextlib.contextmanager
 def watching() -> Iterator[Listener]:
-    """Give a listener that draws until the block ends."""
+    """Yield a listener that draws events until the block ends."""
     with _drawn() as draw:
         yield lambda event: draw("", event)
 
 
 @contextlib.contextmanager
 def watching_jobs(*, named: bool) -> "Iterator[Notify]":
-    """Give what draws the progress of jobs, of several at once where they are `named`."""
+    """Yield a listener that draws the progress of jobs, with their names if `named`."""
     with _drawn() as draw:
 
         def notify(job: str, heard: "Event | Outcome") -> None:
@@ -67,7 +67,7 @@ def _drawn() -> "Iterator[_Plain | _Bars]":
 
 
 def _of(job: str, text: str) -> str:
-    """Say whose text it is, where it does not say so itself."""
+    """Return the text, with the job's name before it unless it starts with that."""
     return escape(printable(text if text.startswith(job) else f"{job}: {text}"))
 
 
@@ -93,7 +93,7 @@ class _Plain:
                     self._print(f"  {_of(job, title)}: {done}{of} {_of('', text)}")
 
     def forget(self, job: str) -> None:
-        """The job has ended."""
+        """Drop a job that has ended."""
         self._titles.pop(job, None)
         self._last.pop(job, None)
 
@@ -123,6 +123,6 @@ class _Bars:
                 self._progress.console.print(f"[green]✓[/] {_of(job, text)}")
 
     def forget(self, job: str) -> None:
-        """The job's step has ended."""
+        """Remove the bar of a step that has ended."""
         if job in self._tasks:
             self._progress.remove_task(self._tasks.pop(job))

@@ -59,7 +59,7 @@ def _(scene: Scene) -> Ended:
     "anywhere-interrupted",
     "Ctrl-C",
     130,
-    r"harness: interrupted; what was finished is kept",
+    r"harness: interrupted; finished work is stored",
 )
 def _(scene: Scene) -> Ended:
     scene.flaws("hang")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.series.source import Source
 
 
-@click.command(short_help="Apply a series to a tree with b4, one commit a patch.")
+@click.command()
 @series_argument
 @tree_option
 @source_options
@@ -34,8 +34,8 @@ def apply(
 ) -> None:
     """Apply SERIES in a private worktree and tag base, every prefix and tip in the cache.
 
-    The base is the tree's commit, never one that b4 guesses. A patch that does not apply is named
-    with file, hunk and rejected text (exit code 3), and nothing is left behind.
+    The base is the tree's commit, never one that b4 guesses. If a patch does not apply, prints its
+    file, hunk and rejected text, leaves nothing behind and exits with 3.
 
     \b
     Examples:
@@ -58,5 +58,5 @@ def apply(
         if applied.attestation:
             click.echo(printable(f"      {applied.attestation[patch.number - 1]}"))
     if not applied.attestation:
-        click.echo("signatures not checked: b4 does that when it fetches (--version)")
+        click.echo("signatures not checked; b4 checks them when it fetches a series (--version)")
     click.echo(f"tags  {applied.tags}/… in {cache.repository}")

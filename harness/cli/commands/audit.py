@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness audit`: do the posted figures fit each other?"""
+"""`harness audit`: whether the posted figures are consistent."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from harness.project.claim import Claim
 
 
-@click.command(short_help="Ask whether the posted figures fit each other.")
+@click.command()
 @click.argument("what", metavar="[SERIES|FILE]", default=DEFAULT_SERIES)
-@click.option("--mbox", metavar="F", help="Audit these mails, or a saved page (-: standard input).")
+@click.option(
+    "--mbox", metavar="F", help="Audit these mails, or a saved web page (-: standard input)."
+)
 @mail_options
-@click.option("--all", "show_all", is_flag=True, help="Also show what fits.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if there is a finding.")
+@click.option("--all", "show_all", is_flag=True, help="Show consistent figures as well.")
+@click.option("--strict", is_flag=True, help="Exit with 1 on any finding.")
 @json_option
 def audit(
     what: str,
@@ -41,17 +43,18 @@ def audit(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Check the figures that SERIES (or a mail in FILE) claims against each other.
+    """Check the figures that SERIES, or a mail in FILE, claims against each other.
 
-    Does each percentage follow from its means? Can each mean be one of so many whole milliseconds?
-    Is the first binding the longest, and the clock fine enough? A finding is no accusation: it
-    says what it would take to be right. The exit code is 0 whatever is found, unless --strict.
+    Checks that each percentage follows from its means, that each mean can be the mean of that many
+    whole milliseconds, that the first binding is the longest, and that the clock is fine enough. A
+    finding says what would make the figure right. Exits with 0 in spite of findings unless --strict
+    is given.
 
     \b
     Examples:
       harness audit                                 all that was posted of memcpy-streaming
       harness audit memcpy-streaming --version 2 --all
-      harness audit --mbox patch.txt                a mail, before anything is kept of it
+      harness audit --mbox patch.txt                a mail that is not imported
       harness audit patch.txt --strict --json
     """
     from harness.claims.audit import audit as look
@@ -72,19 +75,19 @@ def audit(
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-def _claims(what: str, mbox: str | None, said: "UserAnswers") -> "Sequence[Claim]":
+def _claims(what: str, mbox: str | None, answers: "UserAnswers") -> "Sequence[Claim]":
     project = Project.find()
     if mbox is None and what not in project.slugs() and (what == "-" or Path(what).is_file()):
         mbox = what
     if mbox is not None:
-        posting = posting_of(read_mails(mbox), mbox, said)
+        posting = posting_of(read_mails(mbox), mbox, answers)
         show_problems(posting, mbox)
         return posting.claims
-    if (said.patch, said.rebinds, said.lines) != (None, None, None):
+    if (answers.patch, answers.rebinds, answers.lines) != (None, None, None):
         raise InputError(
-            "are for mails only", where="--patch, --rebinds, --lines", hint="add --mbox FILE"
+            "only for mails", where="--patch, --rebinds, --lines", hint="add --mbox FILE"
         )
-    version = said.version
+    version = answers.version
     claims = project.claims(what)
     if version is None:
         return claims
@@ -92,7 +95,7 @@ def _claims(what: str, mbox: str | None, said: "UserAnswers") -> "Sequence[Claim
     if not chosen:
         known = ", ".join(str(n) for n in sorted({claim.version for claim in claims}))
         raise InputError(
-            f"has no claims of version {version}",
+            f"version {version} has no claims",
             where=str(project.series_file(what)),
             expected=f"one of {known}" if known else "claims",
         )
@@ -118,11 +121,11 @@ def _count(number: int, what: str) -> str:
 def _show(one: "Audited", *, show_all: bool) -> None:
     claim = one.claim
     version = f"v{claim.version} " if claim.version else ""
-    said = _count(len(one.findings), "finding") if one.findings else "fits"
-    click.echo(printable(f"{version}{claim.driver}, {patch_name(claim.after_patch)}: {said}"))
+    result = _count(len(one.findings), "finding") if one.findings else "consistent"
+    click.echo(printable(f"{version}{claim.driver}, {patch_name(claim.after_patch)}: {result}"))
     for check in one.checks:
         if check.outcome == "finding" or show_all or check.outcome == "unchecked":
             mark = {"finding": "!", "unchecked": "?", "fits": " "}[check.outcome]
             click.echo(printable(f"  {mark} {check.figure}: {check.said}"))
             if check.hint:
-                click.echo(printable(f"      it would take {check.hint}"))
+                click.echo(printable(f"      would need {check.hint}"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness b4-check`: the newest stored run that answers a mail, for `b4 review`."""
+"""`harness b4-check`: report on the newest run of a mail's series, for `b4 review`."""
 
 import sys
 import tempfile
@@ -16,13 +16,12 @@ MAX_MAIL_BYTES = 16 << 20
 PATCH_ID_S = 10
 
 
-@click.command("b4-check", short_help="Answer a mail on stdin from the newest run of its series.")
+@click.command("b4-check")
 def b4_check() -> None:
-    """Print what the newest stored run says of the mail on standard input, as `b4 review` reads it.
+    """Print the newest run of the mail on standard input as JSON for `b4 review`.
 
-    The mail is a cover letter or a patch. It is known by its message-id, its patch, or the series
-    and version that it names; where no run had that on trial, the answer is `[]`. Nothing is built
-    or run.
+    The mail is a cover letter or a patch. Runs are matched by message-id, by patch, or by the
+    series and version in the subject; prints `[]` if none matches. Nothing is built or run.
 
     \b
     Examples:
@@ -42,13 +41,13 @@ def b4_check() -> None:
 
 
 def _newest(project: Project, raw: bytes) -> Path | None:
-    """Return the folder of the newest run that answers a mail."""
+    """Return the folder of the newest run of a mail's series, or None."""
     from harness.judge.runs.mail_to_run import answers
     from harness.series.messages import read_mails
 
     mail = read_mails(raw)[0]
     if mail.tag is None or mail.is_reply:
-        click.echo("standard input holds no cover letter and no patch", err=True)
+        click.echo("standard input is neither a cover letter nor a patch", err=True)
         return None
     patch_id = _patch_id(mail.raw) if mail.tag.number else ""
     series = {slug: project.series(slug) for slug in project.slugs()}
@@ -62,7 +61,7 @@ def _newest(project: Project, raw: bytes) -> Path | None:
 
 
 def _patch_id(raw: bytes) -> str:
-    """Return git's patch-id of a mailed patch; "" where git finds none."""
+    """Return git's patch-id of a mailed patch; "" if git finds no patch."""
     from harness.git.git import mailed_patch_id
     from harness.host.process import Deadline
 

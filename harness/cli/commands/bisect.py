@@ -49,45 +49,53 @@ class BisectOptions(NamedTuple):
     as_json: bool
 
 
-@click.command(short_help="Find the commit since which it is slower or otherwise.")
+@click.command()
 @click.argument("good")
 @click.argument("bad")
 @click.option(
     "--tree",
     required=True,
     metavar="T",
-    help="Git repository with both: its path, or an entry of configs/trees.yaml. Only read.",
+    help="Git repository with both commits: a path, or an entry of configs/trees.yaml. Only read.",
 )
-@click.option("--gate", metavar="RULE", help="Bad is where this fails, like order0.ratio<1.05.")
-@click.option("--memmap", is_flag=True, help="Bad is where the struct pages differ.")
-@click.option("--applies", is_flag=True, help="Bad is where the series does not apply.")
+@click.option("--gate", metavar="RULE", help="Bad if this rule fails, like order0.ratio<1.05.")
+@click.option("--memmap", is_flag=True, help="Bad if the struct pages differ.")
+@click.option("--applies", is_flag=True, help="Bad if the series does not apply.")
 @click.option(
     "--series",
     "carried",
     metavar="SERIES",
-    help="Carry this series to every commit, and hold it against that commit.",
+    help="Rebase this series onto every commit, and compare it with that commit.",
 )
 @source_options
 @plan_option
 @click.option("--path", "paths", multiple=True, metavar="P", help="Only commits that touch P.")
-@click.option("--size", default="4G", show_default=True, metavar="S", help="Of the namespaces.")
+@click.option(
+    "--size", default="4G", show_default=True, metavar="S", help="Size of the namespaces."
+)
 @click.option(
     "--rounds",
     default=ROUNDS,
     show_default=True,
     type=click.IntRange(3, 1000),
-    help="Rounds a commit; a ratio that is not clear takes up to four times as many.",
+    help="Rounds per commit; an undecided ratio takes up to four times as many.",
 )
-@click.option("--cases", default=100, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option(
+    "--cases",
+    default=100,
+    show_default=True,
+    type=click.IntRange(0, 1_000_000),
+    help="Random calls to compare, beside the fixed ones.",
+)
 @json_option
 @as_one(BisectOptions)
 def bisect(options: BisectOptions) -> None:
-    """Find, between the commits GOOD and BAD of a git tree, the first that is bad.
+    """Bisect between the commits GOOD and BAD of a git tree to the first bad one.
 
-    As `git bisect run` does, with a replay as the judge: of each commit the one object is compiled
-    and run beside that of GOOD, interleaved, in seconds. With --series it is the series on each
-    commit, beside that commit. What does not build, or cannot be told, is skipped. Both ends are
-    judged first. Exits with 1 where skipped commits hide which one it is.
+    Runs `git bisect` with a replay as the test: compiles the one object of each commit and runs it
+    interleaved with that of GOOD. With --series, tests the series on each commit against that
+    commit. Skips commits that do not build or are undecided. Tests both ends first. Exits with 1
+    if skipped commits leave more than one candidate.
 
     \b
     Examples:
@@ -127,12 +135,12 @@ def bisect(options: BisectOptions) -> None:
 def _require_one_question(options: BisectOptions) -> None:
     if (options.gate is not None) + options.memmap + options.applies != 1:
         raise InputError(
-            "says not what is bad", where="--gate, --memmap, --applies", expected="one of them"
+            "do not say what is bad", where="--gate, --memmap, --applies", expected="one of them"
         )
 
 
 def _lines(found: "Bisected") -> "Iterator[str]":
-    yield f"bad is where {found.question}"
+    yield f"bad if {found.question}"
     for one in found.judged:
         yield f"  {one.word:4}  {one.commit[:12]}  {one.subject}: {one.detail}"
     judged = f"{len(found.judged)} of {found.between + 1} commits judged"
@@ -140,7 +148,7 @@ def _lines(found: "Bisected") -> "Iterator[str]":
         yield f"first bad commit ({judged}):"
         yield from _commit(found.first_bad)
         return
-    yield f"skipped commits hide which it is ({judged}); one of:"
+    yield f"first bad commit unknown: skipped commits ({judged}); one of:"
     for commit in found.may_be:
         yield from _commit(commit)
 
@@ -152,6 +160,6 @@ def _commit(one: "FoundCommit") -> "Iterator[str]":
 
 
 def _schedule(size: str, rounds: int) -> "Schedule":
-    """What is asked about is a ratio: turns alone, on namespaces of this very size."""
+    """Return a schedule of slices on the whole namespace: only ratios are needed."""
     found = schedule_of(size, rounds)
     return msgspec.structs.replace(found, turn_bytes=found.size_bytes)

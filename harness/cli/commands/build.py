@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.series.source import Source
 
 
-@click.command(short_help="Build base, tip or any prefix of a series.")
+@click.command()
 @series_argument
 @tree_option
 @source_options
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "prefixes",
     multiple=True,
     metavar="K",
-    help="0 (base), 1, 2 …, tip, or all; may be given again. Default: base and tip.",
+    help="0 (base), 1, 2 …, tip or all; may be given again (default: base and tip).",
 )
 @json_option
 def build(
@@ -47,10 +47,10 @@ def build(
     prefixes: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Build kernels of SERIES with the configuration that the plan names.
+    """Build kernels of SERIES with the plan's configuration.
 
-    Every option that a fragment asks for must have stuck, or nothing is built. Kernels are kept
-    by commit, configuration and compiler: asking again is instant.
+    Builds nothing if Kconfig drops an option of a fragment. Kernels are cached by commit,
+    configuration and compiler.
 
     \b
     Examples:

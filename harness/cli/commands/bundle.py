@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness bundle`: a run in one file, for somebody else to judge."""
+"""`harness bundle`: a run in one file, to be judged elsewhere."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.record.bundle.manifest import Manifest
 
 
-@click.command(short_help="Pack a run into one file that can be judged elsewhere.")
+@click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option(
     "-o",
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     "checked",
     type=click.Path(path_type=Path),
     metavar="F",
-    help="Check that this bundle is unchanged, instead of packing one.",
+    help="Check that this bundle is unchanged; pack nothing.",
 )
 @json_option
 def bundle(run: str | None, output: Path | None, checked: Path | None, as_json: bool) -> None:
     """Pack the record of RUN with its logs, configurations, claims and page into one file.
 
-    `harness report FILE` judges it on another machine, with nothing else than the harness; a
-    byte that changed is noticed. RUN is as for `harness report`. The same run gives the same bytes.
+    `harness report FILE` judges it on a machine that has only the harness, and refuses a bundle
+    with a changed byte. RUN is as for `harness report`. The same run gives the same bytes.
 
     \b
     Examples:

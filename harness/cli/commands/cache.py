@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness cache`: what is kept, and how to have less of it."""
+"""`harness cache`: show and prune the cache."""
 
 import time
 from typing import TYPE_CHECKING
@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from harness.doctor.prune import CacheEntry, PruneRule
 
 
-@click.group(
-    "cache", short_help="Show and prune what is kept between runs.", invoke_without_command=True
-)
+@click.group("cache", invoke_without_command=True)
 @json_option
 @click.pass_context
 def cache_group(context: click.Context, as_json: bool) -> None:
-    """Show what the cache keeps, by kind, with sizes and when it was last used.
+    """Show what is cached, by kind, with size and last use.
 
     \b
     Examples:
@@ -43,17 +41,19 @@ def cache_group(context: click.Context, as_json: bool) -> None:
     click.echo(f"in {printable(str(cache.root))}")
 
 
-@cache_group.command(short_help="Take away what was not used for long, or is too much.")
-@click.option("--limit", metavar="SIZE", help="Keep at most this much (20G), what was used last.")
+@cache_group.command(short_help="Remove old entries, or shrink the cache to a size.")
 @click.option(
-    "--older-than", metavar="AGE", help="Take away what was not used for this long (30d)."
+    "--limit",
+    metavar="SIZE",
+    help="Shrink the cache to this size (20G), least recently used first.",
 )
-@click.option("--all", "everything", is_flag=True, help="Take away all that nobody uses now.")
+@click.option("--older-than", metavar="AGE", help="Remove what was not used for this long (30d).")
+@click.option("--all", "everything", is_flag=True, help="Remove everything that is not in use.")
 @json_option
 def prune(limit: str | None, older_than: str | None, everything: bool, as_json: bool) -> None:
-    """Take things out of the cache; they are made, or downloaded, again when they are needed.
+    """Remove entries from the cache; they are made or downloaded again when needed.
 
-    What a running harness uses stays. Run records are not in the cache.
+    Entries that a running harness uses stay. Run records are not in the cache.
 
     \b
     Examples:
@@ -71,9 +71,9 @@ def prune(limit: str | None, older_than: str | None, everything: bool, as_json: 
         print_json(done)
         return
     freed = format_bytes(sum(entry.nr_bytes for entry in done.gone))
-    click.echo(f"{len(done.gone)} taken away, {freed}; {format_bytes(done.left_bytes)} left")
+    click.echo(f"{len(done.gone)} removed, {freed}; {format_bytes(done.left_bytes)} left")
     if done.held:
-        click.echo(f"{len(done.held)} in use by a running harness, left alone")
+        click.echo(f"{len(done.held)} in use by a running harness, not removed")
 
 
 def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "PruneRule":
@@ -82,7 +82,7 @@ def _rule(limit: str | None, older_than: str | None, *, everything: bool) -> "Pr
 
     if sum((limit is not None, older_than is not None, everything)) != 1:
         raise InputError(
-            "say what is to go",
+            "does not say what to remove",
             where="harness cache prune",
             expected="one of --limit, --older-than, --all",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness compare`: two runs beside each other, where that is fair."""
+"""`harness compare`: the change from one run to another of the same set-up."""
 
 import click
 
@@ -9,15 +9,15 @@ from harness.record import store
 from harness.record.find import find_run
 
 
-@click.command(short_help="Compare two runs, where everything pinned is equal.")
+@click.command()
 @click.argument("first", metavar="RUN")
 @click.argument("second", metavar="RUN")
 @json_option
 def compare(first: str, second: str, as_json: bool) -> None:
-    """Say what changed from the first RUN to the second: of two versions of a series, say.
+    """Compare the second RUN with the first, of two versions of a series, for example.
 
-    Machine, accelerator, guest, procedure, compiler and base's configuration must be equal; else
-    nothing is compared, the field is named, and the exit code is 65.
+    Machine, accelerator, guest, procedure, compiler and base's configuration must be equal;
+    otherwise prints the field that differs and exits with 65.
 
     \b
     Examples:
@@ -38,6 +38,6 @@ def compare(first: str, second: str, as_json: bool) -> None:
             bounds = (
                 f"95 %: {ratio.low:.3f} to {ratio.high:.3f}"
                 if ratio.low is not None and ratio.high is not None
-                else "too few for an interval"
+                else "too few samples for an interval"
             )
             click.echo(f"  {name:<6}  {ratio.value:.3f} of before ({bounds})")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness doctor`: what this machine can do, a line a check."""
+"""`harness doctor`: whether this machine can run a plan, one line per check."""
 
 import click
 
@@ -14,7 +14,7 @@ from harness.project.project import Project
 COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 
-@click.command(short_help="Say what this machine can do, and how to mend the rest.")
+@click.command()
 @plan_option
 @json_option
 def doctor(plan: str, as_json: bool) -> None:

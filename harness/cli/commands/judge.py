@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness judge`: what may be concluded of a run, as an exit code for CI."""
+"""`harness judge`: a run's conclusion as an exit code, for CI."""
 
 from typing import TYPE_CHECKING
 
@@ -15,31 +15,32 @@ if TYPE_CHECKING:
     from harness.judge.conclude import Conclusion
 
 
-@click.command(short_help="Hold a run to its claims, or to rules of your own.")
+@click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option(
     "--gate",
     "gates",
     multiple=True,
     metavar="RULE",
-    help="Hold the run to this rule instead of the claims; may be given many times.",
+    help="Judge by this rule instead of the claims; may be given again.",
 )
 @click.option(
-    "--require-verdict", is_flag=True, help="Beside --gate: every claim must be reproduced as well."
+    "--require-verdict",
+    is_flag=True,
+    help="With --gate: require every claim to be reproduced as well.",
 )
 @json_option
 def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_json: bool) -> None:
-    """Say what may be concluded of RUN, from its record alone, and exit accordingly.
+    """Judge RUN from its record alone; exit with 0 only if everything required holds.
 
-    RUN is a run id, a run's folder or its record.json; the newest run (but for nulls) where it is
-    left out. Without --gate the exit code is 0 only if every claim is reproduced, and of a ladder
-    every patch holds. With it, the rules decide alone; a rule whose number is missing or spoiled
-    fails.
+    RUN is a run id, a run's folder or its record.json (default: the newest run that is not a null
+    run). Without --gate, every claim must be reproduced and every patch of a per-patch run must
+    hold. With --gate only the rules count; a rule whose number is missing or unusable fails.
 
     \b
-    A rule is KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
+    A rule is KIND[@BUILD][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
       KIND     nd_pmem, dax_pmem (boots); order0, order9 (a replay)
-      SIDE     a prefix (of a ladder, a replay) or a replay's variant, or each; else the last build
+      BUILD    a prefix or a replay's variant, or each (default: the last build)
       METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio
 
     \b
@@ -77,12 +78,12 @@ def _show(found: "Conclusion") -> None:
         at = f" after patch {v.after_patch}" if v.after_patch is not None else ""
         click.echo(printable(f"{v.driver}{at}: {v.verdict}: {v.reason}"))
     if not found.verdicts:
-        click.echo(f"version {found.record.subject.version} claims nothing that this run measured")
+        click.echo(f"version {found.record.subject.version} has no claim that this run measured")
     for noise in found.noise:
         click.echo(printable(f"noise: {noise.where}: {noise.text}; {noise.remedy}"))
     if found.null is not None:
-        said = found.null.finds or "no difference, as it should"
-        click.echo(f"base against itself (run {found.null.run_id}): {said}")
+        result = found.null.finds or "no difference, as expected"
+        click.echo(f"base against itself (run {found.null.run_id}): {result}")
     for gate in found.gates:
         click.echo(printable(f"gate {gate.rule}: {'ok' if gate.ok else 'FAILED'}: {gate.reason}"))
 

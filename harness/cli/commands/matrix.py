@@ -38,7 +38,7 @@ class MatrixOptions(NamedTuple):
     as_json: bool
 
 
-@click.command(short_help="Try the series on many kernels, guests and trees.")
+@click.command()
 @click.argument("plan", metavar="[PLAN]", default="matrix")
 @click.argument("slug", metavar="[SERIES]", default="memcpy-streaming")
 @click.option(
@@ -46,7 +46,7 @@ class MatrixOptions(NamedTuple):
     "trees",
     multiple=True,
     metavar="T",
-    help="Instead of the plan's trees; may be given again.",
+    help="Use this tree instead of the plan's; may be given again.",
 )
 @click.option(
     "--kernel",
@@ -58,28 +58,28 @@ class MatrixOptions(NamedTuple):
 @source_options
 @accelerator_option
 @sandbox_option
-@click.option("--list", "only_list", is_flag=True, help="Print the cells and try none.")
-@click.option("--fresh", is_flag=True, help="Try again what came out well before, too.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the cells.")
+@click.option("--fresh", is_flag=True, help="Run cells again that are cached as passed.")
 @engine_options
 @json_option
 @as_one(MatrixOptions)
 def matrix(options: MatrixOptions) -> None:
-    """Try every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
+    """Run every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
 
-    A cell is a tree, a kernel configuration, a guest and a prefix: base and prefix are built,
-    booted and bound, their struct pages compared, their consoles read; without a guest, their
-    compiled objects are compared and looked at. A cell that cannot be tried says why. What came
-    out well is kept, so a matrix that is killed or failed goes on with the rest.
+    A cell is a tree, a kernel configuration, a guest and a prefix. Builds, boots and binds base and
+    prefix, compares their struct pages and checks their consoles; without a guest, compares and
+    checks their compiled objects. A cell that cannot run says why. Passed cells are cached, so an
+    interrupted matrix continues with the rest.
 
     \b
-    Ends with the worst: 3 something does not apply or build · 1 a cell does not show what it is
-    to show · 69 the machine, or base itself, failed · 0 all others are ok, or cannot be tried.
+    Exits with the worst: 3 something does not apply or build · 1 a cell failed · 69 the machine or
+    base itself failed · 0 every cell passed or cannot run.
 
     \b
     Examples:
-      harness matrix quick                       the least that is worth it, on two trees
-      harness matrix quick --kernel kasan        one configuration of it
-      harness matrix --list                      every cell there is
+      harness matrix quick                       the most useful cells, on two trees
+      harness matrix quick --kernel kasan        one configuration of them
+      harness matrix --list                      list all cells
       harness matrix quick --tree v7.3 --json    a new tree, for programs
     """
     from harness.jobs.matrix.jobs import CellRequest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness measure` and `harness reproduce`: the same work, ending in samples or in verdicts."""
+"""`harness measure` and `harness reproduce`: boot base and tip; reproduce also judges."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,7 +59,7 @@ boot_options = adding(
     click.option(
         "--keep-images",
         is_flag=True,
-        help="Leave the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
+        help="Store the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
     ),
     json_option,
 )
@@ -86,14 +86,14 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
         return run(runs, project, cache, request, notify)
 
 
-@click.command(short_help="Boot base and tip and time their bindings.")
+@click.command()
 @boot_options
 @as_one(BootOptions)
 def measure(options: BootOptions) -> None:
-    """Boot base and tip of SERIES on the plan's guest, rebind the drivers, keep a run record.
+    """Boot base and tip of SERIES on the plan's guest, time rebinds of the drivers, store the run.
 
-    Nothing is concluded of the times: `harness report` does that, from the record alone. Exits
-    with 1 where the builds left different struct pages.
+    Judges nothing; `harness report` does that from the record alone. Exits with 1 if the run is not
+    complete, because the builds left different struct pages, for example.
 
     \b
     Examples:
@@ -112,37 +112,37 @@ def measure(options: BootOptions) -> None:
         raise click.exceptions.Exit(EXIT_VERDICT)
 
 
-@click.command(short_help="Do it all: fetch, apply, build, boot, compare.")
+@click.command()
 @boot_options
 @click.option(
     "--each-patch",
     is_flag=True,
-    help="The ladder: every prefix built, booted and measured, patch by patch.",
+    help="Build, boot and measure every prefix, patch by patch.",
 )
 @click.option(
     "--require-verdict",
     is_flag=True,
-    help="Exit with 1 unless every claim is reproduced (untested ones included).",
+    help="Exit with 1 unless every claim is reproduced; an untested claim is not.",
 )
 @as_one(BootOptions)
 def reproduce(options: BootOptions) -> None:
-    """Do what the cover letter of SERIES says was done, and say whether its figures hold.
+    """Repeat the measurement that the cover letter of SERIES describes, and judge its claims.
 
     Fetches the tree, applies the series with b4, builds base and tip, boots both under virtme-ng
-    with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Interrupted, it goes on
-    where it was. Without a KVM that is proved to work the times are emulated: then nothing is
-    concluded about speed, and the exit code is 0 when everything ran.
+    with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Continues an interrupted
+    run. Without a working KVM the times are emulated: nothing is concluded about speed, and the
+    exit code is 0 if everything ran.
 
-    With --each-patch every prefix is a build: each must build, without new compiler warnings, boot,
-    bind, and leave base's struct pages, or the exit code is 3 (does not build) or 1. Kernels are
-    built in the order that compiles least; those that are kept are not built again.
+    With --each-patch every prefix must build without new compiler warnings, boot, bind and leave
+    base's struct pages; otherwise exits with 3 (does not build) or 1. Builds the kernels that are
+    not cached, in the order that compiles least.
 
     \b
     Examples:
       harness reproduce                      100 GiB namespaces, 30 rebinds
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --tree v7.3
-      harness reproduce --plan quick --each-patch    which patch does what
+      harness reproduce --plan quick --each-patch    the effect of each patch
     """
     from harness.judge.exit_code import reproduce_exit_code
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness null`: base against base, to see what this machine's noise alone looks like."""
+"""`harness null`: base against itself, to measure the noise floor."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,7 +49,7 @@ class NullOptions(NamedTuple):
     as_json: bool
 
 
-@click.command(short_help="Measure base against itself: does noise alone differ?")
+@click.command()
 @series_argument
 @tree_option
 @source_options
@@ -57,31 +57,35 @@ class NullOptions(NamedTuple):
 @build_options
 @accelerator_option
 @engine_options
-@click.option("--replay", "replayed", is_flag=True, help="Natively, as `harness replay` does.")
+@click.option("--replay", "replayed", is_flag=True, help="Measure by a replay instead of boots.")
 @click.option(
-    "--size", default="100G", show_default=True, metavar="S", help="With --replay: namespaces."
+    "--size",
+    default="100G",
+    show_default=True,
+    metavar="S",
+    help="With --replay: size of the namespaces.",
 )
 @click.option(
     "--rounds",
     default=ROUNDS,
     show_default=True,
     type=click.IntRange(3, 1000),
-    help="With --replay: processes a build.",
+    help="With --replay: rounds, each with a new process per build.",
 )
 @json_option
 @as_one(NullOptions)
 def null(options: NullOptions) -> None:
-    """Measure SERIES' base twice under two names, and say whether that "finds" a difference.
+    """Measure SERIES' base twice under two names; any difference found is noise.
 
-    One sound comparison in twenty does, by chance. While the newest null run that shares
-    everything with a run does, no claim of that run is decided. Exits with 1 where it does, or
-    where it is too short to say.
+    One sound comparison in twenty finds a difference by chance. No claim of a run is decided while
+    the newest null run of the same set-up finds one. Exits with 1 if it does, or if the run is too
+    short to say.
 
     \b
     Examples:
-      harness null                       as `harness reproduce` measures
+      harness null                       like `harness reproduce`
       harness null --plan quick
-      harness null --replay              natively, in half a minute
+      harness null --replay              without a boot, in half a minute
     """
     from harness.judge.exit_code import null_exit_code
     from harness.judge.ratios import clock, effects
@@ -105,15 +109,15 @@ def null(options: NullOptions) -> None:
 
 def _show(found: "Sequence[Effect]") -> None:
     for e in found:
-        told = f"{e.kind} {e.op}: base against itself comes to {e.ratio:.3f}"
+        ratio = f"{e.kind} {e.op}: base against itself is {e.ratio:.3f}"
         if e.low is None or e.high is None:
-            click.echo(f"{told}: {e.method}")
+            click.echo(f"{ratio}: {e.method}")
             continue
-        click.echo(f"{told} (95 %: {e.low:.3f} to {e.high:.3f})")
+        click.echo(f"{ratio} (95 %: {e.low:.3f} to {e.high:.3f})")
         if e.op == "rebind":
             hidden = max(e.high / e.ratio, e.ratio / e.low) - 1
-            what = "noise alone DIFFERS" if e.differs else "no difference, as it should be"
-            click.echo(f"  {what}; less than {hidden:.1%} would not be seen")
+            what = "noise alone DIFFERS" if e.differs else "no difference, as expected"
+            click.echo(f"  {what}; a difference below {hidden:.1%} would not be seen")
 
 
 def _booted(project: Project, options: NullOptions) -> "BootRun":
@@ -139,7 +143,7 @@ def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
     from harness.replay.replay import ReplayRequest
 
     if options.accelerator != "auto":
-        raise InputError("a replay has none", where="--accelerator", expected="no --replay")
+        raise InputError("not for a replay", where="--accelerator", expected="no --replay")
     wanted = ReplayRequest(
         slug=options.slug,
         tree=options.tree,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness plan`: what a plan asks for, as jobs for other people's machines."""
+"""`harness plan`: a plan as jobs of a CI system."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.report.formats.ci import Task
 
 
-@click.command(short_help="Print a plan as the jobs of a CI system.")
+@click.command()
 @click.option(
     "--format",
     "target",
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     required=True,
     help="A matrix for GitHub Actions, or a child pipeline for GitLab.",
 )
-@click.option("--series", "slugs", multiple=True, metavar="S", help="Only this series (again: …).")
-@click.option("--tree", "trees", multiple=True, metavar="T", help="Only on this tree (again: …).")
+@click.option(
+    "--series", "slugs", multiple=True, metavar="S", help="Only this series; may be given again."
+)
+@click.option(
+    "--tree", "trees", multiple=True, metavar="T", help="Only on this tree; may be given again."
+)
 @click.argument("plan", metavar="[PLAN]", default="quick")
 @click.argument("more", metavar="[-- OPTION…]", nargs=-1)
 def plan(
@@ -30,8 +34,8 @@ def plan(
 ) -> None:
     """Print the jobs of PLAN: every series on every tree that it has a port for.
 
-    Each job runs `./bootstrap reproduce` with PLAN (from configs/plans/, quick by default) and
-    what follows `--`. Nothing is fetched or run. configs/ci/ has workflows to put them into.
+    Each job runs `./bootstrap reproduce` with PLAN (from configs/plans/, default: quick) and the
+    options after `--`. Nothing is fetched or run. configs/ci/ has the workflows that use them.
 
     \b
     Examples:
@@ -56,7 +60,7 @@ def plan(
     ]
     if not tasks:
         raise InputError(
-            "there is nothing to run",
+            "has nothing to run",
             where=f"plan {plan}",
             expected="a series with a port for a tree of configs/trees.yaml",
         )
@@ -73,7 +77,7 @@ def _task(slug: str, tree: str, plan: str, more: tuple[str, ...]) -> "Task":
 
 
 def _can_run(project: Project, slug: str, tree: str) -> bool:
-    """As far as names tell: v7.3-rc7 takes port v7.3. What a git ref is, only fetching shows."""
+    """Judge by names: v7.3-rc7 uses port v7.3. A git ref's release is unknown before a fetch."""
     series = project.series(slug)
     ports = series.ports if series.function == FUNCTION else ()
     return tree in ports or tree.partition("-")[0] in ports

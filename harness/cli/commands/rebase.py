@@ -39,34 +39,41 @@ class RebaseOptions(NamedTuple):
     as_json: bool
 
 
-@click.command(short_help="Carry a series to other trees, and say what that took.")
+@click.command()
 @series_argument
 @click.option(
     "--onto",
     multiple=True,
     metavar="T",
-    help="Tree, release's tag (v7.2.12), or tag of a tree (mine@v7.3-rc2); may be repeated.",
+    help="Tree, release (v7.2.12) or tag of a tree (mine@v7.3-rc2); may be given again.",
 )
 @source_options
-@click.option("--base", metavar="T", help="Tree that the patches were made for (default: found).")
+@click.option(
+    "--base",
+    metavar="T",
+    help="Tree that the patches were made for (default: found automatically).",
+)
 @click.option("--export", is_flag=True, help="Write the result to series/SERIES/ports/T/.")
-@click.option("--continue", "go_on", is_flag=True, help="Take over what you made of a conflict.")
-@click.option("--skip", is_flag=True, help="Leave out the patch that met a conflict.")
-@click.option("--abort", is_flag=True, help="Give up a rebase that waits.")
+@click.option(
+    "--continue", "go_on", is_flag=True, help="Continue with your resolution of a conflict."
+)
+@click.option("--skip", is_flag=True, help="Continue without the patch that conflicts.")
+@click.option("--abort", is_flag=True, help="Give up an interrupted rebase.")
 @json_option
 @as_one(RebaseOptions)
 def rebase(options: RebaseOptions) -> None:
-    """Carry SERIES from the base it was made for to each tree T, and prove that it applies there.
+    """Rebase SERIES from the base it was made for onto each tree T, and show what that took.
 
-    Each patch is applied plainly; where that fails it is merged three-way with its own base, then
-    as somebody resolved the same conflict before. What was needed is stated. A patch that the tree
-    has already is left out. A conflict names patch, file, lines and who changed them, waits in a
-    worktree of its own, and makes the exit code 3. What arrives is compared with what it was.
+    Applies each patch as it is, else merges it three-way with its own base, else reuses an earlier
+    resolution of the same conflict; says which was needed. Leaves out patches that the tree has
+    already. On a conflict, prints patch, file, lines and the commits that changed them, leaves it
+    in a worktree for you to resolve, and exits with 3. Compares the result with the original
+    patches.
 
     \b
     Examples:
       harness rebase memcpy-streaming --onto v7.2.12 --onto v7.3
-      harness rebase --onto v7.3-rc7 --export        keep it as a port
+      harness rebase --onto v7.3-rc7 --export        store the result as a port
       harness rebase --onto mine@v7.4-rc1 --port v7.3
       harness rebase --onto v7.3 --continue          after a conflict; or --skip, --abort
     """
@@ -108,10 +115,10 @@ def rebase(options: RebaseOptions) -> None:
 def _show(found: "Sequence[Rebased]") -> None:
     from rich.console import Console
 
-    from harness.report.terminal import rebase as carried
+    from harness.report.terminal import rebase as view
 
     console = Console(highlight=False)
-    console.print(carried.table(found))
+    console.print(view.table(found))
     for one in found:
-        for line in carried.lines(one):
+        for line in view.lines(one):
             console.print(printable(line), markup=False, soft_wrap=True)

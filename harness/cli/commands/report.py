@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness report`: a run record to a table and verdicts, with nothing run again."""
+"""`harness report`: a run's conclusion in a chosen format, from its record alone."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness.project.project import Project
 from harness.record import store
 
 
-@click.command(short_help="Show what may be concluded of a run, in many forms.")
+@click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option(
     "--format",
@@ -22,20 +22,20 @@ from harness.record import store
     type=click.Choice(FORMATS),
     default="terminal",
     show_default=True,
-    help="Form of the report.",
+    help="Format of the report.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write it to FILE instead of standard output (html: instead of beside the record).",
+    help="Write to FILE instead of standard output (html: instead of beside the record).",
 )
 @click.option(
     "--plots",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Draw the page's pictures into DIR, as SVG, and nothing else.",
+    help="Only write the page's pictures to DIR, as SVG.",
 )
 @click.option(
     "--index",
@@ -43,14 +43,14 @@ from harness.record import store
     is_flag=False,
     flag_value="",
     metavar="[DIR]",
-    help="Write a site of all runs into DIR (default: results/), and nothing else.",
+    help="Only write a site of all runs to DIR (default: results/).",
 )
 @click.option(
     "--gate",
     "gates",
     multiple=True,
     metavar="RULE",
-    help="Report on this rule as well, as `harness judge` writes it; may be given many times.",
+    help="Report on this rule of `harness judge` as well; may be given again.",
 )
 @click.option(
     "--github",
@@ -63,7 +63,7 @@ from harness.record import store
     show_default=True,
     metavar="NAME",
     callback=known_origin,
-    help="With kcidb: the system that the report comes from.",
+    help="With kcidb: the name of the reporting system.",
 )
 @json_option
 def report(
@@ -79,19 +79,19 @@ def report(
 ) -> None:
     """Show what RUN measured, what was claimed, and what may be concluded.
 
-    RUN is a run id, a run's folder, its record.json, or a bundle; the newest run where it is left
-    out. Every form is made from the record alone, and none says more than its evidence allows.
+    RUN is a run id, a run's folder, its record.json or a bundle (default: the newest run). Every
+    format is made from the record alone.
 
     \b
-    Forms:
+    Formats:
       terminal  tables and verdicts, 80 columns
       html      one page with pictures, every log one click away
       md        GitHub's Markdown, within the size limit of a job's summary
-      mail      a reply to the list, to be read, addressed and sent by you
+      mail      a reply to the list, for you to check, address and send
       ktap      for `tools/testing/kunit/kunit.py parse`
       junit     JUnit XML
       kcidb     KernelCI's schema 5.3; nothing is submitted
-      b4        what `b4 review` reads from a check command
+      b4        the output of a check command of `b4 review`
 
     \b
     Examples:
@@ -127,7 +127,7 @@ def report(
         else:
             output_formats.put(output_formats.rendered(project, form, found, origin), output)
         if github:
-            output_formats.tell_github(found)
+            output_formats.write_github(found)
 
 
 def _write_site(site: str, run: str | None) -> None:
@@ -135,7 +135,7 @@ def _write_site(site: str, run: str | None) -> None:
     from harness.cli.progress import watching
 
     if run is not None:
-        raise InputError("shows all runs", where="--index", expected="no RUN beside it")
+        raise InputError("shows all runs", where="--index", expected="no RUN")
     project = Project.find()
     with watching() as listen:
         written = write_site(project, Path(site) if site else project.results, listen)

@@ -11,15 +11,15 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 
 
-@click.group(short_help="List, show, fetch and import the series on trial.")
+@click.group()
 def series() -> None:
-    """Series on trial, as series/ describes them."""
+    """List, show, fetch and import the patch series of series/."""
 
 
-@series.command("list", short_help="List the series on trial.")
+@series.command("list", short_help="List all series.")
 @json_option
 def list_series(*, as_json: bool) -> None:
-    """List what series/ holds.
+    """List the series of series/.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def list_series(*, as_json: bool) -> None:
         click.echo(printable(f"{one.slug}  {one.title}"))
 
 
-@series.command(short_help="Show what was posted and which ports there are.")
+@series.command(short_help="Show the posted versions and the ports.")
 @series_argument
 @json_option
 def show(slug: str, *, as_json: bool) -> None:
@@ -55,8 +55,12 @@ def show(slug: str, *, as_json: bool) -> None:
         return
     click.echo(printable(found.title))
     for one in found.versions:
-        kept = lore.noted(lore.place(cache, slug, one.version), one.cover)
-        state = f"fetched, sha256 {kept.sha256[:12]}" if kept else one.cover or "message-id unknown"
+        fetched = lore.noted(lore.place(cache, slug, one.version), one.cover)
+        state = (
+            f"fetched, sha256 {fetched.sha256[:12]}"
+            if fetched
+            else one.cover or "message-id unknown"
+        )
         date = str(one.date or "date unknown")
         patches = f"{one.patches} patches " if one.patches else ""
         line = f"v{one.version}  {date}  {patches}on {one.base:9}  {state}"
@@ -65,12 +69,12 @@ def show(slug: str, *, as_json: bool) -> None:
         click.echo(printable(f"port {port}  implements v{found.port_of}"))
 
 
-@series.command(short_help="Fetch a posted version from the mailing list's archive.")
+@series.command(short_help="Fetch a posted version from lore.")
 @series_argument
 @click.option("--version", type=int, required=True, metavar="N", help="Posted version to fetch.")
 @json_option
 def fetch(slug: str, version: int, *, as_json: bool) -> None:
-    """Fetch posted version N of SERIES with b4, by message-id; once there, it costs nothing.
+    """Fetch posted version N of SERIES with b4, by message-id, unless it is cached.
 
     \b
     Examples:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness series import`: what mails promise, into a series' file, once the user has seen it."""
+"""`harness series import`: copy the claims of mails into series.yaml."""
 
 import sys
 from pathlib import Path
@@ -34,32 +34,33 @@ class ImportOptions(NamedTuple):
     as_json: bool
 
 
-@click.command("import", short_help="Keep what a mail claims, with the lines that say so.")
+@click.command("import", short_help="Import the claims of a mail into series.yaml.")
 @click.argument("file", metavar="FILE|-")
-@click.option("--slug", metavar="S", help="Series it belongs to; a new one is made.")
+@click.option("--slug", metavar="S", help="Series it belongs to; created if new.")
 @mail_options
 @click.option("--base", metavar="TAG", help="Base it was made for.")
-@click.option("--guest", metavar="G", help="Guest in guests/ that matches the author's set-up.")
+@click.option("--guest", metavar="G", help="Guest of guests/ that matches the author's set-up.")
 @click.option("--title", metavar="T", help="Title of a new series.")
-@click.option("--function", metavar="F", help="Function on trial of a new series.")
-@click.option("--object", "object_", metavar="O", help="Object file that has it: mm/mm_init.o.")
-@click.option("--yes", is_flag=True, help="Keep it without asking.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be kept.")
+@click.option("--function", metavar="F", help="Function that a new series changes.")
+@click.option(
+    "--object", "object_", metavar="O", help="Object file of that function, like mm/mm_init.o."
+)
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @json_option
 @as_one(ImportOptions)
 def import_claims(options: ImportOptions) -> None:
-    """Read the claims of a patch mail, an mbox or an archive's page, and keep them in series.yaml.
+    """Read the claims of a patch mail, an mbox or an archive's page and write them to series.yaml.
 
-    Base, procedure, first bindings, averages and percentages are shown first; what cannot be
-    understood is named by its line. What the file says already, comments and all, stays (an item in
-    braces becomes one line); a contradiction is refused (exit code 2). --json only shows, unless
-    --yes is given.
+    Shows base, procedure, first bindings, averages and percentages first, and the lines with
+    figures that it does not understand. Existing entries and comments of the file stay; a claim
+    that contradicts them is refused (exit code 2). --json only shows, unless --yes is given.
 
     \b
     Examples:
       harness series import cover.mbox
       harness series import page.txt --version 2 --dry-run
-      harness series import mails.mbox --slug my-series     a series that is new here
+      harness series import mails.mbox --slug my-series     a new series
       harness series import - --yes < cover.mbox
     """
     from harness.claims.importing import UserInput, find, texts
@@ -88,41 +89,43 @@ def import_claims(options: ImportOptions) -> None:
     if not as_json and after is not None:
         show_changes(before, after, found.path)
     only_show = options.dry_run or (as_json and not options.yes)
-    kept = not only_show and _is_wanted(found, before, after, file, yes=options.yes)
-    if kept and after is not None and found.path is not None:
-        _keep(found.path, before, after)
+    written = not only_show and _is_wanted(found, before, after, file, yes=options.yes)
+    if written and after is not None and found.path is not None:
+        _write(found.path, before, after)
     if as_json:
-        print_json(document(found, posting, kept=kept))
-    elif kept:
-        click.echo(printable(f"kept in {found.path}"))
+        print_json(document(found, posting, kept=written))
+    elif written:
+        click.echo(printable(f"written to {found.path}"))
 
 
 def _is_wanted(
     found: "Import", before: str | None, after: str | None, file: str, *, yes: bool
 ) -> bool:
-    """Whether to keep it: asked where there is somebody to ask. Raises InputError where not."""
+    """Return whether to write; asks on a terminal. Raises InputError if it cannot ask."""
     if after is None:
         raise InputError(f"does not say {', '.join(found.lacking())}", where=file)
     if after == before:
-        click.echo(printable(f"{found.path} says all this already"), err=True)
+        click.echo(printable(f"{found.path} has all of this already"), err=True)
         return False
     if yes:
         return True
     if not sys.stdin.isatty():
         raise InputError(
-            "nothing is kept: there is nobody to ask", where=file, hint="add --yes, or --dry-run"
+            "nothing written: standard input is not a terminal",
+            where=file,
+            hint="add --yes or --dry-run",
         )
-    return click.confirm("Keep this?", err=True)
+    return click.confirm("Write this?", err=True)
 
 
-def _keep(path: Path, before: str | None, after: str) -> None:
+def _write(path: Path, before: str | None, after: str) -> None:
     from harness.host.files import replace_file
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         now = path.read_bytes().decode() if path.exists() else None
         if now != before:
-            raise InputError("was changed meanwhile", where=str(path), hint="import again")
+            raise InputError("changed in the meantime", where=str(path), hint="import again")
         replace_file(path.resolve(), after.encode())
     except OSError as error:
         raise MachineError(f"cannot be written: {error.strerror}", where=str(path)) from error

@@ -10,26 +10,26 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 
 
-@click.group(short_help="Fetch and list kernel trees.")
+@click.group()
 def tree() -> None:
-    """Kernel trees, from Debian's archive, git or tarballs, as configs/trees.yaml names them."""
+    """Fetch and list the kernel trees of configs/trees.yaml."""
 
 
-@tree.command(short_help="Fetch a tree, unless it is there already.")
+@tree.command(short_help="Fetch a tree unless it is cached.")
 @click.argument("name", metavar="[NAME]", default=DEFAULT_TREE)
-@click.option("--refresh", is_flag=True, help="Ask for something newer than what is there.")
+@click.option("--refresh", is_flag=True, help="Look for a newer release.")
 @json_option
 def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
     """Fetch tree NAME (default: v7.2) into the cache as one commit, tagged with its release.
 
-    Fetching again costs nothing; --refresh looks for a newer one.
+    A cached tree is not fetched again unless --refresh is given.
 
     \b
     Examples:
       harness tree fetch                newest 7.2.x from Debian's archive
       harness tree fetch v7.3
-      harness tree fetch v7.2.12        that release, if Debian has it
-      harness tree fetch mine@v7.3-rc2  a tag of the git tree that is called mine
+      harness tree fetch v7.2.12        this release, if Debian has it
+      harness tree fetch mine@v7.3-rc2  a tag of the git tree `mine`
       harness tree fetch v7.2 --refresh
     """
     from harness.trees import tree as stage
@@ -42,10 +42,10 @@ def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
     click.echo(printable(f"{found.name}  v{found.release}  {found.commit[:12]}  {found.source}"))
 
 
-@tree.command("list", short_help="List the trees and how they are kept.")
+@tree.command("list", short_help="List the trees, and which are cached.")
 @json_option
 def list_trees(*, as_json: bool) -> None:
-    """List the trees of configs/trees.yaml and what else is in the cache.
+    """List the trees of configs/trees.yaml and those in the cache.
 
     \b
     Examples:
@@ -60,5 +60,5 @@ def list_trees(*, as_json: bool) -> None:
         return
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        kept = f"v{row.release:<9} {row.commit[:12]}  {row.source}" if row.commit else ""
-        click.echo(printable(f"{row.name:<{width}}  {row.provider:13}  {row.state:7}  {kept}"))
+        commit = f"v{row.release:<9} {row.commit[:12]}  {row.source}" if row.commit else ""
+        click.echo(printable(f"{row.name:<{width}}  {row.provider:13}  {row.state:7}  {commit}"))

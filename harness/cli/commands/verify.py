@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness verify`: did base and tip leave the same memmaps in the guest?"""
+"""`harness verify`: whether base and tip left the same struct pages in the guest."""
 
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from harness.record.record import BootRun
 
 
-@click.command(short_help="Compare the struct pages that base and tip left.")
+@click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @json_option
 def verify(run: str | None, as_json: bool) -> None:
-    """Compare the memmaps of RUN's boots, page by page, pointers by what they point to.
+    """Compare the struct pages of RUN's boots with base's, pointers by what they point to.
 
-    RUN is a run id, a run's folder or its record.json; the newest run of a guest where it is left
-    out. Exits with 1 where a page differs, naming the members of struct page that do.
+    RUN is a run id, a run's folder or its record.json (default: the newest run that booted). If a
+    page differs, prints the members of struct page that do and exits with 1.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def verify(run: str | None, as_json: bool) -> None:
     folder = store.folder_of(project.results, record)
     if not any(boot.memmaps for boot in record.boots):
         raise RecordError(
-            "holds no memmaps", where=str(folder), expected="a run on namespaces with map=dev"
+            "holds no struct pages", where=str(folder), expected="a run on namespaces with map=dev"
         )
     with watching() as listen:
         found = compare(
@@ -65,7 +65,7 @@ def _show(v: "Verified") -> None:
     if v.problem:
         click.echo(f"{title}: {v.problem}")
         return
-    click.echo(f"{title}: {v.compared} struct pages compared with base's, {v.equal} equal")
+    click.echo(f"{title}: {v.compared} struct pages compared with base, {v.equal} equal")
     for page in v.first:
         click.echo(f"  page {page.page}: {', '.join(page.fields)}")
         click.echo(f"    base {page.base}")

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from harness.series.source import Source
 
 
-@click.command(short_help="Compare two versions of a series, and who still vouches.")
+@click.command()
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
 @click.option("--series", "slug", default=DEFAULT_SERIES, show_default=True, metavar="SERIES")
-@click.option("--diff", "whole", is_flag=True, help="Show how the changed patches differ.")
+@click.option("--diff", "whole", is_flag=True, help="Show the differences of changed patches.")
 @json_option
 def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
-    """Say what became of version A of a series in version B.
+    """Compare version B of a series with version A.
 
-    A and B are posted versions (v4), ports (v7.2), or files of mails (FILE, or FILE@v4 where it
-    holds several). Compared by git range-diff, without needing the tree they were made for: which
-    patches changed and how, which names, which claimed figures, and whether an earlier Tested-by,
-    Reviewed-by or Acked-by still counts. It does where the patch does what it did.
+    A and B are posted versions (v4), ports (v7.2) or files of mails (FILE, or FILE@v4 to choose one
+    of several). Uses git range-diff; the trees they were made for are not needed. Prints which
+    patches, names and claimed figures changed, and whether an earlier Tested-by, Reviewed-by or
+    Acked-by still applies: it does if the patch still does the same.
 
     \b
     Examples:
       harness versions v7.2 v7.3               two of our ports
-      harness versions v4 v5 --diff            as posted, fetched from lore
+      harness versions v4 v5 --diff            posted versions, fetched from lore
       harness versions v7.2 thread.mbox@v2     a port against what was posted
       harness versions old.mbox new.mbox --json
     """
@@ -55,7 +55,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
         _claims(project, slug, source, build.number)
         for source, build in ((before, found.old), (after, found.new))
     ]
-    said = report.VersionsSummary(
+    summary = report.VersionsSummary(
         old=found.old.label,
         new=found.new.label,
         became=became,
@@ -64,14 +64,14 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
         moved=analysis.moved(claims[0], claims[1], became),
     )
     if as_json:
-        print_json(report.document(said))
+        print_json(report.document(summary))
         return
-    for line in report.lines(said, whole=whole):
+    for line in report.lines(summary, whole=whole):
         click.echo(printable(line))
 
 
 def _claims(project: Project, slug: str, source: "Source", number: int) -> "Sequence[Claim]":
-    """What a version claims: as its own mails say it, or else as series.yaml has it."""
+    """Return a version's claims, from its own mails or else from series.yaml."""
     from harness.claims.claims import UserAnswers, read_posting
     from harness.series.source import Mbox
 

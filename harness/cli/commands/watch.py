@@ -51,7 +51,7 @@ class WatchOptions(NamedTuple):
     as_json: bool
 
 
-@click.command(short_help="Try a series on each new tag of a tree, once.")
+@click.command()
 @series_argument
 @click.option(
     "--tree",
@@ -71,14 +71,20 @@ class WatchOptions(NamedTuple):
     "gates",
     multiple=True,
     metavar="RULE",
-    help="Require this of the times, like order0.ratio<0.8. May be given several times.",
+    help="Require this rule, like order0.ratio<0.8; may be given again.",
 )
 @click.option("--reproduce", "boots", is_flag=True, help="Boot what passed as well, by --plan.")
 @source_options
 @plan_option
 @build_options
 @size_option
-@click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--rounds",
+    default=ROUNDS,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Rounds, each with a new process per build.",
+)
 @json_option
 @as_one(WatchOptions)
 def watch(options: WatchOptions) -> None:

@@ -158,7 +158,7 @@ def test_a_path_will_do_for_a_tree_and_the_lines_say_what_was_judged(kernels: Ke
     path = str(kernels.linux)
     done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", path, *APPLIES)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("bad is where test does not apply\n")
+    assert done.stdout.startswith("bad if test does not apply\n")
     assert "patch 1/3 (mm/zone: ours, early) does not apply" in done.stdout
     assert done.stdout.rstrip().endswith("    mm/zone.c")
 

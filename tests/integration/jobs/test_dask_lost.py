@@ -171,7 +171,7 @@ def test_when_the_user_goes_nothing_is_left_running(scene: Scene, how: signal.Si
         _, said = child.communicate(timeout=PATIENCE_S)
     if how == signal.SIGINT:
         assert child.returncode == 130
-        assert said.endswith("interrupted; what was finished is kept\n")
+        assert said.endswith("interrupted; finished work is stored\n")
         assert scene.cluster.programs("a") == []
     wait_for(lambda: not scene.cluster.programs("a"))
     # The worker is as good as new.

@@ -278,7 +278,7 @@ def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, job
         said = child.stderr.read()
         assert child.stdout.read() == ""
     assert child.returncode == 130
-    assert said.endswith("interrupted; what was finished is kept\n")
+    assert said.endswith("interrupted; finished work is stored\n")
     made = tried(machine)
     assert outcomes(made) == ["ok"] * 3
     assert made[0].cached

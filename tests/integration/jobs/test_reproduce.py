@@ -122,13 +122,13 @@ def test_a_failed_build_exits_3_and_boots_nothing(machine: FakeMachine, jobs: st
 def test_cluster_options_without_a_cluster_are_refused(machine: FakeMachine, option: str) -> None:
     done = machine.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
     assert done.returncode == 2
-    assert done.stderr == f"harness: {option}: is for a cluster; expected --engine dask\n"
+    assert done.stderr == f"harness: {option}: only for a cluster; expected --engine dask\n"
 
 
 def test_a_run_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
     exit_code, said = machine.interrupted("boot 2 of 4", *REPRODUCE)
     assert exit_code == 130
-    assert said.endswith("interrupted; what was finished is kept\n")
+    assert said.endswith("interrupted; finished work is stored\n")
     (run,) = store.runs(machine.project.results)
     kept = store.load(run).boots
     assert 1 <= len(kept) < 4

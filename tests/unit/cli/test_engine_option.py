@@ -33,11 +33,11 @@ def test_the_local_engine_is_the_default(tmp_path: Path) -> None:
     [
         (
             EngineChoice("dask", 1, None, None),
-            "--scheduler: is missing; expected a Dask scheduler's",
+            "--scheduler: missing; expected a Dask scheduler's",
         ),
-        (EngineChoice("local", 1, ADDRESS, None), "--scheduler: is for a cluster"),
-        (EngineChoice(None, 1, None, "store"), "--store: is for a cluster"),
-        (EngineChoice(None, 2, ADDRESS, None), "--jobs: is for this machine"),
+        (EngineChoice("local", 1, ADDRESS, None), "--scheduler: only for a cluster"),
+        (EngineChoice(None, 1, None, "store"), "--store: only for a cluster"),
+        (EngineChoice(None, 2, ADDRESS, None), "--jobs: only for this machine"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

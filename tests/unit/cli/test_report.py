@@ -87,8 +87,8 @@ def test_the_default_is_what_a_terminal_shows(
     [
         (("--json", "--format", "md"), "--json alone"),
         (("--json", "--output", "x"), "--json alone"),
-        (("--output", "nowhere/x"), "nowhere is no folder"),
-        (("--format", "kcidb", "--origin", "Our CI"), "'Our CI' is no origin"),
+        (("--output", "nowhere/x"), "folder nowhere does not exist"),
+        (("--format", "kcidb", "--origin", "Our CI"), "'Our CI' is not valid"),
         (("--gate", "nd_pmem"), "nd_pmem"),
         (("--github",), "GITHUB_STEP_SUMMARY is not set"),
     ],
@@ -130,7 +130,7 @@ def test_a_reply_names_the_user_and_answers_the_patches_own_mail(
     assert isinstance(payload, bytes)
     assert "Tested-by: Réka Tester <tester@example.org>" in payload.decode()
     told = capsys.readouterr().err
-    assert "To and Cc are left to you; nothing is sent" in told
+    assert "set To and Cc yourself; nothing is sent" in told
     assert "no Tested-by" not in told
 
 

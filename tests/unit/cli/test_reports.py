@@ -255,7 +255,7 @@ def test_a_changed_byte_is_one_clear_line(
         (("report", "none.tar.gz"), RecordError, "none.tar.gz: cannot be read"),
         (("report", "nonesuch", "--format", "html"), RecordError, "nonesuch: cannot be read"),
         (("report", "--format", "html", "-o", "no/such/x"), HarnessError, "cannot be written"),
-        (("report", "--plots", "series/memcpy-streaming/series.yaml"), HarnessError, "made"),
+        (("report", "--plots", "series/memcpy-streaming/series.yaml"), HarnessError, "created"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.cli.commands.series_import import _keep
+from harness.cli.commands.series_import import _write
 from harness.errors import HarnessError, InputError
 from harness.project.project import Project
 from tests.unit.claims.test_claims import DATA, PAGE, mail
@@ -92,7 +92,7 @@ def test_audit_of_the_page_flags_one_mean_and_nothing_else(project: Project, pag
         assert ended.code == 0
     assert Ended("audit", page, "--strict").code == 1
     assert "1 finding" in Ended("audit", page).out
-    assert "fits" in Ended("audit", page).out
+    assert "consistent" in Ended("audit", page).out
 
 
 def test_claims_are_kept_with_their_lines_and_nothing_else_changes(
@@ -111,7 +111,7 @@ def test_claims_are_kept_with_their_lines_and_nothing_else_changes(
     assert "Average of subsequent rebinds: 111.08 ms" in quotes[0]
     again = Ended("series", "import", page, "--yes")
     assert (again.code, text_of(project)) == (0, after)
-    assert "says all this already" in again.err
+    assert "has all of this already" in again.err
     project.series("memcpy-streaming")
 
 
@@ -137,7 +137,7 @@ def test_nothing_is_kept_without_a_yes(
     assert "111.08" in ended.out
     if not arguments:
         assert ended.code == 2
-        assert "nobody to ask" in ended.said
+        assert "not a terminal" in ended.said
     else:
         assert ended.code == 0
 
@@ -273,8 +273,8 @@ def test_a_strangers_text_steers_no_terminal(project: Project, tmp_path: Path) -
 def test_a_file_that_changed_meanwhile_is_left_alone(project: Project) -> None:
     path = project.series_file("memcpy-streaming")
     before = text_of(project)
-    with pytest.raises(InputError, match="changed meanwhile"):
-        _keep(path, before + "#", "lost")
+    with pytest.raises(InputError, match="changed in the meantime"):
+        _write(path, before + "#", "lost")
     assert text_of(project) == before
 
 
@@ -288,9 +288,9 @@ def test_claims_are_read_from_a_page_whose_patch_is_wrapped(project: Project, pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--version", "9"), "no claims of version 9; expected one of 1, 2, 3, 4, 5"),
+        (("--version", "9"), "version 9 has no claims; expected one of 1, 2, 3, 4, 5"),
         (("nonesuch",), "no series 'nonesuch'"),
-        (("--rebinds", "3"), "for mails only"),
+        (("--rebinds", "3"), "only for mails"),
     ],
 )
 def test_audit_of_what_is_not_there(
@@ -329,4 +329,4 @@ def test_only_some_lines_may_count(project: Project, tmp_path: Path) -> None:
     assert later["claims"][0]["claim"]["base"]["mean_ms"] == 200
     for wrong in ("3", "9-3", "0-3", "a-b"):
         ended = Ended("audit", str(path), "--lines", wrong)
-        assert (ended.code, "are no lines" in ended.said) == (2, True)
+        assert (ended.code, "is not a range of lines" in ended.said) == (2, True)

@@ -257,7 +257,7 @@ def test_judge_says_what_it_rests_on(project: Project) -> None:
 def test_a_replay_without_any_claim_holds_none(project: Project) -> None:
     project.keep(replay({"base": [4000.0] * 5, "1": [1500.0] * 5}), "20260101T000000-rep000")
     code, text = judged()
-    assert code == 1 and "claims nothing" in text
+    assert code == 1 and "has no claim that this run measured" in text
     assert judged("--gate", "order0.ratio<0.5")[0] == 0
 
 

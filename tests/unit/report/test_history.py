@@ -316,7 +316,7 @@ def test_an_odd_record_does_not_hide_the_others(
     monkeypatch.setattr(run_page, "page", odd)
     found = markup.check(write_site(project, project.results, silent).read_text())
     assert "1 run: 1 complete" in found.text
-    assert "the harness fails: ZeroDivisionError()" in found.text
+    assert "defect in the harness: ZeroDivisionError()" in found.text
 
 
 def test_no_results_at_all_is_an_empty_site(project: Project) -> None:
