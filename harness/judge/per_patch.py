@@ -8,9 +8,7 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios import Effect
 from harness.judge.tabulate import Metric
-
-#: What a replay calls the pages that a driver's namespaces have.
-KINDS = {"nd_pmem": "order0", "dax_pmem": "order9"}
+from harness.record.record import PROXY_KIND
 
 
 class PrefixCost(msgspec.Struct, frozen=True):
@@ -85,7 +83,7 @@ def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost
 def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
     """The share that a verdict's claim leaves of base's cost; claims are about time alone."""
     for verdict in conclusion.verdicts:
-        kinds = (verdict.driver, KINDS.get(verdict.driver))
+        kinds = (verdict.driver, PROXY_KIND.get(verdict.driver))
         ours = verdict.build == effect.build and effect.kind in kinds and effect.metric == "ns"
         if ours and verdict.claimed_percent is not None:
             return 1 - verdict.claimed_percent / 100

@@ -12,9 +12,11 @@ from typing import Literal
 
 import msgspec
 
+from harness.record.record import PROXY_KIND
+
 Relation = Literal["<", "<=", ">", ">="]
 #: Drivers of a boot, kinds of pass of a replay.
-KINDS = ("nd_pmem", "dax_pmem", "order0", "order9")
+KINDS = (*PROXY_KIND, *PROXY_KIND.values())
 OPS = ("rebind", "first")
 METRICS = {
     "ratio": "the build's cost over base's",

@@ -15,12 +15,10 @@ from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.judge.validity import RunEvidence, why_uncounted
 from harness.project.claim import Claim
-from harness.record.record import BootRun, Build, ReplayRun, RunRecord
+from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
 
 #: A claim is a round figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
-#: What of a replay stands for a driver's rebinds: the pages that it initializes are of this order.
-STANDS_FOR = {"nd_pmem": "order0", "dax_pmem": "order9"}
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
 #: What a replay does to a claim that it cannot decide.
@@ -70,7 +68,7 @@ def _booted(
     found: RunEvidence, record: BootRun, summary: DriverSummary, tip: Build, claim: Claim | None
 ) -> Verdict:
     effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
-    claimed = percent(claim)
+    claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
     return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
 
@@ -79,10 +77,9 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
     for build in record.builds[1:]:
         if build.kind != "prefix":
             continue  # a variant: not the code that the claim is about
-        for driver, kind in STANDS_FOR.items():
+        for driver, kind in PROXY_KIND.items():
             claim = _claim(record, claims, driver, build)
-            claimed = percent(claim)
-            if claim is None or claimed is None:
+            if claim is None or (claimed := claim.claimed_percent) is None:
                 continue
             effect = found.effect(kind, build.name, "rebind", "ns")
             word, reason, stance = _doubt(found, effect, claimed)
@@ -111,13 +108,6 @@ def _claim(
     return None
 
 
-def percent(claim: Claim | None) -> float | None:
-    """Return the reduction that is claimed: as stated, or as it follows from the means."""
-    if claim is None or claim.reduction_percent is not None or not claim.base or not claim.tip:
-        return None if claim is None else claim.reduction_percent
-    return round((1 - claim.tip.mean_ms / claim.base.mean_ms) * 100, 1)
-
-
 def _decide(
     found: RunEvidence,
     record: BootRun,
@@ -125,7 +115,7 @@ def _decide(
     effect: Effect | None,
     claim: Claim | None,
 ) -> tuple[Word, str]:
-    claimed = percent(claim)
+    claimed = None if claim is None else claim.claimed_percent
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}"
     if summary.base is None or summary.tip is None:

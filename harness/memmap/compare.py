@@ -133,7 +133,8 @@ def _reference(record: BootRun, driver: str) -> Boot | None:
 
 def _of_boots(record: BootRun, driver: str) -> Iterator[Verified]:
     first = _reference(record, driver)
-    expected = {m.sha256 for m in first.memmaps if m.driver == driver} if first else set()
+    memmaps = first.memmaps if first else ()
+    expected = {(m.nr_pages, m.sha256) for m in memmaps if m.driver == driver}
     for boot in record.boots:
         for memmap in boot.memmaps:
             at = (boot.build, boot.number, driver)
@@ -142,7 +143,7 @@ def _of_boots(record: BootRun, driver: str) -> Iterator[Verified]:
             if memmap.problem or not expected:
                 problem = memmap.problem or "no boot of base left a memmap to compare with"
                 yield Verified(*at, 0, 0, problem)
-            elif memmap.sha256 in expected:
+            elif (memmap.nr_pages, memmap.sha256) in expected:
                 yield Verified(*at, memmap.nr_pages, memmap.nr_pages)
             else:
                 yield Verified(*at, memmap.nr_pages, 0, UNEQUAL)

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.errors import RecordError
 from harness.memmap import info_block, struct_pages
+from harness.memmap.compare import UNEQUAL, by_digest
 from harness.memmap.struct_pages import Runs
 from harness.record.record import BootRun, Memmap
 
@@ -38,16 +39,13 @@ def keeper(folder: Path) -> AfterBoot:
 
 def unequal(record: BootRun) -> str:
     """Say which boot left other struct pages than base's first boot did, or none; else nothing."""
-    expected: dict[str, Memmap] = {}
     base = record.builds[0].name
-    for boot in sorted(record.boots, key=lambda boot: (boot.build != base, boot.number)):
-        for memmap in boot.memmaps:
-            name = f"boot {boot.number} of {boot.build}: the struct pages of {memmap.driver}"
-            if memmap.problem:
-                return f"{name} cannot be read: {memmap.problem}"
-            first = expected.setdefault(memmap.driver, memmap)
-            if (memmap.nr_pages, memmap.sha256) != (first.nr_pages, first.sha256):
-                return f"{name} differ from base's; `harness verify` names the first"
+    for left in sorted(by_digest(record), key=lambda v: v.build != base):
+        if not left.ok:
+            name = f"boot {left.number} of {left.build}: the struct pages of {left.driver}"
+            if left.problem != UNEQUAL:
+                return f"{name} cannot be read: {left.problem}"
+            return f"{name} differ from base's; `harness verify` names the first"
     return ""
 
 

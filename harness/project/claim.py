@@ -64,6 +64,13 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return None
         return PostedNumber.of(self.reduction_percent, self.percent_decimals)
 
+    @property
+    def claimed_percent(self) -> float | None:
+        """The reduction as stated, or computed from the means; None where neither is given."""
+        if self.reduction_percent is not None or self.base is None or self.tip is None:
+            return self.reduction_percent
+        return round((1 - self.tip.mean_ms / self.base.mean_ms) * 100, 1)
+
 
 class PostedNumber(msgspec.Struct, frozen=True):
     """A decimal number as posted: its exact value and its number of decimals."""

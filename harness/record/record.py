@@ -127,6 +127,11 @@ LIMIT = "limit"
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
+#: The page order that is a replay's proxy for a driver's rebinds: nd_pmem initializes struct pages
+#: one by one; dax_pmem, which is aligned to 2M, as compound pages of order 9.
+PROXY_KIND = {"nd_pmem": "order0", "dax_pmem": "order9"}
+
+
 class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of the function on trial, outside any kernel (evidence `replay`).
 

@@ -156,9 +156,7 @@ def _figures(claim: Claim | None) -> dict[str, float]:
             found[f"{name} mean (ms)"] = build.mean_ms
             if build.first_ms is not None:
                 found[f"{name} first (ms)"] = build.first_ms
-    percent = claim.reduction_percent
-    if percent is None and claim.base is not None and claim.tip is not None:
-        percent = round((1 - claim.tip.mean_ms / claim.base.mean_ms) * 100, 1)
+    percent = claim.claimed_percent
     return found | ({} if percent is None else {"reduction (%)": percent})
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.host.units import GIB
-from harness.record.record import HostUse, Pass
+from harness.record.record import PROXY_KIND, HostUse, Pass
 from harness.replay.cases import Case, namespace
 
-KINDS = ("order0", "order9")
+KINDS = tuple(PROXY_KIND.values())
 #: The largest struct page that x86-64 has: 64 bytes, and with KMSAN two pointers more.
 PAGE_STRUCT_BYTES = 80
 
