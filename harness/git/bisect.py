@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""git bisect over somebody's history, in a repository of our own that borrows the objects.
+"""Runs git bisect over the user's history, in a repository of our own that borrows the objects.
 
-Nothing is checked out and nothing of theirs is written to. Who judges a commit says good, bad or
-skip, as the exit codes 0, 1 and 125 of a `git bisect run` would.
+Nothing is checked out, and nothing is written to the user's repository. Each commit is good, bad or
+skip, like the exit codes 0, 1 and 125 of `git bisect run`.
 """
 
 import re
@@ -25,9 +25,9 @@ _LEFT = re.compile(r"^Bisecting: (?:(\d+) revisions? left|a merge base)", re.MUL
 
 
 class BisectState(msgspec.Struct, frozen=True):
-    """Where it stands: the commit to judge next, or the first bad one, or all that it may be.
+    """The commit to test next, or the first bad one, or all candidates for it.
 
-    `left` is how many commits are still in question after the next.
+    `left` is the number of commits left to test after the next.
     """
 
     next: str | None = None
@@ -37,7 +37,7 @@ class BisectState(msgspec.Struct, frozen=True):
 
 
 class Bisect:
-    """A bisection of a repository at `folder`, which must not be there yet."""
+    """A bisection of the repository `theirs`; `folder` must not exist."""
 
     def __init__(self, folder: Path, theirs: Git, *, log: Path, deadline: process.Deadline) -> None:
         self._git = Git(folder, log=log, deadline=deadline, git_dir=folder)
@@ -45,16 +45,16 @@ class Bisect:
         self._git("init", "--quiet", "--bare", "--template=", "--object-format=sha1", ".")
         info = folder / "objects" / "info"
         info.mkdir(exist_ok=True)
-        (info / "alternates").write_text(f"{_path(theirs, 'objects')}\n")
-        shallow = Path(_path(theirs, "shallow"))
+        (info / "alternates").write_text(f"{theirs.path('objects')}\n")
+        shallow = theirs.path("shallow")
         if shallow.is_file():
-            # Their history ends there, and git must not look for what is behind.
+            # A shallow clone: git must not look for the parents it lacks.
             shutil.copyfile(shallow, folder / "shallow")
 
     def start(self, good: str, bad: str, paths: Sequence[str] = ()) -> BisectState:
-        """Begin between two commits; with `paths`, of what touched these alone.
+        """Start between two commits; `paths` limits it to the commits that touch these.
 
-        Raises InputError where no history leads from one to the other.
+        Raises InputError if `good` is no ancestor of `bad`.
         """
         self._git("update-ref", "--no-deref", "HEAD", bad)
         done = self._git("bisect", "start", "--no-checkout", bad, good, "--", *paths, ok=None)
@@ -65,40 +65,36 @@ class Bisect:
                 expected="two commits of one history, the good one first",
                 detail=done.stdout or done.stderr,
             )
-        return self._turn(done.stdout)
+        return self._state(done.stdout)
 
     def say(self, word: Word, commit: str) -> BisectState:
-        """Tell what a commit is. Raises InputError where git sees that it cannot be so."""
+        """Mark a commit. Raises InputError if git finds that this contradicts earlier marks."""
         done = self._git("bisect", word, commit, ok=None)
-        turn = self._turn(done.stdout)
-        # git fails as well where it cannot show the commit that it found: a partial clone's.
-        if done.exit_code != 0 and turn.first_bad is None and not turn.may_be:
+        state = self._state(done.stdout)
+        # git also fails if it cannot show the commit that it found, in a partial clone.
+        if done.exit_code != 0 and state.first_bad is None and not state.may_be:
             raise InputError(
                 f"git cannot go on after {commit[:12]} being {word}",
                 expected="a fault that was not there in the good commit's history",
                 detail=done.stdout or done.stderr,
             )
-        return turn
+        return state
 
     def log(self) -> str:
-        """Return what `git bisect replay` takes."""
+        """Return the log, as `git bisect replay` reads it."""
         return self._git("bisect", "log").stdout
 
     def count(self, good: str, bad: str) -> int:
-        """Return how many commits lie between."""
+        """Return the number of commits in good..bad."""
         return int(self._git("rev-list", "--count", f"{good}..{bad}").stdout)
 
-    def _turn(self, said: str) -> BisectState:
-        if found := _FOUND.search(said):
+    def _state(self, text: str) -> BisectState:
+        if found := _FOUND.search(text):
             return BisectState(first_bad=found[1])
-        if undecided := _UNDECIDED.search(said):
+        if undecided := _UNDECIDED.search(text):
             return BisectState(may_be=tuple(undecided[1].split()))
-        left = _LEFT.search(said)
+        left = _LEFT.search(text)
         return BisectState(
             next=self._git.commit("BISECT_HEAD"),
             left=int(left[1]) if left and left[1] else None,
         )
-
-
-def _path(theirs: Git, name: str) -> str:
-    return theirs("rev-parse", "--path-format=absolute", "--git-path", name).stdout.strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that git could not merge, to the regions in question (conflictStyle diff3)."""
+"""Parses the conflict markers in a file that git could not merge (conflictStyle diff3). Pure."""
 
 import difflib
 import re
@@ -19,10 +19,10 @@ _BEGIN = re.compile(r"^<{7} ", re.MULTILINE)
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A region as both builds and their base have it.
+    """A region in conflict: our lines, the base's and theirs.
 
-    `first` and `last` number its lines in our file, from 1; for one that we have no line of, they
-    are the lines around it.
+    `first` and `last` number its lines in our file, from 1; if we have none, they are the lines
+    around it.
     """
 
     first: int
@@ -33,9 +33,9 @@ class Region(msgspec.Struct, frozen=True):
 
 
 def regions(merged: str, ours: str) -> tuple[Region, ...]:
-    """Return the regions of a file with markers; `ours` is the file before the merge.
+    """Return the conflicts of a file with markers; `ours` is the file before the merge.
 
-    Raises ValueError if a region has no end.
+    Raises ValueError if one has no end marker.
     """
     taken: list[str] = []
     found: list[tuple[int, int, re.Match[str]]] = []
@@ -65,12 +65,12 @@ def regions(merged: str, ours: str) -> tuple[Region, ...]:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text that ends in one."""
+    """Return the lines of a text that ends with a newline."""
     return tuple(text.split("\n")[:-1])
 
 
 def _places(merged: Sequence[str], ours: Sequence[str]) -> Callable[[int], int]:
-    """Return what leads from a line's index in the merged file to the same line's in ours."""
+    """Return a function from a line's index in the merged file to that in ours."""
     matcher = difflib.SequenceMatcher(None, merged, ours, autojunk=False)
     blocks = matcher.get_matching_blocks()
 
@@ -82,10 +82,7 @@ def _places(merged: Sequence[str], ours: Sequence[str]) -> Callable[[int], int]:
 
 
 def hunk_of(region: Region, file: str, hunks: Sequence[Hunk]) -> Hunk | None:
-    """Return the hunk of a patch that a region came from: the one that shares most lines with it.
-
-    None where none does.
-    """
+    """Return the hunk that shares most lines with a region; None if none shares any."""
     wanted = {line for line in (*region.base, *region.theirs) if line.strip()}
     best, most = None, 0
     for hunk in hunks:

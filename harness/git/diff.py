@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Unified diffs as mail carries them: files and hunks, counted line by line.
+"""Parses unified diffs from mails into hunks. Pure.
 
-A hunk's header says how many lines it has, so a diff that a mail program wrapped, cut or padded
-is recognised before git sees it, with the line where it went wrong.
+A hunk's header says how many lines it has, so a diff that a mail program wrapped or cut is
+refused before git sees it, with the line that is wrong.
 """
 
 import re
@@ -14,12 +14,12 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
 #: Headers of a file's diff that name paths or modes.
 _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
 _INDEX = re.compile(r"index ([0-9a-f]{7,64})\.\.[0-9a-f]{7,64}(?: \d+)?")
-#: Symbolic links, and other repositories as git embeds them.
+#: Symbolic links and submodules.
 _SPECIAL = re.compile(r"(?:new file mode|new mode|index \S+) 1[26]0000")
 
 
 class DiffError(ValueError):
-    """A diff that must not reach git: the line of the text, counted from 1, and what is wrong."""
+    """A damaged or dangerous diff: the line, from 1, and what is wrong."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -30,7 +30,7 @@ class DiffError(ValueError):
 class Hunk(msgspec.Struct, frozen=True):
     """One hunk: its file, the line of the old file it begins at, its text with the header.
 
-    `old_file` is what the file was called before; empty where the patch makes it.
+    `old_file` is the file's old name, "" if the patch creates it.
     """
 
     file: str
@@ -40,13 +40,13 @@ class Hunk(msgspec.Struct, frozen=True):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines below the header, each with its mark: blank, - or +."""
-        # A mail program may have taken the blank off an empty line.
+        """The lines below the header, each with its mark: space, - or +."""
+        # Mail programs strip the space of an empty line.
         return tuple(line or " " for line in self.text.split("\n")[1:])
 
     @property
     def heading(self) -> str:
-        """What git put behind the header's numbers: the line that the hunk's function begins at."""
+        """The function's first line, which git adds after the header's numbers; "" for none."""
         match = _HUNK.fullmatch(self.text.partition("\n")[0])
         return "" if match is None else match[5]
 
@@ -60,9 +60,9 @@ def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
 
 
 def preimages(lines: list[str]) -> dict[str, str]:
-    """Return which blob each file of a diff was made from, by the file's old name.
+    """Return the old blob id of each file in a diff, by the file's old name.
 
-    The names of blobs are as short as the diff has them, and all zeros for a file that it makes.
+    Ids are as short as in the diff, and all zeros for a new file.
     """
     found: dict[str, str] = {}
     file = None
@@ -97,7 +97,7 @@ class _DiffReader:
         elif self._file is not None and (match := _NAMED.fullmatch(line)):
             self._name(match[1].partition("\t")[0])
         elif self._file is not None and _SPECIAL.match(line):
-            raise DiffError(self.at + 1, f"makes {self._file} a link")
+            raise DiffError(self.at + 1, f"makes {self._file} a link or submodule")
         elif self._file is not None and line.startswith("@@"):
             self._hunk()
             return
@@ -109,7 +109,7 @@ class _DiffReader:
             raise DiffError(self.at + 1, f"touches {name}, outside a kernel tree")
 
     def _hunk(self) -> None:
-        """Read one hunk, whose header's counts must come out even."""
+        """Read one hunk and check its length against the header."""
         first = self.at
         match = _HUNK.fullmatch(self.lines[first])
         if match is None:
@@ -126,9 +126,9 @@ class _DiffReader:
             new -= kind in (" ", "", "+")
             self.at += 1
         if old or new:
-            raise DiffError(first + 1, "the hunk has other lines than its header counts")
+            raise DiffError(first + 1, "the hunk does not have the lines that its header counts")
         after = self.lines[self.at] if self.at < len(self.lines) else ""
-        # A line of dashes ends the mail or begins its signature; git would drop the others.
+        # A line of dashes ends the mail or begins its signature; git would ignore other lines.
         if after.startswith("+") or (after.startswith("-") and not after.startswith("--")):
             raise DiffError(self.at + 1, "the hunk has more lines than its header counts")
         text = "\n".join(self.lines[first : self.at])

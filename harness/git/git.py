@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""git, steered by nobody's configuration: no hooks, no signing, no editor, pinned committer."""
+"""Runs git without the user's configuration: no hooks, no signing, a fixed committer."""
 
-import re
 import tempfile
 from pathlib import Path
-from typing import ClassVar
 
 from harness.host import process
 
-#: Equal content must give equal commits on every machine.
+#: Fixed, so that equal content gives equal commits on every machine.
 COMMITTER = {
     "GIT_COMMITTER_NAME": "memmap-harness",
     "GIT_COMMITTER_EMAIL": "harness@memmap-harness.invalid",
     "GIT_COMMITTER_DATE": "1970-01-01T00:00:00Z",
 }
-#: Where nobody else is the author either.
+#: For commits that have no author of their own.
 AUTHOR = {name.replace("COMMITTER", "AUTHOR"): value for name, value in COMMITTER.items()}
-_QUIET = (
+_SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.autocrlf=false",
-    # Their defaults lie in the user's home, whatever the configuration says.
+    # Their defaults are files in the user's home.
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
     "commit.gpgSign=false",
@@ -28,20 +26,12 @@ _QUIET = (
     "gc.auto=0",
     "advice.detachedHead=false",
 )
-_FAILED = re.compile(r"error: patch failed: (.+:\d+)$", re.MULTILINE)
-_ERROR = re.compile(r"error: (.+)$", re.MULTILINE)
-
-
-def failures(done: process.Finished) -> list[str]:
-    """Return where a git apply failed, as `file:line`, or git's own words for it."""
-    said = done.stderr
-    return list(dict.fromkeys(_FAILED.findall(said))) or _ERROR.findall(said) or ["git apply"]
 
 
 def configured(key: str, *, log: Path, deadline: process.Deadline) -> str:
-    """Return what the user's own configuration says; "" where it says nothing.
+    """Return a value of the user's own configuration, "" if unset.
 
-    The one question that their configuration is asked: who they are, for what they sign.
+    Only their name and address are read from it, for what they sign.
     """
     done = process.run(
         ["git", "config", "--get", key], log=log, deadline=deadline, ok=(0, 1), called="git config"
@@ -50,22 +40,14 @@ def configured(key: str, *, log: Path, deadline: process.Deadline) -> str:
 
 
 def mailed_patch_id(file: Path, *, log: Path, deadline: process.Deadline) -> str:
-    """Return the stable patch-id of the first patch in a mail; "" where there is none."""
+    """Return the stable patch-id of the first patch in a mail; "" for none."""
     argv = ["git", "patch-id", "--stable"]
     done = process.run(argv, log=log, deadline=deadline, called="git patch-id", stdin=file)
     return done.stdout.partition(" ")[0].strip()
 
 
 class Git:
-    """git on one repository or worktree, under one deadline and with one log."""
-
-    #: What keeps the user's own configuration out.
-    environment: ClassVar[dict[str, str]] = {
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
+    """git on one repository or worktree, with one log and one deadline."""
 
     def __init__(
         self, folder: Path, *, log: Path, deadline: process.Deadline, git_dir: Path | None = None
@@ -76,6 +58,16 @@ class Git:
         self.deadline = deadline
         self._git_dir = () if git_dir is None else (f"--git-dir={git_dir}",)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that keep the user's own configuration out."""
+        return {
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
     def __call__(
         self,
         *arguments: str,
@@ -85,7 +77,7 @@ class Git:
     ) -> process.Finished:
         """Run one git command. Raises ToolFailed, TimedOut."""
         argv = ["git", "-C", str(self.folder), *self._git_dir]
-        for setting in _QUIET:
+        for setting in _SETTINGS:
             argv += ["-c", setting]
         return process.run(
             [*argv, *arguments],
@@ -98,21 +90,30 @@ class Git:
         )
 
     def commit(self, name: str) -> str | None:
-        """Return the full commit id that a name stands for, or None."""
+        """Return the commit id of a name, or None."""
         done = self("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", ok=None)
         return done.stdout.strip() if done.exit_code == 0 else None
 
+    def head(self) -> str:
+        """Return the commit id of HEAD. Raises ToolFailed if there is none."""
+        return self("rev-parse", "--verify", "HEAD^{commit}").stdout.strip()
+
     def has_commit(self, commit: str) -> bool:
-        """Whether the commit is there."""
+        """Return whether the repository has the commit."""
         return self.folder.exists() and self.commit(commit) is not None
 
     def has_tree(self, commit: str) -> bool:
-        """Whether the commit and the list of its files can be read."""
+        """Return whether the commit and its top-level tree can be read."""
         return self("cat-file", "-e", f"{commit}^{{tree}}", ok=None).exit_code == 0
 
     def tag(self, name: str, commit: str) -> None:
-        """Set a lightweight tag, wherever it pointed before."""
+        """Set a lightweight tag; an existing one is moved."""
         self("update-ref", f"refs/tags/{name}", commit)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file or folder of the repository (`git rev-parse --git-path`)."""
+        asked = ("rev-parse", "--path-format=absolute", "--git-path", name)
+        return Path(self(*asked).stdout.removesuffix("\n"))
 
     def commits_since(self, base: str) -> list[tuple[str, str]]:
         """Return (commit, subject) from `base` to HEAD, oldest first."""
@@ -121,7 +122,7 @@ class Git:
         return [(commit, subject) for commit, _, subject in pairs]
 
     def clean_to(self, commit: str) -> None:
-        """Bring a worktree to a commit, whatever was going on in it; equal files stay untouched."""
+        """Bring a worktree to a commit and abort any `git am`; equal files are not rewritten."""
         self("am", "--abort", ok=None)
         self("checkout", "--quiet", "--force", "--detach", commit)
         self("clean", "-ffdxq")
@@ -133,35 +134,32 @@ class Git:
             self("diff-tree", "--patch", f"--output={file}", commit)
             return self("patch-id", "--stable", stdin=file).stdout.split(" ")[0]
 
-    def check_patch(self, file: Path) -> str | None:
-        """Return None if a mailed patch applies, else `file:line` of the first hunk that fails."""
-        done = self("apply", "--check", str(file), ok=None)
-        return None if done.exit_code == 0 else failures(done)[0]
-
     def am(self, file: Path) -> None:
         """Commit a mailed patch. Raises ToolFailed."""
         self("am", "--quiet", str(file))
 
 
 class ForeignGit(Git):
-    """git on a repository that may be somebody else's: only read, and nothing of it is executed."""
+    """git on the user's or a third party's repository: read-only, and executes nothing of it."""
 
-    environment: ClassVar[dict[str, str]] = Git.environment | {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-        "GIT_OPTIONAL_LOCKS": "0",
-        # git would fetch what a partial clone lacks, and write it into the repository.
-        "GIT_ALLOW_PROTOCOL": "",
-    }
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that keep git within this repository, and from writing to it."""
+        return super().environment | {
+            "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            "GIT_OPTIONAL_LOCKS": "0",
+            # git would fetch what a partial clone lacks, and write it into the repository.
+            "GIT_ALLOW_PROTOCOL": "",
+        }
 
-    def __call__(
-        self,
-        *arguments: str,
-        ok: tuple[int, ...] | None = (0,),
-        env: dict[str, str] | None = None,
-        stdin: Path | None = None,
-    ) -> process.Finished:
-        """Run one git command, on this folder's repository and on none further up."""
-        within = {"GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
-        return super().__call__(*arguments, ok=ok, env=within | (env or {}), stdin=stdin)
+
+class UsersGit(Git):
+    """git with the user's configuration, which has the proxies and credentials for a URL."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that only keep git from asking for a password."""
+        return {"GIT_TERMINAL_PROMPT": "0"}

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commits as files that another machine's cache repository takes in: git's own packs.
+"""Moves commits between machines as git packs.
 
-git names everything by its content and checks it on the way in, so a commit that has arrived is
-the commit that was sent.
+git checks every object against its id on the way in, so the received commit is the one sent.
 """
 
 from pathlib import Path
@@ -10,14 +9,14 @@ from pathlib import Path
 from harness.errors import MachineError
 from harness.git.git import Git
 
-#: Looking for better deltas than the repository has costs minutes, to save a tenth.
+#: A search for better deltas takes minutes and saves a tenth of the size.
 _PACKING = ("--quiet", "--window=0", "--delta-base-offset")
 
 
 def make(git: Git, commit: str, base: str | None, folder: Path) -> Path:
-    """Write a pack with a commit, without history, into `folder` and return its path.
+    """Write a pack of one commit without history into `folder` and return its path.
 
-    With `base`, it has the commits since then and only what they changed. Raises ToolFailed.
+    With `base`, the pack has the commits since then. Raises ToolFailed.
     """
     since = ("--no-walk", commit) if base is None else (f"^{base}", commit)
     names = folder / "objects"
@@ -27,7 +26,7 @@ def make(git: Git, commit: str, base: str | None, folder: Path) -> Path:
 
 
 def take(git: Git, pack: Path, commit: str) -> None:
-    """Take a pack into a repository and keep `commit` there. Raises ToolFailed, MachineError."""
+    """Add a pack to a repository, with a ref on `commit`. Raises ToolFailed, MachineError."""
     git("index-pack", "--stdin", stdin=pack)
     if git.commit(commit) != commit:
         raise MachineError(f"holds no commit {commit[:12]}", where=str(pack))

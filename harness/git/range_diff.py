@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `git range-diff` prints, to pairs of patches and what became of each."""
+"""Parses the output of `git range-diff` into pairs of patches. Pure."""
 
 import re
 from typing import Literal
@@ -10,9 +10,9 @@ Relation = Literal["=", "!", "<", ">"]
 
 
 class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A patch before and after, numbered from 1 (None: not there), and git range-diff's word.
+    """A patch before and after, numbered from 1 (None: absent), and git range-diff's mark.
 
-    `=` equal, `!` changed, `<` dropped, `>` new; `text` is the difference of the two patches.
+    `=` equal, `!` changed, `<` dropped, `>` new; `text` is the diff of the two patches.
     """
 
     before: int | None
@@ -23,9 +23,9 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def code_lines(self) -> tuple[str, ...]:
-        """Lines that one patch adds or removes and the other does not, with both marks.
+        """Lines that only one of the patches adds or removes, with both marks.
 
-        Lines of the message are indented, context has no mark of its own.
+        Lines of the message are indented; context has one mark.
         """
         return tuple(
             line
@@ -34,7 +34,7 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-#: What it prints of a pair stands further in, so that no commit message can pass for a pair.
+#: Text below a pair is indented further, so a commit message cannot look like a pair.
 _PAIR = re.compile(
     r"^ {0,3}(?P<before>\d+|-): +(?:[0-9a-f]{4,64}|-+) (?P<relation>[=!<>]) +"
     r"(?P<after>\d+|-): +(?:[0-9a-f]{4,64}|-+) (?P<subject>.*)$"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cache repository: trees as commits, each under a tag that says where it came from.
+"""The cache repository: kernel trees as commits, each under a tag whose message says its origin.
 
-The tags are all there is: a tree is kept when its tag is set, and that comes last.
+A tree is cached once its tag is set, which comes last.
 """
 
 from pathlib import Path
@@ -13,13 +13,13 @@ from harness.host import process
 from harness.host.cache import Cache, publish
 from harness.project.kernel import Tree
 
-#: Trees are kept byte for byte: no line end or keyword of theirs is for git to convert.
+#: Trees are stored byte for byte: git must not convert line ends or keywords.
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding\n"
 _FORMAT = "%(refname:lstrip=2)%00%(contents:body)%00"
 
 
 class CachedTree(msgspec.Struct, frozen=True):
-    """What a tag's message holds: the tree, and a digest of the entry that it was fetched by."""
+    """A tag's message: the tree, and the digest of the entry in configs/trees.yaml."""
 
     tree: Tree
     entry: str
@@ -34,7 +34,7 @@ class CachedTrees:
         self._cache = cache
 
     def create(self) -> None:
-        """Make the repository unless it is there."""
+        """Make the repository unless it exists."""
         if self.folder.exists():
             return
         with self._cache.staging() as work:
@@ -46,41 +46,36 @@ class CachedTrees:
             publish(work / "trees.git", self.folder)
 
     def get(self, tag: str) -> CachedTree | None:
-        """Return the tree under a tag, if it is kept and its commit can be read."""
-        kept = self._read(f"refs/tags/{tag}").get(tag)
-        return kept if kept is not None and self.git.has_commit(kept.tree.commit) else None
+        """Return the tree under a tag, if it is cached and its commit can be read."""
+        found = self._read(f"refs/tags/{tag}").get(tag)
+        return found if found is not None and self.git.has_commit(found.tree.commit) else None
 
     def all(self) -> dict[str, CachedTree]:
         """Return all trees by name."""
         found = self._read("refs/tags/tree/")
-        return {tag.removeprefix("tree/"): kept for tag, kept in found.items()}
+        return {tag.removeprefix("tree/"): cached for tag, cached in found.items()}
 
     def released(self, tag: str) -> Tree | None:
-        """Return the tree of a release's tag (v7.2.13): one fetched by name where there is one."""
-        kept = self.get(tag)
-        if kept is None:
+        """Return the tree of a release's tag (v7.2.13), with its name in trees.yaml if any."""
+        found = self.get(tag)
+        if found is None:
             return None
-        current = [k.tree for k in self.all().values() if k.tree.commit == kept.tree.commit]
-        return current[0] if current else msgspec.structs.replace(kept.tree, name=tag)
+        named = (c.tree for c in self.all().values() if c.tree.commit == found.tree.commit)
+        return next(named, msgspec.structs.replace(found.tree, name=tag))
 
     def releases(self) -> list[str]:
         """Return the tags of all releases."""
         return sorted(self._read("refs/tags/v*"))
 
-    def put(self, kept: CachedTree, *, with_release: bool) -> str | None:
-        """Tag a tree, its release first; return the commit a release's tag has that stays."""
-        message = f"Linux {kept.tree.release}\n\n{msgspec.json.encode(kept).decode()}\n"
-        tag = f"v{kept.tree.release}"
-        elsewhere = None
-        if with_release:
-            there = self.git.commit(f"refs/tags/{tag}")
-            if there is None:
-                self.git("tag", "--annotate", "--force", "-m", message, tag, kept.tree.commit)
-            elif there != kept.tree.commit:
-                elsewhere = there
-        name = f"tree/{kept.tree.name}"
-        self.git("tag", "--annotate", "--force", "-m", message, name, kept.tree.commit)
-        return elsewhere
+    def put(self, cached: CachedTree, *, with_release: bool) -> str | None:
+        """Tag a tree; return the commit of its release's tag if that is on another one."""
+        tree = cached.tree
+        message = f"Linux {tree.release}\n\n{msgspec.json.encode(cached).decode()}\n"
+        release = self.git.commit(f"refs/tags/v{tree.release}") if with_release else tree.commit
+        names = [f"v{tree.release}"] if release is None else []
+        for name in (*names, f"tree/{tree.name}"):
+            self.git("tag", "--annotate", "--force", "-m", message, name, tree.commit)
+        return None if release in (None, tree.commit) else release
 
     def _read(self, pattern: str) -> dict[str, CachedTree]:
         if not self.folder.is_dir():
@@ -92,5 +87,5 @@ class CachedTrees:
             try:
                 found[tag] = msgspec.json.decode(text, type=CachedTree)
             except msgspec.MsgspecError:
-                continue  # a tag that somebody else put there
+                continue  # not one of our tags
         return found

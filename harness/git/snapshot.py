@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder of sources as one commit without parents, the same on every machine."""
+"""Commits a folder of sources, without parents and with the same id on every machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,8 @@ from pathlib import Path
 from harness.git.git import AUTHOR, Git
 from harness.host import process
 
-#: Above this size `git add` writes objects straight into one pack instead of a file each, at a
-#: fifth of the disk's work; level 1 costs less time than writing the rest uncompressed.
+#: Above this size `git add` writes objects into one pack instead of a file each, a fifth of the
+#: disk writes; compression level 1 takes less time than writing uncompressed objects.
 _PACKED = {
     "GIT_CONFIG_COUNT": "2",
     "GIT_CONFIG_KEY_0": "core.bigFileThreshold",
@@ -28,20 +28,20 @@ def snapshot(
     deadline: process.Deadline,
     advanced: Callable[[int, int], None],
 ) -> str:
-    """Commit everything in `source` to a bare repository and return the commit's id.
+    """Commit everything in `source` to a bare repository and return the commit id.
 
-    `index` is made on the way and fits `source` as a worktree's index. `advanced` hears how many
-    of the top-level entries are done. Raises ToolFailed.
+    `index` is created and fits `source` as a worktree's index. `advanced` is called with the number
+    of top-level entries done and their total. Raises ToolFailed.
     """
     git = Git(source, log=log, deadline=deadline, git_dir=repository)
     env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(source), "GIT_LITERAL_PATHSPECS": "1"}
     for left in (repository / "objects" / "pack").glob("tmp_*"):
-        left.unlink()  # a killed run's
+        left.unlink()  # left by a killed run
     entries = sorted(path.name for path in source.iterdir())
-    # Entry by entry: the time one command takes grows with the square of its files.
+    # Entry by entry: the time of one command grows with the square of its files.
     for done, name in enumerate(entries):
         advanced(done, len(entries))
-        # Forced: a source's own .gitignore may exclude files that are part of it.
+        # Forced: .gitignore excludes files that are part of the source.
         git("add", "--force", "--", name, env=env | _PACKED)
     tree = git("write-tree", env=env).stdout.strip()
     return git("commit-tree", "-m", message, tree, env=env | AUTHOR).stdout.strip()

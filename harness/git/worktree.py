@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Private worktrees of the cache repository, brought to a commit again and again.
+"""Private worktrees of the cache repository, which commits are checked out in.
 
-Kernels are built from them with O=, so a switch may touch only what differs. git is always told
-which repository it works on: a worktree that lost its own must not lead it to one further up.
+Kernels are built from them with O=, so a checkout may touch only files that differ. git always gets
+--git-dir: without its .git file, a worktree would lead git to a repository further up.
 """
 
 import shutil
@@ -20,27 +20,27 @@ _ALL_PROCESSORS = {
 
 
 class Worktree:
-    """The worktree `folder` of a bare repository; made when it is first needed."""
+    """The worktree `folder` of a bare repository, created at the first checkout."""
 
     def __init__(
         self, repository: Path, folder: Path, *, log: Path, deadline: process.Deadline
     ) -> None:
         self.folder = folder
         self._repository = Git(repository, log=log, deadline=deadline, git_dir=repository)
-        # `git worktree add` names its administrative folder after the worktree's.
+        # `git worktree add` names the administrative folder after the worktree.
         self._admin = repository / "worktrees" / folder.name
         self._git = Git(folder, log=log, deadline=deadline, git_dir=self._admin)
 
     def bring_to(self, commit: str) -> None:
-        """Bring the worktree to a commit, with nothing else in it, rebuilding it if damaged.
+        """Check out a commit, with no other files; a damaged worktree is made anew.
 
-        Files that are equal in both keep their modification time. Raises ToolFailed.
+        Files that do not differ keep their modification time. Raises ToolFailed.
         """
         if self._is_ours():
             try:
                 self._switch(commit)
             except ToolFailed:
-                pass  # whatever is wrong with it, a new one is right
+                pass  # a new worktree repairs any damage
             else:
                 return
         self._remove()
@@ -49,7 +49,7 @@ class Worktree:
         )
 
     def adopt(self, source: Path, index: Path, commit: str) -> None:
-        """Make a folder that holds exactly a commit's files, with their index, the worktree."""
+        """Turn a folder with exactly a commit's files, and their index, into the worktree."""
         self._remove()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         arguments = ("--quiet", "--detach", "--no-checkout", str(self.folder), commit)
@@ -61,20 +61,20 @@ class Worktree:
 
     def _is_ours(self) -> bool:
         try:
-            there = (self.folder / ".git").read_text()
+            forth = (self.folder / ".git").read_text()
             back = (self._admin / "gitdir").read_text()
         except OSError:
             return False
-        return there == f"gitdir: {self._admin}\n" and back == f"{self.folder}/.git\n"
+        return forth == f"gitdir: {self._admin}\n" and back == f"{self.folder}/.git\n"
 
     def _switch(self, commit: str) -> None:
-        # We hold the worktree's lock, so git's own are those of a killed run.
+        # We hold the worktree's lock, so git's lock files are left by a killed run.
         for name in ("index.lock", "HEAD.lock"):
             (self._admin / name).unlink(missing_ok=True)
-        # Where `git am` was killed, it would refuse to begin again.
+        # A killed `git am` leaves this, and the next one would refuse to start.
         shutil.rmtree(self._admin / "rebase-apply", ignore_errors=True)
         env = {"GIT_WORK_TREE": str(self.folder)}
-        # Without this, a file whose time changed but not its content would be written again.
+        # Otherwise a file whose time changed but not its content would be rewritten.
         self._git("update-index", "-q", "--refresh", env=env, ok=None)
         self._git("checkout", "--quiet", "--force", "--detach", commit, env=env)
         self._git("clean", "-ffdxq", env=env)

@@ -14,6 +14,7 @@ import msgspec
 
 from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, silent
+from harness.git import patches as git_patches
 from harness.git.git import COMMITTER, Git
 from harness.host.cache import Cache, publish
 from harness.host.process import Deadline
@@ -154,7 +155,7 @@ def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> H
     for patch in patches:
         file = work / f"{patch.number}.patch"
         file.write_bytes(b4.mbox([patch.raw]))
-        where = worktree.check_patch(file)
+        where = git_patches.check(worktree, file)
         if where is None:
             worktree.am(file)
             continue

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from harness.errors import DoesNotApply, InputError
+from harness.git import patches
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.process import Deadline
@@ -52,7 +53,7 @@ def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant
     log, deadline = cache.log("variant"), Deadline(APPLY_S)
     with checked_out(cache, tree, applied.tip) as folder:
         worktree = Git(folder, log=log, deadline=deadline)
-        where = worktree.check_patch(file)
+        where = patches.check(worktree, file)
         if where is not None:
             raise DoesNotApply(f"variant {variant.name} does not apply", where=where)
         try:

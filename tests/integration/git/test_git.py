@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What git says is read from its own run, and bytes reach it as they are."""
+"""git's errors are read from its own run, and bytes reach it unchanged."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.git.git import Git, mailed_patch_id
 from harness.host import process
 from tests.fakes.trees import git
 
-#: Latin-1, a byte that no encoding of text has alone, a line end of another system, and UTF-8.
+#: Latin-1, invalid UTF-8, CR and CRLF, and UTF-8.
 CONTENTS = [b"caf\xe9\n", b"a\xff\xfe\x80b\n", b"one\r\ntwo\rthree\n", "caf\u00e9\n".encode()]
 
 
@@ -40,8 +40,8 @@ def test_a_patch_id_is_what_git_gives(ours: Git, tmp_path: Path, content: bytes)
     argv = ["git", "-C", str(ours.folder), "diff-tree", "--patch", made]
     diff = subprocess.run(argv, capture_output=True, check=True).stdout
     argv = ["git", "patch-id", "--stable"]
-    said = subprocess.run(argv, input=diff, capture_output=True, check=True).stdout.decode()
-    assert ours.patch_id(made) == said.split()[0]
+    printed = subprocess.run(argv, input=diff, capture_output=True, check=True).stdout.decode()
+    assert ours.patch_id(made) == printed.split()[0]
     assert [path.name for path in ours.log.parent.iterdir()] == [ours.log.name]
     # The same patch by mail has the same.
     mail = tmp_path / "mail"
@@ -49,10 +49,10 @@ def test_a_patch_id_is_what_git_gives(ours: Git, tmp_path: Path, content: bytes)
         b"From: A <a@example.org>\nSubject: change\n\n---\n" + diff.partition(b"\n")[2]
     )
     log, deadline = ours.log, ours.deadline
-    assert mailed_patch_id(mail, log=log, deadline=deadline) == said.split()[0]
+    assert mailed_patch_id(mail, log=log, deadline=deadline) == printed.split()[0]
 
 
-def test_patches_that_differ_in_bytes_that_are_no_text_differ_in_id(ours: Git) -> None:
+def test_patches_that_differ_in_invalid_utf8_have_different_ids(ours: Git) -> None:
     ids = set()
     base = git(ours.folder, "rev-parse", "HEAD")
     for content in (b"\xe8\n", b"\xe9\n", b"\xff\n"):
@@ -105,9 +105,9 @@ def test_where_a_patch_fails_is_not_read_from_another_process(
 ) -> None:
     diff = tmp_path / "diff"
     diff.write_text(DIFF.format(old="3"))
-    assert crowded.check_patch(diff) is None
+    assert patches.check(crowded, diff) is None
     diff.write_text(text)
-    assert crowded.check_patch(diff) == where
+    assert patches.check(crowded, diff) == where
     index = where.replace("No such file or directory", "does not exist in index")
     assert patches.apply(crowded, diff) == [index]
     assert patches.apply_rejecting(crowded, diff) == [index]

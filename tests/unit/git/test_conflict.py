@@ -23,15 +23,15 @@ def joined(*parts: list[str]) -> str:
     return "".join(f"{line}\n" for part in parts for line in part)
 
 
-def test_a_region_has_three_builds_and_its_lines_in_our_file() -> None:
+def test_a_region_has_three_versions_and_its_lines_in_our_file() -> None:
     before = [f"line {n}" for n in range(1, 10)]
-    # Above it the merge has put a line in, which our file has not got.
+    # The merge inserted a line above it, which our file lacks.
     text = joined(["merged in"], before, marked(["ours"], ["base"], ["a", "b"]), ["end"])
     (region,) = regions(text, joined(before, ["ours"], ["end"]))
     assert region == Region(10, 10, ("ours",), ("base",), ("a", "b"))
 
 
-def test_a_region_that_we_have_no_line_of_lies_between_two() -> None:
+def test_a_region_without_a_line_of_ours_lies_between_two() -> None:
     before = ["one", "two"]
     text = joined(before, marked([], ["base"], ["theirs"]), ["three"])
     (region,) = regions(text, joined(before, ["three"]))
@@ -88,7 +88,7 @@ PLAIN = st.lists(st.text("ab", max_size=2), max_size=6)
 
 
 @given(st.lists(st.tuples(PLAIN, PLAIN, PLAIN, PLAIN), max_size=3))
-def test_whatever_the_builds_are_they_come_back(
+def test_any_three_versions_are_read_back(
     parts: list[tuple[list[str], list[str], list[str], list[str]]],
 ) -> None:
     text = joined(*([*b, *marked(o, m, t)] for b, o, m, t in parts))

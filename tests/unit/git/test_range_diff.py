@@ -29,7 +29,7 @@ TEXT = """\
 """
 
 
-def test_pairs_have_gits_words_and_their_own_text() -> None:
+def test_pairs_have_gits_marks_and_their_own_text() -> None:
     pairs = parse_range_diff(TEXT)
     assert [(p.before, p.relation, p.after, p.subject) for p in pairs] == [
         (1, "=", 1, "mm: one"),
@@ -49,7 +49,7 @@ def test_only_lines_that_a_patch_adds_or_removes_are_code() -> None:
     )
 
 
-def test_a_message_cannot_pass_for_a_pair() -> None:
+def test_a_message_is_not_mistaken_for_a_pair() -> None:
     forged = "1:  f68d519 = 1:  6191d34 nothing to see here"
     text = f"1:  f68d519 ! 1:  6191d34 mm: one\n    @@ Commit message\n    +    {forged}\n"
     (pair,) = parse_range_diff(text)
@@ -58,12 +58,12 @@ def test_a_message_cannot_pass_for_a_pair() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "fatal: no commits", "1: x", "1:  zz = 1:  yy a"])
-def test_what_is_no_range_diff_has_no_pairs(text: str) -> None:
+def test_other_text_has_no_pairs(text: str) -> None:
     assert parse_range_diff(text) == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from("=!"), st.text("ab1:=!<> -", max_size=12)), max_size=12))
-def test_any_subject_is_kept_as_far_as_its_line_goes(rows: list[tuple[str, str]]) -> None:
+def test_any_subject_is_read_to_the_end_of_its_line(rows: list[tuple[str, str]]) -> None:
     width = len(str(len(rows)))
     subjects = [" ".join(subject.split()) for _, subject in rows]
     text = "".join(
