@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""b4: applies a series given as an mbox; fetches one by message-id. A program, never a module.
+"""Runs b4, which applies a series from an mbox and fetches one by message-id.
 
-b4 reads the user's git and b4 configuration and keeps files in the home folder; here it gets a
-home of its own, so that nobody's settings change what is applied.
+b4 gets a home folder of its own: the user's git and b4 configuration must not change what is
+applied.
 """
 
 import re
@@ -17,9 +17,9 @@ _SEPARATOR = b"From harness@memmap-harness.invalid Thu Jan  1 00:00:00 1970\n"
 
 
 def mbox(mails: Sequence[bytes]) -> bytes:
-    """Return mails as the one thread b4 wants: each with a message-id, all answering the first.
+    """Return mails as one thread, as b4 expects: each has a message-id and answers the first.
 
-    Files of `git format-patch` have no message-id unless it was asked for.
+    `git format-patch` writes message-ids only with --thread.
     """
     out = b""
     for number, raw in enumerate(mails, 1):
@@ -44,7 +44,7 @@ def shazam(
     log: Path,
     deadline: process.Deadline,
 ) -> process.Finished:
-    """Apply an mbox on the worktree's HEAD without network. Raises ToolFailed, TimedOut."""
+    """Apply an mbox to the worktree's HEAD, offline. Raises ToolFailed, TimedOut."""
     argv = [installed("b4"), "--no-stdin", "--offline-mode", "shazam", "-m", str(series)]
     return process.run(
         argv, log=log, deadline=deadline, cwd=worktree, env={**env, **_homes(home)}, called="b4"
@@ -61,16 +61,15 @@ def fetch(
     deadline: process.Deadline,
     on_line: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch a version of the series that a message belongs to and return its mbox in `folder`.
+    """Fetch a version of a message's series into `folder` and return the mbox.
 
-    `on_line` hears what b4 says, of signatures too (harness.series.attestation).
-    Trailers that reviewers sent later are left out, so that the file is the same on every day.
-    Raises ToolFailed, TimedOut.
+    `on_line` gets each line that b4 prints. Reviewers' later trailers are left out, so that the
+    file does not change from day to day. Raises ToolFailed, TimedOut.
     """
     argv = [installed("b4"), "--no-stdin", "am", "--no-cover", "--no-add-trailers"]
     argv += ["--use-version", str(version), "--outdir", str(folder)]
     argv += ["--mbox-name", "series.mbx", message_id]
-    # Git's variables keep out the configuration that the user's own b4 works with.
+    # These keep the user's git configuration out.
     env = {**_homes(home), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(folder)}
     process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
     return folder / "series.mbx"

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series as commits on the base that it was made for, as far as that base can be had.
+"""Commits a series on the base that it was made for, if that base can be found.
 
-Only there can git merge a patch three-way, and only from commits can it compare versions. Where
-the base is out of reach, what the patches themselves show of it takes its place: enough to compare
-with, not to merge with.
+git needs these commits to merge a patch three-way and to compare versions. Without the base, its
+content is taken from the patches' own context: enough for comparing, not for merging.
 """
 
 import contextlib
@@ -33,22 +32,22 @@ _NO_BLOB = re.compile(r"0+")
 
 
 class SeriesCommits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series on its own base: `commits` has one a patch.
+    """A series on its own base, one commit per patch.
 
-    `release` is the base's, empty where it is only what the patches show; `told` says which base
-    it is, or why there is none; `named` is what the series itself calls it.
+    `release` is the base's, "" if the base is only the patches' context. `note` says which base it
+    is, or why there is none. `base_name` is the base that the series itself names.
     """
 
     source: str
     base: str
     commits: tuple[str, ...]
     release: str
-    told: str
-    named: str = ""
+    note: str
+    base_name: str = ""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the base is a real tree, so that patches can be merged with what it has."""
+    def has_base(self) -> bool:
+        """Whether the base is a real tree, which three-way merges need."""
         return bool(self.release)
 
     @property
@@ -68,10 +67,10 @@ def find(
     beside: str | None = None,
     fetch: bool = False,
 ) -> SeriesCommits:
-    """Return a series on its base: one that is named, or else a fetched tree that it fits exactly.
+    """Return a series on its base: the named one, or a cached tree with exactly its old files.
 
-    `base` is the name of a tree, taken at the user's word; `beside` that of another, whose source
-    may have the base as a tag; `fetch` lets it be fetched. Raises InputError for what is no series.
+    `base` is the name of a tree, not checked. `beside` names another tree whose source may have the
+    base as a tag. `fetch` allows a fetch of the base. Raises InputError for an invalid series.
     """
     given = read.patches(project, cache, slug, source, listen)
     patches, label = given.patches, given.label
@@ -80,25 +79,25 @@ def find(
     def on(found: Tree) -> SeriesCommits:
         applied = apply.apply(project, cache, slug, found, source, listen)
         commits = tuple(patch.commit for patch in applied.patches)
-        told = f"made for {found.name} ({found.release})"
-        return SeriesCommits(label, found.commit, commits, found.release, told, named)
+        note = f"based on {found.name} ({found.release})"
+        return SeriesCommits(label, found.commit, commits, found.release, note, named)
 
     if base is not None:
         return on(tree.fetch(project, cache, base, listen))
     for candidate in _candidates(project, cache, named, beside):
         if _made_from(cache, candidate, patches):
             return on(candidate)
-    why = f"its base {named} is not fetched" if named else "its base is not known"
+    why = f"its base {named} is not fetched" if named else "its base is unknown"
     for name in _names(project, named, beside) if fetch else ():
         try:
             return on(tree.fetch(project, cache, name, listen))
         except HarnessError as error:
-            why = f"its base {named} is not to be had ({error.what})"
+            why = f"its base {named} cannot be fetched ({error.what})"
     return _implied(cache, patches, label, why, named)
 
 
 def _named(project: Project, slug: str, source: Source) -> str:
-    """The base that the series itself names, or nothing."""
+    """Return the base that the series itself names, or ""."""
     match source:
         case Port(name):
             return name
@@ -108,7 +107,7 @@ def _named(project: Project, slug: str, source: Source) -> str:
 
 
 def _names(project: Project, named: str, beside: str | None) -> Iterator[str]:
-    """What trees the base may be: a tag of the other tree's source, a name of its own."""
+    """Yield names of trees that the base may be: a tag of the other tree's source, then its own."""
     entry = worktree_name(beside or "")
     if named and isinstance(project.trees().get(entry), GitSource):
         yield f"{entry}{TAG_MARK}{named}"
@@ -117,9 +116,9 @@ def _names(project: Project, named: str, beside: str | None) -> Iterator[str]:
 
 
 def _candidates(project: Project, cache: Cache, named: str, beside: str | None) -> Iterator[Tree]:
-    """Trees that are there: the named base first, then all others."""
+    """Yield cached trees: the named base first, then all others."""
     for name in _names(project, named, beside):
-        # A name that is none here is no error: the patches may fit another tree.
+        # An unknown name is no error: the patches may fit another tree.
         with contextlib.suppress(InputError):
             found = tree.fetched(project, cache, name)
             if found is not None:
@@ -128,7 +127,7 @@ def _candidates(project: Project, cache: Cache, named: str, beside: str | None) 
 
 
 def _made_from(cache: Cache, candidate: Tree, patches: Sequence[PatchMail]) -> bool:
-    """Whether a tree has exactly the blobs that the patches say they were made from."""
+    """Return whether a tree has exactly the old blobs that the patches' index lines name."""
     wanted: dict[str, str] = {}
     for patch in patches:
         for file, blob in patch.blobs.items():
@@ -148,15 +147,15 @@ def _made_from(cache: Cache, candidate: Tree, patches: Sequence[PatchMail]) -> b
 def _implied(
     cache: Cache, patches: Sequence[PatchMail], label: str, why: str, named: str
 ) -> SeriesCommits:
-    """Commit the series on what its hunks show of the base, in a repository of its own."""
+    """Commit the series on its hunks' context, in a repository of its own."""
     try:
         files = implied_base([patch.hunks for patch in patches])
     except HunkConflict as error:
         raise _inconsistent(patches[error.patch - 1], label, str(error)) from error
-    kept = CachedTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
-    kept.create()
+    trees = CachedTrees(cache, log=cache.log("origin"), deadline=Deadline(GIT_S))
+    trees.create()
     with cache.staging() as work:
-        git = Git(work / "series", log=kept.git.log, deadline=kept.git.deadline)
+        git = Git(work / "series", log=trees.git.log, deadline=trees.git.deadline)
         base = _committed(git, files, label)
         for patch in patches:
             file = work / f"{patch.number}.patch"
@@ -164,32 +163,30 @@ def _implied(
             try:
                 git.am(file)
             except ToolFailed as error:
-                raise _inconsistent(patch, label, "git am refuses it", error.detail) from error
+                raise _inconsistent(patch, label, "git am rejects it", error.detail) from error
         commits = tuple(commit for commit, _ in git.commits_since(base))
-        kept.git("fetch", "--quiet", "--no-tags", str(git.folder), "HEAD")
+        trees.git("fetch", "--quiet", "--no-tags", str(git.folder), "HEAD")
     return SeriesCommits(label, base, commits, "", why, named)
 
 
 def _committed(git: Git, files: dict[str, str], label: str) -> str:
-    """Make the repository and its first commit."""
+    """Make a repository with these files; return its first commit."""
     git.folder.mkdir()
     for path, text in files.items():
         (git.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (git.folder / path).write_text(text, encoding="utf-8", errors="surrogateescape")
     git("init", "--quiet", "--template=", "--object-format=sha1")
     git("add", "--force", "--all")
-    words = ("--quiet", "--allow-empty", "-m", f"What {label} shows of its base")
-    git("commit", *words, env=AUTHOR)
-    base = git.commit("HEAD")
-    assert base is not None  # noqa: S101 (git committed)
-    return base
+    message = f"Context of {label}"
+    git("commit", "--quiet", "--allow-empty", "-m", message, env=AUTHOR)
+    return git.head()
 
 
 def _inconsistent(patch: PatchMail, label: str, why: str, detail: str | None = None) -> InputError:
     return InputError(
-        f"patch {patch.number}/{patch.total} ({patch.subject}) does not follow from the ones "
-        f"before it: {why}",
+        f"patch {patch.number}/{patch.total} ({patch.subject}) does not follow from the "
+        f"patches before it: {why}",
         where=label,
-        expected="patches that apply one after the other",
+        expected="patches that apply one after another",
         detail=detail,
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files that a series must have been made from, as far as its own hunks show them.
+"""Reconstructs the files that a series was made from, as far as its hunks show them. Pure.
 
-A posted version's base is often out of reach. Its patches still say what stood around each change
-and at which line, and later patches build on earlier ones; that is enough to commit the series
-somewhere and to let git compare it with another version. Lines that no hunk shows are filled up.
+A posted version's base is often unavailable, but its patches have the context and line of each
+change. That is enough to commit the series and let git compare it with another version. Lines that
+no hunk shows get a placeholder.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from harness.git.diff import Hunk
 
 
 class HunkConflict(ValueError):
-    """A hunk that cannot follow from the ones before it."""
+    """A hunk contradicts the patches before it."""
 
     def __init__(self, patch: int, file: str, line: int, what: str) -> None:
         super().__init__(f"{file}:{line}: {what}")
@@ -24,7 +24,7 @@ class HunkConflict(ValueError):
 
 
 class _FileLine:
-    """A line of a file whose text may become known later. `heading` is a guess at it."""
+    """A line of a file, `text` None while no hunk has shown it. `heading` is a guess at it."""
 
     __slots__ = ("heading", "text")
 
@@ -34,17 +34,14 @@ class _FileLine:
 
 
 class _File(msgspec.Struct):
-    """A file as it was in the base, and as the patches so far have left it.
-
-    Of one that the series makes, every line is known.
-    """
+    """A file in the base, and after the patches so far; `made` if the series creates it."""
 
     base: list[_FileLine]
     now: list[_FileLine]
     made: bool = False
 
     def reach(self, length: int) -> bool:
-        """Make the file at least so many lines long, unless that cannot be."""
+        """Extend the file to `length` lines; return False if its length is known to be less."""
         missing = [_FileLine() for _ in range(length - len(self.now))]
         if self.made and missing:
             return False
@@ -56,7 +53,7 @@ class _File(msgspec.Struct):
 def implied_base(patches: Sequence[Sequence[Hunk]]) -> dict[str, str]:
     """Return the base's files by path, from the hunks of each patch in order.
 
-    Files that the series itself makes are left out. Raises Contradiction.
+    Files that the series creates are left out. Raises HunkConflict.
     """
     base: dict[str, _File] = {}
     now: dict[str, _File] = {}
@@ -73,7 +70,7 @@ def implied_base(patches: Sequence[Sequence[Hunk]]) -> dict[str, str]:
 
 
 def _enter(number: int, hunk: Hunk, base: dict[str, _File], now: dict[str, _File]) -> None:
-    """Find the file that a patch's first hunk for it begins with, under its new name."""
+    """Enter the file of a patch's first hunk for it under its new name."""
     if not hunk.old_file:
         now[hunk.file] = _File([], [], made=True)
     elif hunk.old_file in now:
@@ -86,10 +83,10 @@ def _enter(number: int, hunk: Hunk, base: dict[str, _File], now: dict[str, _File
 
 
 def _apply(number: int, file: _File, hunk: Hunk, shift: int) -> int:
-    """Apply a hunk, noting what it tells of the base; return by how much the file grew."""
+    """Apply a hunk and record the lines it shows; return by how many lines the file grew."""
     lines = [line for line in hunk.lines if not line.startswith("\\")]
     old = [line[1:] for line in lines if not line.startswith("+")]
-    # An empty old side names the line that it follows.
+    # A hunk that only adds is numbered by the line before it.
     at = hunk.old_start + shift - (1 if old else 0)
     if not file.reach(at + len(old)):
         raise HunkConflict(number, hunk.file, hunk.old_start, "lies past the end of the file")
@@ -99,16 +96,16 @@ def _apply(number: int, file: _File, hunk: Hunk, shift: int) -> int:
             known.text = text
         elif known.text != text:
             place = hunk.old_start + offset
-            raise HunkConflict(number, hunk.file, place, "is not what the patches before it leave")
+            raise HunkConflict(number, hunk.file, place, "differs from what earlier patches leave")
     if hunk.heading and at > 0:
         file.now[at - 1].heading = hunk.heading
-    kept = iter(file.now[at : at + len(old)])
+    before = iter(file.now[at : at + len(old)])
     made = []
     for line in lines:
         if line.startswith("+"):
             made.append(_FileLine(line[1:]))
             continue
-        known = next(kept)
+        known = next(before)
         if not line.startswith("-"):
             made.append(known)
     file.now[at : at + len(old)] = made
@@ -116,7 +113,7 @@ def _apply(number: int, file: _File, hunk: Hunk, shift: int) -> int:
 
 
 def _text(file: _File) -> str:
-    """Write the base's file; a line that nobody showed says its number, and no two are equal."""
+    """Return the base's file; the placeholder of an unknown line is unique, so git aligns none."""
     return "".join(
         f"{line.text if line.text is not None else line.heading or f'/* {number} */'}\n"
         for number, line in enumerate(file.base, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series as it was posted: fetched once from the mailing list's archive, by message-id."""
+"""Fetches a posted series once from the mailing list's archive, by message-id."""
 
 import contextlib
 from pathlib import Path
@@ -22,9 +22,9 @@ FETCH_S = 60
 
 
 class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is noted beside an mbox: what it was fetched by, and what was got.
+    """The note beside a fetched mbox: its message-id, digest and number of patches.
 
-    `attestation` is what b4 said of each patch's signatures; empty where it said nothing.
+    `attestation` is what b4 printed about each patch's signatures; empty if nothing.
     """
 
     message_id: str
@@ -36,10 +36,10 @@ class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def fetch(
     project: Project, cache: Cache, slug: str, version: int, listen: Listener = silent
 ) -> Path:
-    """Return the mbox of a posted version, fetching it unless it is there, whole.
+    """Return the mbox of a posted version, fetched unless it is cached and unchanged.
 
     Raises InputError as `require_posted` does, MachineError if the archive cannot be reached or
-    gave something else.
+    sends something else.
     """
     posted, cover = require_posted(project, slug, version)
     path = place(cache, slug, version)
@@ -51,7 +51,7 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         fetched = Fetched(cover, digest(made), patches, attested)
         replace_file(path, made.read_bytes())
-        # Last: an mbox counts only with a note that fits it.
+        # Last: an mbox is valid only with its note.
         replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
     listen(Ended(f"fetched v{version}: {patches} patches"))
     return path
@@ -71,12 +71,12 @@ def require_posted(project: Project, slug: str, version: int) -> tuple[Version, 
 
 
 def place(cache: Cache, slug: str, version: int) -> Path:
-    """Return where the mbox of a posted version is kept."""
+    """Return the path of a posted version's mbox."""
     return cache.mails / slug / f"v{version}.mbox"
 
 
 def noted(path: Path, message_id: str | None = None) -> Fetched | None:
-    """Return the note on an mbox that is there and unchanged since it was fetched."""
+    """Return the note on a fetched mbox, or None if the mbox is missing or was changed."""
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Fetched)
         if found.sha256 == digest(path) and message_id in (None, found.message_id):
@@ -97,9 +97,9 @@ def _posted(series: Series, version: int) -> Version:
 
 
 def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int, tuple[str, ...]]:
-    """Return the mbox, how many patches it has, and what b4 said of their signatures."""
+    """Return the mbox, its number of patches, and what b4 printed about their signatures."""
     (work / "home").mkdir()
-    heard: list[str] = []
+    printed: list[str] = []
     log = cache.log("series-fetch")
     try:
         made = b4.fetch(
@@ -109,7 +109,7 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int,
             work / "home",
             log=log,
             deadline=Deadline(FETCH_S),
-            on_line=heard.append,
+            on_line=printed.append,
         )
         patches = parse_series(made.read_bytes(), posted.version)
     except (ToolFailed, TimedOut) as error:
@@ -121,14 +121,14 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int,
         ) from error
     except (OSError, MailError) as error:
         raise MachineError(
-            f"what b4 brought is no series: {error}", where=posted.cover, hint=f"see {log}"
+            f"b4 fetched an invalid series: {error}", where=posted.cover, hint=f"see {log}"
         ) from error
     if posted.patches not in (None, len(patches)):
         raise MachineError(
-            f"b4 brought {len(patches)} patches",
+            f"b4 fetched {len(patches)} patches",
             where=posted.cover,
             expected=f"{posted.patches} (series.yaml)",
             hint=f"see {log}",
         )
-    attested = attestations("\n".join(heard))
+    attested = attestations("\n".join(printed))
     return made, len(patches), attested if len(attested) == len(patches) else ()

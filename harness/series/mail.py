@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A patch series in mails: an mbox, or the files of `git format-patch`, to numbered patches."""
+"""Parses the mails of a series into numbered patches, and refuses damaged ones. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import msgspec
 from harness.git.diff import DiffError, Hunk, parse_diff, preimages
 from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
 
-#: An address that an archive hid where the commit needs it: its author, its sign-off, its code.
+#: An archive hides addresses, which the commit needs: author, sign-off, code.
 _HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)
 
 
 class MailError(ValueError):
-    """Mails that are no complete series: the line of the text (None: all of it), what is wrong."""
+    """An incomplete or damaged series: what is wrong, and at which line (None: no single one)."""
 
     def __init__(self, what: str, line: int | None = None) -> None:
         super().__init__(what)
@@ -23,10 +23,10 @@ class MailError(ValueError):
 
 
 class PatchMail(msgspec.Struct, frozen=True):
-    """One patch: its place in the series, its subject without tags, its hunks, the mail itself.
+    """One patch: its place in the series, its subject without tags, its hunks, its mail.
 
-    `message_id` is the mail's own, `parent` that of the one it answers directly; "" for none.
-    `blobs` are what the files were that it was made from, by path, as far as it says so.
+    `parent` is the message-id of the mail it answers; message-ids are "" for none. `blobs` are the
+    old blob ids of its files by path.
     """
 
     number: int
@@ -41,10 +41,9 @@ class PatchMail(msgspec.Struct, frozen=True):
 
 
 def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...]:
-    """Return the patches of a series in order, complete and whole, without the cover letter.
+    """Return the patches of a series in order, without the cover letter.
 
-    Of several versions in one mbox `version` chooses. Raises MailError naming what is missing or
-    the line that is wrong.
+    `version` chooses among several versions. Raises MailError for a missing or damaged patch.
     """
     mails = read_mails(raw)
     if len(mails) > MAX_MAILS:
@@ -60,10 +59,9 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
 
 
 def introduced_by(patches: Sequence[PatchMail]) -> str:
-    """Return the message-id, without brackets, of the mail that a series was posted with.
+    """Return the message-id of a series' cover letter, which all patches answer.
 
-    That is the cover letter, which all patches answer, or else the first patch; "" for patches
-    that were never posted, or whose id is none.
+    Without a cover letter it is the first patch's; "" if there is no valid message-id.
     """
     parents = {patch.parent for patch in patches}
     named = parents.pop() if len(patches) > 1 and len(parents) == 1 else ""
@@ -105,12 +103,12 @@ def _patch(mail: Mail) -> PatchMail | None:
     if number > total:
         raise MailError(f"is patch {number} of {total}", mail.first_line)
     if not mail.sender:
-        raise MailError("the mail has no From, the patch no author", mail.first_line)
+        raise MailError("the mail has no From, so the patch has no author", mail.first_line)
     if _HIDDEN.match(f"From: {mail.sender}"):
         raise MailError("an archive hid the author's address", mail.first_line)
     if mail.date is None:
-        # git would take today, and the same patches would be other commits tomorrow.
-        raise MailError("the mail has no Date that can be read", mail.first_line)
+        # git would use today's date, and the same patches would be other commits tomorrow.
+        raise MailError("the mail has no valid Date", mail.first_line)
     return PatchMail(
         number,
         total,

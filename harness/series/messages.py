@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mails of an mbox as their reader sees them: subject, place in a series, text with line numbers.
+"""Splits an mbox into mails with subject, place in the series, and text with line numbers. Pure.
 
 A file without mail headers, such as an archive's page saved as text, is one mail.
 """
@@ -17,23 +17,23 @@ import msgspec
 
 #: mbox separators: a line `From `, a sender or commit, and a date.
 _SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
-#: Further tags after [PATCH …] are no part of the commit's subject either.
+#: Further tags after [PATCH …] are not part of the commit's subject either.
 _TAG = re.compile(r"\[([^\]]*\bPATCH\b[^\]]*)\]\s*(?:\[[^\]]*\]\s*)*(.*)", re.DOTALL)
 _REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
 _PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
 _VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
-#: No series is so long, with all that was answered to it.
+#: More than any series with all its replies.
 MAX_MAILS = 2000
 #: RFC 5322 allows 998 characters a line.
 MAX_SUBJECT = 2000
-#: How far down a page without headers its title is looked for.
+#: How many lines of a page without headers may hold its title.
 _TITLE_LINES = 30
 
 
 class Tag(msgspec.Struct, frozen=True):
-    """What [PATCH v2 3/7] says; `number` 0 is the cover letter's."""
+    """The parts of [PATCH v2 3/7]; `number` is 0 for the cover letter."""
 
     version: int
     number: int
@@ -41,11 +41,10 @@ class Tag(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """One mail. `title` is its subject without tags; `tag` is None where it has no [PATCH …].
+    """One mail. `title` is its subject without tags; `tag` is None without [PATCH …].
 
-    `text` is decoded, its first line is line `text_line` of the file. `thread` is the message-id
-    of the mail it answers to, the first of several; `parent` the one it answers directly; `date` is
-    in UTC.
+    `text` is decoded, and begins at line `text_line` of the file. `answers` has the message-ids of
+    the mails above it in its thread, the first mail's first. `date` is in UTC.
     """
 
     raw: bytes
@@ -57,29 +56,38 @@ class Mail(msgspec.Struct, frozen=True):
     sender: str = ""
     is_reply: bool = False
     message_id: str | None = None
-    thread: str | None = None
-    parent: str | None = None
+    answers: tuple[str, ...] = ()
     date: datetime.date | None = None
+
+    @property
+    def thread(self) -> str | None:
+        """The message-id of the thread's first mail."""
+        return self.answers[0] if self.answers else None
+
+    @property
+    def parent(self) -> str | None:
+        """The message-id of the mail that it answers."""
+        return self.answers[-1] if self.answers else None
 
 
 def is_message_id(text: str) -> bool:
-    """Whether a text may stand between the brackets of a header, and in other programs' data.
+    """Return whether a text is a message-id without brackets, safe in headers and commands.
 
-    RFC 5322, without the quoted forms that nobody's mailer writes.
+    RFC 5322 without its quoted forms, which mailers do not write.
     """
     return _WHOLE_ID.fullmatch(text) is not None
 
 
 def read_mails(raw: bytes) -> tuple[Mail, ...]:
-    """Return every mail of a file, in its order. Any bytes make at least one mail.
+    """Return the mails of a file in order; any bytes are at least one mail.
 
-    A file of more than MAX_MAILS gives one more than that, which holds the rest.
+    Of more than MAX_MAILS, one more is returned, which holds the rest.
     """
-    return tuple(_letter(part, line) for part, line in _split(raw))
+    return tuple(_mail(part, line) for part, line in _split(raw))
 
 
 def _split(raw: bytes) -> list[tuple[bytes, int]]:
-    """Return each mail with the number of the line it begins at."""
+    """Return each mail with the number of its first line."""
     found = itertools.islice(_SEPARATOR.finditer(raw), MAX_MAILS + 1)
     starts = [match.start() for match in found]
     if not starts or raw[: starts[0]].strip():
@@ -93,7 +101,7 @@ def _split(raw: bytes) -> list[tuple[bytes, int]]:
     return mails
 
 
-def _letter(raw: bytes, first_line: int) -> Mail:
+def _mail(raw: bytes, first_line: int) -> Mail:
     try:
         message = email.message_from_bytes(raw)
     except RecursionError:  # parts in parts in parts
@@ -103,7 +111,6 @@ def _letter(raw: bytes, first_line: int) -> Mail:
     subject = " ".join(_header(message, "Subject").split())[:MAX_SUBJECT]
     head = raw.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[0]
     title, tag = _tagged(subject)
-    thread = _ids(message, "References") + _ids(message, "In-Reply-To")
     return Mail(
         raw=raw,
         first_line=first_line,
@@ -114,15 +121,14 @@ def _letter(raw: bytes, first_line: int) -> Mail:
         sender=_header(message, "From"),
         is_reply=_REPLY.match(subject) is not None,
         message_id=next(iter(_ids(message, "Message-ID")), None),
-        thread=next(iter(thread), None),
-        parent=next(iter(_ids(message, "In-Reply-To")), None),
+        answers=(*_ids(message, "References"), *_ids(message, "In-Reply-To")),
         date=_date(_header(message, "Date")),
     )
 
 
 def _page(raw: bytes, first_line: int) -> Mail:
     text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
-    # Searched, not matched: an archive puts what it likes before the title.
+    # An archive's page may have anything before the title.
     top = "\n".join(line[:1000] for line in text.split("\n", _TITLE_LINES)[:_TITLE_LINES])
     found = _TAG.search(top)
     title, tag = _tagged(top[found.start() :].partition("\n")[0] if found else "")
@@ -134,9 +140,9 @@ def _tagged(subject: str) -> tuple[str, Tag | None]:
     if match is None:
         return subject, None
     place = _PLACE.search(match[1])
-    said = _VERSION.search(match[1])
+    version = _VERSION.search(match[1])
     number, total = (int(place[1]), int(place[2])) if place else (1, 1)
-    return match[2], Tag(int(said[1]) if said else 1, number, total)
+    return match[2], Tag(int(version[1]) if version else 1, number, total)
 
 
 def _ids(message: email.message.Message, header: str) -> list[str]:
@@ -151,7 +157,7 @@ def _body(message: email.message.Message) -> str:
 
 
 def _header(message: email.message.Message, name: str) -> str:
-    """Return a header decoded, also where it is plain UTF-8, which it must not be and often is."""
+    """Return a header decoded; also plain UTF-8, which is not allowed but common."""
     raw = next((str(v) for k, v in message.raw_items() if k.lower() == name.lower()), "")
     text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:

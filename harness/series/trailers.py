@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who vouches for which patch: trailers in the patches themselves, and in replies to them."""
+"""Finds Tested-by, Reviewed-by and Acked-by in patches and in replies to them. Pure."""
 
-import email
 import re
 from collections.abc import Iterator, Sequence
 
@@ -9,17 +8,16 @@ import msgspec
 
 from harness.series.messages import Mail
 
-#: Those that a person gives to a patch as it was when they looked at it.
+#: Trailers that are about the patch as it was posted.
 KINDS = ("Tested-by", "Reviewed-by", "Acked-by")
-#: In replies they stand unquoted, sometimes indented.
+#: Unquoted, sometimes indented.
 _TRAILER = re.compile(rf"^ {{0,4}}({'|'.join(KINDS)}):[ \t]*(\S[^<>]*<[^<>\s]+@[^<>\s]+>)", re.I)
-_ID = re.compile(r"<([^<>\s]+)>")
-#: Below that line a mail is no message any more.
+#: End of the message.
 _DIFF = re.compile(r"^(?:---$|diff --git )", re.MULTILINE)
 
 
 class Trailer(msgspec.Struct, frozen=True):
-    """A trailer: `kind` as KINDS spell it, `who` with address, `patch` 0 for the whole series."""
+    """A trailer: its `kind` (one of KINDS), name and address; `patch` 0 is the whole series."""
 
     kind: str
     who: str
@@ -27,42 +25,28 @@ class Trailer(msgspec.Struct, frozen=True):
 
 
 def trailers(mails: Sequence[Mail], version: int) -> tuple[Trailer, ...]:
-    """Return the trailers of a version's mails, and of the replies to them, each once."""
-    numbers = {
-        mail.message_id: mail.tag.number
+    """Return the trailers of a version's mails and of the replies to them, without duplicates."""
+    posted = [
+        (mail, mail.tag.number)
         for mail in mails
         if mail.tag is not None and mail.tag.version == version and not mail.is_reply
-    }
-    found: dict[Trailer, None] = {}
+    ]
+    numbers = {mail.message_id: number for mail, number in posted}
+    found = {}
+    for mail, number in posted:
+        message = _DIFF.split(mail.text, maxsplit=1)[0]
+        found.update(dict.fromkeys(_trailers(message, number)))
     for mail in mails:
-        if mail.is_reply:
-            number = _answered(mail, numbers)
-        else:
-            number = numbers.get(mail.message_id) if _is_of(mail, version) else None
-        if number is not None:
-            text = mail.text if mail.is_reply else _DIFF.split(mail.text, maxsplit=1)[0]
-            found.update(dict.fromkeys(_given(text, number)))
+        # The nearest patch in a reply's thread is the one it is about.
+        about = next((numbers[i] for i in reversed(mail.answers) if i in numbers), None)
+        if mail.is_reply and about is not None:
+            found.update(dict.fromkeys(_trailers(mail.text, about)))
     return tuple(found)
 
 
-def _is_of(mail: Mail, version: int) -> bool:
-    return mail.tag is not None and mail.tag.version == version
-
-
-def _given(text: str, number: int) -> Iterator[Trailer]:
+def _trailers(text: str, number: int) -> Iterator[Trailer]:
     names = {kind.lower(): kind for kind in KINDS}
     for line in text.split("\n"):
         match = _TRAILER.match(line)
         if match is not None:
             yield Trailer(names[match[1].lower()], " ".join(match[2].split()), number)
-
-
-def _answered(mail: Mail, numbers: dict[str | None, int]) -> int | None:
-    """Which patch a reply is about: the one it answers, or that an answer before it answered."""
-    message = email.message_from_bytes(mail.raw)
-    ids = _ID.findall(str(message.get("In-Reply-To", "")))
-    ids += reversed(_ID.findall(str(message.get("References", ""))))
-    for message_id in ids:
-        if message_id in numbers:
-            return numbers[message_id]
-    return None

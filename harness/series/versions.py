@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb's facts: two versions of a series, committed somewhere and compared by git range-diff.
+"""Compares two versions of a series with git range-diff.
 
-Neither needs its base: what its own hunks show of it will do, so that two files of mails are
-compared without a tree and without network.
+Neither needs its base: the context in the patches is enough, so two files of mails are compared
+without a tree and without network.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ COMPARE_S = 600
 
 
 class SeriesVersion(msgspec.Struct, frozen=True):
-    """One version: what it is called, its number (what it claims goes by that), its patches.
+    """One version: its label, its number (which selects its claims) and its patches.
 
-    `added` are the lines that all patches add; `base` says what it was compared on.
+    `added` are the lines that all patches add; `base` says which base it was compared on.
     """
 
     label: str
@@ -41,7 +41,7 @@ class SeriesVersion(msgspec.Struct, frozen=True):
 
 
 class ComparedVersions(msgspec.Struct, frozen=True):
-    """Both versions, and git's pairs of their patches."""
+    """Both versions, and range-diff's pairs of their patches."""
 
     old: SeriesVersion
     new: SeriesVersion
@@ -56,14 +56,14 @@ def compare(
     new: Source,
     listen: Listener = silent,
 ) -> ComparedVersions:
-    """Compare two versions. Raises InputError for what is no series, MachineError."""
-    builds = []
+    """Compare two versions. Raises InputError for an invalid series, MachineError."""
+    versions = []
     for source in (old, new):
         listen(Began("read a version"))
         found = origin.find(project, cache, slug, source, listen)
-        builds.append((found, _version(project, cache, slug, source, found)))
-        listen(Ended(f"{found.source}: {len(found.commits)} patches, {found.told}"))
-    (before, ours), (after, theirs) = builds
+        versions.append((found, _version(project, cache, slug, source, found)))
+        listen(Ended(f"{found.source}: {len(found.commits)} patches, {found.note}"))
+    (before, ours), (after, theirs) = versions
     git = Git(cache.repository, log=cache.log("versions"), deadline=Deadline(COMPARE_S))
     text = git_patches.range_diff(git, (before.base, before.tip), (after.base, after.tip))
     return ComparedVersions(ours, theirs, parse_range_diff(text))
@@ -72,7 +72,7 @@ def compare(
 def named(project: Project, slug: str, text: str) -> Source:
     """Return the version that a user names: v4 or 4, a port's base, a file, FILE@v4.
 
-    Raises InputError for what is none of them.
+    Raises InputError for anything else.
     """
     series = project.series(slug)
     number = text.removeprefix("v")
@@ -115,5 +115,5 @@ def _version(
         subjects=tuple(patch.subject for patch in patches),
         added=added,
         trailers=trailers(mails, patches[0].version),
-        base=found.told,
+        base=found.note,
     )

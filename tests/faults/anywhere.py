@@ -45,7 +45,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "anywhere-no-sandbox",
-    "bubblewrap does not work here, and the series is a stranger's",
+    "bubblewrap does not work here, and the series is a third party's",
     69,
     r"bubblewrap does not work here .*and this series is not our own.*--no-sandbox",
     "none",

@@ -87,11 +87,11 @@ def rebase(options: RebaseOptions) -> None:
     project, cache = Project.find(), Cache.default()
     slug = options.slug
     if options.abort:
-        stage.abort(cache, slug, state.chosen(cache, slug, options.onto))
+        stage.abort(cache, slug, state.choose(cache, slug, options.onto))
         return
     found: Sequence[Rebased]
     if options.go_on or options.skip:
-        name = state.chosen(cache, slug, options.onto)
+        name = state.choose(cache, slug, options.onto)
         with watching() as listen:
             found = [stage.go_on(project, cache, slug, name, listen, skip=options.skip)]
     elif options.onto:

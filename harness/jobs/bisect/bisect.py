@@ -155,17 +155,17 @@ class _Scene:
         if self._origin is None:
             return self._asked(self.good, commit)
         # The series' own base is carried to wherever this commit is.
-        journey = rebase.tried(
+        state = rebase.attempt(
             self._project, self._cache, self._wanted.slug, self._origin, self._tree(commit)
         )
-        conflict = journey.conflict
+        conflict = state.conflict
         if conflict is not None:
             said = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
             return CommitAnswer("bad" if self._wanted.applies else "skip", said)
         if self._wanted.applies:
-            how = Counter(step.how for step in journey.steps)
+            how = Counter(step.how for step in state.steps)
             return CommitAnswer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
-        return self._asked(commit, journey.head)
+        return self._asked(commit, state.head)
 
     def _asked(self, base: str, build: str) -> CommitAnswer:
         """Compile two commits and put the question to them."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series on another base: git's strategies, what each patch took, and conflicts."""
+"""A series on another tree: plain application, three-way merge, recorded resolutions."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series on its way to another tree: what each patch needed, and where it stopped."""
+"""The outcome of a rebase: what each patch needed, and the conflict that stopped it. Pure."""
 
 from typing import Literal
 
@@ -7,17 +7,17 @@ import msgspec
 
 from harness.git.range_diff import Pair
 
-#: plain: git apply took it; three-way: merged with its own base; recorded: a conflict that somebody
-#: resolved before; by hand: resolved now; upstream: the tree has it already; dropped: left out.
+#: plain: git apply; three-way: merged with the series' own base; recorded: a conflict resolved
+#: before; by hand: one resolved now; upstream: the tree has it already; dropped: skipped.
 How = Literal["plain", "three-way", "recorded", "by hand", "upstream", "dropped"]
-#: What made no commit.
+#: These make no commit.
 LEFT_OUT = ("upstream", "dropped")
 
 
 class PatchStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One patch: its number in the series, what it took, the commit it became (empty: none).
+    """One patch: its number, how it was placed, and the commit it became ("" for none).
 
-    `detail` says why plainly was not enough, or which commit upstream has it.
+    `detail` says why plain application failed, or which upstream commit it is.
     """
 
     number: int
@@ -28,10 +28,10 @@ class PatchStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConflictPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a patch met something else: a file, its lines in the new tree, the patch's hunk there.
+    """One region in conflict: file, lines in the new tree, and the patch's hunk there.
 
     `touched_by` are the commits that changed these lines since the series' base, newest first;
-    `unknown` says why there are none to be named.
+    `unknown` says why there are none.
     """
 
     file: str
@@ -44,7 +44,7 @@ class ConflictPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Conflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A patch that nothing could place, and the worktree that waits for somebody to do it."""
+    """A patch in conflict, and the worktree to resolve it in."""
 
     number: int
     total: int
@@ -55,11 +55,11 @@ class Conflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rebased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series and a tree: carried there whole, or stopped at a conflict, or not begun.
+    """A series and a tree: rebased completely, stopped at a conflict, or not attempted.
 
-    `source` says what was carried, `origin` the base it was made for. When it is whole there are
-    `tip`, `mbox`, `label` (what to call its patches) and `pairs`, the range-diff with what was
-    carried. `failure` says what kept it from being tried, `exit_code` follows from all that.
+    `source` names the patches, `origin` their own base. Only a complete rebase has `tip`, `mbox`,
+    `label` (the name of the new patches) and `pairs`, the range-diff against the old ones.
+    `failure` says why none was attempted.
     """
 
     slug: str
@@ -82,5 +82,5 @@ class Rebased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def fallbacks(self) -> tuple[PatchStep, ...]:
-        """The patches that plain application was not enough for."""
+        """The patches that could not be applied plainly."""
         return tuple(step for step in self.steps if step.how != "plain")

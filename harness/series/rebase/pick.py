@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One patch after the other onto a worktree: plainly, else merged, else as somebody resolved it.
+"""Puts one patch on a worktree: plainly, else by a three-way merge, else by a recorded resolution.
 
-What a patch needed is told of it. What nothing could place is left in the index and files for a
-person, with everything known of the other side.
+Records how each patch applied. If no strategy works, the conflict stays in the worktree.
 """
 
 from collections.abc import Sequence
@@ -15,15 +14,15 @@ from harness.git import conflict, patches
 from harness.git.diff import Hunk, parse_diff
 from harness.git.git import Git
 from harness.series.base import SeriesCommits
-from harness.series.rebase.history import History, Merged, told
+from harness.series.rebase.history import History, Upstream
 from harness.series.rebase.outcome import ConflictPlace, PatchStep
 
-#: What of a region is shown.
+#: Longer regions are cut.
 MAX_LINES = 40
 
 
 class Stopped(Exception):
-    """A patch met something else; `places` are where, the worktree holds what there is of it."""
+    """The patch conflicts at `places`; the worktree holds the partial result."""
 
     def __init__(self, places: tuple[ConflictPlace, ...], note: str) -> None:
         super().__init__(note)
@@ -31,106 +30,95 @@ class Stopped(Exception):
         self.note = note
 
 
-class Carrier:
-    """What is needed for each patch of one series on its way to one tree.
+class Picker:
+    """Picks the patches of one series for one tree; `new` is the tree's commit without them.
 
-    `new` is the tree's own commit, without any patch of the series.
+    `work` is an empty folder for diffs.
     """
 
     def __init__(
-        self,
-        git: Git,
-        origin: SeriesCommits,
-        new: str,
-        history: History,
-        merged: Merged,
-        work: Path,
+        self, git: Git, origin: SeriesCommits, new: str, history: History, work: Path
     ) -> None:
-        self.git = git
+        self._git = git
         self._origin = origin
         self._new = new
         self._history = history
-        self._merged = merged
         self._work = work
+        self._upstream, self.note = self._search()
 
-    def place(self, number: int, subject: str, commit: str) -> PatchStep:
+    def _search(self) -> tuple[Upstream, str]:
+        """Return the commits upstream that touch the series' files, or a note why none is known."""
+        both = (self._origin.base, self._origin.tip)
+        files = self._git("diff", "--name-only", "-z", *both).stdout.split("\0")
+        try:
+            return self._history.upstream([file for file in files if file]), ""
+        except (ToolFailed, TimedOut) as error:
+            return Upstream(), f"the tree's history could not be searched: {error.what}"
+
+    def pick(self, number: int, subject: str, commit: str) -> PatchStep:
         """Put a patch on top of HEAD and commit it. Raises Stopped, ToolFailed."""
-        diff = patches.diff_of(self.git, commit, self._work / f"{number}.diff")
-        as_patch_id = self._merged.by_patch_id.get(self.git.patch_id(commit))
-        as_subject = self._merged.by_subject.get(subject)
-        if as_patch_id and patches.is_applied(self.git, diff):
-            return PatchStep(
-                number, subject, "upstream", detail=f"as {as_patch_id} (same patch-id)"
-            )
-        failed = patches.apply(self.git, diff)
+        git = self._git
+        diff = patches.diff_of(git, commit, self._work / f"{number}.diff")
+        same_id = self._upstream.by_patch_id.get(git.patch_id(commit))
+        same_subject = self._upstream.by_subject.get(subject)
+        if same_id and patches.is_applied(git, diff):
+            return PatchStep(number, subject, "upstream", detail=f"as {same_id} (same patch-id)")
+        failed = patches.apply(git, diff)
         if not failed:
-            return PatchStep(number, subject, "plain", patches.commit_as(self.git, commit))
-        if patches.is_applied(self.git, diff):
-            by = as_patch_id or as_subject
-            detail = f"as {by} (same subject)" if by else "the tree has all that it changes"
+            return PatchStep(number, subject, "plain", patches.commit_as(git, commit))
+        if patches.is_applied(git, diff):
+            by = same_id or same_subject
+            detail = f"as {by} (same subject)" if by else "the tree already has the change"
             return PatchStep(number, subject, "upstream", detail=detail)
-        why = f"plainly it fails at {', '.join(failed)}"
-        if as_patch_id:
-            why += f"; the tree has it as {as_patch_id} (same patch-id), and changed it since"
-        elif as_subject:
-            why += f"; {as_subject} has its subject, but not its content"
-        if not self._origin.is_whole:
-            raise Stopped(
-                self._unmerged_places(diff), f"{why}; no merge is possible: {self._origin.told}"
-            )
+        why = f"does not apply at {', '.join(failed)}"
+        if same_id:
+            why += f"; the tree has it as {same_id} (same patch-id), changed since"
+        elif same_subject:
+            why += f"; {same_subject} has the same subject but other content"
+        if not self._origin.has_base:
+            raise Stopped(self._rejected(diff), f"{why}; no merge is possible: {self._origin.note}")
         return self._merge(PatchStep(number, subject, "three-way", detail=why), commit, diff)
 
     def _merge(self, step: PatchStep, commit: str, diff: Path) -> PatchStep:
-        match patches.pick(self.git, commit):
+        match patches.pick(self._git, commit):
             case "conflict":
-                raise Stopped(tuple(self._places(diff)), f"{step.detail}; a merge meets a conflict")
+                raise Stopped(self._unmerged(diff), f"{step.detail}; the three-way merge conflicts")
             case "empty":
-                return msgspec.structs.replace(
-                    step, how="upstream", detail=f"nothing is left of it ({step.detail})"
-                )
+                detail = f"the merge leaves no change ({step.detail})"
+                return msgspec.structs.replace(step, how="upstream", detail=detail)
             case "recorded":
-                detail = f"{step.detail}; a conflict that somebody resolved before"
+                detail = f"{step.detail}; the conflict was resolved before"
                 step = msgspec.structs.replace(step, how="recorded", detail=detail)
             case "merged":
                 pass
-        made = patches.commit_as(self.git, commit)
-        return msgspec.structs.replace(step, commit=made)
+        return msgspec.structs.replace(step, commit=patches.commit_as(self._git, commit))
 
-    def _places(self, diff: Path) -> list[ConflictPlace]:
-        """Where the merge that the index holds did not come out."""
+    def _unmerged(self, diff: Path) -> tuple[ConflictPlace, ...]:
+        """Return the places where the merge in the index conflicts."""
         hunks = _hunks(diff)
         places = []
-        for file in patches.unmerged(self.git):
-            path = self.git.folder / file
-            # The lines are counted in the tree as it is without the series.
-            shown = self.git("show", f"{self._new}:{file}", ok=None)
+        for file in patches.unmerged(self._git):
+            path = self._git.folder / file
+            # Lines are counted in the tree without the series.
+            shown = self._git("show", f"{self._new}:{file}", ok=None)
             ours = shown.stdout if shown.exit_code == 0 else ""
             text = _text(path) if path.is_file() else ""
             found = _regions(text, ours)
             if not found:
-                touched_by, unknown = told(self._history, file, 0, 0)
-                places.append(
-                    ConflictPlace(file, 0, 0, "", _state(ours, text), touched_by, unknown)
-                )
+                touched = self._history.touched(file, 0, 0)
+                places.append(ConflictPlace(file, 0, 0, "", _state(ours, text), *touched))
             for region in found:
                 hunk = conflict.hunk_of(region, file, hunks)
-                touched_by, unknown = told(self._history, file, region.first, region.last)
+                header = "" if hunk is None else hunk.text.split("\n")[0]
+                touched = self._history.touched(file, region.first, region.last)
                 places.append(
-                    ConflictPlace(
-                        file,
-                        region.first,
-                        region.last,
-                        "" if hunk is None else hunk.text.split("\n")[0],
-                        _shown(region),
-                        touched_by,
-                        unknown,
-                    )
+                    ConflictPlace(file, region.first, region.last, header, _shown(region), *touched)
                 )
-        return places
+        return tuple(places)
 
-    def _unmerged_places(self, diff: Path) -> tuple[ConflictPlace, ...]:
-        """Where a plain application fails, hunk by hunk; the others are applied to the files."""
-        failed = set(patches.apply_rejecting(self.git, diff))
+    def _rejected(self, diff: Path) -> tuple[ConflictPlace, ...]:
+        """Apply the hunks that fit, and return the places of the others."""
+        failed = set(patches.apply_rejecting(self._git, diff))
         places = [
             ConflictPlace(
                 h.file,
@@ -138,21 +126,12 @@ class Carrier:
                 h.old_start + sum(not line.startswith("+") for line in h.lines) - 1,
                 h.text.split("\n")[0],
                 h.text,
-                unknown=self._history.lacking or "without its base, its lines cannot be found",
+                unknown=self._history.missing or "its lines cannot be located without its base",
             )
             for h in _hunks(diff)
             if f"{h.file}:{h.old_start}" in failed
         ]
-        return tuple(places) or tuple(ConflictPlace(said, 0, 0, "", "") for said in sorted(failed))
-
-
-def merged_upstream(history: History, git: Git, origin: SeriesCommits) -> tuple[Merged, str]:
-    """Return what the tree's history has of the series' files, or a note why nobody can tell."""
-    files = git("diff", "--name-only", "-z", origin.base, origin.tip).stdout.split("\0")
-    try:
-        return history.merged([file for file in files if file]), ""
-    except (ToolFailed, TimedOut) as error:
-        return Merged({}, {}), f"the tree's history could not be searched: {error.what}"
+        return tuple(places) or tuple(ConflictPlace(what, 0, 0, "", "") for what in sorted(failed))
 
 
 def _hunks(diff: Path) -> Sequence[Hunk]:
@@ -173,12 +152,12 @@ def _regions(text: str, ours: str) -> Sequence[conflict.Region]:
 
 def _state(ours: str, text: str) -> str:
     if not ours:
-        return "the tree has no such file any more"
-    return "the file is new in both" if text else "the patch takes away what the tree has changed"
+        return "the tree no longer has this file"
+    return "both add the file" if text else "the patch removes what the tree has changed"
 
 
 def _shown(region: conflict.Region) -> str:
-    """The region: what its base was, then what the tree and the patch made of it."""
+    """Return the region's three versions, a line each."""
     parts = (("base", region.base), ("tree", region.ours), ("patch", region.theirs))
     lines = [f"{name:5} | {line}" for name, part in parts for line in part or ("(nothing)",)]
     more = len(lines) - MAX_LINES

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb: a series carried from its base to another tree, patch by patch, and proved there.
+"""Rebases a series to another tree, patch by patch, and proves that it applies there.
 
-Plain application comes first, then a three-way merge with the series' own base, then what somebody
-made of the same conflict before. What comes out is written as mails, and applied once more as
-everybody else would apply it.
+Each patch is applied plainly, else merged three-way with the series' own base, else as the same
+conflict was resolved before. The result is written as mails and applied once more with b4.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -19,22 +19,22 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.series import base as origin
-from harness.series import ports
-from harness.series.rebase import resolution, state, verify
+from harness.series import base, ports
+from harness.series.rebase import resolution, verify
+from harness.series.rebase import state as states
 from harness.series.rebase.history import history
 from harness.series.rebase.outcome import Conflict, Rebased
-from harness.series.rebase.pick import Carrier, Stopped, merged_upstream
-from harness.series.rebase.state import Journey
+from harness.series.rebase.pick import Picker, Stopped
+from harness.series.rebase.state import RebaseState
 from harness.series.source import Source
 from harness.trees import tree
 from harness.trees.names import worktree_name
 
-CARRY_S = 1800
+REBASE_S = 1800
 
 
 class RebaseRequest(msgspec.Struct, frozen=True):
-    """What to carry where. `source` None is the nearest port; `base` the tree it was made for."""
+    """What to rebase. `source` None is the nearest port; `base` names the tree it was made for."""
 
     slug: str
     onto: str
@@ -46,41 +46,44 @@ class RebaseRequest(msgspec.Struct, frozen=True):
 def rebase(
     project: Project, cache: Cache, wanted: RebaseRequest, listen: Listener = silent
 ) -> Rebased:
-    """Carry a series to a tree; return it there, or the conflict it stopped at.
+    """Rebase a series to a tree; return the result, or the conflict it stopped at.
 
-    Raises InputError, MachineError where it cannot be tried.
+    Raises InputError, MachineError if it cannot be attempted.
     """
-    project.series(wanted.slug)
-    if state.waiting(cache, wanted.slug, wanted.onto) is not None:
+    slug, onto = wanted.slug, wanted.onto
+    project.series(slug)
+    if states.load(cache, slug, onto) is not None:
         raise InputError(
-            f"a rebase of {wanted.slug} onto {wanted.onto} waits",
-            where=str(state.worktree(cache, wanted.slug, wanted.onto)),
-            hint="go on with --continue, or give it up with --abort",
+            f"a rebase of {slug} onto {onto} is in progress",
+            where=str(states.worktree(cache, slug, onto)),
+            hint="finish it with --continue, or give it up with --abort",
         )
-    abort(cache, wanted.slug, wanted.onto)  # what a killed run may have left
-    new = tree.fetch(project, cache, wanted.onto, listen)
-    source = wanted.source or ports.nearest(project, wanted.slug, new)
-    listen(Began(f"carry {wanted.slug} onto {wanted.onto} ({new.release})"))
-    found = origin.find(
-        project, cache, wanted.slug, source, listen, base=wanted.base, beside=wanted.onto
-    )
-    journey = _tried(project, cache, _begun(cache, wanted, found, new), listen)
-    if journey.conflict is not None and not found.is_whole:
+    abort(cache, slug, onto)  # a killed run may have left its worktree
+    new = tree.fetch(project, cache, onto, listen)
+    source = wanted.source or ports.nearest(project, slug, new)
+    listen(Began(f"rebase {slug} onto {onto} ({new.release})"))
+    found = base.find(project, cache, slug, source, listen, base=wanted.base, beside=onto)
+    state = _attempt(project, cache, _start(cache, wanted, found, new), listen)
+    if state.conflict is not None and not found.has_base:
         # Only now is the base worth a download.
-        found = origin.find(
-            project, cache, wanted.slug, source, listen, beside=wanted.onto, fetch=True
-        )
-        listen(Note(f"a merge is needed: {found.told}"))
-        journey = _tried(project, cache, _begun(cache, wanted, found, new), listen)
-    if journey.conflict is None:
-        return verify.finish(project, cache, journey, listen)
-    return _left_to_resolve(project, cache, journey, listen)
+        found = base.find(project, cache, slug, source, listen, beside=onto, fetch=True)
+        listen(Note(f"a merge is needed: {found.note}"))
+        state = _attempt(project, cache, _start(cache, wanted, found, new), listen)
+    if state.conflict is None:
+        return verify.finish(project, cache, state, listen)
+    with cache.locked(states.worktree(cache, slug, onto).name):
+        states.remove(cache, slug, onto)
+        git = _private(cache, state)
+        worktree = Worktree(cache.repository, git.folder, log=git.log, deadline=git.deadline)
+        worktree.bring_to(state.head)
+        # The same conflict again, in a worktree that can wait for the user.
+        return _go_on(project, cache, git, msgspec.structs.replace(state, conflict=None), listen)
 
 
 def all_onto(
     project: Project, cache: Cache, wanted: Sequence[RebaseRequest], listen: Listener = silent
 ) -> tuple[Rebased, ...]:
-    """Carry a series to several trees; what keeps one from being tried does not stop the others."""
+    """Rebase to several trees; an error of one is its result and does not stop the others."""
     found = []
     for request in wanted:
         try:
@@ -95,20 +98,21 @@ def all_onto(
     return tuple(found)
 
 
-def tried(
+def attempt(
     project: Project,
     cache: Cache,
     slug: str,
-    found: origin.SeriesCommits,
+    found: base.SeriesCommits,
     new: Tree,
     listen: Listener = silent,
-) -> Journey:
-    """Carry a series to a commit as far as it goes, and leave nothing but the commits.
+) -> RebaseState:
+    """Rebase as far as possible and leave nothing but commits.
 
-    Its `head` has the whole series unless `conflict` says where it stopped.
+    `head` of the result has the whole series unless `conflict` is set.
     """
-    journey = _begun(cache, RebaseRequest(slug, new.name), found, new)
-    return _tried(project, cache, journey, listen)
+    return _attempt(
+        project, cache, _start(cache, RebaseRequest(slug, new.name), found, new), listen
+    )
 
 
 def go_on(
@@ -120,44 +124,39 @@ def go_on(
     *,
     skip: bool = False,
 ) -> Rebased:
-    """Take what somebody made of a conflict (or leave the patch out) and carry on behind it.
+    """Commit the resolved patch (with `skip`: leave it out) and rebase the remaining ones.
 
-    Raises DoesNotApply where the conflict is still there.
+    Raises DoesNotApply if the conflict is still there.
     """
-    with cache.locked(state.worktree(cache, slug, onto).name):
-        journey = state.waiting(cache, slug, onto)
-        if journey is None:
-            raise InputError(f"no rebase of {slug} onto {onto} waits", where="--continue")
-        git = _git(cache, journey, private=True)
+    with cache.locked(states.worktree(cache, slug, onto).name):
+        state = states.load(cache, slug, onto)
+        if state is None:
+            raise InputError(f"no rebase of {slug} onto {onto} is in progress", where="--continue")
+        git = _private(cache, state)
         if not git.folder.is_dir():
-            raise InputError(
-                "is gone", where=str(git.folder), hint="give the rebase up with --abort"
-            )
-        if journey.conflict is None:
-            git.clean_to(journey.head)  # killed behind a conflict that was taken over
+            raise InputError("is gone", where=str(git.folder), hint="start again after --abort")
+        if state.conflict is None:
+            git.clean_to(state.head)  # the last run stopped after the conflict was resolved
         else:
-            step = resolution.skipped(git, journey) if skip else resolution.taken(git, journey)
-            journey = journey.after(step)
-            state.keep(cache, journey)
-        listen(Began(f"carry {slug} onto {onto} ({journey.tree.release})"))
-        journey = _carry(project, cache, git, journey, listen)
-        if journey.conflict is not None:
-            return _stopped(cache, journey)
-        done = verify.finish(project, cache, journey, listen)
-        state.forget(cache, slug, onto)
-        return done
+            take = resolution.skipped if skip else resolution.resolved
+            state = state.after(take(git, state, state.conflict))
+            states.save(cache, state)
+        listen(Began(f"rebase {slug} onto {onto} ({state.tree.release})"))
+        return _go_on(project, cache, git, state, listen)
 
 
 def abort(cache: Cache, slug: str, onto: str) -> None:
     """Give a rebase up, and remove its worktree."""
-    with cache.locked(state.worktree(cache, slug, onto).name):
-        state.forget(cache, slug, onto)
+    with cache.locked(states.worktree(cache, slug, onto).name):
+        states.remove(cache, slug, onto)
 
 
-def _begun(cache: Cache, wanted: RebaseRequest, found: origin.SeriesCommits, new: Tree) -> Journey:
-    git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(CARRY_S))
+def _start(
+    cache: Cache, wanted: RebaseRequest, found: base.SeriesCommits, new: Tree
+) -> RebaseState:
+    git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(REBASE_S))
     shown = git("show", "--no-patch", "--format=%s", *found.commits).stdout
-    return Journey(
+    return RebaseState(
         slug=wanted.slug,
         onto=wanted.onto,
         origin=found,
@@ -168,70 +167,63 @@ def _begun(cache: Cache, wanted: RebaseRequest, found: origin.SeriesCommits, new
     )
 
 
-def _tried(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Journey:
-    """Carry in the tree's own worktree, which is left clean: most of the time that is all."""
-    with tree.checked_out(cache, journey.tree, journey.head):
-        git = _git(cache, journey)
+def _attempt(project: Project, cache: Cache, state: RebaseState, listen: Listener) -> RebaseState:
+    """Rebase in the tree's own worktree, and leave that clean. Most rebases need no other."""
+    with tree.checked_out(cache, state.tree, state.head):
+        git = _git(cache, state, cache.worktrees / worktree_name(state.tree.name))
         try:
-            return _carry(project, cache, git, journey, listen)
+            return _pick_all(project, cache, git, state, listen)
         finally:
             patches.forget_conflict(git)
-            git.clean_to(journey.tree.commit)
+            git.clean_to(state.tree.commit)
 
 
-def _left_to_resolve(project: Project, cache: Cache, journey: Journey, listen: Listener) -> Rebased:
-    """Meet the conflict again in a worktree of its own, and leave it there for somebody."""
-    folder = state.worktree(cache, journey.slug, journey.onto)
-    with cache.locked(folder.name):
-        state.forget(cache, journey.slug, journey.onto)
-        git = _git(cache, journey, private=True)
-        Worktree(cache.repository, folder, log=git.log, deadline=git.deadline).bring_to(
-            journey.head
-        )
-        again = _carry(project, cache, git, msgspec.structs.replace(journey, conflict=None), listen)
-        if again.conflict is None:
-            # Another rebase has recorded the resolution meanwhile.
-            done = verify.finish(project, cache, again, listen)
-            state.forget(cache, journey.slug, journey.onto)
-            return done
-        return _stopped(cache, again)
+def _go_on(
+    project: Project, cache: Cache, git: Git, state: RebaseState, listen: Listener
+) -> Rebased:
+    """Rebase the remaining patches in the private worktree; a conflict stays there."""
+    state = _pick_all(project, cache, git, state, listen)
+    if state.conflict is None:
+        done = verify.finish(project, cache, state, listen)
+        states.remove(cache, state.slug, state.onto)
+        return done
+    states.save(cache, state)
+    return msgspec.structs.replace(
+        state.outcome(), conflict=state.conflict, exit_code=DoesNotApply.exit_code
+    )
 
 
-def _carry(project: Project, cache: Cache, git: Git, journey: Journey, listen: Listener) -> Journey:
-    """Place the remaining patches on top of each other, or stop at the first that cannot be."""
-    past = history(project, journey.tree, journey.origin, git.log)
-    merged, note = merged_upstream(past, git, journey.origin)
-    notes = dict.fromkeys((*journey.notes, *([note] if note else [])))
-    journey = msgspec.structs.replace(journey, notes=tuple(notes))
-    total = len(journey.origin.commits)
+def _pick_all(
+    project: Project, cache: Cache, git: Git, state: RebaseState, listen: Listener
+) -> RebaseState:
+    """Pick the remaining patches, or stop at the first conflict."""
+    past = history(project, state.tree, state.origin, git.log)
+    total = len(state.origin.commits)
     with cache.staging() as work:
-        carrier = Carrier(git, journey.origin, journey.tree.commit, past, merged, work)
-        while journey.next <= total:
-            number = journey.next
+        picker = Picker(git, state.origin, state.tree.commit, past, work)
+        if picker.note and picker.note not in state.notes:
+            state = msgspec.structs.replace(state, notes=(*state.notes, picker.note))
+        while state.next <= total:
+            number = state.next
             listen(Advanced(number - 1, total))
-            subject = journey.subjects[number - 1]
+            subject = state.subjects[number - 1]
             try:
-                step = carrier.place(number, subject, journey.origin.commits[number - 1])
+                step = picker.pick(number, subject, state.origin.commits[number - 1])
             except Stopped as stopped:
                 conflict = Conflict(
                     number, total, subject, stopped.places, str(git.folder), stopped.note
                 )
-                return msgspec.structs.replace(journey, conflict=conflict)
+                return msgspec.structs.replace(state, conflict=conflict)
             if step.how != "plain":
                 listen(Note(f"patch {number}/{total} ({subject}): {step.how}: {step.detail}"))
-            journey = journey.after(step)
-    return journey
+            state = state.after(step)
+    return state
 
 
-def _stopped(cache: Cache, journey: Journey) -> Rebased:
-    state.keep(cache, journey)
-    carried = verify.described(journey)
-    return msgspec.structs.replace(
-        carried, conflict=journey.conflict, exit_code=DoesNotApply.exit_code
-    )
+def _private(cache: Cache, state: RebaseState) -> Git:
+    return _git(cache, state, states.worktree(cache, state.slug, state.onto))
 
 
-def _git(cache: Cache, journey: Journey, *, private: bool = False) -> Git:
-    name = state.worktree(cache, journey.slug, journey.onto)
-    folder = name if private else cache.worktrees / worktree_name(journey.tree.name)
-    return Git(folder, log=cache.log(name.name), deadline=Deadline(CARRY_S))
+def _git(cache: Cache, state: RebaseState, folder: Path) -> Git:
+    log = cache.log(states.worktree(cache, state.slug, state.onto).name)
+    return Git(folder, log=log, deadline=Deadline(REBASE_S))

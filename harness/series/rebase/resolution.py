@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What somebody made of a conflict: looked at, and committed as the patch it belongs to."""
+"""Commits the patch whose conflict the user resolved, or leaves it out."""
 
 import msgspec
 
 from harness.errors import DoesNotApply, InputError
 from harness.git import patches
 from harness.git.git import Git
-from harness.series.rebase.outcome import How, PatchStep
-from harness.series.rebase.state import Journey
+from harness.series.rebase.outcome import Conflict, PatchStep
+from harness.series.rebase.state import RebaseState
 
-#: What git writes into files; a line of equal signs may be a document's own.
+#: Not "=======": a document's heading may be underlined so.
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ")
 
 
-def taken(git: Git, journey: Journey) -> PatchStep:
-    """Commit what a worktree has of the patch that stopped there.
+def resolved(git: Git, state: RebaseState, conflict: Conflict) -> PatchStep:
+    """Commit the resolved patch from the worktree.
 
-    Raises DoesNotApply where the conflict is still there, InputError where nothing is.
+    Raises DoesNotApply if the conflict is still there, InputError if nothing is left of the patch.
     """
-    step = _step(journey, "by hand")
-    if git.commit("HEAD") != journey.head:
-        return msgspec.structs.replace(step, commit=_recommitted(git, journey))
-    # Somebody may have resolved the same conflict elsewhere meanwhile.
+    step = PatchStep(conflict.number, conflict.subject, "by hand", detail=conflict.note)
+    if git.commit("HEAD") != state.head:
+        return msgspec.structs.replace(step, commit=_recommitted(git, state))
+    # The same conflict may have been resolved elsewhere since.
     patches.record_resolution(git)
-    _require_resolved(git, journey)
+    _require_resolved(git, conflict)
     git("add", "--update")
     patches.record_resolution(git)
     if not patches.has_changes(git):
@@ -32,40 +32,31 @@ def taken(git: Git, journey: Journey) -> PatchStep:
             where=str(git.folder),
             hint="leave it out with --skip",
         )
-    commit = journey.origin.commits[step.number - 1]
+    commit = state.origin.commits[step.number - 1]
     return msgspec.structs.replace(step, commit=patches.commit_as(git, commit))
 
 
-def skipped(git: Git, journey: Journey) -> PatchStep:
-    """Leave the patch out that stopped there."""
+def skipped(git: Git, state: RebaseState, conflict: Conflict) -> PatchStep:
+    """Leave the patch in conflict out."""
     patches.forget_conflict(git)
-    git.clean_to(journey.head)
-    return _step(journey, "dropped")
+    git.clean_to(state.head)
+    return PatchStep(conflict.number, conflict.subject, "dropped", detail=conflict.note)
 
 
-def _step(journey: Journey, how: How) -> PatchStep:
-    conflict = journey.conflict
-    assert conflict is not None  # noqa: S101 (only then is there anything to resolve)
-    return PatchStep(conflict.number, conflict.subject, how, detail=conflict.note)
-
-
-def _recommitted(git: Git, journey: Journey) -> str:
-    """Take a commit that somebody made themselves, with our committer, so that it is ours again."""
-    if git.commit("HEAD^") != journey.head or git("diff", "HEAD", "--quiet", ok=None).exit_code:
+def _recommitted(git: Git, state: RebaseState) -> str:
+    """Commit the user's own commit again with our committer, so that its id is reproducible."""
+    if git.commit("HEAD^") != state.head or git("diff", "HEAD", "--quiet", ok=None).exit_code:
         raise InputError(
             "holds other commits than the one that resolves the conflict",
             where=str(git.folder),
-            expected=f"one commit on top of {journey.head[:12]}, or none",
+            expected=f"one commit on top of {state.head[:12]}, or none",
         )
     git("commit", "--quiet", "--no-verify", "--amend", "--cleanup=verbatim", "-C", "HEAD")
-    made = git.commit("HEAD")
-    assert made is not None  # noqa: S101 (git committed)
-    return made
+    return git.head()
 
 
-def _require_resolved(git: Git, journey: Journey) -> None:
-    assert journey.conflict is not None  # noqa: S101 (only then is there anything to resolve)
-    files = {place.file for place in journey.conflict.places} | set(patches.unmerged(git))
+def _require_resolved(git: Git, conflict: Conflict) -> None:
+    files = {place.file for place in conflict.places} | set(patches.unmerged(git))
     for file in sorted(files):
         path = git.folder / file
         rejected = path.with_name(f"{path.name}.rej")

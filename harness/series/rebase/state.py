@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rebases on their way: what is done of one, and the worktree in which a conflict waits.
+"""The state of a rebase, stored in the cache beside the worktree that holds its conflict.
 
-Kept in the cache, next to the worktree: one cannot be gone on with without the other.
+Neither is useful without the other.
 """
 
 import shutil
@@ -15,16 +15,16 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.project.kernel import Tree
 from harness.series.base import SeriesCommits
-from harness.series.rebase.outcome import Conflict, PatchStep
+from harness.series.rebase.outcome import Conflict, PatchStep, Rebased
 from harness.trees.names import file_name
 
 FOLDER = "rebase"
 
 
-class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series on its way to a tree: `head` has all that `steps` tell of.
+class RebaseState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a rebase is: `head` is the commit that the steps so far lead to.
 
-    `onto` is the tree as the user named it; `conflict` is set where it waits for somebody.
+    `onto` is the tree as the user named it; `conflict` is set while one waits to be resolved.
     """
 
     slug: str
@@ -40,25 +40,39 @@ class Journey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def next(self) -> int:
-        """Which patch is next, counted from 1; one more than there are when it is there."""
+        """Number of the next patch, from 1; one more than there are patches at the end."""
         return len(self.steps) + 1
 
-    def after(self, step: PatchStep) -> "Journey":
-        """Return the journey one patch further."""
+    def after(self, step: PatchStep) -> "RebaseState":
+        """Return the state after one more patch."""
         head = step.commit or self.head
         return msgspec.structs.replace(self, steps=(*self.steps, step), head=head, conflict=None)
 
+    def outcome(self) -> Rebased:
+        """Return what is known of the rebase so far."""
+        return Rebased(
+            slug=self.slug,
+            onto=self.onto,
+            source=self.origin.source,
+            origin=self.origin.note,
+            tree=self.tree.name,
+            release=self.tree.release,
+            base=self.tree.commit,
+            steps=self.steps,
+            notes=self.notes,
+        )
+
 
 def worktree(cache: Cache, slug: str, onto: str) -> Path:
-    """Return where a conflict of this rebase waits. No tree's worktree has such a name."""
+    """Return the worktree that holds a conflict of this rebase. No tree's has such a name."""
     return cache.root / FOLDER / f"{FOLDER}@{slug}@{file_name(onto)}"
 
 
-def waiting(cache: Cache, slug: str, onto: str) -> Journey | None:
-    """Return the rebase that waits for somebody. Raises MachineError where it cannot be read."""
+def load(cache: Cache, slug: str, onto: str) -> RebaseState | None:
+    """Return the rebase in progress, or None. Raises MachineError if it cannot be read."""
     file = _file(cache, slug, onto)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Journey)
+        return msgspec.json.decode(file.read_bytes(), type=RebaseState)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
@@ -67,8 +81,8 @@ def waiting(cache: Cache, slug: str, onto: str) -> Journey | None:
         ) from error
 
 
-def chosen(cache: Cache, slug: str, onto: tuple[str, ...]) -> str:
-    """Return which rebase of a series is meant: the one named, or the only one that waits."""
+def choose(cache: Cache, slug: str, onto: tuple[str, ...]) -> str:
+    """Return the tree of the rebase in progress that `onto` names; () means the only one."""
     known = sorted(
         unquote(file.name.removesuffix(".json").split("@", 2)[2])
         for file in (cache.root / FOLDER).glob(f"{FOLDER}@{slug}@*.json")
@@ -76,20 +90,20 @@ def chosen(cache: Cache, slug: str, onto: tuple[str, ...]) -> str:
     named = onto or tuple(known)
     if len(named) == 1 and named[0] in known:
         return named[0]
-    raise InputError(
-        f"no rebase of {slug} onto {' and '.join(onto)} waits" if onto else "which rebase?",
-        where="--onto",
-        expected=f"one of {', '.join(known)}" if known else "one that waits (none does)",
-    )
+    if onto:
+        what = f"no rebase of {slug} onto {' and '.join(onto)} is in progress"
+    else:
+        what = f"{'several rebases' if known else 'no rebase'} of {slug} in progress"
+    raise InputError(what, where="--onto", expected=f"one of {', '.join(known)}" if known else None)
 
 
-def keep(cache: Cache, journey: Journey) -> None:
-    """Note where a rebase waits."""
-    replace_file(_file(cache, journey.slug, journey.onto), msgspec.json.encode(journey))
+def save(cache: Cache, state: RebaseState) -> None:
+    """Store a state."""
+    replace_file(_file(cache, state.slug, state.onto), msgspec.json.encode(state))
 
 
-def forget(cache: Cache, slug: str, onto: str) -> None:
-    """Remove the note, then the worktree: half of a rebase would be none."""
+def remove(cache: Cache, slug: str, onto: str) -> None:
+    """Remove the state, then the worktree: a worktree without a state is removed next time."""
     _file(cache, slug, onto).unlink(missing_ok=True)
     folder = worktree(cache, slug, onto)
     shutil.rmtree(folder, ignore_errors=True)

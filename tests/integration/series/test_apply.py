@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The apply stage with real git and real b4, offline, on a fake kernel tree."""
+"""Applying with real git and real b4, offline, on a fake kernel tree."""
 
 import hashlib
 import shutil
@@ -92,7 +92,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return made
 
 
-def test_a_port_becomes_one_commit_a_patch_with_tags(scene: Scene) -> None:
+def test_a_port_becomes_one_commit_per_patch_with_tags(scene: Scene) -> None:
     source = ports.for_tree(scene.project, "test", scene.tree)
     applied = apply(scene.project, scene.cache, "test", scene.tree, source)
     assert [p.subject for p in applied.patches] == [
@@ -152,7 +152,7 @@ def test_the_same_patches_give_the_same_commits_and_at_once(
     assert again.tip == first.tip
 
 
-def test_tags_follow_what_was_asked_for_last(scene: Scene) -> None:
+def test_tags_follow_the_last_series_applied(scene: Scene) -> None:
     series = b"".join(scene.patches())
     path = scene.mbox(series)
     first = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
@@ -205,7 +205,7 @@ def test_a_series_for_another_tree_names_the_file_that_is_not_there(scene: Scene
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda patches: patches[1], "lacks patch 1 of 2"),
         (lambda patches: b"hello\n", "holds no patch"),
@@ -219,10 +219,12 @@ def test_a_series_for_another_tree_names_the_file_that_is_not_there(scene: Scene
         (lambda patches: patches[0] + patches[1].replace(b"mm/mem", b"../mem"), "outside"),
     ],
 )
-def test_what_is_no_whole_series_is_bad_input(scene: Scene, spoil: object, said: str) -> None:
+def test_an_incomplete_or_damaged_series_is_bad_input(
+    scene: Scene, spoil: object, message: str
+) -> None:
     assert callable(spoil)
     path = scene.mbox(spoil(scene.patches()))
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
     assert caught.value.exit_code == 2
     assert "series.mbox" in str(caught.value)
@@ -230,7 +232,7 @@ def test_what_is_no_whole_series_is_bad_input(scene: Scene, spoil: object, said:
     assert scene.is_clean()
 
 
-def test_files_and_ports_that_are_not_there_are_named(scene: Scene) -> None:
+def test_missing_files_and_ports_are_named(scene: Scene) -> None:
     with pytest.raises(InputError, match="nonesuch"):
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(Path("nonesuch")))
     with pytest.raises(InputError, match=r"no port 'v6\.1'; expected one of v7\.2"):
@@ -246,7 +248,7 @@ def test_a_release_finds_the_port_of_its_major_release(scene: Scene) -> None:
         assert ports.for_tree(scene.project, "test", tree) == Port("v7.2")
 
 
-def test_interrupted_it_leaves_a_clean_tree_and_nothing_running(
+def test_an_interrupted_apply_leaves_a_clean_tree(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_arguments: object, **_more: object) -> None:

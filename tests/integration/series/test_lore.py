@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Posted series: what b4 brings is checked, kept, and not asked for again."""
+"""Posted series: the mails that b4 fetches are checked and cached."""
 
 import time
 from pathlib import Path
@@ -71,19 +71,19 @@ def lore(monkeypatch: pytest.MonkeyPatch, of: int, *numbers: int) -> Lore:
     return made
 
 
-def test_what_was_fetched_is_kept_and_not_asked_for_again(
+def test_a_fetched_series_is_cached(
     project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = lore(monkeypatch, 2, 1, 2)
     path = post.fetch(project, cache, "test", 2)
     assert post.fetch(project, cache, "test", 2) == path
     assert archive.asked == [("two@example.org", 2)]
-    kept = post.noted(path)
-    assert kept is not None
-    assert (kept.patches, kept.message_id) == (2, "two@example.org")
+    note = post.noted(path)
+    assert note is not None
+    assert (note.patches, note.message_id) == (2, "two@example.org")
 
 
-def test_a_kept_file_that_changed_is_fetched_anew(
+def test_a_cached_file_that_changed_is_fetched_again(
     project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = lore(monkeypatch, 2, 1, 2)
@@ -95,43 +95,43 @@ def test_a_kept_file_that_changed_is_fetched_anew(
 
 
 @pytest.mark.parametrize(
-    ("of", "numbers", "said"),
-    [(2, (1,), "lacks patch 2"), (3, (1, 2, 3), "brought 3 patches; expected 2"), (2, (), "holds")],
+    ("of", "numbers", "message"),
+    [(2, (1,), "lacks patch 2"), (3, (1, 2, 3), "fetched 3 patches; expected 2"), (2, (), "holds")],
 )
-def test_what_is_not_the_series_is_not_kept(
+def test_an_incomplete_series_is_not_cached(
     project: Project,
     cache: Cache,
     monkeypatch: pytest.MonkeyPatch,
     of: int,
     numbers: tuple[int, ...],
-    said: str,
+    message: str,
 ) -> None:
     lore(monkeypatch, of, *numbers)
-    with pytest.raises(MachineError, match=said) as caught:
+    with pytest.raises(MachineError, match=message) as caught:
         post.fetch(project, cache, "test", 2)
     assert caught.value.exit_code == 69
     assert not cache.mails.exists()
 
 
-def test_what_is_not_known_is_bad_input(project: Project, cache: Cache) -> None:
+def test_an_unknown_version_is_bad_input(project: Project, cache: Cache) -> None:
     with pytest.raises(InputError, match="no version 3; expected one of 1, 2"):
         post.fetch(project, cache, "test", 3)
     with pytest.raises(InputError, match="message-id of v1 is not known"):
         post.fetch(project, cache, "test", 1)
 
 
-@pytest.mark.parametrize(("version", "said"), [(3, "no version 3"), (1, "message-id of v1")])
+@pytest.mark.parametrize(("version", "message"), [(3, "no version 3"), (1, "message-id of v1")])
 def test_an_unknown_version_is_refused_before_a_tree_is_fetched(
-    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch, version: int, said: str
+    project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch, version: int, message: str
 ) -> None:
     fetched: list[str] = []
     monkeypatch.setattr(apply, "fetch", lambda *_: fetched.append("tree"))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         apply.on_tree(project, cache, "test", "v7.2", Posted(version))
     assert not fetched
 
 
-def test_an_archive_out_of_reach_is_told_within_seconds(
+def test_an_archive_out_of_reach_fails_within_seconds(
     project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy"):

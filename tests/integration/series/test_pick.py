@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What holds for any series and any other side: carried twice, written and applied, it is equal."""
+"""Any series, rebased onto any other commit twice, written as mails and applied, is equal."""
 
 import shutil
 import tempfile
@@ -13,9 +13,9 @@ from harness.git import patches
 from harness.git.git import AUTHOR, Git
 from harness.host import process
 from harness.series.base import SeriesCommits
-from harness.series.rebase.history import NOTHING, History
+from harness.series.rebase.history import History
 from harness.series.rebase.outcome import PatchStep
-from harness.series.rebase.pick import Carrier, Stopped
+from harness.series.rebase.pick import Picker, Stopped
 
 FILE = "mm/zone.c"
 #: Where a line is changed, taken out or put in, and what it becomes.
@@ -34,7 +34,7 @@ def edited(lines: Sequence[str], edits: Sequence[tuple[int, str, str]]) -> list[
 
 
 class Repository:
-    """A base, another side, and a series on the base."""
+    """A base, another commit on it, and a series on the base."""
 
     def __init__(self, folder: Path, series: Sequence[list[tuple[int, str, str]]]) -> None:
         self.folder = folder
@@ -59,16 +59,16 @@ class Repository:
         assert made is not None
         return made
 
-    def carry(self, onto: str) -> list[PatchStep] | str:
-        """Carry the series; return the steps, or which patch stopped."""
+    def rebase(self, onto: str) -> list[PatchStep] | str:
+        """Rebase the series; return the steps, or the note of the patch that stopped."""
         self.git.clean_to(onto)
         history = History(None, "", onto, "none", "a and b")
         with tempfile.TemporaryDirectory() as work:
-            carrier = Carrier(self.git, self.origin, onto, history, NOTHING, Path(work))
+            picker = Picker(self.git, self.origin, onto, history, Path(work))
             steps = []
             for number, commit in enumerate(self.origin.commits, 1):
                 try:
-                    steps.append(carrier.place(number, f"patch {number}", commit))
+                    steps.append(picker.pick(number, f"patch {number}", commit))
                 except Stopped as stopped:
                     assert stopped.places
                     assert all(place.file == FILE for place in stopped.places)
@@ -78,21 +78,21 @@ class Repository:
 
 @given(st.lists(EDITS, min_size=1, max_size=3), EDITS)
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_series_is_carried_to_equal_commits_or_stops_at_the_same_place(
+def test_any_series_is_rebased_to_equal_commits_or_stops_at_the_same_place(
     tmp_path: Path, series: list[list[tuple[int, str, str]]], theirs: list[tuple[int, str, str]]
 ) -> None:
     shutil.rmtree(tmp_path)
     repository = Repository(tmp_path / "linux", series)
     git = repository.git
     # Onto its own base a series is what it was.
-    own = repository.carry(repository.base)
+    own = repository.rebase(repository.base)
     assert not isinstance(own, str)
     assert tuple(step.commit for step in own) == repository.origin.commits
 
     git.clean_to(repository.base)
     other = repository.commit(edited(repository.lines, theirs), "theirs")
-    found = repository.carry(other)
-    assert repository.carry(other) == found
+    found = repository.rebase(other)
+    assert repository.rebase(other) == found
     if isinstance(found, str):
         return
     # Written as mails and applied, it is the same once more.

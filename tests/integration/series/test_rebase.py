@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rebase verb with real git and real b4: a series over releases that others worked on."""
+"""`harness rebase` with real git and real b4: a series over releases that others worked on."""
 
 import json
 import os
@@ -31,13 +31,13 @@ def kernels(tmp_path: Path) -> Kernels:
     return Kernels(tmp_path)
 
 
-def carry(kernels: Kernels, onto: str, **more: object) -> Rebased:
+def rebase_onto(kernels: Kernels, onto: str, **more: object) -> Rebased:
     wanted = RebaseRequest("test", onto, **more)  # type: ignore[arg-type]
     return rebase(kernels.project, kernels.cache, wanted)
 
 
-def how(carried: Rebased) -> list[str]:
-    return [step.how for step in carried.steps]
+def how(outcome: Rebased) -> list[str]:
+    return [step.how for step in outcome.steps]
 
 
 def shown(kernels: Kernels, commit: str, file: str = "mm/zone.c") -> list[str]:
@@ -52,7 +52,7 @@ def no_worktree_waits(kernels: Kernels) -> bool:
 
 
 def test_onto_its_own_base_nothing_changes(kernels: Kernels) -> None:
-    found = carry(kernels, "mine")
+    found = rebase_onto(kernels, "mine")
     tree = fetch(kernels.project, kernels.cache, "mine")
     applied = apply.apply(kernels.project, kernels.cache, "test", tree, Port("v7.2"))
     assert found.tip == applied.tip
@@ -62,27 +62,27 @@ def test_onto_its_own_base_nothing_changes(kernels: Kernels) -> None:
         (2, "=", 2),
         (3, "=", 3),
     ]
-    assert (found.exit_code, found.origin) == (0, "made for mine (7.2)")
+    assert (found.exit_code, found.origin) == (0, "based on mine (7.2)")
     assert no_worktree_waits(kernels)
 
 
-def test_lines_that_moved_need_nothing_special(kernels: Kernels) -> None:
+def test_lines_that_moved_apply_plainly(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {5: "\ttheirs;", 60: "\ttheirs;"}, insert=True)
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert (found.release, how(found)) == ("7.3-rc1", ["plain"] * 3)
     assert "\tours 30;" in shown(kernels, found.tip)
-    again = carry(kernels, "mine@v7.3-rc1")
+    again = rebase_onto(kernels, "mine@v7.3-rc1")
     assert (again.tip, again.steps) == (found.tip, found.steps)
 
 
-def test_a_changed_neighbour_takes_a_merge_and_it_is_said(kernels: Kernels) -> None:
+def test_a_changed_neighbour_takes_a_merge_which_is_reported(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
-    heard: list[Event] = []
+    events: list[Event] = []
     wanted = RebaseRequest("test", "mine@v7.3-rc1")
-    found = rebase(kernels.project, kernels.cache, wanted, heard.append)
+    found = rebase(kernels.project, kernels.cache, wanted, events.append)
     assert how(found) == ["three-way", "plain", "plain"]
-    assert found.fallbacks[0].detail == "plainly it fails at mm/zone.c:27"
-    assert any(isinstance(e, Note) and "three-way" in e.text for e in heard)
+    assert found.fallbacks[0].detail == "does not apply at mm/zone.c:27"
+    assert any(isinstance(e, Note) and "three-way" in e.text for e in events)
     lines = shown(kernels, found.tip)
     assert {"\ttheirs 27;", "\tours 30;"} <= set(lines)
     pair = found.pairs[0]
@@ -91,12 +91,12 @@ def test_a_changed_neighbour_takes_a_merge_and_it_is_said(kernels: Kernels) -> N
 
 def conflicting(kernels: Kernels, name: str = "v7.3-rc1") -> Rebased:
     kernels.release(name, {10: "\telsewhere;"}, {30: "\ttheirs 30;"})
-    return carry(kernels, f"mine@{name}")
+    return rebase_onto(kernels, f"mine@{name}")
 
 
-def resolve(carried: Rebased, line: str = "\tboth 30;") -> None:
-    assert carried.conflict is not None
-    path = Path(carried.conflict.worktree) / "mm/zone.c"
+def resolve(outcome: Rebased, line: str = "\tboth 30;") -> None:
+    assert outcome.conflict is not None
+    path = Path(outcome.conflict.worktree) / "mm/zone.c"
     lines = path.read_text().splitlines()
     first = next(n for n, text in enumerate(lines) if text.startswith("<<<<<<< "))
     last = next(n for n, text in enumerate(lines) if text.startswith(">>>>>>> "))
@@ -117,18 +117,18 @@ def test_a_conflict_names_patch_file_hunk_and_the_commits_of_the_other_build(
     assert [words.split(" ", 1)[1] for words in place.touched_by] == [
         "mm/zone: theirs 2 for v7.3-rc1"
     ]
-    for said in ("base  | \tline 30;", "tree  | \ttheirs 30;", "patch | \tours 30;"):
-        assert said in place.text
+    for line in ("base  | \tline 30;", "tree  | \ttheirs 30;", "patch | \tours 30;"):
+        assert line in place.text
     folder = Path(conflict.worktree)
     assert "<<<<<<< " in (folder / "mm/zone.c").read_text()
-    # The tree's own worktree is as it was for everybody else.
+    # The tree's own worktree is clean.
     own = kernels.cache.worktrees / "mine"
     assert git(own, "status", "--porcelain") == ""
     assert git(own, "rev-parse", "HEAD") == found.base
 
 
 @pytest.mark.parametrize(
-    # A patch with \r is no part of this: b4 would write another mail.
+    # Not a patch with \r: b4 would write another mail.
     ("text", "patched"),
     [("a\rb", "a"), ("a\r", "a"), ("a\x0cb",) * 2, ("a\u2028b",) * 2],
 )
@@ -141,7 +141,7 @@ def test_only_a_newline_ends_a_line(kernels: Kernels, text: str, patched: str) -
     shutil.rmtree(port)
     git(kernels.linux, "format-patch", "-q", "-o", str(port), "v7.2")
     kernels.release("v7.3-rc1", {10: f"\t{text};"}, {30: f"\ttheirs {text};"})
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert found.conflict is not None
     (place,) = found.conflict.places
     assert (place.file, place.first, place.last) == ("mm/zone.c", 29, 30)
@@ -152,12 +152,12 @@ def test_only_a_newline_ends_a_line(kernels: Kernels, text: str, patched: str) -
         go_on(kernels.project, kernels.cache, "test", found.onto)
 
 
-def test_a_resolved_conflict_goes_on_and_is_remembered(kernels: Kernels) -> None:
+def test_a_resolved_conflict_is_recorded(kernels: Kernels) -> None:
     found = conflicting(kernels)
     with pytest.raises(DoesNotApply, match=r"zone\.c:30: the conflict is still there"):
         go_on(kernels.project, kernels.cache, "test", found.onto)
     with pytest.raises(InputError, match="--continue, or give it up"):
-        carry(kernels, found.onto)
+        rebase_onto(kernels, found.onto)
     resolve(found)
     done = go_on(kernels.project, kernels.cache, "test", found.onto)
     assert how(done) == ["by hand", "plain", "plain"]
@@ -167,15 +167,15 @@ def test_a_resolved_conflict_goes_on_and_is_remembered(kernels: Kernels) -> None
     assert author.endswith("|mm/zone: ours, early")
     assert no_worktree_waits(kernels)
 
-    again = carry(kernels, found.onto)
+    again = rebase_onto(kernels, found.onto)
     assert how(again) == ["recorded", "plain", "plain"]
     assert again.tip == done.tip
-    # The same conflict on the next release needs nobody any more.
+    # The same conflict on the next release is resolved automatically.
     kernels.release("v7.3-rc2", {115: "\tlater;"})
-    assert how(carry(kernels, "mine@v7.3-rc2")) == ["recorded", "plain", "plain"]
+    assert how(rebase_onto(kernels, "mine@v7.3-rc2")) == ["recorded", "plain", "plain"]
 
 
-def test_what_was_taken_over_is_not_lost_by_a_later_failure(
+def test_a_resolution_is_not_lost_by_a_later_failure(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = conflicting(kernels)
@@ -192,7 +192,7 @@ def test_what_was_taken_over_is_not_lost_by_a_later_failure(
     assert no_worktree_waits(kernels)
 
 
-def test_what_somebody_committed_themselves_is_taken(kernels: Kernels) -> None:
+def test_a_resolution_that_the_user_committed_is_accepted(kernels: Kernels) -> None:
     found = conflicting(kernels)
     assert found.conflict is not None
     resolve(found)
@@ -203,7 +203,7 @@ def test_what_somebody_committed_themselves_is_taken(kernels: Kernels) -> None:
     assert names[2] == "mm/zone: ours, in my own words|memmap-harness"
 
 
-def test_more_commits_than_one_are_not_guessed_at(kernels: Kernels) -> None:
+def test_more_than_one_commit_is_refused(kernels: Kernels) -> None:
     found = conflicting(kernels)
     assert found.conflict is not None
     resolve(found)
@@ -221,23 +221,23 @@ def test_a_patch_can_be_left_out_and_a_rebase_given_up(kernels: Kernels) -> None
     assert "\ttheirs 30;" in shown(kernels, skipped.tip)
     assert [p.relation for p in skipped.pairs] == ["<", "=", "="]
 
-    assert carry(kernels, found.onto).exit_code == 3
+    assert rebase_onto(kernels, found.onto).exit_code == 3
     abort(kernels.cache, "test", found.onto)
     assert no_worktree_waits(kernels)
-    with pytest.raises(InputError, match=r"no rebase of test .* expected one that waits"):
-        state.chosen(kernels.cache, "test", (found.onto,))
+    with pytest.raises(InputError, match=r"no rebase of test onto mine@v7\.3-rc1 is in progress"):
+        state.choose(kernels.cache, "test", (found.onto,))
 
 
-def test_a_resolution_that_leaves_nothing_is_to_be_skipped(kernels: Kernels) -> None:
+def test_a_resolution_that_leaves_nothing_is_refused(kernels: Kernels) -> None:
     found = conflicting(kernels)
     resolve(found, "\ttheirs 30;")
     with pytest.raises(InputError, match=r"nothing is left of patch 1.*--skip"):
         go_on(kernels.project, kernels.cache, "test", found.onto)
 
 
-def test_a_second_conflict_waits_again(kernels: Kernels) -> None:
+def test_a_second_conflict_waits_too(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {30: "\ttheirs 30;"}, {91: "\ttheirs 91;"})
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     resolve(found)
     second = go_on(kernels.project, kernels.cache, "test", found.onto)
     assert second.exit_code == 3
@@ -252,26 +252,26 @@ def test_a_second_conflict_waits_again(kernels: Kernels) -> None:
     ]
 
 
-def test_a_file_that_is_gone_names_who_took_it_away(kernels: Kernels) -> None:
+def test_a_removed_file_names_the_commit_that_removed_it(kernels: Kernels) -> None:
     git(kernels.linux, "rm", "-q", "mm/zone.c")
-    kernels.commit("mm/zone: nobody wants it")
+    kernels.commit("mm/zone: remove the file")
     kernels.tag("v7.3-rc1")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert found.conflict is not None
     (place,) = found.conflict.places
-    assert place.text == "the tree has no such file any more"
-    assert [words.split(" ", 1)[1] for words in place.touched_by] == ["mm/zone: nobody wants it"]
+    assert place.text == "the tree no longer has this file"
+    assert [words.split(" ", 1)[1] for words in place.touched_by] == ["mm/zone: remove the file"]
 
 
 def test_a_tree_without_history_says_so_and_names_the_releases(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
     kernels.trees(mine=kernels.entry("v7.2"), far=kernels.entry("v7.3-rc1", url=True))
-    carry(kernels, "mine")
-    found = carry(kernels, "far")
+    rebase_onto(kernels, "mine")
+    found = rebase_onto(kernels, "far")
     assert found.conflict is not None
     (place,) = found.conflict.places
     assert place.touched_by == ()
-    assert "without history: it changed between 7.2 and 7.3-rc1" in place.unknown
+    assert "without history: the change came between 7.2 and 7.3-rc1" in place.unknown
 
 
 def merge_upstream(kernels: Kernels, *, subject: str | None = None, also: bool = False) -> None:
@@ -284,73 +284,73 @@ def merge_upstream(kernels: Kernels, *, subject: str | None = None, also: bool =
     kernels.commit(subject or "mm/zone: ours, early")
 
 
-def test_what_is_upstream_is_recognised_by_its_patch_id(kernels: Kernels) -> None:
+def test_an_upstream_patch_is_recognised_by_its_patch_id(kernels: Kernels) -> None:
     merge_upstream(kernels, subject="mm: taken under another name")
     kernels.tag("v7.3-rc1")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert how(found) == ["upstream", "plain", "plain"]
     assert found.steps[0].detail.endswith("mm: taken under another name (same patch-id)")
     assert [p.relation for p in found.pairs] == ["<", "=", "="]
 
 
-def test_what_is_upstream_is_recognised_by_its_subject_and_content(kernels: Kernels) -> None:
+def test_an_upstream_patch_is_recognised_by_its_subject_and_content(kernels: Kernels) -> None:
     git(kernels.linux, "checkout", "-q", "main")
     kernels.edit("mm/zone.c", {30: "\tours 30;", 70: "\tand more;"})
     kernels.commit("mm/zone: ours, early")
     kernels.tag("v7.3-rc1")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert how(found) == ["upstream", "plain", "plain"]
     assert found.steps[0].detail.endswith("mm/zone: ours, early (same subject)")
 
 
-def test_what_is_upstream_is_recognised_by_content_where_there_is_no_history(
+def test_an_upstream_patch_is_recognised_by_content_where_there_is_no_history(
     kernels: Kernels,
 ) -> None:
     merge_upstream(kernels)
     kernels.tag("v7.3-rc1")
     kernels.trees(far=kernels.entry("v7.3-rc1", url=True))
-    found = carry(kernels, "far")
+    found = rebase_onto(kernels, "far")
     assert how(found) == ["upstream", "plain", "plain"]
-    assert found.steps[0].detail == "the tree has all that it changes"
+    assert found.steps[0].detail == "the tree already has the change"
 
 
-def test_upstream_with_other_surroundings_is_found_by_the_merge(kernels: Kernels) -> None:
+def test_an_upstream_patch_with_other_context_is_found_by_the_merge(kernels: Kernels) -> None:
     merge_upstream(kernels)
     kernels.edit("mm/zone.c", {28: "\ttheirs 28;"})
     kernels.commit("mm/zone: a neighbour, afterwards")
     kernels.tag("v7.3-rc1")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert how(found) == ["upstream", "plain", "plain"]
 
 
-def test_the_same_subject_with_another_content_is_no_upstream(kernels: Kernels) -> None:
+def test_the_same_subject_with_other_content_is_not_upstream(kernels: Kernels) -> None:
     git(kernels.linux, "checkout", "-q", "main")
     kernels.edit("mm/zone.c", {30: "\tsomething else;"})
     kernels.commit("mm/zone: ours, early")
     kernels.tag("v7.3-rc1")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert found.conflict is not None
-    assert "has its subject, but not its content" in found.conflict.note
+    assert "has the same subject but other content" in found.conflict.note
 
 
-def test_what_was_merged_and_reverted_is_carried(kernels: Kernels) -> None:
+def test_a_patch_that_was_merged_and_reverted_is_rebased(kernels: Kernels) -> None:
     merge_upstream(kernels)
     git(kernels.linux, "revert", "--no-edit", "HEAD")
     kernels.tag("v7.3-rc1")
-    assert how(carry(kernels, "mine@v7.3-rc1")) == ["plain"] * 3
+    assert how(rebase_onto(kernels, "mine@v7.3-rc1")) == ["plain"] * 3
 
 
-def test_a_tree_that_has_everything_leaves_nothing(kernels: Kernels) -> None:
+def test_a_series_that_is_upstream_leaves_nothing(kernels: Kernels) -> None:
     git(kernels.linux, "checkout", "-q", "main")
     git(kernels.linux, "cherry-pick", "v7.2..series")
     kernels.tag("v7.3")
-    found = carry(kernels, "mine@v7.3")
+    found = rebase_onto(kernels, "mine@v7.3")
     assert how(found) == ["upstream"] * 3
     assert (found.tip, found.exit_code, found.mbox) == (found.base, 0, "")
 
 
 def without_its_base(kernels: Kernels) -> None:
-    """A project that knows the new release only, from where v7.2 cannot be had."""
+    """Leave only the new release in trees.yaml, from a repository without v7.2."""
     other = kernels.linux.with_name("other")
     shutil.copytree(kernels.linux, other, ignore=shutil.ignore_patterns(".git"))
     git(other, "init", "-q", "-b", "main")
@@ -360,10 +360,10 @@ def without_its_base(kernels: Kernels) -> None:
     kernels.trees(mine={"provider": "git", "repository": str(other), "ref": "v7.3"})
 
 
-def test_without_its_base_a_series_that_fits_is_carried_and_compared(kernels: Kernels) -> None:
+def test_without_its_base_a_series_that_applies_is_rebased_and_compared(kernels: Kernels) -> None:
     kernels.release("v7.3", {5: "\ttheirs;"}, insert=True)
     without_its_base(kernels)
-    found = carry(kernels, "mine")
+    found = rebase_onto(kernels, "mine")
     assert how(found) == ["plain"] * 3
     assert found.origin == "its base v7.2 is not fetched"
     assert [p.relation for p in found.pairs] == ["=", "=", "="]
@@ -372,10 +372,10 @@ def test_without_its_base_a_series_that_fits_is_carried_and_compared(kernels: Ke
 def test_without_its_base_a_hunk_that_fails_is_left_as_reject(kernels: Kernels) -> None:
     kernels.release("v7.3", {30: "\ttheirs 30;"})
     without_its_base(kernels)
-    found = carry(kernels, "mine")
+    found = rebase_onto(kernels, "mine")
     conflict = found.conflict
     assert conflict is not None
-    assert "no merge is possible: its base v7.2 is not to be had" in conflict.note
+    assert "no merge is possible: its base v7.2 cannot be fetched" in conflict.note
     (place,) = conflict.places
     assert (place.file, place.first) == ("mm/zone.c", 27)
     folder = Path(conflict.worktree)
@@ -393,17 +393,17 @@ def test_a_base_can_be_named(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     mails = sorted((kernels.series / "ports" / "v7.2").glob("*.patch"))
     mbox = kernels.project.root / "mine.mbox"
-    # Without index lines nobody can tell what they were made from.
+    # Without index lines their base cannot be recognised.
     text = b"".join(p.read_bytes() for p in mails)
     mbox.write_bytes(b"\n".join(t for t in text.split(b"\n") if not t.startswith(b"index ")))
-    with_base = carry(kernels, "mine@v7.3-rc1", source=Mbox(mbox), base="mine@v7.2")
+    with_base = rebase_onto(kernels, "mine@v7.3-rc1", source=Mbox(mbox), base="mine@v7.2")
     assert how(with_base) == ["three-way", "plain", "plain"]
-    without = carry(kernels, "mine@v7.3-rc1", source=Mbox(mbox))
+    without = rebase_onto(kernels, "mine@v7.3-rc1", source=Mbox(mbox))
     assert without.conflict is not None
-    assert "its base is not known" in without.conflict.note
+    assert "its base is unknown" in without.conflict.note
 
 
-def test_several_trees_make_one_answer(kernels: Kernels) -> None:
+def test_several_trees_have_a_result_each(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     kernels.release("v7.3-rc2", {30: "\ttheirs 30;"})
     names = ("mine", "mine@v7.3-rc1", "mine@v7.3-rc2", "mine@v9.9")
@@ -415,9 +415,9 @@ def test_several_trees_make_one_answer(kernels: Kernels) -> None:
         all_onto(kernels.project, kernels.cache, wanted[3:])
 
 
-def test_what_is_exported_applies_to_equal_commits(kernels: Kernels) -> None:
+def test_an_exported_port_applies_to_equal_commits(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
-    found = carry(kernels, "mine@v7.3-rc1", export=True)
+    found = rebase_onto(kernels, "mine@v7.3-rc1", export=True)
     place = kernels.series / "ports" / "v7.3-rc1"
     assert found.exported == str(place)
     files = sorted(place.iterdir())
@@ -433,33 +433,33 @@ def test_what_is_exported_applies_to_equal_commits(kernels: Kernels) -> None:
     applied = apply.apply(kernels.project, kernels.cache, "test", tree, Port("v7.3-rc1"))
     steps = tuple(step.commit for step in found.steps)
     assert tuple(patch.commit for patch in applied.patches) == steps
-    # From there on that is the port to carry, and exporting it again changes nothing.
+    # From then on it is the nearest port, and exporting it again changes nothing.
     kernels.release("v7.3-rc2", {119: "\tlater;"})
-    assert carry(kernels, "mine@v7.3-rc2").source == "port v7.3-rc1"
-    assert carry(kernels, "mine@v7.3-rc1", export=True).exported == str(place)
+    assert rebase_onto(kernels, "mine@v7.3-rc2").source == "port v7.3-rc1"
+    assert rebase_onto(kernels, "mine@v7.3-rc1", export=True).exported == str(place)
     files[0].write_text(first.replace("early", "soon"))
     with pytest.raises(InputError, match="another port is there already"):
-        carry(kernels, "mine@v7.3-rc1", source=Port("v7.2"), export=True)
+        rebase_onto(kernels, "mine@v7.3-rc1", source=Port("v7.2"), export=True)
     assert "soon" in files[0].read_text()
 
 
 def test_a_tag_with_slashes_stays_within_the_cache(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
     git(kernels.linux, "tag", "topic/one")
-    found = carry(kernels, "mine@topic/one")
+    found = rebase_onto(kernels, "mine@topic/one")
     assert found.conflict is not None
     assert Path(found.conflict.worktree).parent == kernels.cache.root / "rebase"
-    assert state.chosen(kernels.cache, "test", ()) == "mine@topic/one"
+    assert state.choose(kernels.cache, "test", ()) == "mine@topic/one"
     resolve(found)
     assert how(go_on(kernels.project, kernels.cache, "test", "mine@topic/one"))[0] == "by hand"
     outside = kernels.cache.root / "precious"
     outside.mkdir()
     with pytest.raises(InputError):
-        carry(kernels, "mine@x/../../../precious")
+        rebase_onto(kernels, "mine@x/../../../precious")
     assert outside.is_dir()
 
 
-def test_nothing_that_their_repository_configures_is_executed(
+def test_programs_in_the_repositorys_configuration_are_not_executed(
     kernels: Kernels, tmp_path: Path
 ) -> None:
     (kernels.linux / ".gitattributes").write_text("*.c diff=theirs\n")
@@ -470,7 +470,7 @@ def test_nothing_that_their_repository_configures_is_executed(
     for key in ("diff.theirs.textconv", "diff.external", "gpg.program", "core.pager"):
         git(kernels.linux, "config", key, str(trap))
     git(kernels.linux, "config", "log.showSignature", "true")
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert found.conflict is not None
     assert found.conflict.places[0].touched_by
     assert not (tmp_path / "ran").exists()
@@ -487,24 +487,24 @@ def test_messages_with_odd_characters_survive(kernels: Kernels) -> None:
     shutil.rmtree(port)
     git(kernels.linux, "format-patch", "-q", "-o", str(port), "v7.2")
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
-    found = carry(kernels, "mine@v7.3-rc1")
-    told = git(kernels.cache.repository, "log", "-1", "--format=%B", found.tip)
-    assert told == message
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
+    message_of_tip = git(kernels.cache.repository, "log", "-1", "--format=%B", found.tip)
+    assert message_of_tip == message
     assert found.steps[-1].commit == found.tip
 
 
-def test_a_series_of_nonsense_is_bad_input(kernels: Kernels) -> None:
+def test_patches_that_contradict_each_other_are_bad_input(kernels: Kernels) -> None:
     mbox = kernels.project.root / "mine.mbox"
     one, two, _ = (p.read_bytes() for p in sorted((kernels.series / "ports/v7.2").iterdir()))
     renamed = two.replace(b"-\tline 90;", b"-\tline 30;").replace(b"[PATCH 2/3]", b"[PATCH 2/2]")
     spoiled = renamed.replace(b"@@ -87,8 +87,8 @@", b"@@ -27,8 +27,8 @@").replace(b"index", b"idx")
     mbox.write_bytes(one.replace(b"1/3]", b"1/2]").replace(b"index", b"idx") + spoiled)
     with pytest.raises(InputError, match=r"patch 2/2 .* does not follow .* mm/zone\.c:27"):
-        carry(kernels, "mine", source=Mbox(mbox))
+        rebase_onto(kernels, "mine", source=Mbox(mbox))
 
 
 @pytest.mark.parametrize("delay", [0.15, 0.4, 0.7, 1.0, 1.4])
-def test_killed_at_any_moment_it_can_be_done_again(kernels: Kernels, delay: float) -> None:
+def test_a_killed_rebase_can_be_repeated(kernels: Kernels, delay: float) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     argv = [sys.executable, "-c", "from harness.cli import main; main()", "rebase", "test"]
     argv += ["--onto", "mine@v7.3-rc1"]
@@ -516,27 +516,27 @@ def test_killed_at_any_moment_it_can_be_done_again(kernels: Kernels, delay: floa
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     time.sleep(0.3)  # git, in a group of its own, ends what it was at
-    found = carry(kernels, "mine@v7.3-rc1")
+    found = rebase_onto(kernels, "mine@v7.3-rc1")
     assert how(found) == ["three-way", "plain", "plain"]
     assert no_worktree_waits(kernels)
     git_ = Git(kernels.cache.repository, log=kernels.cache.log("t"), deadline=proc.Deadline(20))
     assert git_("fsck", "--connectivity-only", ok=None).exit_code == 0
 
 
-def test_the_command_line_says_all_that_there_is_to_know(kernels: Kernels) -> None:
+def test_the_command_line_shows_strategies_and_conflicts(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
     kernels.release("v7.3-rc2", {30: "\ttheirs 30;"})
     both = ("--onto", "mine@v7.3-rc1", "--onto", "mine@v7.3-rc2")
     done = kernels.harness("rebase", "test", *both)
     assert done.returncode == 3
-    for said in (
-        "patch 1 (mm/zone: ours, early): three-way: plainly it fails at mm/zone.c:27",
+    for text in (
+        "patch 1 (mm/zone: ours, early): three-way: does not apply at mm/zone.c:27",
         "patch 1/3 (mm/zone: ours, early) does not apply",
         "mm/zone.c:30-30  @@ -27,7 +27,7 @@ int f20(void);",
         "mm/zone: theirs 1 for v7.3-rc2",
         "then: harness rebase test --onto mine@v7.3-rc2 --continue (or --skip, --abort)",
     ):
-        assert said in done.stdout
+        assert text in done.stdout
     assert "applies, 1 with changed context" in done.stdout
     assert "conflict in patch 1/3" in done.stdout
     again = kernels.harness("rebase", "test", "--skip", "--json")
@@ -547,24 +547,24 @@ def test_the_command_line_says_all_that_there_is_to_know(kernels: Kernels) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "--onto: is missing; expected a tree or a release's tag"),
         (["--onto", "nonesuch"], "no tree 'nonesuch'; expected one of mine"),
         (["--onto", "mine@v0.1"], "no ref 'v0.1'"),
         (["--onto", "mine", "--port", "v1"], "no port 'v1'; expected one of v7.2"),
         (["--onto", "mine", "--base", "x"], "no tree 'x'"),
-        (["--continue"], "--onto: which rebase?; expected one that waits (none does)"),
-        (["--abort", "--onto", "mine"], "no rebase of test onto mine waits"),
+        (["--continue"], "--onto: no rebase of test in progress"),
+        (["--abort", "--onto", "mine"], "no rebase of test onto mine is in progress"),
         (["--continue", "--skip"], "one of them at most"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
-    kernels: Kernels, arguments: list[str], said: str
+    kernels: Kernels, arguments: list[str], message: str
 ) -> None:
     done = kernels.harness("rebase", "test", *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -65,23 +65,23 @@ def versions(kernels: Kernels) -> tuple[Path, Path]:
     return old, new
 
 
-def test_patches_names_and_vouchers_are_followed(
+def test_patches_names_and_trailers_are_followed(
     kernels: Kernels, versions: tuple[Path, Path]
 ) -> None:
     # Neither tree can be had: what the mails show is all there is.
     kernels.trees()
     done = kernels.harness("versions", *map(str, versions), "--series", "test", "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    rows = [(p["before"], p["relation"], p["after"], p["change"]) for p in said["patches"]]
+    found = json.loads(done.stdout)
+    rows = [(p["before"], p["relation"], p["after"], p["change"]) for p in found["patches"]]
     assert rows == [
         (1, "=", 1, "same"),
         (2, "!", 2, "renamed"),
         (3, "!", 3, "changed"),
         (None, ">", 4, "new"),
     ]
-    assert [(r["old"], r["new"]) for r in said["renamed"]] == [("late", "late_nt")]
-    assert [(t["patch"], t["counts"], t["advice"]) for t in said["trailers"]] == [
+    assert [(r["old"], r["new"]) for r in found["renamed"]] == [("late", "late_nt")]
+    assert [(t["patch"], t["counts"], t["advice"]) for t in found["trailers"]] == [
         (1, True, "may be added"),
         (2, True, "may be added"),
         (3, False, "gone"),
@@ -102,9 +102,7 @@ def test_the_report_says_why(kernels: Kernels, versions: tuple[Path, Path]) -> N
     assert "++\tmemmap_init_zone_device(memmap, 2 * 2048);" in done.stdout
 
 
-def test_a_version_against_itself_is_the_same_whatever_it_is_compared_on(
-    kernels: Kernels, versions: tuple[Path, Path]
-) -> None:
+def test_a_version_equals_itself_on_any_base(kernels: Kernels, versions: tuple[Path, Path]) -> None:
     old = str(versions[0])
     done = kernels.harness("versions", "v7.2", old, "--series", "test", "--json")
     assert done.returncode == 0, done.stderr
@@ -124,9 +122,7 @@ With this series:
 """
 
 
-def test_figures_are_those_that_the_mails_give(
-    kernels: Kernels, versions: tuple[Path, Path]
-) -> None:
+def test_figures_are_those_in_the_mails(kernels: Kernels, versions: tuple[Path, Path]) -> None:
     for path, mean in zip(versions, ("111.08", "96.79"), strict=True):
         text = path.read_text().replace("*** BLURB HERE ***", FIGURES.format(mean=mean))
         path.write_text(text)
@@ -143,13 +139,13 @@ def test_one_file_may_hold_both(kernels: Kernels, versions: tuple[Path, Path]) -
     argv = ("versions", f"{thread}@v1", f"{thread}@2", "--series", "test", "--json")
     done = kernels.harness(*argv)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert len(said["patches"]) == 4
-    assert len(said["trailers"]) == 3
+    found = json.loads(done.stdout)
+    assert len(found["patches"]) == 4
+    assert len(found["trailers"]) == 3
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("v9", "no version 'v9' of test; expected one of v1, a port (v7.2), or a file of mails"),
         ("thread.mbox@v3", "no version 'thread.mbox@v3'"),
@@ -159,7 +155,7 @@ def test_one_file_may_hold_both(kernels: Kernels, versions: tuple[Path, Path]) -
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
-    kernels: Kernels, versions: tuple[Path, Path], name: str, said: str
+    kernels: Kernels, versions: tuple[Path, Path], name: str, message: str
 ) -> None:
     root = kernels.project.root
     (root / "both.mbox").write_bytes(versions[0].read_bytes() + versions[1].read_bytes())
@@ -167,13 +163,11 @@ def test_bad_input_is_one_line_and_exit_2(
     there = root / name if name.startswith(("both", "empty")) else name
     done = kernels.harness("versions", str(there), str(versions[1]), "--series", "test")
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_of_a_comparison_is_left_lying(
-    kernels: Kernels, versions: tuple[Path, Path]
-) -> None:
+def test_a_comparison_leaves_no_files(kernels: Kernels, versions: tuple[Path, Path]) -> None:
     kernels.harness("versions", *map(str, versions), "--series", "test")
     assert not list((kernels.cache.root / "staging").iterdir())
     status = ["git", "-C", str(kernels.linux), "status", "--porcelain"]

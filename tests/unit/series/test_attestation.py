@@ -24,11 +24,11 @@ UNLIKE = """\
 """
 
 
-def test_all_patches_signed_alike() -> None:
+def test_one_signature_for_all_patches() -> None:
     assert attestations(ALIKE) == ("signed: DKIM/example.org",) * 2
 
 
-def test_each_patch_has_its_own() -> None:
+def test_a_signature_for_each_patch() -> None:
     assert attestations(UNLIKE) == (
         "signed: ed25519/dev@example.org; signed: DKIM/example.org",
         "bad signature: DKIM/example.org",
@@ -36,7 +36,7 @@ def test_each_patch_has_its_own() -> None:
     )
 
 
-def test_nothing_is_signed() -> None:
+def test_an_unsigned_patch() -> None:
     assert attestations("  [PATCH] a\n---\n") == ("none",)
 
 
@@ -50,7 +50,7 @@ def test_nothing_is_signed() -> None:
         "  ✓ [PATCH 0/1] cover\n  ✓ Signed: DKIM/example.org\n",
     ],
 )
-def test_what_is_not_understood_says_nothing(text: str) -> None:
+def test_unknown_output_has_no_attestations(text: str) -> None:
     assert attestations(text) == ()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whatever git makes of some edits, the base that is read off its patches takes them again."""
+"""Patches of any edits apply to the base that is reconstructed from them."""
 
 import difflib
 import itertools
@@ -38,7 +38,7 @@ def test_every_patch_applies_to_the_base_that_all_imply(versions: list[list[str]
     patches = [hunks(old, new) for old, new in itertools.pairwise(versions)]
     base = implied_base(patches)
     lines = base.get("mm/x.c", "").split("\n")[:-1]
-    # What is shown at all is what was there, where it was there.
+    # Shown lines are at their places.
     assert len(lines) <= len(versions[0])
     for shown, real in zip(lines, versions[0], strict=False):
         assert shown == real or shown.startswith("/* ")
@@ -66,7 +66,7 @@ def test_a_hunks_heading_stands_above_it_unless_it_is_known_better() -> None:
     assert lines[8] == "{"
 
 
-def test_files_that_the_series_makes_or_renames_are_followed() -> None:
+def test_files_that_the_series_creates_or_renames_are_followed() -> None:
     made = Hunk("new.c", 0, "@@ -0,0 +1,2 @@\n+one\n+two", "")
     later = Hunk("new.c", 1, "@@ -1,2 +1,1 @@\n one\n-two", "new.c")
     assert implied_base([[made], [later]]) == {}
@@ -76,20 +76,20 @@ def test_files_that_the_series_makes_or_renames_are_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("second", "said"),
+    ("second", "message"),
     [
-        (Hunk("f", 1, "@@ -1,1 +1,1 @@\n-a\n+c", "f"), r"f:1: is not what"),
+        (Hunk("f", 1, "@@ -1,1 +1,1 @@\n-a\n+c", "f"), r"f:1: differs from what earlier"),
         (Hunk("n", 5, "@@ -5,1 +5,1 @@\n-a\n+c", "n"), r"n:5: lies past the end"),
         (Hunk("x", 1, "@@ -1,1 +1,1 @@\n-a\n+c", "old"), r"old:1: was renamed before"),
     ],
 )
-def test_patches_that_do_not_follow_from_each_other_are_named(second: Hunk, said: str) -> None:
+def test_patches_that_contradict_each_other_are_named(second: Hunk, message: str) -> None:
     first = [
         Hunk("f", 1, "@@ -1,1 +1,1 @@\n-a\n+b", "f"),
         Hunk("n", 0, "@@ -0,0 +1,1 @@\n+a", ""),
-        Hunk("kept", 1, "@@ -1,1 +1,1 @@\n-a\n+b", "old"),
+        Hunk("new", 1, "@@ -1,1 +1,1 @@\n-a\n+b", "old"),
     ]
-    with pytest.raises(HunkConflict, match=said) as caught:
+    with pytest.raises(HunkConflict, match=message) as caught:
         implied_base([first, [second]])
     assert caught.value.patch == 2
 

@@ -67,7 +67,7 @@ def posted(number: int, answers: str = "") -> str:
     [
         ([posted(1, "0@example.org"), posted(2, "0@example.org")], "0@example.org"),
         ([posted(1), posted(2, "1@example.org")], "1@example.org"),
-        # Answering an older version's cover letter makes that mail none of this series.
+        # An older version's cover letter is not this series'.
         ([posted(1, "old@example.org"), posted(2, "1@example.org")], "1@example.org"),
         ([mail()], "1@example.org"),
         ([mail().replace("Message-ID: <1@example.org>\n", "")], ""),
@@ -86,7 +86,7 @@ def test_a_message_id_never_breaks_out_of_a_header(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "a@b c", "a@b>", "a@b\nBcc: c", "é@b", "a@"])
-def test_what_is_no_message_id(text: str) -> None:
+def test_invalid_message_ids(text: str) -> None:
     assert is_message_id("20260101120000.1-1-name.2@example.org")
     assert not is_message_id(text)
 
@@ -96,7 +96,7 @@ def test_encoded_and_folded_subjects_are_read() -> None:
     assert series(mail(subject="mm: a long\n subject")) == ["mm: a long subject"]
 
 
-def test_tags_are_no_part_of_a_subject_and_plain_utf8_is_read() -> None:
+def test_tags_are_not_part_of_a_subject_and_plain_utf8_is_read() -> None:
     assert series(mail(subject="[mm] [RFC] mm: café")) == ["mm: café"]
 
 
@@ -127,7 +127,7 @@ def test_a_version_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ("", 1, "holds no patch"),
         ("just text\nof a kind\n", 1, "holds no patch"),
@@ -157,7 +157,7 @@ def test_a_version_can_be_chosen() -> None:
         (mail(diff=DIFF + "+\tone too many;\n"), 19, "more lines"),
         (mail(diff=DIFF + "-\tone too many;\n"), 19, "more lines"),
         (mail().replace("From: A", "X-From: A"), 1, "no From"),
-        (mail().replace("Date: M", "X-Date: M"), 1, "no Date"),
+        (mail().replace("Date: M", "X-Date: M"), 1, "no valid Date"),
         (
             mail().replace("dev@example.org", "[email\u00a0protected]"),
             1,
@@ -168,16 +168,18 @@ def test_a_version_can_be_chosen() -> None:
             17,
             "hid an address",
         ),
-        (mail().replace("Date: Mon, 1 Jun 2026 12:00:00", "Date: one day"), 1, "no Date"),
+        (mail().replace("Date: Mon, 1 Jun 2026 12:00:00", "Date: one day"), 1, "no valid Date"),
     ],
 )
-def test_what_is_no_whole_series_is_told_by_line(text: str, line: int | None, said: str) -> None:
-    with pytest.raises(MailError, match=said) as caught:
+def test_an_incomplete_or_damaged_series_is_refused_by_line(
+    text: str, line: int | None, message: str
+) -> None:
+    with pytest.raises(MailError, match=message) as caught:
         parse_series(text.encode())
     assert caught.value.line == line
 
 
-def test_an_archives_page_of_a_patch_is_seen_to_be_wrapped() -> None:
+def test_an_archives_page_of_a_patch_is_recognised_as_wrapped() -> None:
     page = (Path(__file__).parents[2] / "data" / "mail" / "archive-page.txt").read_bytes()
     with pytest.raises(MailError, match="wrapped") as caught:
         parse_series(page)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,15 @@ def test_a_patchs_own_trailers_are_those_above_its_diff() -> None:
     )
 
 
+def test_patches_without_a_message_id_have_trailers_of_their_own() -> None:
+    mails = [patch(n, f"Acked-by: C{n} <c@example.org>") for n in (1, 2)]
+    mails = [re.sub("Message-ID: .*\n", "", mail) for mail in mails]
+    assert found(*mails) == (
+        Trailer("Acked-by", "C1 <c@example.org>", 1),
+        Trailer("Acked-by", "C2 <c@example.org>", 2),
+    )
+
+
 def test_a_reply_gives_its_trailer_to_what_it_answers() -> None:
     mails = [COVER, patch(1), patch(2)]
     mails.append(REPLY.format(me="r1", parent="p4-2", text="Tested-by: B <b@example.org>"))
@@ -86,7 +97,7 @@ def test_an_answer_to_an_answer_is_about_the_same_patch() -> None:
     assert found(*mails) == (Trailer("Reviewed-by", "B <b@example.org>", 2),)
 
 
-def test_another_versions_mails_and_strangers_answers_do_not_count() -> None:
+def test_another_versions_mails_and_the_replies_to_them_do_not_count() -> None:
     mails = [
         patch(1, "Tested-by: C <c@example.org>", version=3),
         patch(1),
@@ -96,8 +107,8 @@ def test_another_versions_mails_and_strangers_answers_do_not_count() -> None:
     assert len(found(*mails, version=3)) == 2
 
 
-def test_what_is_no_trailer_is_none() -> None:
-    text = "Tested-by: nobody\nI Tested-by: C <c@x.org>\nTested-by: <>\nTestedby: C <c@x.org>"
+def test_other_lines_are_not_trailers() -> None:
+    text = "Tested-by: C\nI Tested-by: C <c@x.org>\nTested-by: <>\nTestedby: C <c@x.org>"
     assert found(patch(1, text)) == ()
 
 
