@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel sources: where they come from and how they are unpacked."""
+"""Kernel sources: fetched, unpacked, committed to the cache repository, checked out."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""apt with lists, cache and sources of its own: any suite of Debian, verified, without root.
+"""Runs apt on private lists, cache and sources: any Debian suite, verified, without root.
 
-The machine's proxies and credentials hold; its own lists, pins and hooks are left alone.
+The machine's proxies and credentials are used; its lists, pins and hooks are not.
 """
 
 import re
@@ -16,8 +16,8 @@ from harness.trees.apt_sources import AptSource, Archive, deb822, debian, one_li
 
 ETC = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")
-#: Hooks of the machine's configuration act on the machine's cache; lists of them cannot be emptied
-#: on the command line, only here. As root, apt would drop to a user who cannot reach our folders.
+#: The machine's hooks act on the machine's cache; only a configuration file can clear such lists.
+#: As root, apt would drop to a user that cannot read our folders.
 _CONF = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -44,7 +44,7 @@ _FAILED = re.compile(r"[EW]: (Failed to fetch .*|.*(?:is not signed|signatures).
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """One version of a package that is on offer."""
+    """One version of a package that an archive offers."""
 
     package: str
     version: str
@@ -62,15 +62,15 @@ class Apt:
         self._deadline = deadline
 
     def update(self, suites: Sequence[str]) -> list[str]:
-        """Fetch the suites' lists and return the suites that the archive does not have.
+        """Fetch the suites' lists and return the suites that the archive lacks.
 
-        Raises MachineError where the archive cannot be reached or its signature does not hold.
+        Raises MachineError if the archive cannot be reached or its signature is not valid.
         """
         self._configure(suites)
-        heard: list[str] = []
-        self._run("apt-get", "update", on_line=heard, ok=(0, 100))
-        absent = [m[1] for m in map(_NO_SUITE.match, heard) if m]
-        failures = [m[1] for m in map(_FAILED.match, heard) if m]
+        printed: list[str] = []
+        self._run("apt-get", "update", on_line=printed, ok=(0, 100))
+        absent = [m[1] for m in map(_NO_SUITE.match, printed) if m]
+        failures = [m[1] for m in map(_FAILED.match, printed) if m]
         if failures and not absent:
             raise MachineError(
                 "Debian's archive cannot be used",
@@ -81,18 +81,18 @@ class Apt:
         return [suite for suite in suites if suite in absent]
 
     def offers(self, package: str) -> list[Offer]:
-        """Return the versions of a package in the suites, newest first as apt orders them."""
+        """Return the versions of a package in the suites, newest first."""
         done = self._run("apt-cache", "madison", package, ok=(0, 100))
         rows = (line.split("|") for line in done.stdout.splitlines())
         found = [Offer(row[0].strip(), row[1].strip()) for row in rows if len(row) > 1]
         return list(dict.fromkeys(found))
 
     def download(self, offer: Offer, folder: Path) -> Path:
-        """Download a package into an empty folder, its hash checked against the signed lists."""
+        """Download a package into an empty folder; apt checks it against the signed lists."""
         self._run("apt-get", "download", f"{offer.package}={offer.version}", cwd=folder)
         files = list(folder.glob("*.deb"))
         if len(files) != 1:
-            raise MachineError(f"apt-get brought {len(files)} files", where=offer.package)
+            raise MachineError(f"apt-get downloaded {len(files)} files", where=offer.package)
         return files[0]
 
     def _configure(self, suites: Sequence[str]) -> None:
@@ -123,9 +123,9 @@ class Apt:
 
 
 def archives() -> tuple[Archive, ...]:
-    """Return where this machine's own configuration gets Debian from.
+    """Return the Debian archives in this machine's apt configuration.
 
-    Raises InputError when it names no such place (another distribution, Debian's relatives).
+    Raises InputError if there is none (another distribution).
     """
     entries: list[AptSource] = []
     for file in [ETC / "sources.list", *sorted((ETC / "sources.list.d").glob("*"))]:
@@ -136,15 +136,15 @@ def archives() -> tuple[Archive, ...]:
     found = debian(entries)
     if not found:
         raise InputError(
-            "no source of Debian's own archive",
+            "apt has no source of Debian's own archive",
             where=str(ETC),
-            hint="name one there, or define a git or tarball tree in configs/trees.yaml",
+            hint="add one, or define a git or tarball tree in configs/trees.yaml",
         )
     return found
 
 
 def keyring(archive: Archive) -> Path | None:
-    """Return the distribution's keyring; None leaves it to the keys that apt itself trusts."""
+    """Return the distribution's keyring; None means the keys that apt trusts by default."""
     named = [Path(archive.signed_by)] if archive.signed_by.startswith("/") else []
     common = [KEYRINGS / f"debian-archive-keyring.{end}" for end in ("gpg", "pgp")]
     return next((path for path in [*named, *common] if path.is_file()), None)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""apt's lists of sources, in both formats, to the places where this machine gets Debian from."""
+"""Parses apt's source lists, in both formats, and selects Debian's own archives. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
-#: Suites that only Debian itself has, whatever release the machine runs.
+#: Suites of Debian.
 _SUITES = re.compile(
     r"(?:sid|unstable|testing|stable|oldstable|bullseye|bookworm|trixie|forky|duke)"
     r"(?:-updates|-backports|-proposed-updates)?"
@@ -15,7 +15,7 @@ _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<rest>\S.*)")
 
 
 class AptSource(msgspec.Struct, frozen=True):
-    """One source: `signed_by` as it stands there, a file or a key, empty when not given."""
+    """One source; `signed_by` is a file or a key, "" if not given."""
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
@@ -24,7 +24,7 @@ class AptSource(msgspec.Struct, frozen=True):
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """Where Debian is to be had: its URI, and the keyring that the machine checks it with."""
+    """A Debian archive: its URI, and the keyring that apt checks it with."""
 
     uri: str
     signed_by: str
@@ -68,10 +68,10 @@ def deb822(text: str) -> Iterator[AptSource]:
 
 
 def debian(entries: Iterable[AptSource]) -> tuple[Archive, ...]:
-    """Return the archives that are Debian's own, likeliest first.
+    """Return Debian's own archives, the likeliest first.
 
-    Others call their suites as Debian does; what tells them apart is a keyring of their own.
-    Security archives and dated snapshots do not have the suites we want.
+    Third-party archives use Debian's suite names too, but have keyrings of their own. Security
+    archives and dated snapshots lack the suites we need.
     """
     found: dict[str, Archive] = {}
     for entry in entries:

@@ -19,16 +19,16 @@ ROOM_BYTES = 4 * GIB
 def unpack(
     cache: Cache, source: DebianSource, work: Path, listen: Listener, log: Path, deadline: Deadline
 ) -> tuple[Path, str]:
-    """Download and unpack the newest version on offer; return its folder and what it is.
+    """Download and unpack the newest version offered; return its folder and a label.
 
-    Raises InputError (nothing on offer, no such suite), MachineError (no network), ToolMissing.
+    Raises InputError (no such version or suite), MachineError (no network), ToolMissing.
     """
     apt.require()
     cache.require_room(ROOM_BYTES, "for a kernel tree")
     listen(Began(f"look for {source.package} {source.version} in {', '.join(source.suites)}"))
     with cache.locked("apt"):
         mine, offer = _find(cache, source, listen, log, deadline)
-        listen(Ended(f"{offer.package} {offer.version} is the newest on offer"))
+        listen(Ended(f"{offer.package} {offer.version} is the newest offered"))
         listen(Began(f"download {offer.package} {offer.version}"))
         deb = mine.download(offer, work)
     apt.unpack(deb, work / "deb", log=log, deadline=deadline)
@@ -43,17 +43,16 @@ def unpack(
     listen(Began(f"unpack {tarballs[0].name}"))
     unpacked = work / "source"
     unpacked.mkdir()
-    # Its hash stands in lists that Debian signed: no need to look inside first.
+    # Debian signed its checksum, so its members need no check.
     folder = archive.extract(tarballs[0], unpacked, log=log, deadline=deadline)
     listen(Ended(f"unpacked {tarballs[0].name}"))
     return folder, f"debian-source {offer.version}"
 
 
 def tags(cache: Cache, source: DebianSource, log: Path, deadline: Deadline) -> list[str]:
-    """Return the tags of the upstream releases on offer in an entry's suites (v7.2.12, v7.3-rc7).
+    """Return the tags of the upstream releases offered in an entry's suites (v7.2.12, v7.3-rc7).
 
-    All of the package count, whatever version the entry asks for. Raises InputError, MachineError,
-    ToolMissing.
+    All versions of the package count. Raises InputError, MachineError, ToolMissing.
     """
     apt.require()
     with cache.locked("apt"):
@@ -67,7 +66,7 @@ def tags(cache: Cache, source: DebianSource, log: Path, deadline: Deadline) -> l
 def _reached(
     cache: Cache, source: DebianSource, log: Path, deadline: Deadline
 ) -> tuple[apt.Apt, list[str], list[apt.Offer]]:
-    """Return the first archive that can be used, the suites it lacks, and what it has on offer."""
+    """Return the first usable archive, the suites it lacks, and its offers."""
     failure: MachineError | None = None
     for place in apt.archives():
         mine = apt.Apt(cache.apt, place, log=log, deadline=deadline)
@@ -84,7 +83,7 @@ def _reached(
 def _find(
     cache: Cache, source: DebianSource, listen: Listener, log: Path, deadline: Deadline
 ) -> tuple[apt.Apt, apt.Offer]:
-    """Return the newest offer that matches, from the first archive that can be used."""
+    """Return the newest matching offer of the first usable archive."""
     mine, absent, offers = _reached(cache, source, log, deadline)
     chosen = next((offer for offer in offers if source.matches(offer.version)), None)
     if chosen is None:
@@ -104,10 +103,10 @@ def _nothing(
             expected="suites of Debian",
             hint="correct `suites` in configs/trees.yaml",
         )
-    others = ", ".join(offer.version for offer in offers) or "no version of it"
+    others = ", ".join(offer.version for offer in offers) or "none"
     return InputError(
         f"no {source.package} {source.version} in {', '.join(source.suites)}",
         where=uri,
-        expected=f"what is on offer: {others}",
+        expected=f"a version offered: {others}",
         hint="correct `version` or `suites` in configs/trees.yaml",
     )

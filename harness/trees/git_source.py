@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Provider git: a ref of a repository by path or URL.
+"""Provider git: fetches a ref of a repository by path or URL.
 
 A local repository is read, never written to: the cache repository borrows its objects through
 objects/info/alternates, and fetches those that a partial clone lacks from that clone's remote.
-(Where git would write an object that the repository has, it sets the time of that object's file.)
-From a URL the one commit is fetched. Either way the cache sees the commit without its history,
-which nothing here asks for.
+(When git writes an object that the repository has, it sets the time of that object's file.)
+From a URL only one commit is fetched. In both cases the cache has the commit without its history.
 """
 
 import difflib
@@ -13,64 +12,54 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import ClassVar
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
-from harness.git.git import ForeignGit, Git
+from harness.git.git import ForeignGit, Git, UsersGit
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.tree_source import GitSource
 
-#: What git exits with when it cannot go on.
-FATAL = 128
-
-
-class _UsersGit(Git):
-    """git with the user's configuration: proxies and credentials for a URL are there."""
-
-    environment: ClassVar[dict[str, str]] = {"GIT_TERMINAL_PROMPT": "0"}
-
-
+#: git's exit code after "fatal:".
+_FATAL = 128
 #: For a fetch of single objects.
 _OBJECTS_ONLY = {
-    # The URL is from a repository's configuration, which may name a program (ext::).
+    # The URL is from the repository's configuration, which may name a program (ext::).
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_CONFIG_COUNT": "2",
-    # Otherwise the remote leaves out objects of commits that we have: that we lack them is why we
-    # ask. git does the same when it fetches for a partial clone.
+    # Otherwise the remote leaves out objects of commits that we have. git does the same when it
+    # fetches for a partial clone.
     "GIT_CONFIG_KEY_0": "fetch.negotiationAlgorithm",
     "GIT_CONFIG_VALUE_0": "noop",
-    # Unpacking would set the time of borrowed files that hold one of the objects.
+    # Unpacking would set the time of borrowed files with the same objects.
     "GIT_CONFIG_KEY_1": "fetch.unpackLimit",
     "GIT_CONFIG_VALUE_1": "1",
 }
 
 
 def commit_of(
-    kept: Git, root: Path, source: GitSource, listen: Listener
+    ours: Git, root: Path, source: GitSource, listen: Listener
 ) -> tuple[str, dict[str, str]]:
-    """Make a ref's commit readable in the cache repository `kept`.
+    """Make a ref's commit readable in the cache repository; return it, and the source's tags.
 
-    Return it and the commits of the repository's own tags, by name. Paths are relative to `root`.
-    The caller holds the lock `trees`. Raises InputError (no repository, no such ref), MachineError
-    (no network).
+    Paths are relative to `root`. The caller holds the lock `trees`. Raises InputError (no
+    repository, no such ref), MachineError (no network).
     """
     listen(Began(f"look for {source.ref} in {source.repository}"))
-    users = opened(root, source, kept.log, kept.deadline)
-    commit, tags = _fetched(kept, source) if users is None else _borrowed(kept, users, source)
-    end_history(kept.folder, commit)
-    if not kept.has_commit(commit) or not kept.has_tree(commit):
+    users = opened(root, source, ours.log, ours.deadline)
+    commit, tags = _fetched(ours, source) if users is None else _borrowed(ours, users, source)
+    end_history(ours.folder, commit)
+    if not ours.has_commit(commit) or not ours.has_tree(commit):
         raise _unreadable(source.ref, source.repository)
     listen(Ended(f"{source.ref} is {commit[:12]}"))
     return commit, tags
 
 
 def opened(root: Path, source: GitSource, log: Path, deadline: Deadline) -> ForeignGit | None:
-    """Return git on a repository of this machine, only to be read; None for one behind a URL.
+    """Return read-only git on a local repository; None for a URL.
 
-    Paths are relative to `root`. Raises InputError where there is no repository.
+    Paths are relative to `root`. Raises InputError if it is not a repository.
     """
     if source.is_url:
         return None
@@ -78,38 +67,39 @@ def opened(root: Path, source: GitSource, log: Path, deadline: Deadline) -> Fore
     git = ForeignGit(path, log=log, deadline=deadline)
     usable = path.is_dir() and "\n" not in str(path)
     if not usable or git("rev-parse", "--git-dir", ok=None).exit_code != 0:
-        raise InputError("is no git repository", where=str(path), expected="a path or URL of one")
+        raise InputError(
+            "is not a git repository", where=str(path), expected="a path or URL of one"
+        )
     return git
 
 
 def tags_of(git: Git, source: GitSource) -> dict[str, str]:
-    """Return the commits of a repository's own tags, by name.
+    """Return the commits of a source's tags, by name.
 
-    `git` is any repository for a source behind a URL, else the source itself. Raises MachineError.
+    `git` is the source itself, or any repository if the source is a URL. Raises MachineError.
     """
     return _remote_tags(git, source) if source.is_url else _local_tags(git)
 
 
-def _borrowed(kept: Git, users: ForeignGit, source: GitSource) -> tuple[str, dict[str, str]]:
+def _borrowed(ours: Git, users: ForeignGit, source: GitSource) -> tuple[str, dict[str, str]]:
     tags = _local_tags(users)
     commit = users.commit(source.ref)
     if commit is None:
         raise _no_ref(source, tags)
-    complete(kept, users, commit, source.ref)
-    objects = users("rev-parse", "--path-format=absolute", "--git-path", "objects").stdout.strip()
-    _borrow(kept.folder, objects)
+    complete(ours, users, commit, source.ref)
+    _borrow(ours.folder, str(users.path("objects")))
     return commit, tags
 
 
-def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
-    """Fetch those objects of a commit into the cache that a partial clone left at its remote.
+def complete(ours: Git, users: ForeignGit, commit: str, called: str) -> None:
+    """Fetch the objects of a commit that a partial clone lacks into the cache.
 
-    The caller holds the lock `trees`. Raises InputError if objects are missing that no remote has
-    promised, MachineError if the remote does not send them.
+    The caller holds the lock `trees`. Raises InputError if objects are missing and no remote
+    promises them, MachineError if the remote does not send them.
     """
     listing = ("rev-list", "--objects", "--missing=print", "--no-walk", commit)
-    listed = users(*listing, env=with_objects_of(kept), ok=(0, FATAL))
-    if listed.exit_code == FATAL:
+    listed = users(*listing, env=with_objects_of(ours), ok=(0, _FATAL))
+    if listed.exit_code == _FATAL:
         raise _unreadable(called, str(users.folder))
     missing = [line[1:] for line in listed.stdout.splitlines() if line.startswith("?")]
     if not missing:
@@ -124,7 +114,7 @@ def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
         )
     for name, url in remotes.items():
         try:
-            _fetch_objects(kept, url, missing)
+            _fetch_objects(ours, url, missing)
         except ToolFailed as error:
             failed = MachineError(
                 f"{what}; the remote {name} of this partial clone does not send them",
@@ -138,29 +128,28 @@ def complete(kept: Git, users: ForeignGit, commit: str, called: str) -> None:
     raise failed
 
 
-def with_objects_of(kept: Git) -> dict[str, str]:
+def with_objects_of(ours: Git) -> dict[str, str]:
     """Return an environment in which git also reads the objects of the cache repository."""
-    # Quoted, as git takes it: a path may have a colon.
-    quoted = json.dumps(str(kept.folder / "objects"), ensure_ascii=False)
+    # Quoted as git expects: a path may have a colon.
+    quoted = json.dumps(str(ours.folder / "objects"), ensure_ascii=False)
     return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": quoted}
 
 
 def _promisors(users: ForeignGit) -> dict[str, str]:
-    """Return the URLs of the remotes that a partial clone's missing objects are at, by name."""
+    """Return the URLs of a partial clone's promisor remotes, by name."""
     keys = users("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$", ok=None).stdout
     names = [key.removeprefix("remote.").removesuffix(".promisor") for key in keys.splitlines()]
     urls = {name: users("remote", "get-url", name, ok=None).stdout.strip() for name in names}
     return {name: url for name, url in urls.items() if url}
 
 
-def _fetch_objects(kept: Git, url: str, names: list[str]) -> None:
-    """Fetch objects into the cache by their names. Raises ToolFailed."""
-    git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
-    file = kept.log.with_suffix(".missing")
+def _fetch_objects(ours: Git, url: str, names: list[str]) -> None:
+    """Fetch objects into the cache by their ids. Raises ToolFailed."""
+    file = ours.log.with_suffix(".missing")
     file.write_text("".join(f"{name}\n" for name in names))
     fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--stdin", "--", url)
     try:
-        git(*fetch, stdin=file, env=_OBJECTS_ONLY)
+        _users(ours)(*fetch, stdin=file, env=_OBJECTS_ONLY)
     finally:
         file.unlink()
 
@@ -172,10 +161,9 @@ def _local_tags(users: Git) -> dict[str, str]:
     return {name: peeled or oid for oid, name, peeled in rows}
 
 
-def _remote_tags(kept: Git, source: GitSource) -> dict[str, str]:
-    git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
+def _remote_tags(ours: Git, source: GitSource) -> dict[str, str]:
     try:
-        listed = git("ls-remote", "--tags", "--", source.repository).stdout
+        listed = _users(ours)("ls-remote", "--tags", "--", source.repository).stdout
     except ToolFailed as error:
         raise MachineError(
             "cannot be fetched from",
@@ -184,13 +172,13 @@ def _remote_tags(kept: Git, source: GitSource) -> dict[str, str]:
             detail=error.detail,
         ) from error
     rows = (line.split("\t") for line in listed.splitlines())
-    # A tag object's commit follows in a line of its own, marked so.
+    # The line of a tag object is followed by one for its commit, marked ^{}.
     return {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
 
 
-def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
-    tags = _remote_tags(kept, source)
-    git = _UsersGit(kept.folder, log=kept.log, deadline=kept.deadline, git_dir=kept.folder)
+def _fetched(ours: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+    tags = _remote_tags(ours, source)
+    git = _users(ours)
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--", source.repository, source.ref)
     try:
         git(*fetch)
@@ -201,11 +189,15 @@ def _fetched(kept: Git, source: GitSource) -> tuple[str, dict[str, str]]:
     return git.commit("FETCH_HEAD") or "", tags
 
 
+def _users(ours: Git) -> UsersGit:
+    return UsersGit(ours.folder, log=ours.log, deadline=ours.deadline, git_dir=ours.folder)
+
+
 def _unreadable(called: str, where: str) -> InputError:
     return InputError(
         f"the objects of {called} cannot be read",
         where=where,
-        expected="a whole repository with SHA-1 names",
+        expected="a whole repository with SHA-1 object ids",
     )
 
 
@@ -220,16 +212,13 @@ def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
 
 
 def end_history(repository: Path, commit: str) -> None:
-    """Tell git that the commit's parents are not there, whether or not they could be read.
-
-    The caller holds the lock `trees`.
-    """
+    """Make the commit shallow in the cache repository. The caller holds the lock `trees`."""
     file = repository / "shallow"
     _rewrite(file, [*_lines(file), commit])
 
 
 def _borrow(repository: Path, *objects: str) -> None:
-    """Let the cache repository read folders of objects, and forget those that are gone."""
+    """Add object folders to the cache's alternates, and remove those that are gone."""
     alternates = repository / "objects" / "info" / "alternates"
     alternates.parent.mkdir(exist_ok=True)
     there = [folder for folder in _lines(alternates) if os.access(folder, os.F_OK)]
@@ -237,7 +226,7 @@ def _borrow(repository: Path, *objects: str) -> None:
 
 
 def forget_gone(cache: Cache) -> None:
-    """Take repositories that are gone out of the cache's alternates: git prints an error of each.
+    """Remove repositories that are gone from the cache's alternates: git prints an error for each.
 
     Does nothing while another process holds the lock `trees`.
     """
@@ -251,7 +240,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _rewrite(file: Path, lines: list[str]) -> None:
-    """Replace a file that git may be reading. Lines are kept once."""
+    """Replace a file atomically, since git may be reading it; without duplicate lines."""
     text = "".join(f"{line}\n" for line in dict.fromkeys(lines))
     if not file.exists() or file.read_text() != text:
         replace_file(file, text.encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""gpgv: detached signatures, checked against a file of keys and nothing else."""
+"""Runs gpgv, which checks a detached signature against a keyring."""
 
 from pathlib import Path
 
@@ -11,21 +11,21 @@ def check(
     file: Path, signature: Path, keyring: Path, home: Path, *, log: Path, deadline: process.Deadline
 ) -> None:
     """Raise InputError unless the signature over `file` is good, by a key of the keyring."""
-    # A name without slash would be looked for in gpgv's home folder, which is ours and empty.
+    # gpgv looks for a name without a slash in its home folder.
     argv = ["gpgv", "--homedir", str(home), "--keyring", str(keyring.resolve())]
-    heard: list[str] = []
+    printed: list[str] = []
     done = process.run(
         [*argv, str(signature), str(file)],
         log=log,
         deadline=deadline,
         ok=None,
-        on_line=heard.append,
+        on_line=printed.append,
     )
     if done.exit_code != 0:
         raise InputError(
-            "the signature does not hold",
+            "the signature is not valid",
             where=str(signature),
             expected=f"one by a key in {keyring}",
-            hint="do not trust this tarball, unless the keyring is the wrong one",
-            detail="\n".join(heard[-4:]),
+            hint="check the keyring; otherwise do not trust this tarball",
+            detail="\n".join(printed[-4:]),
         )

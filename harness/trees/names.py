@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a tree's name stands for: an entry of configs/trees.yaml, a tag of one, a release."""
+"""Resolves a tree's name: an entry of configs/trees.yaml, a tag of one, or a release."""
 
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ TAG_MARK = "@"
 
 
 def source_of(project: Project, name: str) -> TreeSource | None:
-    """Return where a tree comes from; None where the name is neither an entry's nor a release's.
+    """Return the source of a tree; None if the name is neither an entry's nor a release's.
 
     `NAME@TAG` is another tag of an entry's source, `v7.2.12` a release that Debian may have.
     Raises InputError for a tag that the entry's provider cannot have.
@@ -38,15 +38,15 @@ def source_of(project: Project, name: str) -> TreeSource | None:
 
 
 def is_entry(project: Project, name: str) -> bool:
-    """Whether configs/trees.yaml has an entry of that name."""
+    """Return whether configs/trees.yaml has an entry of that name."""
     return name in project.trees()
 
 
 def worktree_name(name: str) -> str:
-    """Return whose worktree a tree is checked out in: all tags of an entry share the entry's."""
+    """Return the name of a tree's worktree: all tags of an entry share the entry's."""
     return name.removeprefix("tree/").partition(TAG_MARK)[0]
 
 
 def file_name(name: str) -> str:
-    """Return a tree's name as that of a file: a tag may have slashes, and lead elsewhere."""
+    """Return a tree's name quoted as a file name: a tag may have slashes."""
     return quote(name, safe="@+~")

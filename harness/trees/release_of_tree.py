@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel's top Makefile to the release it says it is."""
+"""Parses the release out of a kernel's top Makefile. Pure."""
 
 import re
 
@@ -9,7 +9,7 @@ _LINE = re.compile(
 
 
 def release(text: str) -> str | None:
-    """Return 7.2.13 or 7.3-rc7, as kernel tags name it, or None for another project's Makefile."""
+    """Return the release as tags name it (7.2.13, 7.3-rc7); None for another project's Makefile."""
     found = dict(_LINE.findall(text))
     if not found.get("VERSION", "").isdigit() or not found.get("PATCHLEVEL", "").isdigit():
         return None
@@ -17,5 +17,5 @@ def release(text: str) -> str | None:
     # Tags leave out a SUBLEVEL of 0: v7.3-rc7, not v7.3.0-rc7.
     third = f".{sublevel}" if sublevel not in ("", "0") else ""
     named = f"{found['VERSION']}.{found['PATCHLEVEL']}{third}{found.get('EXTRAVERSION', '')}"
-    # It becomes a tag, and git allows no such names.
+    # The release becomes a tag, and git forbids such names.
     return None if ".." in named or named.endswith((".", ".lock")) else named

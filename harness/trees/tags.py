@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which releases the source of a tree has, by the tags that they go by."""
+"""Lists the releases that the source of a tree offers."""
 
 from harness.errors import InputError
 from harness.git.repository import CachedTrees
@@ -14,9 +14,9 @@ LIST_S = 300
 
 
 def offered(project: Project, cache: Cache, name: str) -> list[str]:
-    """Return the tags of the releases that an entry of configs/trees.yaml has on offer now.
+    """Return the tags of the releases that an entry of configs/trees.yaml offers now.
 
-    Tags that are no release (next-20260101) are left out. Raises InputError, MachineError.
+    Other tags (next-20260101) are left out. Raises InputError, MachineError.
     """
     where = str(project.configs / "trees.yaml")
     source = project.trees().get(name)
@@ -25,7 +25,7 @@ def offered(project: Project, cache: Cache, name: str) -> list[str]:
         case GitSource():
             git = git_source.opened(project.root, source, trees.git.log, trees.git.deadline)
             if git is None:
-                trees.create()  # ls-remote wants to stand somewhere
+                trees.create()  # a repository to run git ls-remote in
             names = list(git_source.tags_of(git or trees.git, source))
         case DebianSource():
             names = debian_source.tags(cache, source, trees.git.log, trees.git.deadline)

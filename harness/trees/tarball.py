@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Provider tarball: a path or URL, checked by SHA-256 or by a signature as kernel.org gives it."""
+"""Provider tarball: a path or URL, checked by SHA-256 or by a signature as on kernel.org."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def unpack(
     log: Path,
     deadline: Deadline,
 ) -> tuple[Path, str]:
-    """Check and unpack a tarball; return its folder and what it is. Paths are relative to `root`.
+    """Check and unpack a tarball; return its folder and a label. Paths are relative to `root`.
 
-    Raises InputError (not there, wrong sum, wrong signature, leads out of its folder, no tar).
+    Raises InputError (missing, wrong checksum or signature, invalid or dangerous members).
     """
     cache.require_room(ROOM_BYTES, "for a kernel tree")
     name = source.location.rpartition("/")[2]
@@ -47,7 +47,7 @@ def unpack(
         (work / "gnupg").mkdir(mode=0o700)
         gpgv.check(tar, sign, keyring, work / "gnupg", log=log, deadline=deadline)
     archive.check(tar, name)
-    listen(Ended(f"{name} is what was asked for"))
+    listen(Ended(f"checked {name}"))
     listen(Began(f"unpack {name}"))
     unpacked = work / "source"
     unpacked.mkdir()
@@ -58,12 +58,12 @@ def unpack(
 
 
 def _local(location: str, root: Path, work: Path, deadline: Deadline) -> Path:
-    """Return a file by its path, or by URL after a download."""
+    """Return the path of a file, downloaded first if it is a URL."""
     if http.is_url(location):
         file = work / (location.rpartition("/")[2] or "download")
         http.download(location, file, deadline)
         return file
     path = root / Path(location.removeprefix("file://")).expanduser()
     if not path.is_file():
-        raise InputError("no such file", where=str(path), expected="what trees.yaml names")
+        raise InputError("no such file", where=str(path), hint="correct configs/trees.yaml")
     return path

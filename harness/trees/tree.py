@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel trees: from configs/trees.yaml to commits in the cache, and to worktrees to build from."""
+"""Fetches kernel trees into the cache repository, and checks them out in worktrees."""
 
 import contextlib
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ CHECKOUT_S = 900
 
 
 class TreeRow(msgspec.Struct, frozen=True):
-    """A row of `harness tree list`. `state`: fetched, changed (its entry was, since), absent."""
+    """A row of `harness tree list`; `state` is fetched, absent, or changed (its entry changed)."""
 
     name: str
     provider: str
@@ -44,10 +44,10 @@ def fetch(
     *,
     refresh: bool = False,
 ) -> Tree:
-    """Return a tree by its name in configs/trees.yaml or by a release's tag, fetching it if needed.
+    """Return a tree by its name in configs/trees.yaml or by a release's tag, fetched if needed.
 
-    `NAME@TAG` is a tag of an entry's source; a release's tag that is not kept (v7.2.12) is looked
-    for among Debian's packages. `refresh` asks the provider for something newer. Raises InputError,
+    `NAME@TAG` is a tag of an entry's source; a release's tag that is not cached (v7.2.12) is looked
+    for among Debian's packages. `refresh` asks the provider for a newer one. Raises InputError,
     MachineError.
     """
     name = name.removeprefix("tree/")
@@ -59,14 +59,14 @@ def fetch(
         return released
     if source is None:
         raise _no_tree(project, trees, name)
-    kept = _kept(trees, name, source)
-    if kept is not None and not refresh:
-        return kept
+    cached = _cached(trees, name, source)
+    if cached is not None and not refresh:
+        return cached
     with cache.locked("trees"):
-        # Whoever held the lock may have fetched it.
-        kept = _kept(trees, name, source)
-        if kept is not None and not refresh:
-            return kept
+        # Another process may have fetched it before we got the lock.
+        cached = _cached(trees, name, source)
+        if cached is not None and not refresh:
+            return cached
         try:
             return _fetch(project, cache, trees, name, source, listen)
         except InputError as error:
@@ -76,25 +76,25 @@ def fetch(
 
 
 def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
-    """Return a tree as fetch() would, but only if it is there already."""
-    trees = CachedTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    """Return a tree as fetch() would, or None if it is not cached."""
+    trees = CachedTrees(cache, log=cache.log("tree-cached"), deadline=Deadline(60))
     source = source_of(project, name)
     released = _released(project, trees, name, source)
     if released is not None or source is None:
         return released
-    return _kept(trees, name, source)
+    return _cached(trees, name, source)
 
 
 def all_fetched(cache: Cache) -> tuple[Tree, ...]:
-    """Return every tree that is kept, whether or not configs/trees.yaml still names it."""
-    trees = CachedTrees(cache, log=cache.log("tree-kept"), deadline=Deadline(60))
+    """Return every cached tree, also those that configs/trees.yaml no longer names."""
+    trees = CachedTrees(cache, log=cache.log("tree-cached"), deadline=Deadline(60))
     return tuple(found.tree for found in trees.all().values())
 
 
 def _released(
     project: Project, trees: CachedTrees, name: str, source: TreeSource | None
 ) -> Tree | None:
-    """Return a release that is there already under its tag, whatever it was fetched as."""
+    """Return a cached release by its tag, under any name that it was fetched by."""
     if is_entry(project, name):
         return None
     tag = name.partition(TAG_MARK)[2]
@@ -103,7 +103,7 @@ def _released(
     there = trees.released(tag) if isinstance(source, DebianSource) else None
     if there is None or not there.source.startswith("debian-source "):
         return None
-    # Debian has one source of a release, and 164 MB of it need not be fetched again.
+    # Debian has one source per release; this saves a download of 164 MB.
     return msgspec.structs.replace(there, name=name)
 
 
@@ -117,21 +117,21 @@ def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> 
 
 
 def listing(project: Project, cache: Cache) -> tuple[TreeRow, ...]:
-    """Return all trees of configs/trees.yaml and what else is kept, and how."""
+    """Return all trees of configs/trees.yaml, then other cached ones, with their state."""
     trees = CachedTrees(cache, log=cache.log("tree-list"), deadline=Deadline(60))
-    kept = trees.all()
+    cached = trees.all()
     rows = []
     for name, source in project.trees().items():
         provider = str(type(source).__struct_config__.tag)
-        found = kept.get(name)
+        found = cached.get(name)
         if found is None:
             rows.append(TreeRow(name, provider, "absent"))
             continue
         state = "fetched" if found.entry == value_digest(source) else "changed"
         tree = found.tree
         rows.append(TreeRow(name, provider, state, tree.release, tree.commit, tree.source))
-    for name in sorted(kept.keys() - project.trees().keys()):
-        tree = kept[name].tree
+    for name in sorted(cached.keys() - project.trees().keys()):
+        tree = cached[name].tree
         provider = tree.source.partition(" ")[0]
         rows.append(TreeRow(name, provider, "fetched", tree.release, tree.commit, tree.source))
     return tuple(rows)
@@ -139,9 +139,9 @@ def listing(project: Project, cache: Cache) -> tuple[TreeRow, ...]:
 
 @contextlib.contextmanager
 def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
-    """Give a tree's private worktree at exactly `commit`, locked until the block ends.
+    """Check out `commit` in a tree's private worktree, locked until the block ends.
 
-    Only files that differ are touched, so that O= folders built from it stay valid.
+    Only files that differ are written, so that O= folders built from it stay valid.
     """
     name = worktree_name(tree if isinstance(tree, str) else tree.name)
     folder = cache.worktrees / name
@@ -151,9 +151,9 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
         yield folder
 
 
-def _kept(trees: CachedTrees, name: str, source: TreeSource) -> Tree | None:
-    kept = trees.get(f"tree/{name}")
-    return kept.tree if kept is not None and kept.entry == value_digest(source) else None
+def _cached(trees: CachedTrees, name: str, source: TreeSource) -> Tree | None:
+    found = trees.get(f"tree/{name}")
+    return found.tree if found is not None and found.entry == value_digest(source) else None
 
 
 def _fetch(
@@ -182,7 +182,7 @@ def _fetch(
                 release = _release_of_folder(folder, source.location)
                 commit = _commit(cache, trees, name, folder, release, label, listen)
     tree = Tree(name=name, commit=commit, release=release, source=label)
-    # A branch whose Makefile still says v7.3-rc3 is not v7.3-rc3, if the repository has that.
+    # A branch with the Makefile of v7.3-rc3 is not v7.3-rc3 if the repository has that tag.
     is_release = tags.get(f"v{release}", commit) == commit
     elsewhere = trees.put(CachedTree(tree, value_digest(source)), with_release=is_release)
     if elsewhere is not None:
@@ -200,7 +200,7 @@ def _commit(
     label: str,
     listen: Listener,
 ) -> str:
-    """Commit an unpacked source, and keep the folder as the tree's worktree where it has none."""
+    """Commit an unpacked source; the folder becomes the tree's worktree if it has none."""
     listen(Began(f"commit {release}"))
     index = folder.parent / f"{folder.name}.index"
     commit = snapshot(

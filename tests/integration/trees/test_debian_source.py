@@ -117,7 +117,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
-    # apt's configuration and lists have to bear a space.
+    # apt's configuration and lists must work with a space.
     return Cache(tmp_path / "a cache")
 
 
@@ -140,7 +140,7 @@ def test_the_newest_that_matches_is_taken_from_any_suite(
     assert fetch(project, cache, "v7.2.13") == tree
 
 
-def test_refresh_finds_what_is_newer_and_keeps_both_releases(
+def test_refresh_finds_a_newer_version_and_keeps_both_releases(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     old = archive.deb("7.2.9-1", "7.2.9")
@@ -155,7 +155,7 @@ def test_refresh_finds_what_is_newer_and_keeps_both_releases(
     assert fetch(project, cache, "mine") == second
 
 
-def test_what_is_not_on_offer_is_answered_with_what_is(
+def test_a_version_not_offered_is_answered_with_those_that_are(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     archive.suite("sid", archive.deb("7.2.9-1", "7.2.9"))
@@ -163,11 +163,11 @@ def test_what_is_not_on_offer_is_answered_with_what_is(
     with pytest.raises(InputError, match=r"no linux-source-7\.2 7\.2\.10 in sid.*7\.2\.9-1"):
         fetch(project, cache, "mine")
     write(project, "6.1", "sid")
-    with pytest.raises(InputError, match="no version of it"):
+    with pytest.raises(InputError, match="a version offered: none"):
         fetch(project, cache, "mine")
 
 
-def test_a_release_is_fetched_by_its_tag_from_the_suites_that_are_known(
+def test_a_release_is_fetched_by_its_tag_from_the_known_suites(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     archive.suite("sid", archive.deb("7.2.13-1", "7.2.13"))
@@ -177,9 +177,11 @@ def test_a_release_is_fetched_by_its_tag_from_the_suites_that_are_known(
     assert (found.name, found.release) == ("v7.2.9", "7.2.9")
     rows = {row.name: row.state for row in listing(project, cache)}
     assert rows == {"mine": "absent", "v7.2.9": "fetched"}
-    with pytest.raises(InputError, match=r"no tree 'v7\.2\.10' \(.*what is on offer: 7\.2\.13-1, "):
+    with pytest.raises(
+        InputError, match=r"no tree 'v7\.2\.10' \(.*a version offered: 7\.2\.13-1, "
+    ):
         fetch(project, cache, "v7.2.10")
-    with pytest.raises(InputError, match=r"no tree 'v7\.9'.*no version of it"):
+    with pytest.raises(InputError, match=r"no tree 'v7\.9'.*a version offered: none"):
         fetch(project, cache, "v7.9")
 
 
@@ -204,7 +206,7 @@ def test_a_release_of_an_entry_shares_its_worktree_and_is_fetched_once(
         fetch(project, cache, "mine@rc1")
 
 
-def test_a_suite_that_is_not_there_matters_only_if_the_others_lack_it(
+def test_a_missing_suite_matters_only_if_the_others_lack_the_package(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     archive.suite("sid", archive.deb("7.2.9-1", "7.2.9"))
@@ -232,7 +234,7 @@ def test_a_package_that_was_tampered_with_is_refused(
     assert not (cache.worktrees / "mine").exists()
 
 
-def test_a_list_that_somebody_else_signed_is_refused(
+def test_a_list_signed_by_another_key_is_refused(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     archive.suite("sid", archive.deb("7.2.9-1", "7.2.9"))
@@ -246,7 +248,7 @@ def test_a_list_that_somebody_else_signed_is_refused(
     assert "sign" in (caught.value.detail or "").lower()
 
 
-def test_an_archive_out_of_reach_is_the_machines_failure(
+def test_an_archive_out_of_reach_is_a_machine_error(
     archive: Archive, project: Project, cache: Cache
 ) -> None:
     sources = archive.etc / "sources.list.d" / "debian.sources"
@@ -263,7 +265,7 @@ def test_a_machine_without_debians_archive_is_told_what_to_do(
 ) -> None:
     (archive.etc / "sources.list.d" / "debian.sources").unlink()
     write(project, "7.2", "sid")
-    with pytest.raises(InputError, match="no source of Debian's own archive"):
+    with pytest.raises(InputError, match="apt has no source of Debian's own archive"):
         fetch(project, cache, "mine")
     monkeypatch.setattr(programs, "find", lambda name: None)
     with pytest.raises(ToolMissing, match="apt-get is not installed"):

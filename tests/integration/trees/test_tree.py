@@ -32,7 +32,7 @@ FAKE = Path(__file__).parents[2] / "fakes" / "linux"
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file's content and modification time."""
+    """Return every file's content and modification time."""
     return {
         str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns)
         for p in sorted(folder.rglob("*"))
@@ -85,7 +85,7 @@ class Scene:
     def fetch(self, name: str, listen: Callable[[Event], None] = lambda _e: None) -> Tree:
         return fetch(self.project, self.cache, name, listen)
 
-    def nothing_is_kept(self) -> bool:
+    def nothing_is_stored(self) -> bool:
         repository = self.cache.repository
         tags = git(repository, "tag") if repository.exists() else ""
         return tags == "" and not any((self.cache.root / "staging").iterdir())
@@ -100,7 +100,7 @@ def git_entry(scene: Scene, ref: str, repository: object = None) -> dict[str, st
     return {"provider": "git", "repository": str(repository or scene.linux), "ref": ref}
 
 
-def test_a_tarball_is_kept_byte_for_byte_with_its_release(scene: Scene) -> None:
+def test_a_tarball_is_stored_byte_for_byte_with_its_release(scene: Scene) -> None:
     scene.trees(mine=scene.packed())
     found = scene.fetch("mine")
     assert (found.name, found.release) == ("mine", "7.2.99")
@@ -178,19 +178,19 @@ def test_a_wrong_sum_names_both(scene: Scene) -> None:
     with pytest.raises(InputError, match=f"has SHA-256 {right}; expected {wrong}") as caught:
         scene.fetch("mine")
     assert caught.value.exit_code == 2
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
 @pytest.mark.parametrize("missing", ["Makefile", "Kconfig"])
 @pytest.mark.parametrize("provider", ["tarball", "git"])
-def test_what_is_no_kernel_is_refused(scene: Scene, missing: str, provider: str) -> None:
+def test_a_source_other_than_a_kernel_is_refused(scene: Scene, missing: str, provider: str) -> None:
     (scene.linux / missing).unlink()
     if provider == "git":
         scene.repository()
     scene.trees(mine=scene.packed() if provider == "tarball" else git_entry(scene, "main"))
     with pytest.raises(InputError, match="is not a kernel tree"):
         scene.fetch("mine")
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
 def test_an_archive_that_leads_out_is_refused_before_it_is_unpacked(scene: Scene) -> None:
@@ -198,13 +198,13 @@ def test_an_archive_that_leads_out_is_refused_before_it_is_unpacked(scene: Scene
     scene.trees(mine=scene.packed())
     with pytest.raises(InputError, match="leads out of the archive"):
         scene.fetch("mine")
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
 @pytest.mark.parametrize("place", [".git", "tools/.git", "tools/.GIT"])
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_an_archive_with_a_repository_in_it_is_refused(scene: Scene, place: str, kind: str) -> None:
-    """git would leave a repository's files out of the commit, and a .git file would be ours."""
+    """git does not commit the files of a repository in a tree, and refuses other .git files."""
     inside = scene.linux / place
     inside.parent.mkdir(exist_ok=True)
     if kind == "folder":
@@ -214,11 +214,13 @@ def test_an_archive_with_a_repository_in_it_is_refused(scene: Scene, place: str,
     else:
         inside.write_text("gitdir: elsewhere\n")
     scene.trees(mine=scene.packed())
-    said = rf"linux\.tar\.xz: 'linux/{re.escape(place)}' is git's; expected a source tree without"
-    with pytest.raises(InputError, match=said) as caught:
+    message = (
+        rf"linux\.tar\.xz: 'linux/{re.escape(place)}' is git's; expected a source tree without"
+    )
+    with pytest.raises(InputError, match=message) as caught:
         scene.fetch("mine")
     assert caught.value.exit_code == 2
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
 def test_files_of_git_that_are_no_repository_are_part_of_a_source(scene: Scene) -> None:
@@ -231,9 +233,7 @@ def test_files_of_git_that_are_no_repository_are_part_of_a_source(scene: Scene) 
     assert {".gitignore", ".gitattributes", ".gitmodules", "tools/x.git"} <= set(names)
 
 
-def test_no_room_is_said_before_anything_is_done(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_first(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.trees(mine=scene.packed())
     monkeypatch.setattr(tarball, "ROOM_BYTES", 1 << 60)
     with pytest.raises(MachineError, match="too little for a kernel tree") as caught:
@@ -260,9 +260,9 @@ def test_a_signature_as_kernel_org_gives_it(scene: Scene, tmp_path: Path) -> Non
     signed = {"provider": "tarball", "location": entry["location"], "signature": str(sign)}
 
     scene.trees(mine=signed | {"keyring": str(scene.folder / "other.gpg")})
-    with pytest.raises(InputError, match="the signature does not hold"):
+    with pytest.raises(InputError, match="the signature is not valid"):
         scene.fetch("mine")
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
     scene.trees(mine=signed | {"keyring": str(scene.folder / "good.gpg")})
     assert scene.fetch("mine").release == "7.2.99"
 
@@ -292,18 +292,18 @@ def test_a_local_repository_is_borrowed_from_and_never_written_to(scene: Scene, 
     assert git(scene.cache.repository, "rev-list", "--count", tip) == "1"
 
 
-def test_what_git_reads_of_the_cache_is_replaced_as_a_whole(scene: Scene) -> None:
+def test_files_of_the_cache_repository_are_replaced_atomically(scene: Scene) -> None:
     scene.repository()
     scene.trees(one=git_entry(scene, "v7.2.98"), two=git_entry(scene, "v7.2.99"))
     scene.fetch("one")
     shallow = scene.cache.repository / "shallow"
-    # Whoever opened the file before the second fetch reads all of what it was.
+    # A reader that opened the file before the second fetch reads all of the old content.
     with shallow.open() as before:
         was = shallow.read_text()
         scene.fetch("two")
         assert before.read() == was
     assert len(shallow.read_text().splitlines()) == 2
-    # A killed writer's temporary file is none of git's, and no other is left.
+    # No temporary file is left.
     assert not list(scene.cache.repository.glob(".shallow*"))
 
 
@@ -331,36 +331,36 @@ def test_a_branch_that_is_not_the_release_does_not_get_its_tag(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("by", ["path", "url"])
-def test_a_ref_that_is_not_there_is_answered_with_the_nearest_tags(scene: Scene, by: str) -> None:
+def test_an_unknown_ref_is_answered_with_the_nearest_tags(scene: Scene, by: str) -> None:
     scene.repository()
     repository = scene.linux if by == "path" else scene.linux.as_uri()
     scene.trees(mine=git_entry(scene, "v7.2.9", repository))
     with pytest.raises(InputError, match=r"no ref 'v7\.2\.9'; expected one like v7\.2\.9[89]"):
         scene.fetch("mine")
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
-def test_a_folder_inside_someone_elses_repository_is_none(scene: Scene) -> None:
+def test_a_folder_inside_another_repository_is_refused(scene: Scene) -> None:
     scene.trees(mine=git_entry(scene, "HEAD"), gone=git_entry(scene, "HEAD", "nonesuch"))
     for name in ("mine", "gone"):
-        with pytest.raises(InputError, match="is no git repository"):
+        with pytest.raises(InputError, match="is not a git repository"):
             scene.fetch(name)
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
 
 
-def test_a_url_that_nobody_answers_is_the_machines_failure(scene: Scene) -> None:
+def test_an_unreachable_url_is_a_machine_error(scene: Scene) -> None:
     scene.trees(mine=git_entry(scene, "main", (scene.folder / "nonesuch").as_uri()))
     with pytest.raises(MachineError, match="cannot be fetched from"):
         scene.fetch("mine")
 
 
-def test_a_borrowed_repository_that_went_away_is_noticed(scene: Scene) -> None:
+def test_a_borrowed_repository_that_was_moved_is_an_error(scene: Scene) -> None:
     scene.repository()
     scene.trees(mine=git_entry(scene, "v7.2.99"))
     scene.fetch("mine")
     moved = scene.folder / "moved"
     scene.linux.rename(moved)
-    with pytest.raises(InputError, match="is no git repository"):
+    with pytest.raises(InputError, match="is not a git repository"):
         scene.fetch("mine")
     moved.rename(scene.linux)
     assert scene.fetch("mine").release == "7.2.99"
@@ -381,8 +381,8 @@ def alternates(scene: Scene) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def said_by_git(scene: Scene) -> str:
-    """What git says of the cache repository on its error output."""
+def git_errors(scene: Scene) -> str:
+    """Return what git prints to stderr about the cache repository."""
     argv = ["git", "-C", str(scene.cache.repository), "cat-file", "--batch-check"]
     done = subprocess.run(argv, input="1" * 40, capture_output=True, text=True, check=True)
     return done.stderr
@@ -407,7 +407,7 @@ def test_a_partial_clone_gets_what_it_lacks_from_its_remote_into_the_cache(
     assert everything(users) == before
 
 
-def test_a_partial_clone_whose_remote_is_away_says_what_to_do_and_leaves_no_trace(
+def test_a_partial_clone_whose_remote_is_gone_says_what_to_do_and_leaves_no_trace(
     scene: Scene,
 ) -> None:
     users, remote = partial_clone(scene, "blob:none"), scene.linux
@@ -415,13 +415,13 @@ def test_a_partial_clone_whose_remote_is_away_says_what_to_do_and_leaves_no_trac
     remote.rename(away)
     before = everything(users)
     scene.trees(mine=git_entry(scene, "v7.2.99", users))
-    said = r"objects of v7\.2\.99 are missing: \d+, the first [0-9a-f]{12}; the remote origin"
-    with pytest.raises(MachineError, match=said) as caught:
+    message = r"objects of v7\.2\.99 are missing: \d+, the first [0-9a-f]{12}; the remote origin"
+    with pytest.raises(MachineError, match=message) as caught:
         scene.fetch("mine")
     assert everything(users) == before
-    assert scene.nothing_is_kept()
+    assert scene.nothing_is_stored()
     assert alternates(scene) == []
-    # What it says to do is right.
+    # The command in the message works.
     away.rename(remote)
     command = str(caught.value).split("`")[1]
     subprocess.run(shlex.split(command), check=True)
@@ -439,8 +439,8 @@ def test_a_damaged_repository_says_what_to_do_and_leaves_no_trace(scene: Scene) 
     (users / ".git/objects" / blob[:2] / blob[2:]).unlink()
     before = everything(users)
     scene.trees(mine=git_entry(scene, "v7.2.99", users), old=git_entry(scene, "v7.2.98", users))
-    said = rf"objects of v7\.2\.99 are missing: 1, the first {blob[:12]}; expected a whole"
-    with pytest.raises(InputError, match=said) as caught:
+    message = rf"objects of v7\.2\.99 are missing: 1, the first {blob[:12]}; expected a whole"
+    with pytest.raises(InputError, match=message) as caught:
         scene.fetch("mine")
     assert everything(users) == before
     assert alternates(scene) == []
@@ -450,7 +450,7 @@ def test_a_damaged_repository_says_what_to_do_and_leaves_no_trace(scene: Scene) 
     assert scene.fetch("mine").release == "7.2.99"
 
 
-def test_what_reads_a_partial_clone_does_not_fetch_into_it(scene: Scene) -> None:
+def test_reading_a_partial_clone_does_not_fetch_into_it(scene: Scene) -> None:
     users = partial_clone(scene, "blob:none")
     before = everything(users)
     theirs = ForeignGit(users, log=scene.folder / "log", deadline=Deadline(60))
@@ -471,7 +471,7 @@ def test_a_repository_with_a_corrupt_object_is_refused(scene: Scene) -> None:
     assert alternates(scene) == []
 
 
-def test_a_partial_clone_cannot_have_a_program_run(scene: Scene) -> None:
+def test_a_partial_clone_cannot_run_a_program(scene: Scene) -> None:
     users = partial_clone(scene, "blob:none")
     ran = scene.folder.parent / "ran"  # ext:: takes a space for the end of an argument
     git(users, "config", "remote.origin.url", f"ext::touch {ran}")
@@ -484,7 +484,7 @@ def test_a_partial_clone_cannot_have_a_program_run(scene: Scene) -> None:
     assert not ran.exists()
 
 
-def test_a_repository_that_is_gone_is_forgotten_and_git_complains_no_more(scene: Scene) -> None:
+def test_a_repository_that_is_gone_is_removed_from_the_alternates(scene: Scene) -> None:
     packed = scene.packed()
     scene.repository()
     scene.trees(mine=git_entry(scene, "v7.2.99"), packed=packed)
@@ -492,10 +492,10 @@ def test_a_repository_that_is_gone_is_forgotten_and_git_complains_no_more(scene:
     scene.fetch("mine")
     assert len(alternates(scene)) == 1
     shutil.rmtree(scene.linux)
-    assert str(scene.linux) in said_by_git(scene)
+    assert str(scene.linux) in git_errors(scene)
     scene.fetch("packed")
     assert alternates(scene) == []
-    assert said_by_git(scene) == ""
+    assert git_errors(scene) == ""
 
 
 def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scene) -> None:
@@ -538,7 +538,9 @@ def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scen
         lambda folder, admin: (admin / "rebase-apply").mkdir(),
     ],
 )
-def test_a_damaged_worktree_is_mended(scene: Scene, damage: Callable[[Path, Path], object]) -> None:
+def test_a_damaged_worktree_is_repaired(
+    scene: Scene, damage: Callable[[Path, Path], object]
+) -> None:
     _, two = scene.repository()
     scene.trees(mine=git_entry(scene, "v7.2.99"))
     found = scene.fetch("mine")
@@ -554,7 +556,7 @@ def test_a_damaged_worktree_is_mended(scene: Scene, damage: Callable[[Path, Path
     assert scene.linux.is_dir()
 
 
-def test_a_tree_that_is_not_named_is_answered_with_those_that_are(scene: Scene) -> None:
+def test_an_unknown_tree_is_answered_with_the_known_ones(scene: Scene) -> None:
     scene.trees(mine=scene.packed())
     scene.fetch("mine")
     with pytest.raises(InputError, match=r"no tree 'v9'; expected one of mine, v7\.2\.99"):
@@ -573,7 +575,7 @@ fetch(Project(Path(sys.argv[1])), Cache(Path(sys.argv[2])), "mine",
 """
 
 
-@pytest.mark.parametrize("word", ["check", "is what", "unpack ", "unpacked", "commit", "done=3"])
+@pytest.mark.parametrize("word", ["check ", "checked ", "unpack ", "unpacked", "commit", "done=3"])
 def test_killed_anywhere_it_leaves_no_half_tree_and_the_next_run_finishes(
     scene: Scene, word: str
 ) -> None:
@@ -598,9 +600,9 @@ def test_two_at_once_fetch_once(scene: Scene) -> None:
     scene.trees(mine=scene.packed())
     argv = [sys.executable, "-c", PROGRAM, str(scene.project.root), str(scene.cache.root)]
     both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=60)[0] for process in both]
+    printed = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("unpack " in text for text in said) == 1
+    assert sum("unpack " in text for text in printed) == 1
 
 
 def test_downloads_have_a_limit_and_name_what_is_wrong(tmp_path: Path) -> None:
