@@ -23,6 +23,8 @@ INSTALL = {
     "arch": "pacman -S",
     "opensuse": "zypper install",
 }
+#: A program that takes longer is not usable.
+LOOK_S = 30
 SCOPES = {"run": "", "extra": " (optional)"}
 
 
@@ -64,21 +66,22 @@ def _diagnose(need: Need, here: str, cache: Cache) -> Diagnosis:
 def _found(need: Need, cache: Cache) -> str | None:
     """Return what to say of a need that is met, its version where it has one; None if it is not."""
     log = cache.log(f"doctor-{need.name.replace('/', '-')}")
+    deadline = process.Deadline(LOOK_S)
     try:
         match need.kind:
             case "python":
                 return platform.python_version() if find_spec(need.name) else None
             case "header":
                 argv = ["gcc", "-E", "-include", need.name, "-x", "c", os.devnull]
-                process.run(argv, log=log, deadline=process.Deadline(30))
+                process.run(argv, log=log, deadline=deadline)
                 return "found"
             case "static":
-                path = busybox.require_static(log)
+                path = busybox.require_static(log, deadline)
             case _:
                 path = programs.require(need.name)
     except HarnessError:
         return None
-    return version.of(path, log=log) or "found"
+    return version.of(path, log=log, deadline=deadline) or "found"
 
 
 def _script(cache: Cache, name: str) -> Diagnosis:
@@ -86,4 +89,6 @@ def _script(cache: Cache, name: str) -> Diagnosis:
         path = Path(venv.installed(name))
     except ToolMissing as error:
         return Diagnosis(name, "missing", error.what, error.hint or "")
-    return Diagnosis(name, "ok", version.of(path, log=cache.log(f"doctor-{name}")) or "found")
+    log = cache.log(f"doctor-{name}")
+    found = version.of(path, log=log, deadline=process.Deadline(LOOK_S))
+    return Diagnosis(name, "ok", found or "found")

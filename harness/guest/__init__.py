@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A virtual machine: its root, its devices, its boot, its console."""
+"""Virtual machines: root folder, devices, boot, console."""

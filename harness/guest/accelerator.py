@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KVM or TCG: KVM only where it is proved, by booting this very kernel image under it.
+"""Chooses KVM or TCG: KVM only if it boots the kernel image that is to be measured.
 
-A /dev/kvm that opens, and creates a virtual machine, can still be unable to run a kernel.
+Where /dev/kvm opens and creates virtual machines, it may still be unable to run a kernel.
 """
 
 import contextlib
@@ -23,24 +23,24 @@ from harness.project.plan import Plan
 
 KVM = Path("/dev/kvm")
 ALIVE = "memmap-harness: <alive>"
-#: A kernel without 9p (a distribution's has it as a module) cannot mount our root. It has then
-#: run all of its initialization, which is proof enough of the accelerator.
+#: A kernel without built-in 9p cannot mount the root. By then it has run all of its
+#: initialization, which proves the accelerator.
 NO_ROOT = "VFS: Unable to mount root fs"
 PROOF_S = 90.0
-#: How long a failed proof is believed. Only failure is remembered: success is quick to repeat.
+#: How long a failure is remembered. Success is not: it is quick to repeat.
 REMEMBERED_S = 3600.0
 MEMORY = "kvm-unusable.json"
 
 
 class Accelerator(msgspec.Struct, frozen=True):
-    """What guests run on, and how that is known."""
+    """KVM or TCG, and how it was chosen."""
 
     name: Literal["kvm", "tcg"]
     proof: str
 
 
 class _Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A proof that failed: for which image, in which boot of the host, when (seconds, epoch)."""
+    """A boot under KVM that failed: image, boot of the host, time (seconds since the epoch)."""
 
     image_sha256: str
     host_boot: str
@@ -56,9 +56,9 @@ def prove(
 ) -> Accelerator:
     """Return the accelerator to measure with; `wanted` is auto, kvm or tcg.
 
-    `auto` takes KVM if it boots `image`, else TCG, and believes a failure for an hour. The proof
-    is worded alike on every run of one machine, since records are compared by it. Raises
-    MachineError when KVM is wanted and unusable.
+    `auto` is KVM if it boots `image`, else TCG; a failure is remembered for an hour. `proof` has
+    the same text in every run of a machine: records are compared by it. Raises MachineError if KVM
+    is wanted and unusable.
     """
     if wanted == "tcg":
         return Accelerator("tcg", "TCG was asked for")
@@ -77,11 +77,11 @@ def prove(
 def counting(plan: Plan, wanted: str = "auto") -> Accelerator:
     """Return the accelerator that counts instructions, for a plan whose clock is icount.
 
-    Raises InputError when KVM is wanted, which cannot.
+    Raises InputError if KVM is wanted, which cannot count them.
     """
     if wanted == "kvm":
         raise InputError(
-            "is not for a plan that counts instructions",
+            "cannot count instructions",
             where="--accelerator kvm",
             expected=f"auto or tcg for plan {plan.name}",
         )
@@ -89,7 +89,7 @@ def counting(plan: Plan, wanted: str = "auto") -> Accelerator:
 
 
 def closed() -> str | None:
-    """Return why there is nothing to try, or None."""
+    """Return why /dev/kvm cannot be opened, or None."""
     if not KVM.exists():
         return "there is no /dev/kvm"
     if not os.access(KVM, os.R_OK | os.W_OK):
@@ -105,9 +105,9 @@ def unusable(
         return reason
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     if believe and (reason := _remembered(cache, digest)) is not None:
-        listen(Note(f"KVM is unusable: {reason} (tried within the hour, not tried again)"))
+        listen(Note(f"KVM is unusable: {reason} (tried within the last hour)"))
         return reason
-    listen(Began("prove KVM by booting under it"))
+    listen(Began("boot under KVM to prove that it works"))
     reason = _try(cache, image)
     if reason is not None:
         failure = _Failure(digest, host_boot(), time.time(), reason)
@@ -140,7 +140,7 @@ def _try(cache: Cache, image: Path) -> str | None:
     if ALIVE in ran.console or NO_ROOT in ran.console:
         return None
     if ran.stopped is not None:
-        return f"booting under it gave {ran.stopped}"
+        return f"a boot under it: {ran.stopped}"
     return f"QEMU ended without booting ({ran.last_words})"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the agent (guests/agent/agent) writes to its port, as a value.
+"""Parses what the agent (guests/agent/agent) writes to its port. Pure.
 
-The report is whole only with an end marker that counts its lines. What is not, still shows as
-far as it got: a failure to be explained is seldom whole.
+A report is complete if its end marker counts its lines. An incomplete one is parsed as far as it
+goes, to explain the failure.
 """
 
 import struct
@@ -12,7 +12,7 @@ import msgspec
 
 
 class KernelLine(msgspec.Struct, frozen=True, tag_field="is", tag="kernel"):
-    """The kernel that runs. `notes` is /sys/kernel/notes in hex."""
+    """The running kernel. `notes` is /sys/kernel/notes in hex."""
 
     release: str
     notes: str
@@ -20,7 +20,7 @@ class KernelLine(msgspec.Struct, frozen=True, tag_field="is", tag="kernel"):
 
 
 class SiteLine(msgspec.Struct, frozen=True, tag_field="is", tag="site"):
-    """The pr_debug() site's line in dynamic_debug/control; empty when there is none."""
+    """The pr_debug() site's line in dynamic_debug/control; empty if there is none."""
 
     text: str
 
@@ -42,7 +42,7 @@ class AgentNamespace(msgspec.Struct, frozen=True):
 
 
 class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"):
-    """A namespace that was made: ndctl's view, and the device's own in sysfs."""
+    """A namespace that the agent made, as ndctl and sysfs show it."""
 
     driver: str
     device: str
@@ -52,9 +52,9 @@ class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"
 
 
 class EventsLine(msgspec.Struct, frozen=True, tag_field="is", tag="events"):
-    """How many struct pages of a binding the page_ref_set tracepoint saw being given their count.
+    """The page_ref_set events of a binding that set a struct page's count to 1.
 
-    `index` counts a driver's bindings, 0 is the first one.
+    `index` counts a driver's bindings from 0.
     """
 
     driver: str
@@ -75,7 +75,7 @@ class FailedLine(msgspec.Struct, frozen=True, tag_field="is", tag="failed"):
 
 
 class EndLine(msgspec.Struct, frozen=True, tag_field="is", tag="end"):
-    """The end marker: how many lines stand before it."""
+    """The end marker: the number of lines before it."""
 
     lines: int
 
@@ -94,7 +94,7 @@ L = TypeVar("L", bound=_Line)
 
 
 class AgentReport(msgspec.Struct, frozen=True):
-    """All that the agent said. `problems` is empty when nothing is cut, lost or out of place."""
+    """The agent's report. `problems` is empty if it is complete and in order."""
 
     kernel: KernelLine | None
     site: str | None
@@ -108,49 +108,49 @@ class AgentReport(msgspec.Struct, frozen=True):
 
     @property
     def build_id(self) -> str:
-        """The running kernel's build id in hex; empty when it gave none."""
+        """Return the running kernel's build id in hex; empty if unknown."""
         return "" if self.kernel is None else build_id(self.kernel.notes)
 
 
 def parse(raw: bytes) -> AgentReport:
-    """Return the agent's report. Total: whatever is not understood becomes a problem."""
+    """Return the agent's report. A line that cannot be parsed is a problem, not an error."""
     lines = raw.split(b"\n")
     problems = [] if lines[-1] == b"" else ["the last line is cut"]
-    said: list[_Line] = []
+    read: list[_Line] = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            # What a kernel logs need not be UTF-8.
-            said.append(msgspec.json.decode(line.decode("utf-8", "replace"), type=_Line))
+            # A kernel log need not be UTF-8.
+            read.append(msgspec.json.decode(line.decode("utf-8", "replace"), type=_Line))
         except (msgspec.MsgspecError, RecursionError) as error:
             problems.append(f"line {number}: {error}")
-    ends = [i for i, line in enumerate(said) if isinstance(line, EndLine)]
-    ended = len(ends) == 1 and ends[0] == len(said) - 1
+    ends = [i for i, line in enumerate(read) if isinstance(line, EndLine)]
+    ended = len(ends) == 1 and ends[0] == len(read) - 1
     if len(ends) > 1 or (ends and not ended):
         problems.append("lines after the end marker")
-    if ended and isinstance(end := said[-1], EndLine) and end.lines != len(lines) - 2:
-        problems.append(f"{len(lines) - 2} lines where the end marker counts {end.lines}")
+    if ended and isinstance(end := read[-1], EndLine) and end.lines != len(lines) - 2:
+        problems.append(f"{len(lines) - 2} lines, but the end marker counts {end.lines}")
     return AgentReport(
-        kernel=_only(said, KernelLine, problems),
-        site=site.text if (site := _only(said, SiteLine, problems)) else None,
-        tracepoint=point.state if (point := _only(said, TracepointLine, problems)) else None,
-        namespaces=tuple(line for line in said if isinstance(line, NamespaceLine)),
-        kernel_log="\n".join(line.text for line in said if isinstance(line, LogLine)),
-        failed=failed.what if (failed := _only(said, FailedLine, problems)) else None,
+        kernel=_only(read, KernelLine, problems),
+        site=site.text if (site := _only(read, SiteLine, problems)) else None,
+        tracepoint=point.state if (point := _only(read, TracepointLine, problems)) else None,
+        namespaces=tuple(line for line in read if isinstance(line, NamespaceLine)),
+        kernel_log="\n".join(line.text for line in read if isinstance(line, LogLine)),
+        failed=failed.what if (failed := _only(read, FailedLine, problems)) else None,
         ended=ended and not problems,
         problems=tuple(problems),
-        events=tuple(line for line in said if isinstance(line, EventsLine)),
+        events=tuple(line for line in read if isinstance(line, EventsLine)),
     )
 
 
-def _only(said: list[_Line], kind: type[L], problems: list[str]) -> L | None:
-    found = [line for line in said if isinstance(line, kind)]
+def _only(read: list[_Line], kind: type[L], problems: list[str]) -> L | None:
+    found = [line for line in read if isinstance(line, kind)]
     if len(found) > 1:
         problems.append(f"{len(found)} lines of kind {kind.__name__}")
     return found[0] if len(found) == 1 else None
 
 
 def build_id(notes_hex: str) -> str:
-    """Return the GNU build id among ELF notes (elf(5), NT_GNU_BUILD_ID is 3); empty for none."""
+    """Return the GNU build id in ELF notes (elf(5), NT_GNU_BUILD_ID is 3); empty if none."""
     try:
         notes = bytes.fromhex(notes_hex)
     except ValueError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files behind emulated NVDIMMs: sparse, in memory where there is room, gone when we are.
+"""The sparse files behind emulated NVDIMMs, in memory if there is room.
 
-Binding with map=dev writes the struct pages into them, and hardly anything else: 3.2 GB of the two
-100 GiB that the author's guest has.
+Binding with map=dev writes the struct pages into them, and little else: 3.2 GB for two namespaces
+of 100 GiB.
 """
 
 import contextlib
@@ -22,22 +22,22 @@ from harness.project.guest import Guest
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder in it)
 PREFIX = "memmap-harness-"
-#: Between making a folder and locking it, its owner has this long.
+#: A younger folder may not be locked by its owner yet.
 YOUNG_S = 5.0
-#: Beside the memmap: info blocks, labels, what QEMU and the agent's channel take.
+#: For info blocks, labels, QEMU and the agent's channel.
 MARGIN_BYTES = 256 * MIB
 
 
 def room_bytes(guest: Guest) -> int:
-    """What a boot of this guest writes into its backing files, with a margin."""
+    """Return how much a boot of this guest writes into its backing files, with a margin."""
     return guest.memmap_bytes + guest.memmap_bytes // 50 + MARGIN_BYTES
 
 
 class Images:
     """The backing files of one boot, by driver.
 
-    `named` is for QEMU to open. Once it has, `forget_names` takes the names away, so that nothing
-    is left of the content when the last process that has it open is gone, however it went.
+    QEMU opens `named`. Then `forget_names` unlinks them, so that their content is freed when the
+    last process that has them open ends, even by SIGKILL.
     """
 
     def __init__(self, named: Mapping[str, Path], open_files: ExitStack) -> None:
@@ -47,28 +47,28 @@ class Images:
         }
 
     def forget_names(self) -> None:
-        """Unlink the files, which stay as long as they are open."""
+        """Unlink the files. They exist until they are closed."""
         for path in self.named.values():
             path.unlink(missing_ok=True)
 
     @property
     def readable(self) -> dict[str, Path]:
-        """Paths that any process of this user may open while we have the files open."""
+        """Return paths that work until the files are closed, for any process of this user."""
         folder = Path(f"/proc/{os.getpid()}/fd")
         return {driver: folder / str(file.fileno()) for driver, file in self._handles.items()}
 
 
 @contextlib.contextmanager
 def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Images]:
-    """Give a sparse file for each namespace, all in one folder that is ours alone.
+    """Give a sparse file per namespace, in a private folder.
 
-    Raises MachineError when neither memory nor the cache's file system has the room.
+    Raises MachineError if neither memory nor the cache's file system has room.
     """
     if fits_in_memory(guest):
         place = _in_memory()
     else:
         cache.require_room(room_bytes(guest), "for the guest's memmaps")
-        listen(Note(f"too little memory for the memmaps: backing files in {cache.root}"))
+        listen(Note(f"too little memory for the memmaps: backing files are in {cache.root}"))
         place = cache.staging()
     with place as folder, ExitStack() as open_files:
         backed = () if guest.in_ram else guest.namespaces
@@ -80,7 +80,7 @@ def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Im
 
 
 def fits_in_memory(guest: Guest) -> bool:
-    """Whether /dev/shm has the room, and the machine the memory for it and for the guest."""
+    """Return whether /dev/shm has room, and the machine memory for that and for the guest."""
     _sweep()
     try:
         free = shutil.disk_usage(SHARED_MEMORY).free
@@ -104,9 +104,9 @@ def _in_memory() -> Iterator[Path]:
 
 
 def _sweep() -> None:
-    """Remove the folders that killed runs of ours left: the lock on them died with its owner."""
+    """Remove the folders of killed runs: their locks are free."""
     for folder in SHARED_MEMORY.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # somebody else sweeps, or it is somebody else's
+        with contextlib.suppress(OSError):  # another process sweeps, or another user owns it
             status = folder.lstat()
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:
                 continue
@@ -116,7 +116,7 @@ def _sweep() -> None:
 
 
 def available_bytes() -> int:
-    """Memory that can be used without swapping: MemAvailable of /proc/meminfo."""
+    """Return the memory that can be used without swapping: MemAvailable of /proc/meminfo."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots one guest under virtme-ng and watches it: deadlines, progress, and how it ended.
+"""Boots a guest under virtme-ng and returns what its console and its agent printed.
 
-What the boot means is for others: this hands back what the console and the agent said.
+Deadlines and limits end a guest that hangs or writes too much.
 """
 
 import contextlib
@@ -21,36 +21,36 @@ from harness.host.cache import Cache
 from harness.host.units import format_bytes
 from harness.project.guest import Guest
 
-#: What the channel may take: a kernel log and some lines.
+#: Limit of the channel: a kernel log and some lines.
 MAX_CHANNEL_BYTES = 64 << 20
-#: The channel is the one file that QEMU lets grow; the namespaces are mapped.
+#: Limit of files that QEMU writes: only the channel grows; namespaces are mapped.
 MAX_FILE_BYTES = 4 * MAX_CHANNEL_BYTES
 KERNEL_STARTED = "Linux version "
 AGENT_STARTED = "memmap-harness: <started>"
-#: From QEMU's start to the kernel's first line, and from there to the agent's.
+#: Deadlines from QEMU's start to the kernel's first line, and from there to the agent's first.
 KERNEL_S = {"kvm": 15.0, "tcg": 60.0}
 #: An emulated KMSAN kernel takes 85 s.
 AGENT_S = {"kvm": 60.0, "tcg": 240.0}
 KERNEL_OPTIONS = (
-    # Bindings show on the console as well, all of the log is kept, and no marker is throttled.
+    # Bindings appear on the console, the whole log is available, and no marker is rate limited.
     "ignore_loglevel",
     "log_buf_len=16M",
     "printk.devkmsg=on",
-    # Nobody would be left to power the guest off.
+    # After an oops of the agent nothing would power the guest off.
     "oops=panic",
-    # A busy host may deliver an emulated timer's first ticks too late for the kernel's patience.
+    # A busy host may deliver an emulated timer's first ticks too late for check_timer().
     "no_timer_check",
-    # virtme-ng's own with a cache added: the root does not change, and without one every program
-    # that starts is fetched again, a third of a short boot.
+    # virtme-ng's own plus a cache: the root does not change, and without a cache every program
+    # that starts is read again, which takes a third of a short boot.
     "rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose",
 )
 
 
 class EndedBoot(msgspec.Struct, frozen=True):
-    """A boot that is over. `stopped` says why we ended it, None when it ended by itself.
+    """A boot that ended. `stopped` says which deadline ended it; None if it ended by itself.
 
-    `killed` names the signal that ended QEMU, `excess` what the guest wrote too much of; the
-    console `is_cut` where there was more of it than is kept.
+    `killed` is how a signal ended QEMU, `excess` which limit the guest exceeded. `is_cut`: the
+    console was longer than a log may be.
     """
 
     argv: tuple[str, ...]
@@ -64,21 +64,21 @@ class EndedBoot(msgspec.Struct, frozen=True):
 
     @property
     def unexplained(self) -> str:
-        """What to say of a guest that ended without having said why."""
+        """Return a message for a guest that ended without end marker."""
         if KERNEL_STARTED not in self.console:
             return f"QEMU started no kernel ({self.last_words})"
         return f"the guest ended without the agent's end marker ({self.last_words})"
 
     @property
     def last_words(self) -> str:
-        """The console's last line, for who must explain an end that nobody announced."""
-        lines = [said for line in self.console.splitlines() if (said := message(line).strip())]
+        """Return the console's last line, and how QEMU was killed if it was."""
+        lines = [text for line in self.console.splitlines() if (text := message(line).strip())]
         last = f"last: {lines[-1][:200]}" if lines else "nothing was printed"
         return f"{last}; QEMU {self.killed}" if self.killed else last
 
 
 class Stages(process.Deadline):
-    """A deadline for the boot with earlier ones inside: a kernel, then an agent, must show up."""
+    """A deadline for the boot, and earlier ones for the first lines of kernel and agent."""
 
     def __init__(self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str) -> None:
         super().__init__(seconds)
@@ -89,7 +89,7 @@ class Stages(process.Deadline):
         self._stage = self._begin()
 
     def hear(self, line: str) -> None:
-        """Look for the sign that ends the present stage."""
+        """Begin the next stage if this line ends the present one."""
         if self._awaited and self._awaited[0][0] in line:
             self._awaited.pop(0)
             self._stage = self._begin()
@@ -99,20 +99,20 @@ class Stages(process.Deadline):
 
     @property
     def remaining(self) -> float:
-        """Seconds left of the boot or of its stage, whichever ends first."""
+        """Return the seconds left of the boot or of its stage, whichever ends first."""
         left = super().remaining
         return left if self._stage is None else min(left, self._stage.remaining)
 
     @property
     def verdict(self) -> str:
-        """What a boot that ran out of time ran out of."""
+        """Return which deadline passed, in words."""
         if self._stage is not None and self._stage.remaining == 0:
             return f"no {self._awaited[0][1]} within {self._stage.seconds:.0f} s"
         return f"not over within {self.seconds:.0f} s"
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What to boot, on what, and the sign of life to expect from user space."""
+    """What to boot on which guest, and the first line to expect from user space (`sign`)."""
 
     image: Path
     root: Path
@@ -133,10 +133,10 @@ def boot(
     seconds: float,
     on_message: Callable[[str], None] | None = None,
 ) -> EndedBoot:
-    """Boot, run the script, wait for the end, and return what was said.
+    """Boot, run the script, wait for the end, and return what was printed.
 
-    `log` becomes the console's log. Raises ToolMissing or ToolFailed only where the guest could
-    not even be started; whatever the guest does is a value.
+    `log` becomes the console's log. Raises ToolMissing or ToolFailed if QEMU cannot be started;
+    a guest that fails is a value.
     """
     programs.require(qemu.PROGRAM)
     deadline = Stages(seconds, command.accelerator, command.sign)
@@ -155,45 +155,44 @@ def boot(
         stopped, killed, excess = None, "", ""
         watch = _Watch(command, channel, opened)
         try:
-            # Its exit code is the script's, or says that there is none: the agent's end marker
-            # tells that better.
+            # Any exit code: the agent's end marker tells better how the script ended.
             done = process.run(argv, log=log, deadline=deadline, ok=None, on_line=hear, watch=watch)
             killed = process.ending(done.exit_code) if done.was_killed else ""
-            watch.look()  # the limit on its files may have ended QEMU first
+            watch.look()  # the limit on file sizes may have ended QEMU first
         except TimedOut:
             stopped = deadline.verdict
         except (Excess, sandbox.Multiplies) as error:
             excess = str(error)
         wall_s = time.monotonic() - started
         with channel.open("rb") as handle:
-            said = handle.read(MAX_CHANNEL_BYTES)
-    # The log's first line is the command, which the guest did not say; lines still count as there.
+            written = handle.read(MAX_CHANNEL_BYTES)
+    # The log's first line is the command, not the guest's. Line numbers are those of the log.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
     is_cut = log.stat().st_size > process.MAX_LOG_BYTES
-    return EndedBoot(argv, stopped, wall_s, console, said, killed, excess, is_cut)
+    return EndedBoot(argv, stopped, wall_s, console, written, killed, excess, is_cut)
 
 
 class Excess(MachineError):
-    """The guest wrote more into the host's files than any healthy one does."""
+    """The guest wrote more into the host's files than a healthy guest does."""
 
 
 class _Watch:
-    """Looks at what a running guest has written: it must fill neither disk nor memory."""
+    """Limits what a running guest writes, so that it fills neither disk nor memory."""
 
     def __init__(self, command: Command, channel: Path, opened: contextlib.ExitStack) -> None:
         self._channel = channel
         self._limit = backing_files.room_bytes(command.guest)
-        # Held open: their names go as soon as QEMU has them.
+        # Open, because they are unlinked once QEMU has opened them.
         paths = [device.backing for device in command.devices]
         self._backings = [opened.enter_context(path.open("rb")) for path in paths]
 
     def __call__(self, pid: int) -> None:
-        """Raise Excess or Multiplies for what must be ended."""
+        """Raise Excess or Multiplies if the guest must be killed."""
         sandbox.watch(pid)
         self.look()
 
     def look(self) -> None:
-        """Raise Excess for what was written by now."""
+        """Raise Excess if the guest has written too much."""
         if self._channel.stat().st_size > MAX_CHANNEL_BYTES:
             size = format_bytes(MAX_CHANNEL_BYTES)
             raise Excess(f"the guest wrote over {size} to the agent's channel")
@@ -206,7 +205,7 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
     guest = command.guest
     channelled = qemu.channel(channel)
     if guest.place == "cxl":
-        # Bridges last: QEMU would give what comes after one a place behind it.
+        # Bridges last: QEMU would place later devices behind them.
         devices = [*channelled, *qemu.cxl(guest.ram_bytes, command.devices)]
     else:
         devices = [*qemu.nvdimms(guest.ram_bytes, command.devices), *channelled]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""busybox: the guest's shell and tools in one static program."""
+"""Finds busybox: the guest's shell and tools in one static program."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from harness.errors import MachineError
 from harness.host import programs, shared_libraries
 from harness.host.process import Deadline, run
 
-#: openSUSE names the static one apart.
+#: openSUSE has both; the static one has a name of its own.
 NAMES = ("busybox-static", "busybox")
 
 
-def require_static(log: Path) -> Path:
+def require_static(log: Path, deadline: Deadline) -> Path:
     """Return the distribution's static busybox. Raises ToolMissing, or MachineError if dynamic."""
     found = [program for name in NAMES if (program := programs.find(name)) is not None]
     for program in found or [programs.require("busybox")]:
-        if not shared_libraries.libraries(program, log=log):
+        if not shared_libraries.libraries(program, log=log, deadline=deadline):
             return program
     raise MachineError(
         "is linked dynamically",
@@ -25,7 +25,7 @@ def require_static(log: Path) -> Path:
     )
 
 
-def applets(program: Path, log: Path) -> list[str]:
-    """Return the names that it answers to."""
-    done = run([str(program), "--list"], log=log, deadline=Deadline(20))
+def applets(program: Path, log: Path, deadline: Deadline) -> list[str]:
+    """Return the names of busybox's applets."""
+    done = run([str(program), "--list"], log=log, deadline=deadline)
     return [name for name in done.stdout.split() if "/" not in name and name != "busybox"]

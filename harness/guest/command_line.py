@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A boot's command line, taken apart: what must be the same whichever kernel is booted.
+"""Splits a boot's command line into what must be the same for every build. Pure.
 
-Paths name this boot's own folders and images, so they count only by being there.
+Paths differ from boot to boot, so each becomes `PATH`.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import msgspec
 
 PATH = "PATH"
-#: An absolute path, at the beginning or behind what may stand in front of one in an option.
+#: An absolute path, at the beginning or after a separator within an option.
 _PATH = re.compile(r"(?<![^=,:\s])/[^\s,:]+")
 _VARIABLE = re.compile(r"[A-Z_]+=")
 _KERNEL, _QEMU = "--kopt=", "--qemu-opt="
 
 
 class BootCommand(msgspec.Struct, frozen=True):
-    """Options for the kernel's command line, QEMU's, and all others, with paths as `PATH`."""
+    """The kernel's options, QEMU's, and all other words, with paths as `PATH`."""
 
     kernel: tuple[str, ...]
     qemu: tuple[str, ...]
@@ -25,13 +25,13 @@ class BootCommand(msgspec.Struct, frozen=True):
 
 
 def boot_command(argv: Sequence[str]) -> BootCommand:
-    """Take apart the argv that virtme-run was started with, a sandbox's around it included."""
+    """Return the parts of an argv of virtme-run, with or without bubblewrap around it."""
     kernel, qemu, others = [], [], []
     for word in argv:
         if word.startswith(_KERNEL):
             kernel.append(word.removeprefix(_KERNEL))
         elif _VARIABLE.match(word):
-            continue  # of the sandbox's environment, which names the user's folders
+            continue  # the sandbox's environment has the user's folders
         elif word.startswith(_QEMU):
             qemu.append(_PATH.sub(PATH, word.removeprefix(_QEMU)))
         else:

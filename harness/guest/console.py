@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's kernel log to bindings: which driver's, which one, how many pages, how long.
+"""Parses bindings from a guest's kernel log: driver, index, pages, duration. Pure.
 
-A binding is taken only from exactly one whole report between exactly one whole pair of the agent's
-markers. Whatever else the log holds becomes a problem, never a guess.
+A binding is exactly one complete report between exactly one complete pair of the agent's markers.
+Anything else is a problem; nothing is guessed.
 """
 
 import re
@@ -29,7 +29,7 @@ _REPORT_START = re.compile(rf"{FUNCTION} +init")
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """One binding: index 0 is the driver's first in this boot. `line` counts from 1."""
+    """One binding: index 0 is the driver's first of this boot. `line` counts from 1."""
 
     driver: str
     index: int
@@ -39,7 +39,7 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class LogProblem(msgspec.Struct, frozen=True):
-    """What is wrong with a log; `driver` is empty and `index` -1 where none can be named."""
+    """A problem of a log; `driver` is empty and `index` -1 if it belongs to no binding."""
 
     kind: str
     driver: str
@@ -48,9 +48,9 @@ class LogProblem(msgspec.Struct, frozen=True):
 
 
 class Bindings(msgspec.Struct, frozen=True):
-    """What a log says of the bindings that were asked for.
+    """The bindings and problems of a log.
 
-    `booted` are the page counts reported before the agent began: what drivers did by themselves.
+    `booted` are the page counts reported before the agent started: bindings during boot.
     """
 
     found: tuple[Binding, ...]
@@ -63,45 +63,45 @@ class Bindings(msgspec.Struct, frozen=True):
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """The agent's word that a binding begins or has ended."""
+    """The agent's line at the begin or end of a binding."""
 
     what: str
     driver: str
     index: int
 
 
-class KernelLine(msgspec.Struct, frozen=True):
-    """The kernel's word on a binding."""
+class BindingReport(msgspec.Struct, frozen=True):
+    """The kernel's line on a binding."""
 
     nr_pages: int
     ms: int
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The agent's word that it has begun."""
+    """The agent's first line."""
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """A marker or report of which a part is missing."""
+    """An incomplete marker or report."""
 
 
 def message(line: str) -> str:
     """Return a console line without colours, carriage return, level, time and caller.
 
-    What is longer than any line of printk is cut: a guest may print one that never ends.
+    It is cut to MAX_LINE: a guest may print a line that never ends.
     """
     line = line[:MAX_LINE]
     line = _ANSI.sub("", line).replace("\r", "")
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 
 
-def read_line(line: str) -> Marker | KernelLine | Started | Cut | None:
-    """Return what one line says of a binding; None when it says nothing."""
+def read_line(line: str) -> Marker | BindingReport | Started | Cut | None:
+    """Return what a line says about a binding; None if nothing."""
     text = message(line)
     if marker := _MARKER.search(text):
         return Marker(marker[1], marker[2], int(marker[3]))
     if report := _REPORT.search(text):
-        return KernelLine(int(report[1]), int(report[2]))
+        return BindingReport(int(report[1]), int(report[2]))
     if _STARTED.search(text):
         return Started()
     if _MARKER_START.search(text) or _REPORT_START.search(text):
@@ -110,9 +110,9 @@ def read_line(line: str) -> Marker | KernelLine | Started | Cut | None:
 
 
 def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
-    """Return the bindings of each driver, `asked[driver]` in number, and everything that is amiss.
+    """Return the bindings, of which `asked[driver]` are expected, and all problems.
 
-    A log has no problems exactly when every binding asked for was found and nothing else was.
+    There are no problems if exactly the expected bindings were found.
     """
     reader = _ConsoleReader(asked)
     for number, line in enumerate(text.split("\n"), 1):
@@ -121,11 +121,11 @@ def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
 
 
 class _ConsoleReader:
-    """Follows the markers through a log."""
+    """Reads the lines of a log in order."""
 
     def __init__(self, asked: Mapping[str, int]) -> None:
         self._asked = asked
-        self._reports: defaultdict[tuple[str, int], list[tuple[int, KernelLine]]] = defaultdict(
+        self._reports: defaultdict[tuple[str, int], list[tuple[int, BindingReport]]] = defaultdict(
             list
         )
         self._begun: Counter[tuple[str, int]] = Counter()
@@ -137,7 +137,7 @@ class _ConsoleReader:
         self._started = False
         self._booted: list[int] = []
 
-    def read(self, number: int, said: Marker | KernelLine | Started | Cut | None) -> None:
+    def read(self, number: int, said: Marker | BindingReport | Started | Cut | None) -> None:
         self._last_line = number
         match said:
             case Started():
@@ -146,11 +146,11 @@ class _ConsoleReader:
                 self._begin(number, (driver, index))
             case Marker(_, driver, index):
                 self._end(number, (driver, index))
-            case KernelLine() if self._open is not None:
+            case BindingReport() if self._open is not None:
                 self._reports[self._open].append((number, said))
-            case KernelLine() if not self._started and not self._begun:
+            case BindingReport() if not self._started and not self._begun:
                 self._booted.append(said.nr_pages)
-            case KernelLine():
+            case BindingReport():
                 self._problem("report outside any binding", number)
             case Cut():
                 self._problem("line cut", number, self._open)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's console to findings: what no healthy kernel prints, each with its splat kept whole."""
+"""Finds what no healthy kernel prints on a guest's console, with the whole splat. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from harness.guest.console import message, read_line
 from harness.record.record import Finding
 
-#: A splat without an end of its own is kept up to the next binding, but never further than this.
+#: A splat without end line goes on to the next binding, or for this many lines.
 MAX_SPLAT_LINES = 300
 MAX_WORDS_LINES = 5
-#: One is enough for a boot not to count.
+#: One is enough to discard a boot.
 MAX_FINDINGS = 100
 
 
 class _FindingKind(NamedTuple):
-    """`start` is the line that tells; `lead` a line that belongs in front of it."""
+    """A kind of splat: `start` matches the line that names it, `lead` the line above that."""
 
     name: str
     start: re.Pattern[str]
@@ -37,10 +37,10 @@ _CUT_HERE = r"-+\[ cut here \]-+"
 _END_TRACE = r"---\[ end trace"
 _RULER = r"={20,}$"
 
-#: Scissors around what no other kind names.
+#: "cut here" and "end trace" lines around a splat of no other kind.
 _SPLAT = _kind("splat", f"{_CUT_HERE}|{_END_TRACE}", _END_TRACE)
 
-#: The first that matches a line names it, so a more particular one stands above a general one.
+#: The first that matches a line names it: specific kinds stand before general ones.
 _KINDS = (
     _kind("panic", r"Kernel panic - not syncing", r"---\[ end Kernel panic"),
     _kind("kasan", r"BUG: KASAN:", _RULER, _RULER),
@@ -73,8 +73,9 @@ _KINDS = (
         r"stack segment: |double fault: ",
         _END_TRACE,
     ),
-    # Up to 6.x `WARNING: CPU: 0 PID: 1 at mm/x.c:1`, then without CPU and PID in front. A condition
-    # stands before the file (CONFIG_DEBUG_BUGVERBOSE_DETAILED); no file without DEBUG_BUGVERBOSE.
+    # Up to 6.x `WARNING: CPU: 0 PID: 1 at mm/x.c:1`, later without CPU and PID. With
+    # CONFIG_DEBUG_BUGVERBOSE_DETAILED the condition precedes the file; without
+    # CONFIG_DEBUG_BUGVERBOSE there is no file.
     _kind(
         "warn",
         r"WARNING: (?:CPU: \d+ PID: \d+ at )?(?:\[.*\] )?(?:at )?"
@@ -95,7 +96,7 @@ _KINDS = (
 )
 
 
-#: A word of each kind: a flooded console has millions of lines, and few of them have one.
+#: Words of all kinds, as a fast filter: a flooded console has millions of lines.
 _HINT = re.compile(
     r"BUG|panic|UBSAN|LOCKUP|rcu: |INFO: |Bad |WARNING: |Oops|Internal error|general protection"
     r"|divide error|invalid opcode|stack segment|double fault|cut here|end trace|: detected "
@@ -104,7 +105,7 @@ _HINT = re.compile(
 
 
 def findings(text: str) -> tuple[Finding, ...]:
-    """Return what a console shows that a healthy boot does not, in order; lines count from 1."""
+    """Return the splats of a console in order; lines count from 1."""
     lines = text.split("\n")
     found: list[Finding] = []
     end = 0
@@ -122,7 +123,7 @@ def findings(text: str) -> tuple[Finding, ...]:
 
 
 def _hinted(text: str) -> Iterator[int]:
-    """Give the index of each line that may begin a splat."""
+    """Yield the index of each line that may begin a splat."""
     number = at = 0
     for match in _HINT.finditer(text):
         if match.start() >= at:
@@ -142,7 +143,7 @@ def _starts(line: str) -> _FindingKind | None:
 
 
 def _leads(lines: list[str], number: int, kind: _FindingKind) -> bool:
-    """Whether a line is only the scissors above a finding that is still to come."""
+    """Return whether a line is the "cut here" above a finding that follows."""
     if kind is not _SPLAT:
         return False
     line = message(lines[number])
@@ -151,7 +152,7 @@ def _leads(lines: list[str], number: int, kind: _FindingKind) -> bool:
 
 
 def _first(lines: list[str], number: int, kind: _FindingKind, after: int) -> int:
-    """Step back to the ruler or scissors above: WARN() prints its own words in between."""
+    """Return the index of the ruler or "cut here" above; WARN() prints its message between."""
     for above in range(number - 1, max(after, number - MAX_WORDS_LINES) - 1, -1):
         if kind.lead is not None and kind.lead.search(message(lines[above])):
             return above
@@ -174,7 +175,7 @@ def _end(lines: list[str], number: int, kind: _FindingKind) -> int:
 
 
 def _belongs(splat: _FindingKind, other: _FindingKind, text: str) -> bool:
-    """Whether a line of kind `other` is part of a splat: some of them name themselves twice."""
+    """Return whether a line of kind `other` is part of a splat: some have two such lines."""
     if other is _SPLAT:
         return re.search(_END_TRACE, text) is not None
     return splat.end is not None and (other is splat or other.name == "oops")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's options for what virtme-ng has none: persistent memory, one accelerator, a channel."""
+"""QEMU options that virtme-ng does not have: persistent memory, accelerator, channel."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,10 @@ PROGRAM = "qemu-system-x86_64"
 #: The name of the virtio-serial port that the agent looks for.
 PORT = "memmap-harness"
 CXL_DEVICE = "cxl-type3"
-#: What is kept of CXL devices' labels, in memory: no smaller area is one (drivers/nvdimm/label.c).
+#: A CXL device's label area, in memory; the smallest that drivers/nvdimm/label.c accepts.
 LABEL_KIB = 128
 #: Bus numbers of CXL host bridges, far enough apart for a port and a device behind each.
 BUSES_PER_BRIDGE = 32
-TIMEOUT_S = 20
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -29,20 +28,20 @@ class Device(msgspec.Struct, frozen=True):
 
 
 def value(text: str) -> str:
-    """Return text as it may stand in a comma-separated option."""
+    """Return text escaped for a comma-separated option."""
     return text.replace(",", ",,")
 
 
 def machine(
     accelerator: Literal["kvm", "tcg"], cpu_model: str, *, icount: bool = False
 ) -> list[str]:
-    """Options for the accelerator and CPU.
+    """Return options for accelerator and CPU.
 
-    Naming one accelerator makes QEMU fail where it would fall back to another. TCG's 40 address
-    bits are too few for two 100 GiB NVDIMMs and their alignment; KVM takes the host's.
+    With one accelerator named, QEMU does not fall back to another. TCG's 40 address bits are too
+    few for two 100 GiB NVDIMMs and their alignment; KVM uses the host's.
 
-    With `icount`, which is TCG's alone, guest time is executed instructions, one a nanosecond, and
-    an idle guest's clock jumps ahead instead of waiting.
+    With `icount` (TCG only) guest time is executed instructions, one per nanosecond, and an idle
+    guest's clock jumps ahead.
     """
     bits = "host-phys-bits=on" if accelerator == "kvm" else "phys-bits=46"
     options = ["-machine", f"nvdimm=on,accel={accelerator}", "-cpu", f"{cpu_model},{bits}"]
@@ -50,13 +49,13 @@ def machine(
 
 
 def nvdimms(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
-    """Options for the guest's memory and NVDIMMs; the first becomes region0, and so on.
+    """Return options for the guest's memory and NVDIMMs; the first becomes region0, and so on.
 
-    Without label-size: a label area makes the region misaligned, which ndctl refuses.
+    Without label-size: a label area would misalign the region, which ndctl refuses.
     """
     if not devices:
         return ["-m", f"size={memory_bytes >> 20}M"]
-    # Each slot may be moved up to the next GiB.
+    # QEMU may align each slot to the next GiB.
     most = memory_bytes + sum(d.size_bytes + GIB for d in devices) + GIB
     options = ["-m", f"size={memory_bytes >> 20}M,slots={len(devices)},maxmem={most >> 20}M"]
     for number, device in enumerate(devices):
@@ -71,10 +70,10 @@ def _backing(number: int, device: Device) -> str:
 
 
 def cxl(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
-    """Options for the guest's memory and CXL devices; the first one's serial number is 1.
+    """Return options for the guest's memory and CXL devices; serial numbers start at 1.
 
-    Each has a host bridge and a window of addresses to itself: QEMU gives a bridge one decoder,
-    which is good for one region.
+    Each device has its own host bridge and address window: QEMU's bridges have one decoder, which
+    serves one region.
     """
     windows = ["cxl=on"]
     options = ["-m", f"size={memory_bytes >> 20}M"]
@@ -89,18 +88,18 @@ def cxl(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
         window = f"cxl-fmw.{number}"
         windows.append(f"{window}.targets.0=bridge{number}")
         windows.append(f"{window}.size={device.size_bytes >> 20}M")
-    # All in one option: of several, QEMU 7.2 does not make one list.
+    # In one option: QEMU 7.2 does not join several into one list.
     return [*options, "-machine", ",".join(windows)]
 
 
-def offers(device: str, log: Path) -> bool:
-    """Whether this QEMU has a device of that name. Raises ToolMissing, ToolFailed, TimedOut."""
-    listed = run([PROGRAM, "-device", "help"], log=log, deadline=Deadline(TIMEOUT_S)).stdout
+def offers(device: str, log: Path, deadline: Deadline) -> bool:
+    """Return whether this QEMU has a device. Raises ToolMissing, ToolFailed, TimedOut."""
+    listed = run([PROGRAM, "-device", "help"], log=log, deadline=deadline).stdout
     return f'name "{device}"' in listed
 
 
 def channel(file: Path) -> list[str]:
-    """Options for a virtio-serial port that writes what the guest says into a file."""
+    """Return options for a virtio-serial port that writes into a file."""
     return [
         "-device",
         "virtio-serial-pci,id=agent-bus",

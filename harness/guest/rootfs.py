@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's root folder: static busybox, ndctl with its libraries, and our agent. About 8.5 MB.
+"""The guest's root folder: static busybox, ndctl with its libraries, the agent. About 8.5 MB.
 
-Kept by what it is made of, so a new ndctl or a changed agent makes a new one. The guest mounts it
-read-only and sees nothing else of the host.
+It is cached by the content of its files. The guest mounts it read-only and sees nothing else of the
+host.
 """
 
 import hashlib
@@ -13,9 +13,12 @@ from pathlib import Path
 from harness.guest import busybox
 from harness.host import programs, shared_libraries
 from harness.host.cache import Cache, publish, used
+from harness.host.process import Deadline
 
 AGENT = "/agent"
-#: Mount points, and what virtme-ng's init expects to be there.
+#: ldd and busybox take milliseconds.
+ASSEMBLE_S = 60
+#: Mount points, and folders that virtme-ng's init expects.
 FOLDERS = (
     *("dev", "etc", "home", "lib/modules", "mnt", "opt", "proc", "root", "run", "sbin", "srv"),
     *("sys", "tmp", "usr/bin", "usr/sbin", "var/log", "var/tmp"),
@@ -29,23 +32,22 @@ TEXTS = {
 
 
 def assemble(cache: Cache, agent: Path | None = None) -> Path:
-    """Return the root folder, with `agent` as /agent in it; without one, it has no ndctl either.
+    """Return the root folder, with ndctl and `agent` (as /agent) if `agent` is given.
 
-    Raises ToolMissing or MachineError when the host lacks what it is made of.
+    Raises ToolMissing or MachineError if the host lacks one of the programs.
     """
-    log = cache.log("root")
-    shell = busybox.require_static(log)
+    log, deadline = cache.log("root"), Deadline(ASSEMBLE_S)
+    shell = busybox.require_static(log, deadline)
     files = {"bin/busybox": shell}
     if agent is not None:
         ndctl = programs.require("ndctl")
         files |= {"bin/ndctl": ndctl, AGENT.lstrip("/"): agent}
-        files |= {
-            str(path).lstrip("/"): path for path in shared_libraries.libraries(ndctl, log=log)
-        }
+        libraries = shared_libraries.libraries(ndctl, log=log, deadline=deadline)
+        files |= {str(path).lstrip("/"): path for path in libraries}
     folder = cache.roots / _digest(files)
     if not folder.is_dir():
         with cache.staging() as work:
-            _fill(work, files, busybox.applets(shell, log))
+            _fill(work, files, busybox.applets(shell, log, deadline))
             publish(work, folder)
     used(folder)
     return folder
@@ -59,7 +61,7 @@ def _fill(root: Path, files: Mapping[str, Path], applets: list[str]) -> None:
     for name, source in files.items():
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)  # through links: the name is the loader's
+        shutil.copyfile(source, target)  # follows links: the loader looks for `name`
         target.chmod(0o755)
     for applet in applets:
         if not (root / "bin" / applet).exists():
@@ -67,7 +69,7 @@ def _fill(root: Path, files: Mapping[str, Path], applets: list[str]) -> None:
 
 
 def _digest(files: Mapping[str, Path]) -> str:
-    """Hash what goes into the root: names, contents, and how this module puts them together."""
+    """Return a digest of the files' names and contents, and of this module."""
     made_by = Path(__file__).read_bytes()
     hasher = hashlib.sha256(made_by)
     for name, path in sorted(files.items()):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine below everything: processes, cache, sandbox, files. Knows nothing of kernels."""
+"""The machine: processes, cache, sandbox, files. Knows nothing of kernels."""

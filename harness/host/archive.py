@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tarballs of sources: unpacked only after every name, link and size in them was looked at."""
+"""Checks and unpacks source tarballs: sizes, names and links are checked first."""
 
 import bz2
 import gzip
@@ -14,11 +14,11 @@ from harness.errors import InputError, of_machine
 from harness.host import process
 from harness.host.units import GIB, format_bytes
 
-#: Three times a kernel tree of 2026. What claims to be more is a mistake or an attack.
+#: Three times a kernel tree of 2026.
 MAX_UNPACKED_BYTES = 6 * GIB
-#: Ten times what the best compression makes of one. A bomb is made of nothing, and much smaller.
+#: Ten times the best compression of a kernel tree; decompression bombs have far more.
 MAX_RATIO = 100
-#: Twenty times the files of one.
+#: Twenty times the files of a kernel tree.
 MAX_FILES = 2_000_000
 _CHUNK = 1 << 20
 _OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
@@ -30,7 +30,7 @@ _OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
 
 
 def decompressed(file: Path, tar: Path) -> None:
-    """Write the plain tar of a tarball. Raises InputError for a damaged or an endless one."""
+    """Decompress a tarball into `tar`. Raises InputError if it is damaged or too large."""
     read = _OPEN.get(file.suffix, Path.open)
     most = min(MAX_UNPACKED_BYTES, max(file.stat().st_size * MAX_RATIO, 16 * _CHUNK))
     written = 0
@@ -51,7 +51,7 @@ def decompressed(file: Path, tar: Path) -> None:
 
 
 def _write(target: IO[bytes], chunk: bytes) -> None:
-    """Write; a full disk is no fault of the tarball."""
+    """Write, and raise MachineError if the disk is full: that is not the tarball's fault."""
     try:
         target.write(chunk)
     except OSError as error:
@@ -59,26 +59,26 @@ def _write(target: IO[bytes], chunk: bytes) -> None:
 
 
 def check(tar: Path, name: str) -> None:
-    """Raise InputError unless a plain tar stays within its folder and holds no git repository.
+    """Raise InputError if a plain tar has paths outside its folder or a git repository.
 
-    `name` is what to call it in the error.
+    `name` names it in the error.
     """
     try:
         with tarfile.open(tar, "r:") as members:
             _check_members(members, name)
     except tarfile.TarError as error:
-        raise InputError(f"is no tar archive: {error}", where=name) from error
+        raise InputError(f"not a tar archive: {error}", where=name) from error
 
 
 def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
     for count, member in enumerate(members, 1):
         if count > MAX_FILES:
-            raise InputError(f"holds over {MAX_FILES} files", where=name)
+            raise InputError(f"has over {MAX_FILES} files", where=name)
         if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-            raise InputError(f"{member.name!r} is neither file, folder nor link", where=name)
+            raise InputError(f"{member.name!r} is not a file, folder or link", where=name)
         if ".git" in member.name.lower().split("/"):
             raise InputError(
-                f"{member.name!r} is git's",
+                f"contains {member.name!r}",
                 where=name,
                 expected="a source tree without .git",
                 hint="make the tarball with `git archive`, or use provider git",
@@ -91,17 +91,15 @@ def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
         for target in targets:
             if target.startswith("/") or posixpath.normpath(target).startswith(".."):
                 raise InputError(
-                    f"{member.name!r} leads out of the archive",
+                    f"{member.name!r} points outside the archive",
                     where=name,
                     hint="do not trust this file",
                 )
 
 
 def extract(tar: Path, folder: Path, *, log: Path, deadline: process.Deadline) -> Path:
-    """Unpack into an empty folder and return the source's top folder. Raises ToolFailed.
-
-    tar itself keeps names inside the folder too. XZ_DEFAULTS lets xz use every processor.
-    """
+    """Unpack into an empty folder and return the source's top folder. Raises ToolFailed."""
+    # XZ_DEFAULTS: xz uses all processors.
     argv = ["tar", "--no-same-owner", "--no-same-permissions", "-C", str(folder), "-xf", str(tar)]
     process.run(argv, log=log, deadline=deadline, env={"XZ_DEFAULTS": "-T0"})
     inside = list(folder.iterdir())

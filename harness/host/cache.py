@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where trees, builds and kernels are kept between runs: locks, and folders whole or not there.
+"""The cache folder: trees, objects and kernels between runs, and locks on them.
 
-Nothing may depend on the cache: whatever is missing is made again. What is there is whole, because
-it is made under staging/ and renamed into place.
+What is missing is made again. What is there is complete: it is made under staging/ and renamed.
 """
 
 import contextlib
@@ -19,9 +18,9 @@ from harness.errors import MachineError
 from harness.host import cancel
 from harness.host.sandbox import Sandbox
 
-#: How often a thread that nobody can interrupt looks whether a lock is free.
+#: How often a thread that no signal interrupts tries to take a lock.
 POLL_S = 0.1
-#: The lock that everybody shares who uses the cache: `harness cache prune` wants it alone.
+#: The lock that every user of the cache shares. `harness cache prune` takes it exclusively.
 USERS = "users"
 NOTICED_S = 0.5
 
@@ -29,8 +28,7 @@ NOTICED_S = 0.5
 class Cache:
     """The cache folder, and the sandbox of the programs that work in it.
 
-    Constructing it creates nothing. Without a `sandbox`, bubblewrap is probed when it is first
-    asked for.
+    Constructing it creates nothing. Without `sandbox`, bubblewrap is probed at the first use.
     """
 
     def __init__(self, root: Path, sandbox: Sandbox | None = None) -> None:
@@ -58,14 +56,14 @@ class Cache:
 
     @property
     def sandbox(self) -> Sandbox:
-        """How programs that patches steer are run: decided once."""
+        """Return how programs that patches steer are run; probed once."""
         if self._sandbox is None:
             with self.staging() as folder:
                 self._sandbox = Sandbox.probe(folder, self.log("bwrap"))
         return self._sandbox
 
     def log(self, name: str) -> Path:
-        """Return a log for the commands of one stage; the stage's previous one is overwritten."""
+        """Return an empty log for the commands of one stage, in place of its previous one."""
         self._use()
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{name}.log"
@@ -76,10 +74,9 @@ class Cache:
     def locked(
         self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
-        """Hold a lock that dies with its process; wait for whoever holds it now.
+        """Hold a lock, which ends with the process; wait until it is free.
 
-        Those who hold it `shared` hold it together. `waiting` is called if there is a wait
-        that somebody would notice.
+        Several may hold it `shared`. `waiting` is called if it takes longer than NOTICED_S.
         """
         self._use()
         with self.lock_file(name).open("w") as handle:
@@ -88,13 +85,13 @@ class Cache:
 
     @contextlib.contextmanager
     def free(self, name: str) -> Iterator[bool]:
-        """Hold a lock if nobody does; say whether. The lock's file does not show that we asked."""
+        """Hold a lock if it is free, and give whether. The file's modification time stays."""
         with _opened(self.lock_file(name)) as handle:
             yield _try_lock(handle, fcntl.LOCK_EX)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
-        """Keep others from beginning to use the cache, if nobody does; say whether."""
+        """Lock all other users out if there are none, and give whether."""
         if self._in_use is not None:
             self._in_use.close()
             self._in_use = None
@@ -109,13 +106,13 @@ class Cache:
                 self._in_use = None
 
     def lock_file(self, name: str) -> Path:
-        """Return the file of a lock. Its time of modification is when the lock was last taken."""
+        """Return the file of a lock. Its modification time is when the lock was last taken."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.lock"
 
     def _use(self) -> None:
-        """Let whoever prunes know that somebody uses the cache, until this object is gone."""
+        """Hold the lock USERS, shared, until this object is gone."""
         if self._in_use is None:
             handle = self.lock_file(USERS).open("a")
             _lock(handle, fcntl.LOCK_SH, None)
@@ -123,9 +120,9 @@ class Cache:
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """Make a folder on the cache's file system that is gone afterwards, or after our death.
+        """Give a folder on the cache's file system and remove it afterwards.
 
-        What a killed run left is removed by the next one: the lock on it died with its owner.
+        Folders of killed processes are removed by the next call: their locks are free.
         """
         parent = self.root / "staging"
         parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +144,7 @@ class Cache:
 
 
 def used(path: Path) -> None:
-    """Note that something that is kept is used now, for `harness cache` to know."""
+    """Set the time of last use of something cached, by which `harness cache prune` goes."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
@@ -160,7 +157,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 def host_boot() -> str:
-    """Return what names this machine, and this boot of it, among all that may share a cache."""
+    """Return an id of this machine and its present boot. Several machines may share a cache."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -180,7 +177,7 @@ def require_room(folder: Path, nr_bytes: int, what: str) -> None:
 
 
 def publish(made: Path, destination: Path) -> None:
-    """Move a finished file or folder to its place; a finished one that is there already stays."""
+    """Move a finished file or folder to its place, unless one is there already."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     try:
         made.rename(destination)
@@ -190,7 +187,7 @@ def publish(made: Path, destination: Path) -> None:
 
 
 def _lock(handle: IO[str], how: int, waiting: Callable[[], None] | None) -> None:
-    """Take a lock; a thread that is asked to end stops waiting for it."""
+    """Take a lock. Raises KeyboardInterrupt in a thread that is asked to stop."""
     if waiting is not None:
         end = time.monotonic() + NOTICED_S
         while time.monotonic() < end:
@@ -222,5 +219,5 @@ def _sweep(parent: Path) -> None:
         except BlockingIOError:
             continue  # in use
         except FileNotFoundError:
-            pass  # its owner died before, or while, removing it
+            pass  # its owner was killed while making or removing it
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ending work that runs in another thread, where no signal is heard.
+"""Cancels work in a thread, which no signal interrupts.
 
-Whoever starts a thread gives it an event to look at; what waits in that thread (for a program, for
-a lock) looks at it and raises KeyboardInterrupt, as the main thread's own waiting would.
+The thread's creator sets an event. What waits in the thread (for a program, for a lock) polls it
+and raises KeyboardInterrupt.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _asked: ContextVar[threading.Event | None] = ContextVar("_asked", default=None)
 
 @contextlib.contextmanager
 def stoppable(asked: threading.Event) -> Iterator[None]:
-    """Let what this thread does until the block ends be ended by setting `asked`."""
+    """Make this thread raise KeyboardInterrupt once `asked` is set, until the block ends."""
     token = _asked.set(asked)
     try:
         yield
@@ -24,12 +24,12 @@ def stoppable(asked: threading.Event) -> Iterator[None]:
 
 
 def is_stoppable() -> bool:
-    """Whether this thread must look, because nobody can interrupt it."""
+    """Return whether this thread must call check() while it waits."""
     return _asked.get() is not None
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if this thread has been asked to end."""
+    """Raise KeyboardInterrupt if this thread was asked to stop."""
     asked = _asked.get()
     if asked is not None and asked.is_set():
         raise KeyboardInterrupt

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The digest that plans, guests, recipes and other values of ours are recorded and cached by."""
+"""The digest by which plans, guests, recipes and other values are recorded and cached."""
 
 import hashlib
 
@@ -7,9 +7,9 @@ import msgspec
 
 
 def value_digest(value: object) -> str:
-    """Return the SHA-256, in hex, of a value's JSON, the same on every machine that has the value.
+    """Return the SHA-256 of a value's JSON in hex, which is the same on every machine.
 
-    Structs must not have `omit_defaults`: msgspec decides by identity whether a string is the
-    default, so the JSON of a copy has fields that the original's has not.
+    Structs must not have `omit_defaults`: msgspec compares strings with defaults by identity, so
+    the JSON of a copy could have more fields.
     """
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()

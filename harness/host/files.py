@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that are replaced as a whole: a reader sees the old content or the new one."""
+"""Atomic replacement of files."""
 
 import os
 import tempfile
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> Path:
-    """Replace a file's content at once: temporary file, fsync, rename.
+    """Replace a file atomically and return its path: temporary file, fsync, rename.
 
-    What can be made again need not be `durable`: then there is no fsync, which takes milliseconds.
+    Without `durable` there is no fsync, which takes milliseconds.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -18,7 +18,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> Path:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        # mkstemp makes files private; these are for everyone who may read the folder.
+        # mkstemp creates private files.
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Downloads over http and https, with a deadline and a limit on their size."""
+"""Downloads over http and https, with a deadline and a size limit."""
 
 import http.client
 import urllib.error
@@ -13,23 +13,23 @@ from harness.host.units import format_bytes
 
 #: Eight times the tarball of a kernel of 2026.
 MAX_BYTES = 2 << 30
-#: How long the other side may be silent.
+#: Timeout of each read.
 SILENCE_S = 30.0
 _CHUNK = 1 << 18
 
 
 def is_url(location: str) -> bool:
-    """Whether this is a URL rather than a path."""
+    """Return whether a location is a URL, not a path."""
     return location.startswith(("http://", "https://"))
 
 
 def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTES) -> None:
-    """Write what a URL gives to a file.
+    """Download a URL into a file.
 
-    Raises InputError (it is not there, it is too large), MachineError (no network, too slow).
+    Raises InputError (not found, too large) or MachineError (no network, too slow).
     """
     if not is_url(url):
-        raise InputError("is no URL", where=url, expected="http:// or https://")
+        raise InputError("not a URL", where=url, expected="http:// or https://")
     try:
         timeout = min(SILENCE_S, deadline.remaining)
         with (
@@ -40,7 +40,7 @@ def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTE
             while chunk := source.read(_CHUNK):
                 taken += len(chunk)
                 if taken > max_bytes:
-                    raise InputError(f"is over {format_bytes(max_bytes)}", where=url)
+                    raise InputError(f"larger than {format_bytes(max_bytes)}", where=url)
                 if deadline.remaining == 0:
                     raise MachineError(f"took over {deadline.seconds:.0f} s", where=url)
                 _write(target, chunk)
@@ -50,17 +50,17 @@ def download(url: str, file: Path, deadline: Deadline, max_bytes: int = MAX_BYTE
                 raise MachineError(
                     f"the download ended after {taken} of {announced} bytes",
                     where=url,
-                    hint="try again, or fetch it elsewhere and give its path",
+                    hint="try again, or download it elsewhere and give its path",
                 )
     except urllib.error.HTTPError as error:
         kind = InputError if 400 <= error.code < 500 else MachineError
-        raise kind(f"the server says {error.code} {error.reason}", where=url) from error
+        raise kind(f"the server answered {error.code} {error.reason}", where=url) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise MachineError(
             f"cannot be fetched: {reason}",
             where=url,
-            hint="check the network, or fetch it elsewhere and give its path",
+            hint="check the network, or download it elsewhere and give its path",
         ) from error
 
 

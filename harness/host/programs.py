@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the distribution's programs are, for those that an ordinary user's PATH leaves out."""
+"""Finds the distribution's programs, also those outside an ordinary user's PATH."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import ToolMissing
 
-#: ndctl and busybox lie in sbin on some distributions.
+#: Some distributions have ndctl and busybox in sbin.
 MORE = ("/usr/sbin", "/sbin")
 
 

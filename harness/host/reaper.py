@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ends what we started when we are gone, however we went.
+"""Kills the process groups that the harness leaves when it is killed.
 
-A program that the kernel ends with us (setpriv's --pdeathsig) may leave children of its own: of a
-bubblewrap that is killed while it sets its sandbox up, one that waits for it for ever. So a shell
-beside us is told of each process group; when its standard input ends, we are gone, and it ends
-those that are left.
+setpriv's --pdeathsig kills a program, but not its children: bubblewrap, killed while it sets up its
+sandbox, leaves one that waits for ever. So a shell is sent the number of each process group. Its
+standard input ends when the harness does; then it kills those that are left.
 """
 
 import contextlib
@@ -26,18 +25,18 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 
 
 class _Guard:
-    """The shell, started when it is first needed. Without one only the kernel's signal is left."""
+    """The shell, started when first needed. Without it only --pdeathsig kills programs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
         self._pipe = -1
 
-    def tell(self, how: str, group: int) -> None:
-        """Tell it of a process group: `+` it is there, `-` it is gone."""
+    def send(self, how: str, group: int) -> None:
+        """Send the number of a process group that began (`+`) or ended (`-`)."""
         with self._lock, contextlib.suppress(OSError):
             if self._owner != os.getpid():
-                if self._pipe >= 0:  # what was forked needs one of its own
+                if self._pipe >= 0:  # a forked process needs a shell of its own
                     os.close(self._pipe)
                 self._pipe = -1
                 self._owner, self._pipe = os.getpid(), _start()
@@ -45,12 +44,12 @@ class _Guard:
 
 
 def _start() -> int:
-    """Start the shell and return the end of the pipe to it; nobody else inherits that."""
+    """Start the shell and return the write end of its pipe, which no other program inherits."""
     inner, outer = os.pipe()
     quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     to_inner = (os.POSIX_SPAWN_DUP2, inner, 0)
     try:
-        # In a session of its own, so that a Ctrl-C that ends us does not end it first.
+        # In a session of its own: Ctrl-C must not end it.
         argv = [_SHELL, "-c", _SCRIPT]
         os.posix_spawn(_SHELL, argv, {}, file_actions=[to_inner, *quiet], setsid=True)
     except OSError:
@@ -65,10 +64,10 @@ _guard = _Guard()
 
 
 def watch(group: int) -> None:
-    """Have a process group ended if we are gone before it is forgotten."""
-    _guard.tell("+", group)
+    """Kill a process group if the harness ends before it is forgotten."""
+    _guard.send("+", group)
 
 
 def forget(group: int) -> None:
-    """Take back what watch() said: the group is gone."""
-    _guard.tell("-", group)
+    """Do not kill a process group any more: it has ended."""
+    _guard.send("-", group)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""bubblewrap around builds and guests: no network, a read-only system, nothing of the user's.
+"""Runs builds and guests in bubblewrap: without network, and without the user's files.
 
-A wrapped program sees the system's programs read-only, a handful of files of /etc, an empty home,
-/tmp and /run, and of our folders only those that are named; of the environment what is listed here.
-What it may take is limited, and `watch` ends it when it multiplies. It has its own process
-namespace and dies with us, whatever it started and however we die: this is what makes QEMU end
-after `kill -9` of the harness.
+A confined program sees the system's programs and some files of /etc read-only, an empty home, /tmp
+and /run, the folders that are named, and few environment variables. File size, memory and the
+number of processes are limited. It has its own process namespace and is killed with the harness,
+even by SIGKILL; this also ends QEMU.
 """
 
 import os
@@ -27,7 +26,7 @@ UNCONFINED = (
     "running without bubblewrap: what is built and booted can read your files, write where you can "
     "and reach the network"
 )
-#: What of the system programs need. Not /etc as a whole, /var, /srv or /mnt: keys lie there.
+#: Read-only. Not all of /etc, /var, /srv or /mnt: keys may be there.
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"),
     *("/nix/store", "/gnu/store", "/sys/devices/system"),
@@ -36,38 +35,35 @@ ETC = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group"),
     *("nsswitch.conf", "os-release", "ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies"),
 )
-#: Variables that are passed on. Tokens and agents' sockets are in others.
+#: Variables that are passed on. Others may hold tokens or sockets of agents.
 VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH")
 MAX_FILE_BYTES = 8 * GIB
-#: Processes and threads: what `make -j` of this machine has, many times over.
+#: Processes and threads: many times those of `make -j` on this machine.
 MAX_TASKS = 1024 + 32 * (os.cpu_count() or 1)
 
 
 class Multiplies(ToolFailed):
-    """A program that has too many processes, and was ended."""
+    """A program had too many processes and was killed."""
 
 
 class Sandbox(msgspec.Struct, frozen=True):
-    """How programs that patches steer are run: in bubblewrap, unless `unusable` says why not.
+    """Runs programs that patches steer: in bubblewrap, unless `unusable` says why not.
 
-    Probed once per command (see `Cache.sandbox`) and once per job on a cluster's worker.
+    Decided once per command (see `Cache.sandbox`), and once per job on a cluster's worker.
     """
 
     unusable: str | None = None
 
     @classmethod
     def probe(cls, folder: Path, log: Path) -> "Sandbox":
-        """Run a program in an empty folder with all that `wrap` asks of bubblewrap.
-
-        Takes some hundredths of a second.
-        """
+        """Return the sandbox after trying bubblewrap in an empty folder (some 0.05 s)."""
         try:
             argv = wrap(["touch", f"{folder}/made"], writable=[folder])
             process.run(argv, log=log, deadline=process.Deadline(PROBE_S))
         except HarnessError as error:
             return cls((error.detail or error.what).splitlines()[-1])
         if not (folder / "made").exists():
-            return cls("a folder made writable in it is not the one outside")
+            return cls("what is written in a writable folder does not arrive outside")
         return cls()
 
     @property
@@ -123,33 +119,31 @@ def wrap(
     network: bool = False,
     max_file_bytes: int = MAX_FILE_BYTES,
 ) -> tuple[str, ...]:
-    """Return argv that runs `argv` inside bubblewrap, with `env` beside the usual variables.
+    """Return argv that runs `argv` in bubblewrap, with `env` beside the usual variables.
 
-    `writable` and `readable` are existing files or folders that it may use although they may lie
-    in a hidden place; nothing else is writable for long: home, /tmp, /var/tmp and /run are empty
-    and vanish with the program. The Python that runs us stays visible, since virtme-ng lives
-    beside it.
+    `writable` and `readable` are existing files or folders, also below hidden ones. Home, /tmp,
+    /var/tmp and /run are empty, and what is written there is lost. The Python environment of the
+    harness is visible: virtme-ng is in it.
     """
     options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    # Without bubblewrap's own process 1, which would outlive the program by a moment: as a zombie
-    # that is waited for, where the machine's init is slow to reap (in containers, often).
+    # Without bubblewrap's own process 1: in containers, whose init may be slow to reap, it would
+    # stay as a zombie, which is waited for.
     options.append("--as-pid-1")
-    # As root, bubblewrap would leave every capability, remounting what is read-only among them.
+    # Root would otherwise have all capabilities, and could remount what is read-only.
     options += ["--cap-drop", "ALL"]
     if not network:
         options.append("--unshare-net")
     options += [*_system(), "--proc", "/proc", "--dev", "/dev"]
-    # The one device a guest is worth having for.
     options += ["--dev-bind-try", "/dev/kvm", "/dev/kvm"]
     hidden = _hidden()
     for folder in hidden:
         options += ["--tmpfs", str(folder)]
     ours = [(path, "--ro-bind") for path in (Path(sys.prefix), Path(sys.base_prefix), *readable)]
     ours += [(path, "--bind") for path in writable]
-    # A folder goes before what lies in it, or it would cover it.
+    # Parents first: a later mount hides what is below it.
     for path, how in sorted(ours, key=lambda pair: len(pair[0].parts)):
         options += [how, str(path.resolve()), str(path.resolve())]
-        # What led to it through a link in a hidden folder is gone with that folder.
+        # A link in a hidden folder is hidden with it, so the path needs a mount of its own.
         if path != path.resolve() and any(path.is_relative_to(h) for h in hidden):
             options += [how, str(path.resolve()), str(path)]
     options += ["--remount-ro", "/"]
@@ -158,7 +152,6 @@ def wrap(
 
 def _emptied(env: Mapping[str, str] | None) -> list[str]:
     kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    # /tmp is a private one.
     kept |= {"LC_ALL": "C", "TMPDIR": "/tmp"} | dict(env or {})  # noqa: S108
     return ["env", "-i", *(f"{name}={value}" for name, value in kept.items())]
 
@@ -177,9 +170,9 @@ def _system() -> list[str]:
 
 
 def _limited(max_file_bytes: int) -> list[str]:
-    """No core, no endless file, no more memory than there is; the first to go when that is short.
+    """Return argv that limits core, file size and data, and makes the OOM killer prefer this.
 
-    Data, not address space: an NVDIMM of 100 GiB is mapped, but its pages are a file's.
+    Data, not address space: QEMU maps NVDIMMs of 100 GiB, whose pages are a file's.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = ["--core=0", f"--fsize={max_file_bytes}", f"--data={memory}"]
@@ -187,29 +180,28 @@ def _limited(max_file_bytes: int) -> list[str]:
 
 
 def _hidden() -> list[Path]:
-    """Where people keep what is theirs: homes, sockets of their agents, temporary files."""
+    """Return the folders with the user's files: homes, agents' sockets, temporary files."""
     found = {Path(p) for p in ("/home", "/root", "/run", "/tmp", "/var/tmp")}  # noqa: S108
     home = Path.home().resolve()
     if home != Path("/"):
         found.add(home)
-    # A link among them (/var/tmp, say) leads to a place that is hidden or not in its own right.
+    # A link among them (/var/tmp, say) needs no mount: its target is hidden or is not the user's.
     folders = [p for p in found if p.is_dir() and not p.is_symlink()]
     return sorted(folders, key=lambda p: len(p.parts))
 
 
 def watch(pid: int) -> None:
-    """Raise Multiplies when the program `pid` has started more than builds do.
+    """Raise Multiplies if `pid` and its descendants are more than MAX_TASKS.
 
-    The limit that the kernel has for this (RLIMIT_NPROC) does not bind root, and counts what else
-    the user runs.
+    RLIMIT_NPROC does not limit root, and counts all processes of the user.
     """
-    # The machine's count of tasks costs nothing to read, and is seldom so high.
+    # Cheap, and seldom exceeded: the number of tasks on the machine.
     if int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2]) <= MAX_TASKS:
         return
     count = _tasks_below(pid)
     if count > MAX_TASKS:
         raise Multiplies(
-            f"it had {count} processes, more than {MAX_TASKS}, and was killed",
+            f"had {count} processes, more than {MAX_TASKS}, and was killed",
             hint="do not trust this series",
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ldd: the libraries that a program is loaded with."""
+"""The shared libraries of a program, from ldd."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,10 @@ _LOADED = re.compile(r"(?:\S+ => )?(/\S.*) \(0x[0-9a-f]+\)")
 _LOST = re.compile(r"(\S+) => not found")
 
 
-def libraries(program: Path, *, log: Path) -> list[Path]:
-    """Return the libraries and the loader where the loader finds them; none if it is static."""
-    # 1 is its answer for a static program.
-    done = run(["ldd", str(program)], log=log, deadline=Deadline(20), ok=(0, 1))
+def libraries(program: Path, *, log: Path, deadline: Deadline) -> list[Path]:
+    """Return the paths of a program's libraries and loader; none if it is static."""
+    # 1: a static program.
+    done = run(["ldd", str(program)], log=log, deadline=deadline, ok=(0, 1))
     if lost := _LOST.findall(done.stdout):
         raise MachineError(
             f"cannot be loaded here: {', '.join(lost)} not found", where=str(program)

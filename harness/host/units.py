@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sizes as people write them, in bytes as programs count them."""
+"""Sizes and durations: text to bytes and seconds, and back. Pure."""
 
 import re
 
@@ -14,7 +14,7 @@ def parse_size(text: str) -> int:
     """Return bytes for `4096`, `2M` or `100G` (powers of 1024). Raises ValueError otherwise."""
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no size; expected digits and K, M, G or T, like 100G")
+        raise ValueError(f"{text!r} is not a size; expected digits and K, M, G or T, like 100G")
     return int(match[1]) * _SCALE[match[2]]
 
 
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_bytes(nr_bytes: int) -> str:
-    """Return a size with one decimal in the largest unit that keeps it at 1 or above."""
+    """Return a size with one decimal in the largest unit in which it is at least 1."""
     value = float(nr_bytes)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder that a stranger's program fills, used without following what it left there.
+"""A folder filled by an untrusted program, read and written without following its links.
 
-It may leave a link to a file of the user's in the place of one that we write, or that we would
-copy; a FIFO that nobody writes to; a folder where a file belongs. Nobody else is in the folder
-while it is used.
+The program may leave a link to a file of the user in place of one that is written or copied, a FIFO
+without writer, or a folder in place of a file. It does not run while the folder is used.
 """
 
 import contextlib
@@ -18,27 +17,27 @@ from typing import BinaryIO
 from harness.errors import DoesNotBuild
 from harness.host.files import replace_file
 
-#: What is read whole: a .config has 200 KB, a make's output as much as a log holds.
+#: Limit of `data`: a .config has 200 KB, a make's output at most what a log holds.
 MAX_TEXT_BYTES = 128 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-#: Of a failing open(): the machine's own, whatever the folder holds.
+#: Errors of open() that are the machine's, not the folder's.
 _MACHINES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
 class NotMade(DoesNotBuild):
-    """What should have been made is not there, or is something else than a plain file."""
+    """A file that the build should have made is missing or is not a plain file."""
 
 
 class Folder:
-    """A folder whose name is ours, and whose content is a stranger's."""
+    """A folder with trusted path and untrusted content."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[BinaryIO]:
-        """Open a plain file in it to read. Raises NotMade where there is none of that name."""
+        """Open a plain file in it to read. Raises NotMade if there is none of that name."""
         *folders, last = Path(name).parts
         try:
             at = os.open(self.path, _FOLDER)
@@ -56,7 +55,7 @@ class Folder:
             raise self._not_made(name, str(error.strerror)) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise self._not_made(name, "it is no plain file")
+            raise self._not_made(name, "not a plain file")
         with os.fdopen(descriptor, "rb") as file:
             yield file
 
@@ -64,11 +63,11 @@ class Folder:
         return NotMade(f"the build left no {name}: {why}", where=str(self.path))
 
     def data(self, name: str) -> bytes:
-        """Return a file's content. Raises NotMade, also for more than MAX_TEXT_BYTES."""
+        """Return a file's content. Raises NotMade, also if it exceeds MAX_TEXT_BYTES."""
         with self.opened(name) as file:
             data = file.read(MAX_TEXT_BYTES + 1)
         if len(data) > MAX_TEXT_BYTES:
-            raise self._not_made(name, f"it is over {MAX_TEXT_BYTES >> 20} MiB")
+            raise self._not_made(name, f"larger than {MAX_TEXT_BYTES >> 20} MiB")
         return data
 
     def text(self, name: str) -> str:
@@ -76,19 +75,19 @@ class Folder:
         return self.data(name).decode("utf-8", "replace")
 
     def copy(self, name: str, into: Path) -> None:
-        """Copy a file to a path of ours. Raises NotMade."""
+        """Copy a file to a trusted path. Raises NotMade."""
         with self.opened(name) as source, into.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
 
     def write(self, name: str, data: bytes, *, durable: bool = False) -> Path:
-        """Put a file of ours directly into it, in the place of whatever has that name."""
+        """Write a file directly into it, replacing anything of that name."""
         path = self.path / name
         if _is_folder(path):
             shutil.rmtree(path)
         return replace_file(path, data, durable=durable)
 
     def remove(self, name: str) -> None:
-        """Remove what has that name directly in it, if anything has."""
+        """Remove the file or folder of that name directly in it, if there is one."""
         path = self.path / name
         if _is_folder(path):
             shutil.rmtree(path)
@@ -96,12 +95,12 @@ class Folder:
             path.unlink(missing_ok=True)
 
     def emptied(self, name: str) -> "Folder":
-        """Return a new folder directly in it, in the place of whatever had that name."""
+        """Return a new folder directly in it, replacing anything of that name."""
         self.remove(name)
         (self.path / name).mkdir()
         return Folder(self.path / name)
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is one itself, and no link to one."""
+    """Return whether it is a folder and not a link to one."""
     return not path.is_symlink() and path.is_dir()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that come with this package's own dependencies: b4 and vng."""
+"""Finds programs of this package's Python dependencies: b4 and vng."""
 
 import os
 import shutil
@@ -10,27 +10,23 @@ from harness.errors import ToolMissing
 
 
 def installed(name: str) -> str:
-    """Return the path of a console script: of our own environment first, then of PATH.
-
-    The version that pyproject.toml asked for lies beside the interpreter that runs us, whether or
-    not that folder is on PATH.
-    """
+    """Return the path of a console script: beside the running Python first, then on PATH."""
     found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
     if found is None:
         raise ToolMissing(f"{name} is not installed", hint="run ./bootstrap to set everything up")
     interpreter = _interpreter(Path(found))
     if interpreter and not Path(interpreter).exists():
-        # It would fail as what it was run for might: a guest that never came up, say.
+        # Its failure would be taken for that of what it runs: a guest that does not boot, say.
         raise ToolMissing(
-            f"{name} cannot be run: its interpreter {interpreter} is not there",
+            f"{name} cannot run: its interpreter {interpreter} does not exist",
             where=found,
-            hint="remove the environment, which cannot be moved, and run ./bootstrap",
+            hint="an environment cannot be moved: remove it and run ./bootstrap",
         )
     return found
 
 
 def _interpreter(script: Path) -> str:
-    """What a script's first line names; empty for a program that is no script."""
+    """Return the interpreter that a script names; empty for a program that is not a script."""
     with script.open("rb") as file:
         first = file.readline(4096)
     words = first[2:].split() if first.startswith(b"#!") else []

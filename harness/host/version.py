@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The version that a program gives itself."""
+"""The version of an installed program."""
 
 import re
 from pathlib import Path
@@ -8,24 +8,24 @@ from harness.errors import HarnessError
 from harness.host.process import Deadline, run
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
-#: Those that do not know --version.
+#: Programs without --version.
 _ARGUMENTS: dict[str, tuple[str, ...]] = {"busybox": (), "busybox-static": ()}
 
 
-def of(program: Path, *, log: Path) -> str:
-    """Return the first number with a dot in what it says of itself; empty if it says none."""
-    heard: list[str] = []
+def of(program: Path, *, log: Path, deadline: Deadline) -> str:
+    """Return the first number with a dot that `PROGRAM --version` prints; empty if none."""
+    lines: list[str] = []
     arguments = _ARGUMENTS.get(program.name, ("--version",))
     try:
-        # gcc and make say it on standard output, dpkg and others on standard error.
+        # dpkg and others print it on standard error.
         run(
             [str(program), *arguments],
             log=log,
-            deadline=Deadline(30),
+            deadline=deadline,
             ok=None,
-            on_line=heard.append,
+            on_line=lines.append,
         )
     except HarnessError:
         return ""
-    match = _NUMBER.search("\n".join(heard))
+    match = _NUMBER.search("\n".join(lines))
     return match[0] if match else ""

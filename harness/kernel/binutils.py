@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What binutils know of object files, and make of them."""
+"""Runs binutils, and the compiler as a linker, on object files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,17 @@ from harness.host.process import Deadline
 from harness.host.sandbox import Sandbox
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
-TIMEOUT_S = 120
 
 
 class Binutils:
-    """binutils, and the compiler as a linker, on files that a patch's Makefile may have made.
+    """binutils in a sandbox, since a patch's Makefile may have made the files.
 
-    Such a file can be written for a hole in what reads it, and can ask for plugins (link-time
-    optimization), so it is read where no more of the machine is seen than by a build.
+    Such a file may exploit a bug in binutils, or ask for plugins (link-time optimization).
     """
 
-    def __init__(self, log: Path, sandbox: Sandbox) -> None:
+    def __init__(self, log: Path, deadline: Deadline, sandbox: Sandbox) -> None:
         self.log = log
+        self._deadline = deadline
         self._sandbox = sandbox
 
     def build_id(self, file: Path) -> str:
@@ -32,41 +31,40 @@ class Binutils:
         return match[1]
 
     def undefined(self, file: Path) -> list[str]:
-        """Return the symbols that an object wants from others, sorted."""
+        """Return the undefined symbols of an object, sorted."""
         lines = self._read(file, "nm", "--undefined-only").splitlines()
         return sorted(line.split()[-1] for line in lines)
 
     def defined(self, file: Path) -> list[str]:
-        """Return the symbols that an object has itself, sorted."""
+        """Return the defined symbols of an object, sorted."""
         lines = self._read(file, "nm", "--defined-only").splitlines()
         return sorted(line.split()[-1] for line in lines)
 
     def addresses(self, file: Path) -> list[tuple[int, str]]:
-        """Return a program's symbols with their addresses, in their order."""
+        """Return a program's symbols with their addresses, sorted by address."""
         split = (line.split() for line in self._read(file, "nm", "--numeric-sort").splitlines())
         return [(int(words[0], 16), words[2]) for words in split if len(words) == 3]
 
     def sizes(self, file: Path) -> str:
-        """Return what nm says of a program's symbols and their sizes, for
-        harness.kernel.symbols."""
+        """Return nm's output with symbol sizes, for harness.kernel.symbols."""
         return self._read(file, "nm", "--print-size", "--defined-only")
 
     def disassembly(self, file: Path) -> str:
-        """Return an object's code with its relocations, for harness.kernel.objdump."""
+        """Return an object's disassembly with relocations, for harness.kernel.objdump."""
         return self._read(file, "objdump", "--disassemble", "--reloc", "--no-show-raw-insn")
 
     def join(self, objects: Sequence[Path], into: Path, values: Mapping[str, int]) -> None:
-        """Make one relocatable object of several, with undefined symbols given as addresses."""
+        """Link objects into a relocatable one; `values` defines symbols as addresses."""
         given = [f"--defsym={name}={value:#x}" for name, value in values.items()]
         self._run(["ld", "-r", "-o", str(into), *given, *map(str, objects)], objects, into.parent)
 
     def keep_global(self, file: Path, pattern: str) -> None:
-        """Make all of an object's symbols local but for those that match: none can clash."""
+        """Make all symbols of an object local except those that match."""
         argv = ["objcopy", "--wildcard", f"--keep-global-symbol={pattern}", str(file)]
         self._run(argv, [], file.parent)
 
     def program(self, objects: Sequence[Path], into: Path) -> None:
-        """Link objects into a program of fixed addresses."""
+        """Link objects into a program at fixed addresses."""
         argv = ["cc", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--strip-debug", "-o", str(into)]
         self._run([*argv, *map(str, objects)], objects, into.parent)
 
@@ -77,7 +75,7 @@ class Binutils:
         return self._sandbox.run(
             argv,
             log=self.log,
-            deadline=Deadline(TIMEOUT_S),
+            deadline=self._deadline,
             readable=reads,
             writable=[writes] if writes else [],
         ).stdout

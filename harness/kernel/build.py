@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commits to kernels. A kernel is kept by its commit, recipe and compiler: asking again is instant.
+"""Builds kernels from commits and caches them by commit, recipe and compiler.
 
-All commits of one tree share a worktree and, per recipe, an O= folder, so that what a patch does
-not touch is not compiled again. But for what strangers' Makefiles may have left in theirs: no
-other series is built in it, and no base.
+All commits of a tree share a worktree and, per recipe, an O= folder, so that only what a patch
+changes is compiled again. Third-party series get an O= folder of their own: their Makefiles could
+have left anything in it.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from harness.git.git import Git
 from harness.host import process, venv, version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
+from harness.host.process import Deadline
 from harness.kernel import compiler_warnings, configure, kbuild, make_output
 from harness.kernel.binutils import Binutils
 from harness.kernel.kbuild import Make
@@ -29,21 +30,24 @@ from harness.project.kernel import Kernel, Recipe, Tree
 from harness.record.store import digest
 from harness.trees.tree import checked_out
 
+#: Configuring and building on a slow machine, with everything in it.
 BUILD_S = 3 * 3600
+#: Listing tags, and `--version` of a compiler: before the O= folder is locked.
 GIT_S = 120
-#: An O= folder of the minimal profile takes about 300 MB, the kernel that is kept 20 MB.
+VERSION_S = 30
+#: An O= folder of the minimal profile takes about 300 MB, a cached kernel 20 MB.
 ROOM_BYTES = 2 << 30
 META = "kernel.json"
-#: Beside it: how often the compiler gave each warning. Not there where nobody knows.
+#: Beside META: how often the compiler gave each warning. Missing if unknown.
 WARNINGS = "warnings.json"
-#: What is copied out of an O= folder, and the name that it is kept under.
-KEPT = {
+#: Files of an O= folder that are cached, and their names in the cache.
+CACHED = {
     "arch/x86/boot/bzImage": "bzImage",
     "vmlinux": "vmlinux",
     "System.map": "System.map",
     configure.CONFIG: "config",
 }
-#: In an O= folder: its time is that of the last build.
+#: A file in an O= folder; its modification time is that of the last build.
 STAMP = "harness.stamp"
 MAX_WARNINGS_SHOWN = 5
 
@@ -57,25 +61,25 @@ def build(
     *,
     title: str = "",
 ) -> Kernel:
-    """Return the kernel of a commit, building it unless it is kept already.
+    """Return the kernel of a commit, from the cache or by building it.
 
     Raises InputError (an option that cannot be set), DoesNotBuild, or MachineError.
     """
     compiler = compiler_version(cache, how.program)
     folder = cache.kernels / _key(commit, how, compiler)
-    if kept := _kept(folder):
-        return kept
+    if cached := _cached(folder):
+        return cached
     title = title or commit[:12]
     listen(Began(f"build {title}"))
     with objects(cache, tree, commit, how, listen) as make:
         spent = _compile(make, listen)
-        kernel = _keep(cache, make, folder, commit, how, compiler, spent)
+        kernel = _store(cache, make, folder, commit, how, compiler, spent)
     listen(Ended(f"built {title}: {kernel.cpu_s:.0f} s of CPU time, {kernel.wall_s:.0f} s"))
     return kernel
 
 
-def _kept(folder: Path) -> Kernel | None:
-    """Return the kernel in a folder if it is whole. The cache may have been moved since."""
+def _cached(folder: Path) -> Kernel | None:
+    """Return the kernel in a folder if its image is intact, with that folder's present path."""
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         kernel = msgspec.json.decode((folder / META).read_bytes(), type=Kernel)
         if kernel.image_sha256 in ("", digest(folder / "bzImage")):
@@ -85,15 +89,15 @@ def _kept(folder: Path) -> Kernel | None:
 
 
 def key(cache: Cache, commit: str, how: Recipe) -> str:
-    """Return what a kernel is kept by: equal keys, on any machines, are one kernel.
+    """Return the cache key of a kernel, which is the same on all machines.
 
-    Raises ToolMissing for a compiler that is not there.
+    Raises ToolMissing if the compiler is not installed.
     """
     return _key(commit, how, compiler_version(cache, how.program))
 
 
-def warned(kernel: Kernel) -> dict[str, int] | None:
-    """Return how often each warning was given for a kernel; None where nobody knows."""
+def warnings(kernel: Kernel) -> dict[str, int] | None:
+    """Return how often the compiler gave each warning for a kernel; None if unknown."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         data = (Path(kernel.folder) / WARNINGS).read_bytes()
         return msgspec.json.decode(data, type=dict[str, int])
@@ -104,27 +108,28 @@ def warned(kernel: Kernel) -> dict[str, int] | None:
 def objects(
     cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = silent
 ) -> Iterator[Make]:
-    """Give a make whose source is at `commit` and whose O= folder is configured by the recipe.
+    """Give a Make whose source is at `commit` and whose O= folder is configured by the recipe.
 
-    Both are locked until the block ends.
+    Source and O= folder are locked until the block ends.
     """
     if any(c.isspace() or c == ":" for c in str(cache.root)):
         raise InputError(
-            "make builds no kernel below a path with a space or colon",
+            "make cannot build a kernel below a path with a space or colon",
             where=str(cache.root),
-            hint="set XDG_CACHE_HOME to a folder without",
+            hint="set XDG_CACHE_HOME to a path without",
         )
     cache.require_room(ROOM_BYTES, "to build a kernel")
     cache.sandbox.warn(listen)
-    ours = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
-    whose = _strangers(cache, tree, commit)
-    name = f"{ours}-{value_digest(whose)[:8]}" if whose else ours
+    shared = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
+    author = _third_party(cache, tree, commit)
+    name = f"{shared}-{value_digest(author)[:8]}" if author else shared
     with contextlib.ExitStack() as stack:
         stack.enter_context(cache.locked(f"objects-{name}"))
-        if whose and not (cache.objects / name).exists():
-            with cache.locked(f"objects-{ours}"):
-                _begin_as(cache, cache.objects / ours, cache.objects / name, listen)
+        if author and not (cache.objects / name).exists():
+            with cache.locked(f"objects-{shared}"):
+                _copy_objects(cache, cache.objects / shared, cache.objects / name, listen)
         source = stack.enter_context(checked_out(cache, tree, commit))
+        deadline = Deadline(BUILD_S)
         make = Make(
             source,
             cache.objects / name,
@@ -132,21 +137,21 @@ def objects(
             arch=how.arch,
             sandbox=cache.sandbox,
             log=cache.log(f"build-{name}"),
-            deadline=process.Deadline(BUILD_S),
+            deadline=deadline,
         )
         with _stamped(make, listen):
             try:
-                configure.ensure(make, how, _configured_by(cache, commit, how))
+                configure.ensure(make, how, _config_inputs(cache, commit, how, deadline))
             except ToolFailed as error:
                 raise failure(error, "the kernel cannot be configured") from error
             yield make
 
 
-def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
-    """Return a name for those who wrote a commit; "" for the tree's own, and those of our ports."""
+def _third_party(cache: Cache, tree: Tree, commit: str) -> str:
+    """Return the label of the third-party series of a commit; "" for the tree and its ports."""
     if commit == tree.commit:
         return ""
-    git = Git(cache.repository, log=cache.log("whose"), deadline=process.Deadline(GIT_S))
+    git = Git(cache.repository, log=cache.log("author"), deadline=Deadline(GIT_S))
     argv = ("for-each-ref", "--format=%(refname)", f"--points-at={commit}", "refs/tags/series")
     labels = sorted(ref.split("/")[4] for ref in git(*argv).stdout.splitlines())
     if any(label.startswith("port-") for label in labels):
@@ -154,31 +159,31 @@ def _strangers(cache: Cache, tree: Tree, commit: str) -> str:
     return labels[0] if labels else tree.name
 
 
-def _begin_as(cache: Cache, ours: Path, theirs: Path, listen: Listener) -> None:
-    """Make an O= folder of what another one holds, if it is there: no object is made again."""
-    if not ours.is_dir():
+def _copy_objects(cache: Cache, source: Path, target: Path, listen: Listener) -> None:
+    """Copy an O= folder, if it exists, so that its objects are not compiled again."""
+    if not source.is_dir():
         return
-    # Some GB, where everything is built.
-    listen(Note("copy base's objects: a stranger's series has an O= folder of its own"))
+    # Up to some GB.
+    listen(Note("copy base's objects: a third-party series has an O= folder of its own"))
     with cache.staging() as work:
-        copy = work / theirs.name
-        shutil.copytree(ours, copy, symlinks=True)
-        # Where a command line names the folder, make would take it for another command: objtool's
-        # do, and what objtool has checked would be made again with it.
+        copy = work / target.name
+        shutil.copytree(source, copy, symlinks=True)
+        # Some saved commands (objtool's) have the folder's path. make would run them again if it
+        # changed.
         for command in copy.rglob("*.cmd"):
             text = command.read_bytes()
-            if os.fsencode(ours) in text:
-                command.write_bytes(text.replace(os.fsencode(ours), os.fsencode(theirs)))
-        publish(copy, theirs)
+            if os.fsencode(source) in text:
+                command.write_bytes(text.replace(os.fsencode(source), os.fsencode(target)))
+        publish(copy, target)
 
 
 @contextlib.contextmanager
 def _stamped(make: Make, listen: Listener) -> Iterator[None]:
-    """Empty an O= folder of objects that seem to come from the future, for make to see changes."""
+    """Remove an O= folder that is newer than the clock: make would not see changes."""
     folder = make.output.path
     with contextlib.suppress(FileNotFoundError):
         if (folder / STAMP).lstat().st_mtime > time.time():
-            listen(Note("the clock was set back since the last build: building afresh"))
+            listen(Note("the clock was set back since the last build: building from scratch"))
             shutil.rmtree(folder)
     if not folder.is_dir():
         make.begin()
@@ -190,12 +195,12 @@ def _stamped(make: Make, listen: Listener) -> Iterator[None]:
 
 
 def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessError:
-    """Return what to raise for a make that failed: the machine's failure is not the series'.
+    """Return MachineError if the machine made a make fail, else DoesNotBuild.
 
-    `blamed` is a line of its output that names the machine; without one the last lines are asked.
+    `blamed` is a line of output that shows it; without one it is looked for in the last lines.
     """
-    told = [error.what, *(error.detail or "").splitlines()]
-    line = blamed or next((line for line in told if make_output.of_machine(line)), None)
+    lines = [error.what, *(error.detail or "").splitlines()]
+    line = blamed or next((line for line in lines if make_output.of_machine(line)), None)
     if line is None:
         return DoesNotBuild(f"{what}: {error.what}", hint=error.hint, detail=error.detail)
     return MachineError(
@@ -205,9 +210,9 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
     )
 
 
-def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
-    """Everything that a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
-    git = Git(cache.repository, log=cache.log("configured-by"), deadline=process.Deadline(GIT_S))
+def _config_inputs(cache: Cache, commit: str, how: Recipe, deadline: Deadline) -> str:
+    """Return what a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
+    git = Git(cache.repository, log=cache.log("configured-by"), deadline=deadline)
     listed = git("ls-tree", "-r", commit).stdout.splitlines()
     paths = (line.partition("\t") for line in listed)
     steering = [
@@ -218,24 +223,24 @@ def _configured_by(cache: Cache, commit: str, how: Recipe) -> str:
     ]
     programs = [compiler_version(cache, how.program)]
     if how.profile == "vng":
-        programs.append(version.of(Path(venv.installed("vng")), log=cache.log("version-vng")))
+        log = cache.log("version-vng")
+        programs.append(version.of(Path(venv.installed("vng")), log=log, deadline=deadline))
     return "\n".join([*steering, *programs])
 
 
 def compiler_version(cache: Cache, program: str) -> str:
     """Return the first line of `PROGRAM --version`. Raises ToolMissing."""
-    done = process.run(
-        [program, "--version"], log=cache.log("compiler"), deadline=process.Deadline(10)
-    )
+    deadline = Deadline(VERSION_S)
+    done = process.run([program, "--version"], log=cache.log("compiler"), deadline=deadline)
     return done.stdout.splitlines()[0]
 
 
 def _compile(make: Make, listen: Listener) -> tuple[float, float]:
-    """Make bzImage and return what it cost, as (CPU, wall) seconds."""
+    """Make bzImage and return its cost as (CPU, wall) seconds."""
     done = warnings = total = 0
     blamed: str | None = None
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         nonlocal done, warnings, blamed
         if kbuild.makes_object(line):
             done += 1
@@ -250,26 +255,26 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
     try:
         prepared = make.build("prepare")
         total = _count(make)
-        built = make.build("bzImage", on_line=hear)
+        built = make.build("bzImage", on_line=on_line)
     except ToolFailed as error:
         raise failure(error, "the kernel does not build", blamed) from error
     return prepared.cpu_s + built.cpu_s, prepared.wall_s + built.wall_s
 
 
 def _count(make: Make) -> int:
-    """How many objects are to be made, as make's dry run lists them once `prepare` is done."""
+    """Return how many objects make's dry run lists, after `prepare`."""
     total = 0
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         nonlocal total
         total += kbuild.makes_object(line)
 
-    # The dry run cannot see through generated files, so it ends in an error after the list.
-    make("-n", "-k", "vmlinux", on_line=hear, ok=None)
+    # Any exit code: the dry run fails on generated files, after the list.
+    make("-n", "-k", "vmlinux", on_line=on_line, ok=None)
     return total
 
 
-def _keep(
+def _store(
     cache: Cache,
     make: Make,
     folder: Path,
@@ -278,15 +283,15 @@ def _keep(
     compiler: str,
     spent: tuple[float, float],
 ) -> Kernel:
-    """Copy what is worth keeping out of the O= folder, whole or not at all."""
+    """Copy a kernel from the O= folder to the cache, completely or not at all."""
     with cache.staging() as work:
-        for name, ours in KEPT.items():
-            make.output.copy(name, work / ours)
+        for name, cached in CACHED.items():
+            make.output.copy(name, work / cached)
         kernel = Kernel(
             key=folder.name,
             commit=commit,
             release=make.output.text("include/config/kernel.release").strip(),
-            build_id=Binutils(make.log, make.sandbox).build_id(work / "vmlinux"),
+            build_id=Binutils(make.log, make.deadline, make.sandbox).build_id(work / "vmlinux"),
             config_sha256=digest(work / "config"),
             compiler=compiler,
             profile=how.profile,
@@ -299,7 +304,7 @@ def _keep(
         if (warned := compiler_warnings.warned(make.output)) is not None:
             (work / WARNINGS).write_bytes(msgspec.json.encode(together(warned)))
         (work / META).write_bytes(msgspec.json.encode(kernel))
-        shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         publish(work, folder)
     return kernel
 

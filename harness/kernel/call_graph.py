@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which functions of an object another one can reach, and what they want from other objects.
+"""Finds the functions that a function of an object can reach, and their undefined symbols. Pure.
 
-Direct branches and every relocation in an instruction count. An indirect call counts as the
-relocation that fetched its target; where that lies in data it is not seen.
+Edges are direct branches and all relocations in instructions. So an indirect call is an edge if an
+instruction loads its target; a target in data is not seen.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,17 +13,14 @@ from harness.kernel.objdump import Code, Function, Instruction
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """The functions in the order found, and for every undefined symbol the functions that want it.
-
-    `functions` begins with the roots.
-    """
+    """The functions reached, roots first, and the functions that use each undefined symbol."""
 
     functions: tuple[Function, ...]
     wanted: dict[str, tuple[str, ...]]
 
 
 def reach(code: Code, roots: Sequence[str], undefined: Collection[str]) -> Reached:
-    """Follow the code from `roots`. Raises ValueError for a root that the object has not."""
+    """Return what `roots` reach. Raises ValueError if the object lacks one of them."""
     found: list[Function] = []
     for root in roots:
         function = code.named(root)
@@ -35,14 +32,14 @@ def reach(code: Code, roots: Sequence[str], undefined: Collection[str]) -> Reach
     for function in found:  # grows while it is walked
         for instruction in function.instructions:
             for symbol in _undefined(instruction, undefined):
-                askers = wanted.setdefault(symbol, [])
-                if function.name not in askers:
-                    askers.append(function.name)
+                users = wanted.setdefault(symbol, [])
+                if function.name not in users:
+                    users.append(function.name)
             for callee in _callees(code, function, instruction):
                 if (callee.section, callee.address) not in seen:
                     seen.add((callee.section, callee.address))
                     found.append(callee)
-    return Reached(tuple(found), {name: tuple(askers) for name, askers in wanted.items()})
+    return Reached(tuple(found), {name: tuple(users) for name, users in wanted.items()})
 
 
 def _undefined(instruction: Instruction, undefined: Collection[str]) -> list[str]:

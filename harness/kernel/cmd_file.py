@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line that kbuild keeps beside an object, to compile another source the same way."""
+"""Reads the command that kbuild saved for an object, to compile another source with it. Pure."""
 
 import shlex
 
-#: What one argument to the kernel's execve may have (MAX_ARG_STRLEN); objects' have some thousand.
+#: MAX_ARG_STRLEN, execve's limit of one argument; real commands have some thousand characters.
 MAX_COMMAND = 128 << 10
 
 
 def saved_command(text: str, target: str) -> list[str]:
     """Return the compiler's argv from the text of `.<object>.cmd`. Raises ValueError.
 
-    What kbuild runs on the object afterwards (objtool, say) stands behind a semicolon.
+    Later commands on the object (objtool, say) follow after a semicolon and are left out.
     """
     for line in text.splitlines():
         name, found, command = line.partition(" := ")
@@ -23,14 +23,14 @@ def saved_command(text: str, target: str) -> list[str]:
 
 
 def compiling(argv: list[str], source: str, target: str) -> list[str]:
-    """Return `argv` for another source and target, with debug information and without .d file.
+    """Return `argv` for another source and target, with -g and without a .d file.
 
-    Raises ValueError where `argv` is no compilation of one source into one object.
+    Raises ValueError if `argv` does not compile one source into one object.
     """
     if argv.count("-o") != 1 or argv.count("-c") != 1 or not argv[-1].endswith(".c"):
-        raise ValueError(f"not understood: {shlex.join(argv)}")
+        raise ValueError(f"does not compile one source: {shlex.join(argv)}")
     kept = [word for word in argv[:-1] if not word.startswith("-Wp,-MMD")]
     if kept[-1] == "-o":
-        raise ValueError(f"not understood: {shlex.join(argv)}")
+        raise ValueError(f"does not compile one source: {shlex.join(argv)}")
     kept[kept.index("-o") + 1] = target
     return [*kept, "-g", source]

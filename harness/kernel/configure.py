@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A recipe and a source make a .config in which every requested option stuck, or an error."""
+"""Makes a .config in which every requested option is set, or fails."""
 
 import contextlib
 import hashlib
@@ -17,13 +17,13 @@ from harness.kernel.kconfig import Option, dropped, needs, parse_config, parse_f
 from harness.project.kernel import Fragment, Recipe
 from harness.project.project import Project
 
-#: Notes in the O= folder what its .config was made from.
+#: A file in the O= folder: what its .config was made from.
 NOTE = "harness.configured"
 CONFIG = ".config"
 
 
 class _Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a .config was made from, and the digest that it had then."""
+    """What a .config was made from, and its digest."""
 
     made_from: str
     sha256: str
@@ -37,16 +37,16 @@ def recipe(
     compiler: str = "gcc",
     arch: str = "x86_64",
 ) -> Recipe:
-    """Read the named fragments of configs/kconfig/. Raises InputError for one that is not there."""
+    """Return a recipe with the named fragments of configs/kconfig/. Raises InputError."""
     texts = tuple(Fragment(name, project.fragment(name).read_text()) for name in fragments)
     return Recipe(profile, texts, compiler, arch)
 
 
 def ensure(make: Make, how: Recipe, made_from: str) -> None:
-    """Configure unless the O= folder's .config was made from the same, and is as it was then.
+    """Configure unless the .config was made from the same inputs and has not changed since.
 
-    `made_from` stands for all that a .config depends on, beside the recipe. A .config that is left
-    alone costs seconds less, and make has no reason to look through all objects for its sake.
+    `made_from` are all inputs beside the recipe. An unchanged .config saves seconds: make does not
+    check all objects.
     """
     made_from = value_digest((made_from, how))
     with contextlib.suppress(NotMade, ValueError, msgspec.MsgspecError):
@@ -85,19 +85,19 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
 
 
 def _make_allnoconfig(make: Make, joined: Path) -> None:
-    """Raises Unsupported where the tree has no use for this compiler (scripts/cc-version.sh)."""
+    """Raise Unsupported if the tree rejects the compiler (scripts/cc-version.sh)."""
     try:
         make(f"KCONFIG_ALLCONFIG={joined}", "allnoconfig")
     except ToolFailed as error:
-        said = [line.strip("* ") for line in (error.detail or "").splitlines()]
-        told = [" ".join(line.split()) for line in said if line.startswith(("Your ", "Minimum "))]
-        if any(line.endswith("is too old.") for line in said):
-            raise Unsupported(f"the compiler is too old: {', '.join(told)}") from error
+        lines = [line.strip("* ") for line in (error.detail or "").splitlines()]
+        facts = [" ".join(line.split()) for line in lines if line.startswith(("Your ", "Minimum "))]
+        if any(line.endswith("is too old.") for line in lines):
+            raise Unsupported(f"the compiler is too old: {', '.join(facts)}") from error
         raise
 
 
 def _requested(fragments: Sequence[Fragment]) -> list[tuple[str, Option]]:
-    """All options of all fragments, each with its fragment's name; two may not disagree."""
+    """Return all options with their fragments' names. Raises InputError if two contradict."""
     found: dict[str, tuple[str, Option]] = {}
     for fragment in fragments:
         try:
@@ -134,20 +134,20 @@ def _cannot_be_set(
         depends = "; or ".join(" && ".join(f"({e})" for e in n.expressions) for n in entries)
         why = f"it depends on {depends}" if depends else "it depends on nothing"
         if not any(need.has_prompt for need in entries):
-            why += "; it has no prompt: only others' select and its own default set it"
+            why += "; it has no prompt: only `select` and its default set it"
         unmet = {symbol for need in entries for symbol in need.unmet(config)}
         for state, names in (("not set", unmet - config.keys()), ("set", unmet & config.keys())):
             why += f"; {state}: {', '.join(sorted(names))}" if names else ""
-    others = f" ({nr_lost - 1} more options did not stick)" if nr_lost > 1 else ""
+    others = f" ({nr_lost - 1} more options were not set)" if nr_lost > 1 else ""
     return InputError(
         f"CONFIG_{option.name}={option.value} became {got}: {why}{others}",
         where=f"{_file(fragment)}:{option.line}",
-        hint="add what it needs to a fragment, or take the option out",
+        hint="add what it depends on to a fragment, or remove the option",
     )
 
 
 class _Files:
-    """The Kconfig files of one source folder and architecture, named as `source` lines do."""
+    """Reads Kconfig files of a source folder by the names that `source` lines use."""
 
     def __init__(self, source: Path, arch: str) -> None:
         self.arch = arch
@@ -155,7 +155,7 @@ class _Files:
         self._folder = "x86" if arch in ("x86_64", "i386") else arch
 
     def __call__(self, name: str) -> str:
-        """Return a file's text; empty where the source has no such file."""
+        """Return a file's text; empty if there is no such file."""
         file = (self._source / name.replace("$(SRCARCH)", self._folder)).resolve()
         if not file.is_relative_to(self._source) or not file.is_file():
             return ""

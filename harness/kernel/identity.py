@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tells a build from base, as raw facts: files, options, sizes of symbols.
-
-Whether that is the series and nothing else is for others to judge.
-"""
+"""Records how a build differs from base: files, options, sizes of symbols."""
 
 import contextlib
 import hashlib
@@ -19,33 +16,36 @@ from harness.kernel.kconfig import options
 from harness.kernel.symbols import changed, sizes
 from harness.record.record import Build
 
-GIT_S = 120
+#: git diff, and nm on each vmlinux.
+IDENTITY_S = 600
 
 
 class Built(msgspec.Struct, frozen=True):
-    """A build as it was built: the binary whose symbols count, and the .config, where it is
-    kept."""
+    """A build with its binary, and its .config if there is one."""
 
     build: Build
     binary: Path
     config: Path | None
 
 
-def told_apart(cache: Cache, built: Sequence[Built]) -> tuple[Build, ...]:
-    """Return the builds of the record with what tells each from base, which is the first."""
-    binutils = Binutils(cache.log("identity"), cache.sandbox)
+def with_differences(cache: Cache, built: Sequence[Built]) -> tuple[Build, ...]:
+    """Return the builds with their differences from base, which is the first."""
+    deadline = Deadline(IDENTITY_S)
+    log = cache.log("identity")
+    git = Git(cache.repository, log=log, deadline=deadline)
+    binutils = Binutils(log, deadline, cache.sandbox)
     symbols = [sizes(binutils.sizes(one.binary)) for one in built]
     options_of = [_options(one.config) for one in built]
     base = built[0].build.commit
-    told = []
+    found = []
     for one, its_symbols, its_options in zip(built, symbols, options_of, strict=True):
         build = msgspec.structs.replace(
             one.build,
-            files=_files(cache, base, one.build.commit),
+            files=_files(git, base, one.build.commit),
             symbols=changed(symbols[0], its_symbols),
         )
-        told.append(_with_options(build, options_of[0], its_options))
-    return tuple(told)
+        found.append(_with_options(build, options_of[0], its_options))
+    return tuple(found)
 
 
 def _with_options(build: Build, base: frozenset[str] | None, its: frozenset[str] | None) -> Build:
@@ -61,9 +61,8 @@ def _with_options(build: Build, base: frozenset[str] | None, its: frozenset[str]
     )
 
 
-def _files(cache: Cache, base: str, commit: str) -> tuple[str, ...] | None:
-    """The files that differ; None on a machine that was given the kernels without the commits."""
-    git = Git(cache.repository, log=cache.log("identity"), deadline=Deadline(GIT_S))
+def _files(git: Git, base: str, commit: str) -> tuple[str, ...] | None:
+    """Return the files that differ; None on a worker that has kernels without their commits."""
     if not git.has_commit(base) or not git.has_commit(commit):
         return None
     names = git("diff", "--no-renames", "--name-only", "-z", base, commit).stdout
@@ -71,7 +70,7 @@ def _files(cache: Cache, base: str, commit: str) -> tuple[str, ...] | None:
 
 
 def _options(config: Path | None) -> frozenset[str] | None:
-    """A .config's options; None where it is not kept, or is kept no more."""
+    """Return a .config's options; None if there is no such file."""
     if config is None:
         return None
     with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own build system: make with a separate output folder, reproducibly, in a sandbox."""
+"""Runs the kernel's make: reproducible, with a separate output folder, in a sandbox."""
 
 import os
 import re
@@ -14,26 +14,25 @@ from harness.kernel import compiler_warnings
 from harness.kernel.warning_lines import Reader
 from harness.project.kernel import ARCHITECTURES
 
-#: What kbuild would take from the clock and the machine; pinned, so that equal sources and equal
-#: configurations give equal kernels (Documentation/kbuild/reproducible-builds.rst).
+#: Fixed values in place of time, user and host, so that equal sources and configurations give equal
+#: kernels (Documentation/kbuild/reproducible-builds.rst).
 PINNED = (
     "ARCH=x86_64",
     "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER=harness",
     "KBUILD_BUILD_HOST=harness",
     "KBUILD_BUILD_VERSION=1",
-    # Empty, but set: else kbuild adds a "+" for what git says of the tree.
+    # Set to empty: else kbuild adds a "+" for a tree that is not at a tag.
     "LOCALVERSION=",
 )
-#: The targets that kbuild names when it makes something: `  CC      mm/mm_init.o`.
+#: A line that names a target: `  CC      mm/mm_init.o`.
 _MADE = re.compile(r"\s*(?:set -e;\s*)?(?:echo\s+'?)?\s{2}(?:CC|AS|AR|LD|HOSTCC|HOSTLD)\s+\S+")
 
 
 class Make:
-    """make for one source folder and one O= folder; `compiler` is gcc, clang, gcc-14, clang-19 …,
-    `arch` one of ARCHITECTURES.
+    """make for a source folder and an O= folder, which alone is writable.
 
-    Patches decide what make executes, so it runs where only the O= folder is writable.
+    `compiler` is gcc, clang, gcc-14, clang-19 …, `arch` one of ARCHITECTURES.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Make:
     def build(
         self, *targets: str, on_line: Callable[[str], None] | None = None
     ) -> process.Finished:
-        """Make targets, and record the compiler's warnings beside them. Raises as a call does."""
+        """Make targets and record the compiler's warnings. Raises ToolFailed, TimedOut."""
         reader = Reader(str(self.source))
 
         def hear(line: str) -> None:
@@ -88,7 +87,7 @@ class Make:
         return done
 
     def begin(self) -> None:
-        """Make the O= folder, without objects or warnings."""
+        """Create the O= folder, without objects or warnings."""
         self.output.path.mkdir(parents=True)
         compiler_warnings.begin(self.output)
 
@@ -100,7 +99,7 @@ class Make:
         on_line: Callable[[str], None] | None = None,
         ok: Sequence[int] | None = (0,),
     ) -> process.Finished:
-        """Run another program that the source's own files steer, from the source folder."""
+        """Run another program that the source steers, in the source folder."""
         return self.sandbox.run(
             argv,
             log=self.log,
@@ -115,10 +114,10 @@ class Make:
 
 
 def _tools(compiler: str, arch: str) -> tuple[str, ...]:
-    """Variables that choose them (Documentation/kbuild/llvm.rst); the plain gcc here needs none."""
+    """Return make variables for a compiler (Documentation/kbuild/llvm.rst)."""
     kind, _, version = compiler.partition("-")
     cross = ARCHITECTURES[arch]
-    # Of two values for one variable (PINNED has an ARCH), make takes the last.
+    # make uses the last of two values, and PINNED has an ARCH.
     target = () if arch == "x86_64" else (f"ARCH={arch}", f"CROSS_COMPILE={cross}")
     if kind == "clang":
         return (*target, f"LLVM=-{version}" if version else "LLVM=1")
@@ -126,5 +125,5 @@ def _tools(compiler: str, arch: str) -> tuple[str, ...]:
 
 
 def makes_object(line: str) -> bool:
-    """Whether a line of kbuild's output (or of `make -n`) announces something being made."""
+    """Return whether a line of kbuild's output (or of `make -n`) names a target."""
     return _MADE.match(line) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kconfig text: fragments and .config files to options, Kconfig files to what an option needs."""
+"""Parses fragments, .config and Kconfig files: options and what they depend on. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,17 +12,17 @@ _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
 _TOKEN = re.compile(r"""&&|\|\||!=|<=|>=|[!()=<>]|"[^"]*"|'[^']*'|\w+|\S""")
 _SYMBOL = re.compile(r"\w*[A-Z]\w*")
 _SOURCE = re.compile(r"""source\s+["']?([^"'#\s]+)""")
-#: A line that gives an option a prompt, and the condition for it.
+#: A line with an option's prompt, and its condition.
 _PROMPT = re.compile(
     r"""(?:bool|tristate|string|hex|int|prompt)\s+("(?:[^"\\]|\\.)*"|'[^']*')(?:\s+if\s+(.+))?"""
 )
 _COMMENT = re.compile(r"""\s#[^"']*$""")
-#: No expression of a kernel is nested deeper.
+#: Deeper nesting than in any kernel's expressions.
 MAX_DEPTH = 32
 
 
 class Option(msgspec.Struct, frozen=True):
-    """An option as a fragment asks for it: `value` is `y`, `1000`, `"text"`, or `n` for not set."""
+    """An option in a fragment: `value` is `y`, `1000`, `"text"`, or `n` for not set."""
 
     name: str
     value: str
@@ -30,9 +30,9 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class OptionNeed(msgspec.Struct, frozen=True):
-    """What one `config` entry requires: its own conditions and those of the blocks around it.
+    """The conditions of a `config` entry and of the blocks around it.
 
-    Without a prompt an option follows others' `select` and its own default; no fragment sets it.
+    An option without prompt is set by `select` and its default only, not by a fragment.
     """
 
     expressions: tuple[str, ...]
@@ -41,14 +41,14 @@ class OptionNeed(msgspec.Struct, frozen=True):
     def unmet(self, config: Mapping[str, str]) -> tuple[str, ...]:
         """Return the symbols whose values in `config` make an expression false, in order.
 
-        An expression that cannot be read, or that a macro decides, names none.
+        An expression that cannot be parsed, or that a macro decides, has none.
         """
         values = (_Expression(e, config).value() for e in dict.fromkeys(self.expressions))
         return tuple(dict.fromkeys(s for v in values if v.holds is False for s in v.because))
 
 
 class _Value(NamedTuple):
-    """Whether an expression holds (None: unknown), and the symbols that decide that."""
+    """Whether an expression is true (None: unknown), and the symbols that decide it."""
 
     holds: bool | None
     because: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def _any(values: list[_Value]) -> _Value:
 
 
 class _Expression:
-    """An expression (Documentation/kbuild/kconfig-language.rst) with the values of a .config."""
+    """Evaluates an expression (Documentation/kbuild/kconfig-language.rst) for a .config."""
 
     def __init__(self, text: str, config: Mapping[str, str]) -> None:
         self._tokens = _TOKEN.findall(text)[::-1]
@@ -78,7 +78,7 @@ class _Expression:
 
     def value(self) -> _Value:
         value = self._any()
-        # `depends on A if B`: A matters only where B holds.
+        # `depends on A if B` is `!B || A`.
         if self._take("if"):
             value = _any([self._any().negated(), value])
         return _Value(None) if self._tokens or self._is_unread else value
@@ -109,7 +109,7 @@ class _Expression:
         return value.negated() if is_negated else value
 
     def _group(self) -> _Value:
-        # What is left unread makes the whole unknown.
+        # Unread tokens make the whole expression unknown.
         if self._depth == MAX_DEPTH:
             return _Value(None)
         self._depth += 1
@@ -128,7 +128,7 @@ class _Expression:
         return _Value(None if value is None else value != "n", symbol)
 
     def _operand(self) -> tuple[tuple[str, ...], str | None]:
-        """Take an operand and return it, where it is a symbol, with its value, if that is known."""
+        """Return the next operand: its symbol, if it is one, and its value (None: unknown)."""
         if not self._tokens or not re.match(r"""\w|["']""", self._tokens[-1]):
             self._is_unread = True
             return (), None
@@ -139,7 +139,7 @@ class _Expression:
 
 
 def parse_fragment(text: str) -> tuple[Option, ...]:
-    """Return a fragment's options. Raises ValueError naming the line that is none."""
+    """Return a fragment's options. Raises ValueError with the line that is wrong."""
     found: dict[str, Option] = {}
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
@@ -150,37 +150,37 @@ def parse_fragment(text: str) -> tuple[Option, ...]:
         elif not line or line.startswith("#"):
             continue
         else:
-            raise ValueError(f"line {number}: {line!r} is no CONFIG_… line")
+            raise ValueError(f"line {number}: {line!r} is not a CONFIG_… line")
         if option.name in found:
             first = found[option.name].line
-            raise ValueError(f"line {number}: CONFIG_{option.name} was set in line {first} already")
+            raise ValueError(f"line {number}: CONFIG_{option.name} is already set in line {first}")
         found[option.name] = option
     return tuple(found.values())
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Return what a .config sets; options that are not set are absent."""
+    """Return the options that a .config sets."""
     matches = (_SET.fullmatch(line.strip()) for line in text.splitlines())
     return {m[1]: m[2] for m in matches if m}
 
 
 def options(text: str) -> frozenset[str]:
-    """Return a .config's lines that set an option or say that it is not set, without comments."""
+    """Return a .config's lines that set an option or say that it is not set."""
     lines = (line.strip() for line in text.splitlines())
     return frozenset(line for line in lines if _SET.fullmatch(line) or _UNSET.fullmatch(line))
 
 
 def dropped(wanted: Iterable[Option], config: Mapping[str, str]) -> tuple[Option, ...]:
-    """Return the options that did not stick."""
+    """Return the options that a .config does not have as wanted."""
     return tuple(o for o in wanted if config.get(o.name, "n") != o.value)
 
 
 def needs(
     kconfig: str, name: str, included: Callable[[str], str] = lambda _: ""
 ) -> tuple[OptionNeed, ...]:
-    """Return what each entry of option `name` requires to be set by a fragment, if it has entries.
+    """Return the conditions of each entry of option `name`.
 
-    `included` returns the text of a file that a `source` line names, as it names it.
+    `included` returns the text of a file by the name in a `source` line.
     """
     reader = _KconfigReader(name)
     for line in _with_included(kconfig, included, set()):
@@ -190,7 +190,7 @@ def needs(
 
 
 def _with_included(text: str, included: Callable[[str], str], known: set[str]) -> Iterator[str]:
-    """Give a file's logical lines, with each included file's where it is included first."""
+    """Yield a file's logical lines, with included files where they are first included."""
     texts = [iter(_logical_lines(text))]
     while texts:
         line = next(texts[-1], None)
@@ -204,7 +204,7 @@ def _with_included(text: str, included: Callable[[str], str], known: set[str]) -
 
 
 class _KconfigReader:
-    """Follows the blocks of a Kconfig file and collects the entries of one option."""
+    """Collects the entries of one option from the lines of a Kconfig file."""
 
     def __init__(self, name: str) -> None:
         self.found: list[OptionNeed] = []
@@ -248,8 +248,7 @@ class _KconfigReader:
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines without indentation, comments and help texts, one space between words; continued ones
-    joined."""
+    """Yield lines without indentation, comments and help texts, continuation lines joined."""
     help_indent: int | None = None  # 0 until the help text's first line tells
     held = ""
     for raw in text.splitlines():

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What make printed, and whom that blames: the machine, or the source.
+"""Decides from make's output whether the machine or the source made a build fail. Pure.
 
-A compiler that the OOM killer ended, a full disk or a missing program make a build fail as surely
-as a wrong patch does; only the words differ.
+A killed compiler, a full disk or a missing program must not look like a wrong patch.
 """
 
 import re
 
-#: A program that PATH should lead to. One with a path, an option or a script is the source's own.
+#: A program looked up in PATH. One with a path or suffix belongs to the source.
 _PROGRAM = r"(?!Makefile|Kbuild)(?![^:']*\.(?:sh|py|pl|awk|mk|[cho])\b)[A-Za-z0-9_][\w.+-]{0,100}"
 _OF_MACHINE = re.compile(
     r"Killed signal terminated program"
@@ -17,19 +16,19 @@ _OF_MACHINE = re.compile(
     r"|No space left on device|Disk quota exceeded|File too large|Input/output error"
     r"|virtual memory exhausted|Cannot allocate memory|out of memory allocating"
     r"|[Cc]annot fork|fork: (?:retry: )?Resource temporarily unavailable|Too many open files"
-    # A shell, or a script that names its line.
+    # A shell, or a script with a line number.
     rf"|^(?:(?:\S*/)?(?:ba|da|k|z)?sh: |[^\s:]+: (?:line )?\d+: )(?:(?:line )?\d+: )?"
     rf"{_PROGRAM}: (?:command )?not found$"
     rf"|^make(?:\[\d+\])?: {_PROGRAM}: (?:No such file or directory|Permission denied"
     r"|Command not found)$"
     rf"|^(?:\S*/)?env: '{_PROGRAM}': (?:No such file or directory|Permission denied)$"
 )
-#: What the compiler and make say of a line of the source, and the line itself. But a fatal error is
-#: the compiler's own: `x.c:9:1: fatal error: error writing to /tmp/x.s: No space left on device`.
+#: A message on a source line, and the line itself. Not `fatal error`, which may be the machine's:
+#: `x.c:9:1: fatal error: error writing to /tmp/x.s: No space left on device`.
 _OF_SOURCE = re.compile(r"\s*\d*\s+\||[^\s:]+:\d+:(?:\d+:)? (?:error: |warning: |note: |\*\*\* )")
 
 
 def of_machine(line: str) -> bool:
-    """Whether a line says that the machine, not the source, made a build fail."""
+    """Return whether a line shows that the machine made a build fail."""
     line = line[:2000].rstrip("\r\n")
     return _OF_SOURCE.match(line) is None and _OF_MACHINE.search(line) is not None

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The text of `objdump -dr --no-show-raw-insn` as instructions with their relocations.
-
-Pure: who may call what is for harness.kernel.call_graph, what it means for
-harness.replay.object_checks.
-"""
+"""Parses `objdump -dr --no-show-raw-insn` into instructions with their relocations. Pure."""
 
 import bisect
 import re
@@ -18,7 +14,7 @@ _ADDEND = re.compile(r"(.+?)([+-]0x[0-9a-f]+)")
 #: `call 451 <name>` or `jne,pn 451 <name+0x8>`: the one operand is an address.
 _TARGET = re.compile(r"([0-9a-f]+) <[^>]+>")
 _PREFIXES = frozenset(("lock", "rep", "repz", "repnz", "bnd", "notrack", "data16", "cs", "ds"))
-#: These count from the end of the instruction's 4-byte field, which objdump leaves in the addend.
+#: Relative to the end of a 4-byte field; objdump's addend is relative to its start.
 _RELATIVE = ("R_X86_64_PC32", "R_X86_64_PLT32")
 
 
@@ -30,10 +26,9 @@ class Relocation(msgspec.Struct, frozen=True):
 
 
 class Instruction(msgspec.Struct, frozen=True):
-    """One instruction in AT&T form, prefixes kept in `prefix`.
+    """An instruction in AT&T syntax.
 
-    `target` is where a direct branch within the section leads; where there is a relocation, that
-    counts instead.
+    `target` is a direct branch's address within the section; a relocation overrides it.
     """
 
     address: int
@@ -45,7 +40,7 @@ class Instruction(msgspec.Struct, frozen=True):
 
 
 class Function(msgspec.Struct, frozen=True):
-    """What lies between two labels of a section."""
+    """The instructions between two labels of a section."""
 
     section: str
     name: str
@@ -54,7 +49,7 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class Code:
-    """All functions of an object, to be looked up by name or place."""
+    """The functions of an object, by name or address."""
 
     def __init__(self, functions: tuple[Function, ...]) -> None:
         self.functions = functions
@@ -67,7 +62,7 @@ class Code:
         return next((f for f in self.functions if f.name == name), None)
 
     def at(self, section: str, address: int) -> Function | None:
-        """Return the function that holds this address of a code section."""
+        """Return the function at an address of a code section."""
         found = self._sections.get(section, [])
         index = bisect.bisect_right([f.address for f in found], address) - 1
         if index < 0:
@@ -75,7 +70,7 @@ class Code:
         return found[index] if found[index].name != section else _piece(found[index], address)
 
     def resolve(self, relocation: Relocation) -> Function | None:
-        """Return the function that a relocation leads into; None for data and other objects."""
+        """Return the function that a relocation refers to; None for data and other objects."""
         function = self.named(relocation.symbol)
         if function is not None:
             return self.at(function.section, function.address + relocation.offset)
@@ -83,9 +78,9 @@ class Code:
 
 
 def parse_disassembly(text: str) -> Code:
-    """Return the functions of a disassembly, in its order. Raises ValueError where there are none.
+    """Return the functions of a disassembly. Raises ValueError if there are none.
 
-    A section without any label is one function of the section's name.
+    A section without labels is one function with the section's name.
     """
     functions: list[Function] = []
     section = name = ""
@@ -110,12 +105,12 @@ def parse_disassembly(text: str) -> Code:
             section, name, address = match[1], match[1], 0
     close()
     if not functions:
-        raise ValueError("no instruction in it; expected the output of objdump -dr")
+        raise ValueError("no instruction in it; expected output of objdump -dr")
     return Code(tuple(functions))
 
 
 def _piece(whole: Function, address: int) -> Function:
-    """Cut one of the pieces of code that share a section without labels, like .altinstr_aux."""
+    """Return one of several pieces of code in a section without labels, like .altinstr_aux."""
     end = next(
         (i.address for i in whole.instructions if i.address >= address and i.mnemonic == "jmp"),
         whole.instructions[-1].address,

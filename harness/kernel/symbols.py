@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `nm --print-size` says, as sizes by name; and which of them differ between two kernels."""
+"""Parses `nm --print-size` and compares symbol sizes of two kernels. Pure."""
 
 import re
 from collections.abc import Mapping
 
 from harness.record.record import Symbol
 
-#: What the compiler numbers: `__func__.12`, `copy.constprop.0`, `__UNIQUE_ID_ddebug_34.5`. The
-#: numbers move with whatever else is in the file, so they tell nothing of the symbol.
+#: Numbers that the compiler adds: `__func__.12`, `copy.constprop.0`, `__UNIQUE_ID_ddebug_34.5`.
+#: They change with other code of the file.
 _NUMBER = re.compile(r"\.\d+")
 _UNIQUE = re.compile(r"(__UNIQUE_ID_\w*?)\d+")
 _LINE = re.compile(r"[0-9a-f]+ ([0-9a-f]+) [A-Za-z] (\S+)")
 
 
 def sizes(nm: str) -> dict[str, int]:
-    """Return bytes by name from nm's lines; symbols without a size are left out.
-
-    Those that share a name, but for a number that the compiler gave them, are added up.
-    """
+    """Return sizes by name, without the compiler's numbers; equal names are added up."""
     found: dict[str, int] = {}
     for line in nm.splitlines():
         match = _LINE.fullmatch(line.strip())
@@ -28,7 +25,7 @@ def sizes(nm: str) -> dict[str, int]:
 
 
 def changed(base: Mapping[str, int], build: Mapping[str, int]) -> tuple[Symbol, ...]:
-    """Return the symbols whose size differs, the one that grew or shrank most first."""
+    """Return the symbols whose size differs, the largest difference first."""
     names = [n for n in {**base, **build} if base.get(n) != build.get(n)]
     names.sort(key=lambda n: (-abs(build.get(n, 0) - base.get(n, 0)), n))
     return tuple(Symbol(n, base.get(n), build.get(n)) for n in names)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kbuild prints to what it makes and what the compiler warns of, by the object concerned.
+"""Parses compiler warnings by object from kbuild's output. Pure.
 
-Output must come target by target (`make -Otarget`): a warning belongs to what was announced last.
+The output must be grouped by target (`make -Otarget`): a warning belongs to the target named last.
 """
 
 import re
@@ -20,7 +20,7 @@ _WARNING = re.compile(
 _OTHER = re.compile(r"(?:warning|WARNING): (?P<text>\S.*)")
 _OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
 
-#: By object, how often each warning was given; an object that was made without any is there, empty.
+#: Per object made, how often each warning was given.
 Warned = Mapping[str, Mapping[str, int]]
 
 
@@ -29,7 +29,6 @@ class Reader:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        #: The object that was named last.
         self._last = ""
         self._found: dict[str, Counter[str]] = {}
 
@@ -43,15 +42,14 @@ class Reader:
 
     @property
     def found(self) -> dict[str, dict[str, int]]:
-        """What was made, and how often each warning was given for it."""
+        """Return how often each warning was given, per object made."""
         return {name: dict(counts) for name, counts in self._found.items()}
 
 
 def warning(line: str, source: str = "") -> str:
-    """Return a warning without what moves it about in a file; empty where a line is none.
+    """Return the warning in a line; empty if there is none.
 
-    Line numbers and offsets into functions are left out: a patch that only moves a line that is
-    warned of adds no warning.
+    Line numbers and offsets are left out: a patch that moves a line adds no warning.
     """
     line = line.strip()
     match = _WARNING.match(line)
@@ -65,7 +63,7 @@ def warning(line: str, source: str = "") -> str:
 
 
 def together(warned: Warned) -> dict[str, int]:
-    """Return how often each warning is given; a header's counts once, however many include it."""
+    """Return how often each warning is given; one of a header counts once."""
     found: Counter[str] = Counter()
     for counts in warned.values():
         found |= Counter(counts)
@@ -73,5 +71,5 @@ def together(warned: Warned) -> dict[str, int]:
 
 
 def new(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the warnings that are given more often than before, sorted."""
+    """Return the warnings given more often than before, sorted."""
     return tuple(sorted(Counter(after) - Counter(before)))

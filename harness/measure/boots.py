@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots base and tip in turn and writes down what their kernels said. A boot is the step.
+"""Boots the builds of a run in turn and records their samples.
 
-The record is saved after every boot, so whatever ends a run costs the boot that it ended, and the
-record says so. What the samples mean is not decided here.
+The record is saved after every boot, so an interrupted run loses one boot at most.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from harness.host import process
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure.one_boot import LOGS, Conditions, boot
-from harness.memmap import read
+from harness.memmap import compare
 from harness.memmap.read import AfterBoot
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
@@ -29,8 +28,11 @@ from harness.project.project import Project
 from harness.record import store
 from harness.record.record import Boot, BootRun, Outcome
 
+#: Copying backing files: some GB each.
 COPY_S = 1800
-#: The folder of the .config files, below the run's.
+#: `qemu -device help`.
+QEMU_S = 20
+#: The folder of the .config files, in the run's.
 CONFIGS = "configs"
 
 
@@ -48,13 +50,13 @@ def measure(
     after_boot: AfterBoot | None = None,
     go_on: bool = False,
 ) -> BootRun:
-    """Run the boots that `record` does not have yet and return the finished record.
+    """Run the boots that `record` lacks and return the finished record.
 
-    `keep_images` leaves the backing files beside the record, as `<build>-<number>-<driver>.img`;
-    `after_boot` gives the memmaps that a boot left. A run whose builds left different ones failed.
-    Raises GuestLost or TimedOut, after the record is saved, when a boot does not end well, unless
-    `go_on`: then that build alone is given up, and the run failed. MachineError when there is no
-    room for one.
+    `keep_images` copies the backing files beside the record, as `<build>-<number>-<driver>.img`.
+    `after_boot` returns the memmaps that a boot left; if builds left different ones, the run
+    failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `go_on`, only
+    the other boots of that build are left out, and the run failed. Raises MachineError if there is
+    no room for a boot.
     """
     _require_device(cache, guest)
     cache.sandbox.warn(listen)
@@ -68,7 +70,7 @@ def measure(
                 return record
         else:
             store.save(project.results, record)
-        _keep_configs(record, kernels, folder)
+        _copy_configs(record, kernels, folder)
         planned = list(order(record))
         done = {(b.build, b.number) for b in record.boots}
         lost = {b.build: f"boot {b.number} of {b.build}: {b.reason}" for b in _lost(record)}
@@ -83,7 +85,7 @@ def measure(
                     left = after_boot(build, number, images.readable)
                     made = msgspec.structs.replace(made, memmaps=left)
                 if keep_images:
-                    _keep(cache, images.readable, folder, f"{build}-{number}")
+                    _copy_images(cache, images.readable, folder, f"{build}-{number}")
             record = msgspec.structs.replace(record, boots=(*record.boots, made))
             if made.outcome != "complete" and go_on:
                 lost[build] = f"boot {number} of {build}: {made.reason}"
@@ -91,14 +93,16 @@ def measure(
                 _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
                 raise _error(made, title, folder)
             store.save(project.results, record)
-            listen(Ended(f"{title}: {summary(made)}"))
-        wrong = "; ".join(lost.values()) or read.unequal(record)
+            listen(Ended(f"{title}: {_summary(made)}"))
+        wrong = "; ".join(lost.values()) or compare.unequal(record)
         return _finish(project, record, "failed" if wrong else "complete", wrong)
 
 
 def _require_device(cache: Cache, guest: Guest) -> None:
     """Raise Unsupported unless this QEMU has the device that holds the guest's memory."""
-    if guest.place == "cxl" and not qemu.offers(qemu.CXL_DEVICE, cache.log("qemu")):
+    if guest.place == "cxl" and not qemu.offers(
+        qemu.CXL_DEVICE, cache.log("qemu"), process.Deadline(QEMU_S)
+    ):
         what = f"this {qemu.PROGRAM} has no device {qemu.CXL_DEVICE}"
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
 
@@ -108,31 +112,31 @@ def _lost(record: BootRun) -> list[Boot]:
 
 
 def order(record: BootRun) -> Iterator[tuple[str, int]]:
-    """Give (build, number) of every boot: each round boots all builds, and starts with another one.
+    """Yield (build, number) of every boot. Each round boots all builds, starting with the next one.
 
-    Which build the first round starts with is drawn from the run's id.
+    The run's id decides which build is first in the first round.
     """
     builds = [build.name for build in record.builds]
-    drawn = hashlib.sha256(record.run_id.encode()).digest()[0]
+    seed = hashlib.sha256(record.run_id.encode()).digest()[0]
     for number in range(1, record.setup.boots + 1):
-        first = (drawn + number) % len(builds)
+        first = (seed + number) % len(builds)
         for build in builds[first:] + builds[:first]:
             yield build, number
 
 
-def summary(made: Boot) -> str:
-    """Say in one line what a boot gave."""
+def _summary(made: Boot) -> str:
+    """Return the outcome of a boot in one line."""
     failed = [check.name for check in made.checks if not check.ok]
-    told = [f"{len(made.samples)} bindings", f"{made.wall_s:.1f} s"]
+    parts = [f"{len(made.samples)} bindings", f"{made.wall_s:.1f} s"]
     if failed:
-        told.append(f"does not count: {', '.join(failed)}")
+        parts.append(f"does not count: {', '.join(failed)}")
     if made.findings:
-        told.append(f"the console shows: {', '.join(sorted({f.kind for f in made.findings}))}")
-    return ", ".join(told)
+        parts.append(f"the console shows: {', '.join(sorted({f.kind for f in made.findings}))}")
+    return ", ".join(parts)
 
 
 def _of_run(outcome: Outcome) -> Outcome:
-    """A run whose guest was lost has ended all the same: only one that was broken off is `lost`."""
+    """Return the outcome of a run whose boot failed: `lost` is a run that was interrupted."""
     return "failed" if outcome == "lost" else outcome
 
 
@@ -145,7 +149,7 @@ def _finish(project: Project, record: BootRun, outcome: Outcome, reason: str) ->
 
 
 def _error(made: Boot, title: str, folder: Path) -> HarnessError:
-    """Return what to raise for a boot that did not end well."""
+    """Return the error of a boot that failed."""
     kind = TimedOut if made.outcome == "timed_out" else GuestLost
     splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
     return kind(
@@ -155,11 +159,8 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
     )
 
 
-def _keep_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) -> None:
-    """Leave each build's .config beside the record, whose `config_sha256` vouches for it.
-
-    One that is gone, or is not what the kernel was built with, is no evidence and stays away.
-    """
+def _copy_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) -> None:
+    """Copy each build's .config beside the record, unless its digest is not `config_sha256`."""
     (folder / CONFIGS).mkdir(exist_ok=True)
     for build in record.builds:
         with contextlib.suppress(OSError):
@@ -168,8 +169,8 @@ def _keep_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) 
                 replace_file(folder / CONFIGS / f"{build.name}.config", data)
 
 
-def _keep(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:
-    """Copy the backing files beside the record, holes and all."""
+def _copy_images(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:
+    """Copy the backing files beside the record, sparsely."""
     for driver, path in images.items():
         argv = ["cp", "--sparse=always", "--", str(path), str(folder / f"{name}-{driver}.img")]
         process.run(argv, log=cache.log("keep-images"), deadline=process.Deadline(COPY_S))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold before a boot's samples count. Whatever is not shown to hold, does not.
+"""Checks that a boot must pass for its samples to count. Pure.
 
-Values in, values out: what the agent and the kernel log said against what was built and asked for.
+They compare the agent's report and the kernel log with the kernel, guest and plan. What is unknown
+fails.
 """
 
 import re
@@ -18,13 +19,13 @@ _FLAGS = re.compile(r" =([a-z]+|_) ")
 
 
 def hz(config: str) -> int:
-    """Return the tick rate of a .config; 0 when it names none."""
+    """Return the tick rate of a .config; 0 if it has none."""
     match = _HZ.search(config)
     return int(match[1]) if match else 0
 
 
 def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
-    """Return bindings as samples; the kernel counted them in ticks of its clock."""
+    """Return bindings as samples, whose resolution is one tick."""
     return tuple(
         Sample(
             driver=b.driver,
@@ -42,7 +43,7 @@ def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
 def checks(
     kernel: Kernel, config: str, guest: Guest, plan: Plan, report: AgentReport, bindings: Bindings
 ) -> tuple[Check, ...]:
-    """Return every condition with what was found, whether or not it holds."""
+    """Return all checks, passed or not, with what was found."""
     traced = plan.page_ref is True
     made = [_kernel(kernel, report), _clock(config), _site(report)]
     made += [_tracepoint(report, traced=traced), _whole_log(report)]
@@ -61,28 +62,30 @@ def checks(
 
 
 def whole_console(*, is_cut: bool) -> Check:
-    """What was not kept of a console may have told of anything."""
-    detail = "the guest printed too much: not all of it was kept" if is_cut else "whole"
+    """Return a check that fails for a console that was cut: the rest may have had a splat."""
+    detail = "the guest printed too much: the rest is lost" if is_cut else "complete"
     return Check("console", ok=not is_cut, detail=detail)
 
 
 def _kernel(kernel: Kernel, report: AgentReport) -> Check:
     if report.kernel is None:
-        return Check("kernel", ok=False, detail="the agent did not say which kernel runs")
+        return Check("kernel", ok=False, detail="the agent did not report the kernel")
     built = (kernel.release, kernel.build_id)
     runs = (report.kernel.release, report.build_id)
-    return Check("kernel", ok=runs == built, detail=f"{_said(runs)}, built {_said(built)}")
+    return Check(
+        "kernel", ok=runs == built, detail=f"{_shown_kernel(runs)}, built {_shown_kernel(built)}"
+    )
 
 
-def _said(kernel: tuple[str, str]) -> str:
+def _shown_kernel(kernel: tuple[str, str]) -> str:
     return f"{kernel[0]} build id {kernel[1][:12] or 'none'}"
 
 
 def _clock(config: str) -> Check:
-    """The running kernel's, since the build id says that it was built with this .config.
+    """Check the clock by the .config, which is the running kernel's if the build id is.
 
-    Without high resolution timers jiffies count tick interrupts, and those that a busy host
-    delivers late or not at all are lost: seen to print a third of the time that went by.
+    Without high resolution timers, jiffies count tick interrupts, of which a busy host loses some:
+    a third of the real time was seen.
     """
     catches_up = "\nCONFIG_HIGH_RES_TIMERS=y\n" in f"\n{config}"
     detail = f"HZ={hz(config)}, high resolution timers {'on' if catches_up else 'off'}"
@@ -96,30 +99,30 @@ def _site(report: AgentReport) -> Check:
 
 
 def _tracepoint(report: AgentReport, *, traced: bool) -> Check:
-    state = report.tracepoint or "not said"
+    state = report.tracepoint or "unknown"
     wanted = ("1",) if traced else ("absent", "0")
     return Check("page_ref_set", ok=state in wanted, detail=f"tracepoint {state}")
 
 
 def _events(wanted: Namespace, bindings: int, report: AgentReport) -> Check:
-    """Every page is given its first count once, and the tracepoint must have seen that.
+    """Check that the tracepoint counted each page of the namespace once per binding.
 
-    Those that hold the memmap itself are among them, though not this function's.
+    Pages of the memmap itself are included, although another function initializes them.
     """
     lines = [line for line in report.events if line.driver == wanted.driver]
     seen = [line.count for line in lines]
-    all_told = [line.index for line in lines] == list(range(bindings))
+    is_complete = [line.index for line in lines] == list(range(bindings))
     shown = " and ".join(map(str, sorted(set(seen)))) or "none"
     return Check(
         f"{wanted.driver} events",
-        ok=all_told and set(seen) == {wanted.counted_nr_pages},
+        ok=is_complete and set(seen) == {wanted.counted_nr_pages},
         detail=f"{shown} seen in each of {len(seen)} bindings, {wanted.counted_nr_pages} expected",
     )
 
 
 def _whole_log(report: AgentReport) -> Check:
     whole = "Linux version" in report.kernel_log.partition("\n")[0]
-    detail = "from its first line" if whole else "the kernel log's beginning is missing"
+    detail = "from its first line" if whole else "the beginning of the kernel log is missing"
     return Check("kernel log", ok=whole, detail=detail)
 
 
@@ -130,7 +133,7 @@ def _namespace(wanted: Namespace, report: AgentReport) -> Check:
         return Check(name, ok=False, detail="not listed once by ndctl")
     asked = (wanted.mode, wanted.map, wanted.align_bytes)
     found = (lines[0].listed[0].mode, lines[0].listed[0].map, lines[0].listed[0].align)
-    # The device's own word, for a newer ndctl that might fill in what it was told.
+    # sysfs as well: ndctl might print what it was asked for.
     same = found == asked and _sysfs(lines[0]) == (wanted.map, wanted.align_bytes)
     return Check(name, ok=same, detail=f"{_shown(found)} as {lines[0].device}")
 
@@ -146,11 +149,11 @@ def _shown(namespace: tuple[str, str, int]) -> str:
 
 def _count(driver: str, wanted: int, bindings: Bindings) -> Check:
     found = len(bindings.of(driver))
-    amiss = [p for p in bindings.problems if p.driver == driver]
+    wrong = [p for p in bindings.problems if p.driver == driver]
     detail = f"{found} of {wanted}"
-    if amiss:
-        detail += f"; binding {amiss[0].index}: {amiss[0].kind} (line {amiss[0].line})"
-    return Check(f"{driver} bindings", ok=found == wanted and not amiss, detail=detail)
+    if wrong:
+        detail += f"; binding {wrong[0].index}: {wrong[0].kind} (line {wrong[0].line})"
+    return Check(f"{driver} bindings", ok=found == wanted and not wrong, detail=detail)
 
 
 def _pages(wanted: Namespace, bindings: Bindings) -> Check:
@@ -174,7 +177,7 @@ def _booted(guest: Guest, bindings: Bindings) -> Check:
 
 
 def _nothing_else(guest: Guest, bindings: Bindings) -> Check:
-    """A binding that belongs to nobody may be one that was taken from somebody."""
+    """Check that every report belongs to a binding: a stray one may be missing elsewhere."""
     stray = [p for p in bindings.problems if not p.driver]
     if bindings.booted and not guest.booted_nr_pages:
         stray.append(LogProblem("report before the agent began", "", -1, 0))

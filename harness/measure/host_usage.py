@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the host does while something is measured: read before and after, kept as raw facts."""
+"""Measures what the host did during a measurement, from counters read before and after."""
 
 import os
 import time
@@ -12,22 +12,19 @@ from harness.record.record import HostUse
 
 PROC = Path("/proc")
 CPUS = Path("/sys/devices/system/cpu")
-#: Each counts the times that its core, or package, was slowed down (drivers/thermal of x86).
+#: Counts of throttling per core and package (drivers/thermal/intel/therm_throt.c).
 THROTTLES = ("core_throttle_count", "package_throttle_count")
 
 
 class Meter:
-    """Reads the host's counters when made, and again when asked for what was used since."""
+    """Reads the host's counters at the start and in used()."""
 
     def __init__(self, proc: Path = PROC, cpus: Path = CPUS) -> None:
         self._proc, self._cpus = proc, cpus
         self._before = self._read()
 
     def used(self) -> HostUse:
-        """Return what the host did since this was made.
-
-        Programs of ours count once they have ended and were waited for.
-        """
+        """Return what the host did since the start. Child processes count once they ended."""
         before, after = self._before, self._read()
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         throttles = None
@@ -55,12 +52,12 @@ class Meter:
         )
 
     def _throttles(self) -> int | None:
-        """Add up all counters; cores that share a package count its events once each."""
+        """Return the sum of all counters; each core counts its package's events too."""
         files = [f for n in THROTTLES for f in self._cpus.glob(f"cpu*/thermal_throttle/{n}")]
         try:
             return sum(int(file.read_text()) for file in files) if files else None
         except (OSError, ValueError):
-            return None  # a CPU that went offline, or a counter nobody may read
+            return None  # a CPU went offline, or the counter is not readable
 
 
 class _Reading(msgspec.Struct, frozen=True):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the host is: what a run record says of it, and what two records are compared by."""
+"""Describes the host for run records, which are compared by it."""
 
 import os
 import platform
@@ -12,9 +12,12 @@ from harness.guest import qemu
 from harness.guest.accelerator import Accelerator
 from harness.host import programs, venv, version
 from harness.host.cache import Cache
+from harness.host.process import Deadline
 from harness.record.record import Machine
 
-#: What a measurement may depend on; the compiler is the kernels' own affair.
+#: `--version` of each program takes up to a second.
+DESCRIBE_S = 120
+#: Programs that a measurement may depend on. The compiler is recorded per build.
 MEASURING = {
     "qemu": qemu.PROGRAM,
     "vng": "vng",
@@ -22,11 +25,11 @@ MEASURING = {
     "busybox": "busybox",
     "bwrap": "bwrap",
 }
-#: Those that come with this package's own dependencies.
+#: Programs of this package's Python dependencies.
 PYTHON_PROGRAMS = ("vng", "b4")
-#: Intel's models of Ice Lake servers: SP and D (arch/x86/include/asm/intel-family.h).
+#: Family and model of Ice Lake SP and D (arch/x86/include/asm/intel-family.h).
 ICE_LAKE_SERVERS = {(6, 0x6A), (6, 0x6C)}
-#: What Ice Lake added over Cascade Lake and later server cores kept.
+#: Flags of Ice Lake and later server cores that Cascade Lake lacks.
 ICE_LAKE_FLAGS = {"avx512_vbmi2", "avx512_bitalg", "gfni", "vaes", "vpclmulqdq"}
 
 
@@ -41,18 +44,18 @@ class Cpu(msgspec.Struct, frozen=True):
 
     @property
     def is_ice_lake(self) -> bool:
-        """An Ice Lake server, the author's kind."""
+        """Return whether it is an Ice Lake server, like the author's."""
         return self.vendor == "GenuineIntel" and (self.family, self.model) in ICE_LAKE_SERVERS
 
     @property
     def is_ice_lake_class(self) -> bool:
-        """Has what Ice Lake servers have, so a guest may see all of the CPU model."""
+        """Return whether it has all flags of QEMU's Icelake-Server model."""
         return self.flags >= ICE_LAKE_FLAGS
 
 
 def describe(cache: Cache, accelerator: Accelerator) -> Machine:
-    """Return the machine as run records keep it."""
-    found = cpu(Path("/proc/cpuinfo").read_text())
+    """Return the machine for a run record."""
+    found, deadline = cpu(Path("/proc/cpuinfo").read_text()), Deadline(DESCRIBE_S)
     return Machine(
         cpu=found.name,
         cpus=len(os.sched_getaffinity(0)),
@@ -61,34 +64,34 @@ def describe(cache: Cache, accelerator: Accelerator) -> Machine:
         accelerator=accelerator.name,
         accelerator_proof=accelerator.proof,
         tools={
-            name: said
+            name: number
             for name, program in MEASURING.items()
-            if (said := tool_version(cache, program))
+            if (number := tool_version(cache, program, deadline))
         },
     )
 
 
 def cpu(cpuinfo: str) -> Cpu:
-    """Read the first processor of a /proc/cpuinfo; what it does not say is empty or 0."""
+    """Return the first processor of a /proc/cpuinfo; unknown values are empty or 0."""
     pairs = (line.partition(":") for line in cpuinfo.partition("\n\n")[0].splitlines())
-    said = {name.strip(): value.strip() for name, _, value in pairs}
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
     number = {
-        n: int(said[n]) if said.get(n, "").isdecimal() else 0 for n in ("cpu family", "model")
+        n: int(facts[n]) if facts.get(n, "").isdecimal() else 0 for n in ("cpu family", "model")
     }
     return Cpu(
-        name=said.get("model name", platform.machine()),
-        vendor=said.get("vendor_id", ""),
+        name=facts.get("model name", platform.machine()),
+        vendor=facts.get("vendor_id", ""),
         family=number["cpu family"],
         model=number["model"],
-        flags=frozenset(said.get("flags", "").split()),
+        flags=frozenset(facts.get("flags", "").split()),
     )
 
 
-def tool_version(cache: Cache, program: str) -> str:
-    """Return a program's version; empty if it is missing or mute."""
+def tool_version(cache: Cache, program: str, deadline: Deadline) -> str:
+    """Return a program's version; empty if unknown or not installed."""
     try:
-        ours = program in PYTHON_PROGRAMS
-        path = Path(venv.installed(program)) if ours else programs.require(program)
+        is_python = program in PYTHON_PROGRAMS
+        path = Path(venv.installed(program)) if is_python else programs.require(program)
     except ToolMissing:
         return ""
-    return version.of(path, log=cache.log(f"version-{program}"))
+    return version.of(path, log=cache.log(f"version-{program}"), deadline=deadline)

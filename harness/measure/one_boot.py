@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One measured boot: runs the agent in the guest and turns what it left into a Boot.
-
-Total over whatever a guest can do: a boot that went wrong is a Boot that says how.
-"""
+"""Runs one measured boot and returns it as a Boot. A boot that fails is a Boot with a reason."""
 
 import hashlib
 from collections.abc import Mapping
@@ -34,7 +31,7 @@ LOGS = "logs"
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What is the same for every boot of a run. `folder` is the run's, `agent` what is run."""
+    """What all boots of a run share: the run's `folder`, the `agent` script, guest and plan."""
 
     cache: Cache
     folder: Path
@@ -52,10 +49,10 @@ def boot(
     images: Images,
     listen: Listener = silent,
 ) -> Boot:
-    """Boot `kernel` on these backing files and return what came of it.
+    """Boot `kernel` with these backing files and return the Boot.
 
-    Both logs are kept under the run's folder. Raises ToolMissing, ToolFailed or MachineError
-    where the guest cannot even be started.
+    Both logs are saved in the run's folder. Raises ToolMissing, ToolFailed or MachineError if QEMU
+    cannot be started.
     """
     meter = Meter()
     logs = same.folder / LOGS
@@ -71,7 +68,7 @@ def boot(
     used = meter.used()
     agent_log = replace_file(logs / f"{build}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
-    # The console shows the same, but others write there too, and it may end in the middle.
+    # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
     bindings = console.bindings(log, _asked(same))
     config = _config(kernel)
@@ -101,8 +98,8 @@ def boot(
 
 def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
     namespaces, plan = same.guest.namespaces, same.plan
-    # NVDIMMs and e820 ranges are a namespace each; where there are labels, one must be made in a
-    # region, which the agent has to set up.
+    # NVDIMMs and e820 ranges are namespaces. With labels, the agent sets up a region and makes a
+    # namespace in it.
     has_labels = same.guest.place in ("ramdax", "cxl")
     place = "region{}" if has_labels else "namespace{}.0"
     asked = [
@@ -136,7 +133,7 @@ def _asked(same: Conditions) -> dict[str, int]:
 
 
 def _config(kernel: Kernel) -> str:
-    """Return the kernel's .config; nothing if it is not the one that it was built with."""
+    """Return the .config that a kernel was built with; empty if it is missing or was changed."""
     try:
         data = Path(kernel.config).read_bytes()
     except OSError:
@@ -163,7 +160,10 @@ def _outcome(
 
 
 class _Progress:
-    """Follows the console: QEMU has its files once a kernel speaks, and each binding is told."""
+    """Reads the console during a boot: reports bindings, and unlinks the backing files.
+
+    QEMU has opened them when the kernel prints its first line.
+    """
 
     def __init__(self, same: Conditions, images: Images, listen: Listener) -> None:
         self._images = images
@@ -178,7 +178,7 @@ class _Progress:
         match console.read_line(text):
             case console.Marker("begin", driver, index):
                 self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"
-            case console.KernelLine(_, ms):
+            case console.BindingReport(_, ms):
                 self._done += 1
                 self._listen(Advanced(self._done, self._total, f"{self._at}: {ms} ms"))
             case _:

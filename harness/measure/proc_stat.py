@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What /proc/stat and /proc/loadavg say, as values (proc_stat(5), proc_loadavg(5))."""
+"""Parses /proc/stat and /proc/loadavg (proc_stat(5), proc_loadavg(5)). Pure."""
 
 import msgspec
 
 
 class CpuTicks(msgspec.Struct, frozen=True):
-    """Ticks of USER_HZ that all CPUs together worked, and that a hypervisor gave to others."""
+    """Busy and stolen time of all CPUs together, in ticks of USER_HZ."""
 
     busy: int
     steal: int
 
 
 def cpu_ticks(stat: str) -> CpuTicks:
-    """Read /proc/stat's first line. Raises ValueError where that is none.
+    """Return the times in /proc/stat's first line. Raises ValueError.
 
-    user nice system idle iowait irq softirq steal guest guest_nice: guests' time is in user's.
+    Its fields: user nice system idle iowait irq softirq steal guest guest_nice; guest is in user.
     """
     words = stat.partition("\n")[0].split()
     if len(words) < 9 or words[0] != "cpu" or not all(w.isdecimal() for w in words[1:]):
-        raise ValueError(f"{stat[:80]!r} is no line of CPU times")
+        raise ValueError(f"{stat[:80]!r} is not a line of CPU times")
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[1:9])
     return CpuTicks(user + nice + system + irq + softirq, steal)
 
 
 def load_1min(loadavg: str) -> float:
-    """Read /proc/loadavg's first figure. Raises ValueError where there is none."""
+    """Return /proc/loadavg's first number. Raises ValueError."""
     words = loadavg.split()
     if not words:
-        raise ValueError("holds no load average")
+        raise ValueError("no load average")
     return float(words[0])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run: from the kernels of a series to the finished run record, on this machine.
+"""Measures the kernels of a series on this machine and returns the run record.
 
-Every boot is kept when it is over, so a run that is killed goes on where it was.
+Finished boots are saved, so an interrupted run resumes with the next one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,12 +44,12 @@ def run(
     go_on: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
 ) -> BootRun:
-    """Measure the kernels, by build, of a series that answers to posted `version`.
+    """Measure the kernels, by build, and return the finished record.
 
-    `wanted` is the accelerator: auto, kvm or tcg, proved on the first build's kernel. `begun` is
-    told the run's folder, where `keep_images` leaves the backing files. Raises HarnessError from
-    whichever step failed; the record tells of boots that failed, after which it is gone on where
-    `go_on` says so, and of prefixes that are `unbuilt`.
+    `version` is the posted version whose claims apply. `wanted` is the accelerator: auto, kvm or
+    tcg; KVM is proved with the first build's kernel. `begun` is called with the run's folder, where
+    `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With `go_on` a
+    failed boot does not end the run. Raises HarnessError.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
@@ -59,14 +59,13 @@ def run(
         chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
     host = machine.describe(cache, chosen)
     record = _record(applied, version, kernels, plan, guest, host)
-    record = msgspec.structs.replace(record, builds=_told_apart(cache, record, kernels))
+    record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
     if unfinished := store.resumable(project.results, record):
-        listen(Ended(f"going on with run {unfinished.run_id}"))
+        listen(Ended(f"resuming run {unfinished.run_id}"))
         record = unfinished
     folder = store.folder_of(project.results, record)
     begun(folder)
-    keep = read.keeper(folder)
     return boots.measure(
         project,
         cache,
@@ -77,20 +76,20 @@ def run(
         chosen,
         listen,
         keep_images=keep_images,
-        after_boot=keep,
+        after_boot=read.saver(folder),
         go_on=go_on,
     )
 
 
 def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
-    """Raise MachineError where the compiler was changed while the kernels were built."""
+    """Raise MachineError if the compiler changed while the kernels were built."""
     base, *others = kernels.items()
     for build, kernel in others:
         if kernel.compiler != base[1].compiler:
             raise MachineError(
                 f"{base[0]} was built with {base[1].compiler}, {build} with {kernel.compiler}",
                 expected="one compiler for all builds",
-                hint="run it again: what the old one built is built anew",
+                hint="repeat the command: kernels of the old compiler are built again",
             )
 
 
@@ -123,7 +122,9 @@ def _record(
     )
 
 
-def _told_apart(cache: Cache, record: BootRun, kernels: Mapping[str, Kernel]) -> tuple[Build, ...]:
+def _with_differences(
+    cache: Cache, record: BootRun, kernels: Mapping[str, Kernel]
+) -> tuple[Build, ...]:
     built = [
         identity.Built(
             build,
@@ -132,7 +133,7 @@ def _told_apart(cache: Cache, record: BootRun, kernels: Mapping[str, Kernel]) ->
         )
         for build in record.builds
     ]
-    return identity.told_apart(cache, built)
+    return identity.with_differences(cache, built)
 
 
 def _evidence(plan: Plan, host: Machine) -> BootEvidence:
@@ -146,8 +147,8 @@ def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
     before: dict[str, int] | None = None
     for number, (build, kernel) in enumerate(kernels.items()):
         prefix = commits.index(kernel.commit)
-        warned = kernel_build.warned(kernel)
-        known = number > 0 and before is not None and warned is not None
+        warnings = kernel_build.warnings(kernel)
+        known = number > 0 and before is not None and warnings is not None
         yield Build(
             name=build,
             prefix=prefix,
@@ -156,6 +157,6 @@ def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
             build_id=kernel.build_id,
             config_sha256=kernel.config_sha256,
             compiler=kernel.compiler,
-            new_warnings=new(before or {}, warned or {}) if known else None,
+            new_warnings=new(before or {}, warnings or {}) if known else None,
         )
-        before = warned
+        before = warnings

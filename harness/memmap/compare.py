@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memmaps compared page by page; what differs is named by the members of struct page."""
+"""Compares memmaps page by page and names the members of struct page that differ. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,22 +12,21 @@ from harness.memmap.struct_pages import Runs
 from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 
 Bytes = npt.NDArray[np.uint8]
-#: Gives the members that hold a byte, given the page's number and the byte's offset in it.
+#: Returns the members at a byte, from the page's number and the byte's offset in it.
 Finder = Callable[[int, int], Sequence[Member]]
 PADDING = "padding"
-#: Stands in for a driver in what compares a replay's cases.
+#: In place of a driver, for the comparison of a replay's cases.
 CASES = "cases"
-#: Said where digests differ and nothing else is at hand.
 UNEQUAL = "its digest is not base's; `harness verify` names the pages that differ"
-#: Runs of differing pages that are decoded; the pages are counted in full.
+#: Runs of differing pages that are decoded; all are counted.
 SHOWN = 3
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One page that differs: its number from the first struct page, and the members that do.
+    """A page that differs: its number from the first struct page, and the members that differ.
 
-    Each of `fields` is one place in the page with all the names that it has, joined by `|`; `base`
-    and `tip` are the whole pages in hex. A number outside the memmap is a guard page's.
+    Each of `fields` is a place in the page with all its names, joined by `|`. `base` and `tip` are
+    the whole pages in hex. A number outside the memmap is a guard page's.
     """
 
     page: int
@@ -37,10 +36,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def finder(page: Layout, folio: Layout, order: int, first: int = 0) -> Finder:
-    """Find members in struct page and, within a compound's first pages, in struct folio.
+    """Return a Finder for struct page and, in the first pages of a compound, struct folio.
 
-    `first` is the number of the page that the first compound begins with. struct folio repeats
-    struct page's members under names that begin with `page` or `__page`.
+    `first` is the number of the first compound's head. struct folio repeats struct page's members
+    with names that begin with `page` or `__page`.
     """
 
     def find(number: int, offset: int) -> tuple[Member, ...]:
@@ -52,17 +51,17 @@ def finder(page: Layout, folio: Layout, order: int, first: int = 0) -> Finder:
 
 
 def differing(base: Bytes, tip: Bytes, size: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of the struct pages that differ, in two images of whole struct pages."""
+    """Return the numbers of the struct pages that differ between two images."""
     pages = np.flatnonzero((base.reshape(-1, size) != tip.reshape(-1, size)).any(axis=1))
     return pages.astype(np.int64)
 
 
 def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
-    """Say what differs between two struct pages; `number` is the page's place in the memmap."""
+    """Return what differs between two struct pages; `number` is their place in the memmap."""
     places: dict[int, dict[str, None]] = {}
     for offset in np.flatnonzero(base != tip):
         members = find(number, int(offset))
-        # What overlaps a larger member is another name for a part of it.
+        # A smaller member is another name for a part of the largest one.
         place = max((m.size, m.offset) for m in members)[1] if members else -1
         names = places.setdefault(place, {})
         names.update(dict.fromkeys([m.name for m in members] or [PADDING]))
@@ -71,10 +70,10 @@ def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """One namespace of one boot beside base's first boot: pages compared, and those equal.
+    """A namespace of a boot compared with base's first boot: pages compared, and equal ones.
 
-    `problem` says why nothing could be compared; `first` are the first pages that differ, their
-    pointers replaced by what they point to.
+    `problem` says why they could not be compared. `first` are the first pages that differ, with
+    pointers replaced (see struct_pages).
     """
 
     build: str
@@ -87,7 +86,7 @@ class Verified(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether there was something to compare, and all of it is equal."""
+        """Return whether pages were compared and all are equal."""
         return not self.problem and self.compared == self.equal > 0
 
 
@@ -96,8 +95,8 @@ def verify(
 ) -> tuple[Verified, ...]:
     """Compare every namespace of every boot with the same one of base's first boot.
 
-    `load` gives what was kept of (build, number, driver) and is asked only where digests differ;
-    `find` gives the finder for a driver, asked likewise. A run without memmaps gives nothing.
+    `load` returns the saved memmap of (build, number, driver), `find` the Finder of a driver; both
+    are called only if digests differ.
     """
     found = []
     for v in by_digest(record):
@@ -112,18 +111,29 @@ def verify(
 
 
 def by_digest(record: RunRecord) -> tuple[Verified, ...]:
-    """Compare all memmaps by what the record alone has of them: no page is named.
+    """Compare all memmaps by the record alone: by their digests.
 
-    A replay has an entry for each full-size memmap that it took a digest of, and one a build for
-    the cases it compared.
+    A replay has a result per digest of a full-size memmap, and one per build for its cases.
     """
     if isinstance(record, ReplayRun):
         return (*_of_passes(record), *_of_cases(record))
     return tuple(v for driver in record.setup.nr_pages for v in _of_boots(record, driver))
 
 
+def unequal(record: BootRun) -> str:
+    """Return which boot left other struct pages than base's first boot, or unreadable ones."""
+    base = record.builds[0].name
+    for v in sorted(by_digest(record), key=lambda v: v.build != base):
+        name = f"boot {v.number} of {v.build}: the struct pages of {v.driver}"
+        if v.problem == UNEQUAL:
+            return f"{name} differ from base's; `harness verify` names the first"
+        if v.problem:
+            return f"{name} cannot be compared: {v.problem}"
+    return ""
+
+
 def _reference(record: BootRun, driver: str) -> Boot | None:
-    """Base's first boot that left a memmap."""
+    """Return base's first boot that left a memmap."""
     base = record.builds[0].name
     for boot in record.boots:
         if boot.build == base and any(m.driver == driver and not m.problem for m in boot.memmaps):

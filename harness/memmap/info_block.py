@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The block that a pfn or dax device keeps at the start of its namespace: where the memmap lies.
+"""Parses the info block of a pfn or dax device, which says where the memmap is. Pure.
 
-struct nd_pfn_sb of drivers/nvdimm/pfn.h, at 4 KiB.
+It is struct nd_pfn_sb of drivers/nvdimm/pfn.h, 4 KiB into the namespace.
 """
 
 import struct
@@ -10,7 +10,7 @@ import msgspec
 
 OFFSET_BYTES = 4096
 SIZE_BYTES = 4096
-#: With map=dev the memmap begins at the first huge page behind the block: the kernel maps it so.
+#: With map=dev the memmap begins at the first huge page after the block.
 MEMMAP_OFFSET_BYTES = 2 << 20
 _SIGNATURES = {b"NVDIMM_PFN_INFO\0": "pfn", b"NVDIMM_DAX_INFO\0": "dax"}
 #: From byte 48: flags, version, dataoff, npfns, mode, start_pad, end_trunc, align, page_size,
@@ -21,9 +21,9 @@ _MODE_PMEM = 2
 
 
 class InfoBlock(msgspec.Struct, frozen=True):
-    """What it says. `dataoff` in bytes; `npfns` pages have data and are initialized by the driver.
+    """`dataoff` is in bytes; the driver initializes the struct pages of `npfns` data pages.
 
-    `in_namespace` is whether the memmap lies in the namespace itself (map=dev).
+    `in_namespace`: the memmap is in the namespace itself (map=dev).
     """
 
     kind: str
@@ -34,17 +34,17 @@ class InfoBlock(msgspec.Struct, frozen=True):
 
     @property
     def first(self) -> int:
-        """The number of the first page with data, counted from the namespace's start."""
+        """Return the number of the first data page, counted from the namespace's start."""
         return self.dataoff // 4096
 
 
 def parse(block: bytes) -> InfoBlock:
-    """Read a block. Raises ValueError saying what is wrong with it."""
+    """Return the info block. Raises ValueError."""
     if len(block) < _FIELDS_AT + _FIELDS.size:
-        raise ValueError(f"{len(block)} bytes are no info block")
+        raise ValueError(f"{len(block)} bytes are too few for an info block")
     kind = _SIGNATURES.get(block[:16])
     if kind is None:
-        raise ValueError(f"signature {block[:16]!r} is neither a pfn's nor a dax device's")
+        raise ValueError(f"signature {block[:16]!r} is not that of a pfn or dax device")
     found = _FIELDS.unpack_from(block, _FIELDS_AT)
     _, major, minor, dataoff, npfns, mode, _, _, _, page_size, page_struct_size = found
     if (major, minor) < (1, 4) or major > 1:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The members of a C structure, from the DWARF in an object file.
+"""Reads the members of a C structure from an object file's DWARF.
 
-A byte of a struct page has several names, one for each use that the union is put to; all of them
-are kept, as only whoever looks at a page knows which one is meant.
+A byte of a struct page is in several members, because of its unions. All of them are returned.
 """
 
 from pathlib import Path
@@ -13,7 +12,7 @@ from elftools.construct import ConstructError
 from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
-#: What pyelftools raises for files that no compiler wrote.
+#: What pyelftools raises for damaged files.
 _DAMAGED = (
     *(ELFError, DWARFError, ConstructError, LookupError, TypeError, AttributeError),
     *(OSError, OverflowError, MemoryError, RecursionError, AssertionError, UnicodeError),
@@ -23,7 +22,7 @@ _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A named member that is no aggregate, like `_refcount.counter`; bytes from the start."""
+    """A named member that is not an aggregate, like `_refcount.counter`; `offset` in bytes."""
 
     name: str
     offset: int
@@ -32,19 +31,19 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """A structure: its size in bytes and its members in the order of their offsets."""
+    """A structure: its size in bytes and its members by offset."""
 
     name: str
     size: int
     members: tuple[Member, ...]
 
     def at(self, offset: int) -> tuple[Member, ...]:
-        """Return all members that hold this byte."""
+        """Return all members at a byte."""
         return tuple(m for m in self.members if m.offset <= offset < m.offset + m.size)
 
 
 def structure(file: Path, name: str) -> Layout:
-    """Return the layout of `struct <name>`. Raises ValueError where the file does not tell it."""
+    """Return the layout of `struct <name>`. Raises ValueError if the file does not have it."""
     try:
         with file.open("rb") as handle:
             elf = ELFFile(handle)
@@ -57,7 +56,7 @@ def structure(file: Path, name: str) -> Layout:
                         return Layout(name, _number(die, "DW_AT_byte_size"), tuple(members))
     except _DAMAGED as error:
         raise ValueError(f"{file} cannot be read: {error}") from error
-    raise ValueError(f"{file} does not tell what struct {name} is")
+    raise ValueError(f"{file} does not define struct {name}")
 
 
 def _defines(die: DIE, name: str) -> bool:
@@ -69,7 +68,7 @@ def _defines(die: DIE, name: str) -> bool:
 
 
 def _members(die: DIE, path: str, base: int) -> list[Member]:
-    """Descend into anonymous and named aggregates alike: `lru.next`, not the 16 bytes of `lru`."""
+    """Return the members, descending into aggregates: `lru.next`, not the 16 bytes of `lru`."""
     found: list[Member] = []
     for child in die.iter_children():
         if child.tag != "DW_TAG_member":
@@ -95,7 +94,7 @@ def _stripped(die: DIE) -> DIE:
 
 def _size(kind: DIE) -> int:
     if kind.tag != "DW_TAG_array_type":
-        return _number(kind, "DW_AT_byte_size") or 8  # a pointer may leave its size out
+        return _number(kind, "DW_AT_byte_size") or 8  # a pointer's size may be left out
     count = 1
     for dimension in kind.iter_children():
         if "DW_AT_count" in dimension.attributes:

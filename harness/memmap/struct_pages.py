@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's struct pages, chunk by chunk, with pointers replaced by what they point to.
+"""Reads struct pages and makes them comparable between boots.
 
-Where the kernel put its memmap, and the pgmap, differs from boot to boot; what a struct page says
-does not. So a pointer into the memmap becomes a distance from its compound page's head, any other
-pointer the number of the object it stands for, in the order in which they are met. What remains
-is few different pages in long runs: a memmap of gigabytes comes to some kilobytes.
+Addresses of the memmap and the pgmap differ from boot to boot. So a pointer into the memmap is
+replaced by its distance from the compound page's head, any other pointer by a number per object, in
+order of appearance. Few different pages in long runs remain: gigabytes become some kilobytes.
 """
 
 import hashlib
@@ -15,18 +14,17 @@ import numpy.typing as npt
 
 Words = npt.NDArray[np.uint64]
 
-#: Direct map, vmalloc and vmemmap, with four or five levels of page tables: what lies above is
-#: the kernel's image (Documentation/arch/x86/x86_64/mm.rst), or two counters in one word, or a
-#: mask as compound_info may hold one.
+#: Direct map, vmalloc and vmemmap, with four or five levels of page tables. Above are the kernel's
+#: image (Documentation/arch/x86/x86_64/mm.rst), two counters in one word, or compound_info's mask.
 POINTER_FROM, POINTER_TO = 0xFF00_0000_0000_0000, 0xFFFF_FE00_0000_0000
-#: flags has no pointer, but may have all its upper bits set.
+#: flags is not a pointer, but may have all its upper bits set.
 FLAGS_WORD = 0
-#: Bit 0 of it makes a tail page, and has since v4.4 (1d798ca3f164).
+#: Bit 0 marks a tail page, since v4.4 (1d798ca3f164).
 TAIL_WORD = 1
-#: A page that is on no list points to itself by its second and third word.
+#: A page that is on no list points to itself with its second and third word.
 LIST_WORDS = (1, 2)
 IN_MEMMAP, ELSEWHERE = np.uint64(1 << 60), np.uint64(2 << 60)
-#: A memmap that was initialized has a handful of each.
+#: An initialized memmap has a handful of each.
 MAX_OBJECTS = 4096
 MAX_DIFFERENT = 1 << 16
 
@@ -34,7 +32,7 @@ MAX_DIFFERENT = 1 << 16
 class Runs(NamedTuple):
     """A memmap: its different pages as words, and runs of them (which page, how many).
 
-    `digest` is the SHA-256, in hex, of all pages in order, pointers replaced.
+    `digest` is the SHA-256 of all pages in order, with pointers replaced, in hex.
     """
 
     pages: Words
@@ -44,14 +42,14 @@ class Runs(NamedTuple):
 
     @property
     def nr_pages(self) -> int:
-        """How many struct pages there are."""
+        """Return the number of struct pages."""
         return int(self.lengths.sum())
 
 
 def memmap_address(words: Words) -> int | None:
-    """Return where the kernel mapped these struct pages, the first of a namespace, or None.
+    """Return the kernel's address of these struct pages, the first of a namespace, or None.
 
-    The pages that hold the memmap itself are on no list, so they tell.
+    Those of the memmap itself are on no list, so they point to themselves.
     """
     first, second = (words[:, w] for w in LIST_WORDS)
     alone = np.flatnonzero((first == second) & _is_pointer(first))
@@ -63,10 +61,10 @@ def memmap_address(words: Words) -> int | None:
 
 
 def read(file: BinaryIO, nr_pages: int, size: int, address: int, first: int, chunk: int) -> Runs:
-    """Read `nr_pages` struct pages of `size` bytes, the first of which is number `first`.
+    """Read `nr_pages` struct pages of `size` bytes, starting with number `first`.
 
-    `address` is that of number 0; `chunk` how many pages are in memory at once. Raises ValueError
-    for a file that ends early, and for a memmap that no initialization leaves.
+    `address` is that of number 0. `chunk` pages are in memory at once. Raises ValueError if the
+    file ends early or the memmap is not initialized.
     """
     folded = _Folded(size // 8, address, first)
     done = 0
@@ -81,7 +79,7 @@ def read(file: BinaryIO, nr_pages: int, size: int, address: int, first: int, chu
 
 
 class _Folded:
-    """What was read so far, folded into runs."""
+    """Collects pages as runs."""
 
     def __init__(self, nr_words: int, address: int, first: int) -> None:
         self._size = nr_words * 8
@@ -94,7 +92,7 @@ class _Folded:
         self._sha256 = hashlib.sha256()
 
     def add(self, words: Words, number: int) -> None:
-        """Fold in the pages from `number` on; `words` is overwritten."""
+        """Add the pages from `number` on; overwrites `words`."""
         self._replace(words, np.arange(number, number + len(words), dtype=np.int64))
         self._sha256.update(words.tobytes())
         starts = np.flatnonzero((words[1:] != words[:-1]).any(axis=1)) + 1
@@ -119,7 +117,7 @@ class _Folded:
         return self._known.setdefault(page, len(self._known))
 
     def _replace(self, words: Words, numbers: npt.NDArray[np.int64]) -> None:
-        # A chunk may begin within a compound page: its head was in an earlier one.
+        # A chunk may begin within a compound page, whose head was in an earlier chunk.
         heads = np.where(words[:, TAIL_WORD] & np.uint64(1) == 0, numbers, self._head)
         heads = np.maximum.accumulate(heads)
         self._head = int(heads[-1])
@@ -132,8 +130,8 @@ class _Folded:
                 values[rows] = self._roles(values[rows], heads[rows])
 
     def _roles(self, values: Words, heads: npt.NDArray[np.int64]) -> Words:
-        """Say what pointers point to; `heads` are the compound heads of the pages they are in."""
-        # Signed, as a page may point to one before its head; both builds are near each other.
+        """Return replacements of pointers; `heads` are the compound heads of their pages."""
+        # Signed, because a page may point to one before its head.
         distance = (values - np.uint64(self._address)).astype(np.int64)
         inside = (distance >= 0) & (distance < 1 << 40)
         roles = np.empty_like(values)
@@ -161,6 +159,6 @@ def _is_pointer(values: Words) -> npt.NDArray[np.bool_]:
 def _joined(
     which: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Join runs of the same page that two chunks share."""
+    """Join runs of the same page across chunks."""
     starts = np.concatenate(([0], np.flatnonzero(which[1:] != which[:-1]) + 1))
     return which[starts], np.add.reduceat(lengths, starts)

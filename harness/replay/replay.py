@@ -360,7 +360,7 @@ def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
         )
         for build in made.builds
     ]
-    return identity.told_apart(cache, built)
+    return identity.with_differences(cache, built)
 
 
 def _machine(made: Prepared) -> Machine:

@@ -147,7 +147,7 @@ def _(scene: Scene) -> Ended:
     "build-clock-set-back",
     "the clock is set back after base was built: to make, base's objects are newer than any change",
     0,
-    r"the clock was set back since the last build: building afresh",
+    r"the clock was set back since the last build: building from scratch",
 )
 def _(scene: Scene) -> Ended:
     base = scene.harness(*BUILD, "--prefix", "0")

@@ -83,7 +83,7 @@ def _(scene: Scene) -> Ended:
     "record-memmap-truncated",
     "the memmap kept beside a record is cut short, and is to be looked into",
     65,
-    r"memmap-base-1-nd_pmem\.npz: holds no memmap: ",
+    r"memmap-base-1-nd_pmem\.npz: not a saved memmap: ",
 )
 def _(scene: Scene) -> Ended:
     scene.series('30, \\"flaws\\": [\\"memmap\\"]')
@@ -125,7 +125,7 @@ def _(scene: Scene) -> Ended:
     "record-killed",
     "kill -9 of the harness after a boot was recorded; then the same again",
     0,
-    r"going on with run \S+\nboot 2 of 2",
+    r"resuming run \S+\nboot 2 of 2",
     "complete: ",
 )
 def _(scene: Scene) -> Ended:

@@ -14,7 +14,7 @@ from harness.git.git import Git
 from harness.host.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Here
-from harness.memmap import read
+from harness.memmap import compare
 from harness.project.kernel import Kernel, Tree
 from harness.project.matrix_plan import Prefix, Shown
 from harness.project.project import Project
@@ -114,7 +114,7 @@ def _struct_pages(record: BootRun) -> Iterator[Check]:
     memmaps = [memmap for boot in record.boots for memmap in boot.memmaps]
     if not memmaps:
         return
-    differ = read.unequal(record)
+    differ = compare.unequal(record)
     pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in memmaps))
     if len(record.builds) == 1:
         build, equal = record.builds[0].name, f"{pages}, all initialized"

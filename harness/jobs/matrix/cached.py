@@ -15,11 +15,14 @@ from harness.host import cache as caches
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.files import replace_file
+from harness.host.process import Deadline
 from harness.jobs.cluster import fingerprint
 from harness.measure.machine import tool_version
 from harness.project.kernel import Recipe
 from harness.project.matrix_plan import CellResult
 from harness.project.project import Project
+
+VERSION_S = 30
 
 
 class CachedCells:
@@ -54,5 +57,5 @@ class CachedCells:
 
     def _version(self, program: str) -> str:
         if program not in self._versions:
-            self._versions[program] = tool_version(self._cache, program)
+            self._versions[program] = tool_version(self._cache, program, Deadline(VERSION_S))
         return self._versions[program]

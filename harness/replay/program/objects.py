@@ -78,7 +78,7 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
         _compile(make, source_object, work)
         _compile_shim(make, source_object, work)
         make.output.copy(configure.CONFIG, work / CONFIG)
-        binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), make.sandbox)
+        binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), make.deadline, make.sandbox)
         made = Program(
             folder=str(folder),
             traps=link.link(work, _user_build(cache), FUNCTION, binutils),

@@ -107,7 +107,7 @@ class Runner:
         self.log = log
         self.deadline = deadline
         self._sandbox = sandbox
-        self.binutils = Binutils(log, sandbox)
+        self.binutils = Binutils(log, deadline, sandbox)
         #: The last of those we may use: the first serves the machine's own work more often.
         self.cpu = max(os.sched_getaffinity(0))
 

@@ -18,8 +18,8 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_a_device_that_is_offered_and_one_that_is_not(log: Path) -> None:
-    assert qemu.offers("nvdimm", log)
-    assert not qemu.offers("nvdim", log)
+    assert qemu.offers("nvdimm", log, Deadline(60))
+    assert not qemu.offers("nvdim", log, Deadline(60))
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -27,7 +27,7 @@ def test_a_device_that_is_offered_and_one_that_is_not(log: Path) -> None:
 def test_a_machine_comes_up_with_each_device(
     tmp_path: Path, log: Path, device: str, count: int
 ) -> None:
-    if not qemu.offers(device, log):
+    if not qemu.offers(device, log, Deadline(60)):
         pytest.skip(f"this QEMU has no {device}")
     devices = [qemu.Device(tmp_path / f"a,b {n}", 512 * MIB) for n in range(count)]
     for made in devices:

@@ -11,6 +11,7 @@ from harness.errors import MachineError, ToolMissing
 from harness.guest.rootfs import assemble
 from harness.host import programs, shared_libraries
 from harness.host.cache import Cache
+from harness.host.process import Deadline
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"
 
@@ -44,7 +45,9 @@ def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -
     size = sum(p.stat().st_size for p in root.rglob("*") if p.is_file() and not p.is_symlink())
     assert size < 24 << 20
     # The loader and every library are the root's own: what it names is there.
-    needed = shared_libraries.libraries(programs.require("ndctl"), log=cache.log("ldd"))
+    needed = shared_libraries.libraries(
+        programs.require("ndctl"), log=cache.log("ldd"), deadline=Deadline(20)
+    )
     assert needed
     assert all((root / str(path).lstrip("/")).is_file() for path in needed)
     loader = next(path for path in needed if path.name.startswith("ld-"))
@@ -117,5 +120,6 @@ def test_what_ldd_says(
 ) -> None:
     program(tmp_path / "bin", "ldd", f"cat <<'END'\n{said}\nEND")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    found = shared_libraries.libraries(Path("/bin/x"), log=tmp_path / "log")
+    log = tmp_path / "log"
+    found = shared_libraries.libraries(Path("/bin/x"), log=log, deadline=Deadline(20))
     assert [str(path) for path in found] == expected

@@ -133,6 +133,6 @@ def test_a_run_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> Non
     kept = store.load(run).boots
     assert 1 <= len(kept) < 4
     done = machine.harness(*REPRODUCE)
-    assert f"going on with run {run.name}" in done.stderr
+    assert f"resuming run {run.name}" in done.stderr
     assert result(done)["record"] == str(run / store.FILE)
     assert store.load(run).boots[: len(kept)] == kept

@@ -108,9 +108,9 @@ def test_it_is_configured_again_only_when_that_can_make_a_difference(
 def test_of_a_build_that_prints_too_much_the_warnings_are_unknown(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert build.warned(build.build(cache, TREE, COMMIT, recipe())) == {}
+    assert build.warnings(build.build(cache, TREE, COMMIT, recipe())) == {}
     monkeypatch.setattr(process, "MAX_LOG_BYTES", 100)
-    assert build.warned(build.build(cache, TREE, OTHER, recipe())) is None
+    assert build.warnings(build.build(cache, TREE, OTHER, recipe())) is None
 
 
 def test_a_warning_in_an_object_of_a_killed_make_is_reported(
@@ -126,7 +126,7 @@ def test_a_warning_in_an_object_of_a_killed_make_is_reported(
             build.build(cache, TREE, COMMIT, recipe())
     assert list(cache.objects.rglob("memremap.o")), "it was compiled before the make was killed"
     knob(tmp_path, "HANG", "")
-    warned = build.warned(build.build(cache, TREE, COMMIT, recipe()))
+    warned = build.warnings(build.build(cache, TREE, COMMIT, recipe()))
     assert warned == {"mm/memremap.c: #warning seen [-Wcpp]": 1}
 
 
@@ -186,7 +186,7 @@ def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
         ),
         (
             "config DEV_DAX\n\tdef_bool n\n",
-            "it depends on nothing; it has no prompt: only others' select and its own default",
+            "it depends on nothing; it has no prompt: only `select` and its default",
         ),
         ("source 'arch/$(SRCARCH)/Kconfig'\n", "it depends on (X86_ONLY); not set: X86_ONLY"),
         ("source '../outside'\n", "this tree has no such option for x86_64"),

@@ -10,7 +10,7 @@ import pytest
 from harness.host.cache import Cache
 from harness.judge.comparable import identity
 from harness.judge.tabulate import tabulate
-from harness.kernel.identity import Built, told_apart
+from harness.kernel.identity import Built, with_differences
 from harness.record.record import Build, RunRecord
 from tests.fakes.trees import git
 from tests.unit.builders import record
@@ -68,7 +68,7 @@ def scene(tmp_path: Path) -> Scene:
 def test_what_tells_a_build_from_base(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n# CONFIG_B is not set\n")
     tip = scene.built("tip", TIP, "# made later\nCONFIG_A=y\nCONFIG_B=y\n")
-    _, told = told_apart(scene.cache, [base, tip])
+    _, told = with_differences(scene.cache, [base, tip])
     assert told.files == ("mm/mm_init.c", "mm/new ä.h")
     assert told.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
     assert told.symbols is not None
@@ -81,17 +81,19 @@ def test_what_tells_a_build_from_base(scene: Scene) -> None:
 
 def test_nothing_tells_base_from_itself(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n")
-    (told,) = told_apart(scene.cache, [base])
+    (told,) = with_differences(scene.cache, [base])
     assert (told.files, told.symbols, told.config_diff) == ((), (), ())
     again = scene.built("base", BASE, "# made an hour later\nCONFIG_A=y\n")
-    assert told_apart(scene.cache, [base, again])[1].options_sha256 == told.options_sha256 != ""
+    assert (
+        with_differences(scene.cache, [base, again])[1].options_sha256 == told.options_sha256 != ""
+    )
 
 
 def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, "CONFIG_A=y\n")
     tip = scene.built("tip", TIP, None)
     lost = Built(tip.build, tip.binary, scene.folder / "gone.config")
-    for told in told_apart(scene.cache, [base, tip, lost])[1:]:
+    for told in with_differences(scene.cache, [base, tip, lost])[1:]:
         assert (told.options_sha256, told.config_diff) == ("", None)
         assert told.files == ("mm/mm_init.c", "mm/new ä.h")
 
@@ -99,16 +101,16 @@ def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
 def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) -> None:
     base = scene.built("base", BASE, None)
     lost = Build("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
-    _, told = told_apart(scene.cache, [base, Built(lost, base.binary, None)])
+    _, told = with_differences(scene.cache, [base, Built(lost, base.binary, None)])
     assert (told.files, told.symbols) == (None, ())
     empty = Cache(scene.folder / "another")
-    assert told_apart(empty, [base])[0].files is None
+    assert with_differences(empty, [base])[0].files is None
 
 
 def test_the_facts_become_the_proof(scene: Scene) -> None:
     config = "CONFIG_A=y\n"
     base, tip = (scene.built(n, s, config) for n, s in (("base", BASE), ("tip", TIP)))
-    builds = told_apart(scene.cache, [base, tip])
+    builds = with_differences(scene.cache, [base, tip])
     rec: RunRecord = msgspec.structs.replace(record(), builds=builds)
     again = msgspec.json.decode(msgspec.json.encode(rec), type=RunRecord)
     (proof,) = identity(tabulate(again))

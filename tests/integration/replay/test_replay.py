@@ -65,7 +65,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
                 options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
                 argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / source]
                 subprocess.run(argv, check=True)
-            binutils = Binutils(log, Sandbox(NO_SANDBOX))
+            binutils = Binutils(log, Deadline(60), Sandbox(NO_SANDBOX))
             made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
         return made[defines]
 

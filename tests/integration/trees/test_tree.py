@@ -196,7 +196,7 @@ def test_a_source_other_than_a_kernel_is_refused(scene: Scene, missing: str, pro
 def test_an_archive_that_leads_out_is_refused_before_it_is_unpacked(scene: Scene) -> None:
     (scene.linux / "evil").symlink_to("../../../outside")
     scene.trees(mine=scene.packed())
-    with pytest.raises(InputError, match="leads out of the archive"):
+    with pytest.raises(InputError, match="points outside the archive"):
         scene.fetch("mine")
     assert scene.nothing_is_stored()
 
@@ -214,10 +214,8 @@ def test_an_archive_with_a_repository_in_it_is_refused(scene: Scene, place: str,
     else:
         inside.write_text("gitdir: elsewhere\n")
     scene.trees(mine=scene.packed())
-    message = (
-        rf"linux\.tar\.xz: 'linux/{re.escape(place)}' is git's; expected a source tree without"
-    )
-    with pytest.raises(InputError, match=message) as caught:
+    said = rf"linux\.tar\.xz: contains 'linux/{re.escape(place)}'; expected a source tree without"
+    with pytest.raises(InputError, match=said) as caught:
         scene.fetch("mine")
     assert caught.value.exit_code == 2
     assert scene.nothing_is_stored()
@@ -606,7 +604,7 @@ def test_two_at_once_fetch_once(scene: Scene) -> None:
 
 
 def test_downloads_have_a_limit_and_name_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no URL"):
+    with pytest.raises(InputError, match="not a URL"):
         http.download("ftp://example.org/x", tmp_path / "x", Deadline(5))
     with pytest.raises(MachineError, match="cannot be fetched"):
         http.download("http://127.0.0.1:9/x", tmp_path / "x", Deadline(5))

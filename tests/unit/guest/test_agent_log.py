@@ -78,7 +78,7 @@ def test_a_failure_is_a_whole_report_too() -> None:
         (b"\n", "line 1"),
         (raw(*BODY)[:-1], "the last line is cut"),
         (raw(*BODY)[: raw(*BODY).rfind(b"{")], ""),
-        (raw(*BODY, end=5), "6 lines where the end marker counts 5"),
+        (raw(*BODY, end=5), "6 lines, but the end marker counts 5"),
         (raw(*BODY) + raw(*BODY), "lines after the end marker"),
         (raw(*BODY) + b'{"is":"log","text":"late"}\n', "lines after the end marker"),
         (raw(*BODY, BODY[0]), "2 lines of kind KernelLine"),

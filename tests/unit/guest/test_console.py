@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console import FUNCTION, Binding, Cut, KernelLine, Marker, bindings, read_line
+from harness.guest.console import FUNCTION, Binding, BindingReport, Cut, Marker, bindings, read_line
 
 DATA = Path(__file__).parents[2] / "data" / "console"
 DRIVERS = ("nd_pmem", "dax_pmem")
@@ -79,7 +79,7 @@ def test_the_line_number_is_the_reports() -> None:
     ],
 )
 def test_a_report_is_read_however_the_console_dresses_it(line: str) -> None:
-    assert read_line(line) == KernelLine(5, 7)
+    assert read_line(line) == BindingReport(5, 7)
 
 
 @pytest.mark.parametrize(

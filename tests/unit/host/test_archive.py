@@ -50,13 +50,13 @@ def test_a_sound_archive_passes(tmp_path: Path) -> None:
 def test_what_leads_out_or_is_no_file_is_refused(
     tmp_path: Path, member: tuple[str, bytes, str]
 ) -> None:
-    with pytest.raises(InputError, match=r"leads out|neither file"):
+    with pytest.raises(InputError, match=r"points outside|not a file"):
         archive.check(tar_of(tmp_path / "t", member), "t")
 
 
 def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"hello")
-    with pytest.raises(InputError, match=r"linux\.tar\.xz: is no tar archive"):
+    with pytest.raises(InputError, match=r"linux\.tar\.xz: not a tar archive"):
         archive.check(tmp_path / "t", "linux.tar.xz")
 
 

@@ -101,7 +101,7 @@ def test_what_is_cached_is_found_again(
 ) -> None:
     """A Dask worker gets a recipe by pickle, and must find what was built for the original."""
     monkeypatch.setattr(build, "compiler_version", lambda _cache, program: f"{program} 14.2")
-    monkeypatch.setattr(cached, "tool_version", lambda _cache, program: f"{program} 1")
+    monkeypatch.setattr(cached, "tool_version", lambda _cache, program, _deadline: f"{program} 1")
     cache = Cache(tmp_path)
     cells = cached.CachedCells(PROJECT, cache)
     made = configure.recipe(PROJECT, [])

@@ -54,8 +54,8 @@ def nothing(_path: Path, _secret: Path) -> None:
 
 LEFT = [
     (link, "Too many levels of symbolic links"),
-    (fifo, "it is no plain file"),
-    (directory, "it is no plain file"),
+    (fifo, "not a plain file"),
+    (directory, "not a plain file"),
     (nothing, "No such file or directory"),
 ]
 
@@ -106,7 +106,7 @@ def test_a_text_of_any_length_is_not_read(folder: Folder, monkeypatch: pytest.Mo
     monkeypatch.setattr(untrusted_folder, "MAX_TEXT_BYTES", 1 << 20)
     (folder.path / ".config").touch()
     os.truncate(folder.path / ".config", (1 << 20) + 1)
-    with pytest.raises(NotMade, match=r"left no \.config: it is over 1 MiB"):
+    with pytest.raises(NotMade, match=r"left no \.config: larger than 1 MiB"):
         folder.text(".config")
 
 

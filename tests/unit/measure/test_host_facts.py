@@ -26,7 +26,7 @@ def test_guests_time_is_counted_once_and_waiting_is_no_work() -> None:
     ["", "cpu", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8", "cpu a b c d e f g h", "cpu 1 -2 3 4 5 6 7 8"],
 )
 def test_what_is_no_line_of_times_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no line of CPU times"):
+    with pytest.raises(ValueError, match="not a line of CPU times"):
         cpu_ticks(text)
 
 

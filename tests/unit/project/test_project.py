@@ -93,5 +93,5 @@ def test_sizes_are_powers_of_1024(number: int, unit: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "G", "-1G", "1.5G", "1 G", "1g", "1GiB", "1" * 20])
 def test_invalid_sizes_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
