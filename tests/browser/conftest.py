@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our pages in a real browser, opened from disk as a reader opens them."""
+"""Pages in a real browser, opened from disk."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.unit.report.test_history import run
 
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"
 WIDTHS = {"phone": 360, "desk": 1280}
-#: What keeps the browser from calling home, and from needing a screen.
+#: No network access by the browser itself, and no screen.
 FLAGS = (
     "--headless",
     "--disable-gpu",
@@ -30,14 +30,14 @@ FLAGS = (
 
 
 def missing(reason: str) -> None:
-    """Skip, unless whoever runs this said that a skip is a failure."""
+    """Skip, or fail if MEMMAP_HARNESS_REQUIRE_BOOT is set."""
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 class Browser:
-    """A page at a time, as wide and as dark as asked."""
+    """A browser with one page, of a given width and colour scheme."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -87,7 +87,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of every kind, by name."""
+    """Return a page of every kind, by name."""
     folder = tmp_path_factory.mktemp("pages")
     found = {}
 
@@ -104,14 +104,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def per_patch() -> Conclusion:
-    """A replay, with what each patch claims beside what the whole series does."""
+    """Return a replay with claims on each patch and on the whole series."""
     whole = claims()
     single = [conclusions.replace(claim, after_patch=1) for claim in whole]
     return conclude(conclusions.replay(), (*whole, *single))
 
 
 def history() -> list[index_page.IndexRun]:
-    """Runs on three tags and two machines."""
+    """Return runs on three releases and two machines."""
     made = []
     for n, release in enumerate(("7.2-rc1", "7.2", "7.2", "7.3-rc1")):
         one = run(f"{n:02}", release)
@@ -125,7 +125,7 @@ def history() -> list[index_page.IndexRun]:
 
 @pytest.fixture(params=[(w, s) for w in WIDTHS for s in ("light", "dark")], ids="-".join)
 def opened(request: pytest.FixtureRequest, browser: Browser) -> Callable[[Path], Browser]:
-    """Open a page, at each width in each scheme."""
+    """Return a function that opens a page, for each width and colour scheme."""
     width, scheme = request.param
 
     def open_page(path: Path) -> Browser:

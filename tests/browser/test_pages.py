@@ -10,7 +10,7 @@ from tests.unit.conclusions import named
 KINDS = [*named(), "per-patch", "index", "index-empty"]
 Opened = Callable[[Path], Browser]
 
-#: Text whose contrast with what is behind it is below WCAG 2's 4.5 to 1 (AA).
+#: Text whose contrast with its background is below 4.5 to 1 (WCAG 2, level AA).
 FAINT = """(() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
   const rgb = colour => {
@@ -40,8 +40,7 @@ FAINT = """(() => {
   return found;
 })()"""
 
-#: Parts of a picture that tell something and stand out by less than 3 to 1 are not looked for by
-#: colour alone here: each also differs in place or shape.
+#: Elements outside their picture.
 OUTSIDE = """[...document.querySelectorAll('figure svg[role=img]')].flatMap(svg => {
   const box = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('circle, rect, text, path')].filter(e => {
@@ -86,7 +85,7 @@ def test_dark_is_dark_and_print_is_black_on_white(
     assert browser.ask("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_everything_is_reached_by_keyboard_and_shows_it(
+def test_everything_is_reachable_by_keyboard_with_visible_focus(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
     from selenium.webdriver import Keys
@@ -111,7 +110,7 @@ def test_everything_is_reached_by_keyboard_and_shows_it(
     assert all(style == "solid" and px >= 2 for _, _, style, px in reached)
 
 
-def test_skipping_leads_past_the_head(browser: Browser, pages: dict[str, Path]) -> None:
+def test_the_skip_link_leads_past_the_header(browser: Browser, pages: dict[str, Path]) -> None:
     from selenium.webdriver import Keys
 
     browser.open(pages["reproduced"], 1280)
@@ -151,7 +150,7 @@ def test_a_screen_reader_gets_names_and_headers(browser: Browser, pages: dict[st
         assert "samples" in image["name"]["value"] or "points" in image["name"]["value"]
 
 
-# --- choosing what the index shows ---
+# --- filters of the index ---
 
 SHOWN = "[...document.querySelectorAll('#runs tbody tr')].filter(e => e.checkVisibility()).length"
 FIGURES = "[...document.querySelectorAll('figure')].filter(e => e.checkVisibility()).length"
@@ -170,7 +169,7 @@ def choose(browser: Browser, name: str, text: str) -> None:
     select.select_by_visible_text(option)
 
 
-def test_choosing_hides_the_other_runs_without_a_script(
+def test_a_filter_hides_other_runs_without_a_script(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
     browser.open(pages["index"], 1280)
@@ -187,7 +186,7 @@ def test_choosing_hides_the_other_runs_without_a_script(
     assert browser.ask(SHOWN) == 4
 
 
-def test_choosing_works_by_keyboard(browser: Browser, pages: dict[str, Path]) -> None:
+def test_a_filter_works_by_keyboard(browser: Browser, pages: dict[str, Path]) -> None:
     from selenium.webdriver import Keys
 
     browser.open(pages["index"], 360)

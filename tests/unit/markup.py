@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads our pages as strictly as no browser does, so that a test sees what a reader would not."""
+"""A parser of HTML pages that is stricter than browsers."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """All elements in order. Raises AssertionError where a tag is not closed where it must be."""
+    """All elements in order. Raises AssertionError if a tag is not closed as required."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -52,13 +52,13 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """What there is to read, blanks pressed together."""
+        """The text, with single blanks."""
         (body,) = self.all("body")
         return " ".join(body.text.split())
 
 
 def check(text: str) -> Page:
-    """Assert what holds of every page of ours, and return it."""
+    """Parse a page and assert what every page must fulfil."""
     page = Page(text)
     assert text.startswith("<!DOCTYPE html>")
     ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]

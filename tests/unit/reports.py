@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every form of a report as text, by name: what the tests of all forms have in common."""
+"""Every report format as text, by name, for the tests of all formats."""
 
 import datetime
 import functools
@@ -58,12 +58,12 @@ CONCLUSIONS = named()
 
 @functools.cache
 def made(name: str, form: str) -> str:
-    """The report of a conclusion of CONCLUSIONS, made once for all tests."""
+    """Return the report of a conclusion in CONCLUSIONS, cached for all tests."""
     return FORMS[form](CONCLUSIONS[name])
 
 
 def of_matrix(form: str) -> str:
-    """The report of a matrix with a cell of every outcome."""
+    """Return the report of a matrix with a cell of every outcome."""
     made = Matrix(
         description="a kernel of every kind",
         name="matrix-quick",

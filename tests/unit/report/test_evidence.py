@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""No form of a report says more than its evidence allows."""
+"""No report format claims more than the evidence allows."""
 
 import json
 import re
@@ -17,13 +17,15 @@ from tests.unit.reports import CONCLUSIONS, FORMS, PERSON, as_mail, made
 
 replace = msgspec.structs.replace
 UNDECIDED = [name for name, c in CONCLUSIONS.items() if c.record.evidence != "boot-kvm"]
-#: A rule of the user's own (ratio<0.6) is no number of ours.
+#: A rule such as ratio<0.6 is given by the user, not measured.
 OF_NUMBERS = re.compile(r"reduction|\bratio\b(?![<&])|rebind_mean|\bfirst\b|cost")
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", UNDECIDED)
-def test_what_decides_no_claim_reproduces_and_contradicts_none(name: str, form: str) -> None:
+def test_evidence_that_cannot_decide_a_claim_reproduces_and_contradicts_nothing(
+    name: str, form: str
+) -> None:
     text = made(name, form)
     assert "reproduced" not in text
     assert "contradicted" not in text
@@ -41,9 +43,7 @@ def test_an_emulated_run_says_that_nothing_is_concluded_about_speed(form: str) -
 
 @pytest.mark.parametrize("form", ["terminal.txt", "md"])
 @pytest.mark.parametrize("name", CONCLUSIONS)
-def test_a_tables_reductions_and_ratios_stand_below_their_kind_of_evidence(
-    name: str, form: str
-) -> None:
+def test_headings_of_reductions_and_ratios_name_the_evidence(name: str, form: str) -> None:
     evidence = CONCLUSIONS[name].record.evidence
     lines = made(name, form).splitlines()
     for number, line in enumerate(lines):
@@ -52,7 +52,7 @@ def test_a_tables_reductions_and_ratios_stand_below_their_kind_of_evidence(
 
 
 @pytest.mark.parametrize("name", CONCLUSIONS)
-def test_every_number_of_a_machines_form_names_its_kind_of_evidence(name: str) -> None:
+def test_every_number_for_programs_names_its_evidence(name: str) -> None:
     evidence = CONCLUSIONS[name].record.evidence
     for line in made(name, "ktap").splitlines():
         if OF_NUMBERS.search(line) and re.search(r": [0-9.]+( \w|$)", line):
@@ -66,7 +66,7 @@ def test_every_number_of_a_machines_form_names_its_kind_of_evidence(name: str) -
 
 
 @pytest.mark.parametrize("name", CONCLUSIONS)
-def test_kcidb_passes_no_number_and_counts_no_verdict(name: str) -> None:
+def test_kcidb_numbers_are_done_and_verdicts_are_not(name: str) -> None:
     for test in json.loads(made(name, "kcidb.json"))["tests"]:
         if "number" in test:
             assert test["status"] == "DONE"
@@ -74,7 +74,7 @@ def test_kcidb_passes_no_number_and_counts_no_verdict(name: str) -> None:
             assert test["status"] != "DONE"
 
 
-def test_a_mails_emulated_milliseconds_are_marked_each() -> None:
+def test_a_mail_marks_every_emulated_time() -> None:
     text = as_mail(CONCLUSIONS["tcg"]).decode()
     marked = [line for line in text.splitlines() if re.search(r"[0-9] ms", line)]
     assert len(marked) == 8
@@ -84,7 +84,7 @@ def test_a_mails_emulated_milliseconds_are_marked_each() -> None:
 GOOD = CONCLUSIONS["reproduced"]
 
 
-def test_tested_by_is_the_users_and_stands_for_what_was_posted_and_borne_out() -> None:
+def test_tested_by_needs_the_posted_series_and_reproduced_claims() -> None:
     assert withheld(GOOD, PERSON) == ""
     text = as_mail(GOOD).decode()
     assert text.count("Tested-by:") == 1
@@ -105,12 +105,12 @@ def test_tested_by_is_the_users_and_stands_for_what_was_posted_and_borne_out() -
         ("everything", "is not the posted series"),
     ],
 )
-def test_otherwise_it_is_withheld_with_a_reason(name: str, why: str) -> None:
+def test_tested_by_is_withheld_with_a_reason(name: str, why: str) -> None:
     assert why in withheld(CONCLUSIONS[name], PERSON)
     assert "Tested-by" not in as_mail(CONCLUSIONS[name]).decode()
 
 
-def test_every_single_condition_withholds_it() -> None:
+def test_each_single_condition_withholds_tested_by() -> None:
     everything = CONCLUSIONS["everything"]
     rec = GOOD.record
     tip = replace(rec.builds[1], prefix=1)
@@ -136,14 +136,14 @@ def test_every_single_condition_withholds_it() -> None:
         assert "Tested-by" not in as_mail(changed).decode()
 
 
-def test_nobody_is_invented() -> None:
+def test_a_mail_without_a_person_names_no_one() -> None:
     text = as_mail(GOOD, None).decode()
     assert "Tested-by" not in text
     assert not re.search(r"^(From|To|Cc):", text, re.MULTILINE)
     assert "user.name" in withheld(GOOD, None)
 
 
-def test_the_first_patches_are_not_the_series() -> None:
+def test_a_prefix_is_not_called_the_series() -> None:
     rec = memmaps(record())
     tip = replace(rec.builds[1], prefix=1)
     partial = conclude(replace(rec, builds=(rec.builds[0], tip)), claims())
@@ -181,7 +181,7 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_unusual_runs_have_every_form_and_conclude_nothing(name: str, form: str) -> None:
+def test_unusual_runs_have_every_format_and_no_verdict(name: str, form: str) -> None:
     text = FORMS[form](UNUSUAL[name])
     assert "reproduced" not in text
     assert "contradicted" not in text
@@ -190,7 +190,7 @@ def test_unusual_runs_have_every_form_and_conclude_nothing(name: str, form: str)
     assert "nan" not in text.replace("dominant", "")
 
 
-def test_instructions_are_shown_as_what_they_are() -> None:
+def test_instructions_are_called_instructions() -> None:
     for form in ("terminal.txt", "md", "ktap", "xml", "kcidb.json"):
         text = FORMS[form](UNUSUAL["counted"])
         assert "instructions" in text, form

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each form by the rules of those who read it."""
+"""Each report format follows the rules of its readers."""
 
 import email
 import email.policy
@@ -31,11 +31,11 @@ replace = msgspec.structs.replace
 every = pytest.mark.parametrize("name", CONCLUSIONS)
 
 
-# --- KTAP: plans, numbers, indentation; the parser's own word is asked in tests/boot ---
+# --- KTAP: plans, numbers, indentation; tests/boot runs the kernel's parser ---
 
 
 @every
-def test_ktap_counts_what_it_promises_and_a_parent_fails_with_its_children(name: str) -> None:
+def test_ktap_plans_match_and_a_parent_fails_with_its_children(name: str) -> None:
     lines = made(name, "ktap").splitlines()
     assert lines[0] == "KTAP version 1"
     plans = [int(line.strip()[3:]) for line in lines if re.fullmatch(r"\s*1\.\.[0-9]+", line)]
@@ -55,7 +55,7 @@ def _runs(results: list[re.Match[str]]) -> list[list[re.Match[str]]]:
     return [list(g) for below, g in itertools.groupby(results, lambda m: bool(m[1])) if below]
 
 
-def test_ktap_shows_no_more_of_a_splat_than_one_reads() -> None:
+def test_ktap_limits_the_lines_of_a_splat() -> None:
     rec = failed()
     *boots, last = rec.boots
     splat = replace(last.findings[0], splat="\n".join(f"line {n}" for n in range(100)))
@@ -65,7 +65,7 @@ def test_ktap_shows_no_more_of_a_splat_than_one_reads() -> None:
     assert f"{100 - MAX_LOG_LINES} more lines" in text
 
 
-# --- JUnit: what both schemas demand ---
+# --- JUnit: what both schemas require ---
 
 _SUITE = {"name", "timestamp", "hostname", "tests", "failures", "errors", "time", "package", "id"}
 
@@ -104,13 +104,13 @@ def _is_case(case: ElementTree.Element) -> None:
 
 
 @pytest.mark.parametrize("form", [junit, kcidb])
-def test_a_run_without_a_time_is_damaged(form: object) -> None:
+def test_a_record_without_a_valid_start_time_is_refused(form: object) -> None:
     assert callable(form)
     with pytest.raises(RecordError, match="'yesterday' is not a time; expected ISO 8601"):
         form(conclude(replace(record(), started="yesterday"), claims()))
 
 
-# --- KCIDB: every report is checked by kcidb-io as it is made ---
+# --- KCIDB: kcidb() itself checks every report with kcidb-io ---
 
 
 def test_a_patchset_is_hashed_as_the_schema_says() -> None:
@@ -132,14 +132,14 @@ def test_kcidb_has_a_checkout_of_base_and_one_of_the_series() -> None:
     assert [b["checkout_id"] for b in report["builds"]] == [base["id"], series["id"]]
 
 
-def test_kcidb_leaves_out_what_a_record_does_not_know() -> None:
+def test_kcidb_omits_fields_that_the_record_lacks() -> None:
     rec = record()
     rec = replace(rec, subject=replace(rec.subject, base="unknown"))
     _, series = json.loads(kcidb(conclude(rec, claims())))["checkouts"]
     assert not {"patchset_hash", "message_id", "git_commit_hash"} & set(series)
 
 
-def test_a_prefix_is_a_patchset_of_its_own_and_a_variant_none_that_is_known() -> None:
+def test_a_prefix_has_a_patchset_hash_and_a_variant_has_none() -> None:
     rec = posted(CONCLUSIONS["replay"].record)
     base, one, two = rec.builds
     rec = replace(rec, builds=(base, one, replace(two, name="movdir64b")))
@@ -149,7 +149,7 @@ def test_a_prefix_is_a_patchset_of_its_own_and_a_variant_none_that_is_known() ->
 
 
 @every
-def test_kcidb_ids_are_unique_and_lead_somewhere(name: str) -> None:
+def test_kcidb_ids_are_unique_and_references_resolve(name: str) -> None:
     report = json.loads(made(name, "kcidb.json"))
     for kind in ("checkouts", "builds", "tests"):
         ids = [one["id"] for one in report[kind]]
@@ -159,7 +159,7 @@ def test_kcidb_ids_are_unique_and_lead_somewhere(name: str) -> None:
     assert {t["build_id"] for t in report["tests"]} <= {b["id"] for b in report["builds"]}
 
 
-def test_a_boot_and_its_numbers_belong_to_their_builds_build() -> None:
+def test_kcidb_boots_and_numbers_refer_to_their_build() -> None:
     report = json.loads(made("reproduced", "kcidb.json"))
     build = {build["id"]: build["misc"]["build"] for build in report["builds"]}
     for test in report["tests"]:
@@ -168,13 +168,13 @@ def test_a_boot_and_its_numbers_belong_to_their_builds_build() -> None:
                 assert build[test["build_id"]] == name
 
 
-def test_milliseconds_are_seconds_to_kcidb() -> None:
+def test_kcidb_gets_seconds() -> None:
     report = json.loads(made("reproduced", "kcidb.json"))
     (mean,) = (t for t in report["tests"] if t["path"].endswith("nd_pmem.claim.base.rebind_mean"))
     assert mean["number"] == {"value": 0.272, "unit": "s", "prefix": "metric"}
 
 
-def test_kcidb_may_come_from_another_system() -> None:
+def test_kcidb_takes_another_origin() -> None:
     report = json.loads(kcidb(CONCLUSIONS["tcg"], "our_ci"))
     for kind in ("checkouts", "builds", "tests"):
         assert {one["origin"] for one in report[kind]} == {"our_ci"}
@@ -185,14 +185,14 @@ def test_kcidb_may_come_from_another_system() -> None:
 
 @every
 @pytest.mark.parametrize("limit", [200, 1200, 3000])
-def test_markdown_keeps_to_a_limit_and_says_what_it_cost(name: str, limit: int) -> None:
+def test_markdown_keeps_to_a_limit_and_says_what_is_omitted(name: str, limit: int) -> None:
     whole, cut = made(name, "md"), markdown(CONCLUSIONS[name], limit)
     assert len(cut.encode()) <= limit
     assert cut == whole or cut.endswith(f"this report is limited to {limit} bytes.\n")
     assert cut.count("<details>") == cut.count("</details>")
 
 
-def test_a_summary_of_many_splats_stays_below_githubs_limit() -> None:
+def test_markdown_of_many_splats_stays_below_githubs_limit() -> None:
     rec = failed()
     last = rec.boots[-1]
     splat = replace(last.findings[0], splat="é" * 300 + "\n" + "x" * 70_000)
@@ -203,7 +203,7 @@ def test_a_summary_of_many_splats_stays_below_githubs_limit() -> None:
     assert text.startswith("## memcpy-streaming")
 
 
-def test_github_gets_ten_of_a_kind_and_the_last_counts_the_rest() -> None:
+def test_github_gets_ten_annotations_of_a_kind_and_a_count() -> None:
     noise = tuple(Noise("load", f"boot {n}", "busy", "wait") for n in range(30))
     lines = annotations(replace(CONCLUSIONS["failed"], noise=noise)).splitlines()
     warnings = [line for line in lines if line.startswith("::warning ")]
@@ -212,7 +212,7 @@ def test_github_gets_ten_of_a_kind_and_the_last_counts_the_rest() -> None:
     assert sum(line.startswith("::error ") for line in lines) == 1
 
 
-def test_github_is_told_nothing_of_what_passed() -> None:
+def test_github_gets_no_annotation_for_passed_results() -> None:
     assert made("reproduced", "github.txt") == ""
 
 
@@ -233,7 +233,7 @@ def test_github_is_told_nothing_of_what_passed() -> None:
         ("memmaps-differ", "fail"),
     ],
 )
-def test_b4_shows_one_result_and_only_the_posted_patches_can_pass(name: str, status: str) -> None:
+def test_b4_gets_one_entry_that_passes_only_for_the_posted_patches(name: str, status: str) -> None:
     (entry,) = json.loads(b4(CONCLUSIONS[name]))
     assert set(entry) == {"tool", "status", "summary", "details"}
     assert entry["status"] == status
@@ -243,7 +243,7 @@ def test_b4_shows_one_result_and_only_the_posted_patches_can_pass(name: str, sta
 
 
 @every
-def test_a_mail_is_one_and_answers_its_thread(name: str) -> None:
+def test_a_mail_is_valid_and_replies_to_its_thread(name: str) -> None:
     message = email.message_from_bytes(as_mail(CONCLUSIONS[name]), policy=email.policy.strict)
     assert message.defects == []
     assert list(message.keys()) == [
@@ -259,7 +259,7 @@ def test_a_mail_is_one_and_answers_its_thread(name: str) -> None:
     assert not any(line != line.rstrip() for line in body.splitlines())
 
 
-def test_a_mail_has_the_authors_blocks() -> None:
+def test_a_mail_has_the_blocks_of_the_cover_letter() -> None:
     body = made("reproduced", "eml")
     assert (
         "\nBase(v7.2.13):\n"
@@ -280,7 +280,7 @@ def test_a_build_without_samples_has_no_block() -> None:
     assert "With this series" not in body
 
 
-def test_without_a_message_id_a_mail_answers_nothing() -> None:
+def test_a_mail_without_a_message_id_replies_to_nothing() -> None:
     raw = mail(CONCLUSIONS["port"], Thread("[PATCH] x", ""), None)
     message = email.message_from_bytes(raw)
     assert next(iter(message.keys())) == "Subject"
@@ -288,14 +288,14 @@ def test_without_a_message_id_a_mail_answers_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nobody", "a@b\nBcc: c@d", "a b@c", "@b", "a@", "a@b..c", "a..b@c"]
+    "address", ["", "name", "a@b\nBcc: c@d", "a b@c", "@b", "a@", "a@b..c", "a..b@c"]
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="is not a mail address"):
         mail(CONCLUSIONS["port"], THREAD, Person("N", address))
 
 
-def test_a_name_in_any_script_is_sent_as_it_is() -> None:
+def test_a_name_in_any_script_is_kept() -> None:
     person = Person("Дмитрий, (тест)", "d@example.org")
     raw = mail(CONCLUSIONS["reproduced"], THREAD, person, DATE)
     head = raw.partition(b"\n\n")[0]

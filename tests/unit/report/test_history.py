@@ -38,7 +38,7 @@ def runs_of(*made: RunRecord) -> list[object]:
     return [run_of(conclude(m, claims()), f"x/{m.run_id}/report.html") for m in made]
 
 
-def test_releases_sort_as_they_come_out() -> None:
+def test_releases_sort_by_version() -> None:
     shuffled = random.Random(1).sample(RELEASES, len(RELEASES))
     assert sorted(shuffled, key=release_key) == RELEASES
     assert release_key("7.3~rc7") < release_key("7.3")
@@ -65,7 +65,7 @@ def test_a_trend_goes_through_the_tags_in_order() -> None:
         lambda m: replace(m, evidence="boot-tcg"),
     ],
 )
-def test_what_may_not_be_compared_shares_no_line(
+def test_runs_that_are_not_comparable_are_not_in_one_trend(
     other: Callable[[RunRecord], RunRecord],
 ) -> None:
     made = [run("01", "7.2"), other(run("02", "7.3"))]
@@ -135,7 +135,7 @@ def test_the_index_has_everything() -> None:
         assert all(f"{chosen}{value}']:checked" in found.all("style")[1].text for value in at)
 
 
-def test_an_index_of_nothing_says_how_to_begin() -> None:
+def test_an_empty_index_names_the_command_to_start_with() -> None:
     found = markup.check(page([], []))
     assert "0 runs." in found.text
     assert "harness reproduce" in found.text
@@ -158,7 +158,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def links(path: Path) -> dict[str, Path]:
-    """Every link of a page that leads to a file, with where it leads."""
+    """Return the links of a page to files, with their targets."""
     found = markup.check(path.read_text())
     hrefs = [e.attributes["href"] for e in found.all("a")]
     return {h: (path.parent / h).resolve() for h in hrefs if not h.startswith("#")}
@@ -189,7 +189,7 @@ def test_every_link_of_a_site_leads_to_a_file(project: Project, where: str) -> N
 
 
 def broken(project: Project) -> dict[str, str]:
-    """Folders with something wrong, and what is to be said of each."""
+    """Make folders with invalid records; return the expected problem of each."""
     results = project.results
     odd = {
         "cut": b'{"schema": 1',
@@ -203,7 +203,7 @@ def broken(project: Project) -> dict[str, str]:
         (results / "memcpy-streaming" / name / "record.json").write_bytes(content)
     (results / "memcpy-streaming" / "nothing").mkdir()
     (results / "memcpy-streaming" / "folder" / "record.json").mkdir(parents=True)
-    made = run("stranger")
+    made = run("unclaimed")
     store.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
     store.save(results, run("one-side", builds=record().builds[:1]))
     return {
@@ -215,11 +215,11 @@ def broken(project: Project) -> dict[str, str]:
         "memcpy-streaming/nothing": "cannot be read",
         "memcpy-streaming/folder": "cannot be read",
         "memcpy-streaming/one-side": "its builds are base",
-        "unheard-of/stranger": "no series",
+        "unheard-of/unclaimed": "no series",
     }
 
 
-def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
+def test_broken_records_are_listed_and_hide_nothing(project: Project) -> None:
     stored(project, run("01"))
     expected = broken(project)
     found = markup.check(write_site(project, project.results, silent).read_text())
@@ -229,13 +229,13 @@ def test_what_is_broken_is_seen_and_hides_nothing(project: Project) -> None:
     assert "01" in [e.text for e in found.all("a")]
 
 
-def test_boots_of_a_matrix_are_no_runs_of_a_site(project: Project) -> None:
+def test_boots_of_a_matrix_are_not_on_the_site(project: Project) -> None:
     stored(project, run("01"))
     store.save(project.results / store.MATRIX, run("02"))
     text = markup.check(write_site(project, project.results, silent).read_text()).text
     assert "1 run: 1 complete" in text
     assert store.MATRIX not in text
-    # A series may have that name all the same.
+    # A series may have that name as well.
     made = run("03")
     store.save(project.results, replace(made, subject=replace(made.subject, slug="matrix")))
     assert (
@@ -243,7 +243,7 @@ def test_boots_of_a_matrix_are_no_runs_of_a_site(project: Project) -> None:
     )
 
 
-def test_a_site_made_again_is_the_same_and_touches_nothing(project: Project) -> None:
+def test_writing_a_site_twice_changes_no_file(project: Project) -> None:
     stored(project, run("01"), run("02"))
     index = write_site(project, project.results, silent)
     files = sorted(project.results.rglob("*.html"))
@@ -259,7 +259,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
 
 
-def test_many_pages_are_the_same_from_many_processes(
+def test_pages_are_the_same_from_one_process_or_many(
     project: Project, two_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(project, run("01"), run("02"), run("03"))
@@ -273,16 +273,14 @@ def test_many_pages_are_the_same_from_many_processes(
     assert len(files) == 4
 
 
-def test_what_fails_in_another_process_is_one_clear_line(
-    project: Project, two_processes: None
-) -> None:
+def test_an_error_in_another_process_is_one_line(project: Project, two_processes: None) -> None:
     stored(project, run("01"), run("02"))
     (project.root / "file").write_text("in the way")
     with pytest.raises(MachineError, match=r"file.*: cannot be written: Not a directory"):
         write_site(project, project.root / "file" / "site", silent)
 
 
-def test_a_site_follows_what_changed(project: Project) -> None:
+def test_a_site_is_updated_with_its_records(project: Project) -> None:
     stored(project, run("01"), run("02"))
     index = write_site(project, project.results, silent)
     shutil.rmtree(project.results / "memcpy-streaming/02")
@@ -290,11 +288,11 @@ def test_a_site_follows_what_changed(project: Project) -> None:
     store.save(project.results, run("01", outcome="failed", reason="the guest was lost"))
     write_site(project, project.results, silent)
     assert "1 run: 1 failed" in markup.check(index.read_text()).text
-    told = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text
-    assert "Run failed" in told
+    text = markup.check((project.results / "memcpy-streaming/01/report.html").read_text()).text
+    assert "Run failed" in text
 
 
-def test_a_site_among_the_results_is_no_run(project: Project) -> None:
+def test_a_site_below_results_is_not_taken_for_a_run(project: Project) -> None:
     stored(project, run("01"))
     for _ in range(2):
         index = write_site(project, project.results / "site", silent)
@@ -319,11 +317,11 @@ def test_an_odd_record_does_not_hide_the_others(
     assert "defect in the harness: ZeroDivisionError()" in found.text
 
 
-def test_no_results_at_all_is_an_empty_site(project: Project) -> None:
+def test_a_project_without_results_has_an_empty_site(project: Project) -> None:
     assert "0 runs" in write_site(project, project.results, silent).read_text()
 
 
-def test_a_place_that_cannot_be_written_is_one_clear_line(project: Project) -> None:
+def test_an_unwritable_folder_is_one_line(project: Project) -> None:
     (project.root / "file").write_text("in the way")
     with pytest.raises(MachineError, match="cannot be written"):
         write_site(project, project.root / "file" / "site", silent)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text of patches, consoles and tools breaks out of no form: it changes no structure, only text."""
+"""Text of patches, consoles and tools never changes the structure of a report."""
 
 import email
 import email.policy
@@ -32,7 +32,7 @@ from tests.unit.reports import as_mail, as_terminal
 
 replace = msgspec.structs.replace
 FAILED = named()["failed"]
-#: What each form takes for markup, beside whatever else there is.
+#: Markup of each format.
 MARKUP = (
     "#", "]]>", "|", "`", "```", "::error::x", "##[error]x", "\n", "\r\n", "\x1b[31m", "\x00",
     "\u202e", "\u2028", "\ud800", "<b>", "&amp;", "</details>", "<!--", "[x](y)", "![x](y)",
@@ -46,7 +46,7 @@ hostile = st.lists(st.sampled_from(MARKUP) | st.text(max_size=20), max_size=6).m
 
 
 def spoilt(text: str) -> Conclusion:
-    """A failed run, with a text in whatever holds text of others."""
+    """Return a failed run with the given text in every field that holds text of others."""
     rec = FAILED.record
     machine = replace(
         rec.machine, cpu=f"CPU {text}", accelerator_proof=text, tools={"qemu": text}, kernel=text
@@ -67,7 +67,7 @@ def spoilt(text: str) -> Conclusion:
 
 
 def spoilt_ladder(text: str) -> Conclusion:
-    """A ladder with a text in whatever patches and compilers say."""
+    """Return a per-patch run with the given text in subjects and compiler output."""
     rec = ladder_broken()
     base, tip = rec.builds
     changed = replace(
@@ -89,7 +89,7 @@ def plain_skeletons(form: str) -> tuple[object, object]:
 
 
 def check(form: str, text: str) -> None:
-    """Check that a form's skeleton is the same with this text in it."""
+    """Assert that a format has the same structure with this text in it."""
     skeleton = SKELETONS[form]
     assert (skeleton(spoilt(text)), skeleton(spoilt_ladder(text))) == plain_skeletons(form)
 
@@ -99,7 +99,7 @@ _ENDS = ("List of all partitions:", "Kernel panic - not syncing: VFS:", "reboot:
 
 
 def ktap_skeleton(conclusion: Conclusion) -> list[str]:
-    """The lines that a parser takes for more than diagnostics, without what stands behind a #."""
+    """Return the lines that a parser does not take for diagnostics, without the text after #."""
     text = ktap(conclusion)
     assert not any(end in text for end in _ENDS)
     assert text.isprintable() or set(text) - {"\n"} <= set(filter(str.isprintable, text))
@@ -119,7 +119,7 @@ def xml_skeleton(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
 
 
 def html_skeleton(conclusion: Conclusion) -> list[str]:
-    """The tags that the Markdown becomes; a console's lines may be of any number."""
+    """Return the tags that Markdown is rendered to; a console may have any number of lines."""
     text = markdown(conclusion)
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())
     assert "##[" not in text
@@ -184,20 +184,20 @@ def test_markup_is_text(form: str) -> None:
 @pytest.mark.parametrize("form", SKELETONS)
 @given(text=hostile)
 @settings(max_examples=settings().max_examples // 6)
-def test_whatever_text_there_is_is_text(form: str, text: str) -> None:
+def test_any_text_stays_text(form: str, text: str) -> None:
     check(form, text)
 
 
 @given(st.text())
 @example("\ud800")
-def test_what_is_printable_steers_nothing(text: str) -> None:
+def test_printable_text_has_no_control_characters(text: str) -> None:
     made = printable(text)
     assert all(unicodedata.category(c) not in ("Cc", "Cf", "Cs") or c in "\n\t" for c in made)
     assert printable(made) == made
 
 
 @given(st.text(), st.integers(2, 50))
-def test_one_line_is_one_line_and_no_longer_than_asked(text: str, limit: int) -> None:
+def test_one_line_keeps_to_one_line_and_its_limit(text: str, limit: int) -> None:
     made = one_line(text, limit)
     assert len(made) <= limit
     assert made.isprintable()

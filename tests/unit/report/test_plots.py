@@ -20,7 +20,7 @@ def drawn(made: RunRecord) -> dict[str, bytes]:
 
 
 def small() -> RunRecord:
-    """A run of one driver, one boot a build, without its first bindings: few pictures."""
+    """Return a run of one driver with one boot per build and no first bindings: few pictures."""
     made = record(base_ms=(270,), tip_ms=(110,), rebinds=1)
     boots = tuple(
         replace(b, samples=tuple(s for s in b.samples if s.op == "rebind")) for b in made.boots
@@ -33,7 +33,7 @@ def texts(picture: bytes) -> list[str]:
     return [e.text for e in root.iter(f"{SVG}text") if e.text is not None]
 
 
-def test_each_picture_is_a_file_that_says_what_it_shows() -> None:
+def test_each_picture_is_a_file_with_title_and_description() -> None:
     found = drawn(small())
     assert list(found) == ["samples-nd_pmem-rebind.svg", "gain-nd_pmem-ns.svg"]
     samples, gain = map(texts, found.values())
@@ -46,20 +46,20 @@ def test_each_picture_is_a_file_that_says_what_it_shows() -> None:
             assert what in picture[-1]
 
 
-def test_every_sample_has_a_dot_that_says_its_time() -> None:
+def test_every_sample_has_a_dot_with_its_time() -> None:
     picture = ElementTree.fromstring(drawn(small())["samples-nd_pmem-rebind.svg"])
     dots = [dot.findtext(f"{SVG}title") for dot in picture.iter(f"{SVG}circle")]
     assert dots == ["boot 0: 270 ms", "boot 0: 110 ms"]
 
 
-def test_prefixes_stand_in_the_order_of_the_series() -> None:
+def test_prefixes_are_in_the_order_of_the_series() -> None:
     found = dict(plots.draw(NAMED["ladder"]))
     labels = [text for text in texts(found["gain-nd_pmem-ns.svg"]) if text.startswith("patch ")]
     assert labels == ["patch 1", "patch 2"]
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_picture_needs_no_page_and_no_network(name: str) -> None:
+def test_a_picture_is_self_contained(name: str) -> None:
     for picture in dict(plots.draw(NAMED[name])).values():
         root = ElementTree.fromstring(picture)
         assert int(float(root.attrib["height"])) > 90
@@ -76,7 +76,7 @@ def test_the_same_run_gives_the_same_bytes() -> None:
     assert drawn(small()) == drawn(small())
 
 
-def test_text_of_others_is_no_markup() -> None:
+def test_text_of_others_is_escaped() -> None:
     made = small()
     odd = "</text><script>alert(1)</script>\x1b[2J\0 ünï \ud800"
     found = drawn(replace(made, machine=replace(made.machine, cpu=odd)))
@@ -85,7 +85,7 @@ def test_text_of_others_is_no_markup() -> None:
     assert "<script>alert(1)</script>\\x1b[2J" in texts(picture)[-1]
 
 
-def test_a_name_that_is_no_file_name_becomes_one() -> None:
+def test_a_name_with_slashes_becomes_a_file_name() -> None:
     made = small()
     setup = replace(made.setup, nr_pages={"../../x y": 1})
     boots = tuple(

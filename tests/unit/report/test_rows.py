@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a conclusion comes to for a test system: nothing passes that was not borne out."""
+"""Rows for test systems: only what is reproduced passes."""
 
 import msgspec
 import pytest
@@ -39,18 +39,18 @@ def statuses(conclusion: Conclusion, group: str) -> dict[str, Status]:
         ("replay", "skip"),
     ],
 )
-def test_a_claim_passes_only_where_it_is_reproduced(name: str, status: Status) -> None:
+def test_a_claim_passes_only_if_reproduced(name: str, status: Status) -> None:
     for driver in ("nd_pmem", "dax_pmem"):
         assert statuses(CONCLUSIONS[name], driver) == {"claim": status}
 
 
-def test_a_run_that_was_broken_off_is_the_harnesss_miss() -> None:
+def test_an_interrupted_run_is_a_miss() -> None:
     assert statuses(CONCLUSIONS["lost"], "run") == {"complete": "miss"}
     assert statuses(CONCLUSIONS["lost"], "boots") == {"base-0": "pass", "tip-0": "miss"}
     assert statuses(CONCLUSIONS["failed"], "run") == {"complete": "error"}
 
 
-def test_a_splat_is_the_fault_of_the_series_only_where_the_series_is() -> None:
+def test_a_splat_of_base_is_not_the_fault_of_the_series() -> None:
     splat = Finding("oops", 3, "BUG: unable to handle")
 
     def with_splat(build: str) -> Status:
@@ -66,20 +66,20 @@ def test_a_splat_is_the_fault_of_the_series_only_where_the_series_is() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["timed_out", "failed"])
-def test_a_boot_that_ended_badly_without_a_splat_blames_nobody(outcome: str) -> None:
+def test_a_failed_boot_without_a_splat_is_an_error(outcome: str) -> None:
     rec = broken(record(), outcome=outcome, reason="no end marker")
     made = found(conclude(rec, claims()), "boots")["tip-2"]
     assert made.status == "error"
     assert "no end marker" in made.text
 
 
-def test_a_boot_whose_check_fails_is_no_pass() -> None:
+def test_a_boot_with_a_failed_check_does_not_pass() -> None:
     rec = broken(record(), checks=(Check("clock", ok=False, detail="HZ=250"),))
     made = found(conclude(rec, claims()), "boots")["tip-2"]
     assert (made.status, made.text) == ("error", "does not count: clock: HZ=250")
 
 
-def test_struct_pages_are_the_fault_of_whoever_left_others_than_base() -> None:
+def test_differing_struct_pages_are_a_fault_of_the_series_but_not_of_base() -> None:
     made = statuses(CONCLUSIONS["memmaps-differ"], "memmaps")
     assert made == {
         "base-nd_pmem": "pass",
@@ -96,13 +96,13 @@ def test_emulated_time_has_no_interval() -> None:
     assert {n.name for r in results(CONCLUSIONS["reproduced"]) for n in r.numbers} >= {"ratio_low"}
 
 
-def test_what_is_claimed_is_not_measured() -> None:
+def test_claimed_numbers_are_not_measured() -> None:
     for name in ("reproduced", "tcg", "replay"):
         numbers = found(CONCLUSIONS[name], "nd_pmem")["claim"].numbers
         assert [n.value for n in numbers if not n.measured] == [59.4]
 
 
-def test_noise_that_differs_is_no_pass() -> None:
+def test_a_null_run_that_finds_a_difference_does_not_pass() -> None:
     made = replace(CONCLUSIONS["reproduced"], null=NullSeen("r", "nd_pmem differs"))
     assert statuses(made, "gates") == {"null": "error"}
     made = replace(
@@ -114,13 +114,13 @@ def test_noise_that_differs_is_no_pass() -> None:
 @given(st.permutations(["pass", "done", "skip", "miss", "error", "fail"]))
 def test_the_worst_is_the_worst_in_any_order(order: list[Status]) -> None:
     while order:
-        told = worst(ReportRow("g", "n", status, "") for status in order)
-        assert told == max(order, key=["pass", "done", "skip", "miss", "error", "fail"].index)
-        order.remove(told)
+        gravest = worst(ReportRow("g", "n", status, "") for status in order)
+        assert gravest == max(order, key=["pass", "done", "skip", "miss", "error", "fail"].index)
+        order.remove(gravest)
 
 
 @pytest.mark.parametrize("name", CONCLUSIONS)
-def test_names_are_given_once_a_group_and_groups_hang_together(name: str) -> None:
+def test_names_are_unique_per_group_and_groups_are_contiguous(name: str) -> None:
     made = results(CONCLUSIONS[name])
     places = [(r.group, r.name) for r in made]
     assert len(set(places)) == len(places)
@@ -130,7 +130,7 @@ def test_names_are_given_once_a_group_and_groups_hang_together(name: str) -> Non
     )
 
 
-def test_a_run_without_anything_still_has_a_result() -> None:
+def test_an_empty_run_has_a_row() -> None:
     empty = replace(record(), boots=(), outcome="lost", reason="")
     assert worst(results(conclude(empty, ()))) in ("error", "miss")
     again = replace(record(), boots=(Boot("tip", 1), Boot("tip", 1)))

@@ -28,7 +28,7 @@ def rendered(conclusion: Conclusion, has: Callable[[str], bool] = nothing) -> ma
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_every_kind_of_run_has_a_page_that_is_sound(name: str) -> None:
+def test_every_kind_of_run_has_a_valid_page(name: str) -> None:
     found = rendered(NAMED[name])
     (h1,) = found.all("h1")
     assert h1.text.endswith("?")
@@ -44,7 +44,7 @@ def test_the_same_record_gives_the_same_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_the_answer_stands_before_the_figures(name: str) -> None:
+def test_the_answer_comes_before_the_figures(name: str) -> None:
     found = rendered(NAMED[name])
     h2 = [e.text for e in found.all("h2")]
     assert h2[0] == answer(NAMED[name]).word
@@ -73,12 +73,12 @@ def test_the_answer_is_never_better_than_the_worst_part(name: str, word: str, to
     assert (found.word, found.tone) == (word, tone)
 
 
-def test_a_ladder_is_shown_patch_by_patch() -> None:
+def test_a_per_patch_run_has_a_table_of_patches() -> None:
     found = rendered(NAMED["ladder"])
     assert "Patch by patch" in [e.text for e in found.all("h2")]
     assert "Patch 1: mm: a first step" in found.text
     assert "bisectable" in found.text.lower()
-    # The table of bindings is of base and tip.
+    # The table of bindings has only base and tip.
     assert "68.00" in found.text.split("Bindings, measured")[-1].split("Patch by patch")[0]
     broken = rendered(NAMED["ladder-broken"]).text
     assert "Compiler output of patch 1" in broken
@@ -101,17 +101,19 @@ def test_verdicts_that_differ_are_counted() -> None:
 HOSTILE = "</style></title></svg><script>alert(1)</script><img src=x onerror=y>\"'&{{7*7}}\x1b[2J\0"
 
 
-def poisoned(value: Any, kept: set[str]) -> Any:
-    """Put something hostile at the end of every text but those that the model restricts."""
+def poisoned(value: Any, unchanged: set[str]) -> Any:
+    """Append hostile text to every string that the model does not restrict."""
     if isinstance(value, str):
-        return value if value in kept else value + HOSTILE
+        return value if value in unchanged else value + HOSTILE
     if isinstance(value, dict):
         return {
-            k if k in ("nd_pmem", "dax_pmem") or k in FIELDS else k + HOSTILE: poisoned(v, kept)
+            k if k in ("nd_pmem", "dax_pmem") or k in FIELDS else k + HOSTILE: poisoned(
+                v, unchanged
+            )
             for k, v in value.items()
         }
     if isinstance(value, list | tuple):
-        return [poisoned(v, kept) for v in value]
+        return [poisoned(v, unchanged) for v in value]
     return value
 
 
@@ -121,8 +123,8 @@ FIELDS = {"run"} | {
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
     for f in msgspec.structs.fields(kind)
 }
-#: What the model allows only some values of, what must stay equal to be comparable, and times.
-KEPT = {
+#: Fields with a fixed set of values, fields that must be equal for a comparison, and times.
+UNCHANGED = {
     *("lost", "complete", "timed_out", "panicked", "failed", "boot-kvm", "boot-tcg", "replay"),
     *("first", "rebind", "kvm", "tcg", "native", "nd_pmem", "dax_pmem", "base", "tip", "limit"),
     *("boot", "order0", "order9", "movnti", "memset", "1", "2", ""),
@@ -133,8 +135,8 @@ KEPT = {
     "made",
     [record(), failed(), lost(), replay(), replay(differ=True), ladder(), ladder_broken()],
 )
-def test_nothing_hostile_gets_through(made: RunRecord) -> None:
-    data = poisoned(msgspec.to_builtins(made), KEPT)
+def test_hostile_text_is_escaped(made: RunRecord) -> None:
+    data = poisoned(msgspec.to_builtins(made), UNCHANGED)
     bad = msgspec.convert(data, RunRecord)
     text = page(conclude(bad, claims()), has=lambda _: True)
     found = markup.check(text)
@@ -168,14 +170,14 @@ def links(found: markup.Page) -> list[str]:
     return [e.attributes["href"] for e in found.all("a") if "href" in e.attributes]
 
 
-def test_a_log_is_one_click_away() -> None:
+def test_logs_are_linked() -> None:
     made = logged("logs/base-0.console.log")
     assert "./logs/base-0.console.log" in links(rendered(made, lambda _: True))
     text = page(made, has=lambda _: True, home="../runs/x/")
     assert "../runs/x/logs/base-0.console.log" in links(markup.check(text))
 
 
-def test_a_log_that_is_not_there_is_said() -> None:
+def test_a_missing_log_is_named() -> None:
     found = rendered(logged("logs/base-0.console.log"), lambda path: path == "record.json")
     assert "logs/base-0.console.log (missing)" in found.text
     assert links(found) == ["#main", "./record.json"]
@@ -195,13 +197,13 @@ def test_a_log_that_is_not_there_is_said() -> None:
         "a b#c?d",
     ],
 )
-def test_no_log_leads_anywhere_else(path: str) -> None:
+def test_no_link_leaves_the_folder_of_the_run(path: str) -> None:
     for link in links(rendered(logged(path), lambda _: True)):
         assert link == "#main" or link.startswith("./")
         assert ".." not in link
 
 
-def test_the_way_back_to_all_runs_is_there_only_in_a_site() -> None:
+def test_only_a_site_links_to_all_runs() -> None:
     made = NAMED["reproduced"]
     assert "All runs" not in page(made, has=nothing)
     assert "../../index.html" in links(
@@ -209,7 +211,7 @@ def test_the_way_back_to_all_runs_is_there_only_in_a_site() -> None:
     )
 
 
-# --- what must be said ---
+# --- required statements ---
 
 
 def test_emulated_time_is_never_shown_as_speed() -> None:
@@ -218,7 +220,7 @@ def test_emulated_time_is_never_shown_as_speed() -> None:
     assert "not a measure of speed" not in rendered(NAMED["reproduced"]).text
 
 
-def test_what_was_not_looked_at_is_not_called_fine() -> None:
+def test_what_was_not_checked_is_not_called_good() -> None:
     bare = Conclusion(record())
     found = rendered(bare)
     assert "Not compared in this run" in found.text
@@ -259,9 +261,7 @@ def null_of(tip_ms: tuple[int, ...]) -> Conclusion:
         ((290, 291, 292, 293), "Base differs from itself", "doubt"),
     ],
 )
-def test_a_run_of_base_against_base_asks_another_question(
-    tip_ms: tuple[int, ...], word: str, tone: str
-) -> None:
+def test_a_null_run_asks_another_question(tip_ms: tuple[int, ...], word: str, tone: str) -> None:
     made = null_of(tip_ms)
     assert (answer(made).word, answer(made).tone) == (word, tone)
     found = rendered(made)
@@ -269,14 +269,14 @@ def test_a_run_of_base_against_base_asks_another_question(
     assert "There is no comparable run of base against base" not in found.text
 
 
-def test_a_null_run_of_one_boot_says_nothing() -> None:
+def test_a_null_run_of_one_boot_has_too_few_samples() -> None:
     made = record(base_ms=(270,), tip_ms=(270,))
     base = made.builds[0]
     short = conclude(replace(made, builds=(base, replace(base, name="tip"))), claims())
     assert answer(short).word == "Too few samples"
 
 
-def test_a_part_of_a_series_is_not_asked_for_what_the_whole_promises() -> None:
+def test_a_prefix_is_not_asked_for_the_claims_of_the_series() -> None:
     made = record()
     base, tip = made.builds
     part = conclude(replace(made, builds=(base, replace(tip, prefix=1))), claims())
@@ -285,7 +285,7 @@ def test_a_part_of_a_series_is_not_asked_for_what_the_whole_promises() -> None:
     )
 
 
-def test_patches_are_named_beside_what_they_gain() -> None:
+def test_patches_are_named_next_to_their_costs() -> None:
     made = replay()
     subject = replace(made.subject, patch_subjects=("mm: one <b>", "mm: two"))
     found = rendered(conclude(replace(made, subject=subject), claims()))

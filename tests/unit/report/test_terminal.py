@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a terminal and programs are shown; the terminal's words letter by letter are goldens."""
+"""Terminal and JSON output; the exact text is in tests/goldens."""
 
 import json
 
@@ -48,7 +48,7 @@ def test_an_empty_run_shows_no_number() -> None:
     assert "inconclusive" in text
 
 
-def test_titles_say_what_a_replays_builds_are() -> None:
+def test_a_replay_shows_the_titles_of_its_builds() -> None:
     text = printed(terminal(CONCLUSIONS["replay"], {"1": "mm: copy [from] a template"}))
     assert "1: mm: copy [from] a template" in text
 
@@ -60,7 +60,7 @@ def plain(conclusion: Conclusion) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", CONCLUSIONS)
-def test_the_document_has_all_that_follows(name: str) -> None:
+def test_the_document_has_all_parts(name: str) -> None:
     found = plain(CONCLUSIONS[name])
     own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "comparisons"}
     if CONCLUSIONS[name].record.evidence != "replay":
@@ -71,7 +71,7 @@ def test_the_document_has_all_that_follows(name: str) -> None:
     }  # fmt: skip
 
 
-def test_the_document_has_an_entry_a_driver() -> None:
+def test_the_document_has_an_entry_per_driver() -> None:
     drivers = document(CONCLUSIONS["tcg"], "x")["drivers"]
     assert set(drivers) == {"nd_pmem", "dax_pmem"}
     assert drivers["nd_pmem"] == {
@@ -88,7 +88,7 @@ def test_the_document_has_an_entry_a_driver() -> None:
     assert document(empty, "x")["drivers"]["nd_pmem"]["base"] is None
 
 
-def test_the_document_has_a_row_a_build_of_a_replay() -> None:
+def test_the_document_of_a_replay_has_a_row_per_build() -> None:
     found = document(conclude(replay(), claims()), "x", {"1": "mm: copy"})
     base, first, _ = found["rows"]
     assert (base["build"], first["build"], first["prefix"], first["title"]) == (

@@ -25,7 +25,7 @@ FINITE = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @given(st.lists(FINITE, min_size=1, max_size=20), st.booleans())
-def test_an_axis_holds_all_values_and_some_round_ones(values: list[float], zero: bool) -> None:
+def test_an_axis_includes_all_values_and_some_ticks(values: list[float], zero: bool) -> None:
     axis = scale(values, zero=zero)
     assert all(0 <= axis.at(v) <= 100 for v in values)
     assert all(0 <= axis.at(tick) <= 100 for tick in axis.ticks)
@@ -35,7 +35,7 @@ def test_an_axis_holds_all_values_and_some_round_ones(values: list[float], zero:
 
 
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6))
-def test_labels_tell_ticks_apart(low: float, span: float) -> None:
+def test_labels_of_ticks_are_distinct(low: float, span: float) -> None:
     axis = scale([low, low + span])
     labels = [axis.label(tick) for tick in axis.ticks]
     assert len(set(labels)) == len(labels)
@@ -47,7 +47,7 @@ def test_a_single_value_has_an_axis() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [math.nan], [1.0, math.inf]])
-def test_no_axis_without_values(values: list[float]) -> None:
+def test_an_axis_needs_finite_values(values: list[float]) -> None:
     with pytest.raises(ValueError, match="no axis"):
         scale(values)
 
@@ -62,7 +62,7 @@ def test_ticks_are_round() -> None:
 # --- strips ---
 
 
-def test_no_sample_is_left_out() -> None:
+def test_every_sample_is_in_a_strip() -> None:
     made = conclude(record(), claims())
     found = strips(made)
     assert [s.title for s in found] == [
@@ -75,7 +75,7 @@ def test_no_sample_is_left_out() -> None:
     assert shown == sum(len(boot.samples) for boot in made.record.boots)
 
 
-def test_a_boot_that_does_not_count_is_shown_as_such() -> None:
+def test_samples_of_a_boot_that_does_not_count_are_marked() -> None:
     made = record()
     first, *rest = made.boots
     bad = replace(first, checks=(Check("hz", ok=False, detail="100"),))
@@ -85,7 +85,7 @@ def test_a_boot_that_does_not_count_is_shown_as_such() -> None:
     assert 'class="dot out"' in draw_strip(found[0]).rows[0].drawing
 
 
-def test_equal_samples_are_one_dot_as_large_as_they_are_many() -> None:
+def test_equal_samples_are_one_dot_with_a_count() -> None:
     base = strips(CONCLUDED)[0].rows[0]
     assert [(d.ms, d.lane, d.count) for d in base.dots] == [
         (270, 0, 30),
@@ -98,14 +98,14 @@ def test_a_run_without_samples_has_no_strip() -> None:
     assert strips(Conclusion(replace(record(), boots=()))) == ()
 
 
-def test_a_replays_passes_are_shown_by_round_without_the_limit() -> None:
+def test_a_replays_passes_are_grouped_by_round_without_the_limit() -> None:
     found = strips(conclude(replay(), claims()))
     assert {strip.unit for strip in found} == {"round"}
     assert [row.build for row in found[0].rows] == ["base", "1", "2"]
     assert found[0].lanes == 5
 
 
-def test_what_is_drawn_stays_within_the_picture() -> None:
+def test_all_dots_are_within_the_picture() -> None:
     for made in (conclude(record(), claims()), conclude(replay(), claims())):
         for strip in map(draw_strip, strips(made)):
             for row in strip.rows:
@@ -152,17 +152,17 @@ def test_each_step_begins_where_the_one_before_ended() -> None:
     assert sum(s.change for s in ladder.steps) == pytest.approx(0.41 - 1)
 
 
-def test_the_claim_stands_beside_its_own_build() -> None:
+def test_a_claim_belongs_to_its_own_build() -> None:
     (ladder,) = ladders(concluded(effect(1, 0.9), effect(2, 0.41)))
     assert [s.claimed for s in ladder.steps] == [None, pytest.approx(0.406)]
 
 
-def test_a_claim_about_time_says_nothing_of_instructions() -> None:
+def test_a_claim_about_time_does_not_apply_to_instructions() -> None:
     (ladder,) = ladders(concluded(effect(2, 0.41, metric="instructions")))
     assert ladder.steps[0].claimed is None
 
 
-def test_kinds_and_metrics_have_a_ladder_each_and_first_bindings_none() -> None:
+def test_each_kind_and_metric_of_rebinds_has_a_waterfall() -> None:
     found = ladders(
         concluded(
             effect(2, 0.5),
@@ -178,7 +178,7 @@ def test_kinds_and_metrics_have_a_ladder_each_and_first_bindings_none() -> None:
     ]
 
 
-def test_other_ways_to_store_and_base_once_more_are_no_steps() -> None:
+def test_variants_and_base_again_are_not_steps() -> None:
     stores = [effect(2, 0.5, build="movnti"), effect(2, 0.6, build="memcpy")]
     (ladder,) = ladders(concluded(*stores))
     assert [s.build for s in ladder.steps] == ["movnti"]
@@ -189,7 +189,7 @@ def test_other_ways_to_store_and_base_once_more_are_no_steps() -> None:
     st.lists(st.floats(0.05, 3), min_size=1, max_size=12),
     st.booleans(),
 )
-def test_a_waterfall_is_within_its_picture(shares: list[float], known: bool) -> None:
+def test_all_bars_are_within_the_picture(shares: list[float], known: bool) -> None:
     effects = [
         effect(n, share) if known else effect(n, share, low=None, high=None)
         for n, share in enumerate(shares, 1)
@@ -201,12 +201,12 @@ def test_a_waterfall_is_within_its_picture(shares: list[float], known: bool) -> 
         assert (bar.low is None) == (not known)
 
 
-def test_a_step_within_its_interval_is_drawn_as_no_change() -> None:
+def test_a_change_within_the_interval_is_unclear() -> None:
     drawn = draw_waterfall(ladders(concluded(effect(1, 0.99), effect(2, 0.5)))[0], ["one", "two"])
     assert [(bar.style, bar.subject) for bar in drawn.bars] == [("same", "one"), ("saves", "two")]
 
 
-def test_patches_between_two_prefixes_are_named_together() -> None:
+def test_a_step_over_several_patches_names_all_of_them() -> None:
     made = replace(record(), builds=(build("base", 0), build("3", 3)))
     effects = (effect(3, 0.5, build="3"),)
     (ladder,) = ladders(replace(conclude(made, claims()), effects=effects))
