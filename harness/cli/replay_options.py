@@ -34,4 +34,4 @@ def schedule_of(
             where="--size",
             expected="a multiple of 128M",
         )
-    return Schedule(size_bytes, rounds, passes, seed, turns=turns)
+    return Schedule(size_bytes, rounds, passes, seed, slices=turns)

@@ -9,8 +9,9 @@ from harness.host.cache import Cache
 from harness.judge.stats.ratio import FEWEST
 from harness.project.project import Project
 from harness.record.record import ReplayRun
-from harness.replay import replay
-from harness.replay.replay import Checked, ReplayRequest
+from harness.replay import check, prepare, runs
+from harness.replay.check import Checked
+from harness.replay.prepare import ReplayRequest
 from harness.replay.timing import reserve
 
 #: The most rounds that are measured for `null_rounds`.
@@ -29,11 +30,11 @@ def time_prefixes(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> TimedReplay:
     """Compare the struct pages of all builds with base's, then time all builds."""
-    with reserve.asked_for(wanted.schedule.memory_bytes(1)):
-        made = replay.prepare(project, cache, wanted, listen)
-        runner = replay.driver(cache, listen)
-        compared = replay.compared(runner, made, wanted, listen)
-    record = replay.timed(project, cache, runner, made, wanted, compared, listen)
+    with reserve.reserved(wanted.schedule.memory_bytes(1)):
+        made = prepare.prepare(project, cache, wanted, listen)
+        runner = prepare.make_runner(cache, listen)
+        compared = check.compare_as_booted(runner, made, wanted, listen)
+    record = runs.time_builds(project, cache, runner, made, wanted, compared, listen)
     titles = {build.name: build.title for build in made.builds if build.name != build.title}
     return TimedReplay(record, titles, not compared.unequal)
 
@@ -42,26 +43,28 @@ def check_prefixes(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> Checked:
     """Compare struct pages and check the objects of all builds; nothing is timed or stored."""
-    made = replay.prepare(project, cache, wanted, listen)
-    return replay.checked(project, cache, replay.driver(cache, listen), made, wanted, listen)
+    made = prepare.prepare(project, cache, wanted, listen)
+    return check.check(project, cache, prepare.make_runner(cache, listen), made, wanted, listen)
 
 
 def count_instructions(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> ReplayRun:
     """Count the instructions per struct page of all builds."""
-    made = replay.prepare(project, cache, wanted, listen)
-    return replay.counted(project, cache, replay.driver(cache, listen), made, wanted, listen)
+    made = prepare.prepare(project, cache, wanted, listen)
+    return runs.count_instructions(
+        project, cache, prepare.make_runner(cache, listen), made, wanted, listen
+    )
 
 
 def time_base_twice(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> ReplayRun:
     """Time base against itself; the request has prefix 0 alone."""
-    with reserve.asked_for(wanted.schedule.memory_bytes(1)):
-        made = replay.twice(replay.prepare(project, cache, wanted, listen))
-        runner = replay.driver(cache, listen)
-    return replay.timed(project, cache, runner, made, wanted, None, listen)
+    with reserve.reserved(wanted.schedule.memory_bytes(1)):
+        made = prepare.base_twice(prepare.prepare(project, cache, wanted, listen))
+        runner = prepare.make_runner(cache, listen)
+    return runs.time_builds(project, cache, runner, made, wanted, None, listen)
 
 
 def null_rounds(rounds: int, tries: int) -> int:

@@ -22,8 +22,9 @@ from harness.judge.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
 from harness.project.project import Project
 from harness.record import store
-from harness.replay import replay
-from harness.replay.replay import Checked
+from harness.replay import check, prepare, runs
+from harness.replay.check import AS_BOOTED, Checked
+from harness.replay.prepare import ReplayRequest
 from harness.replay.timing.schedule import KINDS, Schedule
 from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Rebased
@@ -115,7 +116,7 @@ def _replayed(
     visit: Visit,
     listen: Listener,
 ) -> Visit:
-    request = replay.ReplayRequest(
+    request = ReplayRequest(
         slug=wanted.slug,
         tree=tree,
         schedule=wanted.schedule,
@@ -125,9 +126,9 @@ def _replayed(
         compiler=wanted.compiler,
         cases=wanted.cases,
     )
-    made = replay.prepare(project, cache, request, listen)
-    drive = replay.driver(cache, listen)
-    found = replay.checked(project, cache, drive, made, request, listen)
+    made = prepare.prepare(project, cache, request, listen)
+    drive = prepare.make_runner(cache, listen)
+    found = check.check(project, cache, drive, made, request, listen)
     if not found.ok:
         return _failed(visit, "check", _unequal(found))
     count = sum(compared.cases for compared in found.compared.values())
@@ -135,8 +136,8 @@ def _replayed(
     if not wanted.timed:
         return msgspec.structs.replace(visit, reason=said)
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
-    compared = found.compared[replay.AS_BOOTED]
-    record = replay.timed(project, cache, drive, ends, request, compared, listen)
+    compared = found.compared[AS_BOOTED]
+    record = runs.time_builds(project, cache, drive, ends, request, compared, listen)
     rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
     concluded = conclude(record, (), rules=rules)
     visit = msgspec.structs.replace(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own compiled memmap_init_zone_device(), linked into a user-space program and run.
+"""Runs the kernel's own compiled memmap_init_zone_device() in a user-space program.
 
-shim/ holds the program's sources. What an object needs of the rest of the kernel is found in its
-relocations before anything runs; what is missing is named, never jumped to.
+shim/ has the program's sources. The object's undefined symbols are resolved before anything runs;
+a symbol that the shim does not provide is an error, not a jump into nothing.
 """

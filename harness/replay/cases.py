@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What memmap_init_zone_device() can be asked to do, one call a case, and many of them by lot."""
+"""Test cases for memmap_init_zone_device(): fixed corner cases plus seeded random ones."""
 
 import random
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ import msgspec
 from harness.host.units import MIB
 from harness.project.expected_pages import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
 
-#: enum replay_type of shim/replay.h, in its order.
+#: enum replay_type of shim/replay.h.
 TYPES = ("private", "coherent", "fs_dax", "generic", "pci_p2pdma")
 SHIFTS = (0, 9, 18)
-#: Where a namespace of these machines would begin, in pages: 4 GiB, a section's boundary.
+#: 4 GiB, where a namespace would start: a section boundary.
 START_PFN = 1 << 20
 MAX_NODE = 63
-#: No case takes more struct pages than that, compound pages of 1 GiB aside: it is the boundaries
-#: that matter, and a case is to take milliseconds.
+#: The most struct pages of a case, except for compound pages of 1 GiB: boundaries matter, sizes do
+#: not, and a case should take milliseconds.
 MAX_PAGES = 3 << 15
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One call. `reserve` and `free` belong to the altmap; all lengths in pages."""
+    """One call, lengths in pages. `reserve` and `free` are those of the altmap."""
 
     type: str
     shift: int
@@ -36,7 +36,7 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def nr_pages(self) -> int:
-        """How many pages the range spans behind the altmap."""
+        """The pages of the range outside the altmap."""
         return self.nr - (self.reserve + self.free if self.altmap else 0)
 
     def line(self, **more: str | int) -> str:
@@ -49,15 +49,15 @@ class Case(msgspec.Struct, frozen=True):
         return " ".join(["run", *(f"{key}={value}" for key, value in words.items())])
 
     def __str__(self) -> str:
-        """Say it in the field's words."""
-        said = [f"{self.type} order {self.shift}", f"{self.nr} pages from pfn {self.start:#x}"]
-        said.append(
+        """Describe the case in one line."""
+        words = [f"{self.type} order {self.shift}", f"{self.nr} pages from pfn {self.start:#x}"]
+        words.append(
             f"altmap reserve {self.reserve} free {self.free}" if self.altmap else "no altmap"
         )
-        said.append(f"node {self.nid}")
-        said += ["early section"] if self.early else []
-        said += ["page_ref_set on"] if self.page_ref else []
-        return ", ".join(said)
+        words.append(f"node {self.nid}")
+        words += ["early section"] if self.early else []
+        words += ["page_ref_set on"] if self.page_ref else []
+        return ", ".join(words)
 
 
 def namespace(kind: str, size_bytes: int, align_bytes: int = 2 * MIB) -> Case:
@@ -76,7 +76,7 @@ def namespace(kind: str, size_bytes: int, align_bytes: int = 2 * MIB) -> Case:
 
 
 def corners() -> Iterator[Case]:
-    """Every type and order, with and without altmap, at the plainest place."""
+    """Return one case per type and order, with and without altmap, at a section boundary."""
     for kind in TYPES:
         for shift in SHIFTS:
             nr = max(1 << 15, 2 << shift)
@@ -86,37 +86,37 @@ def corners() -> Iterator[Case]:
     yield Case("generic", 9, START_PFN, 1 << 15, early=True)
 
 
-def drawn(count: int, seed: int, *, page_ref: bool) -> list[Case]:
-    """Return `count` cases by lot; equal seeds give equal cases.
+def random_cases(count: int, seed: int, *, page_ref: bool) -> list[Case]:
+    """Return `count` random cases; equal seeds give equal cases.
 
-    With `page_ref` half of them have the tracepoint on, for an object that knows it.
+    With `page_ref`, half of them have the tracepoint on: the object must have it compiled in.
     """
-    lot = random.Random(seed)  # noqa: S311 (repeatable, no secret)
-    return [_draw(lot, page_ref=page_ref) for _ in range(count)]
+    rng = random.Random(seed)  # noqa: S311 (repeatable, no secret)
+    return [_random_case(rng, page_ref=page_ref) for _ in range(count)]
 
 
-def _draw(lot: random.Random, *, page_ref: bool) -> Case:
-    shift = lot.choices(SHIFTS, (5, 5, 1))[0]
-    # At and off section, pageblock and compound boundaries.
-    start = START_PFN + (lot.randrange(1 << 12) << 15)
-    start += lot.choice((0, 0, 1 << 9, 1 << 9, 1 << shift, 1, lot.randrange(1 << 15)))
-    nr = lot.choice((1, 2, 511, 512, 513, 1 << 15, (1 << 15) + 512, lot.randrange(1, MAX_PAGES)))
+def _random_case(rng: random.Random, *, page_ref: bool) -> Case:
+    shift = rng.choices(SHIFTS, (5, 5, 1))[0]
+    # On and off section, pageblock and compound page boundaries.
+    start = START_PFN + (rng.randrange(1 << 12) << 15)
+    start += rng.choice((0, 0, 1 << 9, 1 << 9, 1 << shift, 1, rng.randrange(1 << 15)))
+    nr = rng.choice((1, 2, 511, 512, 513, 1 << 15, (1 << 15) + 512, rng.randrange(1, MAX_PAGES)))
     if shift == 18:
-        nr = lot.choice((1 << 18, 2 << 18, (1 << 18) + (1 << 15)))
-    altmap = lot.random() < 0.5
-    reserve = lot.choice((0, 2, lot.randrange(1 << 10))) if altmap else 0
-    free = lot.choice((0, nr * 64 // PAGE_BYTES, (1 << 9) - 2)) if altmap else 0
+        nr = rng.choice((1 << 18, 2 << 18, (1 << 18) + (1 << 15)))
+    altmap = rng.random() < 0.5
+    reserve = rng.choice((0, 2, rng.randrange(1 << 10))) if altmap else 0
+    free = rng.choice((0, nr * 64 // PAGE_BYTES, (1 << 9) - 2)) if altmap else 0
     if reserve + free >= nr:
         reserve = free = 0
     return Case(
-        type=lot.choice(TYPES),
+        type=rng.choice(TYPES),
         shift=shift,
         start=start,
         nr=nr,
         altmap=altmap,
         reserve=reserve,
         free=free,
-        nid=lot.choice((0, 1, MAX_NODE, lot.randrange(MAX_NODE))),
-        early=lot.random() < 0.2,
-        page_ref=page_ref and lot.random() < 0.5,
+        nid=rng.choice((0, 1, MAX_NODE, rng.randrange(MAX_NODE))),
+        early=rng.random() < 0.2,
+        page_ref=page_ref and rng.random() < 0.5,
     )

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counts instructions instead of time: repeatable to the last digit, and blind to the memory.
+"""Counts instructions per struct page: exactly repeatable, but says nothing about memory.
 
-Two calls that differ in length alone are counted and subtracted: what is left is the work a page,
-without what a call costs once.
+Counts two calls that differ only in length; the difference leaves out the cost per call.
 """
 
 import re
@@ -20,13 +19,13 @@ from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 
-#: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compounds.
+#: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compound pages.
 PAGES = 1 << 14
 _SUMMARY = re.compile(r"^summary: (\d+)$", re.MULTILINE)
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Instructions a struct page, by kind; `by` says what counted them."""
+    """Instructions per struct page, by kind; `by` is the counter."""
 
     build: str
     by: str
@@ -34,14 +33,14 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 def count(
-    driver: Runner, programs: Mapping[str, Program], listen: Listener = silent
+    runner: Runner, programs: Mapping[str, Program], listen: Listener = silent
 ) -> tuple[Counted, ...]:
-    """Count every build's instructions, by the CPU's counter or else by valgrind.
+    """Count every build's instructions with the CPU's counter, or else with valgrind.
 
-    Raises ToolMissing where the machine has neither.
+    Raises ToolMissing if the machine has neither.
     """
     first = next(iter(programs.values()))
-    by = "the CPU's instruction counter" if _has_counter(driver, first) else "valgrind"
+    by = "the CPU's instruction counter" if _has_counter(runner, first) else "valgrind"
     if by == "valgrind" and locate.find("valgrind") is None:
         raise ToolMissing(
             "this machine has no instruction counter, and valgrind is not installed",
@@ -53,7 +52,7 @@ def count(
     for build, program in programs.items():
         per_page = {}
         for kind, case in _cases().items():
-            short, long = counter(driver, program, [case, _twice(case)])
+            short, long = counter(runner, program, [case, _twice(case)])
             per_page[kind] = (long - short) / case.nr
         found.append(Counted(build, by, per_page))
     listen(Ended(f"counted {len(programs)} builds by {by}"))
@@ -71,17 +70,17 @@ def _twice(case: Case) -> Case:
     return msgspec.structs.replace(case, nr=2 * case.nr)
 
 
-def _has_counter(driver: Runner, program: Program) -> bool:
-    ran = driver(program, [_cases()["order0"].line()]).ran[0]
+def _has_counter(runner: Runner, program: Program) -> bool:
+    ran = runner(program, [_cases()["order0"].line()]).ran[0]
     return ran.instructions >= 0
 
 
-def _by_cpu(driver: Runner, program: Program, cases: list[Case]) -> list[int]:
-    # Once before, so that no page fault's return is counted.
-    return [driver(program, [case.line(), case.line()]).ran[1].instructions for case in cases]
+def _by_cpu(runner: Runner, program: Program, cases: list[Case]) -> list[int]:
+    # The first call takes the page faults.
+    return [runner(program, [case.line(), case.line()]).ran[1].instructions for case in cases]
 
 
-def _by_valgrind(driver: Runner, program: Program, cases: list[Case]) -> list[int]:
+def _by_valgrind(runner: Runner, program: Program, cases: list[Case]) -> list[int]:
     counts = []
     for case in cases:
         with tempfile.TemporaryDirectory() as name:
@@ -92,9 +91,9 @@ def _by_valgrind(driver: Runner, program: Program, cases: list[Case]) -> list[in
                 f"--toggle-collect={FUNCTION}",
                 f"--callgrind-out-file={out}",
             ]
-            driver(program, [case.line()], before=valgrind, writable=[out.parent])
+            runner(program, [case.line()], before=valgrind, writable=[out.parent])
             match = _SUMMARY.search(out.read_text())
         if match is None:
-            raise MachineError(f"valgrind counted nothing, its words are in {driver.log}")
+            raise MachineError(f"valgrind printed no summary; its output is in {runner.log}")
         counts.append(int(match[1]))
     return counts

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an object may do with non-temporal stores: whether it has any, and when it drains them.
+"""Checks non-temporal stores: whether an object has any, and when it drains them. Pure.
 
-The first is read off the disassembly. The second is followed through a traced run, store by store,
-since which branches exclude each other is not to be seen in the code.
+The first is in the disassembly. The second needs a traced run, because code does not show which
+branches exclude each other.
 """
 
 import re
@@ -30,14 +30,14 @@ class ObjectCheck(msgspec.Struct, frozen=True):
 
 
 class TraceStep(msgspec.Struct, frozen=True):
-    """An instruction about to be executed, with the registers it finds, by name (`%rdi`)."""
+    """An instruction about to be executed, and the registers by name (`%rdi`)."""
 
     instruction: Instruction
     registers: dict[str, int]
 
     @property
     def address(self) -> int | None:
-        """Where its last operand lies in memory; None where that is a register."""
+        """The address of its last operand; None if that is not in memory."""
         match = _MEMORY.fullmatch(self.instruction.operands)
         if match is None:
             return None
@@ -50,10 +50,10 @@ class TraceStep(msgspec.Struct, frozen=True):
 
 
 class StoreOrder(msgspec.Struct, frozen=True):
-    """What a traced call did: non-temporal and ordinary stores to struct pages, and fences.
+    """The stores to struct pages, and the fences, of a traced call.
 
-    `overtaken` names the ordinary stores to a page that still had non-temporal ones pending;
-    `pending` counts the pages that had at the end.
+    `overtaken` lists the ordinary stores to pages with pending non-temporal stores; `pending` is
+    the number of pages that had some when the call returned.
     """
 
     non_temporal: int
@@ -64,18 +64,18 @@ class StoreOrder(msgspec.Struct, frozen=True):
 
 
 def non_temporal_stores(code: Code, function: str) -> int:
-    """Count them in all that `function` reaches. Raises ValueError where it is not there."""
+    """Return the number in all code that `function` reaches; ValueError if it is missing."""
     reached = reach(code, (function,), ()).functions
     return sum(is_non_temporal(i) for f in reached for i in f.instructions)
 
 
 def is_non_temporal(instruction: Instruction) -> bool:
-    """Whether it stores past the caches."""
+    """Return whether an instruction is a non-temporal store."""
     return _NON_TEMPORAL.fullmatch(instruction.mnemonic) is not None
 
 
 def may_matter(instruction: Instruction) -> bool:
-    """Whether it is a fence or may store to memory: what a trace must hold."""
+    """Return whether an instruction is a fence or may store to memory."""
     if instruction.mnemonic in _FENCES:
         return True
     if _NO_STORE.match(instruction.mnemonic):
@@ -109,13 +109,13 @@ def order(steps: Iterable[TraceStep], low: int, high: int, size: int) -> StoreOr
 
 
 def has_stores(build: str, found: int, *, wanted: bool) -> ObjectCheck:
-    """Judge how many non-temporal stores an object has."""
+    """Check that an object has non-temporal stores, or that it has none."""
     name = "has non-temporal stores" if wanted else "has no non-temporal store"
     return ObjectCheck(build, name, (found > 0) == wanted, f"{found} in the code")
 
 
 def drained(build: str, kind: str, found: StoreOrder) -> Iterator[ObjectCheck]:
-    """Judge a traced call of one kind."""
+    """Check that a traced call drained its non-temporal stores in time."""
     counts = (
         f"{kind}: {found.non_temporal} non-temporal and {found.ordinary} ordinary stores, "
         f"{found.fences} fences"

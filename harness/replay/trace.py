@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The gates on an object: its non-temporal stores counted, a call of each kind traced."""
+"""Checks objects: counts non-temporal stores in the code, traces one call per kind."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from harness.replay.object_checks import (
 from harness.replay.program.link import Program, disassembled
 from harness.replay.runner.runner import VMEMMAP, Runner, Trapped
 
-#: shim/trace.c, in its order.
+#: In the order of shim/trace.c.
 REGISTERS = tuple(
     f"%{name}"
     for name in (
@@ -32,67 +32,66 @@ REGISTERS = tuple(
         *(f"r{number}" for number in range(8, 16)),
     )
 )
-#: Enough to enter and leave every loop: two pageblocks, two compound pages.
+#: Two pageblocks, two compound pages: every loop is entered and left.
 TRACED = {
     "order0": Case("fs_dax", 0, START_PFN, 1 << 10),
     "order9": Case("generic", 9, START_PFN, 1 << 10, altmap=True),
 }
 
 
-def gates(
-    driver: Runner,
+def object_checks(
+    runner: Runner,
     programs: Mapping[str, Program],
     listen: Listener = silent,
     *,
     streaming: Sequence[str] = (),
     plain: Sequence[str] = (),
 ) -> tuple[ObjectCheck, ...]:
-    """Judge every build's object; those in `streaming` must have non-temporal stores.
+    """Check every build's object. Raises MachineError if a call cannot be traced.
 
-    Those in `plain` must have none. Raises MachineError where a call cannot be traced.
+    Builds in `streaming` must have non-temporal stores, those in `plain` must not.
     """
-    listen(Began(f"gates on {len(programs)} objects"))
+    listen(Began(f"check {len(programs)} objects"))
     found: list[ObjectCheck] = []
     for build, program in programs.items():
-        stores = count(driver, program.object)
+        stores = count(runner, program.object)
         if build in (*streaming, *plain):
             found.append(has_stores(build, stores, wanted=build in streaming))
         for kind, case in TRACED.items():
             try:
-                found += drained(build, kind, traced(driver, program, case))
+                found += drained(build, kind, traced(runner, program, case))
             except Trapped as trap:
-                # An object that cannot be judged has passed no gate.
                 found.append(
                     ObjectCheck(build, "runs to its end", ok=False, detail=f"{kind}: {trap}")
                 )
-    failed = [gate for gate in found if not gate.ok]
-    listen(Ended(f"{len(found)} gates, {len(failed)} failed"))
+    failed = sum(not check.ok for check in found)
+    listen(Ended(f"{len(found)} object checks, {failed} failed"))
     return tuple(found)
 
 
-def plain(driver: Runner, build: str, file: Path) -> ObjectCheck:
-    """Judge an object that cannot be run (KASAN has no shadow here) by its code alone."""
-    return has_stores(build, count(driver, file), wanted=False)
+def plain(runner: Runner, build: str, file: Path) -> ObjectCheck:
+    """Check that an object has no non-temporal stores, without running it (KASAN)."""
+    return has_stores(build, count(runner, file), wanted=False)
 
 
-def count(driver: Runner, file: Path) -> int:
-    """Return how many non-temporal stores a kernel's object has in the function's reach."""
-    code = disassembled(file, driver.binutils)
+def count(runner: Runner, file: Path) -> int:
+    """Return the number of non-temporal stores that the function can reach."""
+    code = disassembled(file, runner.binutils)
     try:
         return non_temporal_stores(code, FUNCTION)
     except ValueError as error:
         raise MachineError(str(error), where=str(file)) from error
 
 
-def traced(driver: Runner, program: Program, case: Case) -> StoreOrder:
-    """Return what one call does, store by store."""
-    code = disassembled(program.path, driver.binutils)
+def traced(runner: Runner, program: Program, case: Case) -> StoreOrder:
+    """Run one call and return the order of its stores and fences."""
+    code = disassembled(program.path, runner.binutils)
     watched = {i.address: i for f in code.functions for i in f.instructions if may_matter(i)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.array(sorted(watched), dtype=np.uint64).tofile(folder / "watch")
         line = case.line(soil=1, watch=str(folder / "watch"), trace=str(folder / "trace"))
-        size = driver(program, [line]).facts.page_struct_size
+        size = runner(program, [line]).facts.page_struct_size
         values = np.fromfile(folder / "trace", dtype=np.uint64).reshape(-1, len(REGISTERS))
     steps = (
         TraceStep(watched[row[0]], dict(zip(REGISTERS, row, strict=True)))

@@ -35,8 +35,8 @@ from harness.judge.replay_ratios import dealt
 from harness.judge.stats.ratio import ratio, unpaired
 from harness.judge.tabulate import tabulate
 from harness.project.project import Project
-from harness.record.record import Pass, RunRecord
-from harness.replay import replay as run
+from harness.record.record import AGAIN, Pass, RunRecord
+from harness.replay import prepare as run
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS
 from harness.series.source import Mbox
@@ -68,7 +68,7 @@ def prepared(turns: dict[str, int]) -> run.Prepared:
     made = {kind: slower(count) for kind, count in turns.items()}
     first = next(iter(made.values()))
     base = first.builds[0]
-    again = msgspec.structs.replace(base, name=run.AGAIN)
+    again = msgspec.structs.replace(base, name=AGAIN)
     others = [
         msgspec.structs.replace(one.builds[1], name=build(kind)) for kind, one in made.items()
     ]
@@ -93,7 +93,7 @@ def build(kind: str) -> str:
 
 def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
     schedule = msgspec.structs.replace(schedule_of("100G", count), seed=seed)
-    drive = run.driver(Cache.default())
+    drive = run.make_runner(Cache.default())
     return rounds.measure(drive, made.programs, schedule, lambda _: None).passes
 
 
@@ -147,7 +147,7 @@ def judge(file: Path) -> None:
     samples = msgspec.json.decode(file.read_bytes(), type=Samples)
     if samples.rounds < POOL:
         sys.exit(f"{file} has {samples.rounds} rounds; expected {POOL} or more")
-    null = list(zip(*tries(samples, ("base", run.AGAIN), TRIES), strict=True))
+    null = list(zip(*tries(samples, ("base", AGAIN), TRIES), strict=True))
     found = {
         kind: [
             effect
@@ -158,7 +158,7 @@ def judge(file: Path) -> None:
         for kind in KINDS
     }
     longer = Samples(samples.turns, [lengthened(p) for p in samples.passes])
-    exactly = list(zip(*tries(longer, ("base", run.AGAIN), FINDS), strict=True))
+    exactly = list(zip(*tries(longer, ("base", AGAIN), FINDS), strict=True))
     result = {
         "rounds": samples.rounds,
         "rounds_per_try": ROUNDS,
@@ -190,7 +190,7 @@ def judge(file: Path) -> None:
 def lengthened(p: Pass) -> Pass:
     """Return a pass, with SLOWER added to its cost if it is of base's copy."""
     cost = round(p.cpu_ns * (1 + SLOWER))
-    return msgspec.structs.replace(p, cpu_ns=cost) if p.build == run.AGAIN else p
+    return msgspec.structs.replace(p, cpu_ns=cost) if p.build == AGAIN else p
 
 
 def is_slower(effect: Effect) -> bool:

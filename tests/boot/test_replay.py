@@ -10,8 +10,9 @@ from harness.errors import HarnessError
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.replay import counting, replay
-from harness.replay.replay import Checked, Prepared, ReplayRequest
+from harness.replay import check, counting, prepare, runs
+from harness.replay.check import Checked
+from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
 from harness.series.source import Mbox
@@ -29,25 +30,25 @@ REQUEST = ReplayRequest(
 
 @pytest.fixture(scope="module")
 def port(project: Project, cache: Cache, tree: Tree) -> Prepared:
-    return replay.prepare(project, cache, REQUEST)
+    return prepare.prepare(project, cache, REQUEST)
 
 
 @pytest.fixture(scope="module")
 def driver(cache: Cache) -> Runner:
-    return replay.driver(cache)
+    return prepare.make_runner(cache)
 
 
 def checked_wrong(project: Project, cache: Cache, driver: Runner, name: str) -> Checked:
     source = Mbox(WRONG / f"{name}.mbox")
     wanted = msgspec.structs.replace(REQUEST, source=source)
-    made = replay.prepare(project, cache, wanted)
-    return replay.checked(project, cache, driver, made, wanted)
+    made = prepare.prepare(project, cache, wanted)
+    return check.check(project, cache, driver, made, wanted)
 
 
 def test_every_prefix_is_equal_and_passes_the_gates(
     project: Project, cache: Cache, driver: Runner, port: Prepared
 ) -> None:
-    found = replay.checked(project, cache, driver, port, REQUEST)
+    found = check.check(project, cache, driver, port, REQUEST)
     assert found.ok, [u.what for c in found.compared.values() for u in c.unequal]
     assert all(c.cases > 40 for c in found.compared.values())
     names = {gate.name for gate in found.gates}
@@ -92,7 +93,7 @@ def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
 ) -> None:
     wanted = msgspec.structs.replace(REQUEST, source=Mbox(WRONG / "unprovided-symbol.mbox"))
     with pytest.raises(HarnessError, match=r"wake_up_process \(wanted by memmap_init_zone_device"):
-        replay.prepare(project, cache, wanted)
+        prepare.prepare(project, cache, wanted)
 
 
 def test_instructions_repeat_to_the_last_digit(driver: Runner, port: Prepared) -> None:
@@ -106,14 +107,14 @@ def test_instructions_repeat_to_the_last_digit(driver: Runner, port: Prepared) -
 def test_the_record_holds_every_pass(
     project: Project, cache: Cache, driver: Runner, port: Prepared, results: Path
 ) -> None:
-    compared = replay.compared(driver, port, REQUEST)
-    record = replay.timed(project, cache, driver, port, REQUEST, compared)
+    compared = check.compare_as_booted(driver, port, REQUEST)
+    record = runs.time_builds(project, cache, driver, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
     # Each build and kind by itself, thrice; a pass in each turn, and one before the first.
     timed = [p for p in record.passes if p.build != "limit"]
     schedule = REQUEST.schedule
-    in_turns = schedule.rounds * (1 + schedule.turns)
+    in_turns = schedule.rounds * (1 + schedule.slices)
     assert len(timed) == len(port.builds) * len(schedule.kinds) * (3 + in_turns)
     assert all(c.equal for c in record.comparisons)
     assert results.is_dir()

@@ -162,4 +162,4 @@ def _commit(one: "FoundCommit") -> "Iterator[str]":
 def _schedule(size: str, rounds: int) -> "Schedule":
     """Return a schedule of slices on the whole namespace: only ratios are needed."""
     found = schedule_of(size, rounds)
-    return msgspec.structs.replace(found, turn_bytes=found.size_bytes)
+    return msgspec.structs.replace(found, slice_bytes=found.size_bytes)

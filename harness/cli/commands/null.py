@@ -140,7 +140,7 @@ def _booted(project: Project, options: NullOptions) -> "BootRun":
 
 def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
     from harness.jobs.replay import time_base_twice
-    from harness.replay.replay import ReplayRequest
+    from harness.replay.prepare import ReplayRequest
 
     if options.accelerator != "auto":
         raise InputError("not for a replay", where="--accelerator", expected="no --replay")

@@ -26,7 +26,8 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.record.record import ReplayRun
-    from harness.replay.replay import Checked, ReplayRequest
+    from harness.replay.check import Checked
+    from harness.replay.prepare import ReplayRequest
     from harness.series.source import Source
 
 
@@ -55,7 +56,7 @@ class ReplayOptions(NamedTuple):
     def request(self) -> "ReplayRequest":
         """Return what the options ask for. Raises InputError for a size that cannot be."""
         from harness.jobs.replay import null_rounds
-        from harness.replay.replay import ReplayRequest
+        from harness.replay.prepare import ReplayRequest
 
         rounds = null_rounds(self.rounds, self.tries) if self.tries else self.rounds
         return ReplayRequest(

@@ -78,7 +78,7 @@ def _finders(project: Project, record: "BootRun", listen: "Listener") -> "Callab
     def find(driver: str) -> "Finder":
         from harness.kernel import configure
         from harness.memmap.compare import finder
-        from harness.replay import check
+        from harness.replay import compare
         from harness.replay.program import objects
         from harness.trees import tree
 
@@ -101,6 +101,6 @@ def _finders(project: Project, record: "BootRun", listen: "Listener") -> "Callab
                 where=f"guests/{record.setup.guest}.yaml",
                 expected=f"the guest that run {record.run_id} booted",
             )
-        return finder(*check.layouts(program), orders[driver])
+        return finder(*compare.layouts(program), orders[driver])
 
     return find

@@ -25,8 +25,8 @@ from harness.kernel import configure
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.replay import replay
-from harness.replay.cases import corners, drawn
+from harness.replay import prepare
+from harness.replay.cases import corners, random_cases
 from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
@@ -175,7 +175,7 @@ class _Scene:
         ours, theirs = objects.programs(
             self._cache, place, wanted, self._how, self._series.object, self._listen
         )
-        drive = replay.driver(self._cache)
+        drive = prepare.make_runner(self._cache)
         return _question(drive, self._wanted)(ours, theirs)
 
     def _tree(self, commit: str) -> Tree:
@@ -210,7 +210,7 @@ def _text(wanted: BisectRequest) -> str:
 def _question(drive: Runner, wanted: BisectRequest) -> Question:
     if wanted.rule is not None:
         return predicates.by_rule(drive, wanted.rule, wanted.schedule)
-    cases = [*corners(), *drawn(wanted.cases, wanted.schedule.seed, page_ref=False)]
+    cases = [*corners(), *random_cases(wanted.cases, wanted.schedule.seed, page_ref=False)]
     return predicates.Differs(drive, cases)
 
 

@@ -15,7 +15,7 @@ from harness.judge.passes import by_slice, paired
 from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import BASE, Pass
-from harness.replay import check, counting
+from harness.replay import compare, counting
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
@@ -59,7 +59,7 @@ class Differs:
         if ours != theirs:
             return CommitAnswer("bad", f"the layout differs: {theirs}, not {ours}")
         programs = {BASE: base, SIDE: build}
-        found = check.compare(self._drive, programs, self._cases)
+        found = compare.compare(self._drive, programs, self._cases)
         for unequal in found.unequal:
             return CommitAnswer("bad", f"{unequal.case}: {unequal.what}")
         return CommitAnswer("good", f"{found.cases} cases equal")

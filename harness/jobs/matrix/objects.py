@@ -15,8 +15,8 @@ from harness.project.matrix_plan import Prefix, Show, Shown
 from harness.project.series import FUNCTION
 from harness.record.applied import Applied
 from harness.record.record import BASE, Check
-from harness.replay import check, replay, trace
-from harness.replay.cases import corners, drawn
+from harness.replay import compare, prepare, trace
+from harness.replay.cases import corners, random_cases
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.program import objects
 from harness.replay.program.link import Program, Unprovided
@@ -52,7 +52,7 @@ class _Builds(NamedTuple):
         return list(self.commits)[-1]
 
     def runner(self) -> Runner:
-        return replay.driver(self.here.cache, self.here.listen)
+        return prepare.make_runner(self.here.cache, self.here.listen)
 
     def unlinked(self) -> Iterator[tuple[str, Path]]:
         """Compile the object of each build; yield its name and file."""
@@ -118,8 +118,8 @@ def _plain(builds: _Builds) -> Iterator[Check]:
 def _same(builds: _Builds) -> Iterator[Check]:
     programs, runner = builds.programs(), builds.runner()
     traced = runner(programs[BASE], []).facts.page_ref
-    cases = [*corners(), *drawn(builds.given.cases, SEED, page_ref=traced)]
-    compared = check.compare(runner, programs, cases, builds.here.listen)
+    cases = [*corners(), *random_cases(builds.given.cases, SEED, page_ref=traced)]
+    compared = compare.compare(runner, programs, cases, builds.here.listen)
     events = ", page_ref_set events" if traced else ""
     unequal = {found.build: f"{found.case}: {found.what}" for found in compared.unequal}
     equal = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
@@ -132,7 +132,7 @@ def _streams(builds: _Builds) -> Iterator[Check]:
     ends = (BASE, builds.last)
     programs = {name: program for name, program in builds.programs().items() if name in ends}
     runner, listen = builds.runner(), builds.here.listen
-    for one in trace.gates(runner, programs, listen, streaming=[builds.last], plain=[BASE]):
+    for one in trace.object_checks(runner, programs, listen, streaming=[builds.last], plain=[BASE]):
         yield _check(one)
 
 

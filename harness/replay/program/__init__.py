@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The replay program: objects of a build, the shim, one static executable."""
+"""Makes replay programs: the object of a build and the shim, linked into one executable."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's object, our kernel side and our user side, linked into one program.
+"""Links the kernel's object and the shim into one program.
 
-Undefined symbols of the kernel's object are given addresses where nothing is ever mapped, a page
-each: executing or reading one ends the program by name, and libc cannot take their place.
+Each undefined symbol of the kernel's object gets the address of a page that is never mapped. A use
+of it ends the program with the symbol's name, and libc cannot provide it by accident.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,13 @@ SHIM = Path(__file__).parents[1] / "shim"
 #: The shim compiled with kernel headers; everything else is ordinary C.
 KERNEL_SIDE = "kernel.c"
 INTERFACE = "replay.h"
-#: The kernel's object in a program's folder.
 OBJECT = "object.o"
-#: The .config that it was made with.
 CONFIG = "config"
 #: shim/user.h: TRAP_FIRST and TRAP_END.
 TRAP_FIRST, TRAP_END, TRAP_STEP = 0x10000, 0x400000, 0x1000
-#: What the program calls; the function on trial is reached from the second.
+#: Called by the user side; replay_run() calls the function under test.
 ENTRIES = ("replay_prepare", "replay_run", "replay_describe", "replay_boot", "replay_room")
-#: Reached on paths that are taken only when something is wrong: running into one of them stops
-#: the program, which is right.
+#: Only reached when something is wrong; then the program should stop.
 STOPS = frozenset(
     (
         "__SCT__WARN_trap",
@@ -41,19 +38,19 @@ STOPS = frozenset(
         "panic",
     )
 )
-#: Made by the linker of the section's name.
+#: Defined by the linker.
 BOUNDS = ("__start___jump_table", "__stop___jump_table")
 COMPILE_S = 120
 
 
 class Unprovided(MachineError):
-    """The function calls or reads something that the shim has not got."""
+    """The function references a symbol that the shim does not provide."""
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A linked replay program. `traps` are its undefined symbols in the order of their pages.
+    """A linked replay program. `traps` are its undefined symbols, in the order of their pages.
 
-    The digests are of the kernel's object and of the .config it was made with.
+    The digests are those of the kernel's object and of the .config it was built with.
     """
 
     folder: str
@@ -74,17 +71,17 @@ class Program(msgspec.Struct, frozen=True):
 
     @property
     def config(self) -> Path | None:
-        """The .config; None for a program that was kept before it was."""
+        """The .config; None for programs cached by older versions, which did not store it."""
         file = Path(self.folder) / CONFIG
         return file if file.exists() else None
 
     @property
     def shim(self) -> Path:
-        """Our kernel side, compiled like the object and with debug information."""
+        """The shim's kernel side, compiled like the object, with debug information."""
         return Path(self.folder) / "shim.o"
 
     def trap(self, address: int) -> str | None:
-        """Return the undefined symbol that an address stands for, if any."""
+        """Return the undefined symbol that was given this address, if any."""
         index = (address - TRAP_FIRST) // TRAP_STEP
         return self.traps[index] if 0 <= index < len(self.traps) else None
 
@@ -92,7 +89,7 @@ class Program(msgspec.Struct, frozen=True):
 def link(folder: Path, user_build: Path, function: str, binutils: Binutils) -> tuple[str, ...]:
     """Link `folder`/object.o and `folder`/shim.o into `folder`/replay; return its traps.
 
-    Raises Unprovided, naming the symbol and who wants it, before anything could run.
+    Raises Unprovided if the function references a symbol that the shim does not provide.
     """
     joined = folder / "joined.o"
     binutils.join([folder / OBJECT, folder / "shim.o"], joined, {})
@@ -112,14 +109,14 @@ def link(folder: Path, user_build: Path, function: str, binutils: Binutils) -> t
 
 
 def user_build(into: Path, log: Path) -> None:
-    """Compile everything but the kernel side into one object."""
+    """Compile the user side of the shim into one object."""
     sources = sorted(str(p) for p in SHIM.glob("*.c") if p.name != KERNEL_SIDE)
     argv = ["cc", "-O2", "-g0", "-fno-pie", "-no-pie", "-nostdlib", "-r", "-o", str(into)]
     run([*argv, *sources], log=log, deadline=Deadline(COMPILE_S))
 
 
 def disassembled(file: Path, binutils: Binutils) -> Code:
-    """Return an object's code. Raises MachineError where objdump shows none."""
+    """Return an object's code. Raises MachineError if objdump shows none."""
     try:
         return parse_disassembly(binutils.disassembly(file))
     except ValueError as error:
@@ -127,7 +124,7 @@ def disassembled(file: Path, binutils: Binutils) -> Code:
 
 
 def require_provided(code: Code, undefined: Sequence[str], function: str) -> None:
-    """Raise Unprovided where the function, or what calls it, can reach a symbol nobody defines."""
+    """Raise Unprovided if the function or its callers can reach an undefined symbol."""
     try:
         wanted = reach(code, (function, *ENTRIES), frozenset(undefined)).wanted
     except ValueError as error:
@@ -135,8 +132,8 @@ def require_provided(code: Code, undefined: Sequence[str], function: str) -> Non
     known = STOPS.union(BOUNDS)
     missing = {s: w for s, w in wanted.items() if s not in known and not s.startswith("replay_")}
     if missing:
-        told = ", ".join(f"{name} (wanted by {', '.join(who)})" for name, who in missing.items())
+        names = ", ".join(f"{name} (wanted by {', '.join(who)})" for name, who in missing.items())
         raise Unprovided(
-            f"{function}() reaches what the replay has not got: {told}",
+            f"{function}() references symbols that the shim does not provide: {names}",
             hint=f"provide it in {KERNEL_SIDE} of harness/replay/shim",
         )

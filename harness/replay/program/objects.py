@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commits to replay programs, kept by commit, recipe, compiler and our own sources.
+"""Makes replay programs of commits, cached by commit, recipe, compiler and the shim's sources.
 
-Of each commit only the object that holds the function is made, in the O= folder that kernels of
-this recipe are built in: what is replayed is what would be booted.
+Builds only the object with the function, in the O= folder in which kernels of this recipe are
+built: the object is the one that a boot would run.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ META = "program.json"
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A commit to make a program of, and what to call it meanwhile."""
+    """A commit to make a program of, and its title for progress messages."""
 
     commit: str
     title: str
@@ -45,7 +45,7 @@ def programs(
     source_object: str,
     listen: Listener = silent,
 ) -> tuple[Program, ...]:
-    """Return the programs of commits, in order, making those that are not kept already.
+    """Return the programs of commits, in their order; make those that are not cached.
 
     `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
     """
@@ -55,16 +55,16 @@ def programs(
         for one in wanted
     }
     for one in wanted:
-        if _kept(folders[one.commit]) is None:
+        if _cached(folders[one.commit]) is None:
             listen(Began(f"object {one.title}"))
             with kernel_build.objects(cache, tree, one.commit, how, listen) as make:
                 _make(cache, make, source_object, folders[one.commit], compiler)
             listen(Ended(f"linked {one.title}"))
-    found = [_kept(folder) for folder in (folders[one.commit] for one in wanted)]
+    found = [_cached(folder) for folder in (folders[one.commit] for one in wanted)]
     return tuple(program for program in found if program is not None)
 
 
-def _kept(folder: Path) -> Program | None:
+def _cached(folder: Path) -> Program | None:
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode((folder / META).read_bytes(), type=Program)
         used(folder)
@@ -87,7 +87,7 @@ def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: 
             compiler=compiler,
         )
         (work / META).write_bytes(msgspec.json.encode(made))
-        shutil.rmtree(folder, ignore_errors=True)  # one that could not be read back
+        shutil.rmtree(folder, ignore_errors=True)  # unreadable
         publish(work, folder)
 
 
@@ -101,7 +101,7 @@ def unlinked(
     *,
     title: str = "",
 ) -> Path:
-    """Return the object of a commit alone, for a configuration that cannot be replayed."""
+    """Return only the object of a commit, for a configuration that cannot be replayed."""
     compiler = kernel_build.compiler_version(cache, how.program)
     folder = _folder(cache, commit, how, compiler, source_object, "unlinked")
     if not (folder / OBJECT).exists():
@@ -127,7 +127,7 @@ def _compile(make: Make, source_object: str, into: Path) -> None:
 
 
 def _compile_shim(make: Make, source_object: str, into: Path) -> None:
-    """Compile the kernel side of the program by the object's own command line."""
+    """Compile the kernel side of the shim with the object's own command line."""
     saved = Path(source_object)
     try:
         command = str(saved.with_name(f".{saved.name}.cmd"))
@@ -142,7 +142,7 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
         what = "the replay's kernel side does not build in this tree"
         failed = kernel_build.failure(error, what)
         if isinstance(failed, DoesNotBuild):
-            # Ours, and it knows older trees: no word on the series.
+            # The shim supports only some trees; the series is not to blame.
             failed = link.Unprovided(failed.what, hint=error.hint, detail=error.detail)
         raise failed from error
     except ValueError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What if: the whole series with one more patch of ours on top, that stores another way."""
+"""Variants: the whole series and one more patch on top that stores in another way."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ APPLY_S = 600
 
 
 def chosen(series: Series, names: tuple[str, ...]) -> tuple[Variant, ...]:
-    """Return the variants of these names. Raises InputError for one that there is not."""
+    """Return the variants with these names. Raises InputError for an unknown one."""
     known = {variant.name: variant for variant in series.variants}
     for name in names:
         if name not in known:
@@ -30,17 +30,17 @@ def chosen(series: Series, names: tuple[str, ...]) -> tuple[Variant, ...]:
     return tuple(known[name] for name in names)
 
 
-def lacks(variant: Variant) -> str:
-    """Return what this machine's CPU lacks for a variant, or nothing."""
+def missing_cpu_feature(variant: Variant) -> str:
+    """Return a note if the CPU lacks the feature that a variant needs, or an empty string."""
     if not variant.cpu or variant.cpu in cpu(Path("/proc/cpuinfo").read_text()).flags:
         return ""
-    return f"{variant.name}: this CPU has no {variant.cpu}"
+    return f"{variant.name} is left out: this CPU lacks {variant.cpu}"
 
 
 def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant: Variant) -> str:
-    """Return the commit of the whole series with the variant's patch; tip where it has none.
+    """Return the commit of the series with the variant's patch on top, or tip if it has no patch.
 
-    Raises InputError where there is no patch for this tree, DoesNotApply where it does not fit.
+    Raises InputError if the variant has no patch for this tree, DoesNotApply if it does not apply.
     """
     if variant.is_tip:
         return applied.tip
@@ -48,7 +48,7 @@ def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant
     file = project.series_folder / applied.slug / "variants" / base / f"{variant.name}.patch"
     if not file.exists():
         raise InputError(
-            "is not there", where=str(file), expected="a patch on top of the port for this tree"
+            "missing", where=str(file), expected="a patch on top of the port for this tree"
         )
     log, deadline = cache.log("variant"), Deadline(APPLY_S)
     with checked_out(cache, tree, applied.tip) as folder:
@@ -62,6 +62,6 @@ def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant
         finally:
             worktree.clean_to(applied.tip)
         assert made is not None  # noqa: S101 (am committed)
-        # Or git might prune it.
+        # Keeps git from pruning it.
         worktree.tag(f"{applied.tags}/variant-{variant.name}", made)
     return made

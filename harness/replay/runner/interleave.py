@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several programs alive at once, of which one runs at a time: they hand a turn on to each other.
+"""Interleaves several programs in short slices; one of them runs at a time.
 
-What disturbs this machine changes within seconds. Programs that run one after the other meet each
-another machine; those that take short turns meet all the same. Who follows whom is fixed before
-they start: each waits at a FIFO of its own for the byte that says it is its turn, and then puts one
-into the next one's (shim/turn.c). Nobody has to be asked in between, and nobody else is woken.
+Machine noise varies over seconds. Programs run back to back see different conditions; interleaving
+short slices exposes all of them to the same. The order is fixed before the programs start: each
+waits for a byte on its own FIFO, runs its slice, and writes a byte to the FIFO of the next
+(shim/turn.c). Neither this process nor any other program wakes up in between.
 """
 
 import contextlib
@@ -21,44 +21,46 @@ from harness.host import cancel
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Answers, Runner, Trapped
 
-#: How often the programs are looked at while they take turns, in seconds.
+#: How often the programs are polled, in seconds.
 LOOK_S = 0.2
-#: The FIFO that each program says it is ready in. No build is called that (see _fifo()).
+#: The FIFO to which each program writes when it is ready. The others have numbers.
 READY = "ready"
 
-#: What each build's thread will return.
+#: The threads that wait for the programs, by build.
 Running = Mapping[str, Future[Answers]]
 
 
 class Slice(NamedTuple):
-    """Whose turn it is, and the plan's lines that it runs then."""
+    """The build that runs, and its plan lines."""
 
     build: str
     lines: tuple[str, ...]
 
 
-def take(driver: Runner, programs: Mapping[str, Program], turns: Sequence[Slice]) -> list[Answers]:
-    """Run all turns in their order, and return what each gave.
+def run_slices(
+    runner: Runner, programs: Mapping[str, Program], slices: Sequence[Slice]
+) -> list[Answers]:
+    """Run all slices in order and return the answers of each.
 
-    `programs` are by build, one process each, whether it has a turn or not. Raises Trapped where
-    one stopped itself (its line counts that program's own plan), TimedOut, or MachineError;
-    whatever is raised, the others have ended by then.
+    Starts one process per entry of `programs`, which is by build, with or without slices. Raises
+    Trapped if a program stopped itself (`line` counts that program's plan), TimedOut or
+    MachineError, after all programs have ended.
     """
     with _fifos(programs) as folder:
-        plans = _plans(folder, programs, turns)
-        given = _together(driver, programs, plans, folder, turns[0].build)
-    left = {build: list(answers.given) for build, answers in given.items()}
+        plans = _plans(folder, programs, slices)
+        given = _together(runner, programs, plans, folder, slices[0].build)
+    remaining = {build: list(answers.given) for build, answers in given.items()}
     found = []
-    for turn in turns:
-        mine = left[turn.build]
-        found.append(Answers(given[turn.build].facts, tuple(mine[: len(turn.lines)])))
-        del mine[: len(turn.lines)]
+    for slice_ in slices:
+        mine = remaining[slice_.build]
+        found.append(Answers(given[slice_.build].facts, tuple(mine[: len(slice_.lines)])))
+        del mine[: len(slice_.lines)]
     return found
 
 
 @contextlib.contextmanager
 def _fifos(builds: Mapping[str, Program]) -> Iterator[Path]:
-    """Make a FIFO a build, and hold all open: no byte is lost, and nobody's open() waits."""
+    """Make one FIFO per build and hold all open, so that no byte is lost and no open() blocks."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as opened:
         folder = Path(name)
         for fifo in (folder / READY, *(_fifo(folder, builds, build) for build in builds)):
@@ -68,45 +70,45 @@ def _fifos(builds: Mapping[str, Program]) -> Iterator[Path]:
 
 
 def _fifo(folder: Path, builds: Mapping[str, Program], build: str) -> Path:
-    """By number, as what a build is called may be anything."""
+    """Return the FIFO of a build, by number: a build may have any name."""
     return folder / str(list(builds).index(build))
 
 
 def _plans(
-    folder: Path, builds: Mapping[str, Program], turns: Sequence[Slice]
+    folder: Path, builds: Mapping[str, Program], slices: Sequence[Slice]
 ) -> dict[str, list[str]]:
     plans = {build: [f"give file={folder / READY}"] for build in builds}
-    for number, turn in enumerate(turns):
-        plan = plans[turn.build]
-        plan += [f"take file={_fifo(folder, builds, turn.build)}", *turn.lines]
-        if number + 1 < len(turns):
-            plan.append(f"give file={_fifo(folder, builds, turns[number + 1].build)}")
+    for number, slice_ in enumerate(slices):
+        plan = plans[slice_.build]
+        plan += [f"take file={_fifo(folder, builds, slice_.build)}", *slice_.lines]
+        if number + 1 < len(slices):
+            plan.append(f"give file={_fifo(folder, builds, slices[number + 1].build)}")
     return plans
 
 
 def _together(
-    driver: Runner,
+    runner: Runner,
     programs: Mapping[str, Program],
     plans: Mapping[str, list[str]],
     folder: Path,
     first: str,
 ) -> dict[str, Answers]:
-    """Run all plans at once; the first turn is given when every program has started.
+    """Run all plans at once; start the first slice when every program is ready.
 
-    What one raises ends the others, and so does an interruption.
+    An error of one program, or an interruption, ends the others.
     """
-    asked = threading.Event()
+    stop = threading.Event()
 
     def run(build: str) -> Answers:
-        with cancel.stoppable(asked):
+        with cancel.stoppable(stop):
             try:
-                return driver(programs[build], plans[build])
+                return runner(programs[build], plans[build])
             except Trapped as trap:
                 trap.where = build
                 raise
 
-    with ThreadPoolExecutor(len(programs)) as threads, contextlib.ExitStack() as in_the_end:
-        in_the_end.callback(asked.set)
+    with ThreadPoolExecutor(len(programs)) as threads, contextlib.ExitStack() as at_end:
+        at_end.callback(stop.set)
         running = {build: threads.submit(run, build) for build in programs}
         _await_ready(folder / READY, running)
         _put(_fifo(folder, programs, first))
@@ -116,13 +118,13 @@ def _together(
 
 
 def _await_ready(fifo: Path, running: Running) -> None:
-    """Wait until every program has started, so that none is disturbed by another's start."""
+    """Wait until every program has started, so that no start disturbs another program."""
     missing = len(running)
     file = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         while missing:
             cancel.check()
-            # Who has ended by itself without a turn has failed, and says so.
+            # A program that ended before its first slice has failed: raises its error.
             _ended(running, 0)
             if select.select([file], [], [], LOOK_S)[0]:
                 missing -= len(os.read(file, missing))
@@ -139,9 +141,9 @@ def _put(fifo: Path) -> None:
 
 
 def _ended(running: Running, patience_s: float) -> bool:
-    """Whether all have ended well. Raises what one of them raised."""
+    """Return whether all have ended. Raises the error of one that failed."""
     futures = list(running.values())
-    done, left = wait(futures, timeout=patience_s, return_when=FIRST_EXCEPTION)
+    done, running_still = wait(futures, timeout=patience_s, return_when=FIRST_EXCEPTION)
     for future in done:
         future.result()
-    return not left
+    return not running_still

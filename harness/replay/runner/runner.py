@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs a replay program on a plan of lines and returns what each line gave, as values."""
+"""Runs a replay program on a plan and returns the answers to its lines, as values."""
 
 import bisect
 import os
@@ -19,14 +19,14 @@ from harness.replay.program.link import Program
 
 T = TypeVar("T")
 
-#: shim/trap.c: the program ended itself and its last line says why.
+#: shim/trap.c: the program stopped itself; the last line of its output says why.
 EXIT_TRAPPED = 70
 #: shim/user.h and shim/arena.c.
 VMEMMAP = 1 << 40
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the configuration fixed. Sizes in bytes and pages."""
+    """Facts of the kernel configuration. Sizes in bytes and pages."""
 
     page_struct_size: int
     pages_per_section: int
@@ -36,7 +36,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class PageRef(msgspec.Struct, frozen=True):
-    """Events of the page_ref_set tracepoint: how many, for how many pages, which pages' pfns."""
+    """Events of the page_ref_set tracepoint: their number, of pages, first and last pfn."""
 
     events: int
     pages: int
@@ -46,11 +46,11 @@ class PageRef(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call: its duration on the wall and of the CPU, and what the rest of the kernel was told.
+    """One call: wall and CPU time, and its calls to the rest of the kernel.
 
-    `instructions` is negative where the machine has no counter; `huge_bytes` is how much of the
-    memory came in huge pages; `before` how many bytes of guard precede the first struct page;
-    `pageblocks` are (first pfn, one past the last, migratetype, isolate).
+    `instructions` is negative if the machine has no counter; `huge_bytes` is the memory in huge
+    pages; `before` the bytes of guard before the first struct page; `pageblocks` are (first pfn,
+    one past the last, migratetype, isolate).
     """
 
     ns: int
@@ -64,7 +64,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """The same memory filled by other means; all is 0 where the CPU lacks them."""
+    """The same memory filled with one instruction; all 0 if the CPU lacks it."""
 
     how: str
     supported: bool
@@ -74,7 +74,7 @@ class Filled(msgspec.Struct, frozen=True):
 
 
 class Trapped(MachineError):
-    """The program stopped itself; `line` counts the plan's lines from 1 (0: before them)."""
+    """The program stopped itself at plan line `line`, from 1 (0: before the first)."""
 
     def __init__(self, what: str, line: int) -> None:
         super().__init__(what)
@@ -82,33 +82,30 @@ class Trapped(MachineError):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What a plan gave: the facts, then one answer to each line that asks for one."""
+    """The facts, then one answer per run or fill line of the plan."""
 
     facts: Facts
     given: tuple[Call | Filled, ...]
 
     @property
     def ran(self) -> tuple[Call, ...]:
-        """The calls among them."""
+        """The answers to run lines."""
         return tuple(answer for answer in self.given if isinstance(answer, Call))
 
 
-#: What is answered to a line, by its verb. Taking and giving turns (shim/turn.c) has no answer.
+#: The answer to a line, by its verb. Lines of shim/turn.c have none.
 ANSWERS: dict[str, type[Call] | type[Filled]] = {"run": Call, "fill": Filled}
 
 
 class Runner:
-    """How programs are run: on which CPU, in bubblewrap or not, with which log and deadline.
-
-    The code comes out of patches, so it sees no more of the machine than a build does.
-    """
+    """Runs programs pinned to one CPU, in the sandbox: their code comes from patches."""
 
     def __init__(self, log: Path, deadline: Deadline, sandbox: Sandbox) -> None:
         self.log = log
         self.deadline = deadline
         self._sandbox = sandbox
         self.binutils = Binutils(log, deadline, sandbox)
-        #: The last of those we may use: the first serves the machine's own work more often.
+        #: The last one: the first serves more interrupts.
         self.cpu = max(os.sched_getaffinity(0))
 
     def __call__(
@@ -119,11 +116,9 @@ class Runner:
         before: Sequence[str] = (),
         writable: Sequence[Path] = (),
     ) -> Answers:
-        """Run `lines`; `before` goes before the program's own argv (an emulator, say).
+        """Run the plan `lines`. Raises Trapped if the program stopped itself.
 
-        `writable` are folders for what such a program writes.
-
-        Raises Trapped where the program stopped itself.
+        `before` goes before the program's argv (valgrind); it may write to `writable`.
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -144,7 +139,7 @@ class Runner:
         kinds = [ANSWERS[verb] for line in lines if (verb := line.partition(" ")[0]) in ANSWERS]
         if len(replies) != len(kinds) + 1:
             raise MachineError(
-                f"{len(replies) - 1} answers to {len(kinds)} questions",
+                f"the replay program gave {len(replies) - 1} answers to {len(kinds)} lines",
                 where=shlex.join(done.argv),
                 hint=f"the whole log is in {self.log}",
             )
@@ -152,25 +147,25 @@ class Runner:
         return Answers(_decode(replies[0], Facts), tuple(given))
 
     def _trapped(self, program: Program, reply: str) -> Trapped:
-        said = _decode(reply, _Stopped)
-        if said.error:
-            return Trapped(f"the replay program stopped: {said.error}", said.line)
-        where = self._function(program, said.instruction)
-        symbol = program.trap(said.address)
+        stopped = _decode(reply, _Stopped)
+        if stopped.error:
+            return Trapped(f"the replay program stopped: {stopped.error}", stopped.line)
+        where = self._function(program, stopped.instruction)
+        symbol = program.trap(stopped.address)
         if symbol is not None:
-            what = f"{where}() reached {symbol}, which no healthy run does"
-        elif said.trap == "SIGILL":
+            what = f"{where}() reached {symbol}, which no correct run does"
+        elif stopped.trap == "SIGILL":
             what = f"{where}() hit a BUG() or WARN()"
-        elif said.address >= VMEMMAP:
-            what = f"{where}() touched {said.address:#x}, beyond the memmap and its guard pages"
+        elif stopped.address >= VMEMMAP:
+            what = f"{where}() touched {stopped.address:#x}, beyond the memmap and its guard pages"
         else:
-            what = f"{where}() got {said.trap} at {said.address:#x}"
-        return Trapped(what, said.line)
+            what = f"{where}() got {stopped.trap} at {stopped.address:#x}"
+        return Trapped(what, stopped.line)
 
     def _function(self, program: Program, address: int) -> str:
         known = self.binutils.addresses(program.path)
         index = bisect.bisect_right([at for at, _ in known], address) - 1
-        # A jump to an undefined symbol: whoever jumped is no longer to be seen.
+        # A jump to an undefined symbol: the caller is not known.
         return known[index][1] if index >= 0 else "the kernel's code"
 
 
@@ -183,7 +178,7 @@ class _Stopped(msgspec.Struct):
 
 
 def _written(lines: Sequence[str]) -> list[Path]:
-    """The folders of files that the lines name: what is saved, and FIFOs to take turns with."""
+    """Return the folders of the files that lines name: images, traces, FIFOs."""
     pairs = [word.partition("=") for line in lines for word in line.split()]
     wanted = ("image", "trace", "file")
     return sorted({Path(value).parent for key, _, value in pairs if key in wanted})
@@ -193,4 +188,6 @@ def _decode(reply: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(reply, type=kind)
     except msgspec.MsgspecError as error:
-        raise MachineError(f"the replay program said {reply[:200]!r}: {error}") from error
+        raise MachineError(
+            f"unexpected output of the replay program: {reply[:200]!r}: {error}"
+        ) from error

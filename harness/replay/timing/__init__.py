@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a replay is timed: schedule, rounds, memory."""
+"""Times replays: schedule, rounds, memory."""

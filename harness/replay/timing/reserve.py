@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory that is asked for before it is needed.
+"""Reserves memory before it is needed.
 
-A hypervisor may take back what its guest has not used for a while, and gives it again a page at a
-time: 4 to 5 s for the 1.6 GB of a 100 GiB namespace's memmap, which is no cost of the function's
-first pass. While objects are compiled, somebody else can wait for that.
+A hypervisor may reclaim memory that its guest has not used for a while and returns it page by page:
+4 to 5 s for the 1.6 GB memmap of a 100 GiB namespace. That is not a cost of the function, so the
+memory is faulted in while objects are compiled.
 """
 
 import contextlib
@@ -20,33 +20,33 @@ _AT_ONCE = 2 * MIB
 
 
 @contextlib.contextmanager
-def asked_for(nr_bytes: int) -> Iterator[None]:
-    """Use that much memory while the block runs; when it is left, all of it has been given.
+def reserved(nr_bytes: int) -> Iterator[None]:
+    """Fault in this much memory while the block runs; all of it has been at the end.
 
-    Does nothing where there is less than a quarter more.
+    Does nothing unless a quarter more is available.
     """
     if not nr_bytes or backing_files.available_bytes() < with_spare(nr_bytes):
         yield
         return
-    is_unwanted = threading.Event()
+    stop = threading.Event()
     with mmap.mmap(-1, nr_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
         with contextlib.suppress(OSError):  # a kernel without transparent huge pages
             area.madvise(mmap.MADV_HUGEPAGE)
 
-        def use() -> None:
+        def fault_in() -> None:
             first = (ctypes.c_char * nr_bytes).from_buffer(area)
             for start in range(0, nr_bytes - _AT_ONCE + 1, _AT_ONCE):
-                if is_unwanted.is_set():
+                if stop.is_set():
                     return
-                # Lets other threads run meanwhile, as a slice's assignment does not.
+                # Releases the GIL, which a slice assignment does not.
                 ctypes.memset(ctypes.byref(first, start), 0, _AT_ONCE)
 
-        user = threading.Thread(target=use)
-        user.start()
+        thread = threading.Thread(target=fault_in)
+        thread.start()
         try:
             yield
         except BaseException:
-            is_unwanted.set()
+            stop.set()
             raise
         finally:
-            user.join()
+            thread.join()

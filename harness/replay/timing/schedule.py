@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much a replay measures, and what comes out of it."""
+"""How much a replay measures, and the samples it gives."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,10 +17,10 @@ PAGE_STRUCT_BYTES = 80
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """How much is measured, in each round by one process a build.
+    """How much is measured. Each round has one process per build.
 
-    A process has `turns` turns of each kind, and in each `passes` that count. They work on
-    namespaces of `turn_bytes`, or of `size_bytes` where that is less.
+    A process runs `slices` slices of each kind, each with `passes` passes that count, on namespaces
+    of `slice_bytes`, or of `size_bytes` if that is less.
     """
 
     size_bytes: int
@@ -28,50 +28,50 @@ class Schedule(msgspec.Struct, frozen=True):
     passes: int
     seed: int
     kinds: tuple[str, ...] = KINDS
-    turns: int = 8
-    turn_bytes: int = 4 * GIB
+    slices: int = 8
+    slice_bytes: int = 4 * GIB
 
     def case(self, kind: str) -> Case:
-        """Return the call that a kind stands for."""
+        """Return the call for the whole namespace."""
         return namespace(kind, self.size_bytes)
 
-    def turn_case(self, kind: str) -> Case:
-        """Return the call by which the builds are compared."""
-        return namespace(kind, min(self.size_bytes, self.turn_bytes))
+    def slice_case(self, kind: str) -> Case:
+        """Return the call that slices make: builds are compared by it."""
+        return namespace(kind, min(self.size_bytes, self.slice_bytes))
 
     def memory_bytes(self, builds: int) -> int:
-        """Return what the memmaps take at most: one of the whole namespace, or a turn's of each."""
+        """Return the most that memmaps take: one whole namespace, or one slice of each build."""
         whole = max(self.case(kind).nr for kind in self.kinds)
-        turn = max(self.turn_case(kind).nr for kind in self.kinds)
-        return max(whole, turn * builds) * PAGE_STRUCT_BYTES
+        in_slices = max(self.slice_case(kind).nr for kind in self.kinds)
+        return max(whole, in_slices * builds) * PAGE_STRUCT_BYTES
 
 
 class Timed(NamedTuple):
-    """The passes, and what the host did in each round."""
+    """The passes, and the use of the host in each round."""
 
     passes: tuple[Pass, ...]
     rounds: tuple[HostUse, ...]
 
     def then(self, later: "Timed") -> "Timed":
-        """Return both together."""
+        """Return the samples of both."""
         return Timed(self.passes + later.passes, self.rounds + later.rounds)
 
 
-#: Hears all that was measured so far.
-Keep = Callable[[Timed], None]
+#: Called with all samples so far.
+Save = Callable[[Timed], None]
 
 
 def with_spare(nr_bytes: int) -> int:
-    """Return what has to be available for so much to be used: a quarter more."""
+    """Return how much memory must be available to use this much: a quarter more."""
     return nr_bytes * 5 // 4
 
 
 def require_memory(schedule: Schedule, builds: int, available_bytes: int) -> None:
-    """Raise MachineError unless the memmaps of that many builds fit, with a quarter to spare."""
+    """Raise MachineError unless the memmaps of this many builds fit, with a quarter to spare."""
     needed = with_spare(schedule.memory_bytes(builds))
     if available_bytes < needed:
         raise MachineError(
-            f"{available_bytes / 2**30:.1f} GiB of memory, too little for the memmaps",
+            f"{available_bytes / 2**30:.1f} GiB of memory available, too little for the memmaps",
             expected=f"{needed / 2**30:.1f} GiB",
             hint="take a smaller namespace with --size, or fewer builds with --prefix",
         )

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times all builds: each by itself on the whole namespace, then by turns
-(harness.replay.timing.rounds).
+"""Times all builds: each alone on the whole namespace, then interleaved in slices (rounds.py).
 
-By itself shows what the reported namespace takes, page faults apart, and leaves its memmap to be
-compared by digest. What a build costs beside another one is for the turns to say.
+Alone gives the milliseconds of the reported namespace and the digest of its memmap. Ratios come
+from the slices.
 """
 
 import random
@@ -17,54 +16,54 @@ from harness.record.record import Pass
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
-from harness.replay.timing.schedule import Keep, Schedule, Timed
+from harness.replay.timing.schedule import Save, Schedule, Timed
 
-#: Calls on the whole namespace, beside a process's first.
+#: Calls on the whole namespace after a process's first.
 PASSES = 2
 
 
 def measure(
-    driver: Runner,
+    runner: Runner,
     programs: Mapping[str, Program],
     schedule: Schedule,
-    keep: Keep,
+    save: Save,
     listen: Listener = silent,
     *,
     limit_with: Program | None = None,
 ) -> Timed:
-    """Measure the whole namespace (round 0), then the rounds; `keep` hears all so far after each.
+    """Measure the whole namespace (round 0), then the rounds; call `save` after each.
 
-    `limit_with` is a program to fill the memory with; any will do. Raises Trapped, TimedOut.
+    `limit_with` is a program to fill memory with: any build's. Raises Trapped, TimedOut.
     """
     meter = Meter()
-    alone = tuple(_alone(driver, programs, schedule, listen))
+    alone = tuple(_alone(runner, programs, schedule, listen))
     whole = Timed(alone, (meter.used(),))
-    keep(whole)
-    by_turns = rounds.measure(
-        driver,
+    save(whole)
+    in_slices = rounds.measure(
+        runner,
         programs,
         schedule,
-        lambda so_far: keep(whole.then(so_far)),
+        lambda so_far: save(whole.then(so_far)),
         listen,
         limit_with=limit_with,
     )
     if alone and not any(p.huge_bytes for p in alone):
-        listen(Note("the machine gave no huge pages: TLB misses are part of these times"))
-    return whole.then(by_turns)
+        listen(Note("no huge pages were available: times include TLB misses"))
+    return whole.then(in_slices)
 
 
 def _alone(
-    driver: Runner, programs: Mapping[str, Program], schedule: Schedule, listen: Listener
+    runner: Runner, programs: Mapping[str, Program], schedule: Schedule, listen: Listener
 ) -> Iterator[Pass]:
-    """One process for each build and kind, so that every kind has a first pass."""
-    lot = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
+    """Time one process per build and kind, so that every kind has a first pass."""
+    rng = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
     todo = [(build, kind) for build in programs for kind in schedule.kinds]
     listen(Began(f"time {len(programs)} builds on the whole namespace"))
-    for process, (build, kind) in enumerate(lot.sample(todo, len(todo))):
+    for process, (build, kind) in enumerate(rng.sample(todo, len(todo))):
         listen(Advanced(process, len(todo), f"{build}, {kind}"))
         case = schedule.case(kind)
-        # The digest is taken after the last pass, where it disturbs none.
-        answers = driver(programs[build], [case.line()] * PASSES + [case.line(digest=1)])
+        # Computing the digest disturbs the pass after it: the last one has none.
+        answers = runner(programs[build], [case.line()] * PASSES + [case.line(digest=1)])
         size = answers.facts.page_struct_size
         for index, ran in enumerate(answers.ran):
             found = rounds.of_answer(kind, ran, case.nr_pages, size)

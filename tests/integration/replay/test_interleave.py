@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that take turns: in the order asked for, one at a time, and none outlives another."""
+"""Interleaved programs run in the given order, one at a time, and all end together."""
 
 import shutil
 import subprocess
@@ -19,9 +19,9 @@ from harness.replay.program.link import Program
 from harness.replay.runner import interleave
 from harness.replay.runner.interleave import Slice
 from harness.replay.runner.runner import Runner, Trapped
-from tests.integration.replay.test_replay import Maker, driver, make
+from tests.integration.replay.test_replay import Maker, make, runner
 
-__all__ = ["driver", "make"]  # fixtures
+__all__ = ["make", "runner"]  # fixtures
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 GOOD = Case("generic", 0, START_PFN, 1 << 10).line()
 #: What the program stops at that was made with WRONG_BUG.
@@ -36,37 +36,37 @@ def alive(program: Program) -> bool:
     return found.returncode == 0
 
 
-def test_each_turn_gets_its_own_answers(make: Maker, driver: Runner) -> None:
+def test_each_turn_gets_its_own_answers(make: Maker, runner: Runner) -> None:
     sizes = [1000, 2000, 3000, 4000, 5000]
     order = ["a", "b", "b", "a", "b"]
     lines = [Case("generic", 0, START_PFN, nr).line() for nr in sizes]
     plan = [Slice(build, (line,) * 2) for build, line in zip(order, lines, strict=True)]
-    answers = interleave.take(driver, {"a": make(), "b": make("STREAMING")}, plan)
+    answers = interleave.run_slices(runner, {"a": make(), "b": make("STREAMING")}, plan)
     assert [len(given.ran) for given in answers] == [2] * 5
     ends = [given.ran[0].pageblocks[-1][1] - START_PFN for given in answers]
     assert ends == [-(-nr // 512) * 512 for nr in sizes]
 
 
-def test_a_build_without_a_turn_is_no_hindrance(make: Maker, driver: Runner) -> None:
-    (given,) = interleave.take(driver, {"a": make(), "b": make()}, [Slice("a", (GOOD,))])
+def test_a_build_without_a_turn_is_no_hindrance(make: Maker, runner: Runner) -> None:
+    (given,) = interleave.run_slices(runner, {"a": make(), "b": make()}, [Slice("a", (GOOD,))])
     assert len(given.ran) == 1
 
 
-def test_they_take_turns_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
+def test_they_are_interleaved_in_bubblewrap_too(make: Maker, tmp_path: Path) -> None:
     sandbox = Cache(tmp_path / "cache").sandbox
     if sandbox.unusable:
         pytest.skip(f"bubblewrap: {sandbox.unusable}")
     confined = Runner(tmp_path / "log", Deadline(60), sandbox)
     plan = [Slice(build, (GOOD,)) for build in "abab"]
-    assert len(interleave.take(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
+    assert len(interleave.run_slices(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
 
-def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, driver: Runner) -> None:
+def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, runner: Runner) -> None:
     programs = {"base": make(), "tip": make("WRONG_BUG"), "idle": make("STREAMING")}
     plan = [Slice("base", (GOOD,)), Slice("tip", (GOOD, BUG)), Slice("base", LONG)]
     began = time.monotonic()
     with pytest.raises(Trapped, match=r"tip: .*reached dump_page") as caught:
-        interleave.take(driver, programs, plan)
+        interleave.run_slices(runner, programs, plan)
     assert time.monotonic() - began < 5
     assert caught.value.line == 4  # give ready, take, the good one, the bad one
     assert not any(alive(program) for program in programs.values())
@@ -76,33 +76,33 @@ def test_the_deadline_holds_for_all(make: Maker, tmp_path: Path) -> None:
     short = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX))
     programs = {"a": make(), "b": make("STREAMING")}
     with pytest.raises(TimedOut):
-        interleave.take(short, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
+        interleave.run_slices(short, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
     assert not any(alive(program) for program in programs.values())
 
 
-def test_an_interruption_ends_all(make: Maker, driver: Runner) -> None:
+def test_an_interruption_ends_all(make: Maker, runner: Runner) -> None:
     programs = {"a": make(), "b": make("STREAMING")}
     asked = threading.Event()
     threading.Timer(0.5, asked.set).start()
     began = time.monotonic()
     with cancel.stoppable(asked), pytest.raises(KeyboardInterrupt):
-        interleave.take(driver, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
+        interleave.run_slices(runner, programs, [Slice("a", LONG), Slice("b", (GOOD,))])
     assert time.monotonic() - began < 5
     assert not any(alive(program) for program in programs.values())
 
 
 def test_a_program_that_cannot_start_is_named_and_nobody_waits(
-    make: Maker, driver: Runner, tmp_path: Path
+    make: Maker, runner: Runner, tmp_path: Path
 ) -> None:
     missing = Program(str(tmp_path), ())
     with pytest.raises(HarnessError, match="replay"):
-        interleave.take(
-            driver, {"a": make(), "b": missing}, [Slice("a", (GOOD,)), Slice("b", (GOOD,))]
+        interleave.run_slices(
+            runner, {"a": make(), "b": missing}, [Slice("a", (GOOD,)), Slice("b", (GOOD,))]
         )
     assert not alive(make())
 
 
 @pytest.mark.parametrize("line", ["take file=/no/such", "give file=/no/such", "take", "give"])
-def test_a_turn_without_its_fifo_is_refused(make: Maker, driver: Runner, line: str) -> None:
+def test_a_turn_without_its_fifo_is_refused(make: Maker, runner: Runner, line: str) -> None:
     with pytest.raises(Trapped, match="No such file or directory"):
-        driver(make(), [line])
+        runner(make(), [line])

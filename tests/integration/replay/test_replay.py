@@ -16,14 +16,14 @@ from harness.host.process import Deadline
 from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.binutils import Binutils
 from harness.record.record import Pass
-from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, drawn
-from harness.replay.check import CaseComparison, compare
+from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, random_cases
+from harness.replay.compare import CaseComparison, compare
 from harness.replay.program import link
 from harness.replay.program.link import Program, Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing import rounds, timing
 from harness.replay.timing.schedule import KINDS, Schedule, require_memory
-from harness.replay.trace import TRACED, count, gates, traced
+from harness.replay.trace import TRACED, count, object_checks, traced
 
 FAKES = Path(__file__).parents[2] / "fakes" / "replay"
 FUNCTION = "memmap_init_zone_device"
@@ -73,19 +73,19 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     return Runner(
         tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), Sandbox(NO_SANDBOX)
     )
 
 
-def against_base(make: Maker, driver: Runner, *defines: str) -> CaseComparison:
-    cases = [*corners(), *drawn(20, 3, page_ref=True)]
-    return compare(driver, {"base": make(), "tip": make(*defines)}, cases)
+def against_base(make: Maker, runner: Runner, *defines: str) -> CaseComparison:
+    cases = [*corners(), *random_cases(20, 3, page_ref=True)]
+    return compare(runner, {"base": make(), "tip": make(*defines)}, cases)
 
 
-def test_equal_code_leaves_equal_memmaps(make: Maker, driver: Runner) -> None:
-    found = against_base(make, driver, "STREAMING")
+def test_equal_code_leaves_equal_memmaps(make: Maker, runner: Runner) -> None:
+    found = against_base(make, runner, "STREAMING")
     assert found.unequal == ()
     assert found.equal("tip")
     assert found.cases == len([*corners()]) + 20
@@ -101,16 +101,16 @@ def test_equal_code_leaves_equal_memmaps(make: Maker, driver: Runner) -> None:
         ("WRONG_FAR_AWAY", "beyond the memmap and its guard pages"),
     ],
 )
-def test_a_mistake_is_named(make: Maker, driver: Runner, wrong: str, named: str) -> None:
-    (found,) = against_base(make, driver, wrong).unequal
+def test_a_mistake_is_named(make: Maker, runner: Runner, wrong: str, named: str) -> None:
+    (found,) = against_base(make, runner, wrong).unequal
     assert found.build == "tip"
     assert named in found.what
 
 
 def test_a_refcount_of_one_type_is_found_in_a_case_of_that_type(
-    make: Maker, driver: Runner
+    make: Maker, runner: Runner
 ) -> None:
-    (found,) = against_base(make, driver, "WRONG_REFCOUNT").unequal
+    (found,) = against_base(make, runner, "WRONG_REFCOUNT").unequal
     assert found.case.type == "coherent"
     assert found.nr_differing == found.case.nr_pages
     assert found.pages[0].fields == ("_refcount",)
@@ -122,19 +122,19 @@ def test_a_symbol_that_nobody_defines_is_named_before_anything_runs(make: Maker)
         make("WRONG_SYMBOL")
 
 
-def test_running_into_a_stop_names_it(make: Maker, driver: Runner) -> None:
+def test_running_into_a_stop_names_it(make: Maker, runner: Runner) -> None:
     case = Case("generic", 0, START_PFN, 512)
     with pytest.raises(Trapped, match="reached dump_page") as caught:
-        driver(make("WRONG_BUG"), [case.line(), case.line()])
+        runner(make("WRONG_BUG"), [case.line(), case.line()])
     assert caught.value.line == 1
 
 
 def test_base_that_does_what_no_healthy_run_does_is_our_failure(
-    make: Maker, driver: Runner
+    make: Maker, runner: Runner
 ) -> None:
     cases = [Case("generic", 0, START_PFN, 512)]
     with pytest.raises(Trapped):
-        compare(driver, {"base": make("WRONG_BUG"), "tip": make()}, cases)
+        compare(runner, {"base": make("WRONG_BUG"), "tip": make()}, cases)
 
 
 @pytest.mark.parametrize(
@@ -155,16 +155,16 @@ def test_base_that_does_what_no_healthy_run_does_is_our_failure(
     ],
 )
 def test_the_program_refuses_what_makes_no_sense(
-    make: Maker, driver: Runner, line: str, what: str
+    make: Maker, runner: Runner, line: str, what: str
 ) -> None:
     with pytest.raises(Trapped, match=what):
-        driver(make(), [line])
+        runner(make(), [line])
 
 
-def test_an_unknown_way_to_fill_is_refused(make: Maker, driver: Runner) -> None:
+def test_an_unknown_way_to_fill_is_refused(make: Maker, runner: Runner) -> None:
     case = Case("generic", 0, START_PFN, 1 << 10)
     with pytest.raises(MachineError, match="no way to fill memory is called prayer"):
-        driver(make(), [case.line(), "fill how=prayer"])
+        runner(make(), [case.line(), "fill how=prayer"])
 
 
 @given(
@@ -179,7 +179,7 @@ def test_an_unknown_way_to_fill_is_refused(make: Maker, driver: Runner) -> None:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_call_leaves_what_base_leaves(
     make: Maker,
-    driver: Runner,
+    runner: Runner,
     kind: str,
     shift: int,
     offset: int,
@@ -198,50 +198,50 @@ def test_any_call_leaves_what_base_leaves(
         nid=nid,
         page_ref=page_ref,
     )
-    found = compare(driver, {"base": make(), "tip": make("STREAMING")}, [case])
+    found = compare(runner, {"base": make(), "tip": make("STREAMING")}, [case])
     assert found.unequal == ()
 
 
-def test_the_tracepoint_sees_every_page(make: Maker, driver: Runner) -> None:
+def test_the_tracepoint_sees_every_page(make: Maker, runner: Runner) -> None:
     case = Case("generic", 0, START_PFN, 1000, altmap=True, reserve=2, page_ref=True)
-    (ran,) = driver(make(), [case.line()]).ran
+    (ran,) = runner(make(), [case.line()]).ran
     assert (ran.page_ref.events, ran.page_ref.pages) == (998, 998)
     assert (ran.page_ref.first, ran.page_ref.last) == (START_PFN + 2, START_PFN + 999)
     assert ran.pageblocks == ((START_PFN + 512, START_PFN + 1024, 1, 0),)
 
 
-def test_a_plain_object_has_no_non_temporal_store(make: Maker, driver: Runner) -> None:
-    assert count(driver, make().object) == 0
-    found = traced(driver, make(), TRACED["order0"])
+def test_a_plain_object_has_no_non_temporal_store(make: Maker, runner: Runner) -> None:
+    assert count(runner, make().object) == 0
+    found = traced(runner, make(), TRACED["order0"])
     assert found.non_temporal == found.fences == found.pending == 0
     assert found.ordinary >= 1 << 10
 
 
-def test_streaming_with_fences_passes_the_gates(make: Maker, driver: Runner) -> None:
+def test_streaming_with_fences_passes_the_checks(make: Maker, runner: Runner) -> None:
     programs = {"base": make(), "tip": make("STREAMING")}
-    found = gates(driver, programs, streaming=["tip"], plain=["base"])
+    found = object_checks(runner, programs, streaming=["tip"], plain=["base"])
     assert [g for g in found if not g.ok] == []
-    assert traced(driver, programs["tip"], TRACED["order0"]).non_temporal == 8 << 10
+    assert traced(runner, programs["tip"], TRACED["order0"]).non_temporal == 8 << 10
 
 
-def test_a_missing_fence_fails_the_gates(make: Maker, driver: Runner) -> None:
-    found = gates(driver, {"tip": make("STREAMING", "WRONG_NO_FENCE")}, streaming=["tip"])
+def test_a_missing_fence_fails_the_checks(make: Maker, runner: Runner) -> None:
+    found = object_checks(runner, {"tip": make("STREAMING", "WRONG_NO_FENCE")}, streaming=["tip"])
     failed = {g.name: g.detail for g in found if not g.ok}
     assert set(failed) == {"drained before ordinary stores to a page", "drained before returning"}
     assert "pages pending" in failed["drained before returning"]
 
 
-def test_an_object_that_cannot_run_to_its_end_fails_the_gates(make: Maker, driver: Runner) -> None:
-    found = gates(driver, {"tip": make("WRONG_FAR_AWAY")})
+def test_an_object_that_cannot_run_to_its_end_fails_the_checks(make: Maker, runner: Runner) -> None:
+    found = object_checks(runner, {"tip": make("WRONG_FAR_AWAY")})
     assert {g.name for g in found if not g.ok} == {"runs to its end"}
     assert all("beyond the memmap and its guard pages" in g.detail for g in found if not g.ok)
 
 
 def test_stores_that_should_be_there_and_are_not_fail_the_gates(
-    make: Maker, driver: Runner
+    make: Maker, runner: Runner
 ) -> None:
-    found = gates(
-        driver, {"base": make("STREAMING"), "tip": make()}, streaming=["tip"], plain=["base"]
+    found = object_checks(
+        runner, {"base": make("STREAMING"), "tip": make()}, streaming=["tip"], plain=["base"]
     )
     assert [(g.build, g.name) for g in found if not g.ok] == [
         ("base", "has no non-temporal store"),
@@ -249,12 +249,14 @@ def test_stores_that_should_be_there_and_are_not_fail_the_gates(
     ]
 
 
-def test_builds_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: Runner) -> None:
+def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner: Runner) -> None:
     kept: list[int] = []
-    schedule = Schedule(size_bytes=256 << 20, rounds=3, passes=2, seed=5, turns=4, turn_bytes=SMALL)
+    schedule = Schedule(
+        size_bytes=256 << 20, rounds=3, passes=2, seed=5, slices=4, slice_bytes=SMALL
+    )
     programs = {"base": make(), "1": make("STREAMING")}
     passes, host = timing.measure(
-        driver,
+        runner,
         programs,
         schedule,
         lambda so_far: kept.append(len(so_far.passes)),
@@ -282,27 +284,27 @@ def test_builds_are_timed_by_turns_and_the_limit_with_them(make: Maker, driver: 
         for kind in KINDS:
             mine = [p.settles for p in timed if (p.turn, p.kind) == (turn, kind)]
             assert mine == ([] if turn else [True]) + [False, False]
-    assert all(p.nr_pages == schedule.turn_case(p.kind).nr_pages for p in timed)
+    assert all(p.nr_pages == schedule.slice_case(p.kind).nr_pages for p in timed)
     filled = [p for p in passes if p.build == "limit" and p.round == 1]
     assert {p.turn for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
     assert min(p.index for p in filled) == 1  # the call that faults the memory in is not kept
 
 
-def test_the_order_of_the_builds_is_drawn_by_the_seed(make: Maker, driver: Runner) -> None:
+def test_the_order_of_the_builds_is_drawn_by_the_seed(make: Maker, runner: Runner) -> None:
     def order(seed: int) -> list[str]:
-        schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, turns=2)
+        schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, slices=2)
         programs = {"base": make(), "1": make(), "2": make()}
-        found = rounds.measure(driver, programs, schedule, lambda _: None).passes
+        found = rounds.measure(runner, programs, schedule, lambda _: None).passes
         return [p.build for p in found if p.settles]
 
     assert order(1) == order(1)
     assert len({tuple(order(seed)) for seed in range(4)}) > 1
 
 
-def test_passes_survive_the_record(make: Maker, driver: Runner) -> None:
-    schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, turns=2)
-    passes, _ = timing.measure(driver, {"base": make()}, schedule, lambda _: None)
+def test_passes_survive_the_record(make: Maker, runner: Runner) -> None:
+    schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, slices=2)
+    passes, _ = timing.measure(runner, {"base": make()}, schedule, lambda _: None)
     again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
     assert again == passes
 

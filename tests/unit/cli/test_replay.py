@@ -9,8 +9,9 @@ import pytest
 from harness.cli import cli
 from harness.errors import InputError
 from harness.jobs import replay as job
+from harness.replay.check import Checked
 from harness.replay.object_checks import ObjectCheck
-from harness.replay.replay import Checked, ReplayRequest
+from harness.replay.prepare import ReplayRequest
 
 JOBS = ("time_prefixes", "check_prefixes", "count_instructions", "time_base_twice")
 DEFAULT = "memcpy-streaming"
@@ -67,7 +68,7 @@ def test_a_subcommand_or_a_series_may_follow(words: str, name: str, slug: str) -
 def test_options_reach_the_request() -> None:
     _, request = run("test", "--prefix", "1", "--prefix", "3", "--turns", "2", "--seed", "9")
     assert request.prefixes == (1, 3)
-    assert (request.schedule.turns, request.schedule.seed) == (2, 9)
+    assert (request.schedule.slices, request.schedule.seed) == (2, 9)
     _, request = run("check", "--cases", "5", "--seed", "9", "--store", "movnti,memcpy")
     assert (request.cases, request.schedule.seed) == (5, 9)
     assert (request.prefixes, request.stores) == (None, ("movnti", "memcpy"))

@@ -13,7 +13,7 @@ from harness.events import silent
 from harness.memmap.compare import Finder
 from harness.memmap.struct_layout import Layout, Member
 from harness.project.project import Project
-from harness.replay import check
+from harness.replay import compare
 from harness.replay.program import objects
 from harness.trees import tree
 from tests.unit.builders import checkout, record
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
     monkeypatch.setattr(objects, "programs", nothing)
     monkeypatch.setattr(tree, "fetch", nothing)
-    monkeypatch.setattr(check, "layouts", lambda _: (PAGE, FOLIO))
+    monkeypatch.setattr(compare, "layouts", lambda _: (PAGE, FOLIO))
     made = checkout(tmp_path / "project")
     (made.root / "guests").unlink()
     made.guests_folder.mkdir()

@@ -65,7 +65,7 @@ VALUES = [
     Plan("", "pmem-4g", 5, (), Boots(), "host", kernel_options=(), page_ref=False),
     Plan("", "pmem-4g", 5, (), Boots(2, 2), "icount", kernel_options=("quiet",), page_ref=True),
     Schedule(1 << 30, 3, 2, seed=1),
-    Schedule(1 << 30, 3, 2, seed=1, kinds=("order0",), turns=2, turn_bytes=1 << 21),
+    Schedule(1 << 30, 3, 2, seed=1, kinds=("order0",), slices=2, slice_bytes=1 << 21),
     Configuration("", ("zdev",)),
     Configuration("", ("zdev",), "gcc", "x86_64", ("compiles",)),
     Configuration("", ("zdev",), shows=("same", "streams"), needs=("KMSAN",), page_ref=True),

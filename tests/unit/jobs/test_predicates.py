@@ -18,9 +18,9 @@ from harness.jobs.bisect.predicates import BASE, SIDE, Busier, CommitAnswer, Dif
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
-from harness.replay import check, counting
+from harness.replay import compare, counting
 from harness.replay.cases import Case, corners
-from harness.replay.check import CaseComparison, Unequal
+from harness.replay.compare import CaseComparison, Unequal
 from harness.replay.counting import Counted
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Answers, Facts, Runner
@@ -153,12 +153,12 @@ def differs(
 ) -> CommitAnswer:
     cases = list(corners())
 
-    def compare(_: Runner, programs: Mapping[str, Program], given: list[Case]) -> CaseComparison:
+    def answer(_: Runner, programs: Mapping[str, Program], given: list[Case]) -> CaseComparison:
         assert programs == {BASE: OURS, SIDE: THEIRS}
         assert given == cases
         return CaseComparison(len(given), unequal)
 
-    monkeypatch.setattr(check, "compare", compare)
+    monkeypatch.setattr(compare, "compare", answer)
     return Differs(driver(theirs), cases)(OURS, THEIRS)
 
 

@@ -30,7 +30,7 @@ def test_all_of_it_is_used_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) 
 
     before = resident_bytes()
     monkeypatch.setattr(threading.Thread, "join", joined)
-    with reserve.asked_for(SIZE):
+    with reserve.reserved(SIZE):
         pass
     assert seen[-1] - before > 0.9 * SIZE
     assert resident_bytes() - before < 0.1 * SIZE
@@ -38,7 +38,7 @@ def test_all_of_it_is_used_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_fails_meanwhile_does_not_wait_for_it() -> None:
     before = threading.active_count()
-    with pytest.raises(KeyError), reserve.asked_for(SIZE):
+    with pytest.raises(KeyError), reserve.reserved(SIZE):
         raise KeyError
     assert threading.active_count() == before
 
@@ -49,7 +49,7 @@ def test_a_machine_without_room_is_left_alone(
 ) -> None:
     monkeypatch.setattr(backing_files, "available_bytes", lambda: available)
     before = threading.active_count()
-    with reserve.asked_for(SIZE):
+    with reserve.reserved(SIZE):
         assert threading.active_count() == before
 
 

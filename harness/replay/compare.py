@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compares builds with base case by case: struct pages, and calls to the rest of the kernel.
+
+Compares digests first. Only if they differ are both memmaps written out and decoded.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.events import Advanced, Began, Ended, Listener, silent
+from harness.memmap.compare import Bytes, Difference, describe, differing, finder
+from harness.memmap.struct_layout import Layout, structure
+from harness.record.record import BASE
+from harness.replay.cases import Case
+from harness.replay.program.link import Program
+from harness.replay.runner.runner import Call, Facts, Runner, Trapped
+
+#: Pages of a case that are decoded; all are counted.
+SHOWN = 3
+
+
+class Unequal(msgspec.Struct, frozen=True):
+    """A case on which a build differs from base.
+
+    `what` is one line; `pages` the first of `nr_differing` struct pages that differ.
+    """
+
+    build: str
+    case: Case
+    what: str
+    nr_differing: int = 0
+    pages: tuple[Difference, ...] = ()
+
+
+class CaseComparison(msgspec.Struct, frozen=True):
+    """The number of cases, and the first unequal case of each build that differs."""
+
+    cases: int
+    unequal: tuple[Unequal, ...]
+
+    def equal(self, build: str) -> bool:
+        """Return whether a build equals base on every case."""
+        return all(found.build != build for found in self.unequal)
+
+
+def compare(
+    runner: Runner,
+    programs: Mapping[str, Program],
+    cases: Sequence[Case],
+    listen: Listener = silent,
+) -> CaseComparison:
+    """Run all cases on every program; `programs` holds `base` and the builds to compare with it.
+
+    Decodes the first unequal case of each build. A build whose program stops itself is unequal;
+    raises Trapped only for base.
+    """
+    listen(Began(f"compare {len(programs) - 1} builds with base on {len(cases)} cases"))
+    base = programs[BASE]
+    facts = runner(base, []).facts
+    cases = [msgspec.structs.replace(c, nid=c.nid % facts.max_nodes) for c in cases]
+    lines = [case.line(soil=1, digest=1) for case in cases]
+    expected = runner(base, lines).ran
+    found = []
+    others = [build for build in programs if build != BASE]
+    for number, build in enumerate(others):
+        listen(Advanced(number, len(others), build))
+        unequal = _first(runner, programs, build, cases, lines, expected)
+        if unequal is not None:
+            found.append(unequal)
+    listen(Ended(f"{len(cases)} cases on {len(others)} builds, {len(found)} builds differ"))
+    return CaseComparison(len(cases), tuple(found))
+
+
+def _first(
+    runner: Runner,
+    programs: Mapping[str, Program],
+    build: str,
+    cases: Sequence[Case],
+    lines: Sequence[str],
+    expected: Sequence[Call],
+) -> Unequal | None:
+    try:
+        got = runner(programs[build], lines).ran
+    except Trapped as trap:
+        return _trapped(build, cases, trap)
+    for number, (case, ours, theirs) in enumerate(zip(cases, expected, got, strict=True), 1):
+        if ours.digest != theirs.digest:
+            return _decoded(runner, programs, build, cases[:number])
+        what = _calls_differ(ours, theirs)
+        if what:
+            return Unequal(build, case, what)
+    return None
+
+
+def _trapped(build: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
+    if not 1 <= trap.line <= len(cases):
+        raise trap
+    return Unequal(build, cases[trap.line - 1], trap.what)
+
+
+def _calls_differ(base: Call, build: Call) -> str:
+    """Describe how the calls to the rest of the kernel differ; empty if they do not."""
+    if base.pageblocks != build.pageblocks:
+        return (
+            f"pageblocks initialized: {_ranges(build)}; base initializes {_ranges(base)} "
+            "(first pfn, one past the last, migratetype, isolate)"
+        )
+    if base.page_ref != build.page_ref:
+        ours, theirs = base.page_ref, build.page_ref
+        return (
+            f"page_ref_set: {theirs.events} events on {theirs.pages} pages, pfn {theirs.first} to "
+            f"{theirs.last}; base gives {ours.events} on {ours.pages}, {ours.first} to {ours.last}"
+        )
+    return ""
+
+
+def _ranges(ran: Call) -> str:
+    shown = ", ".join(str(r) for r in ran.pageblocks[:SHOWN])
+    return shown + (f" and {len(ran.pageblocks) - SHOWN} more" if ran.pageblocks[SHOWN:] else "")
+
+
+def _decoded(
+    runner: Runner, programs: Mapping[str, Program], build: str, cases: Sequence[Case]
+) -> Unequal:
+    """Run the cases again on base and build and name what differs in the last case's memmaps.
+
+    All cases, because an earlier call may have caused the difference.
+    """
+    *before, case = cases
+    lines = [earlier.line(soil=1) for earlier in before]
+    with tempfile.TemporaryDirectory() as name:
+        images = []
+        for which in (BASE, build):
+            path = Path(name) / f"{which}.img"
+            answers = runner(programs[which], [*lines, case.line(soil=1, image=str(path))])
+            images.append(np.fromfile(path, dtype=np.uint8))
+        return _named(build, case, images, answers.ran[-1].before, answers.facts, programs[BASE])
+
+
+def _named(
+    build: str, case: Case, images: Sequence[Bytes], before: int, facts: Facts, base: Program
+) -> Unequal:
+    """Decode the images; page numbers count from the case's first struct page."""
+    size = facts.page_struct_size
+    skip = before % size
+    ours, theirs = (image[skip : skip + (len(image) - skip) // size * size] for image in images)
+    pages = differing(ours, theirs, size)
+    if not len(pages):
+        raise HarnessError(
+            "digests differ, but the memmaps do not",
+            where=f"{build}, {case}",
+            expected="both equal or both different",
+        )
+    page, folio = layouts(base)
+    find = finder(page, folio, case.shift, case.nr - case.nr_pages)
+    shown = tuple(
+        describe(
+            int(at) - before // size,
+            ours[at * size : (at + 1) * size],
+            theirs[at * size : (at + 1) * size],
+            find,
+        )
+        for at in pages[:SHOWN]
+    )
+    first = shown[0]
+    place = _place(first.page, case)
+    count = "1 struct page differs" if len(pages) == 1 else f"{len(pages)} struct pages differ"
+    what = f"{count}, the first {place}: {', '.join(first.fields)}"
+    return Unequal(build, case, what, len(pages), shown)
+
+
+def _place(page: int, case: Case) -> str:
+    """Describe the place of a page relative to the range that is initialized."""
+    skipped = case.nr - case.nr_pages
+    if page < skipped:
+        return f"{skipped - page} before the range"
+    if page >= case.nr:
+        return f"{page - case.nr} past the end of the range"
+    return f"number {page - skipped}"
+
+
+def layouts(program: Program) -> tuple[Layout, Layout]:
+    """Return the layouts of struct page and struct folio in the shim's kernel side."""
+    try:
+        return structure(program.shim, "page"), structure(program.shim, "folio")
+    except ValueError as error:
+        raise HarnessError(f"no layout of struct page: {error}") from error

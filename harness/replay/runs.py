@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Times builds, or counts their instructions, and stores the run."""
+
+import os
+import platform
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import HarnessError
+from harness.events import Listener, silent
+from harness.guest import backing_files
+from harness.host.cache import Cache
+from harness.host.digest import value_digest
+from harness.kernel import identity
+from harness.measure.machine import cpu
+from harness.project.project import Project
+from harness.record import store
+from harness.record.record import (
+    BASE,
+    Build,
+    Comparison,
+    Count,
+    Machine,
+    ReplayRun,
+    ReplaySetup,
+    Subject,
+)
+from harness.replay import counting
+from harness.replay.compare import CaseComparison
+from harness.replay.prepare import Prepared, ReplayRequest
+from harness.replay.runner.runner import Runner
+from harness.replay.timing import timing
+from harness.replay.timing.schedule import Timed, require_memory
+from harness.series.source import posted_version
+
+
+def time_builds(
+    project: Project,
+    cache: Cache,
+    runner: Runner,
+    made: Prepared,
+    wanted: ReplayRequest,
+    compared: CaseComparison | None,
+    listen: Listener = silent,
+) -> ReplayRun:
+    """Time all builds and return the run; it is stored after every round."""
+    builds = len(made.builds) + 1  # LIMIT is one as well
+    require_memory(wanted.schedule, builds, backing_files.available_bytes())
+    record = _record(cache, made, wanted, compared)
+
+    def save(so_far: Timed) -> None:
+        store.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
+
+    save(Timed((), ()))
+    try:
+        whole = timing.measure(
+            runner, made.programs, wanted.schedule, save, listen, limit_with=made.programs[BASE]
+        )
+    except HarnessError as error:
+        lost = store.load_replay(store.folder_of(project.results, record))
+        _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
+        raise
+    return _finish(
+        project,
+        msgspec.structs.replace(record, outcome="complete", reason="", **whole._asdict()),
+    )
+
+
+def count_instructions(
+    project: Project,
+    cache: Cache,
+    runner: Runner,
+    made: Prepared,
+    wanted: ReplayRequest,
+    listen: Listener = silent,
+) -> ReplayRun:
+    """Count the instructions per struct page of all builds; return the run, which is stored."""
+    record = _record(cache, made, wanted, None)
+    found = counting.count(runner, made.programs, listen)
+    record = msgspec.structs.replace(
+        record,
+        setup=msgspec.structs.replace(record.setup, rounds=0, passes=0),
+        counts=tuple(
+            Count(one.build, kind, one.by, per_page)
+            for one in found
+            for kind, per_page in one.per_page.items()
+        ),
+        outcome="complete",
+        reason="",
+    )
+    return _finish(project, record)
+
+
+def _finish(project: Project, record: ReplayRun) -> ReplayRun:
+    record = msgspec.structs.replace(record, finished=store.now().isoformat())
+    store.save(project.results, record)
+    return record
+
+
+def _record(
+    cache: Cache, made: Prepared, wanted: ReplayRequest, compared: CaseComparison | None
+) -> ReplayRun:
+    schedule = wanted.schedule
+    version = posted_version(wanted.source)
+    unequal = {u.build: f"{u.case}: {u.what}" for u in (compared.unequal if compared else ())}
+    now = store.now()
+    return ReplayRun(
+        run_id=store.new_run_id(now),
+        subject=Subject.of(made.applied, made.series.port_of if version is None else version),
+        setup=ReplaySetup(
+            schedule_sha256=value_digest(schedule),
+            rounds=schedule.rounds,
+            passes=schedule.slices * schedule.passes,
+            nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
+        ),
+        machine=_machine(made),
+        builds=_builds(cache, made),
+        started=now.isoformat(),
+        comparisons=tuple(
+            Comparison(
+                build=build.name,
+                cases=compared.cases,
+                seed=schedule.seed,
+                equal=build.name not in unequal,
+                detail=unequal.get(build.name, ""),
+            )
+            for build in made.builds
+            if compared is not None and build.name != BASE
+        ),
+    )
+
+
+def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
+    built = [
+        identity.Built(
+            Build(
+                name=build.name,
+                prefix=build.prefix,
+                commit=build.commit,
+                release=made.applied.release,
+                build_id=build.program.object_sha256,
+                config_sha256=build.program.config_sha256,
+                compiler=build.program.compiler,
+            ),
+            binary=build.program.object,
+            config=build.program.config,
+        )
+        for build in made.builds
+    ]
+    return identity.with_differences(cache, built)
+
+
+def _machine(made: Prepared) -> Machine:
+    return Machine(
+        cpu=cpu(Path("/proc/cpuinfo").read_text()).name,
+        cpus=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        accelerator="native",
+        accelerator_proof="the function runs as a process of this machine",
+        tools={"cc": made.builds[0].program.compiler},
+    )
