@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cli.commands.verify import _finders
 from harness.errors import InputError
-from harness.events import silent
+from harness.host.cache import Cache
+from harness.jobs.verify import member_finder
 from harness.memmap.compare import Finder
 from harness.memmap.struct_layout import Layout, Member
 from harness.project.project import Project
@@ -26,7 +26,8 @@ FOLIO = Layout("folio", 128, (Member("_nr_pages", 124, 4),))
 def found(project: Project, guest: str, driver: str) -> Finder:
     made = record()
     setup = msgspec.structs.replace(made.setup, guest=guest)
-    return _finders(project, msgspec.structs.replace(made, setup=setup), silent)(driver)
+    made = msgspec.structs.replace(made, setup=setup)
+    return member_finder(project, Cache.default(), made, driver)
 
 
 @pytest.fixture
