@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this machine can do for a plan: one check at a time, each with how to mend it.
+"""Checks whether this machine can run a plan.
 
-Looks only; what it boots is a kernel that is there already, to prove the accelerator.
+Changes nothing; boots a kernel that exists already to prove that KVM works.
 """
 
 import os
@@ -22,7 +22,7 @@ from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.project import Project
 
-#: A tree, a worktree of it and two kernels' objects; and what is left to write once they are there.
+#: Space for a tree, its worktree and the objects of two kernels; and once they are cached.
 EMPTY_CACHE_BYTES = 6 * GIB
 FILLED_CACHE_BYTES = GIB
 
@@ -30,7 +30,7 @@ FILLED_CACHE_BYTES = GIB
 def examine(
     project: Project, cache: Cache, plan: Plan, guest: Guest, listen: Listener = silent
 ) -> Iterator[Diagnosis]:
-    """Give every check as it is made. Raises InputError for a packages.txt that does not fit."""
+    """Yield every check as it is made. Raises InputError for an invalid packages.txt."""
     yield _architecture()
     yield from requirements.examine(project, cache)
     yield _root(project, cache)
@@ -46,7 +46,9 @@ def _architecture() -> Diagnosis:
     name = platform.machine()
     if name == "x86_64":
         return Diagnosis("architecture", "ok", name)
-    return Diagnosis("architecture", "missing", name, "use an x86-64 machine: the kernels are")
+    return Diagnosis(
+        "architecture", "missing", name, "run on an x86-64 host; only x86-64 kernels are built"
+    )
 
 
 def _root(project: Project, cache: Cache) -> Diagnosis:
@@ -61,8 +63,10 @@ def _root(project: Project, cache: Cache) -> Diagnosis:
 def _sandbox(cache: Cache) -> Diagnosis:
     reason = cache.sandbox.unusable
     if reason is None:
-        return Diagnosis("sandbox", "ok", "builds and guests see no home and no network")
-    hint = "allow user namespaces; until then strangers' series want --no-sandbox"
+        return Diagnosis(
+            "sandbox", "ok", "bubblewrap works: builds and guests see no home and no network"
+        )
+    hint = "allow user namespaces; until then third-party series need --no-sandbox"
     return Diagnosis("sandbox", "warning", f"bubblewrap does not work ({reason})", hint)
 
 
@@ -74,60 +78,62 @@ def _disk(cache: Cache) -> Diagnosis:
     text = f"{format_bytes(free)} free in {existing}, {format_bytes(needed)} needed"
     if free >= needed:
         return Diagnosis("disk", "ok", text)
-    hint = "free some, or set XDG_CACHE_HOME to a folder with room"
+    hint = "free some space, or set XDG_CACHE_HOME to a folder with more"
     return Diagnosis("disk", "missing", text, hint)
 
 
 def _memory(guest: Guest, plan: Plan) -> Diagnosis:
     free = backing_files.available_bytes()
     needed = backing_files.room_bytes(guest) + guest.memory_bytes
-    text = f"{format_bytes(free)} available, plan {plan.name} takes {format_bytes(needed)}"
+    text = f"{format_bytes(free)} available, plan {plan.name} needs {format_bytes(needed)}"
     if backing_files.fits_in_memory(guest):
         return Diagnosis("memory", "ok", text)
     if free < guest.memory_bytes:
-        return Diagnosis("memory", "missing", text, "close other programs, or try --plan quick")
-    hint = "the memmaps go to the disk, which is slower and noisier; --plan quick takes less"
+        return Diagnosis("memory", "missing", text, "close other programs, or use --plan quick")
+    hint = "the NVDIMMs will be on disk, slower and noisier; --plan quick needs less memory"
     return Diagnosis("memory", "warning", text, hint)
 
 
 def _cpu(cpuinfo: str, guest: Guest) -> Diagnosis:
     found = machine.cpu(cpuinfo)
     if found.is_ice_lake:
-        return Diagnosis("cpu", "ok", f"{found.name}: an Ice Lake server, as the author's")
+        return Diagnosis("cpu", "ok", f"{found.name}: an Ice Lake server, like the author's")
     if found.is_ice_lake_class:
-        return Diagnosis("cpu", "ok", f"{found.name}: has what Ice Lake servers have")
-    hint = f"{guest.cpu_model} is not whole under KVM here, and figures may differ for it"
-    return Diagnosis("cpu", "warning", f"{found.name}: not of Ice Lake class", hint)
+        return Diagnosis("cpu", "ok", f"{found.name}: has the features of Ice Lake servers")
+    hint = f"the guest's {guest.cpu_model} lacks features under KVM here; times may differ"
+    return Diagnosis("cpu", "warning", f"{found.name}: no Ice Lake features", hint)
 
 
 def _load() -> Diagnosis:
     load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
-    text = f"{load:.2f} on {cpus} cpus"
+    text = f"{load:.2f} on {cpus} CPUs"
     if load <= cpus / 4:
         return Diagnosis("load", "ok", text)
-    return Diagnosis("load", "warning", text, "measure on a quiet machine: it is in the times")
+    return Diagnosis("load", "warning", text, "stop other programs: their load affects the times")
 
 
 def _accelerator(cache: Cache, listen: Listener) -> Diagnosis:
-    hint = "times under TCG are functional evidence only; use a machine with KVM for figures"
+    hint = "use a machine with KVM for times; TCG only shows that everything works"
     if reason := accelerator.closed():
         return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
     image = _newest_image(cache)
     if image is None:
-        text = "KVM is unproved: no kernel built yet; measuring proves it before it counts"
-        return Diagnosis("accelerator", "warning", text, "harness build, then ask again")
+        text = "KVM is not proved yet: no kernel is built; a measurement proves it first"
+        return Diagnosis(
+            "accelerator", "warning", text, "run `harness build`, then `harness doctor` again"
+        )
     try:
         reason = accelerator.unusable(cache, image, listen)
     except HarnessError as error:
-        text = f"KVM is unproved: {error}"
-        return Diagnosis("accelerator", "warning", text, "mend what is missing above")
+        text = f"KVM is not proved: {error}"
+        return Diagnosis("accelerator", "warning", text, "install what is missing above")
     if reason is None:
-        return Diagnosis("accelerator", "ok", "KVM, proved by booting a kernel under it")
+        return Diagnosis("accelerator", "ok", "KVM; a kernel boots under it")
     return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
 
 
 def _newest_image(cache: Cache) -> Path | None:
-    """Return a kernel to prove KVM with: our newest, else one of the host's that we may read."""
+    """Return a kernel to prove KVM with: our newest, else a readable one of the host's."""
     ours = sorted(cache.kernels.glob("*/bzImage"), key=lambda path: path.stat().st_mtime)
     hosts = [p for p in sorted(Path("/boot").glob("vmlinuz*")) if os.access(p, os.R_OK)]
     return next(iter([*reversed(ours), *reversed(hosts)]), None)

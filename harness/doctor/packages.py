@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""configs/packages.txt to values: what is needed of the distribution, and what it is called there.
+"""Parser of configs/packages.txt. Pure: text in, values out.
 
-The file is read by `bootstrap` as well; its own head says what the columns mean.
+`bootstrap` reads the file as well; its header describes the columns.
 """
 
 import re
@@ -13,7 +13,7 @@ _ALIASES = {"ubuntu": "debian", "rhel": "fedora", "suse": "opensuse"}
 
 
 class Need(msgspec.Struct, frozen=True):
-    """One need: `kind` is command, static, header or python, `package` "-" where it has none."""
+    """A need: `kind` is command, static, header or python; package "-" is none."""
 
     kind: str
     name: str
@@ -23,7 +23,7 @@ class Need(msgspec.Struct, frozen=True):
 
 
 def needs(text: str) -> tuple[Need, ...]:
-    """Return the table. Raises ValueError naming the line that does not fit."""
+    """Return the table. Raises ValueError naming the invalid line."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -38,9 +38,9 @@ def needs(text: str) -> tuple[Need, ...]:
 
 
 def distribution(os_release: str) -> str:
-    """Return the column for a machine's os-release(5); empty for one that has none."""
-    said = dict(re.findall(r"^(ID|ID_LIKE)=[\"']?([^\"'\n]*)", os_release, re.MULTILINE))
-    for name in f"{said.get('ID', '')} {said.get('ID_LIKE', '')}".split():
+    """Return the column for a machine's os-release(5); "" for an unknown distribution."""
+    ids = dict(re.findall(r"^(ID|ID_LIKE)=[\"']?([^\"'\n]*)", os_release, re.MULTILINE))
+    for name in f"{ids.get('ID', '')} {ids.get('ID_LIKE', '')}".split():
         known = _ALIASES.get(name, "opensuse" if "suse" in name else name)
         if known in DISTRIBUTIONS:
             return known

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the cache holds, and taking away what is not needed: whatever goes is made again when asked.
+"""Lists and prunes the cache; what is removed is made again when it is needed.
 
-Nothing goes that a running harness holds: an O= folder or worktree is free when its lock is, and
-anything else when nobody uses the cache at all.
+An O= folder or worktree is in use while its lock is held, anything else while any harness runs.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ from harness.events import Ended, Listener, Note, silent
 from harness.host.cache import Cache
 from harness.host.units import format_bytes
 
-#: Folders whose parts stand for themselves, and what the lock on one is called, if there is one.
+#: Folders whose parts are entries, and the name of a part's lock, if it has one.
 PARTS = {
     "worktrees": "worktree-{}",
     "objects": "objects-{}",
@@ -27,14 +26,14 @@ PARTS = {
     "mails": "",
     "cells": "",
 }
-#: Locks of what is kept as one.
+#: Locks of folders that are one entry.
 WHOLES = {"trees.git": "trees", "apt": "apt"}
-#: Neither kept nor counted: the locks themselves, and what is being made.
-NOT_KEPT = ("locks", "staging")
+#: Not entries: the locks themselves, and unfinished work.
+INTERNAL = ("locks", "staging")
 
 
 class CacheEntry(msgspec.Struct, frozen=True):
-    """Something that is kept: its kind, name, size on the disk, and last use (seconds, epoch)."""
+    """An entry: its kind, name, size on disk, and last use (seconds since the epoch)."""
 
     kind: str
     name: str
@@ -43,14 +42,14 @@ class CacheEntry(msgspec.Struct, frozen=True):
 
 
 class PruneRule(msgspec.Struct, frozen=True):
-    """What is to go: what was not used for `older_s`, and the least used above `limit_bytes`."""
+    """What to remove: entries unused for `older_s`, or least recently used above `limit_bytes`."""
 
     older_s: float | None = None
     limit_bytes: int | None = None
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What went, what was to go but is in use, and how much is left."""
+    """The removed entries, those that are in use instead, and the size of the rest."""
 
     gone: tuple[CacheEntry, ...]
     held: tuple[CacheEntry, ...]
@@ -58,13 +57,13 @@ class Pruned(msgspec.Struct, frozen=True):
 
 
 def entries(cache: Cache) -> tuple[CacheEntry, ...]:
-    """Return everything that is kept, least recently used first."""
+    """Return all entries, least recently used first."""
     found = [_entry(cache, path) for path in _paths(cache.root)]
     return tuple(sorted(found, key=lambda entry: entry.used))
 
 
 def prune(cache: Cache, rule: PruneRule, listen: Listener = silent) -> Pruned:
-    """Take away what the rule says and nobody holds."""
+    """Remove the entries that the rule names and that are not in use."""
     gone: list[CacheEntry] = []
     held: list[CacheEntry] = []
     with cache.alone() as is_alone:
@@ -97,7 +96,7 @@ def _paths(root: Path) -> Iterator[Path]:
     for path in sorted(root.iterdir()):
         if path.name in PARTS and path.is_dir():
             yield from sorted(path.iterdir())
-        elif path.name not in NOT_KEPT:
+        elif path.name not in INTERNAL:
             yield path
 
 
@@ -107,7 +106,7 @@ def _entry(cache: Cache, path: Path) -> CacheEntry:
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
     nr_bytes, newest = 0, 0.0
     for file in files:
-        with contextlib.suppress(OSError):  # a harness that runs may take it away
+        with contextlib.suppress(OSError):  # a running harness may remove it
             status = file.lstat()
             nr_bytes += status.st_blocks * 512
             newest = max(newest, status.st_mtime) if whole else newest
@@ -125,7 +124,7 @@ def _lock(kind: str, name: str) -> str:
 
 @contextlib.contextmanager
 def _unheld(cache: Cache, entry: CacheEntry, *, is_alone: bool) -> Iterator[bool]:
-    """Say whether nobody holds an entry, and see to it that this stays so."""
+    """Yield whether an entry is free, and keep it so during the block."""
     lock = _lock(entry.kind, entry.name)
     if is_alone:
         yield True
@@ -137,7 +136,7 @@ def _unheld(cache: Cache, entry: CacheEntry, *, is_alone: bool) -> Iterator[bool
 
 
 def _remove(cache: Cache, entry: CacheEntry) -> None:
-    """Move it out of the way first: what is half removed is nobody's to find."""
+    """Move it away first, so that no half-removed entry is found."""
     path = cache.root / entry.kind / entry.name
     with cache.staging() as work:
         path.rename(work / "gone")

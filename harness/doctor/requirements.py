@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether the programs and headers that this project needs are here, and in which version."""
+"""Checks which programs and headers of configs/packages.txt are installed, and their versions."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ SCOPES = {"run": "", "extra": " (optional)"}
 
 
 def examine(project: Project, cache: Cache) -> Iterator[Diagnosis]:
-    """Give each need of configs/packages.txt, then our own programs. Raises InputError."""
+    """Yield each need of configs/packages.txt, then our own programs. Raises InputError."""
     path = project.configs / "packages.txt"
     try:
         table = needs(path.read_text())
@@ -44,7 +44,7 @@ def examine(project: Project, cache: Cache) -> Iterator[Diagnosis]:
 
 
 def _distribution() -> str:
-    # The variable lets tests stand in another machine, as in bootstrap.
+    # Set by tests, as in bootstrap.
     root = Path(os.environ.get("MEMMAP_HARNESS_SYSROOT") or "/")
     for path in (root / "etc/os-release", root / "usr/lib/os-release"):
         if path.is_file():
@@ -64,7 +64,7 @@ def _diagnose(need: Need, here: str, cache: Cache) -> Diagnosis:
 
 
 def _found(need: Need, cache: Cache) -> str | None:
-    """Return what to say of a need that is met, its version where it has one; None if it is not."""
+    """Return the version, or "found", of an installed need; None if it is missing."""
     log = cache.log(f"doctor-{need.name.replace('/', '-')}")
     deadline = process.Deadline(LOOK_S)
     try:

@@ -5,7 +5,7 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import json_option, plan_option, print_json
-from harness.doctor.diagnosis import Diagnosis
+from harness.doctor.diagnosis import Diagnosis, missing, summary
 from harness.errors import MachineError
 from harness.events import Began, Event
 from harness.host.cache import Cache
@@ -18,10 +18,10 @@ COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 @plan_option
 @json_option
 def doctor(plan: str, as_json: bool) -> None:
-    """Check this machine for a plan: tools, disk, memory, processor, load, sandbox, accelerator.
+    """Check whether this machine can run a plan: tools, disk, memory, CPU, load, sandbox, KVM.
 
-    KVM counts as usable only if a kernel boots under it. A warning does not keep the plan from
-    running; what is missing does, and the exit code is then 69.
+    The first line is the answer. KVM is usable only if a kernel boots under it. The plan runs in
+    spite of warnings; if something is missing, exits with 69.
 
     \b
     Examples:
@@ -34,28 +34,24 @@ def doctor(plan: str, as_json: bool) -> None:
     project = Project.find()
     wanted = project.plan(plan)
     guest = project.guest(wanted.guest)
-    lines = []
-    for line in examine(project, Cache.default(), wanted, guest, _tell):
-        lines.append(line)
-        if not as_json:
-            _show(line)
-    lacking = [line.name for line in lines if line.status == "missing"]
+    found = list(examine(project, Cache.default(), wanted, guest, _show_step))
+    answer, ok = summary(plan, found), not missing(found)
     if as_json:
-        print_json({"plan": plan, "ok": not lacking, "checks": lines})
-    if lacking:
-        raise MachineError(
-            f"plan {plan} cannot run here: {', '.join(lacking)} missing",
-            hint="./bootstrap installs packages where it may; the lines above say the rest",
-        )
+        print_json({"plan": plan, "ok": ok, "checks": found})
+    else:
+        click.echo(answer)
+        for one in found:
+            _show(one)
+    if not ok:
+        raise MachineError(answer, hint="run ./bootstrap to install packages; see the hints above")
 
 
-def _tell(event: Event) -> None:
-    # A bar would get in the way of the lines.
+def _show_step(event: Event) -> None:
     if isinstance(event, Began):
         click.echo(f"{event.title} …", err=True)
 
 
-def _show(line: Diagnosis) -> None:
-    hint = f" -> {line.hint}" if line.hint else ""
-    status = click.style(f"{line.status:8}", fg=COLOURS[line.status])
-    click.echo(f"{status} {line.name:22} {printable(line.text + hint)}")
+def _show(one: Diagnosis) -> None:
+    hint = f"; hint: {one.hint}" if one.hint else ""
+    status = click.style(f"{one.status:8}", fg=COLOURS[one.status])
+    click.echo(f"{status} {one.name:22} {printable(one.text + hint)}")

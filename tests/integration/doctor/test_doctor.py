@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""doctor: one line a check, on machines that lack this or that."""
+"""doctor: one line per check, on machines that lack something."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_what_is_missing_says_which_package_brings_it(
 ) -> None:
     monkeypatch.setattr(programs, "MORE", ())
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    for release, mend in {
+    for release, hint in {
         "ID=debian": "apt-get install qemu-system-x86",
         "ID=fedora": "dnf install qemu-system-x86-core",
         "ID=arch": "pacman -S qemu-system-x86",
@@ -70,7 +70,7 @@ def test_what_is_missing_says_which_package_brings_it(
         monkeypatch.setenv("MEMMAP_HARNESS_SYSROOT", str(tmp_path))
         found = examined(cache)
         assert found["qemu-system-x86_64"].status == "missing"
-        assert found["qemu-system-x86_64"].hint == mend
+        assert found["qemu-system-x86_64"].hint == hint
     assert found["gelf.h"].status == "missing"
     assert found["guest root"].status == "missing"
     assert found["shellcheck"].status == "warning", "only our tests need it"
@@ -137,7 +137,7 @@ def test_kvm_without_a_kernel_is_unproved(cache: Cache, monkeypatch: pytest.Monk
     monkeypatch.setattr(doctor, "_newest_image", lambda _cache: None)
     line = doctor._accelerator(cache, silent)
     assert line.status == "warning"
-    assert "unproved: no kernel built yet" in line.text
+    assert "KVM is not proved yet: no kernel is built" in line.text
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -145,11 +145,13 @@ def test_the_command(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", code, "doctor", "--plan", "quick"]
     env = os.environ | {"PATH": "/nonexistent", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False, timeout=120)
-    found = [line.split()[:2] for line in done.stdout.splitlines()]
-    # Some of it may lie in sbin, which is looked into whatever PATH says.
+    answer, *lines = done.stdout.splitlines()
+    assert answer.startswith("plan quick cannot run here: ")
+    found = [line.split()[:2] for line in lines]
+    # Some may be in sbin, which is searched in addition to PATH.
     assert ["missing", "git"] in found
     assert done.returncode == 69
-    assert done.stderr.splitlines()[-1].startswith("harness: plan quick cannot run here: ")
+    assert done.stderr.splitlines()[-1].startswith(f"harness: {answer}")
 
     as_json = subprocess.run(
         [*argv, "--json"], capture_output=True, text=True, env=env, check=False, timeout=120
