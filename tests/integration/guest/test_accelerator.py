@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KVM is what boots this kernel, not what opens."""
+"""KVM is used only if it boots the kernel."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def test_kvm_that_boots_the_image_is_taken(
+def test_kvm_is_used_if_it_boots_the_image(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
@@ -46,7 +46,7 @@ def test_kvm_that_boots_the_image_is_taken(
     assert prove(cache, image, "kvm") == proved
 
 
-def test_kvm_that_opens_and_hangs_is_not(
+def test_kvm_is_not_used_if_the_boot_hangs(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
@@ -61,7 +61,7 @@ def test_kvm_that_opens_and_hangs_is_not(
     assert caught.value.exit_code == 69
 
 
-def test_kvm_that_fails_says_why(
+def test_the_reason_of_a_failing_kvm_is_named(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "fails")
@@ -79,7 +79,7 @@ def test_tcg_on_request(cache: Cache, image: Path) -> None:
     assert prove(cache, image, "tcg") == Accelerator("tcg", "TCG was asked for")
 
 
-def test_failure_is_believed_for_an_hour_and_for_this_image_only(
+def test_a_failure_is_remembered_for_an_hour_and_one_image(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
@@ -99,7 +99,7 @@ def test_failure_is_believed_for_an_hour_and_for_this_image_only(
     assert prove(cache, image).name == "kvm"
 
 
-def test_failure_is_not_believed_after_a_reboot(
+def test_a_failure_is_forgotten_after_a_reboot(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
@@ -109,7 +109,7 @@ def test_failure_is_not_believed_after_a_reboot(
     assert prove(cache, image).name == "kvm"
 
 
-def test_a_damaged_memory_is_no_obstacle(
+def test_a_damaged_memory_of_failures_is_ignored(
     cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a real QEMU makes of our options, before any guest runs."""
+"""A real QEMU accepts the options, without running a guest."""
 
 from pathlib import Path
 
@@ -17,16 +17,14 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def test_a_device_that_is_offered_and_one_that_is_not(log: Path) -> None:
+def test_whether_qemu_has_a_device(log: Path) -> None:
     assert qemu.offers("nvdimm", log, Deadline(60))
     assert not qemu.offers("nvdim", log, Deadline(60))
 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("device", MAKERS)
-def test_a_machine_comes_up_with_each_device(
-    tmp_path: Path, log: Path, device: str, count: int
-) -> None:
+def test_qemu_starts_with_each_device(tmp_path: Path, log: Path, device: str, count: int) -> None:
     if not qemu.offers(device, log, Deadline(60)):
         pytest.skip(f"this QEMU has no {device}")
     devices = [qemu.Device(tmp_path / f"a,b {n}", 512 * MIB) for n in range(count)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's root: what is in it, and when it is made anew."""
+"""The guest's root: its content, and when it is made again."""
 
 import os
 import subprocess
@@ -59,7 +59,7 @@ def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -
     assert done.stdout.strip()
 
 
-def test_it_is_made_once_and_again_when_the_agent_changes(
+def test_it_is_made_again_only_if_the_agent_changes(
     cache: Cache, agent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
@@ -84,7 +84,7 @@ def test_a_dynamic_busybox_is_refused(
         assemble(cache)
 
 
-def test_a_program_whose_libraries_are_lost_is_refused(
+def test_a_program_with_missing_libraries_is_refused(
     cache: Cache, agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(
@@ -115,7 +115,7 @@ def test_a_missing_program_is_named(cache: Cache, monkeypatch: pytest.MonkeyPatc
         ("\tstatically linked", []),
     ],
 )  # fmt: skip
-def test_what_ldd_says(
+def test_libraries_are_parsed_from_ldd(
     said: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path / "bin", "ldd", f"cat <<'END'\n{said}\nEND")

@@ -25,11 +25,11 @@ def cache(tmp_path: Path) -> Cache:
     made = Cache(tmp_path / "a cache")
     reason = made.sandbox.unusable
     if reason is not None:
-        told = f"bubblewrap does not work here: {reason}"
-        # Where nobody looks, what the sandbox promises must not go untried.
+        message = f"bubblewrap does not work here: {reason}"
+        # In CI these tests must not be skipped unnoticed.
         if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(message)
+        pytest.skip(message)
     return made
 
 
@@ -97,10 +97,10 @@ def test_a_folder_behind_a_link_in_the_home_is_reached(
     assert (disk / "cache" / "made").exists()
 
 
-def test_an_object_brings_no_key_into_a_program(
+def test_a_linker_script_cannot_read_a_key(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no object is a script to ld, which takes other files in."""
+    """ld takes a text file for a linker script, which may include other files."""
     home, folder = tmp_path / "home", tmp_path / "made"
     for made in (home, folder):
         made.mkdir()
@@ -151,7 +151,7 @@ def test_no_network(cache: Cache) -> None:
         assert wrapped(cache, sys.executable, "-c", connect, network=True).exit_code == 0
 
 
-def test_the_environment_is_ours_to_choose(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_replaced(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     said = wrapped(cache, "env", env={"KBUILD_OUTPUT": "/o"}).stdout
     assert "secret" not in said
@@ -160,7 +160,7 @@ def test_the_environment_is_ours_to_choose(cache: Cache, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("path", ["/etc/shadow", "/etc/ssh", "/var/lib", "/srv", "/boot", "/mnt"])
-def test_what_programs_do_not_need_is_not_there(cache: Cache, path: str) -> None:
+def test_folders_that_programs_do_not_need_are_hidden(cache: Cache, path: str) -> None:
     # Of a folder above this checkout, there is the way to the Python that runs us.
     way = {above.name for above in Path(sys.prefix).parents if above.parent == Path(path)}
     done = wrapped(cache, "ls", path)
@@ -175,7 +175,7 @@ def test_limits(cache: Cache, tmp_path: Path) -> None:
     assert done.stdout.split() == ["0", "1000"]
 
 
-def test_what_multiplies_is_ended(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_bomb_is_killed(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MAX_TASKS", 50)
     script = "i=0; while [ $i -lt 400 ]; do sleep 60 & i=$((i+1)); done; wait"
     argv = sandbox.wrap(["sh", "-c", script])
@@ -198,8 +198,8 @@ def test_bubblewrap_is_not_probed_if_the_user_gives_it_up(tmp_path: Path) -> Non
     assert not given_up.root.exists()
 
 
-def test_nothing_outlives_a_killed_parent(cache: Cache, tmp_path: Path) -> None:
-    """SIGKILL, the one way of dying that no code of ours sees."""
+def test_everything_is_killed_with_its_parent(cache: Cache, tmp_path: Path) -> None:
+    """SIGKILL cannot be handled."""
     pid_file = tmp_path / "pid"
     script = f"sleep 1000 & echo ready > {tmp_path}/ready; wait"
     argv = sandbox.wrap(["sh", "-c", script], writable=[tmp_path])
@@ -218,7 +218,7 @@ def test_nothing_outlives_a_killed_parent(cache: Cache, tmp_path: Path) -> None:
 
 
 def group_lives(group: int) -> bool:
-    """Whether a process of the group is left that is no zombie."""
+    """Return whether the group has a process that is not a zombie."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()

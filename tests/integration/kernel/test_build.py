@@ -32,7 +32,7 @@ def recipe(text: str = "CONFIG_DAX=y\n") -> Recipe:
 
 
 def knob(folder: Path, name: str, value: str) -> None:
-    """Break the fake tree: its Makefile says how. Variables of ours do not reach make."""
+    """Break the fake tree as its Makefile says; environment variables do not reach make."""
     (folder / "source" / "knobs.mk").write_text(f"{name} := {value}\n")
 
 
@@ -58,7 +58,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     return cache
 
 
-def test_a_kernel_is_built_kept_and_given_again_at_once(cache: Cache) -> None:
+def test_a_kernel_is_built_once_and_then_cached(cache: Cache) -> None:
     events: list[Event] = []
     kernel = build.build(cache, TREE, COMMIT, recipe(), events.append)
     assert Path(kernel.image).read_bytes().startswith(b"\x7fELF")
@@ -85,9 +85,7 @@ def test_another_commit_or_recipe_is_another_kernel(cache: Cache) -> None:
     assert len(kernels) == 4
 
 
-def test_it_is_configured_again_only_when_that_can_make_a_difference(
-    cache: Cache, tmp_path: Path
-) -> None:
+def test_it_is_configured_again_only_if_its_inputs_changed(cache: Cache, tmp_path: Path) -> None:
     def configured(commit: str, how: Recipe) -> int:
         with build.objects(cache, TREE, commit, how) as make:
             assert make.output.text(".config") == how.fragments[0].text
@@ -98,14 +96,14 @@ def test_it_is_configured_again_only_when_that_can_make_a_difference(
     second = configured(OTHER, recipe())
     assert second != first
     (config,) = (tmp_path / "cache" / "objects").glob("*/.config")
-    config.write_text("CONFIG_DAX=m\n")  # by whoever looked around in there
+    config.write_text("CONFIG_DAX=m\n")
     third = configured(OTHER, recipe())
     assert third != second
     (config.parent / configure.NOTE).write_text("{")
     assert configured(OTHER, recipe()) != third
 
 
-def test_of_a_build_that_prints_too_much_the_warnings_are_unknown(
+def test_warnings_are_unknown_if_a_build_prints_too_much(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert build.warnings(build.build(cache, TREE, COMMIT, recipe())) == {}
@@ -130,7 +128,7 @@ def test_a_warning_in_an_object_of_a_killed_make_is_reported(
     assert warned == {"mm/memremap.c: #warning seen [-Wcpp]": 1}
 
 
-def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
+def test_a_damaged_cached_kernel_is_built_again(cache: Cache) -> None:
     kernel = build.build(cache, TREE, COMMIT, recipe())
     (Path(kernel.folder) / "kernel.json").write_text("{")
     again = build.build(cache, TREE, COMMIT, recipe())
@@ -138,7 +136,7 @@ def test_a_damaged_kept_kernel_is_built_again(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("target", ["prepare", "vmlinux", "bzImage"])
-def test_what_does_not_build_is_exit_3_and_leaves_no_kernel(
+def test_a_failing_build_exits_with_3_and_leaves_no_kernel(
     cache: Cache, tmp_path: Path, target: str
 ) -> None:
     knob(tmp_path, "FAIL", target)
@@ -151,9 +149,7 @@ def test_what_does_not_build_is_exit_3_and_leaves_no_kernel(
     assert build.build(cache, TREE, COMMIT, recipe()).release == "7.2.99"
 
 
-def test_a_source_that_does_not_compile_shows_the_compilers_words(
-    cache: Cache, tmp_path: Path
-) -> None:
+def test_a_compile_error_is_shown(cache: Cache, tmp_path: Path) -> None:
     (tmp_path / "source" / "mm" / "memremap.c").write_text(
         "int broken(void) { return nonesuch; }\n"
     )
@@ -162,7 +158,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_words(
     assert "nonesuch" in (caught.value.detail or "")
 
 
-def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
+def test_an_option_that_is_dropped_is_named_with_the_reason(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knob(tmp_path, "DROP", "DEV_DAX")
@@ -194,7 +190,7 @@ def test_an_option_that_does_not_stick_is_named_with_what_dropped_it(
         ("source 'link'\n", "this tree has no such option for x86_64"),
     ],
 )
-def test_why_an_option_does_not_stick_is_read_from_the_kconfig_files(
+def test_the_reason_for_a_dropped_option_is_found_in_the_kconfig_files(
     cache: Cache, tmp_path: Path, kconfig: str, why: str
 ) -> None:
     knob(tmp_path, "DROP", "DEV_DAX")
@@ -229,7 +225,7 @@ def test_all_forms_of_a_warning_are_shown_while_a_kernel_is_built(
     assert (line in [getattr(event, "text", "") for event in events]) == is_shown
 
 
-def test_an_option_that_no_kconfig_file_has_is_said(
+def test_an_unknown_option_is_named(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knob(tmp_path, "DROP", "NO_SUCH_THING")
@@ -243,12 +239,12 @@ def test_fragments_that_contradict_each_other_are_refused(cache: Cache) -> None:
         build.build(cache, TREE, COMMIT, how)
 
 
-def test_a_line_that_is_no_option_names_its_fragment(cache: Cache) -> None:
+def test_a_malformed_fragment_is_named(cache: Cache) -> None:
     with pytest.raises(InputError, match=r"test\.config: line 1"):
         build.build(cache, TREE, COMMIT, recipe("NUMA=y\n"))
 
 
-def test_a_cache_below_a_path_with_a_space_is_refused_with_what_to_do(
+def test_a_cache_below_a_path_with_a_space_is_refused_with_a_hint(
     cache: Cache, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="XDG_CACHE_HOME"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tells a build from base, from real commits, objects and configurations."""
+"""Differences of a build from base, with real commits, objects and configurations."""
 
 import subprocess
 from pathlib import Path
@@ -25,7 +25,7 @@ TIP = (
 
 
 class Scene:
-    """A repository with two commits, and what was built of each."""
+    """A repository with two commits, and a build of each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,44 +65,44 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-def test_what_tells_a_build_from_base(scene: Scene) -> None:
+def test_the_differences_from_base_are_recorded(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n# CONFIG_B is not set\n")
     tip = scene.built("tip", TIP, "# made later\nCONFIG_A=y\nCONFIG_B=y\n")
-    _, told = with_differences(scene.cache, [base, tip])
-    assert told.files == ("mm/mm_init.c", "mm/new ä.h")
-    assert told.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
-    assert told.symbols is not None
-    sizes = {s.name: (s.base_bytes, s.build_bytes) for s in told.symbols}
+    _, build = with_differences(scene.cache, [base, tip])
+    assert build.files == ("mm/mm_init.c", "mm/new ä.h")
+    assert build.config_diff == ("-# CONFIG_B is not set", "+CONFIG_B=y")
+    assert build.symbols is not None
+    sizes = {s.name: (s.base_bytes, s.build_bytes) for s in build.symbols}
     assert set(sizes) == {"changed", "gone", "fresh", "user"}
     before, after = sizes["changed"]
     assert before is not None and after is not None and before < after
     assert sizes["gone"][1] is None and sizes["user"] == (None, 8)
 
 
-def test_nothing_tells_base_from_itself(scene: Scene) -> None:
+def test_base_does_not_differ_from_itself(scene: Scene) -> None:
     base = scene.built("base", BASE, "# made by 7.2\nCONFIG_A=y\n")
-    (told,) = with_differences(scene.cache, [base])
-    assert (told.files, told.symbols, told.config_diff) == ((), (), ())
+    (build,) = with_differences(scene.cache, [base])
+    assert (build.files, build.symbols, build.config_diff) == ((), (), ())
     again = scene.built("base", BASE, "# made an hour later\nCONFIG_A=y\n")
     assert (
-        with_differences(scene.cache, [base, again])[1].options_sha256 == told.options_sha256 != ""
+        with_differences(scene.cache, [base, again])[1].options_sha256 == build.options_sha256 != ""
     )
 
 
-def test_a_config_that_is_not_kept_is_not_known(scene: Scene) -> None:
+def test_options_are_unknown_without_a_config(scene: Scene) -> None:
     base = scene.built("base", BASE, "CONFIG_A=y\n")
     tip = scene.built("tip", TIP, None)
     lost = Built(tip.build, tip.binary, scene.folder / "gone.config")
-    for told in with_differences(scene.cache, [base, tip, lost])[1:]:
-        assert (told.options_sha256, told.config_diff) == ("", None)
-        assert told.files == ("mm/mm_init.c", "mm/new ä.h")
+    for build in with_differences(scene.cache, [base, tip, lost])[1:]:
+        assert (build.options_sha256, build.config_diff) == ("", None)
+        assert build.files == ("mm/mm_init.c", "mm/new ä.h")
 
 
-def test_on_a_machine_without_the_commits_the_files_are_not_known(scene: Scene) -> None:
+def test_files_are_unknown_without_the_commits(scene: Scene) -> None:
     base = scene.built("base", BASE, None)
     lost = Build("tip", 1, "0" * 40, "7.2", "tip", "tip", "gcc")
-    _, told = with_differences(scene.cache, [base, Built(lost, base.binary, None)])
-    assert (told.files, told.symbols) == (None, ())
+    _, build = with_differences(scene.cache, [base, Built(lost, base.binary, None)])
+    assert (build.files, build.symbols) == (None, ())
     empty = Cache(scene.folder / "another")
     assert with_differences(empty, [base])[0].files is None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measuring, with a stand-in for virtme-run: what the record says, whatever the guest does."""
+"""Measuring with a fake virtme-run: records of healthy and failing guests."""
 
 import fcntl
 import hashlib
@@ -131,7 +131,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others leave in /dev/shm, or are just using, is not this test's."""
+    """Use a private folder in place of /dev/shm."""
     monkeypatch.setattr(backing_files, "SHARED_MEMORY", tmp_path / "shm")
     backing_files.SHARED_MEMORY.mkdir()
 
@@ -144,7 +144,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def leftovers() -> set[Path]:
-    """Folders of ours in memory that no other living process uses."""
+    """Return folders in memory that no living process uses."""
     found = {
         p for p in backing_files.SHARED_MEMORY.glob(f"{backing_files.PREFIX}*") if p.owner() == me()
     }
@@ -203,15 +203,15 @@ def test_a_healthy_run(bench: Bench) -> None:
     assert list((bench.cache.root / "staging").iterdir()) == []
 
 
-def test_each_sample_is_told_as_it_arrives(bench: Bench) -> None:
+def test_each_sample_is_reported_as_it_arrives(bench: Bench) -> None:
     bench.measure()
-    told = [e for e in bench.heard if isinstance(e, Advanced)]
-    assert [e.done for e in told] == [*range(1, 13)] * 2
-    assert {e.total for e in told} == {12}
-    assert {"nd_pmem first binding: 300 ms", "dax_pmem rebind 5: 30 ms"} <= {e.text for e in told}
+    events = [e for e in bench.heard if isinstance(e, Advanced)]
+    assert [e.done for e in events] == [*range(1, 13)] * 2
+    assert {e.total for e in events} == {12}
+    assert {"nd_pmem first binding: 300 ms", "dax_pmem rebind 5: 30 ms"} <= {e.text for e in events}
 
 
-def test_running_without_bubblewrap_is_said(bench: Bench) -> None:
+def test_running_without_bubblewrap_is_reported(bench: Bench) -> None:
     bench.measure()
     assert any(sandbox.UNCONFINED in e.text for e in bench.heard if isinstance(e, Note))
 
@@ -226,16 +226,14 @@ def test_running_without_bubblewrap_is_said(bench: Bench) -> None:
         ("tracepoint", ["page_ref_set"]),
     ],
 )
-def test_what_does_not_hold_is_found_and_does_not_count(
-    bench: Bench, flaw: str, check: list[str]
-) -> None:
+def test_a_failing_check_makes_a_boot_not_count(bench: Bench, flaw: str, check: list[str]) -> None:
     bench.kernels["tip"] = bench.kernel("tip", 30, flaw)
     record = bench.measure()
     assert failed(record) == {"base": [], "tip": check}
     assert {b.build: b.counts for b in record.boots} == {"base": True, "tip": False}
 
 
-def test_another_kernel_than_the_one_built_does_not_count(bench: Bench) -> None:
+def test_a_boot_of_another_kernel_does_not_count(bench: Bench) -> None:
     tip = bench.kernels["tip"]
     bench.kernels["tip"] = msgspec.structs.replace(tip, build_id=bench.kernels["base"].build_id)
     assert failed(bench.measure())["tip"] == ["kernel"]
@@ -254,7 +252,7 @@ def test_a_clock_that_loses_ticks_does_not_count(bench: Bench) -> None:
     assert failed(bench.measure())["tip"] == ["clock"]
 
 
-def test_a_config_that_was_changed_afterwards_proves_nothing(bench: Bench) -> None:
+def test_a_config_that_was_changed_is_not_used(bench: Bench) -> None:
     with Path(bench.kernels["tip"].config).open("a") as handle:
         handle.write("# touched\n")
     assert failed(bench.measure())["tip"] == ["clock"]
@@ -298,14 +296,14 @@ def test_a_boot_that_fails_is_recorded_and_ends_the_run(
     (boot,) = record.boots
     assert (boot.outcome, boot.counts) == (outcome, False)
     assert reason in boot.reason
-    # A lost guest has ended its run as well: only what was broken off may be gone on with.
+    # A lost guest ends the run: only an interrupted run is resumed.
     assert record.outcome == ("failed" if outcome == "lost" else outcome)
     assert reason in record.reason
     assert store.resumable(bench.project.results, bench.record()) is None
     assert leftovers() == before
 
 
-def test_a_run_goes_on_with_the_boots_it_lacks(bench: Bench) -> None:
+def test_a_resumed_run_does_the_missing_boots(bench: Bench) -> None:
     whole = bench.measure(bench.record(boots=2))
     halved = msgspec.structs.replace(
         whole, boots=whole.boots[:3], outcome="lost", reason="", finished=None
@@ -319,7 +317,7 @@ def test_a_run_goes_on_with_the_boots_it_lacks(bench: Bench) -> None:
     assert len([e for e in bench.heard if isinstance(e, Advanced)]) == 12
 
 
-def test_a_run_that_has_ended_is_left_alone(bench: Bench) -> None:
+def test_a_finished_run_is_not_changed(bench: Bench) -> None:
     bench.kernels = {build: bench.kernel(build, 30, "lost") for build in bench.kernels}
     with pytest.raises(GuestLost):
         bench.measure()
@@ -328,7 +326,7 @@ def test_a_run_that_has_ended_is_left_alone(bench: Bench) -> None:
     assert bench.saved() == ended
 
 
-def test_builds_take_turns_in_going_first(bench: Bench) -> None:
+def test_each_round_starts_with_another_build(bench: Bench) -> None:
     planned = list(order(bench.record(boots=4)))
     assert len(set(planned)) == 8
     firsts = [build for build, _ in planned[::2]]
@@ -338,7 +336,7 @@ def test_builds_take_turns_in_going_first(bench: Bench) -> None:
     assert drawn == {"base", "tip"}
 
 
-def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: Bench) -> None:
+def test_the_backing_files_exist_until_after_boot_returns(bench: Bench) -> None:
     seen: list[Path] = []
 
     def look(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
@@ -362,7 +360,7 @@ def test_the_backing_files_are_there_after_the_boot_and_gone_after_that(bench: B
     assert not any(path.exists() for path in seen)
 
 
-def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -> None:
+def test_a_boot_is_repeated_if_after_boot_raised(bench: Bench) -> None:
     def fail(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         raise MachineError("no")
 
@@ -387,9 +385,7 @@ def test_a_failing_verification_leaves_the_boot_to_be_done_again(bench: Bench) -
         (Memmap("nd_pmem", 0, "", "no block"), "boot 1 of tip: .* cannot be compared: no block"),
     ],
 )
-def test_a_build_with_other_struct_pages_fails_the_run_whatever_its_times(
-    bench: Bench, left: Memmap, said: str
-) -> None:
+def test_different_struct_pages_fail_the_run(bench: Bench, left: Memmap, said: str) -> None:
     def keep(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
         return (Memmap("nd_pmem", 9, "a") if build == "base" else left,)
 
@@ -400,7 +396,7 @@ def test_a_build_with_other_struct_pages_fails_the_run_whatever_its_times(
     assert bench.saved(record) == record
 
 
-def test_images_are_kept_when_asked_for(bench: Bench) -> None:
+def test_images_are_copied_if_wanted(bench: Bench) -> None:
     record = bench.measure(keep_images=True)
     folder = store.folder_of(bench.project.results, record)
     images = sorted(path.name for path in folder.glob("*.img"))
@@ -408,7 +404,7 @@ def test_images_are_kept_when_asked_for(bench: Bench) -> None:
     assert (folder / "tip-1-nd_pmem.img").stat().st_blocks * 512 < 1 << 20
 
 
-def test_no_room_is_one_line_before_anything_runs(
+def test_too_little_room_is_an_error_before_anything_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backing_files, "room_bytes", lambda _guest: 1 << 60)
@@ -418,7 +414,7 @@ def test_no_room_is_one_line_before_anything_runs(
     assert bench.saved().boots == ()
 
 
-def test_without_room_in_memory_the_cache_takes_the_files(
+def test_without_room_in_memory_the_files_are_in_the_cache(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backing_files, "available_bytes", lambda: 0)
@@ -429,7 +425,7 @@ def test_without_room_in_memory_the_cache_takes_the_files(
         assert path.replace(",,", ",").startswith(str(bench.cache.root))
 
 
-def test_what_a_killed_run_left_in_memory_is_removed(
+def test_files_of_a_killed_run_in_memory_are_removed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = backing_files.SHARED_MEMORY / f"{backing_files.PREFIX}left-{os.getpid()}"
@@ -455,15 +451,15 @@ backing_files.SHARED_MEMORY = Path(sys.argv[1]).parent / "shm"
 bench = Bench(Path(sys.argv[1]))
 bench.kernels = {build: bench.kernel(build, 30, *flaws) for build, flaws in
                  (("base", sys.argv[2:3]), ("tip", sys.argv[3:4]))}
-class Told:
+class Printer:
     def append(self, event): print(event, flush=True)
-bench.heard = Told()
+bench.heard = Printer()
 bench.measure()
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_broken_off_in_a_boot_nothing_is_left_and_the_rest_is_kept(
+def test_an_interrupted_boot_leaves_nothing_and_finished_boots_stay(
     tmp_path: Path, how: signal.Signals
 ) -> None:
     build = next(order(Bench(tmp_path / "plan").record()))[0]  # boots first

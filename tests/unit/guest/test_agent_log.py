@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The agent's report: whole, or known not to be."""
+"""The agent's report, complete and incomplete."""
 
 import json
 import struct
@@ -45,7 +45,7 @@ def raw(*lines: dict[str, object], end: int | None = None) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in (*lines, marker))
 
 
-def test_a_whole_report() -> None:
+def test_a_complete_report() -> None:
     report = parse(raw(*BODY))
     assert report.ended
     assert report.problems == ()
@@ -59,13 +59,13 @@ def test_a_whole_report() -> None:
     assert report.kernel_log == "[    0.000000] Linux version 7.2.13\n[    0.000000] a \\ and a \t"
 
 
-def test_bytes_that_are_no_utf8_are_read() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     report = parse(raw(*BODY).replace(b"Linux version", b"Linux \xff\xfe version"))
     assert report.ended
     assert "Linux \ufffd\ufffd version" in report.kernel_log
 
 
-def test_a_failure_is_a_whole_report_too() -> None:
+def test_a_report_of_a_failure_is_complete() -> None:
     report = parse(raw(*BODY[:2], {"is": "failed", "what": "ndctl: no such namespace"}))
     assert report.ended
     assert report.failed == "ndctl: no such namespace"
@@ -89,7 +89,7 @@ def test_a_failure_is_a_whole_report_too() -> None:
         (b"\x00\xff" * 40 + b"\n", "line 1"),
     ],
 )
-def test_anything_less_has_not_ended(text: bytes, says: str) -> None:
+def test_an_incomplete_report_has_not_ended(text: bytes, says: str) -> None:
     report = parse(text)
     assert not report.ended
     assert says in "; ".join(report.problems)
@@ -100,12 +100,12 @@ def ended(report: AgentReport) -> bool:
 
 
 @given(st.integers(0, len(raw(*BODY)) - 1))
-def test_no_prefix_of_a_report_is_whole(size: int) -> None:
+def test_a_prefix_of_a_report_is_incomplete(size: int) -> None:
     assert not parse(raw(*BODY)[:size]).ended
 
 
 @given(st.integers(0, len(BODY) - 1))
-def test_no_report_that_lost_a_line_is_whole(index: int) -> None:
+def test_a_report_without_one_of_its_lines_is_incomplete(index: int) -> None:
     lost = [line for n, line in enumerate(BODY) if n != index]
     assert not parse(raw(*lost, end=len(BODY))).ended
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bindings from kernel logs: right, or named as missing. Never a guess."""
+"""Bindings from kernel logs: correct, or a problem."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def binding(driver: str, index: int, ms: int) -> list[str]:
 
 
 def truth(rebinds: int) -> dict[tuple[str, int], int]:
-    """A duration for every binding, no two alike."""
+    """Return a different duration for every binding."""
     keys = [(d, i) for i in range(rebinds + 1) for d in DRIVERS]
     return {key: 40 + n for n, key in enumerate(keys)}
 
@@ -53,7 +53,7 @@ def kinds(lines: list[str], wanted: dict[str, int] | None = None) -> list[tuple[
     return [(p.kind, p.driver, p.index) for p in read.problems]
 
 
-def test_a_whole_log_gives_every_binding_and_no_problem() -> None:
+def test_a_complete_log_has_every_binding_and_no_problem() -> None:
     read = bindings("\n".join(healthy(3)), asked(3))
     assert read.problems == ()
     assert {(b.driver, b.index): b.ms for b in read.found} == truth(3)
@@ -78,7 +78,7 @@ def test_the_line_number_is_the_reports() -> None:
         f"login: [   12.345678] {FUNCTION} initialised 5 pages in 7ms",
     ],
 )
-def test_a_report_is_read_however_the_console_dresses_it(line: str) -> None:
+def test_a_report_is_read_with_any_prefix_of_the_console(line: str) -> None:
     assert read_line(line) == BindingReport(5, 7)
 
 
@@ -98,7 +98,7 @@ def test_a_report_is_read_however_the_console_dresses_it(line: str) -> None:
         "[    1.1] memmap-harness: <begin",
     ],
 )
-def test_a_cut_line_is_cut_and_no_number(line: str) -> None:
+def test_a_cut_line_is_not_a_report(line: str) -> None:
     assert read_line(line) == Cut()
 
 
@@ -112,7 +112,7 @@ def test_a_cut_line_is_cut_and_no_number(line: str) -> None:
         "[    0.1] node 0 deferred pages initialised in 12ms",
     ],
 )
-def test_other_lines_say_nothing(line: str) -> None:
+def test_other_lines_are_ignored(line: str) -> None:
     assert read_line(line) is None
 
 
@@ -158,13 +158,13 @@ def test_every_flaw_is_named(lines: list[str], expected: list[tuple[str, str, in
     assert kinds(lines) == expected
 
 
-def test_a_flaw_costs_its_binding_and_no_other() -> None:
+def test_a_flaw_affects_its_binding_only() -> None:
     read = bindings("\n".join([*FIRST, SECOND[0], SECOND[2]]), {"nd_pmem": 2})
     assert [(b.index, b.ms) for b in read.found] == [(0, 50)]
 
 
 def only_true(lines: list[str], rebinds: int) -> None:
-    """Whatever was found is what happened, and whatever was not found is named."""
+    """Check that each binding is correct or has a problem."""
     read = bindings("\n".join(lines), asked(rebinds))
     happened = truth(rebinds)
     for found in read.found:
@@ -199,7 +199,7 @@ def test_a_log_cut_anywhere_never_makes_a_wrong_binding(data: st.DataObject, reb
 
 
 @given(st.data(), st.text(max_size=30))
-def test_lines_of_others_in_between_change_nothing(data: st.DataObject, noise: str) -> None:
+def test_unrelated_lines_between_change_nothing(data: st.DataObject, noise: str) -> None:
     lines = healthy(2)
     if read_line(noise) is None:
         for at in chosen(data, len(lines)):

@@ -52,7 +52,7 @@ def test_every_console_is_in_the_table() -> None:
     assert {path.stem for path in DATA.iterdir()} == {golden[0] for golden in GOLDEN}
 
 
-def test_a_splat_is_kept_from_scissors_to_end() -> None:
+def test_a_splat_is_taken_from_cut_here_to_end_trace() -> None:
     splat = findings(console("warn"))[0].splat.split("\n")
     assert "cut here" in splat[0]
     assert "end trace" in splat[-1]
@@ -137,7 +137,7 @@ def test_every_kind_as_kernels_print_it(kind: str) -> None:
         "=" * 54,
     ],
 )
-def test_what_healthy_boots_print_is_no_finding(line: str) -> None:
+def test_lines_of_healthy_boots_are_not_findings(line: str) -> None:
     assert findings(line) == ()
 
 
@@ -230,7 +230,7 @@ def test_every_form_of_a_warning_is_one_finding(lines: list[str]) -> None:
         (["WARNING: mm/a.c:1 at f", TRACE, TRACE], [("warn", 1), ("splat", 3)]),
     ],
 )
-def test_scissors_alone_are_a_finding(lines: list[str], expected: list[tuple[str, int]]) -> None:
+def test_cut_here_alone_is_a_finding(lines: list[str], expected: list[tuple[str, int]]) -> None:
     assert [(f.kind, f.line) for f in findings("\n".join(lines))] == expected
 
 
@@ -246,7 +246,7 @@ def test_scissors_alone_are_a_finding(lines: list[str], expected: list[tuple[str
         ("printk: dropped 5 messages", "messages dropped"),
     ],
 )
-def test_a_boot_that_lacked_memory_or_lost_messages_is_found(line: str, kind: str) -> None:
+def test_out_of_memory_and_lost_messages_are_findings(line: str, kind: str) -> None:
     found = findings(f"[    1.0] fine\n[   10.1] {line}\n{END}")
     assert [(f.kind, f.line) for f in found] == [(kind, 2)]
 
@@ -258,7 +258,7 @@ def test_a_panic_inside_a_splat_is_a_finding_of_its_own() -> None:
     assert [(f.kind, f.line) for f in findings(text)] == [("warn", 1), ("panic", 3)]
 
 
-def test_a_splat_without_end_is_kept_only_so_far() -> None:
+def test_a_splat_without_end_is_limited() -> None:
     text = "\n".join(["watchdog: BUG: soft lockup - CPU#0 stuck for 26s!"] + ["x"] * 1000)
     assert findings(text)[0].splat.count("\n") == MAX_SPLAT_LINES - 1
 
@@ -269,7 +269,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 
 
 @given(st.sampled_from([g[0] for g in GOLDEN]), st.integers(0, 400))
-def test_lines_in_front_only_move_a_finding(name: str, count: int) -> None:
+def test_earlier_lines_only_move_a_finding(name: str, count: int) -> None:
     moved = findings("noise\n" * count + console(name))
     expected = findings(console(name))
     assert [(f.kind, f.line - count, f.splat) for f in moved] == [
@@ -277,7 +277,7 @@ def test_lines_in_front_only_move_a_finding(name: str, count: int) -> None:
     ]
 
 
-def test_a_flood_costs_no_time_and_what_is_in_it_is_found() -> None:
+def test_a_flooded_console_is_searched_quickly() -> None:
     began = time.process_time()
     bug = "[    1.0] BUG: Bad page state in process a  pfn:1\n"
     found = findings("y\n" * 1_000_000 + bug + "\n" * 1_000_000)
@@ -285,5 +285,5 @@ def test_a_flood_costs_no_time_and_what_is_in_it_is_found() -> None:
     assert time.process_time() - began < 5
 
 
-def test_findings_without_end_are_cut_off() -> None:
+def test_the_number_of_findings_is_limited() -> None:
     assert len(findings("kernel BUG at mm/x.c:1!\n---[ end trace 0 ]---\n" * 1000)) == MAX_FINDINGS

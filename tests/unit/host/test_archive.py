@@ -20,7 +20,7 @@ def tar_of(path: Path, *members: tuple[str, bytes, str]) -> Path:
     return path
 
 
-def test_a_sound_archive_passes(tmp_path: Path) -> None:
+def test_a_valid_archive_passes(tmp_path: Path) -> None:
     archive.check(
         tar_of(
             tmp_path / "t",
@@ -47,35 +47,35 @@ def test_a_sound_archive_passes(tmp_path: Path) -> None:
         ("linux/pipe", tarfile.FIFOTYPE, ""),
     ],
 )
-def test_what_leads_out_or_is_no_file_is_refused(
+def test_a_path_outside_the_archive_or_a_special_file_is_refused(
     tmp_path: Path, member: tuple[str, bytes, str]
 ) -> None:
     with pytest.raises(InputError, match=r"points outside|not a file"):
         archive.check(tar_of(tmp_path / "t", member), "t")
 
 
-def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_tar_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"hello")
     with pytest.raises(InputError, match=r"linux\.tar\.xz: not a tar archive"):
         archive.check(tmp_path / "t", "linux.tar.xz")
 
 
 @pytest.mark.parametrize("suffix", [".xz", ".gz", ".bz2"])
-def test_damaged_archives_are_named(tmp_path: Path, suffix: str) -> None:
+def test_a_damaged_archive_is_refused(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"linux.tar{suffix}"
     file.write_bytes(b"hello")
     with pytest.raises(InputError, match=r"linux\.tar\.\w+: cannot be read"):
         archive.decompressed(file, tmp_path / "out")
 
 
-def test_a_cut_archive_is_named(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "linux.tar.xz"
     file.write_bytes(lzma.compress(b"x" * 100_000)[:-20])
     with pytest.raises(InputError, match="cannot be read"):
         archive.decompressed(file, tmp_path / "out")
 
 
-def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 1 << 20)
     file = tmp_path / "linux.tar.xz"
     file.write_bytes(lzma.compress(b"\0" * (4 << 20)))

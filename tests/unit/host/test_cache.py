@@ -22,7 +22,7 @@ def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> No
     assert Cache.default().root == Path("/home/somebody/.cache/memmap-harness")
 
 
-def test_staging_is_gone_afterwards(tmp_path: Path) -> None:
+def test_a_staging_folder_is_removed_afterwards(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with pytest.raises(RuntimeError), cache.staging() as work:
         (work / "file").write_text("x")
@@ -30,7 +30,9 @@ def test_staging_is_gone_afterwards(tmp_path: Path) -> None:
     assert list((tmp_path / "staging").iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_swept_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+def test_staging_folders_of_killed_runs_are_removed_and_those_in_use_are_not(
+    tmp_path: Path,
+) -> None:
     cache = Cache(tmp_path)
     code = (
         "import sys, time; from pathlib import Path; from harness.host.cache import Cache\n"
@@ -51,7 +53,7 @@ def test_what_a_killed_run_left_is_swept_and_what_is_in_use_is_not(tmp_path: Pat
                 assert mine.is_dir()
 
 
-def test_publishing_keeps_a_finished_folder_that_is_there(tmp_path: Path) -> None:
+def test_publishing_does_not_replace_a_finished_folder(tmp_path: Path) -> None:
     for name in ("made", "there"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
@@ -59,18 +61,18 @@ def test_publishing_keeps_a_finished_folder_that_is_there(tmp_path: Path) -> Non
     assert (tmp_path / "there" / "file").read_text() == "there"
 
 
-def test_too_little_room_is_one_clear_line(tmp_path: Path) -> None:
+def test_too_little_room_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"GiB free, too little to dance; expected .* GiB"):
         require_room(tmp_path / "not" / "yet", 1 << 60, "to dance")
 
 
 def is_used(root: Path) -> bool:
-    """Whether another object than ours uses the cache."""
+    """Return whether another object uses the cache."""
     with Cache(root).alone() as is_alone:
         return not is_alone
 
 
-def test_a_cache_is_used_by_others_or_pruned(tmp_path: Path) -> None:
+def test_a_cache_in_use_by_others_is_not_locked_exclusively(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with cache.alone() as is_alone:
         assert is_alone
@@ -78,14 +80,14 @@ def test_a_cache_is_used_by_others_or_pruned(tmp_path: Path) -> None:
     cache.log("x")
     assert is_used(tmp_path)
     with cache.alone() as is_alone:
-        assert is_alone, "its own use is no other's"
+        assert is_alone, "its own use does not count"
     other = Cache(tmp_path)
     other.log("x")
     with cache.alone() as is_alone:
         assert not is_alone
 
 
-def test_a_cache_whose_pruning_failed_can_be_used_and_pruned(tmp_path: Path) -> None:
+def test_a_cache_can_be_used_and_pruned_after_pruning_failed(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with pytest.raises(RuntimeError), cache.alone():
         raise RuntimeError
@@ -98,7 +100,7 @@ def test_a_cache_whose_pruning_failed_can_be_used_and_pruned(tmp_path: Path) -> 
         assert is_alone
 
 
-def test_a_cache_whose_locks_cannot_be_made_can_be_used_when_they_can(tmp_path: Path) -> None:
+def test_a_cache_can_be_used_after_its_locks_could_not_be_created(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.log("x")
     locks = tmp_path / "locks"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A value's digest is the same after every way by which a value reaches another process."""
+"""A value's digest is the same after JSON, pickle and copying."""
 
 import copy
 import importlib
@@ -39,18 +39,18 @@ def pickled(value: Any) -> Any:
 
 
 def retyped(value: Any) -> Any:
-    """As read from another file: equal, but no string is the same object."""
+    """Return an equal value without a string object in common, as if read from another file."""
     return msgspec.convert(
-        msgspec.to_builtins(copied(value)),
+        msgspec.to_builtins(deep_copied(value)),
         TreeSource if isinstance(value, TreeSource) else type(value),
     )
 
 
-def copied(value: Any) -> Any:
+def deep_copied(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-JOURNEYS = (through_json, pickled, retyped, copied)
+COPIES = (through_json, pickled, retyped, deep_copied)
 RECIPE = Recipe("minimal", (Fragment("zdev", "CONFIG_ZONE_DEVICE=y\n"),), "gcc")
 NAMESPACE = Namespace(mode="fsdax", size="1G")
 #: Each type of which a digest is made: with defaults left out, with defaults given, and without.
@@ -76,40 +76,40 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("journey", JOURNEYS)
+@pytest.mark.parametrize("copied", COPIES)
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_a_digest_survives(value: Any, journey: Callable[[Any], Any]) -> None:
-    again = journey(value)
+def test_a_copied_value_has_the_same_digest(value: Any, copied: Callable[[Any], Any]) -> None:
+    again = copied(value)
     assert again == value
     assert value_digest(again) == value_digest(value)
-    assert value_digest(journey(again)) == value_digest(value)
+    assert value_digest(copied(again)) == value_digest(value)
 
 
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_digests_of_the_files_here_survive(journey: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("copied", COPIES)
+def test_copied_plans_and_guests_have_the_same_digests(copied: Callable[[Any], Any]) -> None:
     plans = [PROJECT.plan(name) for name in ("gate", "quick", "reproduce")]
     cells = [*PROJECT.matrix("matrix").kernels.values()]
     values: list[Any] = [*PROJECT.trees().values(), *PROJECT.guests(), *plans, *cells]
     assert {Plan, Guest, DebianSource, Configuration} <= {type(value) for value in values}
     for value in values:
-        assert value_digest(journey(value)) == value_digest(value)
+        assert value_digest(copied(value)) == value_digest(value)
 
 
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_what_is_cached_is_found_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journey: Callable[[Any], Any]
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copied_recipe_has_the_same_cache_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: Callable[[Any], Any]
 ) -> None:
-    """A Dask worker gets a recipe by pickle, and must find what was built for the original."""
+    """A Dask worker gets a recipe by pickle."""
     monkeypatch.setattr(build, "compiler_version", lambda _cache, program: f"{program} 14.2")
     monkeypatch.setattr(cached, "tool_version", lambda _cache, program, _deadline: f"{program} 1")
     cache = Cache(tmp_path)
     cells = cached.CachedCells(PROJECT, cache)
     made = configure.recipe(PROJECT, [])
     for recipe in (RECIPE, made):
-        again = journey(recipe)
+        again = copied(recipe)
         assert build.key(cache, "c", again) == build.key(cache, "c", recipe)
         assert objects._folder(cache, "c", again) == objects._folder(cache, "c", recipe)
-        assert cells.key(again, VALUES[3]) == cells.key(recipe, journey(VALUES[3]))
+        assert cells.key(again, VALUES[3]) == cells.key(recipe, copied(VALUES[3]))
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
@@ -118,7 +118,7 @@ def test_another_value_has_another_digest(value: Any) -> None:
     assert value_digest(value) not in others
 
 
-def test_the_order_in_which_a_dict_or_set_was_filled_does_not_matter() -> None:
+def test_the_order_of_a_dict_or_set_does_not_matter() -> None:
     assert value_digest({"a": 1, "b": 2}) == value_digest({"b": 2, "a": 1})
     words = [f"{n}" for n in range(20)]
     assert value_digest(frozenset(words)) == value_digest(frozenset(reversed(words)))
@@ -135,7 +135,7 @@ def structs() -> Iterator[type[msgspec.Struct]]:
         yield from (kind for kind in kinds if kind.__module__.startswith("harness."))
 
 
-def test_no_struct_leaves_out_what_equals_its_default() -> None:
+def test_no_struct_omits_defaults() -> None:
     """Such a field comes and goes with the identity of a string (see value_digest)."""
     found = list(structs())
     assert {Recipe, Plan, Guest, Schedule, Matrix} <= set(found)

@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_output_is_returned_logged_and_heard(tmp_path: Path) -> None:
+def test_output_is_returned_logged_and_passed_to_the_listener(tmp_path: Path) -> None:
     heard: list[str] = []
     code = "import sys; print('out'); print('err', file=sys.stderr)"
     done = proc.run(
@@ -50,7 +50,7 @@ def test_output_is_returned_logged_and_heard(tmp_path: Path) -> None:
     assert done.wall_s > 0
 
 
-def test_standard_input_is_closed_and_the_locale_is_c(tmp_path: Path) -> None:
+def test_standard_input_is_empty_and_the_locale_is_c(tmp_path: Path) -> None:
     code = "import os, sys; print(repr(sys.stdin.read()), os.environ['LC_ALL'])"
     done = proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10))
     assert done.stdout == "'' C\n"
@@ -86,15 +86,13 @@ NEEDED = (
 
 
 @pytest.mark.parametrize("name", STEERING)
-def test_what_steers_programs_does_not_reach_them(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steering_variables_are_not_passed_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
     assert name not in proc.environment()
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_what_programs_need_reaches_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_needed_variables_are_passed_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "/x")
     assert proc.environment()[name] == "/x"
     assert proc.environment({name: "/y"})[name] == "/y"
@@ -107,7 +105,9 @@ def test_a_variable_is_passed_on_only_by_its_whole_name(name: str) -> None:
         assert f"X{name}" not in proc.environment() or name.startswith("DG_")
 
 
-def test_a_program_gets_no_more_than_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_gets_only_the_variables_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in STEERING:
         monkeypatch.setenv(name, "1")
     code = "import os; print(*os.environ)"
@@ -139,12 +139,12 @@ def test_an_accepted_exit_code_is_returned(tmp_path: Path) -> None:
     assert done.exit_code == 7
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match="no-such-program"):
         proc.run(["no-such-program"], log=tmp_path / "log", deadline=proc.Deadline(10))
 
 
-def test_death_by_signal_is_said(tmp_path: Path) -> None:
+def test_the_signal_that_killed_a_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match="SIGKILL"):
         proc.run(
             python("import os; os.kill(os.getpid(), 9)"),
@@ -176,7 +176,7 @@ def test_a_deadline_kills_the_whole_group(
     assert not any(alive(int(pid)) for pid in heard)
 
 
-def test_a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up(tmp_path: Path) -> None:
+def test_a_grandchild_that_keeps_the_pipes_open_does_not_delay_the_end(tmp_path: Path) -> None:
     code = (
         "import os, time\n"
         "if os.fork() == 0:\n"
@@ -189,7 +189,7 @@ def test_a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up(tmp_path: Pa
     assert not alive(int(done.stdout))
 
 
-def test_last_words_are_read_however_late_we_look(
+def test_output_is_read_after_the_program_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = proc._has_ended
@@ -205,7 +205,7 @@ def test_last_words_are_read_however_late_we_look(
     assert done.stdout == "last words\n"
 
 
-def test_an_exception_in_the_listener_leaves_nothing_running(tmp_path: Path) -> None:
+def test_an_exception_in_the_listener_kills_the_program(tmp_path: Path) -> None:
     pids: list[int] = []
 
     def stop(line: str) -> None:
@@ -248,7 +248,7 @@ def test_an_interruption_while_a_program_is_started_leaves_nothing_running(
     assert not alive(started[0].pid)
 
 
-def test_a_flood_is_cut_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proc, "MAX_LOG_BYTES", 1000)
     log = tmp_path / "log"
     done = proc.run(python("print('x' * 500)"), log=log, deadline=proc.Deadline(10))
@@ -259,7 +259,7 @@ def test_a_flood_is_cut_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "log cut here" in log.read_text()
 
 
-def test_bytes_that_are_no_text_are_kept_in_the_log_and_replaced_in_lines(tmp_path: Path) -> None:
+def test_invalid_utf8_is_logged_as_it_is_and_replaced_in_lines(tmp_path: Path) -> None:
     heard: list[str] = []
     code = r"import sys; sys.stdout.buffer.write(b'a\xff\xfeb\r\n')"
     proc.run(python(code), log=tmp_path / "log", deadline=proc.Deadline(10), on_line=heard.append)
@@ -267,14 +267,14 @@ def test_bytes_that_are_no_text_are_kept_in_the_log_and_replaced_in_lines(tmp_pa
     assert b"\xff\xfe" in (tmp_path / "log").read_bytes()
 
 
-def test_a_folder_that_is_not_there_is_the_error_not_the_program(tmp_path: Path) -> None:
+def test_a_missing_folder_is_the_error_not_the_program(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match="no such folder"):
         proc.run(
             python("pass"), log=tmp_path / "log", deadline=proc.Deadline(10), cwd=tmp_path / "gone"
         )
 
 
-def test_a_watched_program_is_ended_at_once(tmp_path: Path) -> None:
+def test_an_error_of_watch_kills_the_program_at_once(tmp_path: Path) -> None:
     def watch(pid: int) -> None:
         assert alive(pid)
         raise MachineError("enough")
@@ -292,7 +292,7 @@ ITS_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ITS
 
 
 @pytest.mark.parametrize("program", [ITSELF, ITS_CHILD])
-def test_a_program_and_its_children_die_with_us_however_we_die(
+def test_a_program_and_its_children_are_killed_with_the_harness(
     tmp_path: Path, program: str
 ) -> None:
     code = (
@@ -324,7 +324,9 @@ def test_a_log_that_cannot_be_written_is_the_machines_failure(tmp_path: Path) ->
         proc.run(python("print(1)"), log=log, deadline=proc.Deadline(10))
 
 
-def test_half_an_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_beyond_the_limit_is_an_error_unless_any_exit_code_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(proc, "MAX_STDOUT_BYTES", 100)
     with pytest.raises(ToolFailed, match="printed too much to be read"):
         proc.run(python("print('y' * 200)"), log=tmp_path / "log", deadline=proc.Deadline(10))
@@ -390,7 +392,7 @@ def test_a_program_that_leaves_nothing_costs_no_grace(tmp_path: Path) -> None:
     assert time.monotonic() - began < proc.GRACE_S
 
 
-def test_the_two_outputs_are_kept_apart_and_the_end_of_the_second_is_enough(
+def test_standard_output_and_the_end_of_error_output_are_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "import os; os.write(1, b'out\\xff'); os.write(2, b'x' * 300 + b'end\\xfe')"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder that a stranger filled is read and written without following what lies in it."""
+"""A folder filled by an untrusted program is used without following its links."""
 
 import os
 from collections.abc import Callable
@@ -61,7 +61,7 @@ LEFT = [
 
 
 @pytest.mark.parametrize(("leave", "why"), LEFT)
-def test_what_is_no_plain_file_was_not_made(
+def test_only_plain_files_are_read(
     leave: Callable[[Path, Path], None], why: str, folder: Folder, secret: Path, tmp_path: Path
 ) -> None:
     leave(folder.path / "vmlinux", secret)
@@ -76,7 +76,7 @@ def test_what_is_no_plain_file_was_not_made(
     assert not (tmp_path / "kept").exists()
 
 
-def test_a_folder_on_the_way_may_be_no_link_either(folder: Folder, secret: Path) -> None:
+def test_a_link_in_place_of_a_parent_folder_is_not_followed(folder: Folder, secret: Path) -> None:
     (folder.path / "boot").symlink_to(secret.parent)
     with pytest.raises(NotMade, match="left no boot/key"):
         folder.data("boot/key")
@@ -86,7 +86,7 @@ def test_a_folder_on_the_way_may_be_no_link_either(folder: Folder, secret: Path)
 
 
 @pytest.mark.parametrize("leave", [leave for leave, _ in LEFT])
-def test_what_is_in_the_place_of_a_file_of_ours_goes(
+def test_what_has_the_name_of_a_written_file_is_replaced(
     leave: Callable[[Path, Path], None], folder: Folder, secret: Path
 ) -> None:
     leave(folder.path / "note", secret)
@@ -102,7 +102,7 @@ def test_what_is_in_the_place_of_a_file_of_ours_goes(
     assert [p.name for p in secret.parent.iterdir()] == ["key"]
 
 
-def test_a_text_of_any_length_is_not_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_length_of_a_text_is_limited(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(untrusted_folder, "MAX_TEXT_BYTES", 1 << 20)
     (folder.path / ".config").touch()
     os.truncate(folder.path / ".config", (1 << 20) + 1)
@@ -110,7 +110,7 @@ def test_a_text_of_any_length_is_not_read(folder: Folder, monkeypatch: pytest.Mo
         folder.text(".config")
 
 
-def test_a_machine_without_descriptors_is_not_the_builds_fault(
+def test_running_out_of_descriptors_is_not_a_build_failure(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> int:

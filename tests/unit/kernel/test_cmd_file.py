@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command lines that kbuild keeps, made to compile another source."""
+"""Commands saved by kbuild, changed to compile another source."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ source_mm/mm_init.o := ../mm/mm_init.c
 """
 
 
-def test_the_shells_quotes_and_what_comes_after_are_gone() -> None:
+def test_quotes_and_later_commands_are_removed() -> None:
     assert saved_command(TEXT, "mm/mm_init.o") == [
         "gcc",
         "-Wp,-MMD,mm/.mm_init.o.d",
@@ -41,7 +41,7 @@ def test_another_source_is_compiled_the_same_way_with_debug_information() -> Non
     assert not any("MMD" in word or "mm_init.c" in word for word in argv)
 
 
-def test_another_objects_command_is_none_of_ours() -> None:
+def test_a_command_of_another_object_is_refused() -> None:
     with pytest.raises(ValueError, match="no command for mm/sparse"):
         saved_command(TEXT, "mm/sparse.o")
 
@@ -49,7 +49,7 @@ def test_another_objects_command_is_none_of_ours() -> None:
 @pytest.mark.parametrize(
     "argv", [["gcc", "-c", "-o", "a.o", "b.o"], ["gcc", "-o", "a", "a.c"], ["ld", "-r"]]
 )
-def test_what_compiles_no_source_is_refused(argv: list[str]) -> None:
+def test_a_command_that_does_not_compile_one_source_is_refused(argv: list[str]) -> None:
     with pytest.raises(ValueError, match="does not compile one source"):
         compiling(argv, "x.c", "x.o")
 
@@ -63,7 +63,7 @@ def test_what_compiles_no_source_is_refused(argv: list[str]) -> None:
         ("clang-19", ["LLVM=-19"]),
     ],
 )
-def test_the_compiler_is_chosen_as_kbuild_wants_it(
+def test_the_compiler_is_chosen_by_kbuilds_variables(
     compiler: str, variables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "make"
@@ -83,6 +83,6 @@ def test_the_compiler_is_chosen_as_kbuild_wants_it(
 
 
 @pytest.mark.parametrize("compiler", ["tcc", "clang-", "gcc-14;reboot", "/tmp/gcc", "clang-19-x"])
-def test_what_is_no_compiler_is_refused(compiler: str) -> None:
+def test_an_unknown_compiler_is_refused(compiler: str) -> None:
     with pytest.raises(InputError, match="--compiler: no compiler"):
         build.main(["--compiler", compiler], standalone_mode=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiler warnings are known after an interrupted make as after any other."""
+"""Compiler warnings of all objects are known after an interrupted make."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def output(tmp_path: Path) -> Folder:
 
 
 def make(output: Folder, name: str, *, command: bool = False, time_ns: int = 0) -> Path:
-    """Write an object, and the file in which kbuild keeps its command."""
+    """Write an object and the file with its command."""
     path = output.path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("made")
@@ -86,7 +86,7 @@ def test_makes_that_are_interrupted_one_after_the_other(output: Folder) -> None:
     assert compiler_warnings.warned(output) == ONE
 
 
-def test_a_deletion_that_was_interrupted_goes_on(
+def test_an_interrupted_deletion_is_resumed(
     output: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiler_warnings.start(output)

@@ -17,7 +17,7 @@ def as_line(name: str, value: str) -> str:
 
 
 @given(st.dictionaries(NAMES, VALUES))
-def test_a_fragment_that_kconfig_keeps_drops_nothing(options: dict[str, str]) -> None:
+def test_nothing_is_dropped_from_a_fragment_that_sticks(options: dict[str, str]) -> None:
     text = "\n".join(["# a reason", *(as_line(n, v) for n, v in options.items()), ""])
     wanted = parse_fragment(text)
     assert {o.name: o.value for o in wanted} == options
@@ -25,7 +25,7 @@ def test_a_fragment_that_kconfig_keeps_drops_nothing(options: dict[str, str]) ->
 
 
 @given(st.dictionaries(NAMES, st.sampled_from(["y", "1000"]), min_size=1), st.data())
-def test_every_option_that_is_lost_is_named(options: dict[str, str], data: st.DataObject) -> None:
+def test_every_dropped_option_is_returned(options: dict[str, str], data: st.DataObject) -> None:
     lost = data.draw(st.sampled_from(sorted(options)))
     wanted = parse_fragment("\n".join(as_line(n, v) for n, v in options.items()))
     config = {n: v for n, v in options.items() if n != lost}
@@ -48,7 +48,7 @@ def test_an_option_that_must_be_off_and_is_on_is_dropped() -> None:
         ("export FOO", 1),
     ],
 )
-def test_a_line_that_is_no_option_is_named(text: str, line: int) -> None:
+def test_a_line_that_is_not_an_option_is_an_error(text: str, line: int) -> None:
     with pytest.raises(ValueError, match=f"line {line}:"):
         parse_fragment(text)
 
@@ -149,7 +149,7 @@ def test_what_is_unmet_is_what_the_config_lacks() -> None:
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
-def test_what_keeps_an_expression_from_holding_is_named(
+def test_the_symbols_that_make_an_expression_false_are_named(
     expression: str, unmet: tuple[str, ...]
 ) -> None:
     config = {"ON": "y", "MODULE": "m", "HZ": "1000", "NAME": '"a b"'}
@@ -157,7 +157,7 @@ def test_what_keeps_an_expression_from_holding_is_named(
     assert need.unmet(config) == unmet
 
 
-def test_what_is_set_and_must_not_be_is_named() -> None:
+def test_a_symbol_that_must_not_be_set_is_named() -> None:
     (need,) = needs((DATA / "negation").read_text(), "SLOW_INIT")
     assert need.unmet({"SPARSEMEM": "y", "64BIT": "y", "KMSAN": "y"}) == ("KMSAN",)
 

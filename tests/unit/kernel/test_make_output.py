@@ -90,6 +90,6 @@ def test_the_source_is_to_blame(line: str) -> None:
 
 
 @given(st.text(), st.text(st.characters(codec="ascii"), min_size=1))
-def test_any_line_is_judged_without_an_error(line: str, path: str) -> None:
+def test_any_line_is_parsed_without_an_error(line: str, path: str) -> None:
     assert of_machine(line) in (True, False)
     assert not of_machine(f"/bin/sh: 1: ./{path}: not found".replace("\n", " "))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disassemblies as objdump prints them, and what can be reached in them."""
+"""Disassemblies, and the functions reached in them."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_functions_keep_their_section_and_place() -> None:
     ]
 
 
-def test_prefixes_hints_and_relocations_are_told_apart() -> None:
+def test_prefixes_hints_and_relocations_are_distinguished() -> None:
     code = parse_disassembly(TEXT)
     init = code.named("__init_page.constprop.0")
     local = code.named("local")
@@ -85,14 +85,14 @@ def test_prefixes_hints_and_relocations_are_told_apart() -> None:
     assert function.instructions[0].operands == "0x0(%rip),%rbx"
 
 
-def test_a_section_without_labels_is_taken_piece_by_piece() -> None:
+def test_a_section_without_labels_is_split_at_jumps() -> None:
     code = parse_disassembly(TEXT)
     piece = code.resolve(Relocation(".altinstr_aux", 0x14))
     assert piece is not None
     assert [i.address for i in piece.instructions] == [0x14, 0x1B]
 
 
-def test_only_what_can_be_reached_is_wanted() -> None:
+def test_only_symbols_of_reached_functions_are_wanted() -> None:
     found = reach(parse_disassembly(TEXT), ["memmap_init_zone_device"], UNDEFINED)
     assert [f.name for f in found.functions] == [
         "memmap_init_zone_device",
@@ -108,7 +108,7 @@ def test_only_what_can_be_reached_is_wanted() -> None:
     }
 
 
-def test_a_root_that_is_not_there_is_an_error() -> None:
+def test_a_missing_root_is_an_error() -> None:
     with pytest.raises(ValueError, match="no function memmap_init"):
         reach(parse_disassembly(TEXT), ["memmap_init"], UNDEFINED)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What make printed: which object a warning belongs to, and which warnings a patch adds."""
+"""Warnings in make's output: their objects, and which ones are new."""
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ def read(text: str) -> dict[str, dict[str, int]]:
     return reader.found
 
 
-def test_a_warning_belongs_to_what_was_announced_last() -> None:
+def test_a_warning_belongs_to_the_target_named_last() -> None:
     found = read(LOG)
     assert found["mm/mm_init.o"] == {UNUSED: 1}
     assert found["lib/test_hmm.o"] == {HEADER: 2}
@@ -67,18 +67,18 @@ def test_a_warning_belongs_to_what_was_announced_last() -> None:
         "   12 |  int x; // : warning",
     ],
 )
-def test_what_is_no_warning(line: str) -> None:
+def test_other_lines_are_not_warnings(line: str) -> None:
     assert warning(line, "/src") == ""
 
 
 @pytest.mark.parametrize("place", ["mm/x.c", "../mm/x.c", "../../mm/x.c", "/src/mm/x.c"])
 @pytest.mark.parametrize("at", ["", ":7", ":7:30"])
-def test_where_a_warning_stands_is_no_part_of_it(place: str, at: str) -> None:
+def test_the_place_of_a_warning_is_left_out(place: str, at: str) -> None:
     assert warning(f"{place}{at}: warning: w [-W]\r", "/src") == "mm/x.c: w [-W]"
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         (
             "init/Kconfig:12:warning: multi-line strings not supported",
@@ -103,15 +103,15 @@ def test_where_a_warning_stands_is_no_part_of_it(place: str, at: str) -> None:
         ("clang: warning: argument unused", "clang: argument unused"),
     ],
 )
-def test_what_others_than_the_compiler_warn_of(line: str, told: str) -> None:
-    assert warning(line, "/src") == told
+def test_warnings_of_other_programs(line: str, expected: str) -> None:
+    assert warning(line, "/src") == expected
 
 
-def test_a_header_that_many_include_warns_once() -> None:
+def test_a_warning_in_a_header_counts_once() -> None:
     assert together({"a.o": {"h": 2, "a": 1}, "b.o": {"h": 2}, "c.o": {"h": 1}}) == {"a": 1, "h": 2}
 
 
-def test_a_patch_adds_what_is_said_more_often() -> None:
+def test_a_warning_given_more_often_is_new() -> None:
     assert new({"a": 1, "b": 2}, {"a": 2, "b": 1, "c": 1}) == ("a", "c")
     assert new({"a": 1}, {}) == ()
 

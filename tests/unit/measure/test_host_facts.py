@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Raw facts as the machine states them: /proc, /sys, nm, .config."""
+"""Parsers of /proc, /sys, nm and .config."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from harness.record.record import Symbol
 STAT = "cpu  100 20 30 4000 50 6 7 8 90 10\ncpu0 1 2 3\nintr 5\n"
 
 
-def test_guests_time_is_counted_once_and_waiting_is_no_work() -> None:
+def test_guest_time_counts_once_and_iowait_does_not_count() -> None:
     assert cpu_ticks(STAT) == CpuTicks(busy=100 + 20 + 30 + 6 + 7, steal=8)
     assert load_1min("0.52 0.58 0.59 1/467 12345\n") == 0.52
 
@@ -25,19 +25,19 @@ def test_guests_time_is_counted_once_and_waiting_is_no_work() -> None:
     "text",
     ["", "cpu", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8", "cpu a b c d e f g h", "cpu 1 -2 3 4 5 6 7 8"],
 )
-def test_what_is_no_line_of_times_is_refused(text: str) -> None:
+def test_a_malformed_line_of_cpu_times_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a line of CPU times"):
         cpu_ticks(text)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "much\n"])
-def test_what_is_no_load_is_refused(text: str) -> None:
+def test_a_malformed_load_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"load average|convert"):
         load_1min(text)
 
 
 class FakeHost:
-    """A /proc and a /sys/devices/system/cpu to be read twice."""
+    """A fake /proc and /sys/devices/system/cpu."""
 
     def __init__(self, folder: Path) -> None:
         self.proc, self.cpus = folder / "proc", folder / "cpu"
@@ -64,7 +64,7 @@ def fake(tmp_path: Path) -> FakeHost:
     return FakeHost(tmp_path)
 
 
-def test_what_was_used_is_the_difference(fake: FakeHost) -> None:
+def test_usage_is_the_difference_of_two_readings(fake: FakeHost) -> None:
     fake.throttled(1, 5)
     meter = fake.meter()
     fake.says(busy=1500, steal=60, load=1.25)
@@ -77,7 +77,7 @@ def test_what_was_used_is_the_difference(fake: FakeHost) -> None:
     assert used.cpus >= 1 and used.wall_s >= 0 and used.own_s >= 0
 
 
-def test_without_counters_nothing_is_said_of_throttling(fake: FakeHost) -> None:
+def test_throttling_is_unknown_without_counters(fake: FakeHost) -> None:
     assert fake.meter().used().throttles is None
     fake.throttled(1)
     broken = fake.cpus / "cpu0/thermal_throttle/core_throttle_count"
@@ -85,7 +85,7 @@ def test_without_counters_nothing_is_said_of_throttling(fake: FakeHost) -> None:
     assert fake.meter().used().throttles is None
 
 
-def test_counters_that_go_back_are_not_taken_off(fake: FakeHost) -> None:
+def test_counters_that_decrease_count_as_zero(fake: FakeHost) -> None:
     fake.throttled(9)
     meter = fake.meter()
     fake.throttled(1)
@@ -112,7 +112,7 @@ ffffffff81000060 0000000000000038 d __UNIQUE_ID_ddebug_34.5
 """
 
 
-def test_symbols_that_the_compiler_numbers_are_taken_together() -> None:
+def test_symbols_with_compiler_numbers_are_added_up() -> None:
     assert sizes(NM) == {
         "memmap_init_zone_device": 16,
         "copy.constprop": 16,
@@ -122,7 +122,7 @@ def test_symbols_that_the_compiler_numbers_are_taken_together() -> None:
     assert sizes("") == {}
 
 
-def test_only_sizes_that_changed_are_told_the_most_changed_first() -> None:
+def test_changed_sizes_are_sorted_by_difference() -> None:
     base = {"same": 1, "grew": 10, "gone": 3}
     assert changed(base, {"same": 1, "grew": 30, "new": 4}) == (
         Symbol("grew", 10, 30),
@@ -133,7 +133,7 @@ def test_only_sizes_that_changed_are_told_the_most_changed_first() -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 99)))
-def test_numbers_that_move_change_nothing(symbols: dict[str, int]) -> None:
+def test_other_compiler_numbers_change_nothing(symbols: dict[str, int]) -> None:
     base = {f"f.{n}": size for n, size in enumerate(symbols.values())}
     moved = {f"f.{n + 7}": size for n, size in enumerate(symbols.values())}
 

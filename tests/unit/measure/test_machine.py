@@ -33,5 +33,5 @@ def test_processors(text: str, ice_lake: bool, of_its_class: bool) -> None:
     assert (found.is_ice_lake, found.is_ice_lake_class) == (ice_lake, of_its_class)
 
 
-def test_the_name_is_the_first_processors() -> None:
+def test_the_name_is_that_of_the_first_processor() -> None:
     assert cpu(cpuinfo("GenuineIntel", 6, 0x6A, "")).name == "Some CPU: @ 2.00GHz"

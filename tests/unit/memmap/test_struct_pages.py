@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests' memmaps folded and compared: blind to where the kernel put things, to nothing else."""
+"""Guests' memmaps read and compared: only addresses are ignored."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ FOLIO = Layout("folio", 128, (Member("page.flags", 0, 8), Member("_nr_pages", 12
 
 
 def memmap(compounds: int = 40, address: int = ADDRESS, pgmap: int = PGMAP) -> Words:
-    """Struct pages of a devdax namespace from its start: the reserved ones, then compound ones."""
+    """Return struct pages of a devdax namespace: reserved ones, then compound ones."""
     nr_pages = FIRST + (compounds << ORDER)
     words = np.zeros((nr_pages, 8), dtype=np.uint64)
     words[:, 0] = 3 << 54 | 0x2000
@@ -53,12 +53,12 @@ def fold(words: Words, chunk: int = 1 << 10, address: int | None = None) -> Runs
     return struct_pages.read(raw, len(words) - FIRST, 64, address, FIRST, chunk)
 
 
-def test_the_memmaps_address_is_told_by_pages_on_no_list() -> None:
+def test_the_memmaps_address_is_found_from_pages_that_point_to_themselves() -> None:
     assert struct_pages.memmap_address(memmap()[:FIRST]) == ADDRESS
     assert struct_pages.memmap_address(np.zeros((FIRST, 8), dtype=np.uint64)) is None
 
 
-def test_a_memmap_comes_to_a_few_pages_in_runs() -> None:
+def test_a_memmap_becomes_runs_of_few_different_pages() -> None:
     runs = fold(memmap())
     assert runs.nr_pages == 40 << ORDER
     assert len(runs.pages) == 3  # head, second tail, all other tails
@@ -78,7 +78,7 @@ def test_neither_chunks_nor_addresses_matter(chunk: int, moved: int, elsewhere: 
 
 
 @given(st.integers(0, (40 << ORDER) - 1), st.integers(0, 511))
-def test_any_bit_that_is_no_pointers_matters(page: int, bit: int) -> None:
+def test_any_bit_outside_pointers_matters(page: int, bit: int) -> None:
     words = memmap()
     word = words[FIRST + page, bit // 64]
     changed = word ^ np.uint64(1 << bit % 64)
@@ -107,7 +107,7 @@ def test_a_file_that_ends_early_is_an_error() -> None:
         struct_pages.read(raw, 40 << ORDER, 64, ADDRESS, FIRST, 100)
 
 
-def test_what_nobody_initialized_is_an_error() -> None:
+def test_an_uninitialized_memmap_is_an_error() -> None:
     words = np.random.default_rng(1).integers(0, 1 << 63, (1 << 17, 8), dtype=np.uint64)
     with pytest.raises(ValueError, match="not initialized"):
         fold(words, 1 << 16, ADDRESS)
@@ -151,7 +151,7 @@ def test_the_info_block_of_a_4_gib_namespace() -> None:
         (b"", "0 bytes"),
     ],
 )
-def test_what_is_no_info_block_is_refused(wrong: bytes, what: str) -> None:
+def test_an_invalid_info_block_is_refused(wrong: bytes, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         info_block.parse(wrong)
 
@@ -164,8 +164,8 @@ def test_any_bytes_are_a_block_or_refused(raw: bytes) -> None:
         return
 
 
-def kept(kinds: dict[str, Runs | str]) -> RunRecord:
-    """A run whose builds' first boots left these memmaps of nd_pmem, or a problem."""
+def run_with(kinds: dict[str, Runs | str]) -> RunRecord:
+    """Return a run whose builds' first boots left these memmaps of nd_pmem, or a problem."""
     boots = []
     for build, found in kinds.items():
         if isinstance(found, str):
@@ -184,7 +184,7 @@ def verified(base: Runs | str, tip: Runs | str) -> list[Verified]:
         assert isinstance(found, Runs)
         return found
 
-    found = verify(kept(builds), load, lambda _: finder(PAGE, FOLIO, ORDER))
+    found = verify(run_with(builds), load, lambda _: finder(PAGE, FOLIO, ORDER))
     return list(found)
 
 
