@@ -46,17 +46,17 @@ class Watched:
     def __init__(self) -> None:
         self.half_built = threading.Event()
         self.boots = threading.Event()
-        self.begun_again: list[str] = []
+        self.started_again: list[str] = []
 
-    def hear(self, job: str, heard: Event | Outcome) -> None:
-        match heard:
+    def notify(self, job: str, event: Event | Outcome) -> None:
+        match event:
             case Advanced(done, total) if total and 2 * done > total and job.startswith("build "):
                 self.half_built.set()
             case Began(title) if title.startswith("boot "):
                 self.boots.set()
-            case Note(text) if "begun again" in text:
-                self.begun_again.append(job)
-                say("begun again", job=job, said=text)
+            case Note(text) if "started again" in text:
+                self.started_again.append(job)
+                say("started again", job=job, text=text)
             case _:
                 pass
 
@@ -102,7 +102,7 @@ def on_cluster(
         ThreadPoolExecutor(1) as thread,
     ):
         made.worker("a", stand_ins=False)
-        running = thread.submit(reproduce, engine, project, cache, wanted, watched.hear)
+        running = thread.submit(reproduce, engine, project, cache, wanted, watched.notify)
         try:
             until(watched.half_built.is_set, running)
             made.worker("b", stand_ins=False)
@@ -117,8 +117,8 @@ def on_cluster(
             made.close()  # otherwise the run would wait for workers
             raise
         again = (made.cache("c") / "objects").exists()
-        say("run", jobs_begun_again=watched.begun_again, kernels_built_again=again)
-        lost = [job.partition(" ")[0] for job in watched.begun_again]
+        say("run", jobs_started_again=watched.started_again, kernels_built_again=again)
+        lost = [job.partition(" ")[0] for job in watched.started_again]
         return record, clean and not again and lost == ["build", "measure"]
 
 

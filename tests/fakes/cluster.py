@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A Dask cluster on this machine: a scheduler and workers as processes of their own, on loopback.
 
-Whatever happens, they end with the block: each is the leader of a group that is killed whole, and
-ends by itself when its standard input does, which is when we are gone.
+They always end with the block: each leads a process group, which is killed, and each ends when its
+standard input closes, which is when this process ends.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class Cluster:
             with contextlib.suppress(OSError, ValueError):
                 return str(json.loads(self._file.read_text())["address"])
             time.sleep(0.02)
-        raise AssertionError(self.said("scheduler"))
+        raise AssertionError(self.log("scheduler"))
 
     def worker(
         self,
@@ -76,7 +76,7 @@ class Cluster:
         stand_ins: bool = True,
         **knobs: str,
     ) -> None:
-        """Start a worker with a cache and a project of its own; of this, only the agent is used.
+        """Start a worker with its own cache and project; only the agent is this checkout's.
 
         `knobs` are of the stand-ins.
         """
@@ -110,7 +110,7 @@ class Cluster:
         process.send_signal(how)
         process.wait(PATIENCE_S)
 
-    def said(self, name: str) -> str:
+    def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def close(self) -> None:
@@ -155,18 +155,18 @@ REQUEST = ReproduceRequest("test", "v7.2", plan="quick", accelerator="tcg")
 
 
 class Scene:
-    """A project, a cluster, and what was heard of the jobs."""
+    """A project, a cluster, and the events of its jobs."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.machine = FakeMachine(folder)
         monkeypatch.setenv("PATH", self.machine.environment["PATH"])
         monkeypatch.setattr(venv, "installed", venv.installed)  # to be undone
         use_stand_ins()
-        self.heard: list[tuple[str, Any]] = []
+        self.events: list[tuple[str, Any]] = []
         self.cluster: Cluster
 
-    def hear(self, job: str, heard: Event | Outcome) -> None:
-        self.heard.append((job, heard))
+    def notify(self, job: str, event: Event | Outcome) -> None:
+        self.events.append((job, event))
 
     @contextlib.contextmanager
     def engine(self) -> Iterator[Dask]:
@@ -176,19 +176,19 @@ class Scene:
 
     def run(self, *jobs: Job) -> dict[str, Outcome]:
         with self.engine() as engine:
-            return engine.run(Graph(jobs), self.hear)
+            return engine.run(Graph(jobs), self.notify)
 
     def reproduce(self) -> RunRecord:
         with self.engine() as engine:
-            return reproduce(engine, self.machine.project, self.machine.cache, REQUEST, self.hear)
+            return reproduce(engine, self.machine.project, self.machine.cache, REQUEST, self.notify)
 
     def at_home(self) -> RunRecord:
         """The same by the local engine alone."""
         engine = Local(self.machine.project, self.machine.cache)
         return reproduce(engine, self.machine.project, self.machine.cache, REQUEST)
 
-    def said(self) -> list[str]:
-        return [heard.text for _, heard in self.heard if isinstance(heard, Note)]
+    def notes(self) -> list[str]:
+        return [event.text for _, event in self.events if isinstance(event, Note)]
 
 
 def pinned(record: RunRecord) -> object:
@@ -203,7 +203,7 @@ def pinned(record: RunRecord) -> object:
     )
 
 
-def kept(project: Project, record: RunRecord) -> set[str]:
+def stored(project: Project, record: RunRecord) -> set[str]:
     folder = store.folder_of(project.results, record)
     for boot in record.boots:
         assert all(store.digest(folder / log.path) == log.sha256 for log in boot.logs)
@@ -224,4 +224,4 @@ def same_at_home(scene: Scene, there: RunRecord) -> None:
     here = scene.at_home()
     assert here.run_id != there.run_id
     assert pinned(here) == pinned(there)
-    assert kept(project, here) == kept(project, there)
+    assert stored(project, here) == stored(project, there)

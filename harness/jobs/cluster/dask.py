@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Jobs on the workers of a Dask cluster, whoever deployed it.
+"""Runs graphs on the workers of a Dask cluster.
 
-Fetching and applying happen here, where the user's repositories, mails and network are; all else on
-workers that run this very harness, one job at a time each, and a measuring boot on one that offers
-the resource boot=1. A job whose worker dies is done again on another, whole: the boots of one
-comparison are one job, so no comparison spans two machines.
+Fetching and applying happen on the user's machine, which has the repositories, mails and network.
+All else runs on workers with the same harness, one job at a time each; a boot that measures runs on
+one that offers the resource boot=1. If a worker dies, its job starts again on another worker. The
+boots of a comparison are one job, so no comparison spans two machines.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.events import Event
 from harness.host.cache import Cache
 from harness.jobs.cluster import transfer
-from harness.jobs.cluster.remote_jobs import Away
+from harness.jobs.cluster.remote_jobs import RemoteJobs
 from harness.jobs.cluster.session import Session
 from harness.jobs.execute import perform
 from harness.jobs.graph import (
@@ -35,8 +35,8 @@ from harness.project.project import Project
 class Dask:
     """Runs graphs on the cluster of the scheduler at `address`, until it is closed.
 
-    `store` is a folder that all its machines see, or a URL for fsspec; by default one in the cache
-    folder. Raises MachineError where there is no scheduler or no store.
+    `store` is a folder that all its machines see, or a URL for fsspec; by default it is in the
+    cache folder. Raises MachineError if there is no scheduler or no store.
     """
 
     def __init__(
@@ -47,34 +47,34 @@ class Dask:
         self._session = Session(cache, address, store, project.results)
 
     def close(self) -> None:
-        """End on all workers what still runs for us, and disconnect."""
+        """Stop our jobs on all workers and disconnect."""
         self._session.close()
 
     def run(self, graph: Graph, notify: Notify = ignore) -> dict[str, Outcome]:
-        """Run all jobs and return what came of each, by its name.
+        """Run all jobs and return the outcome of each, by name.
 
-        An interruption, or what `hear` raises, ends those that run, and is raised. Raises
-        MachineError where the scheduler is lost.
+        An interruption, or an exception from `notify`, stops the jobs that run and is then raised.
+        Raises MachineError if the scheduler is lost.
         """
         run = GraphRun(graph, notify)
-        away = Away(self._session, self._project, self._cache, notify)
+        remote = RemoteJobs(self._session, self._project, self._cache, notify)
         try:
-            while run.ready or away.jobs:
+            while run.ready or remote.jobs:
                 for job in run.ready:
                     if job.kind not in AT_HOME:
-                        away.begin(job, run.start(job))
+                        remote.add(job, run.start(job))
                 if run.ready:
                     job = run.ready[0]
                     run.end(job.name, self._perform(job, run.start(job), notify))
                 else:
-                    for name, outcome in away.listen():
+                    for name, outcome in remote.ended():
                         run.end(name, outcome)
         finally:
-            away.cancel()
+            remote.cancel()
         return run.outcomes
 
     def _perform(self, job: Job, needed: Sequence[Any], notify: Notify) -> Outcome:
-        """Perform a job at home and put what it made where workers find it."""
+        """Run a job on this machine and put what it made into the store."""
 
         def listen(event: Event) -> None:
             notify(job.name, event)

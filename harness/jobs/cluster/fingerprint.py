@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which harness this is, so that machines of a cluster can tell whether theirs is the same.
+"""Identifies this harness by its sources, so that machines of a cluster can compare theirs.
 
-A version number is not enough: what measures is this checkout, with whatever was changed in it.
+A version number is not enough: a checkout measures with all its local changes.
 """
 
 import functools
@@ -17,7 +17,7 @@ from harness.project.project import Project
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """Version and Python for people; `source` is a SHA-256, in hex, of all that runs."""
+    """`source` is the SHA-256 of all files that run; `version` and `python` are for people."""
 
     version: str
     python: str
@@ -29,7 +29,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
 @functools.cache
 def own() -> Fingerprint:
-    """Return this harness's. Raises InputError where it has no project to work in."""
+    """Return the fingerprint of this harness. Raises InputError if there is no project."""
     package = Path(harness.__file__).parent
     agent = Project.find().guests_folder / "agent"
     sha256 = hashlib.sha256()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A session with a Dask cluster: who is admitted, what is handed over, what is heard from it."""
+"""A session with a Dask cluster: admits workers, submits jobs, receives their messages."""
 
 import contextlib
 import itertools
@@ -21,48 +21,49 @@ from harness.jobs.cluster.store import Store
 from harness.jobs.graph import Job
 
 if TYPE_CHECKING:
-    Ordered = Future[on_worker.Reply]
+    Task = Future[on_worker.Reply]
 
 CONNECT_S = 20
 CLOSE_S = 5
-#: Other workers that Dask tries a job on whose worker was stopped. Dask bounds deaths by itself.
+#: How often Dask tries a job again whose worker was stopped. Dask has a limit for deaths itself.
 RETRIES = 3
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a worker told.
+class WorkerMessage(msgspec.Struct, frozen=True):
+    """A message of a worker.
 
-    With a task's `key`, an event of its job (none: that it began); without one, that it may take
-    jobs, or the `problem` by which it may not.
+    With a task's `key`, an event of its `job`; an empty event is that the job started. Without a
+    key, the worker was admitted, or refused because of `problem`.
     """
 
     worker: str
     host: str
+    job: str = ""
     key: str = ""
     event: str = ""
     problem: str = ""
 
 
 class TaskEnded(NamedTuple):
-    """The task of a job has ended, well or not."""
+    """The task of a job has ended."""
 
     job: str
-    future: "Ordered"
+    task: "Task"
 
 
 class Workers(NamedTuple):
-    """Who is there: all addresses, how many are admitted, and how many of those may measure."""
+    """The workers: all addresses, how many are admitted, and how many of those may measure."""
 
     addresses: frozenset[str]
     admitted: int
     measuring: int
 
     def places(self, job: Job) -> int:
-        """Return how many jobs like this one can be done at once."""
+        """Return how many jobs of this kind can run at once."""
         return self.measuring if job.kind == "boot" else self.admitted
 
     def lacking(self, jobs: Sequence[Job]) -> tuple[list[Job], str]:
-        """Return those jobs that no worker can take, or be doing, and what they lack."""
+        """Return the jobs that no worker can take, and what is lacking."""
         lacking = [job for job in jobs if not self.places(job)]
         if not lacking:
             return [], ""
@@ -72,14 +73,15 @@ class Workers(NamedTuple):
 
 
 class Session:
-    """A connection to the scheduler at `address`; `store` is a folder or URL, `results` ours.
+    """A connection to the scheduler at `address`.
 
-    Raises MachineError where there is no scheduler or no store, InputError for a wrong URL.
+    `store` is a folder or URL, `results` the user's folder. Raises MachineError if there is no
+    scheduler or no store, InputError for a wrong URL.
     """
 
     def __init__(self, cache: Cache, address: str, store: str | None, results: Path) -> None:
         self.store = Store(store or str(cache.root / "store"))
-        self.heard: queue.Queue[Told | TaskEnded] = queue.Queue()
+        self.messages: queue.Queue[WorkerMessage | TaskEnded] = queue.Queue()
         self._results = results
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
@@ -95,44 +97,44 @@ class Session:
             undone.pop_all()
 
     def close(self) -> None:
-        """End on all workers what still runs for us, and disconnect."""
-        # A scheduler that died in the meantime must not hide what happened before.
+        """Stop our jobs on all workers and disconnect."""
+        # If the scheduler died, that must not hide an earlier error.
         with contextlib.suppress(Exception):
             self._client.unregister_worker_plugin(self._admission.name)
         with contextlib.suppress(Exception):
             self._client.close(timeout=CLOSE_S)
         self._remove_mark()
 
-    def submit(self, job: Job, needed: Sequence[Any]) -> "Ordered":
-        """Order a job; that it has ended will be heard. Raises MachineError."""
-        order = on_worker.RemoteJob(
+    def submit(self, job: Job, needed: Sequence[Any]) -> "Task":
+        """Submit a job; its end will be among the messages. Raises MachineError."""
+        remote = on_worker.RemoteJob(
             self._name, job, tuple(needed), self.store.url, str(self._results)
         )
         measures = job.kind == "boot"
         with _scheduler_there():
-            future: Ordered = self._client.submit(
-                on_worker.fulfil,
-                order,
-                # Dask estimates durations by what stands before the first dash.
+            task: Task = self._client.submit(
+                on_worker.run,
+                remote,
+                # Dask estimates durations per prefix, which ends at the first dash.
                 key=f"{job.kind}-{self._name}-{next(self._numbers)}",
                 pure=False,
                 retries=RETRIES,
                 resources={self._place: 1, "boot": 1} if measures else {self._place: 1},
-                # What only few workers can do is not to wait for what all can.
+                # A job that few workers can take must not wait for jobs that all can take.
                 priority=1 if measures else 0,
             )
-            future.add_done_callback(lambda done: self.heard.put(TaskEnded(job.name, done)))
-        return future
+            task.add_done_callback(lambda done: self.messages.put(TaskEnded(job.name, done)))
+        return task
 
-    def cancel(self, futures: "Sequence[Ordered]") -> None:
-        """Withdraw orders; their jobs are asked to end."""
-        # Where the scheduler is lost, so are the orders.
+    def cancel(self, tasks: "Sequence[Task]") -> None:
+        """Cancel tasks; their jobs are asked to stop."""
+        # If the scheduler is lost, so are the tasks.
         with contextlib.suppress(Exception):
-            if futures:
-                self._client.cancel(list(futures), force=True)
+            if tasks:
+                self._client.cancel(list(tasks), force=True)
 
     def workers(self) -> "Workers":
-        """Return who is there. Raises MachineError."""
+        """Return the workers of the cluster. Raises MachineError."""
         with _scheduler_there():
             info = self._client.scheduler_info(n_workers=-1)
         offers = {address: worker["resources"] for address, worker in info["workers"].items()}
@@ -141,18 +143,18 @@ class Session:
         return Workers(frozenset(offers), len(admitted), measuring)
 
     def _connected(self, address: str) -> Client:
-        # By value: a worker without this harness must be able to say so.
+        # A worker without this harness must be able to say so.
         cloudpickle.register_pickle_by_value(admission)
         try:
             with contextlib.ExitStack() as undone:
                 client = Client(address, timeout=CONNECT_S, set_as_default=False)
                 undone.callback(client.close)
-                client.subscribe_topic(self._name, self._hear)
+                client.subscribe_topic(self._name, self._receive)
                 self.first_workers = self._admitted(client)
                 undone.pop_all()
         except Exception as error:
             raise MachineError(
-                f"no Dask cluster to work with: {type(error).__name__}: {error}",
+                f"cannot connect to a Dask scheduler: {type(error).__name__}: {error}",
                 where=address,
                 hint="start one with `dask scheduler`; see docs/cluster.md",
             ) from error
@@ -161,21 +163,21 @@ class Session:
         return client
 
     def _admitted(self, client: Client) -> frozenset[str]:
-        """Send the admission to all workers, now and later; return those that were there."""
+        """Send the admission to all workers, present and future; return the present ones."""
         try:
             there = frozenset(client.register_plugin(self._admission))
-        except Exception as error:  # noqa: BLE001 (raised for one worker, where all others took it)
+        except Exception as error:  # noqa: BLE001 (raised if one worker fails)
             info = client.scheduler_info(n_workers=-1)
-            problem = f"cannot take part: {type(error).__name__}: {error}"
-            self.heard.put(Told("at some address", "some host", problem=problem))
+            problem = f"cannot be asked: {type(error).__name__}: {error}"
+            self.messages.put(WorkerMessage("unknown", "unknown host", problem=problem))
             there = frozenset(info["workers"])
-        # What they said before the scheduler knew that we listen.
+        # Messages from before the subscription.
         for event in client.get_events(self._name):
-            self._hear(event)
+            self._receive(event)
         return there
 
-    def _hear(self, event: tuple[float, dict[str, str]]) -> None:
-        self.heard.put(msgspec.convert(event[1], Told))
+    def _receive(self, event: tuple[float, dict[str, str]]) -> None:
+        self.messages.put(msgspec.convert(event[1], WorkerMessage))
 
     def _leave_mark(self, cache: Cache) -> None:
         with cache.staging() as work:
@@ -188,13 +190,13 @@ class Session:
 
 
 def lost() -> MachineError:
-    """Return what to raise where the scheduler is lost."""
-    return MachineError("the scheduler was lost", hint="the same command goes on from here")
+    """Return the error for a lost scheduler."""
+    return MachineError("the scheduler was lost", hint="run the same command again to continue")
 
 
 @contextlib.contextmanager
 def _scheduler_there() -> Iterator[None]:
-    """Whatever Dask raises where orders are given, it is that nobody takes them."""
+    """Raise that the scheduler is lost, for any exception of Dask's."""
     try:
         yield
     except Exception as error:

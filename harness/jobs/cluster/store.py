@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where machines hand each other files: a folder that all see, or any URL that fsspec knows.
+"""Stores files that machines exchange: in a folder that all see, or at a URL for fsspec.
 
-A file lies under its SHA-256, and what it is called points there, so it arrives as it was sent or
-not at all. Nothing depends on the store: it may be emptied whenever no run is going on.
+A file is stored under its SHA-256, to which its name points, so it arrives as it was sent or not at
+all. The store may be emptied whenever nothing runs.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class Store:
         self._files, self._root = found
 
     def find(self, name: str) -> Blob | None:
-        """Return what is in the store under a name, if it is there."""
+        """Return the blob that is stored under a name; None if there is none."""
         with self._failing(name):
             try:
                 data: bytes = self._files.cat_file(self._path(name))
@@ -51,7 +51,7 @@ class Store:
             return blob if self._files.exists(self._path_of(blob)) else None
 
     def put(self, name: str, file: Path) -> Blob:
-        """Put a file into the store under a name. Raises MachineError."""
+        """Store a file under a name and return its blob. Raises MachineError."""
         with file.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
         blob = Blob(digest, file.stat().st_size)
@@ -64,14 +64,14 @@ class Store:
         return blob
 
     def forget(self, name: str) -> None:
-        """Take a name away; what it stood for stays."""
+        """Remove a name; the blob stays."""
         with self._failing(name), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 
     def get(self, name: str, blob: Blob, file: Path) -> None:
-        """Bring a blob, that was found under a name, into a file.
+        """Copy the blob that was found under a name into a file.
 
-        Raises MachineError if it is not there, or is not what was put.
+        Raises MachineError if it is missing or damaged.
         """
         sha256 = hashlib.sha256()
         with self._failing(name), file.open("wb") as out:
@@ -80,14 +80,14 @@ class Store:
                     sha256.update(data)
                     out.write(data)
             if sha256.hexdigest() != blob.sha256:
-                # Gone, it is made and put again; there, it would be taken for good forever.
+                # Removed, it is made and stored again; left, it would be found again and again.
                 self._files.rm_file(self._path_of(blob))
                 raise MachineError(
-                    f"{name} was damaged, and is removed", where=self.url, hint="try again"
+                    f"{name} was damaged and has been removed", where=self.url, hint="try again"
                 )
 
     def _write(self, path: str, source: IO[bytes]) -> None:
-        """Write a file that is there whole or not at all."""
+        """Write a file that appears whole or not at all."""
         part = f"{path}.{uuid.uuid4().hex}"
         self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         try:
@@ -107,7 +107,7 @@ class Store:
 
     @contextlib.contextmanager
     def _failing(self, name: str) -> Iterator[None]:
-        """Say what went wrong with the store: fsspec's file systems raise what they like."""
+        """Raise MachineError for any exception: fsspec's file systems raise their own kinds."""
         try:
             yield
         except MachineError:
@@ -116,5 +116,5 @@ class Store:
             raise MachineError(
                 f"{name}: {type(error).__name__}: {error}",
                 where=self.url,
-                hint="--store wants a folder or URL that every machine can read and write",
+                hint="give a folder or URL with --store that every machine can read and write",
             ) from error

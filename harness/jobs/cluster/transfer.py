@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What results stand for, between machines: commits, kernels and runs, by way of the store.
+"""Copies commits, kernels and runs between machines, through the store.
 
-A Tree, an Applied and a Kernel say what is in the cache of the machine that made them; another
+A Tree, an Applied and a Kernel describe files in the cache of the machine that made them; another
 machine fetches what its own cache lacks.
 """
 
@@ -31,30 +31,27 @@ PACK_S = 3600
 
 
 def send(store: Store, cache: Cache, value: object, listen: Listener = silent) -> None:
-    """Put what a job's result stands for into the store, unless it is there. Raises MachineError.
-
-    Values of other types stand for themselves.
-    """
+    """Store the commits or the kernel that a job's result describes. Raises MachineError."""
     match value:
         case Tree():
             _send_commit(store, cache, value.commit, None, listen)
         case Applied():
             _send_commit(store, cache, value.tip, value.base, listen)
         case Kernel():
-            name = _exactly(value)
-            if store.find(name) is None or store.find(_any(value.key)) is None:
+            name = _build_name(value)
+            if store.find(name) is None or store.find(_key_name(value.key)) is None:
                 with cache.staging() as work:
                     packed = pack(Path(value.folder), work)
                     store.put(name, packed)
-                    store.put(_any(value.key), packed)
+                    store.put(_key_name(value.key), packed)
         case _:
             pass
 
 
 def receive(store: Store, cache: Cache, value: object) -> object:
-    """Bring what a job's result stands for into the cache; return the result as it is here.
+    """Fetch what a job's result describes into the cache; return the result with paths of here.
 
-    Raises MachineError where the store does not have it.
+    Raises MachineError if the store does not have it.
     """
     match value:
         case Tree():
@@ -70,16 +67,16 @@ def receive(store: Store, cache: Cache, value: object) -> object:
 
 
 def receive_any_kernel(store: Store, cache: Cache, key: str) -> None:
-    """Bring a kernel of this key into the cache, if any machine has built one."""
+    """Fetch a kernel of this key into the cache, if a machine has built one."""
     folder = cache.kernels / key
-    if _read(folder) is None and (blob := store.find(_any(key))) is not None:
+    if _read(folder) is None and (blob := store.find(_key_name(key))) is not None:
         with cache.staging() as work:
-            store.get(_any(key), blob, work / "packed")
+            store.get(_key_name(key), blob, work / "packed")
             _publish_kernel(work, folder)
 
 
 def pack(folder: Path, work: Path) -> Path:
-    """Return a tar of what is in a folder."""
+    """Return a tar of a folder's files, written below `work`."""
     packed = work / "packed"
     with tarfile.open(packed, "w:gz", compresslevel=1) as tar:
         for path in sorted(folder.iterdir()):
@@ -88,9 +85,9 @@ def pack(folder: Path, work: Path) -> Path:
 
 
 def unpack(packed: Path, folder: Path) -> None:
-    """Put what `pack` packed into a folder. Raises MachineError for anything that would leave it.
+    """Unpack a tar into a folder. Raises MachineError for a member outside of it, or a link.
 
-    A run's record comes last, so that it tells of nothing missing.
+    A run's record is written last, so that all files that it names exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -102,17 +99,17 @@ def unpack(packed: Path, folder: Path) -> None:
             if record is not None and (content := tar.extractfile(record)) is not None:
                 replace_file(folder / records.FILE, content.read())
     except tarfile.TarError as error:
-        raise MachineError(f"what was packed is damaged: {error}", where=str(folder)) from error
+        raise MachineError(f"the tar is damaged: {error}", where=str(folder)) from error
 
 
 def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Extract a file or folder. (Python 3.11.2, as Debian 12 has it, knows no extraction filter.)
+    """Extract a file or folder. Python 3.11.2 (Debian 12) has no tarfile.data_filter.
 
-    Raises tarfile.TarError for a name that leads out of `folder`, or a link, which may.
+    Raises tarfile.TarError for a name outside `folder`, and for a link, which may lead there.
     """
     path = Path(member.name)
     if path.is_absolute() or ".." in path.parts:
-        raise tarfile.ExtractError(f"{member.name!r} leads out of it")
+        raise tarfile.ExtractError(f"{member.name!r} is outside the folder")
     if member.isdir():
         (folder / path).mkdir(parents=True, exist_ok=True)
         return
@@ -129,7 +126,7 @@ def _send_commit(
 ) -> None:
     name = f"commits/{commit}"
     if store.find(name) is None:
-        listen(Began(f"put {commit[:12]} into the store"))
+        listen(Began(f"store {commit[:12]}"))
         with cache.staging() as work:
             store.put(name, packs.make(_repository(cache), commit, base, work))
 
@@ -147,31 +144,31 @@ def _receive_commit(store: Store, cache: Cache, commit: str, base: str | None = 
 
 
 def _receive_kernel(store: Store, cache: Cache, kernel: Kernel) -> Kernel:
-    """Another build of the same key may be kept here: then this one is kept beside it."""
+    """If the cache has another build of the same key, cache this one beside it."""
     for name in (kernel.key, f"{kernel.key}.{kernel.build_id}"):
         folder = cache.kernels / name
         if not folder.exists():
             with cache.staging() as work:
-                get(store, _exactly(kernel), work / "packed")
+                get(store, _build_name(kernel), work / "packed")
                 _publish_kernel(work, folder)
         found = _read(folder)
         if found is not None and _identity(found) == _identity(kernel):
             return found
-    raise MachineError(f"{_exactly(kernel)} is another kernel than was built", where=store.url)
+    raise MachineError(f"{_build_name(kernel)} is not the kernel that was built", where=store.url)
 
 
 def _identity(kernel: Kernel) -> tuple[str, ...]:
-    """What two builds of one key must share to be one kernel: all but where, and how quickly."""
+    """Return what must be equal for two kernels to be the same: all but folder and build time."""
     digests = (kernel.build_id, kernel.config_sha256, kernel.image_sha256)
     return (kernel.key, kernel.commit, kernel.release, *digests)
 
 
 def _publish_kernel(work: Path, folder: Path) -> None:
-    """Unpack and move a kernel into its place, in which it finds itself."""
+    """Unpack a kernel, set its folder, and move it there."""
     unpack(work / "packed", work / "kernel")
     found = _read(work / "kernel")
     if found is None:
-        raise MachineError(f"{folder.name} in the store is no kernel")
+        raise MachineError(f"{folder.name} in the store is not a kernel")
     here = msgspec.structs.replace(found, folder=str(folder))
     (work / "kernel" / build.META).write_bytes(msgspec.json.encode(here))
     publish(work / "kernel", folder)
@@ -184,7 +181,7 @@ def _read(folder: Path) -> Kernel | None:
 
 
 def get(store: Store, name: str, file: Path) -> None:
-    """Bring what is in the store under a name into a file. Raises MachineError."""
+    """Copy what is stored under a name into a file. Raises MachineError."""
     blob = store.find(name)
     if blob is None:
         raise MachineError(f"{name} is not in the store", where=store.url)
@@ -193,12 +190,12 @@ def get(store: Store, name: str, file: Path) -> None:
 
 def _repository(cache: Cache) -> Git:
     folder = cache.repository
-    return Git(folder, log=cache.log("parcels"), deadline=Deadline(PACK_S), git_dir=folder)
+    return Git(folder, log=cache.log("transfer"), deadline=Deadline(PACK_S), git_dir=folder)
 
 
-def _exactly(kernel: Kernel) -> str:
+def _build_name(kernel: Kernel) -> str:
     return f"kernels/{kernel.key}.{kernel.build_id}"
 
 
-def _any(key: str) -> str:
+def _key_name(key: str) -> str:
     return f"kernels/{key}"

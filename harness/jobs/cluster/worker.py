@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What happens on a cluster's worker: a job is brought what it needs, performed, and sent home."""
+"""Runs a job on a worker: fetches what it needs, runs it, and stores what it made."""
 
 import asyncio
 import shutil
@@ -24,21 +24,21 @@ from harness.jobs.graph import Done, Failed, Here, Job, Outcome
 from harness.project.project import Project
 from harness.record import store as records
 
-#: How often progress within a step is worth a message.
-TOLD_EVERY_S = 0.5
+#: Progress within a step is sent no more often.
+PROGRESS_EVERY_S = 0.5
 #: How long the end of a session waits for its jobs to end.
 ENDING_S = 20.0
 
-#: The jobs that run here, by their tasks' keys: whose they are, and how they are asked to end.
+#: The jobs that run here, by the keys of their tasks: their sessions, and an event to stop each.
 _running: dict[str, tuple[str, threading.Event]] = {}
-#: Tasks that were given up before their jobs ran.
-_given_up: set[str] = set()
+#: Tasks that were cancelled before their jobs ran.
+_cancelled: set[str] = set()
 
 
 class RemoteJob(msgspec.Struct, frozen=True):
-    """A job for a worker, the results that it needs, and where everything is handed over.
+    """A job for a worker, the results of its needs, and the store.
 
-    `results` is the user's own results folder, which messages should speak of.
+    `results` is the user's results folder; messages must name it, not the worker's.
     """
 
     session: str
@@ -49,34 +49,34 @@ class RemoteJob(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What came of an order, and the runs it left, by their folders below the results."""
+    """The outcome of a job, and the runs that it stored, by their folders below the results."""
 
     outcome: Outcome
     runs: tuple[str, ...] = ()
 
 
 class WorkerStopped(Exception):
-    """The job was asked to end, because its worker does. Dask then tries it on another worker."""
+    """The job was stopped, because its worker ends. Dask then tries it on another worker."""
 
 
-def fulfil(order: RemoteJob) -> Reply:
-    """Perform a job on this worker. Raises WorkerStopped."""
+def run(remote: RemoteJob) -> Reply:
+    """Run a job on this worker. Raises WorkerStopped."""
     worker = get_worker()
     key = str(worker.get_current_task())
 
-    def tell(**said: str) -> None:
+    def send(**parts: str) -> None:
         where = {"worker": worker.address, "host": socket.gethostname()}
-        worker.log_event(order.session, {"key": key, **where, **said})
+        worker.log_event(remote.session, {"job": remote.job.name, "key": key, **where, **parts})
 
-    asked = threading.Event()
-    _running[key] = (order.session, asked)
-    if key in _given_up:
-        asked.set()
+    stop = threading.Event()
+    _running[key] = (remote.session, stop)
+    if key in _cancelled:
+        stop.set()
     try:
-        with cancel.stoppable(asked):
+        with cancel.stoppable(stop):
             cancel.check()
-            tell()
-            return _fulfil(order, _listener(tell))
+            send()
+            return _run(remote, _listener(send))
     except KeyboardInterrupt as interruption:
         raise WorkerStopped from interruption
     finally:
@@ -84,26 +84,26 @@ def fulfil(order: RemoteJob) -> Reply:
 
 
 def stop_job(key: str) -> None:
-    """Ask the job of a task to end."""
-    _given_up.add(key)
+    """Ask the job of a task to stop."""
+    _cancelled.add(key)
     if key in _running:
         _running[key][1].set()
 
 
 async def stop_all(session: str) -> None:
-    """Ask all jobs of a session to end, and wait until they have."""
+    """Ask all jobs of a session to stop, and wait until they have."""
     end = time.monotonic() + ENDING_S
     while time.monotonic() < end:
-        ours = [asked for owner, asked in list(_running.values()) if owner == session]
+        ours = [stop for owner, stop in list(_running.values()) if owner == session]
         if not ours:
             return
-        for asked in ours:
-            asked.set()
+        for stop in ours:
+            stop.set()
         await asyncio.sleep(0.05)
 
 
-def _fulfil(order: RemoteJob, listen: Listener) -> Reply:
-    cache, store = Cache.default(), Store(order.store)
+def _run(remote: RemoteJob, listen: Listener) -> Reply:
+    cache, store = Cache.default(), Store(remote.store)
     project = Project.find()
     project.results = cache.root / "runs" / host_boot()
     runs: list[Path] = []
@@ -118,17 +118,17 @@ def _fulfil(order: RemoteJob, listen: Listener) -> Reply:
     sent: tuple[str, ...] = ()
     outcome: Outcome
     try:
-        needed = [transfer.receive(store, cache, value) for value in order.needed]
-        outcome = perform(order.job, here, needed)
+        needed = [transfer.receive(store, cache, value) for value in remote.needed]
+        outcome = perform(remote.job, here, needed)
         ended = [run for run in runs if records.has_ended(run)]
-        # One that has not is gone on with on this machine or not at all.
+        # Only this machine can continue one that has not.
         sent = tuple(_send_run(store, cache, run, project.results) for run in ended)
         if isinstance(outcome, Done):
             transfer.send(store, cache, outcome.value)
     except HarnessError as error:
         outcome = Failed.of(error)
     if isinstance(outcome, Failed):
-        outcome = _seen_from_home(outcome, str(project.results), order.results)
+        outcome = _for_user(outcome, str(project.results), remote.results)
     return Reply(outcome, sent)
 
 
@@ -140,8 +140,8 @@ def _send_run(store: Store, cache: Cache, run: Path, results: Path) -> str:
     return name
 
 
-def _seen_from_home(failed: Failed, theirs: str, ours: str) -> Failed:
-    """Say on which machine it failed, and where its logs are once they have been brought home."""
+def _for_user(failed: Failed, theirs: str, ours: str) -> Failed:
+    """Add the machine to a failure, and replace the worker's paths with those of the user."""
     parts = {
         part: text.replace(theirs, ours)
         for part in ("what", "where", "expected", "hint", "detail")
@@ -150,16 +150,16 @@ def _seen_from_home(failed: Failed, theirs: str, ours: str) -> Failed:
     return msgspec.structs.replace(failed, **parts, on=socket.gethostname())
 
 
-def _listener(tell: Callable[..., None]) -> Listener:
-    """Return a listener that sends events home, of the progress within a step only some."""
+def _listener(send: Callable[..., None]) -> Listener:
+    """Return a listener that sends events to the user, but only some of those within a step."""
     last = 0.0
 
     def listen(event: Event) -> None:
         nonlocal last
         if isinstance(event, Advanced):
-            if time.monotonic() - last < TOLD_EVERY_S:
+            if time.monotonic() - last < PROGRESS_EVERY_S:
                 return
             last = time.monotonic()
-        tell(event=msgspec.json.encode(event).decode())
+        send(event=msgspec.json.encode(event).decode())
 
     return listen

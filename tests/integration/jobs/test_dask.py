@@ -21,10 +21,10 @@ from tests.fakes.cluster import (
     Cluster,
     Scene,
     cluster,
-    kept,
     measured_on,
     pinned,
     same_at_home,
+    stored,
 )
 from tests.fakes.trees import edit
 from tests.unit.jobs.test_graph import Breaks, add, concatenate, divide, tell
@@ -54,7 +54,7 @@ def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
         Job("c", "build", concatenate, "c", ("b", "a")),
         Job("b", "verify", concatenate, "b", ("a",)),
         Job("a", "build", concatenate, "a"),
-        Job("told", "build", tell, "beginning"),
+        Job("tells", "build", tell, "beginning"),
         Job("breaks", "build", add, Breaks()),
         Job("needs it", "boot", add, 1, ("breaks",)),
         Job("defect", "verify", divide, 0),
@@ -71,7 +71,7 @@ def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
                 assert there[name] == outcome
     assert there["c"] == Done("cbaa")
     assert there["needs it"] == Skipped("breaks")
-    assert [h for name, h in scene.heard if name == "told"] == [Began("beginning"), Done(None)]
+    assert [h for name, h in scene.events if name == "tells"] == [Began("beginning"), Done(None)]
     assert there["breaks"].error().exit_code == 3  # type: ignore[union-attr]
 
 
@@ -103,15 +103,15 @@ def test_a_run_is_the_same_as_at_home(scene: Scene) -> None:
     same_at_home(scene, record)
 
 
-def test_a_ladder_is_the_same_as_at_home(scene: Scene) -> None:
+def test_a_per_patch_run_is_the_same_as_at_home(scene: Scene) -> None:
     project, cache = scene.machine.project, scene.machine.cache
     with scene.engine() as engine:
-        record = reproduce_each_patch(engine, project, cache, REQUEST, scene.hear)
+        record = reproduce_each_patch(engine, project, cache, REQUEST, scene.notify)
     assert [build.name for build in record.builds] == ["base", "1", "2"]
     assert not cache.kernels.exists()
     at_home = reproduce_each_patch(Local(project, cache), project, cache, REQUEST)
     assert pinned(at_home) == pinned(record)
-    assert kept(project, at_home) == kept(project, record)
+    assert stored(project, at_home) == stored(project, record)
 
 
 def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
@@ -119,7 +119,7 @@ def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
     wanted = cell_jobs.CellRequest("test", project.matrix("quick"), accelerator="tcg")
     with scene.engine() as engine:
-        results = matrix.run(engine, project, cache, wanted, scene.hear)
+        results = matrix.run(engine, project, cache, wanted, scene.notify)
     assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3
     assert not cache.kernels.exists()
     for result in results[1:]:
@@ -147,9 +147,9 @@ def test_workers_with_another_harness_get_no_jobs_and_it_is_said(
     outcomes = scene.run(Job("a", "build", add, 1), Job("b", "build", add, 1, ("a",)))
     assert isinstance(failed := outcomes["a"], Failed)
     assert failed.expected == "a worker with this harness (2 without it)"
-    told = [said for said in scene.said() if "gets no jobs" in said]
-    assert len(told) == 2
-    for line in told:
+    notes = [message for message in scene.notes() if "gets no jobs" in message]
+    assert len(notes) == 2
+    for line in notes:
         assert f"it runs {fingerprint.Fingerprint('0.1.0', other.python, '')}"[:20] in line
         assert line.endswith(f"not {other}")
         assert line.partition("no jobs: it ")[2] in (failed.detail or "")
@@ -164,4 +164,5 @@ def test_workers_that_see_another_store_get_no_jobs_and_it_is_said(
     outcomes = scene.run(Job("a", "build", add, 1))
     assert isinstance(outcomes["a"], Failed)
     store = scene.machine.cache.root / "store"
-    assert any(said.endswith(f"sees another store than you at {store}") for said in scene.said())
+    end = f"sees another store at {store} than this machine"
+    assert any(note.endswith(end) for note in scene.notes())

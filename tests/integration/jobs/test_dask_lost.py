@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cluster's engine while workers, users and batch systems come and go, by whatever signal."""
+"""The cluster's engine while workers are killed and stopped, and the user interrupts."""
 
 import os
 import random
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_in_a_build_costs_a_retry(scene: Scene, how: signal.S
     wait_for(lambda: not scene.cluster.programs("a"))
     assert record.outcome == "complete"
     assert measured_on(scene, record) == {"b"}
-    assert any("was lost: begun again" in said for said in scene.said())
+    assert any("was lost: started again" in message for message in scene.notes())
     same_at_home(scene, record)
 
 
@@ -104,9 +104,9 @@ def test_jobs_wait_for_workers_of_their_kind_and_say_so(scene: Scene) -> None:
     with ThreadPoolExecutor(1) as thread:
         jobs = [Job("x", "boot", add, 1, ("y",)), Job("y", "build", add, 1)]
         running = thread.submit(scene.run, *jobs)
-        wait_for(lambda: "waiting for a worker with this harness (0 without it)" in scene.said())
+        wait_for(lambda: "waiting for a worker with this harness (0 without it)" in scene.notes())
         scene.cluster.worker("a", boot=False)
-        wait_for(lambda: "waiting for a worker that offers boot=1 (1 without it)" in scene.said())
+        wait_for(lambda: "waiting for a worker that offers boot=1 (1 without it)" in scene.notes())
         scene.cluster.worker("b")
         assert running.result(PATIENCE_S) == {"x": Done(2), "y": Done(1)}
 
@@ -117,11 +117,11 @@ def test_a_worker_without_harness_gets_no_jobs_and_it_is_said(scene: Scene) -> N
     (broken / "__init__.py").write_text("raise ImportError('not installed')\n")
     scene.cluster.worker("a", env={"PYTHONPATH": str(broken.parent)}, stand_ins=False)
     scene.cluster.worker("b")
-    wait_for(lambda: all("Registered to" in scene.cluster.said(name) for name in "ab"))
+    wait_for(lambda: all("Registered to" in scene.cluster.log(name) for name in "ab"))
     assert scene.run(Job("x", "boot", add, 1)) == {"x": Done(1)}
     assert scene.run(Job("x", "boot", add, 1)) == {"x": Done(1)}
-    (said,) = {said for said in scene.said() if "gets no jobs" in said}
-    assert said.endswith("it has no harness: ImportError: not installed")
+    (message,) = {message for message in scene.notes() if "gets no jobs" in message}
+    assert message.endswith("it has no harness: ImportError: not installed")
 
 
 def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
@@ -131,16 +131,16 @@ def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
     (scene.cluster.folder / "broken" / "bwrap").symlink_to(FAKES / "bin" / "bwrap")
     path = f"{scene.cluster.folder / 'broken'}:{os.environ['PATH']}"
     scene.cluster.worker("a", env={"PATH": path})
-    wait_for(lambda: "Registered to" in scene.cluster.said("a"))
+    wait_for(lambda: "Registered to" in scene.cluster.log("a"))
     monkeypatch.setattr(remote_jobs, "PATIENCE_S", 0.0)
     failed = scene.run(Job("x", "build", add, 1))["x"]
     assert isinstance(failed, Failed)
-    (said,) = {said for said in scene.said() if "gets no jobs" in said}
-    assert said.endswith(
-        "it cannot confine what it builds and boots "
-        "(bwrap: No permissions to create new namespace); --no-sandbox lets it"
+    (message,) = {message for message in scene.notes() if "gets no jobs" in message}
+    assert message.endswith(
+        "it has no working sandbox "
+        "(bwrap: No permissions to create new namespace); --no-sandbox admits it"
     )
-    scene.whole.cache = Cache(scene.whole.cache.root, Sandbox(NO_SANDBOX))
+    scene.machine.cache = Cache(scene.machine.cache.root, Sandbox(NO_SANDBOX))
     assert scene.run(Job("x", "build", add, 1)) == {"x": Done(1)}
 
 
@@ -168,10 +168,10 @@ def test_when_the_user_goes_nothing_is_left_running(scene: Scene, how: signal.Si
     with child:
         wait_for(lambda: builds(scene, "a"))
         child.send_signal(how)
-        _, said = child.communicate(timeout=PATIENCE_S)
+        _, message = child.communicate(timeout=PATIENCE_S)
     if how == signal.SIGINT:
         assert child.returncode == 130
-        assert said.endswith("interrupted; finished work is stored\n")
+        assert message.endswith("interrupted; finished work is stored\n")
         assert scene.cluster.programs("a") == []
     wait_for(lambda: not scene.cluster.programs("a"))
     # The worker is as good as new.
@@ -191,7 +191,7 @@ def test_a_job_that_kills_its_workers_fails_and_the_others_do_not(
             running = thread.submit(scene.run, *jobs)
             wait_for(lambda: any("sleep 60.0" in line for line in scene.cluster.programs("a")))
             scene.cluster.worker("b", boot=False)
-            wait_for(lambda: ("u", Done(0.3)) in scene.heard)
+            wait_for(lambda: ("u", Done(0.3)) in scene.events)
             scene.cluster.kill("a")
             outcomes = running.result(PATIENCE_S)
     assert outcomes["z"] == Skipped("x")
@@ -253,5 +253,5 @@ def test_workers_killed_at_random_change_nothing(
         assert deaths > 0
     here = Local(scene.machine.project, scene.machine.cache).run(Graph(jobs))
     assert there == here
-    assert len([name for name, told in scene.heard if isinstance(told, Done)]) == len(jobs) + 5
+    assert len([name for name, event in scene.events if isinstance(event, Done)]) == len(jobs) + 5
     same_at_home(scene, record)

@@ -62,7 +62,9 @@ def test_where_no_scheduler_is_it_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.jobs.cluster.session.CONNECT_S", 0.2)
-    with pytest.raises(HarnessError, match=f"^{ADDRESS}: no Dask cluster to work with") as caught:
+    with pytest.raises(
+        HarnessError, match=f"^{ADDRESS}: cannot connect to a Dask scheduler"
+    ) as caught:
         chosen(tmp_path, EngineChoice(None, 1, ADDRESS, None))
     assert caught.value.exit_code == 69
     left = [p for p in (tmp_path / "store" / "names").rglob("*") if p.is_file()]

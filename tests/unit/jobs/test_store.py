@@ -63,7 +63,7 @@ def test_what_was_damaged_is_refused_and_can_be_put_again(
     files, root = fsspec.core.url_to_fs(store.url)
     path = f"{root}/sha256/{blob.sha256[:2]}/{blob.sha256}"
     files.pipe_file(path, damage)
-    with pytest.raises(MachineError, match="kernels/a was damaged, and is removed"):
+    with pytest.raises(MachineError, match="kernels/a was damaged and has been removed"):
         got(store, tmp_path, "kernels/a")
     assert store.find("kernels/a") is None
     put(store, tmp_path, "kernels/a", b"kernel")
