@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb: git bisect over a tree's history, each commit judged by a replay, in seconds.
+"""Bisects a tree's history with git; a replay judges each commit in seconds.
 
-Of each commit one object is compiled, or with a series two; nothing is booted. The tree's
-repository is only read.
+Per commit one object is compiled, with a series two; nothing is booted. The user's repository is
+only read. `git bisect run` would not be simpler: the judge would be another process per commit,
+to which the request, progress, errors and the good commit's program would have to be handed.
 """
 
 from collections import Counter
@@ -12,13 +13,13 @@ import msgspec
 
 from harness.errors import DoesNotBuild, InputError
 from harness.events import Began, Ended, Listener, silent
-from harness.git.bisect import Bisect
+from harness.git.bisect import Bisect, Word
 from harness.git.git import ForeignGit
 from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.jobs.bisect import predicates
-from harness.jobs.bisect.outcome import Bisected, FoundCommit, Judged, Word
+from harness.jobs.bisect.outcome import Bisected, FoundCommit, Judged
 from harness.jobs.bisect.predicates import CommitAnswer, Question
 from harness.judge.rule_syntax import Rule
 from harness.kernel import configure
@@ -41,10 +42,10 @@ GIT_S = 4 * 3600
 
 
 class BisectRequest(msgspec.Struct, frozen=True):
-    """What to bisect: two names of a tree (an entry of configs/trees.yaml, or a path).
+    """The commits `good` and `bad` of a tree (an entry of configs/trees.yaml, or a path).
 
-    `rule` None asks for memmaps that differ. With `carry` it is the series on each commit, not the
-    commit's own function, that is asked about; `applies` asks no more than whether it applies.
+    A commit is bad if it breaks `rule`; if that is None, if its struct pages differ. With `carry`,
+    each commit is compared with the series on that commit; `applies` asks only if it applies.
     """
 
     slug: str
@@ -65,35 +66,37 @@ class BisectRequest(msgspec.Struct, frozen=True):
 def bisect(
     project: Project, cache: Cache, wanted: BisectRequest, listen: Listener = silent
 ) -> Bisected:
-    """Find the commit since which the answer is bad. Raises InputError, MachineError."""
-    scene = _Scene(project, cache, wanted, listen)
+    """Return the first bad commit, or what it may be. Raises InputError, MachineError."""
+    judge = _Judge(project, cache, wanted, listen)
     with cache.staging() as work:
-        walk = Bisect(work / "bisect.git", scene.theirs, log=scene.log, deadline=Deadline(GIT_S))
-        between = walk.count(scene.good, scene.bad)
-        turn = walk.start(scene.good, scene.bad, wanted.paths)
-        judged = [scene.require(scene.good, "good"), scene.require(scene.bad, "bad")]
-        while turn.next is not None:
-            left = "" if turn.left is None else f", {turn.left} left after it"
-            listen(Began(f"judge {turn.next[:12]}{left}"))
-            one = scene.judge(turn.next)
+        bisection = Bisect(
+            work / "bisect.git", judge.repository, log=judge.log, deadline=Deadline(GIT_S)
+        )
+        between = bisection.count(judge.good, judge.bad)
+        state = bisection.start(judge.good, judge.bad, wanted.paths)
+        judged = [judge.require(judge.good, "good"), judge.require(judge.bad, "bad")]
+        while state.next is not None:
+            left = "" if state.left is None else f", {state.left} left after it"
+            listen(Began(f"judge {state.next[:12]}{left}"))
+            one = judge.judge(state.next)
             listen(Ended(f"{one.commit[:12]} is {one.word}: {one.detail}"))
             judged.append(one)
-            turn = walk.say(one.word, one.commit)
-        log = walk.log()
+            state = bisection.say(one.word, one.commit)
+        log = bisection.log()
     return Bisected(
-        good=scene.good,
-        bad=scene.bad,
-        question=scene.question,
+        good=judge.good,
+        bad=judge.bad,
+        question=judge.question,
         between=between,
         judged=tuple(judged),
-        first_bad=None if turn.first_bad is None else scene.told(turn.first_bad),
-        may_be=tuple(scene.told(commit) for commit in turn.may_be),
+        first_bad=None if state.first_bad is None else judge.found(state.first_bad),
+        may_be=tuple(judge.found(commit) for commit in state.may_be),
         log=log,
     )
 
 
-class _Scene:
-    """What stays the same from commit to commit."""
+class _Judge:
+    """Judges commits: what all of them have in common, set up once."""
 
     def __init__(
         self, project: Project, cache: Cache, wanted: BisectRequest, listen: Listener
@@ -104,9 +107,9 @@ class _Scene:
         self._series = load(wanted.slug)
         self.question = _text(wanted)
         source = _source(project, wanted.tree)
-        self.theirs = _opened(project, source, self.log)
+        self.repository = _opened(project, source, self.log)
         trees = CachedTrees(cache, log=self.log, deadline=Deadline(GIT_S))
-        self._kept = trees.git
+        self._cached = trees.git
         ends = (msgspec.structs.replace(source, ref=name) for name in (wanted.good, wanted.bad))
         with cache.locked("trees"):
             trees.create()
@@ -117,10 +120,10 @@ class _Scene:
             project, project.plan(wanted.plan).kconfig, compiler=wanted.compiler
         )
         self._entry = wanted.tree if names.is_entry(project, wanted.tree) else "bisected"
-        self._origin = self._found_origin() if wanted.carry or wanted.applies else None
+        self._origin = self._find_origin() if wanted.carry or wanted.applies else None
 
     def require(self, commit: str, word: Word) -> Judged:
-        """Judge an end, of which the answer is known. Raises InputError where it is another."""
+        """Judge an end, which must be `word`. Raises InputError if it is not."""
         self._listen(Began(f"judge the {word} end, {commit[:12]}"))
         found = self.judge(commit)
         self._listen(Ended(f"{commit[:12]} is {found.word}: {found.detail}"))
@@ -133,56 +136,54 @@ class _Scene:
         return found
 
     def judge(self, commit: str) -> Judged:
-        """Judge one commit; what cannot be asked is skipped. Raises InputError, MachineError."""
+        """Judge a commit; skip one that does not build or run. Raises InputError, MachineError."""
         try:
             with self._cache.locked("trees"):
-                git_source.complete(self._kept, self.theirs, commit, commit[:12])
+                git_source.complete(self._cached, self.repository, commit, commit[:12])
             answer = self._answer(commit)
         except (DoesNotBuild, Unprovided, Trapped) as error:
             answer = CommitAnswer("skip", str(error))
-        subject = self.theirs("show", "--no-patch", "--format=%s", commit).stdout.strip()
+        subject = self.repository("show", "--no-patch", "--format=%s", commit).stdout.strip()
         return Judged(commit, subject, answer.word, answer.detail)
 
-    def told(self, commit: str) -> FoundCommit:
-        """Return what a commit's history tells of it."""
+    def found(self, commit: str) -> FoundCommit:
+        """Return a commit with its author, date and files."""
         form = ("--format=%s%n%an <%ae>%n%as", "--name-only")
-        beside = git_source.with_objects_of(self._kept)
-        shown = self.theirs("show", *form, commit, env=beside).stdout
+        beside = git_source.with_objects_of(self._cached)
+        shown = self.repository("show", *form, commit, env=beside).stdout
         subject, author, date, *files = shown.split("\n")
         return FoundCommit(commit, subject, author, date, tuple(filter(None, files)))
 
     def _answer(self, commit: str) -> CommitAnswer:
         if self._origin is None:
-            return self._asked(self.good, commit)
-        # The series' own base is carried to wherever this commit is.
+            return self._compared(self.good, commit)
         state = rebase.attempt(
             self._project, self._cache, self._wanted.slug, self._origin, self._tree(commit)
         )
         conflict = state.conflict
         if conflict is not None:
-            said = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
-            return CommitAnswer("bad" if self._wanted.applies else "skip", said)
+            reason = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) does not apply"
+            return CommitAnswer("bad" if self._wanted.applies else "skip", reason)
         if self._wanted.applies:
             how = Counter(step.how for step in state.steps)
             return CommitAnswer("good", ", ".join(f"{count} {word}" for word, count in how.items()))
-        return self._asked(commit, state.head)
+        return self._compared(commit, state.head)
 
-    def _asked(self, base: str, build: str) -> CommitAnswer:
-        """Compile two commits and put the question to them."""
-        # One O= folder for all of them, which is nobody else's.
+    def _compared(self, base: str, build: str) -> CommitAnswer:
+        """Compile two commits and judge the second one beside the first."""
+        # All of them share one O= folder, which nothing else uses.
         place = Tree(self._entry, base, f"bisect-{self._entry}", "git")
         wanted = [objects.Wanted(commit, commit[:12]) for commit in (base, build)]
-        ours, theirs = objects.programs(
+        first, second = objects.programs(
             self._cache, place, wanted, self._how, self._series.object, self._listen
         )
-        drive = prepare.make_runner(self._cache)
-        return _question(drive, self._wanted)(ours, theirs)
+        return _question(prepare.make_runner(self._cache), self._wanted)(first, second)
 
     def _tree(self, commit: str) -> Tree:
-        text = self._kept("show", f"{commit}:Makefile", ok=None).stdout
+        text = self._cached("show", f"{commit}:Makefile", ok=None).stdout
         return Tree(self._entry, commit, release_of_tree.release(text) or "unknown", "git")
 
-    def _found_origin(self) -> origin.SeriesCommits:
+    def _find_origin(self) -> origin.SeriesCommits:
         wanted = self._wanted
         source = wanted.source or ports.nearest(self._project, wanted.slug, self._tree(self.good))
         return origin.find(
@@ -197,21 +198,23 @@ class _Scene:
 
 
 def _text(wanted: BisectRequest) -> str:
-    """Say in which case a commit is bad."""
+    """Return a sentence that says when a commit is bad."""
     if wanted.applies:
         return f"{wanted.slug} does not apply"
-    what = f"{wanted.slug} on a commit, beside that commit" if wanted.carry else "its function"
+    what = (
+        f"{wanted.slug} on a commit, compared with that commit" if wanted.carry else "its function"
+    )
     if wanted.rule is None:
-        return f"{what}: the memmap differs"
-    predicates.require_askable(wanted.rule)
+        return f"{what}: the struct pages differ"
+    predicates.require_decidable(wanted.rule)
     return f"{what}: {wanted.rule.text} does not hold"
 
 
-def _question(drive: Runner, wanted: BisectRequest) -> Question:
+def _question(runner: Runner, wanted: BisectRequest) -> Question:
     if wanted.rule is not None:
-        return predicates.by_rule(drive, wanted.rule, wanted.schedule)
+        return predicates.by_rule(runner, wanted.rule, wanted.schedule)
     cases = [*corners(), *random_cases(wanted.cases, wanted.schedule.seed, page_ref=False)]
-    return predicates.Differs(drive, cases)
+    return predicates.Differs(runner, cases)
 
 
 def _source(project: Project, tree: str) -> GitSource:
@@ -220,7 +223,7 @@ def _source(project: Project, tree: str) -> GitSource:
         return GitSource(str(Path(tree).expanduser().resolve()), "HEAD")
     if not isinstance(source, GitSource) or source.is_url:
         raise InputError(
-            f"{tree} has no history here",
+            f"{tree} is not a git repository on this machine",
             where="--tree",
             expected="a git repository: its path, or an entry of configs/trees.yaml with one",
         )
@@ -229,5 +232,5 @@ def _source(project: Project, tree: str) -> GitSource:
 
 def _opened(project: Project, source: GitSource, log: Path) -> ForeignGit:
     git = git_source.opened(project.root, source, log, Deadline(GIT_S))
-    assert git is not None  # noqa: S101 (it is no URL)
+    assert git is not None  # noqa: S101 (not a URL)
     return git

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bisection found: every commit that was judged, and the one that it comes down to."""
-
-from typing import Literal
+"""The result of a bisection: the commits that were judged, and the first bad one."""
 
 import msgspec
 
-Word = Literal["good", "bad", "skip"]
+from harness.git.bisect import Word
 
 
 class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One commit: what it is, and the evidence in a line."""
+    """A commit that was judged: good, bad or skipped, and why, in one line."""
 
     commit: str
     subject: str
@@ -18,7 +16,7 @@ class Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FoundCommit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A commit as its history tells of it."""
+    """A commit with its author, date (YYYY-MM-DD) and changed files."""
 
     commit: str
     subject: str
@@ -28,9 +26,9 @@ class FoundCommit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bisected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A bisection: `first_bad`, or the commits of which skipped ones hide which it is.
+    """A bisection's result: `first_bad`, or the commits that it may be because some were skipped.
 
-    `between` counts the commits from good to bad; `log` is what `git bisect replay` takes.
+    `between` is the number of commits from good to bad; `log` is for `git bisect replay`.
     """
 
     good: str

@@ -135,8 +135,8 @@ def test_the_users_repository_is_unchanged_to_the_byte(kernels: Kernels, kind: s
     (users / "mm" / "zone.c").touch()
     kernels.trees(mine=kernels.entry("v7.2") | {"repository": str(users)})
     before = everything(users)
-    kept = tree.fetch(kernels.project, kernels.cache, "mine")
-    with tree.checked_out(kernels.cache, kept, kept.commit) as folder:
+    stored = tree.fetch(kernels.project, kernels.cache, "mine")
+    with tree.checked_out(kernels.cache, stored, stored.commit) as folder:
         assert (folder / "Makefile").read_text() != "staged\n"
         (folder / "Makefile").write_text("edited\n")
         assert everything(users) == before
@@ -182,26 +182,26 @@ def test_commits_that_do_not_build_are_skipped(kernels: Kernels) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--tree", "mine"], "expected one of them"),
         (["--tree", "mine", "--memmap", "--applies"], "expected one of them"),
         (["--tree", "mine", "--gate", "order0.ratio"], "is no rule; expected KIND"),
         (["--tree", "mine", "--gate", "nd_pmem.rebind.ratio<1"], "cannot be bisected by"),
         (["--tree", "mine", "--gate", "order0.ms<1"], "cannot be bisected by"),
-        (["--tree", "nonesuch", "--memmap"], "nonesuch has no history here"),
-        (["--tree", "far", "--memmap"], "far has no history here"),
-        (["--tree", "mine", "--memmap", "--size", "1M"], "no multiple of the kernel's section"),
+        (["--tree", "nonesuch", "--memmap"], "nonesuch is not a git repository on this machine"),
+        (["--tree", "far", "--memmap"], "far is not a git repository on this machine"),
+        (["--tree", "mine", "--memmap", "--size", "1M"], "not a multiple of the kernel's section"),
         (["--memmap"], "--tree"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
-    kernels: Kernels, arguments: list[str], said: str
+    kernels: Kernels, arguments: list[str], message: str
 ) -> None:
     kernels.trees(mine=kernels.entry("v7.2"), far=kernels.entry("v7.2", url=True))
     done = kernels.harness("bisect", "v7.2", "v7.2", *arguments, "--series", "test")
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -75,14 +75,14 @@ def test_as_a_user_types_it(machine: FakeMachine) -> None:
     made = {cell["name"]: cell for cell in json.loads(done.stdout)["cells"]}
     assert list(made) == NAMES
     assert [cell["outcome"] for cell in made.values()] == ["ok"] * 3
-    said = {n: {c["name"]: c["detail"] for c in cell["checks"]} for n, cell in made.items()}
-    assert list(said[NAMES[0]]) == [
+    message = {n: {c["name"]: c["detail"] for c in cell["checks"]} for n, cell in made.items()}
+    assert list(message[NAMES[0]]) == [
         f"{build} {what}"
         for what in ("has no non-temporal store", "compiles")
         for build in ("base", "1", "2")
     ]
-    assert said[NAMES[1]]["both struct pages"] == "31744 of nd_pmem and 31744 of dax_pmem, equal"
-    assert said[NAMES[2]]["1 checks"] == "16 conditions hold"
+    assert message[NAMES[1]]["both struct pages"] == "31744 of nd_pmem and 31744 of dax_pmem, equal"
+    assert message[NAMES[2]]["1 checks"] == "16 conditions hold"
     for name in NAMES[1:]:
         assert (machine.project.results / made[name]["run"] / "record.json").is_file()
     # Boots of a matrix answer to no claim: they are no runs that `harness report` would show.
@@ -112,7 +112,7 @@ def test_a_change_of_what_a_cell_depends_on_is_tried_again(machine: FakeMachine)
 
 
 @pytest.mark.parametrize(
-    ("flaw", "wrong", "said"),
+    ("flaw", "wrong", "message"),
     [
         ("warn", ["ok", "failed", "failed"], "1 quiet: the console shows warn"),
         ("events", ["ok", "ok", "failed"], "32765 and 32766 seen in each of 2 bindings"),
@@ -121,12 +121,12 @@ def test_a_change_of_what_a_cell_depends_on_is_tried_again(machine: FakeMachine)
     ],
 )
 def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
-    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, flaw: str, wrong: list[str], said: str
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, flaw: str, wrong: list[str], message: str
 ) -> None:
     guests(machine, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW=flaw)
     made = tried(machine)
     assert outcomes(made) == wrong
-    assert said in made[2].reason
+    assert message in made[2].reason
     assert {result.exit_code for result in made if result.outcome == "failed"} == {1}
     guests(machine, monkeypatch)
     fixed = tried(machine)
@@ -153,7 +153,7 @@ def test_struct_pages_that_are_not_as_bases_fail_a_cell(machine: FakeMachine) ->
     assert made[1].exit_code == 1
 
 
-def test_a_guest_that_is_lost_without_base_beside_it_is_nobodys_fault(
+def test_a_guest_that_is_lost_without_base_beside_it_says_nothing_of_the_series(
     machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guests(machine, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW="lost")
@@ -194,7 +194,7 @@ def test_a_tree_that_the_series_does_not_apply_to_costs_its_own_cells(machine: F
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "kconfig: [fake], shows",
@@ -211,16 +211,16 @@ def test_a_tree_that_the_series_does_not_apply_to_costs_its_own_cells(machine: F
     ],
 )
 def test_a_cell_that_cannot_be_tried_says_why_and_is_no_failure(
-    machine: FakeMachine, old: str, new: str, said: str
+    machine: FakeMachine, old: str, new: str, message: str
 ) -> None:
     only = PLAN.partition("  - {trees: [v7.2], kernels: [plain], guests")[0]
     planned(machine, only.replace(old, new))
     (made,) = tried(machine)
-    if not said:
+    if not message:
         assert made.outcome == "failed", "the function is there, so the check fails"
         return
     assert (made.outcome, made.exit_code) == ("cannot", 0)
-    assert said in made.reason
+    assert message in made.reason
     # Tomorrow the machine may have it.
     assert cached(tried(machine)) == [False]
 
@@ -241,15 +241,17 @@ def test_an_impossible_guest_is_reported_and_one_in_ram_is_not_compared(
     (machine.programs / "qemu-system-x86_64").symlink_to(FAKES / "bin" / "qemu-system-x86_64")
     cxl_cell, legacy_cell = tried(machine)
     assert cxl_cell.outcome == "cannot"
-    said = "guest cxl: this qemu-system-x86_64 has no device cxl-type3; expected QEMU 7.1 or later"
-    assert cxl_cell.reason == said, "the stand-in has none"
+    message = (
+        "guest cxl: this qemu-system-x86_64 has no device cxl-type3; expected QEMU 7.1 or later"
+    )
+    assert cxl_cell.reason == message, "the stand-in has none"
     assert legacy_cell.outcome == "ok", legacy_cell.reason
     assert legacy_cell.note == "struct pages not compared: no backing file of this guest holds them"
     # A plan with the one that cannot be says so as well.
     edit(machine.root / "configs/plans/quick.yaml", "pmem-128m", "cxl")
     done = machine.harness("measure", "test", "--plan", "quick", "--accelerator", "tcg")
     assert done.returncode == 69
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_what_is_not_there_is_named(machine: FakeMachine) -> None:
@@ -275,10 +277,10 @@ def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, job
             if "boot 2 of 2" in line:
                 break
         child.send_signal(signal.SIGTERM)
-        said = child.stderr.read()
+        message = child.stderr.read()
         assert child.stdout.read() == ""
     assert child.returncode == 130
-    assert said.endswith("interrupted; finished work is stored\n")
+    assert message.endswith("interrupted; finished work is stored\n")
     made = tried(machine)
     assert outcomes(made) == ["ok"] * 3
     assert made[0].cached
@@ -288,10 +290,10 @@ def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, job
 def every_event(machine: FakeMachine) -> list[Any]:
     """What a run tells, by job."""
     wanted = CellRequest("test", machine.project.matrix("quick"), accelerator="tcg")
-    heard: list[Any] = []
+    events: list[Any] = []
     engine = Local(machine.project, machine.cache)
-    matrix.run(engine, machine.project, machine.cache, wanted, lambda *told: heard.append(told))
-    return heard
+    matrix.run(engine, machine.project, machine.cache, wanted, lambda *event: events.append(event))
+    return events
 
 
 def test_kernels_that_cells_share_are_built_once_and_before_them(machine: FakeMachine) -> None:

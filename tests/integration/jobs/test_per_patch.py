@@ -13,7 +13,7 @@ from tests.fakes.machine import FakeMachine
 from tests.fakes.trees import edit, git
 from tests.unit.jobs.test_matrix import PLAN as MATRIX
 
-LADDER = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
+EACH_PATCH = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--each-patch")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def port(machine: FakeMachine, number: int) -> Path:
 
 
 def test_a_build_a_prefix_and_what_each_patch_does(machine: FakeMachine) -> None:
-    made = result(machine.harness(*LADDER, "--json"))
+    made = result(machine.harness(*EACH_PATCH, "--json"))
     assert made["bisectable"]
     assert [prefix["prefix"] for prefix in made["prefixes"]] == [0, 1, 2]
     base, first, second = made["prefixes"]
@@ -61,8 +61,8 @@ def test_a_build_a_prefix_and_what_each_patch_does(machine: FakeMachine) -> None
 def test_what_reproduce_built_is_not_built_again_and_the_rest_in_the_cheaper_order(
     machine: FakeMachine,
 ) -> None:
-    machine.harness(*LADDER[:-1])
-    done = machine.harness(*LADDER, "--json")
+    machine.harness(*EACH_PATCH[:-1])
+    done = machine.harness(*EACH_PATCH, "--json")
     result(done)
     assert "to build: 1; headers change in: none\n" in done.stderr
     assert "built 1" in done.stderr
@@ -83,13 +83,13 @@ def test_a_warning_that_a_patch_adds_is_its_own(machine: FakeMachine) -> None:
     old, new = "@@ -2,7 +2,7 @@", "@@ -2,7 +2,8 @@"
     assert old in text, text
     port(machine, 1).write_text((hunk + body + "+const char fake_kernel" + rest).replace(old, new))
-    made = result(machine.harness(*LADDER, "--json"), code=1)
-    said = [prefix["new_warnings"] for prefix in made["prefixes"]]
-    assert said[0] is None
-    (only,) = said[1]
+    made = result(machine.harness(*EACH_PATCH, "--json"), code=1)
+    message = [prefix["new_warnings"] for prefix in made["prefixes"]]
+    assert message[0] is None
+    (only,) = message[1]
     assert only.startswith("mm/mm_init.c: ")
     assert "spare" in only
-    assert said[2] == []
+    assert message[2] == []
     assert made["bisectable"]
     assert not made["prefixes"][1]["holds"]
     shown = machine.harness("report")
@@ -100,7 +100,7 @@ def test_a_patch_that_does_not_build_is_named_the_others_are_measured(
     machine: FakeMachine,
 ) -> None:
     edit(port(machine, 1), "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
-    done = machine.harness(*LADDER, "--json")
+    done = machine.harness(*EACH_PATCH, "--json")
     made = result(done, code=3)
     assert not made["bisectable"]
     assert [prefix["builds"] for prefix in made["prefixes"]] == [True, False, False]
@@ -111,13 +111,13 @@ def test_a_patch_that_does_not_build_is_named_the_others_are_measured(
     assert "mm_init.c" in shown.stdout
 
 
-def test_base_that_does_not_build_is_nobodys_patch(machine: FakeMachine) -> None:
+def test_base_that_does_not_build_is_not_due_to_a_patch(machine: FakeMachine) -> None:
     linux = machine.folder / "linux"
     (linux / "knobs.mk").write_text("FAIL := vmlinux\n")
     git(linux, "add", "knobs.mk")
     git(linux, "commit", "-qm", "broken")
     git(linux, "branch", "-qf", "main", "HEAD")
-    done = machine.harness(*LADDER)
+    done = machine.harness(*EACH_PATCH)
     assert done.returncode == 3
     assert "the kernel does not build" in done.stderr
     assert store.runs(machine.project.results) == []
@@ -125,7 +125,7 @@ def test_base_that_does_not_build_is_nobodys_patch(machine: FakeMachine) -> None
 
 def test_a_prefix_that_does_not_boot_costs_its_own_build(machine: FakeMachine) -> None:
     edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"panic\\"]}')
-    made = result(machine.harness(*LADDER, "--json"), code=1)
+    made = result(machine.harness(*EACH_PATCH, "--json"), code=1)
     assert made["outcome"] == "failed"
     assert [prefix["boots"] for prefix in made["prefixes"]] == [True, False, False]
     assert "panicked" in made["prefixes"][1]["why"]
@@ -133,9 +133,9 @@ def test_a_prefix_that_does_not_boot_costs_its_own_build(machine: FakeMachine) -
     assert len(store.load(Path(made["record"])).boots) == 4
 
 
-def test_struct_pages_that_differ_are_no_ladder_to_climb(machine: FakeMachine) -> None:
+def test_struct_pages_that_differ_fail_the_run(machine: FakeMachine) -> None:
     edit(port(machine, 1), "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
-    made = result(machine.harness(*LADDER, "--json"), code=1)
+    made = result(machine.harness(*EACH_PATCH, "--json"), code=1)
     assert [prefix["memmaps"] for prefix in made["prefixes"]] == ["equal", "differs", "differs"]
     assert made["prefixes"][1]["why"] == "its struct pages are not as base's"
     assert not made["bisectable"]
@@ -150,35 +150,35 @@ def test_claims_stand_beside_the_prefix_that_they_are_made_after(machine: FakeMa
             "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
             "     reduction_percent: 51.0}\n"
         )
-    made = result(machine.harness(*LADDER, "--json"))
+    made = result(machine.harness(*EACH_PATCH, "--json"))
     claims = {
         one["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in one["claims"]]
         for one in made["prefixes"]
     }
     assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
-    strict = machine.harness(*LADDER, "--require-verdict")
+    strict = machine.harness(*EACH_PATCH, "--require-verdict")
     assert strict.returncode == 1
 
 
 def test_one_prefix_of_each_patch_is_refused(machine: FakeMachine) -> None:
-    done = machine.harness(*LADDER, "--prefix", "1")
+    done = machine.harness(*EACH_PATCH, "--prefix", "1")
     assert done.returncode == 2
     assert "--prefix: given with --each-patch; expected one of them" in done.stderr
 
 
 def test_a_ladder_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
-    exit_code, _ = machine.interrupted("boot 2 of 6", *LADDER)
+    exit_code, _ = machine.interrupted("boot 2 of 6", *EACH_PATCH)
     assert exit_code == 130
     (run,) = store.runs(machine.project.results)
-    kept = store.load(run).boots
-    assert 1 <= len(kept) < 6
-    made = result(machine.harness(*LADDER, "--json"))
+    stored = store.load(run).boots
+    assert 1 <= len(stored) < 6
+    made = result(machine.harness(*EACH_PATCH, "--json"))
     assert made["record"] == str(run / store.FILE)
-    assert store.load(run).boots[: len(kept)] == kept
+    assert store.load(run).boots[: len(stored)] == stored
 
 
-@pytest.mark.parametrize("verb", [LADDER, ("matrix", "quick", "test", "--accelerator", "tcg")])
-def test_a_strangers_series_is_not_built_unconfined(
+@pytest.mark.parametrize("verb", [EACH_PATCH, ("matrix", "quick", "test", "--accelerator", "tcg")])
+def test_a_third_party_series_is_not_built_unconfined(
     machine: FakeMachine, tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
     (machine.root / "configs/plans/matrix-quick.yaml").write_text(MATRIX)

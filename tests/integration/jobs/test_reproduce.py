@@ -48,12 +48,12 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     again = machine.harness(*REPRODUCE, "--jobs", "2")
     assert result(again)["drivers"] == made["drivers"]
     assert "measure: boot 4 of 4" in again.stderr
-    assert "build" not in again.stderr, "kept kernels were built again"
+    assert "build" not in again.stderr, "stored kernels were built again"
 
 
 def test_base_against_itself_is_known_by_what_was_built(machine: FakeMachine) -> None:
     done = machine.harness("null", *REPRODUCE[1:])
-    assert done.returncode == 1, "two boots a build are too few to find anything"
+    assert done.returncode == 1, "two boots per build are too few to find anything"
     made = json.loads(done.stdout)
     assert made["null"] is None
     assert {e["ratio"] for e in made["effects"]} == {1.0}
@@ -126,13 +126,13 @@ def test_cluster_options_without_a_cluster_are_refused(machine: FakeMachine, opt
 
 
 def test_a_run_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
-    exit_code, said = machine.interrupted("boot 2 of 4", *REPRODUCE)
+    exit_code, message = machine.interrupted("boot 2 of 4", *REPRODUCE)
     assert exit_code == 130
-    assert said.endswith("interrupted; finished work is stored\n")
+    assert message.endswith("interrupted; finished work is stored\n")
     (run,) = store.runs(machine.project.results)
-    kept = store.load(run).boots
-    assert 1 <= len(kept) < 4
+    stored = store.load(run).boots
+    assert 1 <= len(stored) < 4
     done = machine.harness(*REPRODUCE)
     assert f"resuming run {run.name}" in done.stderr
     assert result(done)["record"] == str(run / store.FILE)
-    assert store.load(run).boots[: len(kept)] == kept
+    assert store.load(run).boots[: len(stored)] == stored

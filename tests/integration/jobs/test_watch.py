@@ -263,9 +263,9 @@ def test_a_conflict_is_a_visit_on_one_line_and_leaves_no_worktree(kernels: Kerne
     assert not list((kernels.cache.root / "rebase").glob("*"))
     again = kernels.harness("watch", "test", "--tree", "mine", "--check", "--json")
     assert again.returncode == 0
-    said = json.loads(again.stdout)
-    assert (said["visits"], said["failures"], said["last_good"]) == ([], [], None)
-    visit = json.loads((Path(said["folder"]) / "v7.3-rc1.json").read_text())
+    message = json.loads(again.stdout)
+    assert (message["visits"], message["failures"], message["last_good"]) == ([], [], None)
+    visit = json.loads((Path(message["folder"]) / "v7.3-rc1.json").read_text())
     assert visit["exit_code"] == 3
 
 
@@ -283,7 +283,7 @@ def test_a_tree_that_does_not_build_is_a_visit_too(kernels: Kernels) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--tree", "nonesuch"], "no tree 'nonesuch'; expected one of mine"),
         (["--since", "v9.9"], "--since: no tag 'v9.9'; expected a tag of mine, like v7.2"),
@@ -295,11 +295,11 @@ def test_a_tree_that_does_not_build_is_a_visit_too(kernels: Kernels) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
-    kernels: Kernels, arguments: list[str], said: str
+    kernels: Kernels, arguments: list[str], message: str
 ) -> None:
     done = kernels.harness("watch", "test", "--tree", "mine", *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

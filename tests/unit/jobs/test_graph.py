@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The job graph and the local engine: every job ends with one outcome, whatever others do."""
+"""The job graph and the local engine: every job ends with one outcome of its own."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ class Breaks(msgspec.Struct, frozen=True):
 
 def add(_here: Here, own: int | Breaks, *needed: int) -> int:
     if isinstance(own, Breaks):
-        raise DoesNotBuild("does not build", where="mm/x.c:1", hint="mend it", detail="x\ny")
+        raise DoesNotBuild("does not build", where="mm/x.c:1", hint="fix it", detail="x\ny")
     return own + sum(needed)
 
 
@@ -51,19 +51,19 @@ def cache(tmp_path: Path) -> Cache:
 def run(
     cache: Cache, jobs: Sequence[Job], slots: int = 1, **done: Done
 ) -> tuple[dict[str, Outcome], list[tuple[str, Any]]]:
-    heard: list[tuple[str, Any]] = []
+    events: list[tuple[str, Any]] = []
     engine = Local(Project.find(), cache, slots)
-    outcomes = engine.run(Graph(jobs, done), lambda *told: heard.append(told))
-    return outcomes, heard
+    outcomes = engine.run(Graph(jobs, done), lambda *event: events.append(event))
+    return outcomes, events
 
 
 def test_results_are_handed_on_in_the_order_of_needs(cache: Cache) -> None:
     def job(name: str, own: str, *needs: str) -> Job:
         return Job(name, "build", concatenate, own, needs)
 
-    outcomes, heard = run(cache, [job("c", "c", "b", "a"), job("b", "b", "a"), job("a", "a")])
+    outcomes, events = run(cache, [job("c", "c", "b", "a"), job("b", "b", "a"), job("a", "a")])
     assert outcomes == {"a": Done("a"), "b": Done("ba"), "c": Done("cbaa")}
-    assert [name for name, _ in heard] == ["a", "b", "c"]
+    assert [name for name, _ in events] == ["a", "b", "c"]
 
 
 def concatenate(_here: Here, own: str, *needed: str) -> str:
@@ -75,8 +75,8 @@ def test_what_is_done_already_is_not_done_again(cache: Cache) -> None:
     assert run(cache, jobs, a=Done(41))[0] == {"b": Done(42)}
 
 
-def test_a_failure_costs_those_that_need_it_and_nobody_else(cache: Cache) -> None:
-    outcomes, heard = run(
+def test_a_failure_costs_those_that_need_it_and_no_other(cache: Cache) -> None:
+    outcomes, events = run(
         cache,
         [
             Job("build KASAN", "build", add, Breaks()),
@@ -89,7 +89,7 @@ def test_a_failure_costs_those_that_need_it_and_nobody_else(cache: Cache) -> Non
     assert failed.kind == "DoesNotBuild"
     assert outcomes["boot KASAN"] == outcomes["verify KASAN"] == Skipped("build KASAN")
     assert outcomes["build"] == Done(1)
-    assert dict(heard) == outcomes
+    assert dict(events) == outcomes
 
 
 def test_a_failure_is_raised_again_as_it_was(cache: Cache) -> None:
@@ -112,13 +112,13 @@ def test_a_defect_is_one_jobs_and_keeps_its_traceback(cache: Cache) -> None:
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_events_come_back_with_the_jobs_name_and_the_outcome_last(cache: Cache, slots: int) -> None:
-    _, heard = run(cache, [Job(n, "build", tell, n) for n in "abc"], slots)
+    _, events = run(cache, [Job(n, "build", tell, n) for n in "abc"], slots)
     for name in "abc":
-        assert [h for n, h in heard if n == name] == [Began(name), Done(None)]
+        assert [h for n, h in events if n == name] == [Began(name), Done(None)]
 
 
 @pytest.mark.parametrize(
-    ("jobs", "said"),
+    ("jobs", "message"),
     [
         (
             [Job("a", "build", add, 1), Job("a", "build", add, 2)],
@@ -134,8 +134,8 @@ def test_events_come_back_with_the_jobs_name_and_the_outcome_last(cache: Cache, 
         ([Job("a", "boot", add, Path("x"))], "the argument of 'a' cannot go to another machine"),
     ],
 )
-def test_a_wrong_graph_is_one_clear_line(jobs: list[Job], said: str) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+def test_a_wrong_graph_is_one_clear_line(jobs: list[Job], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         Graph(jobs)
     assert str(caught.value).startswith("the job graph: ")
     assert "\n" not in str(caught.value)
@@ -159,8 +159,8 @@ def test_every_job_ends_once_and_as_its_needs_allow(
     tmp_path_factory: pytest.TempPathFactory, jobs: list[Job], slots: int
 ) -> None:
     cache = Cache(tmp_path_factory.getbasetemp() / "graphs")
-    outcomes, heard = run(cache, jobs, slots)
-    ended = [name for name, told in heard if not isinstance(told, Note)]
+    outcomes, events = run(cache, jobs, slots)
+    ended = [name for name, event in events if not isinstance(event, Note)]
     assert sorted(ended) == sorted(job.name for job in jobs)
     at = {name: n for n, name in enumerate(ended)}
     for job in jobs:
@@ -217,10 +217,10 @@ def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
 ) -> None:
     monkeypatch.setattr("harness.host.cache.NOTICED_S", 0.01)
     METER.__init__()  # type: ignore[misc]
-    heard: list[list[tuple[str, Any]]] = []
+    events: list[list[tuple[str, Any]]] = []
 
     def another(kind: Kind) -> None:
-        heard.append(run(cache, [Job("x", kind, metered, kind)])[1])
+        events.append(run(cache, [Job("x", kind, metered, kind)])[1])
 
     kinds: list[Kind] = ["build", "boot", "boot", "build"]
     threads = [threading.Thread(target=another, args=(kind,)) for kind in kinds]
@@ -229,9 +229,9 @@ def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
     for thread in threads:
         thread.join(20)
     assert all(seen == ["boot"] for seen in METER.seen if "boot" in seen)
-    waited = [told for one in heard for _, told in one if isinstance(told, Note)]
+    waited = [event for one in events for _, event in one if isinstance(event, Note)]
     assert waited
-    assert all(told.text.startswith("waiting until ") for told in waited)
+    assert all(event.text.startswith("waiting until ") for event in waited)
 
 
 def sleep(here: Here, seconds: str) -> None:
@@ -271,8 +271,8 @@ def test_an_interruption_ends_programs_and_waits_for_locks_alike(cache: Cache, s
             time.sleep(0.02)
         began = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=20)
-    assert said.rstrip().endswith("KeyboardInterrupt")
+        _, message = child.communicate(timeout=20)
+    assert message.rstrip().endswith("KeyboardInterrupt")
     assert time.monotonic() - began < 10
     assert sleepers() == []
 

@@ -65,7 +65,7 @@ def test_the_plans_that_are_here_are_right(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("boot_s: 60", "boot_s: 60\nboots: 3", "key 'boots': unknown key"),
         ("boot_s: 60", "boot_s: 0", "key 'boot_s': 0; expected 1 or more"),
@@ -104,12 +104,12 @@ def test_the_plans_that_are_here_are_right(name: str) -> None:
         (PLAN, "", "is nothing; expected a mapping"),
     ],
 )  # fmt: skip
-def test_a_wrong_plan_is_one_clear_line(project: Project, old: str, new: str, said: str) -> None:
+def test_a_wrong_plan_is_one_clear_line(project: Project, old: str, new: str, message: str) -> None:
     assert old in PLAN
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN.replace(old, new))
     with pytest.raises(InputError) as caught:
         project.matrix("quick")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "matrix-quick.yaml:" in str(caught.value)
     assert "\n" not in str(caught.value)
 

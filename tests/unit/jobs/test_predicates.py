@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineError
 from harness.host.process import Deadline
 from harness.host.sandbox import NO_SANDBOX, Sandbox
 from harness.jobs.bisect import predicates
-from harness.jobs.bisect.predicates import BASE, SIDE, Busier, CommitAnswer, Differs, Slower
+from harness.jobs.bisect.predicates import BASE, TESTED, Busier, CommitAnswer, Differs, Slower
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
@@ -34,8 +34,8 @@ SCHEDULE = Schedule(128 << 20, rounds=14, passes=1, seed=1)
 Noise = Callable[[int], float]
 
 
-def driver(theirs: Facts = FACTS) -> Runner:
-    """Give the facts of a program, and run nothing."""
+def runner(theirs: Facts = FACTS) -> Runner:
+    """Return a runner that gives the facts of a program and runs nothing."""
 
     def answers(program: Program, _: object) -> Answers:
         return Answers(FACTS if program == OURS else theirs, ())
@@ -53,7 +53,7 @@ class Measured:
     def __call__(
         self, _: Runner, programs: Mapping[str, Program], schedule: Schedule, keep: object
     ) -> Timed:
-        assert programs == {BASE: OURS, SIDE: THEIRS}
+        assert programs == {BASE: OURS, TESTED: THEIRS}
         self.schedules.append(schedule)
         before = schedule.rounds * (len(self.schedules) - 1)
         passes = [
@@ -61,7 +61,7 @@ class Measured:
             for number in range(1, schedule.rounds + 1)
             for name, ns in (
                 (BASE, 10**9),
-                (SIDE, round(self.noise(before + number) * 10**9)),
+                (TESTED, round(self.noise(before + number) * 10**9)),
             )
         ]
         return Timed(tuple(passes), ())
@@ -73,7 +73,7 @@ def asked(
     measured = Measured(noise)
     monkeypatch.setattr(rounds, "measure", measured)
     schedule = msgspec.structs.replace(SCHEDULE, **cast("dict[str, Any]", changes))
-    question = predicates.by_rule(driver(), parse_rule(rule), schedule)
+    question = predicates.by_rule(runner(), parse_rule(rule), schedule)
     assert isinstance(question, Slower)
     return question(OURS, THEIRS), measured
 
@@ -97,7 +97,9 @@ def test_a_clear_ratio_is_decided_at_once(
     assert (schedule.rounds, schedule.kinds) == (14, (rule.partition(".")[0],))
 
 
-def test_what_stays_on_both_builds_of_the_rule_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interval_that_always_contains_the_threshold_is_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found, measured = asked(monkeypatch, lambda n: 1.05 * (1.1 if n % 2 else 1 / 1.1))
     assert found.word == "skip"
     assert found.detail.endswith("undecided after 56 rounds")
@@ -128,7 +130,7 @@ def test_rounds_without_an_interval_decide_nothing(
 
 
 def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
-    """The union bound: whatever the looks have in common, their errors at most add up."""
+    """The union bound: however the looks depend on each other, their errors add up at most."""
     each = 1 - predicates.LOOK_CONFIDENCE
     assert predicates.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
 
@@ -138,11 +140,11 @@ def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A ratio of exactly the bound: `good` or `bad` is noise. Four looks at 97 % give 8 %."""
-    lot = random.Random(7)
+    chance = random.Random(7)
     tries = 250
     words = []
     for _ in range(tries):
-        found, _measured = asked(monkeypatch, lambda _: 1.05 * math.exp(lot.gauss(0, 0.02)))
+        found, _measured = asked(monkeypatch, lambda _: 1.05 * math.exp(chance.gauss(0, 0.02)))
         words.append(found.word)
     decided = tries - words.count("skip")
     assert 0 < decided <= (1 - CONFIDENCE) * tries
@@ -154,17 +156,17 @@ def differs(
     cases = list(corners())
 
     def answer(_: Runner, programs: Mapping[str, Program], given: list[Case]) -> CaseComparison:
-        assert programs == {BASE: OURS, SIDE: THEIRS}
+        assert programs == {BASE: OURS, TESTED: THEIRS}
         assert given == cases
         return CaseComparison(len(given), unequal)
 
     monkeypatch.setattr(compare, "compare", answer)
-    return Differs(driver(theirs), cases)(OURS, THEIRS)
+    return Differs(runner(theirs), cases)(OURS, THEIRS)
 
 
 def test_memmaps_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(corners())
-    found = differs(monkeypatch, (Unequal(SIDE, case, "_refcount"),))
+    found = differs(monkeypatch, (Unequal(TESTED, case, "_refcount"),))
     assert found == CommitAnswer("bad", f"{case}: _refcount")
     counting = len(list(corners()))
     assert differs(monkeypatch, ()) == CommitAnswer("good", f"{counting} cases equal")
@@ -187,10 +189,10 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
         )
 
     monkeypatch.setattr(counting, "count", counted)
-    question = predicates.by_rule(driver(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
+    question = predicates.by_rule(runner(), parse_rule("order9.instructions_ratio<1.01"), SCHEDULE)
     assert isinstance(question, Busier)
     found = question(OURS, THEIRS)
-    assert found == CommitAnswer(word, f"order9: {theirs:.3f} instructions a page, 10.000 before")
+    assert found == CommitAnswer(word, f"order9: {theirs:.3f} instructions per page, 10.000 before")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
 )
 def test_what_two_objects_cannot_be_held_to_is_refused(rule: str) -> None:
     with pytest.raises(InputError, match="cannot be bisected by") as raised:
-        predicates.by_rule(driver(), parse_rule(rule), SCHEDULE)
+        predicates.by_rule(runner(), parse_rule(rule), SCHEDULE)
     assert raised.value.where == "--gate"
 
 
