@@ -46,6 +46,11 @@ def mailed_patch_id(file: Path, *, log: Path, deadline: process.Deadline) -> str
     return done.stdout.partition(" ")[0].strip()
 
 
+def lines(text: str) -> list[str]:
+    """Return the lines that git printed; names in them may hold what splitlines() splits at."""
+    return [line for line in text.split("\n") if line]
+
+
 class Git:
     """git on one repository or worktree, with one log and one deadline."""
 
@@ -118,7 +123,7 @@ class Git:
     def commits_since(self, base: str) -> list[tuple[str, str]]:
         """Return (commit, subject) from `base` to HEAD, oldest first."""
         done = self("log", "--reverse", "--format=%H %s", f"{base}..HEAD")
-        pairs = (line.partition(" ") for line in done.stdout.split("\n")[:-1])
+        pairs = (line.partition(" ") for line in lines(done.stdout))
         return [(commit, subject) for commit, _, subject in pairs]
 
     def clean_to(self, commit: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.errors import InputError, MachineError, ToolFailed
 from harness.events import Began, Ended, Listener
-from harness.git.git import ForeignGit, Git, UsersGit
+from harness.git.git import ForeignGit, Git, UsersGit, lines
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
@@ -101,7 +101,7 @@ def complete(ours: Git, users: ForeignGit, commit: str, called: str) -> None:
     listed = users(*listing, env=with_objects_of(ours), ok=(0, _FATAL))
     if listed.exit_code == _FATAL:
         raise _unreadable(called, str(users.folder))
-    missing = [line[1:] for line in listed.stdout.splitlines() if line.startswith("?")]
+    missing = [line[1:] for line in lines(listed.stdout) if line.startswith("?")]
     if not missing:
         return
     what = f"objects of {called} are missing: {len(missing)}, the first {missing[0][:12]}"
@@ -138,7 +138,7 @@ def with_objects_of(ours: Git) -> dict[str, str]:
 def _promisors(users: ForeignGit) -> dict[str, str]:
     """Return the URLs of a partial clone's promisor remotes, by name."""
     keys = users("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$", ok=None).stdout
-    names = [key.removeprefix("remote.").removesuffix(".promisor") for key in keys.splitlines()]
+    names = [key.removeprefix("remote.").removesuffix(".promisor") for key in lines(keys)]
     urls = {name: users("remote", "get-url", name, ok=None).stdout.strip() for name in names}
     return {name: url for name, url in urls.items() if url}
 
@@ -157,7 +157,7 @@ def _fetch_objects(ours: Git, url: str, names: list[str]) -> None:
 def _local_tags(users: Git) -> dict[str, str]:
     form = "%(objectname) %(refname:lstrip=2) %(*objectname)"
     listed = users("for-each-ref", f"--format={form}", "refs/tags").stdout
-    rows = (line.split(" ") for line in listed.splitlines())
+    rows = (line.split(" ") for line in lines(listed))
     return {name: peeled or oid for oid, name, peeled in rows}
 
 
@@ -171,7 +171,7 @@ def _remote_tags(ours: Git, source: GitSource) -> dict[str, str]:
             hint="check the URL and the network, or give the path of a clone",
             detail=error.detail,
         ) from error
-    rows = (line.split("\t") for line in listed.splitlines())
+    rows = (line.split("\t") for line in lines(listed))
     # The line of a tag object is followed by one for its commit, marked ^{}.
     return {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
 
@@ -236,11 +236,11 @@ def forget_gone(cache: Cache) -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
+    return lines(file.read_text()) if file.exists() else []
 
 
-def _rewrite(file: Path, lines: list[str]) -> None:
+def _rewrite(file: Path, content: list[str]) -> None:
     """Replace a file atomically, since git may be reading it; without duplicate lines."""
-    text = "".join(f"{line}\n" for line in dict.fromkeys(lines))
+    text = "".join(f"{line}\n" for line in dict.fromkeys(content))
     if not file.exists() or file.read_text() != text:
         replace_file(file, text.encode())

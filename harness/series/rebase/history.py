@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TimedOut, ToolFailed
-from harness.git.git import Git
+from harness.git.git import Git, lines
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -74,7 +74,7 @@ class History:
         only = () if exists else ("--diff-filter=D",)
         arguments = (*_LOG, f"--format={_FORM}", *only, *what)
         done = self._git(*arguments, self._range, *paths, env=_PATHS)
-        return tuple(_lines(done.stdout)[:SHOWN])
+        return tuple(lines(done.stdout)[:SHOWN])
 
     def upstream(self, files: Sequence[str]) -> Upstream:
         """Return the commits that touch these files. Raises ToolFailed, TimedOut."""
@@ -90,17 +90,12 @@ class History:
         finally:
             diffs.unlink(missing_ok=True)
         listed = self._git(*_LOG, f"--format=%H {_FORM}", self._range, "--", *files, env=_PATHS)
-        named = dict(line.split(" ", 1) for line in _lines(listed.stdout))
-        pairs = (line.split(" ") for line in _lines(ids))
+        named = dict(line.split(" ", 1) for line in lines(listed.stdout))
+        pairs = (line.split(" ") for line in lines(ids))
         return Upstream(
             {patch_id: named[commit] for patch_id, commit in pairs if commit in named},
             {name.partition(" ")[2]: name for name in named.values()},
         )
-
-
-def _lines(text: str) -> list[str]:
-    """Return git's lines; a subject may hold other characters that splitlines() splits at."""
-    return [line for line in text.split("\n") if line]
 
 
 def history(project: Project, new: Tree, origin: SeriesCommits, log: Path) -> History:

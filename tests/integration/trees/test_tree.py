@@ -329,6 +329,15 @@ def test_a_branch_that_is_not_the_release_does_not_get_its_tag(scene: Scene) -> 
 
 
 @pytest.mark.parametrize("by", ["path", "url"])
+def test_any_tag_that_git_allows_is_read(scene: Scene, by: str) -> None:
+    scene.repository()
+    git(scene.linux, "tag", "odd\u2028name\x85")
+    repository = scene.linux if by == "path" else scene.linux.as_uri()
+    scene.trees(mine=git_entry(scene, "v7.2.99", repository))
+    assert scene.fetch("mine").release == "7.2.99"
+
+
+@pytest.mark.parametrize("by", ["path", "url"])
 def test_an_unknown_ref_is_answered_with_the_nearest_tags(scene: Scene, by: str) -> None:
     scene.repository()
     repository = scene.linux if by == "path" else scene.linux.as_uri()
