@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Parses apt's source lists, in both formats, and selects Debian's own archives. Pure."""
 
+import email
 import re
 from collections.abc import Iterable, Iterator
 
@@ -49,22 +50,14 @@ def deb822(text: str) -> Iterator[AptSource]:
     """Yield the enabled entries of a .sources file."""
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n(?:[ \t]*\n)+", "\n".join(lines)):
-        fields = {
-            name.lower(): value.strip()
-            for name, value in re.findall(
-                r"^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE
-            )
-        }
-        if "deb" not in fields.get("types", "").split():
-            continue
-        if fields.get("enabled", "yes").lower() in ("no", "false", "0"):
-            continue
-        yield AptSource(
-            tuple(fields.get("uris", "").split()),
-            tuple(fields.get("suites", "").split()),
-            tuple(fields.get("components", "").split()),
-            fields.get("signed-by", ""),
+        fields = email.message_from_string(stanza.lstrip())
+        types, uris, suites, components = (
+            tuple(fields.get(name, "").split())
+            for name in ("Types", "URIs", "Suites", "Components")
         )
+        enabled = fields.get("Enabled", "yes").strip().lower() not in ("no", "false", "0")
+        if "deb" in types and enabled:
+            yield AptSource(uris, suites, components, fields.get("Signed-By", "").strip())
 
 
 def debian(entries: Iterable[AptSource]) -> tuple[Archive, ...]:

@@ -8,6 +8,7 @@ from harness.trees.apt_sources import deb822, debian, one_line
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DEB822 = f"""\
 # Comment: in the way
+
 Types: deb deb-src
 URIs: http://one.example/debian/
 # a comment inside
