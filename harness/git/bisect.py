@@ -54,7 +54,7 @@ class Bisect:
     def start(self, good: str, bad: str, paths: Sequence[str] = ()) -> BisectState:
         """Start between two commits; `paths` limits it to the commits that touch these.
 
-        Raises InputError if `good` is no ancestor of `bad`.
+        Raises InputError if `good` is not an ancestor of `bad`.
         """
         self._git("update-ref", "--no-deref", "HEAD", bad)
         done = self._git("bisect", "start", "--no-checkout", bad, good, "--", *paths, ok=None)

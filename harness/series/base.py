@@ -118,7 +118,7 @@ def _names(project: Project, named: str, beside: str | None) -> Iterator[str]:
 def _candidates(project: Project, cache: Cache, named: str, beside: str | None) -> Iterator[Tree]:
     """Yield cached trees: the named base first, then all others."""
     for name in _names(project, named, beside):
-        # An unknown name is no error: the patches may fit another tree.
+        # An unknown name is not an error: the patches may fit another tree.
         with contextlib.suppress(InputError):
             found = tree.fetched(project, cache, name)
             if found is not None:

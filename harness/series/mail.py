@@ -61,7 +61,7 @@ def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...
 def introduced_by(patches: Sequence[PatchMail]) -> str:
     """Return the message-id of a series' cover letter, which all patches answer.
 
-    Without a cover letter it is the first patch's; "" if there is no valid message-id.
+    Without a cover letter it is the first patch's; "" if that is missing or invalid.
     """
     parents = {patch.parent for patch in patches}
     named = parents.pop() if len(patches) > 1 and len(parents) == 1 else ""
