@@ -16,8 +16,9 @@ import msgspec
 from harness.claims import vocabulary
 from harness.claims.message import LineProblem, Passage
 from harness.claims.quantities import Quantity, quantities
-from harness.claims.vocabulary import Build, Placed, Scope, T
+from harness.claims.vocabulary import BindingKind, Build, Placed, Scope, T
 
+Kind = BindingKind | Literal["percent"]
 #: Far more than any sentence has.
 MAX_FIGURES = 50
 
@@ -29,7 +30,7 @@ class Stated(msgspec.Struct, frozen=True):
     are all lines that say what it is.
     """
 
-    kind: Literal["first", "mean", "percent"]
+    kind: Kind
     build: Build
     driver: str | None
     scope: Scope | None
@@ -52,29 +53,6 @@ def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[LinePr
     return reader.stated, reader.problems
 
 
-class _Sentence(msgspec.Struct):
-    """A sentence or a line of a block, with the names in it; the defaults come from lines above."""
-
-    text: str
-    passage: Passage
-    offset: int
-    drivers: list[Placed[str]]
-    kinds: list[Placed[str]]
-    builds: list[Placed[Build]]
-    scope: Scope | None
-    driver: str | None = None
-    kind: str | None = None
-    above: tuple[int, ...] = ()
-
-    def lines(self) -> tuple[int, ...]:
-        stripped = self.text.lstrip()
-        start = self.offset + len(self.text) - len(stripped)
-        return self.above + self.passage.numbers_of(start, start + len(stripped.rstrip()))
-
-    def line_of(self, item: Quantity) -> int:
-        return self.passage.line_at(self.offset + item.start)[0]
-
-
 class _Block(msgspec.Struct):
     """A heading, and what the lines under it share."""
 
@@ -82,7 +60,24 @@ class _Block(msgspec.Struct):
     scope: Scope | None
     lines: tuple[int, ...]
     driver: str | None = None
-    kind: str | None = None
+    kind: BindingKind | None = None
+
+
+class _Sentence(msgspec.Struct):
+    """A sentence, or a line of a block, which gives what the line itself does not say."""
+
+    text: str
+    passage: Passage
+    offset: int
+    builds: list[Placed[Build]]
+    scope: Scope | None
+    block: _Block | None = None
+
+    def lines(self) -> tuple[int, ...]:
+        stripped = self.text.lstrip()
+        start = self.offset + len(self.text) - len(stripped)
+        own = self.passage.numbers_of(start, start + len(stripped.rstrip()))
+        return (self.block.lines if self.block else ()) + own
 
 
 class _FigureReader:
@@ -115,28 +110,18 @@ class _FigureReader:
 
     def _row(self, block: _Block, number: int, line: str) -> None:
         """Read a line of figures, with defaults from the lines above it."""
-        drivers, kinds = vocabulary.drivers(line), vocabulary.kinds(line)
         found = quantities(line)
-        if not found:
-            block.driver = drivers[-1].value if drivers else block.driver
-            block.kind = kinds[-1].value if kinds else None
+        kinds = vocabulary.kinds(line)
+        drivers = [name.value for name in vocabulary.drivers(line)]
+        passage = Passage.of([(number, line)])
+        builds = [Placed(0, block.build)]
+        sentence = _Sentence(line, passage, 0, builds, block.scope, block)
+        if found:
+            self._state(sentence, found)
+        else:
             block.lines = (block.lines[0], number)
-            return
-        sentence = _Sentence(
-            text=line,
-            passage=Passage.of([(number, line)]),
-            offset=0,
-            drivers=drivers,
-            kinds=kinds,
-            builds=[Placed(0, block.build)],
-            scope=block.scope,
-            driver=block.driver,
-            kind=block.kind,
-            above=block.lines,
-        )
-        self._state(sentence, found)
-        block.driver = drivers[-1].value if drivers else block.driver
-        block.kind = None
+        block.driver = [block.driver, *drivers][-1]
+        block.kind = kinds[-1].value if kinds and not found else None
 
     def _prose(self, lines: list[tuple[int, str]]) -> None:
         if not lines:
@@ -149,15 +134,8 @@ class _FigureReader:
             if not found:
                 continue
             scopes, builds = vocabulary.scopes(text)
-            sentence = _Sentence(
-                text=text,
-                passage=passage,
-                offset=start,
-                drivers=vocabulary.drivers(text),
-                kinds=vocabulary.kinds(text),
-                builds=builds,
-                scope=scopes.pop() if len(scopes) == 1 else None,
-            )
+            scope = scopes.pop() if len(scopes) == 1 else None
+            sentence = _Sentence(text, passage, start, builds, scope)
             if len(scopes) > 1:
                 self._leave(sentence, found[0], "is in a sentence about several patches")
                 continue
@@ -176,13 +154,13 @@ class _FigureReader:
                 readable.append(quantity)
         pairs = vocabulary.from_to(sentence.text, found)
         items = [q for q in readable if q not in pairs.values()]
-        in_turn = vocabulary.in_turn(sentence.text)
-        drivers = _labels(sentence.drivers, sentence.driver, items, in_turn=in_turn)
-        kinds = _labels(sentence.kinds, sentence.kind, items, in_turn=in_turn)
+        text, block = sentence.text, sentence.block
+        in_turn = vocabulary.in_turn(text)
+        driver, kind = (block.driver, block.kind) if block else (None, None)
+        drivers = _labels(vocabulary.drivers(text), driver, items, in_turn=in_turn)
+        kinds = _labels(vocabulary.kinds(text), kind, items, in_turn=in_turn)
         alone = [q for q in items if q.unit == "ms" and q not in pairs]
-        found_builds = (
-            paired(sentence.builds, [q.start for q in alone]) if sentence.builds else None
-        )
+        found_builds = paired(sentence.builds, [q.start for q in alone])
         builds = dict(zip(alone, found_builds or [], strict=False))
         before = len(self.stated)
         for index, item in enumerate(items):
@@ -196,14 +174,14 @@ class _FigureReader:
             elif item in pairs:
                 self._add(sentence, item, drivers[index], kind, "base")
                 self._add(sentence, pairs[item], drivers[index], kind, "tip")
-            elif builds.get(item) is None:
-                self._leave(sentence, item, "does not say which build it is for")
-            else:
+            elif item in builds:
                 self._add(sentence, item, drivers[index], kind, builds[item])
+            else:
+                self._leave(sentence, item, "does not say which build it is for")
         self._drop_ambiguous(before)
 
     def _percent(
-        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: str, *, is_less: bool
+        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, *, is_less: bool
     ) -> None:
         if kind != "mean":
             self._leave(
@@ -217,26 +195,12 @@ class _FigureReader:
             self._add(sentence, item, driver, "percent", "tip")
 
     def _add(
-        self,
-        sentence: _Sentence,
-        item: Quantity,
-        driver: str | None,
-        kind: str,
-        build: Build | None,
+        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, build: Build
     ) -> None:
+        at = sentence.passage.line_at(sentence.offset + item.start)[0]
         self.stated.append(
-            msgspec.convert(
-                {
-                    "kind": kind,
-                    "build": build,
-                    "driver": driver,
-                    "scope": sentence.scope,
-                    "value": item.value,
-                    "decimals": item.decimals,
-                    "at": sentence.line_of(item),
-                    "lines": sentence.lines(),
-                },
-                Stated,
+            Stated(
+                kind, build, driver, sentence.scope, item.value, item.decimals, at, sentence.lines()
             )
         )
 

@@ -13,6 +13,7 @@ from harness.claims.quantities import Quantity, quantities
 
 T = TypeVar("T")
 Build = Literal["base", "tip"]
+BindingKind = Literal["first", "mean"]
 #: Which patches a tip has: the first N, the whole series, or up to the mail's own patch.
 Scope = int | Literal["series", "this"]
 
@@ -113,7 +114,7 @@ def drivers(text: str) -> list[Placed[str]]:
     return [Placed(at, MODES.get(name, name)) for at, name in found]
 
 
-def kinds(text: str) -> list[Placed[str]]:
+def kinds(text: str) -> list[Placed[BindingKind]]:
     """Return the kinds of bindings that a text names: `first` or `mean`."""
     return [Placed(m.start(), "first" if m["first"] else "mean") for m in _KIND.finditer(text)]
 
