@@ -102,11 +102,6 @@ class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if value < least:
                 raise ValueError(f"{name}: {value}; expected {least} or more")
         _require_entries(self, "cells")
-        for kernel in (kernel for block in self.cells for kernel in block.kernels):
-            if kernel not in self.kernels:
-                raise ValueError(
-                    f"cells: no kernel {kernel!r}; expected one of {', '.join(self.kernels)}"
-                )
         self.expanded()
 
     def expanded(self, trees: Sequence[str] = ()) -> tuple[Cell, ...]:

@@ -114,6 +114,7 @@ class Project:
             steps = ("kernels", kernel, "kconfig")
             check(steps, configuration.kconfig, self._fragments(), "Kconfig fragment")
         for number, block in enumerate(made.cells):
+            check(("cells", number, "kernels"), block.kernels, made.kernels, "kernel")
             check(("cells", number, "guests"), block.guests, self._guests(), "guest")
             check(("cells", number, "trees"), block.trees, self.trees(), "tree")
             for guest in block.guests:

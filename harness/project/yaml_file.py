@@ -43,10 +43,8 @@ def _mapping_without_doubles(loader: _StrictLoader, node: yaml.MappingNode) -> d
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool) or key in seen:
-            what = "given twice" if isinstance(key, str) else "given twice, or not a plain key"
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r}: {what}", key_node.start_mark
-            )
+            what = f"key {key!r}: given twice or not a plain key; expected each key once"
+            raise yaml.constructor.ConstructorError(None, None, what, key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -68,14 +66,16 @@ class YamlFile:
             self._data: Any = loader.construct_document(self._node) if self._node else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._error(mark.line + 1 if mark else 1, f"{error.problem}", "YAML") from error
+            what = f"{error.problem}"
+            what = what if what.startswith("key ") else f"not valid YAML: {what}"
+            raise self._error(mark.line + 1 if mark else 1, what) from error
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            what = f"character {error.character:#x}: {error.reason}"
-            raise self._error(line, what, "YAML") from error
+            what = f"not valid YAML: character {error.character:#x}: {error.reason}"
+            raise self._error(line, what) from error
         except (RecursionError, ValueError) as error:
             # A number of thousands of digits, or a date that no calendar has.
-            raise self._error(1, f"a value cannot be read: {error}", "YAML") from error
+            raise self._error(1, f"a value cannot be read: {error}") from error
 
     @classmethod
     def read(cls, path: Path) -> "YamlFile":
@@ -116,7 +116,7 @@ class YamlFile:
         )
 
     def _error(
-        self, line: int, what: str, expected: str | None, hint: str | None = None
+        self, line: int, what: str, expected: str | None = None, hint: str | None = None
     ) -> InputError:
         where = f"{self.path}:{line}"
         return InputError(what, where=where, expected=expected, hint=hint or "see docs/series.md")
