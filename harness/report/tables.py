@@ -5,7 +5,7 @@ A heading may have two lines, a cell has one. The heading of a reduction or a ra
 of evidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
@@ -15,7 +15,13 @@ from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, ReplayRun
 from harness.report import phrases
+from harness.report.lines import Tone
 
+#: Cells that are shown in colour.
+TONES: dict[str, Tone] = {
+    **dict.fromkeys(("equal", "yes", "0 new"), "good"),
+    **dict.fromkeys(("differs", "no", "unbuilt"), "bad"),
+}
 _MEMMAPS = {"unreadable": "?", "none": "-"}
 
 
@@ -37,16 +43,24 @@ def bindings(conclusion: Conclusion) -> Table:
     """Return first binding and mean rebind per driver, in the units of the cover letter."""
     record = conclusion.record
     rows: list[tuple[str, ...]] = []
-    for verdict in conclusion.verdicts if isinstance(record, BootRun) else ():
+    for verdict in _of_last_build(conclusion) if isinstance(record, BootRun) else ():
         base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
-        average = f"average of {rebind_counts(verdict)} rebinds"
+        average = f"average of {_rebind_counts(verdict)} rebinds"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
         below = (percent(verdict.summary.reduction_percent), percent(verdict.claimed_percent))
         rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
         rows.append((after, average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.builds[-1].prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
-    return Table(("driver", "", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
+    return Table(("driver", "binding", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
+
+
+def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
+    """Return one verdict per driver on the last build, preferably on the whole series."""
+    last = conclusion.record.builds[-1].name
+    found = [verdict for verdict in conclusion.verdicts if verdict.build == last]
+    found.sort(key=lambda verdict: verdict.after_patch is None)
+    return {verdict.driver: verdict for verdict in found}.values()
 
 
 def _binding(means: BindingMeans | None) -> tuple[str, str]:
@@ -55,7 +69,7 @@ def _binding(means: BindingMeans | None) -> tuple[str, str]:
     return ms(means.first_ms), ms(means.rebind_mean_ms)
 
 
-def rebind_counts(verdict: Verdict) -> str:
+def _rebind_counts(verdict: Verdict) -> str:
     """Return the number of rebinds of base and tip that were averaged: `25`, or `25 and 20`."""
     builds = (verdict.summary.base, verdict.summary.tip)
     counts = sorted({build.rebinds for build in builds if build is not None})

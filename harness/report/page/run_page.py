@@ -17,7 +17,6 @@ from harness.host.units import format_bytes
 from harness.judge.conclude import Conclusion
 from harness.judge.per_patch import ladders
 from harness.judge.ratios import Effect
-from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import lines, phrases, tables
 from harness.report.escaping import printable
@@ -49,10 +48,10 @@ def page(
             answer=answer(conclusion),
             tone=TONE,
             evidence=phrases.EVIDENCE[record.evidence],
-            drivers=_by_driver(conclusion),
-            last=phrases.patches(record, record.builds[-1].prefix),
             patches=list(lines.patches(conclusion)),
-            prefixes=tables.prefixes(conclusion) if conclusion.rungs else None,
+            bindings=tables.bindings(conclusion),
+            passes=tables.passes(conclusion),
+            prefixes=tables.prefixes(conclusion),
             strips=[draw_strip(strip) for strip in strips(conclusion)],
             samples=list(_samples(record)),
             replayed=isinstance(record, ReplayRun),
@@ -99,14 +98,13 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "about": phrases.about,
         "ruling": phrases.ruling,
-        "percent": lambda value: NOTHING if value is None else f"{value:.1f} %",
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",
         "basename": lambda path: path.rpartition("/")[2],
         "bytes": format_bytes,
         "command": shlex.join,
         "cost": _cost,
-        "rebinds": tables.rebind_counts,
+        "tone": lambda cell: tables.TONES.get(cell, ""),
     }
     return made
 
@@ -127,17 +125,6 @@ def _clean(value: Any) -> Any:
 
 def _cost(effect: Effect, cost: float) -> str:
     return f"{cost / 1e6:.2f} ms" if effect.metric == "ns" else f"{cost:.2f} instructions"
-
-
-def _by_driver(conclusion: Conclusion) -> list[Verdict]:
-    """Return one verdict per driver, on the last build; preferably that on the whole series."""
-    found: dict[str, Verdict] = {}
-    for verdict in conclusion.verdicts:
-        if conclusion.rungs and verdict.build != conclusion.record.builds[-1].name:
-            continue
-        if verdict.driver not in found or verdict.after_patch is None:
-            found[verdict.driver] = verdict
-    return list(found.values())
 
 
 class _SampleLine(msgspec.Struct, frozen=True):

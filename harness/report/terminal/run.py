@@ -14,11 +14,7 @@ from harness.report.escaping import one_line
 from harness.report.lines import Line
 from harness.report.tables import Table
 
-_TONES = {"good": "green", "bad": "red", "doubt": "yellow", "open": "yellow", "": ""}
-_CELLS = {
-    **dict.fromkeys(("equal", "yes", "0 new"), "green"),
-    **dict.fromkeys(("differs", "no", "unbuilt"), "red"),
-}
+_COLOURS = {"good": "green", "bad": "red", "doubt": "yellow", "open": "yellow", "": ""}
 _NO_TITLES: Mapping[str, str] = {}
 WIDTH = 80
 
@@ -67,7 +63,7 @@ def _grid(table: Table) -> Grid:
         justify = "left" if number < table.texts else "right"
         grid.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in table.rows:
-        grid.add_row(*(Text(one_line(cell), _CELLS.get(cell, "")) for cell in row))
+        grid.add_row(*(Text(one_line(cell), _COLOURS[tables.TONES.get(cell, "")]) for cell in row))
     return grid
 
 
@@ -84,5 +80,5 @@ def _text(line: Line) -> Text:
     text = one_line(line.text)
     word, colon, rest = text.partition(":") if line.tone else ("", "", text)
     return Text.assemble(
-        (one_line(line.name), "bold"), ": ", (word, _TONES[line.tone]), colon + rest
+        (one_line(line.name), "bold"), ": ", (word, _COLOURS[line.tone]), colon + rest
     )
