@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The replay on a real kernel's object: our port is equal, series that are wrong are caught."""
+"""Replays of a real kernel's object: the port is equal to base, wrong series are caught."""
 
 from pathlib import Path
 
@@ -34,21 +34,21 @@ def port(project: Project, cache: Cache, tree: Tree) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def driver(cache: Cache) -> Runner:
+def runner(cache: Cache) -> Runner:
     return prepare.make_runner(cache)
 
 
-def checked_wrong(project: Project, cache: Cache, driver: Runner, name: str) -> Checked:
+def checked_wrong(project: Project, cache: Cache, runner: Runner, name: str) -> Checked:
     source = Mbox(WRONG / f"{name}.mbox")
     wanted = msgspec.structs.replace(REQUEST, source=source)
     made = prepare.prepare(project, cache, wanted)
-    return check.check(project, cache, driver, made, wanted)
+    return check.check(project, cache, runner, made, wanted)
 
 
-def test_every_prefix_is_equal_and_passes_the_gates(
-    project: Project, cache: Cache, driver: Runner, port: Prepared
+def test_every_prefix_is_equal_and_passes_the_checks(
+    project: Project, cache: Cache, runner: Runner, port: Prepared
 ) -> None:
-    found = check.check(project, cache, driver, port, REQUEST)
+    found = check.check(project, cache, runner, port, REQUEST)
     assert found.ok, [u.what for c in found.compared.values() for u in c.unequal]
     assert all(c.cases > 40 for c in found.compared.values())
     names = {gate.name for gate in found.gates}
@@ -71,18 +71,18 @@ def test_every_prefix_is_equal_and_passes_the_gates(
     ],
 )
 def test_a_wrong_series_is_caught_by_name(
-    project: Project, cache: Cache, driver: Runner, name: str, named: str
+    project: Project, cache: Cache, runner: Runner, name: str, named: str
 ) -> None:
-    found = checked_wrong(project, cache, driver, name)
+    found = checked_wrong(project, cache, runner, name)
     assert not found.ok
     unequal = [u.what for compared in found.compared.values() for u in compared.unequal]
     assert any(named in what for what in unequal), unequal
 
 
 def test_missing_fences_are_caught_where_the_memmap_is_right(
-    project: Project, cache: Cache, driver: Runner
+    project: Project, cache: Cache, runner: Runner
 ) -> None:
-    found = checked_wrong(project, cache, driver, "undrained")
+    found = checked_wrong(project, cache, runner, "undrained")
     assert all(not compared.unequal for compared in found.compared.values())
     failed = {gate.name for gate in found.gates if not gate.ok}
     assert {"drained before ordinary stores to a page", "drained before returning"} <= failed
@@ -96,22 +96,22 @@ def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
         prepare.prepare(project, cache, wanted)
 
 
-def test_instructions_repeat_to_the_last_digit(driver: Runner, port: Prepared) -> None:
+def test_instructions_repeat_to_the_last_digit(runner: Runner, port: Prepared) -> None:
     pair = {name: port.programs[name] for name in ("base", port.builds[-1].name)}
-    first, second = counting.count(driver, pair), counting.count(driver, pair)
+    first, second = counting.count(runner, pair), counting.count(runner, pair)
     assert first == second
     base, tip = first
     assert tip.per_page["order0"] < base.per_page["order0"] / 2
 
 
 def test_the_record_holds_every_pass(
-    project: Project, cache: Cache, driver: Runner, port: Prepared, results: Path
+    project: Project, cache: Cache, runner: Runner, port: Prepared, results: Path
 ) -> None:
-    compared = check.compare_as_booted(driver, port, REQUEST)
-    record = runs.time_builds(project, cache, driver, port, REQUEST, compared)
+    compared = check.compare_as_booted(runner, port, REQUEST)
+    record = runs.time_builds(project, cache, runner, port, REQUEST, compared)
     assert record.outcome == "complete"
     assert record.evidence == "replay"
-    # Each build and kind by itself, thrice; a pass in each turn, and one before the first.
+    # Each build and kind alone, three times; one pass per slice, and one before the first.
     timed = [p for p in record.passes if p.build != "limit"]
     schedule = REQUEST.schedule
     in_turns = schedule.rounds * (1 + schedule.slices)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory that a case's memmap lies in: at its place in the virtual memmap, with guard pages on
- * both sides that must stay as they are, and nothing mapped beyond them.
+ * The memory of a case's memmap, at its address in the virtual memmap. Guard pages on both sides
+ * must not change, and nothing is mapped beyond them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,8 +25,8 @@ static unsigned long round_up(unsigned long value, unsigned long to)
 }
 
 /*
- * Where the case's memmap ends: compound pages are initialized whole, even the last one of a range
- * that ends within it.
+ * The end of the case's memmap. The kernel initializes whole compound pages, even the last one of a
+ * range that ends within it.
  */
 static unsigned long end_pfn(const struct replay_case *c)
 {
@@ -53,15 +53,15 @@ const struct arena *arena_map(const struct replay_case *c, const struct replay_f
 	arena.low = mmap(low, high - low, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (arena.low != low)
-		fail("%zu bytes of memory at %p: %s", (size_t)(high - low), (void *)low,
+		fail("cannot map %zu bytes at %p: %s", (size_t)(high - low), (void *)low,
 		     strerror(errno));
 	arena.high = high;
-	/* Refused where the kernel has no transparent huge pages; arena_huge_bytes() tells. */
+	/* Fails without transparent huge pages; arena_huge_bytes() shows that. */
 	madvise(low, high - low, MADV_HUGEPAGE);
 	return &arena;
 }
 
-/* No two words alike, so that a copy from elsewhere in the arena shows as well. */
+/* All words differ, so that a copy from elsewhere in the arena is detected too. */
 void arena_soil(void)
 {
 	uint64_t *word = (uint64_t *)arena.low;

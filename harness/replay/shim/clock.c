@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Time, and where the machine counts them, instructions. */
+/* Measures time and, if the machine has a counter, instructions. */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
@@ -24,7 +24,7 @@ struct moment now(void)
 	return (struct moment){ ns_of(CLOCK_MONOTONIC), ns_of(CLOCK_THREAD_CPUTIME_ID) };
 }
 
-/* Many virtual machines have no counters, and some sites forbid them: then there is none. */
+/* Fails on many virtual machines, and where perf_event_paranoid forbids it. */
 void counter_open(void)
 {
 	struct perf_event_attr attr = {

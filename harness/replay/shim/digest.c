@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* XXH64 (Yann Collet, https://xxhash.com) with seed 0: as fast as memory can be read. */
+/* XXH64 (Yann Collet, https://xxhash.com) with seed 0: as fast as memory reads. */
 #include <string.h>
 
 #include "user.h"
@@ -33,11 +33,11 @@ static uint64_t merge(uint64_t hash, uint64_t lane)
 	return (hash ^ step(0, lane)) * P1 + P4;
 }
 
-/* The memmap is whole words: of the format's tail only the 8-byte part is needed. */
+/* A memmap consists of whole words, so only the 8-byte tail of the format is implemented. */
 uint64_t xxh64(const unsigned char *at, size_t nr_bytes)
 {
 	const unsigned char *end = at + nr_bytes;
-	/* Four independent chains, each in a register of its own: an array is kept in memory. */
+	/* Four variables, because gcc keeps an array in memory. */
 	uint64_t a = P1 + P2, b = P2, c = 0, d = -P1;
 	uint64_t hash = P5;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The same bytes written as fast as one CPU can write them, without computing any: the limit that
- * the function's own stores are measured against.
+ * Fills memory as fast as one CPU can, without computing the content: the limit for the function's
+ * own stores.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -51,7 +51,7 @@ __attribute__((target("avx512f"))) static void vmovntdq(unsigned char *at, size_
 
 static void mov(unsigned char *at, size_t nr_bytes)
 {
-	/* volatile, or the compiler makes vector stores, or a memset(), of it. */
+	/* volatile, or the compiler turns the loop into vector stores or memset(). */
 	for (size_t i = 0; i < nr_bytes; i += 64) {
 		volatile uint64_t *line = (volatile uint64_t *)(at + i);
 
@@ -98,7 +98,7 @@ static size_t find(const char *how)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 		if (!strcmp(ways[i].name, how))
 			return i;
-	fail("no way to fill memory is called %s", how);
+	fail("unknown instruction %s", how);
 }
 
 bool fill_supported(const char *how)
@@ -108,7 +108,7 @@ bool fill_supported(const char *how)
 
 void fill(const char *how, unsigned char *at, size_t nr_bytes)
 {
-	/* Whole cache lines: the few struct pages at the edges make no difference. */
+	/* Whole cache lines; the rest at both ends does not matter. */
 	unsigned char *from = (unsigned char *)(((uintptr_t)at + 63) & ~63UL);
 
 	ways[find(how)].fill(from, (nr_bytes - (from - at)) & ~63UL);

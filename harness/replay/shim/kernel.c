@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rest of the kernel, as far as memmap_init_zone_device() looks at it. Compiled by the command
- * line that compiled mm/mm_init.o, so every structure here is laid out as that object expects.
+ * The parts of the kernel that memmap_init_zone_device() uses. Compiled with the command line of
+ * mm/mm_init.o, so that every structure has the layout that the object expects.
  *
- * What the function reaches and this file does not define is found in the object's relocations
- * before the program is linked (harness/replay/symbols.py).
+ * program/link.py refuses to link a program whose function references symbols missing here.
  */
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
@@ -30,9 +29,9 @@ unsigned long volatile jiffies;
 struct cpuinfo_x86 boot_cpu_data;
 
 /*
- * Calls that a booted kernel has patched away (fentry, return thunks), or that find nothing to do
- * (rescheduling). The former must leave every register alone. Per-CPU variables are %gs:symbol,
- * and a process's GS base is 0.
+ * Calls that a booted kernel has patched away (fentry, return thunks), which must preserve every
+ * register, or that have nothing to do (rescheduling). Per-CPU variables are %gs:symbol, and the GS
+ * base of a process is 0.
  */
 asm(".pushsection .text, \"ax\"\n"
     ".irp name, __cond_resched, __SCT__cond_resched, __SCT__might_resched\n"
@@ -58,9 +57,9 @@ asm(".pushsection .text, \"ax\"\n"
     ".endr\n"
     ".popsection\n");
 
-/* All roots that a range needs share one array: its sections differ in nothing. */
+/* All roots of a range share one array, because its sections are all alike. */
 #ifdef CONFIG_SPARSEMEM_EXTREME
-/* NR_SECTION_ROOTS at its largest: it depends on the CPU's levels of page tables. */
+/* The largest NR_SECTION_ROOTS; it depends on the levels of page tables. */
 #define MAX_SECTION_ROOTS ((1UL << (52 - SECTION_SIZE_BITS)) / SECTIONS_PER_ROOT)
 static struct mem_section root[SECTIONS_PER_ROOT] __aligned(PAGE_SIZE);
 static struct mem_section *roots[MAX_SECTION_ROOTS];
@@ -99,7 +98,7 @@ void init_pageblock_migratetype(struct page *page, enum migratetype migratetype,
 	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
 }
 
-/* The pr_debug() at the end; its descriptor starts disabled, as after boot. */
+/* The pr_debug() at the end of the function, disabled as after boot. */
 void __dynamic_pr_debug(struct _ddebug *descriptor, const char *fmt, ...)
 {
 }
@@ -113,14 +112,14 @@ void __page_ref_set(struct page *page, int v)
 }
 
 #ifdef CONFIG_JUMP_LABEL
-/* The linker makes these from the section's name; absent where no object has a jump label. */
+/* Defined by the linker, unless no object has a jump label. */
 extern struct jump_entry __start___jump_table[] __weak;
 extern struct jump_entry __stop___jump_table[] __weak;
 
 #define JMP8	0xeb
 #define JMP32	0xe9
 
-/* What arch_jump_label_transform() does to one branch, whichever state it is in. */
+/* Like arch_jump_label_transform() for one branch, in either state. */
 static void set_branch(struct jump_entry *entry, bool jump)
 {
 	u8 *code = (u8 *)jump_entry_code(entry);
@@ -163,7 +162,7 @@ static void set_sections(const struct replay_case *c)
 {
 	static unsigned long first, last;
 
-	/* WRITE_ONCE(), or the compiler makes a call to memset() of the loop. */
+	/* WRITE_ONCE(), or the compiler turns the loop into memset(). */
 	for (unsigned long i = first; i <= last; i++)
 		WRITE_ONCE(roots[i], NULL);
 	first = SECTION_NR_TO_ROOT(pfn_to_section_nr(c->start_pfn));
@@ -187,7 +186,7 @@ static int type_of(unsigned int type)
 	return types[type];
 }
 
-/* Build what memremap_pages() hands down; `at` is zeroed and at the same address every time. */
+/* Build the arguments as memremap_pages() does. `at` is zeroed, and always the same address. */
 void replay_prepare(const struct replay_case *c, void *at)
 {
 	struct room *room = at;
@@ -203,7 +202,7 @@ void replay_prepare(const struct replay_case *c, void *at)
 		room->pgmap.flags = PGMAP_ALTMAP_VALID;
 		altmap->base_pfn = c->start_pfn;
 		altmap->free = c->free;
-		/* const for drivers; an initializer instead would call memset() with clang. */
+		/* These are const for drivers. With an initializer, clang would call memset(). */
 		*(unsigned long *)&altmap->reserve = c->reserve;
 		*(unsigned long *)&altmap->end_pfn = c->start_pfn + c->nr_pages - 1;
 	}

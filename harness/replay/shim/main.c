@@ -2,11 +2,12 @@
 /*
  * usage: replay PLAN [CPU]
  *
- * Runs the lines of PLAN in order on one CPU and prints a JSON object for each of the first two:
- *   run KEY=VALUE ...   one call of memmap_init_zone_device(); see keys[] below
- *   fill how=NAME       the memory of the run before it, filled by other means
- *   take file=FIFO      wait until it is this program's turn
- *   give file=FIFO      and then whose turn it is
+ * Runs the lines of PLAN in order on one CPU. Prints a JSON object of facts, then one per run or
+ * fill line:
+ *   run KEY=VALUE ...   call memmap_init_zone_device(); see keys[] below
+ *   fill how=NAME       fill the memory of the last run with one instruction; see fill.c
+ *   take file=FIFO      wait for a byte
+ *   give file=FIFO      write a byte
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,8 +24,8 @@
 
 struct command {
 	struct replay_case c;
-	unsigned int soil;	/* start from a known pattern, not from the run before */
-	unsigned long settle;	/* initialize so many pages first, untimed, for the caches */
+	unsigned int soil;	/* write a known pattern to the memory first */
+	unsigned long settle;	/* pages to initialize first, untimed, to warm up */
 	unsigned int digest;
 	char image[512];
 	char trace[512];	/* needs watch */
@@ -52,13 +53,13 @@ static void set_number(void *at, size_t size, const char *name, const char *text
 {
 	char *end;
 	unsigned long value;
-	unsigned int narrow;	/* keys are of one type or the other */
+	unsigned int narrow;	/* a key is an unsigned int or an unsigned long */
 
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	narrow = (unsigned int)value;
 	if (errno || *end || !*text || (size == sizeof(narrow) && narrow != value))
-		fail("%s=%s is no number", name, text);
+		fail("%s=%s is not a number", name, text);
 	memcpy(at, size == sizeof(narrow) ? (void *)&narrow : (void *)&value, size);
 }
 
@@ -67,7 +68,7 @@ static void set(struct command *command, char *word)
 	char *value = strchr(word, '=');
 
 	if (!value)
-		fail("%s: KEY=VALUE expected", word);
+		fail("%s: expected KEY=VALUE", word);
 	*value++ = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		char *at = (char *)command + keys[i].offset;
@@ -82,16 +83,16 @@ static void set(struct command *command, char *word)
 			fail("%s is too long", word);
 		return;
 	}
-	fail("no key %s", word);
+	fail("%s: unknown key", word);
 }
 
 static void check(const struct replay_case *c, const struct replay_facts *facts)
 {
 	if (c->type >= REPLAY_NR_TYPES || c->shift > MAX_SHIFT || c->nid >= facts->max_nodes)
-		fail("type %u, shift %u or node %u does not exist", c->type, c->shift, c->nid);
+		fail("invalid type %u, shift %u or node %u", c->type, c->shift, c->nid);
 	if (!c->nr_pages || c->nr_pages > MAX_BYTES / facts->page_struct_size ||
 	    c->start_pfn + c->nr_pages > facts->max_pfn || c->start_pfn > facts->max_pfn)
-		fail("pages %lu to %lu cannot be", c->start_pfn, c->start_pfn + c->nr_pages);
+		fail("invalid range of pages: %lu to %lu", c->start_pfn, c->start_pfn + c->nr_pages);
 	if (c->altmap && c->reserve + c->free >= c->nr_pages)
 		fail("the altmap takes all %lu pages", c->nr_pages);
 	if (c->page_ref && !facts->has_page_ref)
@@ -117,7 +118,7 @@ static void settle(const struct command *command, const struct replay_facts *fac
 
 	part.nr_pages = command->settle;
 	if (part.nr_pages > command->c.nr_pages)
-		fail("%lu pages to settle, but only %lu", part.nr_pages, command->c.nr_pages);
+		fail("settle=%lu exceeds the %lu pages of the range", part.nr_pages, command->c.nr_pages);
 	check(&part, facts);
 	prepare(&part, facts, room);
 	replay_run(&part, room);
@@ -181,7 +182,7 @@ static void *make_room(void)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (room != (void *)ROOM_ADDRESS)
-		fail("no memory at %p: %s", (void *)ROOM_ADDRESS, strerror(errno));
+		fail("cannot map memory at %p: %s", (void *)ROOM_ADDRESS, strerror(errno));
 	return room;
 }
 
@@ -193,10 +194,10 @@ static void pin(const char *text)
 
 	CPU_ZERO(&cpus);
 	if (*end || cpu >= CPU_SETSIZE)
-		fail("%s is no CPU", text);
+		fail("%s is not a CPU", text);
 	CPU_SET(cpu, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		fail("CPU %lu cannot be had: %s", cpu, strerror(errno));
+		fail("cannot run on CPU %lu: %s", cpu, strerror(errno));
 }
 
 static void perform(char *text, const struct replay_facts *facts, void *room)
@@ -219,7 +220,7 @@ static void perform(char *text, const struct replay_facts *facts, void *room)
 	} else if (!strcmp(verb, "give")) {
 		turn_give(command.file);
 	} else {
-		fail("%s: run, take, give, or fill after a run, expected", verb);
+		fail("%s: expected run, take, give, or fill after a run", verb);
 	}
 }
 

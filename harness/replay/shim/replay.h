@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel side (kernel.c, compiled with the kernel's own command line) and the user side
- * (everything else here) tell each other. No header is included: the two sides share none.
+ * The interface between the kernel side (kernel.c, compiled with the kernel's own command line) and
+ * the user side (all other files). It includes no header, because the two sides share none.
  */
 #ifndef REPLAY_H
 #define REPLAY_H
@@ -29,7 +29,7 @@ struct replay_case {
 	unsigned long free;
 };
 
-/* What only the kernel's headers know. Sizes in bytes. */
+/* Constants of the kernel's headers. Sizes in bytes. */
 struct replay_facts {
 	unsigned long page_struct_size;
 	unsigned long pages_per_section;
@@ -44,7 +44,7 @@ void replay_describe(struct replay_facts *facts);
 void replay_boot(unsigned long vmemmap_at);
 void replay_prepare(const struct replay_case *c, void *room);
 void replay_run(const struct replay_case *c, void *room);
-/* How much of `room` the kernel side wants for its pgmap and pgdat. */
+/* The size of `room`, which holds the pgmap and pgdat. */
 unsigned long replay_room(void);
 
 /* User side, called from the kernel side, whose stack is only 8-byte aligned. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The calls that memmap_init_zone_device() makes to the rest of the kernel, other than by writing
- * struct pages: pageblocks, as ranges, and page_ref_set events.
+ * Records the calls of memmap_init_zone_device() to the rest of the kernel: pageblocks, merged into
+ * ranges, and page_ref_set events.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ FROM_KERNEL void replay_saw_pageblock(unsigned long pfn, int migratetype, int is
 	ranges[nr_ranges++] = (struct range){ pfn, pfn + pageblock, migratetype, isolate };
 }
 
-/* A page's events follow one another, so a change of pfn is another page. */
+/* All events of a page are consecutive, so a new pfn is a new page. */
 FROM_KERNEL void replay_saw_page_ref(unsigned long pfn, int count)
 {
 	page_ref.pages += !page_ref.events || page_ref.last != pfn;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One call executed instruction by instruction: at those that are watched, the registers are
- * written down. Which to watch, and what they store to, is worked out from the disassembly
- * (harness/replay/object_checks.py).
+ * Single-steps one call and writes the registers at each watched instruction to a file.
+ * object_checks.py chooses the instructions to watch, and decodes their stores.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +16,7 @@
 
 #define TRAP_FLAG	0x100
 #define MAX_STEPS	(1UL << 24)
-/* In the order that harness/replay/trace.py reads. */
+/* The same order as in trace.py. */
 static const int registers[] = {
 	REG_RIP, REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
 	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
@@ -43,7 +42,7 @@ static void on_step(int number, siginfo_t *info, void *context)
 	(void)number;
 	(void)info;
 	if (++steps > MAX_STEPS)
-		fail("the call took more than %lu instructions", MAX_STEPS);
+		fail("the call executes more than %lu instructions", MAX_STEPS);
 	if (!bsearch(&at, watched, nr_watched, sizeof(at), compare))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
@@ -51,7 +50,7 @@ static void on_step(int number, siginfo_t *info, void *context)
 	fwrite(found, sizeof(found), 1, out);
 }
 
-/* `watch` holds sorted addresses, `path` receives registers, both as 64-bit numbers. */
+/* Reads sorted addresses from `watch`, writes registers to `path`; all 64-bit numbers. */
 void trace_open(const char *watch, const char *path)
 {
 	const struct sigaction action = {
@@ -68,13 +67,13 @@ void trace_open(const char *watch, const char *path)
 	rewind(in);
 	watched = calloc(nr_watched ? nr_watched : 1, sizeof(*watched));
 	if (!watched || fread(watched, sizeof(*watched), nr_watched, in) != nr_watched)
-		fail("%s cannot be read", watch);
+		fail("cannot read %s", watch);
 	fclose(in);
 	out = fopen(path, "w");
 	if (!out)
 		fail("%s: %s", path, strerror(errno));
 	if (sigaction(SIGTRAP, &action, NULL))
-		fail("SIGTRAP cannot be caught");
+		fail("cannot handle SIGTRAP");
 	steps = 0;
 }
 
@@ -82,7 +81,7 @@ static void set_trap_flag(unsigned long flag)
 {
 	unsigned long flags;
 
-	/* The red zone must not be in the way of push and pop. */
+	/* push and pop must not overwrite the red zone. */
 	asm volatile("lea -128(%%rsp), %%rsp; pushfq; popq %0; lea 128(%%rsp), %%rsp"
 		     : "=r"(flags) : : "memory");
 	flags = (flags & ~TRAP_FLAG) | flag;
@@ -102,7 +101,7 @@ void trace_stop(void)
 		return;
 	set_trap_flag(0);
 	if (fclose(out))
-		fail("the trace cannot be written: %s", strerror(errno));
+		fail("cannot write the trace: %s", strerror(errno));
 	out = NULL;
 	free(watched);
 	trap_install();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Whatever goes wrong ends the program with one JSON line that says what and where. */
+/* Ends the program with a JSON line that describes the fault or error. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdarg.h>
@@ -17,17 +17,17 @@
 
 static volatile unsigned int line;
 
-/* For the static keys' branches only; the page is back as it was when the kernel's code runs. */
+/* For the branches of static keys. The page is writable only during the call. */
 FROM_KERNEL void replay_patch_text(void *at, const void *bytes, unsigned long nr_bytes)
 {
 	unsigned long from = (unsigned long)at & ~4095UL;
 	unsigned long size = ((unsigned long)at + nr_bytes - from + 4095) & ~4095UL;
 
 	if (mprotect((void *)from, size, PROT_READ | PROT_WRITE | PROT_EXEC))
-		fail("text at %p cannot be patched", at);
+		fail("cannot make text at %p writable", at);
 	memcpy(at, bytes, nr_bytes);
 	if (mprotect((void *)from, size, PROT_READ | PROT_EXEC))
-		fail("text at %p cannot be sealed", at);
+		fail("cannot make text at %p read-only again", at);
 }
 
 void trap_at_line(unsigned int number)
@@ -49,8 +49,8 @@ void fail(const char *format, ...)
 }
 
 /*
- * A fault comes out of the kernel's code, never out of libc, so stdio is in a usable state. The
- * address is that of the access; for an instruction that cannot be executed, its own.
+ * Faults are in the kernel's code, never in libc, so stdio is usable. si_addr is the address of the
+ * access, or that of an instruction that cannot be executed.
  */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
@@ -74,8 +74,8 @@ void trap_install(void)
 	};
 
 	if (sigaltstack(&alternate, NULL))
-		fail("no alternate signal stack");
+		fail("sigaltstack failed");
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (sigaction(numbers[i], &action, NULL))
-			fail("signal %d cannot be caught", numbers[i]);
+			fail("cannot handle signal %d", numbers[i]);
 }

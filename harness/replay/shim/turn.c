@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking turns with other programs: one runs, the others wait, each at a FIFO of its own, for the
- * byte that says it is theirs. Whoever made the FIFOs holds them open, so that no byte is lost and
- * no open() waits.
+ * Interleaving with other programs: one runs, the others wait, each for a byte on its own FIFO.
+ * The parent process holds all FIFOs open, so that no byte is lost and no open() blocks.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,13 +27,13 @@ void turn_take(const char *path)
 	ssize_t got;
 	char byte;
 
-	/* Whoever reads what we say is not to be woken while another program is timed. */
+	/* Now, so that the reader does not wake up while another program is timed. */
 	fflush(stdout);
 	do
 		got = read(file, &byte, 1);
 	while (got < 0 && errno == EINTR);
 	if (got != 1)
-		fail("%s: nobody is left to take turns with", path);
+		fail("%s: closed by the other end", path);
 	close(file);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The user side's own parts, one file each. Addresses and sizes in bytes, times in ns. */
+/* Interfaces within the user side, one file each. Addresses and sizes in bytes, times in ns. */
 #ifndef USER_H
 #define USER_H
 
@@ -10,17 +10,17 @@
 #include "replay.h"
 
 /*
- * Everything whose address ends up in a struct page stands where it stands in every program, so
- * that images compare byte for byte. The memmap's base is aligned like the kernel's, as a tail's
- * compound_info may be a mask; and below 16 TiB, where valgrind can map.
+ * Everything whose address is stored in a struct page has the same address in every program, so
+ * that images compare byte for byte. The memmap's base is aligned like the kernel's, because a
+ * tail's compound_info may be a mask, and below 16 TiB, where valgrind can map.
  */
 #define VMEMMAP_ADDRESS	0x10000000000UL		/* 1 TiB */
 #define ROOM_ADDRESS	0x0e000000000UL
-/* Undefined symbols are placed here by harness/replay/program/link.py, a page each: nothing is mapped. */
+/* program/link.py gives each undefined symbol a page here; none is ever mapped. */
 #define TRAP_FIRST	0x10000UL
 #define TRAP_END	0x400000UL
 
-/* Kernel code keeps its stack 8-byte aligned; ours may use instructions that want 16. */
+/* Kernel code aligns its stack to 8 bytes; user code may use instructions that need 16. */
 #define FROM_KERNEL __attribute__((force_align_arg_pointer))
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -39,25 +39,25 @@ void arena_save(const char *path);
 size_t arena_huge_bytes(void);
 size_t arena_memmap_bytes(void);
 
-/* trap.c: nothing may go wrong silently. */
+/* trap.c: every fault and error ends the program with a line of JSON. */
 void trap_install(void);
 void trap_at_line(unsigned int number);
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* seen.c: what the function told the rest of the kernel. */
+/* seen.c: records calls to the rest of the kernel. */
 void seen_reset(unsigned long pages_per_pageblock);
 void seen_print(void);
 
-/* fill.c: what this machine's memory can take. Returns false where the CPU lacks it. */
+/* fill.c: fills memory with one instruction; false if the CPU does not support it. */
 bool fill_supported(const char *how);
 void fill(const char *how, unsigned char *at, size_t nr_bytes);
 
-/* trace.c: one call, instruction by instruction. */
+/* trace.c: single-steps one call. */
 void trace_open(const char *watch, const char *path);
 void trace_start(void);
 void trace_stop(void);
 
-/* turn.c: wait for a byte in a FIFO, and put one into another's. */
+/* turn.c: waits for a byte in a FIFO, writes a byte to another. */
 void turn_take(const char *path);
 void turn_give(const char *path);
 
@@ -67,7 +67,7 @@ uint64_t xxh64(const unsigned char *at, size_t nr_bytes);
 /* clock.c */
 struct moment {
 	uint64_t wall_ns;
-	uint64_t cpu_ns;	/* without the time that others had our CPU */
+	uint64_t cpu_ns;	/* time on the CPU */
 };
 
 struct moment now(void);

@@ -47,7 +47,7 @@ static inline struct page *pfn_to_page(unsigned long pfn)
 void memmap_init_zone_device(struct pgmap *pgmap, unsigned long start, unsigned long nr);
 void init_pageblock(unsigned long pfn);
 void page_ref_set(unsigned long pfn, int count);
-void nobody_defines_this(void);
-void only_when_something_is_wrong(void) __asm__("dump_page");
+void not_provided(void);
+void only_on_error(void) __asm__("dump_page");
 
 #endif

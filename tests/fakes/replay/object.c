@@ -59,11 +59,11 @@ void memmap_init_zone_device(struct pgmap *pgmap, unsigned long start, unsigned 
 #endif
 #ifdef WRONG_SYMBOL
 	if (nr == 1)
-		nobody_defines_this();
+		not_provided();
 #endif
 #ifdef WRONG_BUG
 	if (nr == 512)
-		only_when_something_is_wrong();
+		only_on_error();
 #endif
 #ifdef WRONG_PAGEBLOCKS
 	end = start + (end - start) / 2;

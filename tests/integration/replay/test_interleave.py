@@ -91,7 +91,7 @@ def test_an_interruption_ends_all(make: Maker, runner: Runner) -> None:
     assert not any(alive(program) for program in programs.values())
 
 
-def test_a_program_that_cannot_start_is_named_and_nobody_waits(
+def test_a_program_that_cannot_start_is_named_and_none_waits(
     make: Maker, runner: Runner, tmp_path: Path
 ) -> None:
     missing = Program(str(tmp_path), ())
@@ -103,6 +103,6 @@ def test_a_program_that_cannot_start_is_named_and_nobody_waits(
 
 
 @pytest.mark.parametrize("line", ["take file=/no/such", "give file=/no/such", "take", "give"])
-def test_a_turn_without_its_fifo_is_refused(make: Maker, runner: Runner, line: str) -> None:
+def test_a_missing_fifo_is_refused(make: Maker, runner: Runner, line: str) -> None:
     with pytest.raises(Trapped, match="No such file or directory"):
         runner(make(), [line])

@@ -117,8 +117,8 @@ def test_a_refcount_of_one_type_is_found_in_a_case_of_that_type(
     assert found.pages[0].base != found.pages[0].tip
 
 
-def test_a_symbol_that_nobody_defines_is_named_before_anything_runs(make: Maker) -> None:
-    with pytest.raises(Unprovided, match=r"nobody_defines_this \(wanted by memmap_init_z"):
+def test_a_symbol_that_the_shim_lacks_is_named_before_anything_runs(make: Maker) -> None:
+    with pytest.raises(Unprovided, match=r"not_provided \(wanted by memmap_init_z"):
         make("WRONG_SYMBOL")
 
 
@@ -129,9 +129,7 @@ def test_running_into_a_stop_names_it(make: Maker, runner: Runner) -> None:
     assert caught.value.line == 1
 
 
-def test_base_that_does_what_no_healthy_run_does_is_our_failure(
-    make: Maker, runner: Runner
-) -> None:
+def test_a_base_that_stops_itself_is_a_failure_of_the_harness(make: Maker, runner: Runner) -> None:
     cases = [Case("generic", 0, START_PFN, 512)]
     with pytest.raises(Trapped):
         compare(runner, {"base": make("WRONG_BUG"), "tip": make()}, cases)
@@ -140,30 +138,30 @@ def test_base_that_does_what_no_healthy_run_does_is_our_failure(
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("run type=9 nr=1", "type 9"),
+        ("run type=9 nr=1", "invalid type 9"),
         ("run type=3 shift=40 nr=1", "shift 40"),
         ("run type=3 nid=64 nr=1", "node 64"),
-        ("run type=3 nr=0", "cannot be"),
-        ("run type=3 start=99999999999999 nr=1", "cannot be"),
+        ("run type=3 nr=0", "invalid range of pages"),
+        ("run type=3 start=99999999999999 nr=1", "invalid range of pages"),
         ("run type=3 nr=5 altmap=1 reserve=3 free=2", "takes all 5 pages"),
-        ("run type=x nr=1", "type=x is no number"),
-        ("run type=4294967296 nr=1", "is no number"),
-        ("run colour=3", "no key colour"),
-        ("run type", "KEY=VALUE"),
-        ("jump", "run, take, give, or fill after a run"),
-        ("fill how=movnti", "run, take, give, or fill after a run"),
+        ("run type=x nr=1", "type=x is not a number"),
+        ("run type=4294967296 nr=1", "is not a number"),
+        ("run colour=3", "colour: unknown key"),
+        ("run type", "type: expected KEY=VALUE"),
+        ("jump", "expected run, take, give, or fill after a run"),
+        ("fill how=movnti", "expected run, take, give, or fill after a run"),
     ],
 )
-def test_the_program_refuses_what_makes_no_sense(
+def test_the_program_refuses_invalid_lines(
     make: Maker, runner: Runner, line: str, what: str
 ) -> None:
     with pytest.raises(Trapped, match=what):
         runner(make(), [line])
 
 
-def test_an_unknown_way_to_fill_is_refused(make: Maker, runner: Runner) -> None:
+def test_an_unknown_fill_is_refused(make: Maker, runner: Runner) -> None:
     case = Case("generic", 0, START_PFN, 1 << 10)
-    with pytest.raises(MachineError, match="no way to fill memory is called prayer"):
+    with pytest.raises(MachineError, match="unknown instruction prayer"):
         runner(make(), [case.line(), "fill how=prayer"])
 
 
@@ -177,7 +175,7 @@ def test_an_unknown_way_to_fill_is_refused(make: Maker, runner: Runner) -> None:
     page_ref=st.booleans(),
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_call_leaves_what_base_leaves(
+def test_equal_code_is_equal_on_any_call(
     make: Maker,
     runner: Runner,
     kind: str,
@@ -237,9 +235,7 @@ def test_an_object_that_cannot_run_to_its_end_fails_the_checks(make: Maker, runn
     assert all("beyond the memmap and its guard pages" in g.detail for g in found if not g.ok)
 
 
-def test_stores_that_should_be_there_and_are_not_fail_the_gates(
-    make: Maker, runner: Runner
-) -> None:
+def test_missing_stores_fail_the_checks(make: Maker, runner: Runner) -> None:
     found = object_checks(
         runner, {"base": make("STREAMING"), "tip": make()}, streaming=["tip"], plain=["base"]
     )
@@ -262,7 +258,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
         lambda so_far: kept.append(len(so_far.passes)),
         limit_with=programs["base"],
     )
-    assert len(host) == 1 + 3  # each build by itself comes before the rounds
+    assert len(host) == 1 + 3  # each build alone, before the rounds
     assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
     assert len(kept) == 4
     assert kept[-1] == len(passes)
@@ -288,10 +284,10 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     filled = [p for p in passes if p.build == "limit" and p.round == 1]
     assert {p.turn for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
-    assert min(p.index for p in filled) == 1  # the call that faults the memory in is not kept
+    assert min(p.index for p in filled) == 1  # the call that faults the memory in is dropped
 
 
-def test_the_order_of_the_builds_is_drawn_by_the_seed(make: Maker, runner: Runner) -> None:
+def test_the_seed_decides_the_order_of_builds(make: Maker, runner: Runner) -> None:
     def order(seed: int) -> list[str]:
         schedule = Schedule(SMALL, rounds=2, passes=1, seed=seed, slices=2)
         programs = {"base": make(), "1": make(), "2": make()}
@@ -309,7 +305,7 @@ def test_passes_survive_the_record(make: Maker, runner: Runner) -> None:
     assert again == passes
 
 
-def test_too_little_memory_for_all_builds_at_once_is_one_clear_line() -> None:
+def test_too_little_memory_for_all_builds_is_one_clear_line() -> None:
     schedule = Schedule(8 << 30, rounds=1, passes=1, seed=1)
     require_memory(schedule, 2, 200 << 20)
     with pytest.raises(MachineError, match=r"0\.2 GiB of memory.*0\.8 GiB.*--prefix"):

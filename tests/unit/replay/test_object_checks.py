@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stores followed one by one: which page they hit, and what was pending there."""
+"""Object checks: which page each store hits, and which stores were pending there."""
 
 import pytest
 
@@ -39,12 +39,12 @@ def test_the_last_operands_address(operands: str, address: int | None) -> None:
 @pytest.mark.parametrize(
     "name", ["movnti", "movntiq", "movntdq", "vmovntdq", "movntps", "movdir64b", "movdiri"]
 )
-def test_stores_past_the_caches_are_known(name: str) -> None:
+def test_non_temporal_stores_are_recognised(name: str) -> None:
     assert is_non_temporal(Instruction(0, name))
 
 
 @pytest.mark.parametrize("name", ["mov", "movntdqa", "vmovdqa64", "movabs", "stos", "sfence"])
-def test_other_instructions_are_none(name: str) -> None:
+def test_other_instructions_are_not_non_temporal(name: str) -> None:
     assert not is_non_temporal(Instruction(0, name))
 
 
@@ -63,11 +63,11 @@ def test_other_instructions_are_none(name: str) -> None:
         ("mov", "(%rdi),%rax", False),
     ],
 )
-def test_what_a_trace_must_hold(mnemonic: str, operands: str, matters: bool) -> None:
+def test_fences_and_stores_to_memory_matter(mnemonic: str, operands: str, matters: bool) -> None:
     assert may_matter(Instruction(0, mnemonic, operands)) is matters
 
 
-def test_an_ordinary_store_to_a_pending_page_is_seen() -> None:
+def test_an_ordinary_store_to_a_pending_page_is_found() -> None:
     head = step("movnti", "%rax,(%rdi)", rdi=LOW)
     flags = step("orq", "$0x40,(%rdi)", rdi=LOW + 8)
     fence = step("sfence")
@@ -81,10 +81,10 @@ def test_an_ordinary_store_to_another_page_may_pass() -> None:
     assert follow(streamed, other, step("sfence")) == []
 
 
-def test_returning_with_stores_pending_is_seen() -> None:
+def test_returning_with_stores_pending_is_found() -> None:
     assert follow(step("movnti", "%rax,(%rdi)", rdi=LOW)) == ["drained before returning"]
 
 
-def test_what_is_no_struct_page_does_not_count() -> None:
+def test_stores_outside_the_memmap_do_not_count() -> None:
     found = order([step("movnti", "%rax,(%rsp)", rsp=LOW - 8)], LOW, LOW + SIZE, SIZE)
     assert (found.non_temporal, found.ordinary, found.pending) == (0, 0, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory asked for early is there when it is needed, and given back at once."""
+"""Reserved memory is faulted in by the end of the block, and freed then."""
 
 import re
 import threading
@@ -20,7 +20,7 @@ def resident_bytes() -> int:
     return int(found[1]) << 10
 
 
-def test_all_of_it_is_used_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_memory_is_faulted_in_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     join = threading.Thread.join
 
@@ -36,7 +36,7 @@ def test_all_of_it_is_used_when_the_block_ends(monkeypatch: pytest.MonkeyPatch) 
     assert resident_bytes() - before < 0.1 * SIZE
 
 
-def test_what_fails_meanwhile_does_not_wait_for_it() -> None:
+def test_an_error_in_the_block_does_not_wait_for_the_rest() -> None:
     before = threading.active_count()
     with pytest.raises(KeyError), reserve.reserved(SIZE):
         raise KeyError
@@ -44,7 +44,7 @@ def test_what_fails_meanwhile_does_not_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize("available", [0, SIZE, SIZE * 5 // 4 - 1])
-def test_a_machine_without_room_is_left_alone(
+def test_nothing_is_reserved_on_a_machine_with_too_little_memory(
     monkeypatch: pytest.MonkeyPatch, available: int
 ) -> None:
     monkeypatch.setattr(backing_files, "available_bytes", lambda: available)
@@ -54,6 +54,6 @@ def test_a_machine_without_room_is_left_alone(
 
 
 def test_memory_is_enough_for_the_largest_struct_page() -> None:
-    """KMSAN's has 80 bytes, and what a namespace holds of them has to fit."""
+    """KMSAN's has 80 bytes."""
     schedule = Schedule(4 << 30, rounds=1, passes=1, seed=1)
     assert schedule.memory_bytes(1) == (1 << 20) * 80
