@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must be equal before base and another side of a run may be compared, and the proof of it.
+"""Proof that base and another build of a run differ in the series alone. Pure.
 
-Whatever is not equal is named. Only the series may differ between the two.
+Everything that must be equal is a pin; a pin that is not equal is named.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from harness.guest.command_line import boot_command
 from harness.judge.tabulate import ReplayTable, RunTable
 from harness.record.record import Boot, Build
 
-#: Between a pin's values, where boots of one build do not even agree among themselves.
+#: Between a pin's values, if the boots of one build differ among themselves.
 SEVERAL = " / "
 NOT_KNOWN = "not known"
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """Something that must be equal: its value on base and on the other side."""
+    """Something that must be equal: its value on base and on the other build."""
 
     name: str
     base: str
@@ -35,11 +35,10 @@ class SymbolSize(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What shows that base and one build differ in the series alone.
+    """The proof for one build.
 
-    `files` are those that differ between the two commits; `symbols` those whose size changed;
-    `config_diff` are the lines of .config that differ, `-` base's and `+` the build's. None of
-    these where an old record does not say.
+    `files` differ between the two commits; `symbols` have another size; `config_diff` are the lines
+    of .config that differ, `-` for base and `+` for the build. None where the record does not say.
     """
 
     build: str
@@ -105,9 +104,9 @@ def _pin(name: str, base: str, build: str) -> Pin:
 
 
 def _agreed(name: str, base: set[str], build: set[str]) -> Pin:
-    """A pin of what every boot or pass has: those of one build must agree among themselves too."""
-    told = [SEVERAL.join(sorted(values)) or NOT_KNOWN for values in (base, build)]
-    return Pin(name, told[0], told[1], equal=base == build and len(base) <= 1)
+    """Return a pin of values per boot, which must be equal within each build as well."""
+    texts = [SEVERAL.join(sorted(values)) or NOT_KNOWN for values in (base, build)]
+    return Pin(name, texts[0], texts[1], equal=base == build and len(base) <= 1)
 
 
 def _once(name: str, value: str) -> Pin:
@@ -115,7 +114,7 @@ def _once(name: str, value: str) -> Pin:
 
 
 def _configuration(base: Build, build: Build) -> Pin:
-    """Equal options; a series may add options that base's Kconfig files do not know."""
+    """Return the pin of the options. A series that changes Kconfig files may add some."""
     name = "configuration"
     if base.options_sha256 and build.options_sha256:
         ours, theirs = base.options_sha256, build.options_sha256

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Everything there is to say of one run, worked out once: what every report is made from."""
+"""The conclusion of a run, computed once: every report is made from it. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 
 from harness.judge.comparable import Identity
 from harness.judge.noise import Noise
-from harness.judge.prefixes import PrefixResult, judged, rungs
+from harness.judge.prefixes import PrefixResult, judged, results
 from harness.judge.ratios import Effect
 from harness.judge.replay_ratios import Filling, ReplayRow, fillings, rows
 from harness.judge.rule_syntax import Rule
@@ -24,11 +24,11 @@ from harness.record.record import RunRecord
 class Conclusion(msgspec.Struct, frozen=True):
     """A run and what follows from it.
 
-    `verdicts` has one entry a claim that a build of the run answers to, and one a driver without;
-    `rows` and `fillings` are a replay's and `rungs` a ladder's, and empty otherwise; `identity` has
-    an entry a build but base; `memmaps` are compared by digest alone, so a Verified that is not
-    `ok` names no page; `null` is the newest base-against-base run that this one may be held to, if
-    there is any; `gates` are the rules that were asked for.
+    `verdicts` has one entry per claim about a build of the run, and one per driver without a claim.
+    `rows` and `fillings` are empty unless the run is a replay, `prefixes` unless it is per patch.
+    `identity` has an entry for each build but base. `memmaps` are compared by digest alone, so none
+    names a page. `null` is the newest comparable run of base against itself. `gates` are the
+    results of the rules that were given.
     """
 
     record: RunRecord
@@ -41,7 +41,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     memmaps: tuple[Verified, ...] = ()
     null: NullSeen | None = None
     gates: tuple[RuleResult, ...] = ()
-    rungs: tuple[PrefixResult, ...] = ()
+    prefixes: tuple[PrefixResult, ...] = ()
 
 
 def conclude(
@@ -52,15 +52,15 @@ def conclude(
 ) -> Conclusion:
     """Return the conclusion from a record and the claims of its series.
 
-    `nulls` are runs of base against base, of which the newest that may be held against the run is
-    used. Raises InputError for a rule that this evidence must never be held to.
+    `nulls` are runs of base against itself; the newest that is comparable with the run is used.
+    Raises InputError for a rule that this kind of evidence cannot decide.
     """
     found = gather(record, nulls)
     table = found.table
     prefixes: tuple[PrefixResult, ...] = ()
     if isinstance(table, BootTable) and table.record.is_per_patch:
         verdicts = judged(found, table.record, claims)
-        prefixes = rungs(table, found.memmaps, verdicts)
+        prefixes = results(table, found.memmaps, verdicts)
     else:
         verdicts = judge(found, claims)
     return Conclusion(
@@ -74,5 +74,5 @@ def conclude(
         memmaps=found.memmaps,
         null=found.null,
         gates=hold(rules, found),
-        rungs=prefixes,
+        prefixes=prefixes,
     )

@@ -19,7 +19,7 @@ def reproduce_exit_code(found: Conclusion, *, require_verdict: bool = False) -> 
     ok = (
         record.outcome == "complete"
         and not words & {"contradicted", "inconclusive"}
-        and all(prefix.holds for prefix in found.rungs)
+        and all(prefix.holds for prefix in found.prefixes)
         and all(gate.ok for gate in found.gates)
         and (not require_verdict or words == {"reproduced"})
     )
@@ -33,7 +33,7 @@ def judge_exit_code(found: Conclusion, *, require_verdict: bool = False) -> int:
     """
     by_rules = all(gate.ok for gate in found.gates)
     words = {verdict.verdict for verdict in found.verdicts}
-    by_claims = words == {"reproduced"} and all(prefix.holds for prefix in found.rungs)
+    by_claims = words == {"reproduced"} and all(prefix.holds for prefix in found.prefixes)
     ok = by_rules and (by_claims or (bool(found.gates) and not require_verdict))
     return 0 if ok else EXIT_VERDICT
 

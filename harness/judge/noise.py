@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What spoils a run's figures, as values: each finding says where, and what would mend it.
+"""What disturbed a run, as findings: each says where, and what to do about it. Pure.
 
-A finding takes nothing out of the figures. Thresholds are where what was found could move a ratio
-by about a percent or more; `spoils` is where it could move one by more than a claim is off.
+A finding discards no sample. Thresholds are where a finding could change a ratio by about a percent
+or more; it `spoils` the run where it could change one by more than a claim's tolerance.
 """
 
 import statistics
@@ -19,33 +19,33 @@ from harness.record.record import HostUse
 NoiseKind = Literal[
     "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"
 ]
-#: Shares of the machine's CPU time (all CPUs) that others, or the hypervisor, may have.
+#: Largest shares of the machine's CPU time (all CPUs) for other programs, and for other guests.
 LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
-#: A difference between the builds in either that makes them no longer comparable.
+#: Largest difference between builds in either share.
 UNEQUAL_SHARE = 0.05
-#: A clock's step as a share of the median that it measured.
+#: The clock's resolution as a share of the median time.
 COARSE_SHARE, USELESS_SHARE = 0.02, 0.10
-#: A drift from first to last, two modes' distance, a unit's distance from the median.
+#: Drift from first to last, distance of two modes, distance of an outlier from the median.
 DRIFT_SHARE, MODES_SHARE, OUTLIER_SHARE = 0.02, 0.05, 0.05
-#: Chance of one false finding of a kind in a run; divided by how often it is looked for.
+#: Probability of a false finding of one kind in a run; divided by the number of tests.
 CHANCE = 0.05
 
 _REMEDY = {
     "too-few": "measure with more boots (plan) or --rounds",
-    "drift": "let the machine come to rest first, or measure more rounds, which alternate builds",
-    "load": "measure while nothing else runs",
-    "steal": "measure on a machine of your own, or when its neighbours rest",
-    "throttled": "cool the machine, or fix its clock below the limit (no turbo)",
-    "coarse-clock": "take larger namespaces, or a kernel with a finer clock",
-    "bimodal": "look for what switches (huge pages, NUMA node, clock); more boots show how often",
-    "outlier": "see what else ran at that time, and run again: no value is left out",
+    "drift": "wait until the machine is idle, or measure more rounds, which alternate builds",
+    "load": "measure when nothing else is running",
+    "steal": "measure on bare metal, or when the host's other guests are idle",
+    "throttled": "cool the machine, or limit its frequency (no turbo)",
+    "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
+    "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
+    "outlier": "check what else was running, then repeat; no sample is discarded",
 }
 
 
 class Noise(msgspec.Struct, frozen=True):
     """One finding: `where` names build, boot or kind, `text` has the figures.
 
-    `spoils` says that no verdict may rest on this run's times.
+    If it `spoils`, the run's times decide nothing.
     """
 
     kind: NoiseKind
@@ -107,7 +107,7 @@ def _few(table: RunTable) -> Iterator[Noise]:
             (len(table.units[build.name, kind, "rebind"].costs) for kind in table.kinds), default=0
         )
         if few < FEWEST:
-            text = f"{few} {unit} that count, {FEWEST} show how far they lie apart"
+            text = f"{few} {unit} that count; an interval needs {FEWEST}"
             yield _noise("too-few", build.name, text)
 
 
@@ -138,8 +138,8 @@ def _host_uses(table: RunTable) -> dict[str, Sequence[HostUse]]:
 
 def _shares(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
     measures: tuple[tuple[NoiseKind, float, str], ...] = (
-        ("load", LOAD_SHARE, "other programs took"),
-        ("steal", STEAL_SHARE, "the hypervisor gave others"),
+        ("load", LOAD_SHARE, "other programs used"),
+        ("steal", STEAL_SHARE, "the hypervisor gave other guests"),
     )
     for kind, most, what in measures:
         share = {name: _share(found, kind) for name, found in uses.items() if found}
@@ -148,7 +148,7 @@ def _shares(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
         if share["all"] > most or spread > UNEQUAL_SHARE:
             text = f"{what} {share['all']:.0%} of the machine's CPU time"
             if spread > UNEQUAL_SHARE:
-                text += f", {spread:.0%} more beside one build than beside the other"
+                text += f"; the builds differ by {spread:.0%}"
             yield _noise(kind, "host", text, spoils=spread > UNEQUAL_SHARE)
 
 
@@ -164,8 +164,8 @@ def _throttled(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
     if total:
         hit = [name for name, count in times.items() if count]
         one = bool(hit) and len(hit) < len(times)
-        text = f"the CPU was slowed down {total} times for its heat" + (
-            f", beside {' and '.join(hit)} alone" if one else ""
+        text = f"the CPU was throttled {total} times" + (
+            f", only while {' and '.join(hit)} ran" if one else ""
         )
         yield _noise("throttled", "host", text, spoils=one)
 
@@ -176,7 +176,7 @@ def _preempted(table: ReplayTable) -> Iterator[Noise]:
     wall = sum(p.ns for p in passes)
     share = 1 - sum(p.cpu_ns for p in passes) / wall if wall else 0.0
     if share > LOAD_SHARE:
-        yield _noise("load", "replay", f"others had its CPU for {share:.0%} of the time")
+        yield _noise("load", "replay", f"other processes used its CPU for {share:.0%} of the time")
 
 
 def _coarse(table: BootTable, series: Sequence[Watched]) -> Iterator[Noise]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each patch adds: the costs of a run's prefixes in order, beside what patches claim."""
+"""The cost of each prefix in order, beside the claim about it. Pure."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,10 @@ from harness.record.record import PROXY_KIND
 
 
 class PrefixCost(msgspec.Struct, frozen=True):
-    """One prefix: its cost as a share of base's, with the interval of 95 % where there is one.
+    """One prefix: its cost relative to base, with the 95 % interval where there is one.
 
-    `before` is the share of the prefix measured before it, so the patches since then make
-    `change`, negative where they save. `claimed` is the share that somebody claims for this prefix.
+    `before` is the cost of the prefix measured before it: the patches in between make `change`,
+    which is negative if they save time. `claimed` is the cost that a claim about it implies.
     """
 
     build: str
@@ -28,19 +28,19 @@ class PrefixCost(msgspec.Struct, frozen=True):
 
     @property
     def change(self) -> float:
-        """What the patches since the last step change, as a share of base's cost."""
+        """What the patches since the prefix before change, as a share of base's cost."""
         return self.share - self.before
 
     @property
     def unclear(self) -> bool:
-        """Whether the interval holds the cost before; without an interval it is not known to."""
+        """Whether the interval includes the cost before; False without an interval."""
         return (
             self.low is not None and self.high is not None and self.low <= self.before <= self.high
         )
 
 
 class Ladder(msgspec.Struct, frozen=True):
-    """All prefixes of one driver or kind of pass, without base, which is 1."""
+    """The costs of all prefixes of one driver or page order; base's is 1."""
 
     kind: str
     metric: Metric
@@ -48,9 +48,9 @@ class Ladder(msgspec.Struct, frozen=True):
 
 
 def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
-    """Return a ladder for each kind and metric of the rebinds, in the order of the effects.
+    """Return the prefixes' costs for each kind and metric of rebinds, in the order of the effects.
 
-    Builds that are no further prefix, like another way to store or base once more, are left out.
+    Variants and base against itself are left out: they add no patch.
     """
     rebinds = [e for e in conclusion.effects if e.op == "rebind"]
     asked = dict.fromkeys((e.kind, e.metric) for e in rebinds)
@@ -81,7 +81,7 @@ def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost
 
 
 def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
-    """The share that a verdict's claim leaves of base's cost; claims are about time alone."""
+    """Return the cost relative to base that a claim implies; claims are about time only."""
     for verdict in conclusion.verdicts:
         kinds = (verdict.driver, PROXY_KIND.get(verdict.driver))
         ours = verdict.build == effect.build and effect.kind in kinds and effect.metric == "ns"

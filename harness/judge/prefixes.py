@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ladder, a run with a build a prefix: what each patch does, and whether one can bisect in it.
+"""What each patch of a per-patch run does, and whether one can bisect in the series.
 
-Each prefix is judged beside base, on the claims that are made after it; what a patch changes is its
-prefix beside the one before.
+Pure: a table in, results out. Each prefix is judged beside base, on the claims about it; a patch's
+own effect is its prefix beside the one before.
 """
 
 import statistics
@@ -18,16 +18,16 @@ from harness.memmap.compare import UNEQUAL, Verified
 from harness.project.claim import Claim
 from harness.record.record import Boot, BootRun, Build, RunRecord
 
-#: Beside base's: equal, or differs, or none is there to compare (map=mem), or one cannot be read.
+#: Struct pages beside base's; `none` where the guest leaves none to compare (map=mem).
 Struct = Literal["equal", "differs", "none", "unreadable"]
-_AMISS = {"differs": "not as base's", "unreadable": "unreadable"}
+_WRONG = {"differs": "not as base's", "unreadable": "unreadable"}
 
 
 class PrefixTimes(msgspec.Struct, frozen=True):
     """One driver on one prefix: its mean rebind, and how much shorter that is, in percent.
 
-    The reductions are None where the other side has no figure. Emulated times are figures of no
-    CPU: the record's evidence says what these may be used for.
+    A reduction is None where the other build was not measured. The record's evidence says what the
+    times may be used for.
     """
 
     mean_ms: float
@@ -37,12 +37,11 @@ class PrefixTimes(msgspec.Struct, frozen=True):
 
 
 class PrefixResult(msgspec.Struct, frozen=True):
-    """One prefix. `why` says what is wrong with it, empty where one can bisect into it.
+    """One prefix. `why` says why one cannot bisect into it; empty if one can.
 
-    `title` is the subject of its last patch, `detail` what the compiler says of one that does not
-    build. `new_warnings` are the compiler's, against the prefix before; None where nobody knows
-    them. `costs` are by driver; `verdicts` answer to claims made after this prefix, and to no
-    others.
+    `title` is the subject of its last patch, `detail` the compiler's output if it does not build.
+    `new_warnings` are those that the prefix before does not have, None if unknown. `costs` are by
+    driver. `verdicts` are about claims after this prefix.
     """
 
     prefix: int
@@ -58,22 +57,22 @@ class PrefixResult(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether it builds, boots, binds and leaves base's struct pages, and warns of nothing new.
+        """Whether it builds without new warnings, boots, binds and leaves base's struct pages.
 
-        Warnings that nobody knows are none: an older kernel was kept without them.
+        Unknown warnings do not count: kernels cached by older versions have none recorded.
         """
         return not self.why and not self.new_warnings
 
 
-def rungs(
+def results(
     table: BootTable, memmaps: Sequence[Verified], verdicts: Sequence[Verdict]
 ) -> tuple[PrefixResult, ...]:
-    """Return base and every prefix that was to be a build, in order.
+    """Return a result for base and each planned prefix, in order.
 
     `memmaps` are the run's, `verdicts` those of judged().
     """
     record = table.record
-    found = [_rung(table, memmaps, verdicts, number) for number in range(len(record.builds))]
+    found = [_result(table, memmaps, verdicts, number) for number in range(len(record.builds))]
     for missing in record.unbuilt:
         why, _, detail = missing.reason.partition("\n")
         found.append(
@@ -90,7 +89,7 @@ def rungs(
                 detail=detail,
             )
         )
-    return tuple(sorted(found, key=lambda rung: rung.prefix))
+    return tuple(sorted(found, key=lambda result: result.prefix))
 
 
 def judged(found: RunEvidence, record: BootRun, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
@@ -104,9 +103,9 @@ def judged(found: RunEvidence, record: BootRun, claims: Sequence[Claim]) -> tupl
 
 
 def bisectable(record: RunRecord, found: Sequence[PrefixResult]) -> bool:
-    """Whether base and every prefix of the series build, boot, bind and leave base's memmaps."""
-    there = [rung.prefix for rung in found if not rung.why]
-    return there == list(range(len(record.subject.patch_ids) + 1))
+    """Whether base and all prefixes build, boot, bind and leave base's struct pages."""
+    good = [result.prefix for result in found if not result.why]
+    return good == list(range(len(record.subject.patch_ids) + 1))
 
 
 def _title(record: BootRun, prefix: int) -> str:
@@ -114,16 +113,16 @@ def _title(record: BootRun, prefix: int) -> str:
     return subjects[prefix - 1] if 0 < prefix <= len(subjects) else ""
 
 
-def _rung(
+def _result(
     table: BootTable, memmaps: Sequence[Verified], verdicts: Sequence[Verdict], number: int
 ) -> PrefixResult:
     record = table.record
     build = record.builds[number]
     boots = table.boots[build.name]
-    why = next(_amiss(record, boots), "")
+    why = next(_problems(record, boots), "")
     left = _memmaps([v for v in memmaps if v.build == build.name])
-    if left in _AMISS and not why:
-        why = f"its struct pages are {_AMISS[left]}"
+    if left in _WRONG and not why:
+        why = f"its struct pages are {_WRONG[left]}"
     return PrefixResult(
         prefix=build.prefix,
         title=_title(record, build.prefix),
@@ -139,7 +138,7 @@ def _rung(
     )
 
 
-def _amiss(record: BootRun, boots: Sequence[Boot]) -> Iterator[str]:
+def _problems(record: BootRun, boots: Sequence[Boot]) -> Iterator[str]:
     for boot in boots:
         name = f"boot {boot.number}"
         if boot.outcome != "complete":
@@ -150,7 +149,7 @@ def _amiss(record: BootRun, boots: Sequence[Boot]) -> Iterator[str]:
             if not check.ok:
                 yield f"{name} fails the check {check.name}: {check.detail}"
     if len(boots) < record.setup.boots:
-        yield f"{len(boots)} of {record.setup.boots} boots were made"
+        yield f"{len(boots)} of {record.setup.boots} planned boots were run"
 
 
 def _memmaps(compared: Sequence[Verified]) -> Struct:
@@ -162,7 +161,7 @@ def _memmaps(compared: Sequence[Verified]) -> Struct:
 
 
 def _new_warnings(record: BootRun, number: int) -> tuple[str, ...] | None:
-    """Only where the build before is the prefix before: else they may be another patch's."""
+    """Return a patch's new warnings; None if the build before is not the prefix before."""
     if number == 0 or record.builds[number - 1].prefix != record.builds[number].prefix - 1:
         return None
     return record.builds[number].new_warnings

@@ -14,10 +14,10 @@ from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 from harness.judge.tabulate import OPS, BootTable, Metric, Op, ReplayTable, RunTable, Units
 from harness.record.record import BootRun, Build, RunRecord
 
-PAIRED = "trimmed mean of the logarithms of {n} pairs, one a round, with its t interval"
-BY_TURNS = f"{PAIRED}; a round's is the median of its turns'"
+PAIRED = "trimmed mean of the logarithms of {n}pairs, one per round, with its t interval"
+BY_TURNS = f"{PAIRED}; a round's is the median of its slices'"
 APART = "mean of the logarithms, with Welch's t interval"
-ALONE = "{n} {unit}(s) a build: too few for an interval"
+ALONE = "{n} {unit}(s) per build: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A rule that CI holds a run to: `nd_pmem.rebind.ratio<0.6`, `order9@7.ratio_high<=0.8`.
+"""Parses a rule: `nd_pmem.rebind.ratio<0.6`, `order9@7.ratio_high<=0.8`. Pure.
 
-    KIND[@SIDE][.OP].METRIC RELATION NUMBER, or memmap.equal
+    KIND[@BUILD][.OP].METRIC RELATION NUMBER, or memmap.equal
 
-Strict: whatever is not understood is refused with the names that are, since a rule with a typing
-error in it would guard nothing.
+Strict: an unknown word is refused with the known ones, since a rule with a typing error would guard
+nothing.
 """
 
 import re
@@ -15,7 +15,7 @@ import msgspec
 from harness.record.record import PROXY_KIND
 
 Relation = Literal["<", "<=", ">", ">="]
-#: Drivers of a boot, kinds of pass of a replay.
+#: Drivers of a boot, page orders of a replay.
 KINDS = (*PROXY_KIND, *PROXY_KIND.values())
 OPS = ("rebind", "first")
 METRICS = {
@@ -23,14 +23,14 @@ METRICS = {
     "ratio_low": "the lower bound of its 95 % interval",
     "ratio_high": "the upper bound of its 95 % interval",
     "ms": "the build's median in milliseconds",
-    "ns_per_page": "the same in nanoseconds a struct page",
-    "instructions": "what the build executes a struct page",
+    "ns_per_page": "the same in nanoseconds per struct page",
+    "instructions": "what the build executes per struct page",
     "instructions_ratio": "the same over base's",
 }
 MEMMAP_EQUAL = "memmap.equal"
-#: `@each` holds all builds but base to the rule.
+#: `@each` applies the rule to all builds but base.
 EACH = "each"
-FORM = f"KIND[@SIDE][.rebind|.first].METRIC<NUMBER (or <= > >=), or {MEMMAP_EQUAL}"
+FORM = f"KIND[@BUILD][.rebind|.first].METRIC<NUMBER (or <= > >=), or {MEMMAP_EQUAL}"
 MAX_LENGTH = 200
 
 _RULE = re.compile(r"([^<>=]*?)\s*(<=|>=|<|>)\s*([^<>=]*)")
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule taken apart; `text` as it was given. `build` is a build's name, `each`, or the last.
+    """A parsed rule; `text` as given. `build` is a build's name, `each`, or empty for the last.
 
     For memmap.equal all but `text` have their defaults.
     """
@@ -53,7 +53,7 @@ class Rule(msgspec.Struct, frozen=True):
     bound: float = 0.0
 
     def holds(self, value: float) -> bool:
-        """Whether a figure is on the right side of the bound; what is no number never is."""
+        """Whether a value meets the bound; NaN never does."""
         if self.relation == "<":
             return value < self.bound
         if self.relation == "<=":
@@ -64,13 +64,13 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def parse_rule(text: str) -> Rule:
-    """Return a rule. Raises ValueError with what is wrong and what is known instead."""
-    said = text.strip()
-    if said == MEMMAP_EQUAL:
-        return Rule(said)
-    match = _RULE.fullmatch(said) if len(said) <= MAX_LENGTH else None
+    """Return the parsed rule. Raises ValueError with what is wrong and what is known."""
+    rule = text.strip()
+    if rule == MEMMAP_EQUAL:
+        return Rule(rule)
+    match = _RULE.fullmatch(rule) if len(rule) <= MAX_LENGTH else None
     if match is None:
-        raise ValueError(f"{_short(said)} is no rule; expected {FORM}")
+        raise ValueError(f"{_short(rule)}is not a rule; expected {FORM}")
     subject, relation, number = match.groups()
     parts = _SUBJECT.fullmatch(subject)
     if parts is None:
@@ -84,11 +84,11 @@ def parse_rule(text: str) -> Rule:
         if name not in known:
             raise ValueError(f"no {what} {_short(name)}; expected one of {', '.join(known)}")
     if _NUMBER.fullmatch(number) is None:
-        raise ValueError(f"{_short(number)} is no bound; expected a number like 0.6")
+        raise ValueError(f"{_short(number)}is not a number; expected one like 0.6")
     if op == "first" and metric.startswith("instructions"):
         raise ValueError(f"{metric} is counted for rebinds; expected no .first")
     return Rule(
-        text=said,
+        text=rule,
         kind=kind,
         build=build or "",
         op=op or OPS[0],

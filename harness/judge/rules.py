@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rules of the user's own (`--gate`) against a run: what has no number fails."""
+"""Evaluates the user's rules (`--gate`) on a run; a rule without a measured value fails. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ _WHERE = "--gate"
 
 
 class RuleResult(msgspec.Struct, frozen=True):
-    """A rule as it was given, whether it held, its figure, and why in a sentence."""
+    """A rule as given, whether it holds, its value, and the reason in a sentence."""
 
     rule: str
     ok: bool
@@ -25,18 +25,18 @@ class RuleResult(msgspec.Struct, frozen=True):
 
 
 def require_decidable(record: RunRecord, rules: Sequence[Rule]) -> None:
-    """Raise InputError for a rule that this kind of evidence must never be held to."""
+    """Raise InputError for a rule that this kind of evidence cannot decide."""
     for rule in rules:
         if record.evidence == "boot-tcg" and rule.metric != MEMMAP_EQUAL:
             raise InputError(
-                f"{rule.text}: emulated times (boot-tcg) are no CPU's and gate nothing",
+                f"{rule.text}: emulated times (boot-tcg) are not a CPU's and decide no rule",
                 where=_WHERE,
                 expected=f"{MEMMAP_EQUAL}, or a run on KVM, a replay, or counted instructions",
             )
 
 
 def hold(rules: Sequence[Rule], found: RunEvidence) -> tuple[RuleResult, ...]:
-    """Hold a run to every rule. Raises InputError for what it must never be held to."""
+    """Return the result of every rule. Raises InputError for one that cannot be decided."""
     require_decidable(found.table.record, rules)
     return tuple(_hold(rule, found) for rule in rules)
 
@@ -57,23 +57,23 @@ def _hold(rule: Rule, found: RunEvidence) -> RuleResult:
     for build in wanted:
         effect = _effect(rule, build, found.effects)
         if effect is None:
-            return _fails(rule, _nothing(rule, build, found))
+            return _fails(rule, _not_measured(rule, build, found))
         value, why = _value(rule, effect, record), _undecided(effect, found)
         if value is None or why:
-            return _fails(rule, why or f"{rule.kind}: the run does not say how many pages")
+            return _fails(rule, why or f"{rule.kind}: the run does not record the number of pages")
         values[build] = value
     return _judged(rule, values)
 
 
 def _judged(rule: Rule, values: dict[str, float]) -> RuleResult:
-    """The value that is told is the one nearest to failing, or furthest beyond it."""
+    """Return the result with the value that is nearest to failing, or furthest beyond the bound."""
     worst = max if rule.relation in ("<", "<=") else min
     build = worst(values, key=values.__getitem__)
     ok = all(rule.holds(value) for value in values.values())
-    told = f"{rule.metric} of {build} is {values[build]:.4g}"
+    text = f"{rule.metric} of {build} is {values[build]:.4g}"
     verb = "holds" if ok else "fails"
     return RuleResult(
-        rule.text, ok, values[build], f"{told}: {rule.relation} {rule.bound:g} {verb}"
+        rule.text, ok, values[build], f"{text}: {rule.relation} {rule.bound:g} {verb}"
     )
 
 
@@ -83,7 +83,7 @@ def _fails(rule: Rule, reason: str) -> RuleResult:
 
 def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> RuleResult:
     if not memmaps:
-        return _fails(rule, "no memmap was compared")
+        return _fails(rule, "no struct pages were compared")
     for v in memmaps:
         if not v.ok:
             return _fails(rule, f"{v.driver} of {v.build}: {v.problem or 'pages differ'}")
@@ -91,7 +91,7 @@ def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> RuleResult:
 
 
 def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
-    """The effect that a rule is about. By an instruction-counting clock every ratio is of those."""
+    """Return the effect that a rule is about."""
     for effect in effects:
         if (effect.kind, effect.op, effect.build) != (rule.kind, rule.op, build):
             continue
@@ -102,7 +102,7 @@ def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
 
 
 def _by_the_clock(rule: Rule, effect: Effect) -> bool:
-    """A boot counts instructions by its clock alone, and then its ratios are theirs."""
+    """Whether a rule about a ratio is about instructions, as the guest's clock counts those."""
     ratio = rule.metric in ("ratio", "ratio_low", "ratio_high")
     return ratio and effect.metric == "instructions" and effect.unit == "boot"
 
@@ -121,11 +121,11 @@ def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
     return values[rule.metric]
 
 
-def _nothing(rule: Rule, build: str, found: RunEvidence) -> str:
-    """Say what there is instead of the number that a rule asks for."""
-    there = dict.fromkeys(_names(found.effects))
+def _not_measured(rule: Rule, build: str, found: RunEvidence) -> str:
+    """Return the reason why a rule fails that is about something not measured."""
+    measured = dict.fromkeys(_names(found.effects))
     wanted = f"{rule.kind}.{rule.op}.{rule.metric} of {build}"
-    return f"{wanted} has no number; the run has {', '.join(there) or 'none'}"
+    return f"{wanted} was not measured; the run has {', '.join(measured) or 'none'}"
 
 
 def _names(effects: Sequence[Effect]) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _names(effects: Sequence[Effect]) -> Iterator[str]:
 
 
 def _undecided(effect: Effect, found: RunEvidence) -> str:
-    """Say why nothing may be held to an effect, in words; empty where it may."""
+    """Return why an effect decides nothing; empty if it may."""
     if effect.method == COUNTED:
         return ""
     if effect.low is None:

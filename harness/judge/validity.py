@@ -59,7 +59,7 @@ class RunEvidence(msgspec.Struct, frozen=True):
         for v in self.memmaps:
             if v.build == build and not v.ok:
                 why = v.problem or "none were compared"
-                return f"the struct pages of {build} are not shown to be base's: {why}"
+                return f"the struct pages of {build} are not known to be identical to base's: {why}"
         return ""
 
     def _noisy(self, kind: str) -> str:
@@ -67,7 +67,7 @@ class RunEvidence(msgspec.Struct, frozen=True):
             if finding.spoils:
                 return f"{finding.where}: {finding.text}"
         if self.null is not None and kind in self.null.kinds:
-            return f"noise alone makes a difference in run {self.null.run_id}: {self.null.finds}"
+            return f"base differs from itself in run {self.null.run_id}: {self.null.finds}"
         return ""
 
 
@@ -136,5 +136,5 @@ def why_uncounted(record: BootRun) -> str:
                 return f"{name} fails the check {check.name}: {check.detail}"
     planned = record.setup.boots * len(record.builds)
     if len(record.boots) < planned and record.boots:
-        return f"{len(record.boots)} of {planned} boots were made"
-    return "no boot gave samples that count"
+        return f"{len(record.boots)} of {planned} planned boots were run"
+    return "no boot has samples that count"

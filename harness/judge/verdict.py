@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Claims against a run: a verdict each, with its reason in one sentence.
+"""A verdict on each claim about a run, with its reason in one sentence. Pure.
 
-What may decide a claim is fixed before anything is measured. Whatever is missing, spoiled or too
-little makes `inconclusive` or `untested`, never the other way round.
+What may decide a claim is fixed before anything is measured. Missing, spoiled or insufficient
+evidence makes a verdict `inconclusive` or `untested`, never `reproduced` or `contradicted`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,19 +17,21 @@ from harness.judge.validity import RunEvidence, why_uncounted
 from harness.project.claim import Claim
 from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
 
-#: A claim is a round figure from another machine: it holds within this many percentage points.
+#: A claim is a rounded figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
 
+_WHY_FLOOR = f"the claim less {TOLERANCE_POINTS:g} points"
+
 Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
-#: What a replay does to a claim that it cannot decide.
+#: What a replay says of a claim, which it cannot decide.
 Stance = Literal["supports", "doubts", ""]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is to be said of one claim, or of a driver of which nothing is claimed (`claim` None).
+    """The verdict on one claim, or on a driver without a claim (`claim` None).
 
-    `build` is the build that answers to it (`tip`, or a replay's prefix); `summary` has the boots'
-    figures, none for a replay; `effect` is what the verdict rests on, where there is a figure.
+    `build` is the build that the claim is about (`tip`, or a prefix). `summary` has the means of
+    the boots, none for a replay; `effect` is the effect that decides, if one was measured.
     """
 
     summary: DriverSummary
@@ -43,17 +45,17 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def driver(self) -> str:
-        """The driver that the claim is about."""
+        """The driver that the verdict is about."""
         return self.summary.driver
 
     @property
     def after_patch(self) -> int | None:
-        """The patch after which the claim is made; None for the whole series."""
+        """The last patch that the claim is about; None for the whole series."""
         return None if self.claim is None else self.claim.after_patch
 
 
 def judge(found: RunEvidence, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Return a verdict for each claim that a build answers to, and each driver without any."""
+    """Return a verdict on each claim about a build, and on each driver without a claim."""
     table = found.table
     if not isinstance(table, BootTable):
         return tuple(_replayed(found, table.record, claims))
@@ -98,7 +100,7 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
 def _claim(
     record: RunRecord, claims: Sequence[Claim], driver: str, build: Build | None = None
 ) -> Claim | None:
-    """The claim that a build answers to: the whole series', or a prefix's own."""
+    """Return the claim about a build: about the whole series, or about its prefix."""
     patches = len(record.subject.patch_ids)
     prefix = (build or record.builds[-1]).prefix
     for claim in claims:
@@ -123,21 +125,21 @@ def _decide(
     if summary.base.nr_pages != summary.tip.nr_pages:
         return "inconclusive", "base and tip initialized different numbers of pages"
     if record.is_null:
-        return "untested", "base against itself: nothing is claimed of that"
+        return "untested", "base against itself: no claim is about that"
     if claim is None or claimed is None:
-        return "untested", f"version {record.subject.version} claims nothing for this"
+        return "untested", f"version {record.subject.version} makes no claim about this driver"
     if record.evidence != "boot-kvm":
         return "untested", _WHY_NOT[record.evidence]
     if record.setup.guest != claim.guest:
         return "untested", f"guest {record.setup.guest} is not the claim's, {claim.guest}"
     if record.setup.rebinds < claim.rebinds:
-        return "untested", f"{record.setup.rebinds} rebinds; the claim rests on {claim.rebinds}"
+        return "untested", f"{record.setup.rebinds} rebinds; the claim is about {claim.rebinds}"
     return _measured(found, effect, claimed)
 
 
 _WHY_NOT = {
-    "boot-tcg": "emulated time (TCG) is no CPU's time: this shows that it works, not how fast",
-    "boot-icount": "instruction counts say nothing of memory bandwidth",
+    "boot-tcg": "emulated time (TCG) is not a CPU's: the run shows that it works, not how fast",
+    "boot-icount": "instruction counts say nothing about memory bandwidth",
 }
 
 
@@ -150,35 +152,35 @@ def _measured(found: RunEvidence, effect: Effect | None, claimed: float) -> tupl
     reduction = _reduction(effect)
     if reduction is None:
         return "inconclusive", effect.method
-    said = f"{_said(reduction)}, {effect.n_base} and {effect.n_build} boots)"
+    text = f"{_interval(reduction)}, {effect.n_base} and {effect.n_build} boots)"
     word = _held(reduction, claimed)
     if word == "":
-        return "inconclusive", f"{said} straddles what would bear out {claimed:.1f} %"
-    return word, f"{said}, claimed {claimed:.1f} %"
+        return "inconclusive", f"{text} is above and below {_floor(claimed):.1f} %, {_WHY_FLOOR}"
+    return word, f"{text}, claimed {claimed:.1f} %"
 
 
 def _doubt(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
-    """What a replay says of a claim: at most that it supports or doubts it."""
+    """Return the verdict on a claim by a replay, which at most supports or doubts it."""
     record = found.table.record
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}", ""
     only = "a replay decides nothing"
     if effect is None:
-        return "untested", f"{only}, and this one timed nothing that stands for it", ""
+        return "untested", f"{only}, and this one timed no proxy for it", ""
     spoiled = found.spoiled(effect.kind, effect.build)
     reduction = _reduction(effect)
     if spoiled or reduction is None:
-        return "untested", f"{only}, and this one says nothing: {spoiled or effect.method}", ""
-    said = f"on this CPU {effect.kind} shows a {_said(reduction)}), claimed {claimed:.1f} %"
+        return "untested", f"{only}, and this one is not usable: {spoiled or effect.method}", ""
+    text = f"on this CPU {effect.kind} shows a {_interval(reduction)}), claimed {claimed:.1f} %"
     word = _held(reduction, claimed)
     if word == "":
-        return "untested", f"{only} and leaves this one open: {said}", ""
+        return "untested", f"{only}, and this one neither supports nor doubts it: {text}", ""
     stance: Stance = "supports" if word == "reproduced" else "doubts"
-    return "untested", f"{only} but {stance} it: {said}", stance
+    return "untested", f"{only}, but this one {stance} it: {text}", stance
 
 
 class _Reduction(NamedTuple):
-    """The interval of what a build saves of base's cost, in percent."""
+    """The interval of the reduction relative to base, in percent."""
 
     low: float
     high: float
@@ -191,13 +193,16 @@ def _reduction(effect: Effect) -> _Reduction | None:
     return _Reduction((1 - effect.high) * 100, (1 - effect.low) * 100)
 
 
-def _said(reduction: _Reduction) -> str:
+def _interval(reduction: _Reduction) -> str:
     return f"reduction of {reduction.low:.1f} % to {reduction.high:.1f} % (95 %"
 
 
 def _held(reduction: _Reduction, claimed: float) -> Literal["reproduced", "contradicted", ""]:
-    """What the whole interval says of a claim; nothing where it straddles."""
-    floor = claimed - TOLERANCE_POINTS
-    if reduction.low >= floor:
+    """Return what the whole interval says about a claim; empty if it includes the limit."""
+    if reduction.low >= _floor(claimed):
         return "reproduced"
-    return "contradicted" if reduction.high < floor else ""
+    return "contradicted" if reduction.high < _floor(claimed) else ""
+
+
+def _floor(claimed: float) -> float:
+    return claimed - TOLERANCE_POINTS

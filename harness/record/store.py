@@ -65,7 +65,7 @@ def save(results: Path, record: RunRecord) -> Path:
         raise MachineError(
             f"the run record cannot be written: {error.strerror}",
             where=str(folder),
-            hint="make room, or make it writable; the run goes on where it was",
+            hint="free space, or make it writable; the run resumes where it stopped",
         ) from error
 
 
@@ -93,7 +93,7 @@ def load(path: Path) -> RunRecord:
     try:
         schema = msgspec.json.decode(raw, type=_Head).schema
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RecordError(f"is no run record: {error}", where=str(file)) from error
+        raise RecordError(f"is not a run record: {error}", where=str(file)) from error
     if schema > SCHEMA:
         raise RecordError(
             f"has schema {schema}, made by a newer harness",
@@ -102,7 +102,7 @@ def load(path: Path) -> RunRecord:
         )
     if schema < 1:
         raise RecordError(
-            f"has schema {schema}, which there never was",
+            f"has schema {schema}, which does not exist",
             where=str(file),
             expected=f"1 to {SCHEMA}",
         )
@@ -114,7 +114,7 @@ def load(path: Path) -> RunRecord:
         raise RecordError(
             f"has no base beside {found.builds[0].name}",
             where=str(file),
-            expected="a run to be judged; a matrix holds such boots to conditions of its own",
+            expected="base and another build; only a matrix boots a prefix alone",
         )
     if odd := _odd(found):
         raise RecordError(f"is damaged: {odd}", where=str(file))
@@ -154,7 +154,7 @@ def _odd(record: RunRecord) -> str:
 
 def _odd_pass(record: ReplayRun, names: list[str]) -> str:
     if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
-        return "a pass took no time, or filled nothing"
+        return "a pass has no duration, or filled nothing"
     # What fills the memory by other means knows no struct pages.
     if any(p.nr_pages <= 0 for p in record.passes if p.build in names):
         return "a pass has no struct pages"

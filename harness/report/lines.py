@@ -29,7 +29,7 @@ class Line(NamedTuple):
 
 def patches(conclusion: Conclusion) -> Iterator[Line]:
     """Yield the subject of each patch, what is wrong with it, and whether one can bisect."""
-    found = conclusion.rungs
+    found = conclusion.prefixes
     for prefix in found:
         if prefix.title:
             yield Line(prefix_name(prefix), prefix.title)
@@ -93,7 +93,7 @@ def sameness(conclusion: Conclusion, pins_shown: int = 100) -> Iterator[Line]:
 
 def failed_prefix(conclusion: Conclusion) -> PrefixResult | None:
     """Return the first prefix that fails, if there is one."""
-    return next((prefix for prefix in conclusion.rungs if not prefix.holds), None)
+    return next((prefix for prefix in conclusion.prefixes if not prefix.holds), None)
 
 
 def fault(prefix: PrefixResult) -> str:

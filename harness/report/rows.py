@@ -53,7 +53,7 @@ def _run(conclusion: Conclusion) -> Iterator[ReportRow]:
 
 def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
     """Yield whether each prefix of a per-patch run builds, and with which new warnings."""
-    for prefix in conclusion.rungs:
+    for prefix in conclusion.prefixes:
         if not prefix.prefix:
             continue  # without base there is no run
         build = str(prefix.prefix)
@@ -186,7 +186,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         text = f"{phrases.ruling(verdict)}: {verdict.reason}"
         status = _OF_VERDICT[verdict.verdict]
         # With two builds a claim is about both.
-        build = verdict.build if conclusion.rungs else ""
+        build = verdict.build if conclusion.prefixes else ""
         yield ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
 
 

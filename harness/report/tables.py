@@ -35,7 +35,7 @@ class Table(NamedTuple):
 
 def measured(conclusion: Conclusion) -> list[Table]:
     """Return the tables of what was measured, without empty ones."""
-    bound = prefixes(conclusion) if conclusion.rungs else bindings(conclusion)
+    bound = prefixes(conclusion) if conclusion.prefixes else bindings(conclusion)
     return [table for table in (bound, passes(conclusion)) if table.rows]
 
 
@@ -157,7 +157,7 @@ def prefixes(conclusion: Conclusion) -> Table:
         "claimed",
     )
     rows: list[tuple[str, ...]] = []
-    for prefix in conclusion.rungs:
+    for prefix in conclusion.prefixes:
         for number, driver in enumerate(conclusion.record.setup.nr_pages):
             rows.append(
                 (*(("",) * 4 if number else _states(prefix)), driver, *_times(prefix, driver))

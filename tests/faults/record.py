@@ -36,9 +36,9 @@ fault(
     "record-truncated",
     "a record is cut in the middle",
     65,
-    r"record\.json: is no run record: |record\.json: is damaged: ",
+    r"record\.json: is not a run record: |record\.json: is damaged: ",
 )(damaged(lambda raw: raw[: len(raw) // 2]))
-fault("record-empty", "a record is empty", 65, r"record\.json: is no run record: .*truncated")(
+fault("record-empty", "a record is empty", 65, r"record\.json: is not a run record: .*truncated")(
     damaged(lambda _raw: b"")
 )
 fault(
@@ -51,7 +51,7 @@ fault(
     "record-impossible",
     "a record has a schema that there never was",
     65,
-    r"record\.json: has schema 0, which there never was",
+    r"record\.json: has schema 0, which does not exist",
 )(damaged(schema(0)))
 fault(
     "record-changed",

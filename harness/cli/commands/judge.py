@@ -71,7 +71,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 def _show(found: "Conclusion") -> None:
     from harness.report.lines import fault
 
-    for rung in found.rungs:
+    for rung in found.prefixes:
         if not rung.holds:
             click.echo(printable(fault(rung)))
     for v in found.verdicts:
@@ -94,7 +94,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "record": path,
         "outcome": found.record.outcome,
         "evidence": found.record.evidence,
-        "prefixes": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.rungs],
+        "prefixes": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.prefixes],
         "verdicts": [
             {
                 "driver": v.driver,

@@ -48,7 +48,7 @@ def read(run: RunRecord) -> NullSeen | None:
 
 def _sentence(effect: Effect) -> str:
     return (
-        f"{effect.kind}: base against itself comes to {effect.ratio:.3f} "
+        f"{effect.kind}: the ratio of base to itself is {effect.ratio:.3f} "
         f"(95 %: {effect.low:.3f} to {effect.high:.3f})"
     )
 

@@ -105,7 +105,7 @@ def vouched(
 ) -> tuple[Vouched, ...]:
     """Judge which of the old version's trailers still count.
 
-    One for the whole series counts only while every patch does what it did.
+    One for the whole series counts only while no patch changed its code.
     """
     by_number = {one.pair.before: one for one in found if one.pair.before is not None}
     given = {(t.kind, t.who, t.patch) for t in new}
@@ -117,7 +117,7 @@ def vouched(
         else:
             one = by_number.get(trailer.patch)
             counts = one is not None and one.change in KEEPS
-            reason = "the patch is not there" if one is None else one.reason
+            reason = "the new version does not have the patch" if one is None else one.reason
             after = None if one is None else one.pair.after
         carried = (trailer.kind, trailer.who, after) in given
         result.append(Vouched(trailer, counts, reason, carried))
@@ -176,7 +176,7 @@ def _became(pair: Pair, renamed: Mapping[str, str]) -> Became:
     if _plain(old, {}) == _plain(new, {}):
         return Became(pair, "spacing", "only white space changed")
     if _plain(old, renamed) == _plain(new, {}):
-        told = ", ".join(f"{a} is {b}" for a, b in renamed.items() if a in words(old))
+        told = ", ".join(f"{a} is now {b}" for a, b in renamed.items() if a in words(old))
         return Became(pair, "renamed", f"only names changed: {told}")
     return Became(pair, "changed", f"its code changed: {code} lines differ")
 
@@ -238,4 +238,4 @@ def _whole(found: Sequence[Became]) -> tuple[bool, str]:
         if one.change not in KEEPS:
             number = one.pair.before if one.pair.before is not None else one.pair.after
             return False, f"patch {number}: {one.reason}"
-    return True, "every patch does what it did"
+    return True, "no patch changed its code"

@@ -70,7 +70,7 @@ def read(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     except (ValueError, tarfile.HeaderError, zlib.error) as error:
-        raise RecordError(f"is no bundle as harness wrote it: {error}", where=str(path)) from error
+        raise RecordError(f"is not a bundle of this program: {error}", where=str(path)) from error
 
 
 def pack(

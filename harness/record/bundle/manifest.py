@@ -28,7 +28,7 @@ class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path):
-            raise ValueError(f"{self.path!r} is no path that a bundle may hold")
+            raise ValueError(f"{self.path!r} is not a path that a bundle may hold")
 
 
 class Absent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in (self.slug, self.run_id):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a series or run")
+                raise ValueError(f"{name!r} is not the name of a series or run")
         if self.schema > SCHEMA:
             raise ValueError(f"schema {self.schema} was made by a newer harness")
         if self.schema < 1:
@@ -61,7 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{min(both)} names two members")
         for path in paths:
             if path.startswith("results/") and not path.startswith(f"results/{self.slug}/"):
-                raise ValueError(f"{path} is no run of {self.slug}")
+                raise ValueError(f"{path} is not a run of {self.slug}")
 
     @property
     def top(self) -> str:

@@ -36,7 +36,7 @@ def document(
     if isinstance(record, ReplayRun):
         found |= _replayed(conclusion, record, titles)
     else:
-        found |= _prefixes(conclusion) if conclusion.rungs else _booted(conclusion)
+        found |= _prefixes(conclusion) if conclusion.prefixes else _booted(conclusion)
     return found | {
         "verdicts": [_chosen(verdict, _VERDICT) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),
@@ -67,14 +67,14 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
 
 def _prefixes(conclusion: Conclusion) -> dict[str, Any]:
     return {
-        "bisectable": bisectable(conclusion.record, conclusion.rungs),
+        "bisectable": bisectable(conclusion.record, conclusion.prefixes),
         "prefixes": [
             {
                 **_chosen(prefix, _PREFIX),
                 "drivers": _rounded(prefix.costs),
                 "claims": [_chosen(verdict, _CLAIM) for verdict in prefix.verdicts],
             }
-            for prefix in conclusion.rungs
+            for prefix in conclusion.prefixes
         ],
     }
 

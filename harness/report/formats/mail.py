@@ -100,7 +100,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
         yield "Build N is base with the first N patches; ratios are relative to base."
-    if conclusion.rungs:
+    if conclusion.prefixes:
         yield _columns(tables.prefixes(conclusion))
         yield "Reductions are of the mean rebind time; `parent` is the prefix before."
     yield _list(

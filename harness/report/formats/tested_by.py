@@ -27,7 +27,7 @@ def withheld(conclusion: Conclusion, person: Person | None) -> str:
             any(verdict.verdict != "reproduced" for verdict in conclusion.verdicts),
             "not every claim is reproduced",
         ),
-        (any(not prefix.holds for prefix in conclusion.rungs), "a prefix of the series fails"),
+        (any(not prefix.holds for prefix in conclusion.prefixes), "a prefix of the series fails"),
         (not conclusion.memmaps, "the struct pages were not compared"),
         (any(not found.ok for found in conclusion.memmaps), "the struct pages are not identical"),
         (any(not rule.ok for rule in conclusion.gates), "a rule fails"),

@@ -32,7 +32,7 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     record, host = conclusion.record, conclusion.record.machine
     yield from (Line(name, text) for name, text in titles.items())
     yield from lines.patches(conclusion)
-    for prefix in conclusion.rungs:
+    for prefix in conclusion.prefixes:
         yield from (Line(lines.prefix_name(prefix), text) for text in prefix.detail.splitlines())
     if not conclusion.verdicts or record.outcome != "complete":
         yield Line("outcome", phrases.outcome(record), "doubt")

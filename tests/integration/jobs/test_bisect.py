@@ -186,7 +186,7 @@ def test_commits_that_do_not_build_are_skipped(kernels: Kernels) -> None:
     [
         (["--tree", "mine"], "expected one of them"),
         (["--tree", "mine", "--memmap", "--applies"], "expected one of them"),
-        (["--tree", "mine", "--gate", "order0.ratio"], "is no rule; expected KIND"),
+        (["--tree", "mine", "--gate", "order0.ratio"], "is not a rule; expected KIND"),
         (["--tree", "mine", "--gate", "nd_pmem.rebind.ratio<1"], "cannot be bisected by"),
         (["--tree", "mine", "--gate", "order0.ms<1"], "cannot be bisected by"),
         (["--tree", "nonesuch", "--memmap"], "nonesuch is not a git repository on this machine"),

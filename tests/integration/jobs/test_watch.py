@@ -289,7 +289,7 @@ def test_a_tree_that_does_not_build_is_a_visit_too(kernels: Kernels) -> None:
         (["--since", "v9.9"], "--since: no tag 'v9.9'; expected a tag of mine, like v7.2"),
         (["--follow", "--every", "0s"], "--every: no pause at all"),
         (["--every", "soon"], "--every: 'soon' is not a duration"),
-        (["--gate", "order0.ratio"], "is no rule; expected KIND"),
+        (["--gate", "order0.ratio"], "is not a rule; expected KIND"),
         (["--gate", "nd_pmem.ratio<1"], "nd_pmem.ratio<1 needs boots; expected --reproduce"),
         (["--check", "--gate", "order0.ratio<1"], "order0.ratio<1 needs times"),
     ],

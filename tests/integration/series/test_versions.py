@@ -94,7 +94,7 @@ def test_the_report_says_why(kernels: Kernels, versions: tuple[Path, Path]) -> N
     assert done.returncode == 0, done.stderr
     for line in (
         "mbox v1.mbox against mbox v2.mbox",
-        "    2 !   2  mm/zone: ours, late: only names changed: late is late_nt",
+        "    2 !   2  mm/zone: ours, late: only names changed: late is now late_nt",
         "    3 !   3  mm/memremap: map more: its code changed: 2 lines differ",
         "  Tested-by of patch 3 by B <b@example.org>: gone (its code changed: 2 lines differ)",
     ):

@@ -237,7 +237,7 @@ def test_a_changed_byte_is_one_clear_line(
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)
-    with pytest.raises(RecordError, match="no bundle as harness wrote it") as caught:
+    with pytest.raises(RecordError, match="not a bundle of this program") as caught:
         harness(*command, str(bundle))
     assert caught.value.exit_code == 65
     assert capsys.readouterr().out == ""

@@ -266,7 +266,7 @@ def test_null_runs_cap_and_are_not_the_newest(project: Project) -> None:
     project.keep(null([290, 292, 294]), "20260105T000000-null00")
     code, text = judged()
     assert code == 1
-    assert "inconclusive: noise alone makes a difference" in text
+    assert "inconclusive: base differs from itself" in text
     shown = CliRunner().invoke(report, ["--json"])
     assert json.loads(shown.output)["record"].endswith("20260101T000000-kvm000/record.json")
     assert "inconclusive" in shown.output

@@ -225,7 +225,7 @@ def test_the_newest_null_that_shares_everything_counts() -> None:
     seen = newest(rec, [new, replace(old, started="2026-01-04")])
     assert seen is not None
     assert seen.kinds == ("order0", "order9")
-    assert "order0: base against itself comes to 1.100" in seen.finds
+    assert "order0: the ratio of base to itself is 1.100" in seen.finds
 
 
 def test_nulls_of_another_machine_base_or_outcome_say_nothing() -> None:

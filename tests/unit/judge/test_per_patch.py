@@ -59,7 +59,7 @@ def beside_base(made: BootRun, build: Build) -> BootRun:
 
 
 def rungs(made: BootRun, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
-    return conclude(made, claims).rungs
+    return conclude(made, claims).prefixes
 
 
 def text(made: BootRun) -> str:
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_a_prefix_is_said(second: Boot, memmaps: str, why: st
 
 def test_a_boot_that_was_not_made_is_missed() -> None:
     found = rungs(record(*GOOD[:2]), ())
-    assert found[2].why == "0 of 1 boots were made"
+    assert found[2].why == "0 of 1 planned boots were run"
     assert not found[2].boots
 
 
@@ -187,7 +187,7 @@ def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
     made = record(GOOD[0])
     made = msgspec.structs.replace(made, builds=made.builds[:1], unbuilt=missing)
     found = conclude(made, builders.claims(), rules=[parse_rule("memmap.equal")])
-    assert [rung.builds for rung in found.rungs] == [True, False, False]
+    assert [rung.builds for rung in found.prefixes] == [True, False, False]
     assert found.verdicts == found.effects == ()
     assert [gate.reason for gate in found.gates] == ["patch 1 does not build"]
     for form in FORMS.values():

@@ -204,7 +204,7 @@ def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
     assert found.base_cost == pytest.approx(4 * 5002)
     assert (found.n_base, found.n_build) == (3, 3)
     assert found.ratio == pytest.approx(0.5, abs=0.001)
-    assert "its turns'" in found.method
+    assert "its slices'" in found.method
 
 
 def test_without_a_call_on_the_whole_namespace_there_is_no_row() -> None:

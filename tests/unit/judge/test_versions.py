@@ -41,7 +41,7 @@ def test_a_name_that_changed_everywhere_is_a_rename() -> None:
     ]
     (one,) = became([pair], found)
     assert one.change == "renamed"
-    assert "memcpy_streaming is memcpy_nt" in one.reason
+    assert "memcpy_streaming is now memcpy_nt" in one.reason
 
 
 def test_a_name_that_both_versions_have_was_not_renamed() -> None:

@@ -112,7 +112,7 @@ def test_any_changed_byte_is_noticed(small: Path, tmp_path: Path) -> None:
     for at in range(len(whole)):
         for bit in (0x01, 0x80):
             changed.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
-            with pytest.raises(RecordError, match="no bundle as harness wrote it"):
+            with pytest.raises(RecordError, match="not a bundle of this program"):
                 read(changed)
 
 
@@ -210,12 +210,12 @@ def forged(tmp_path: Path, change: Callable[[dict[str, object]], None]) -> Path:
         (lambda m: m["members"].pop(), "more, or other"),
         (lambda m: m["members"].pop(0), "is not what"),
         (lambda m: m["members"].append(m["members"][0]), "is not what"),
-        (lambda m: m["members"][0].update(path="../x"), "no path"),
-        (lambda m: m["members"][0].update(path="/etc/passwd"), "no path"),
-        (lambda m: m["members"][0].update(path="results/../../x"), "no path"),
-        (lambda m: m["members"][0].update(path="results/.ssh/x"), "no path"),
-        (lambda m: m["members"][0].update(path="results/a\nb"), "no path"),
-        (lambda m: m["members"][0].update(path="-rf"), "no path"),
+        (lambda m: m["members"][0].update(path="../x"), "not a path"),
+        (lambda m: m["members"][0].update(path="/etc/passwd"), "not a path"),
+        (lambda m: m["members"][0].update(path="results/../../x"), "not a path"),
+        (lambda m: m["members"][0].update(path="results/.ssh/x"), "not a path"),
+        (lambda m: m["members"][0].update(path="results/a\nb"), "not a path"),
+        (lambda m: m["members"][0].update(path="-rf"), "not a path"),
         (lambda m: m["members"][0].update(bytes=1 << 40), "is not what"),
         (lambda m: m["members"][0].update(bytes=-1), "is not what"),
         (lambda m: m["members"][1].update(bytes=3), "is not what"),
@@ -224,10 +224,10 @@ def forged(tmp_path: Path, change: Callable[[dict[str, object]], None]) -> Path:
         (lambda m: m["members"][0].update(path=manifest.NAME), "names two members"),
         (lambda m: m["members"][0].update(path=manifest.SUMS), "names two members"),
         (lambda m: m["members"][0].update(path="series"), "names two members"),
-        (lambda m: m["members"][0].update(path="results/other/x"), "is no run of"),
+        (lambda m: m["members"][0].update(path="results/other/x"), "is not a run of"),
         (lambda m: m.update(schema=0), "no schema 0"),
-        (lambda m: m.update(run_id="../../x"), "no name"),
-        (lambda m: m.update(slug=".."), "no name"),
+        (lambda m: m.update(run_id="../../x"), "not the name"),
+        (lambda m: m.update(slug=".."), "not the name"),
         (lambda m: m.update(schema=99), "newer harness"),
         (lambda m: m.update(verdict="reproduced"), "verdict"),
         (lambda m: m.pop("members"), "members"),
@@ -432,7 +432,7 @@ def packed(project: Project, tmp_path: Path, change: dict[str, bytes]) -> Path:
     ("change", "said"),
     [
         ({f"{HERE}/logs/tip-1.console.log": b"faster\n"}, "is not the log of its record"),
-        ({f"{HERE}/record.json": b"{}"}, r"record\.json is no run record"),
+        ({f"{HERE}/record.json": b"{}"}, r"record\.json is not a run record"),
         (
             {f"{HERE}/record.json": msgspec.json.encode(replace(record(), run_id="x"))},
             "another run",

@@ -9,6 +9,7 @@ from harness.record import store
 from harness.record.find import find_run
 from harness.record.record import RunRecord
 from tests.unit.builders import build, record
+from tests.unit.replays import blank
 
 
 def kept(results: Path, number: int, made: RunRecord) -> Path:
@@ -30,7 +31,7 @@ def test_the_newest_run_is_no_null_run_unless_there_is_no_other(tmp_path: Path) 
 
 def test_a_run_that_booted_is_asked_for(tmp_path: Path) -> None:
     booted = kept(tmp_path, 1, record())
-    replayed = kept(tmp_path, 2, record("replay"))
+    replayed = kept(tmp_path, 2, blank())
     assert find_run(tmp_path, None) == replayed
     assert find_run(tmp_path, None, booted=True) == booted
 

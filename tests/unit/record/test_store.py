@@ -46,14 +46,14 @@ def test_run_ids_sort_by_time_and_differ_within_a_second() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no run record"),
-        (b"{", "is no run record"),
-        (b"[]", "is no run record"),
-        (b"{}", "is no run record"),
-        (b'{"schema": "1"}', "is no run record"),
+        (b"", "is not a run record"),
+        (b"{", "is not a run record"),
+        (b"[]", "is not a run record"),
+        (b"{}", "is not a run record"),
+        (b'{"schema": "1"}', "is not a run record"),
         (b'{"schema": 99}', "made by a newer harness"),
         (b'{"schema": 1}', "is damaged"),
-        (b"\xff\xfe", "is no run record"),
+        (b"\xff\xfe", "is not a run record"),
     ],
 )
 def test_a_broken_record_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -265,8 +265,8 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"builds": (BASE,), "unbuilt": (Unbuilt(2, "x"), Unbuilt(1, "x"))}, "its builds are base"),
         ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(3, "x"),)}, "its builds are base, 1"),
         ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(-1, "x"),)}, "its builds are base, 1"),
-        ({"passes": (replace(PASS, cpu_ns=0),)}, "took no time"),
-        ({"passes": (replace(PASS, ns=-1),)}, "took no time"),
+        ({"passes": (replace(PASS, cpu_ns=0),)}, "no duration"),
+        ({"passes": (replace(PASS, ns=-1),)}, "no duration"),
         ({"passes": (replace(PASS, nr_bytes=0),)}, "filled nothing"),
         ({"passes": (replace(PASS, nr_pages=0),)}, "no struct pages"),
     ],

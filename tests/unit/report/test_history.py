@@ -207,11 +207,11 @@ def broken(project: Project) -> dict[str, str]:
     store.save(results, replace(made, subject=replace(made.subject, slug="unheard-of")))
     store.save(results, run("one-side", builds=record().builds[:1]))
     return {
-        "memcpy-streaming/cut": "is no run record",
+        "memcpy-streaming/cut": "is not a run record",
         "memcpy-streaming/newer": "newer harness",
-        "memcpy-streaming/empty": "is no run record",
+        "memcpy-streaming/empty": "is not a run record",
         "memcpy-streaming/partial": "is damaged",
-        "memcpy-streaming/binary": "is no run record",
+        "memcpy-streaming/binary": "is not a run record",
         "memcpy-streaming/nothing": "cannot be read",
         "memcpy-streaming/folder": "cannot be read",
         "memcpy-streaming/one-side": "its builds are base",

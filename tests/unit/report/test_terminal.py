@@ -64,7 +64,7 @@ def test_the_document_has_all_parts(name: str) -> None:
     found = plain(CONCLUSIONS[name])
     own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "comparisons"}
     if CONCLUSIONS[name].record.evidence != "replay":
-        own = {"bisectable", "prefixes"} if CONCLUSIONS[name].rungs else {"drivers"}
+        own = {"bisectable", "prefixes"} if CONCLUSIONS[name].prefixes else {"drivers"}
     assert set(found) == own | {
         "record", "outcome", "evidence", "headline", "verdicts", "effects", "memmaps",
         "identity", "noise", "null", "gates",
