@@ -28,6 +28,8 @@ from harness.project.series import Version
 
 Additions = Mapping[str, Any]
 
+#: Index of the comment after an item, in ruamel's comment list of a node.
+_PLACE = {CommentedSeq: 0, CommentedMap: 2}
 #: Keys that identify an entry of a list.
 _IDENTITIES = {"versions": ("version",), "claims": ("version", "driver", "after_patch")}
 #: Time zones: the day in a mail's Date may differ from the archive's.
@@ -74,6 +76,8 @@ def merge(text: str, additions: Additions) -> str:
             raise Unmergeable("has an alias (*)")
         merged = _round_trip(text, additions)
         after = yaml.safe_load(merged)
+        if after == before:
+            return text
         lost = Counter(_comments(text)) - Counter(_comments(merged))
     except (yaml.YAMLError, YAMLError) as error:
         raise Unmergeable(f"cannot take additions: {error}") from error
@@ -148,37 +152,32 @@ def _round_trip(text: str, additions: Additions) -> str:
     lists = [value for value in root.values() if isinstance(value, CommentedSeq)]
     offset = lists[0].lc.col if lists and not lists[0].fa.flow_style() else 2
     ruamel.indent(mapping=2, sequence=offset + 2, offset=offset)
-    if not _join(root, additions, ""):
-        return text
+    _join(root, additions, "")
     out = io.StringIO()
     ruamel.dump(root, out)
     return out.getvalue().replace("\n", newline)
 
 
-def _join(node: CommentedMap, new: Mapping[str, Any], where: str) -> bool:
-    """Add to a mapping what it lacks of another; return whether anything was added."""
-    is_changed = False
+def _join(node: CommentedMap, new: Mapping[str, Any], where: str) -> None:
+    """Add to a mapping what it lacks of another."""
     for key, value in new.items():
         called, there = f"{where} {key}".strip(), node.get(key)
         if value is None or value == []:
             continue
         if there is None:
             _add(node, key, value)
-            is_changed = True
         elif isinstance(there, CommentedMap) and isinstance(value, Mapping):
-            is_changed |= _join(there, value, called)
+            _join(there, value, called)
         elif isinstance(there, CommentedSeq) and isinstance(value, list):
-            is_changed |= _join_items(there, value, key, called)
+            _join_items(there, value, key, called)
         elif isinstance(value, Mapping | list):
             expected = "list" if isinstance(value, list) else "mapping"
             raise Unmergeable(f"key {called} is not a {expected}")
         elif there != _plain(value):
             raise Contradiction(node.lc.value(key)[0] + 1, called, there, value)
-    return is_changed
 
 
-def _join_items(node: CommentedSeq, new: Sequence[Any], key: str, called: str) -> bool:
-    is_changed = False
+def _join_items(node: CommentedSeq, new: Sequence[Any], key: str, called: str) -> None:
     identity = _IDENTITIES.get(key)
     if identity and not all(isinstance(item, CommentedMap) for item in node):
         raise Unmergeable(f"key {called} is not a list of mappings")
@@ -187,11 +186,9 @@ def _join_items(node: CommentedSeq, new: Sequence[Any], key: str, called: str) -
         there = next(same, None)
         if there is not None:
             names = (f"{k} {item[k]}" for k in identity or () if item.get(k) is not None)
-            is_changed |= _join(there, item, f"{called} ({', '.join(names)})")
+            _join(there, item, f"{called} ({', '.join(names)})")
         elif item not in node:
             _add(node, len(node), item)
-            is_changed = True
-    return is_changed
 
 
 def _add(node: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
@@ -211,20 +208,20 @@ def _add(node: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
     if below:
         owner, last = _last(node)
         slot = owner.ca.items.setdefault(last, [None] * 4)
-        slot[_place(owner)] = CommentToken(f"\n{below}", CommentMark(0), None)
+        slot[_PLACE[type(owner)]] = CommentToken(f"\n{below}", CommentMark(0), None)
 
 
 def _cut_below(node: CommentedMap | CommentedSeq) -> str:
     owner, key = _last(node)
     slot = owner.ca.items.get(key)
-    token = slot[_place(owner)] if slot else None
+    token = slot[_PLACE[type(owner)]] if slot else None
     if token is None:
         return ""
     beside, _, below = token.value.partition("\n")
     if beside:
         token.value = f"{beside}\n"
     else:
-        slot[_place(owner)] = None
+        slot[_PLACE[type(owner)]] = None
     return str(below)
 
 
@@ -235,11 +232,6 @@ def _last(node: Any) -> tuple[Any, Any]:
     if isinstance(value, CommentedMap | CommentedSeq) and value and not value.fa.flow_style():
         return _last(value)
     return node, key
-
-
-def _place(node: CommentedMap | CommentedSeq) -> int:
-    """Return the index of the comment after an item in ruamel's comment list."""
-    return 0 if isinstance(node, CommentedSeq) else 2
 
 
 def _tree(value: Any, *, is_item: bool = False) -> Any:
