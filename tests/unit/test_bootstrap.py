@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""bootstrap on machines that lack things: fakes on PATH stand in for apt-get, sudo and python3.
+"""bootstrap on machines that lack things, with fakes of apt-get, sudo and python3 on PATH.
 
-The checkout under test lies in a path with a space. Nothing here reaches the network or the
-real package manager; tests/fresh-machine.sh does, by hand.
+The checkout's path has a space. Nothing here uses the network or the real package manager;
+tests/fresh-machine.sh does.
 """
 
 import os
@@ -21,7 +21,7 @@ TABLE = REPOSITORY / "configs" / "packages.txt"
 REAL = "sh cat chmod cp cut date dirname env flock git grep head id mkdir mktemp mv rm sha256sum"
 REAL += " sleep sort tr touch xargs"
 
-# Everything a fake says about itself goes to $CALLS, in front of what it was asked.
+# A fake appends its name and arguments to $CALLS.
 LOGGED = '#!/bin/sh\necho "${0##*/} $*" >>"$CALLS"\n'
 FAKES = {
     "sudo": '[ "$FAKE_SUDO" = yes ] || exit 1\n[ "$1" != -n ] || shift\n"$@"\n',
@@ -205,7 +205,7 @@ def test_user_who_is_not_root_gets_the_exact_command(machine: Machine) -> None:
         ("ID=ubuntu\nID_LIKE=debian", "sudo apt-get install --no-install-recommends gcc libc6-dev"),
     ],
 )
-def test_package_names_are_the_distributions_own(
+def test_each_distribution_has_its_own_package_names(
     machine: Machine, os_release: str, command: str
 ) -> None:
     machine.user(1000)
@@ -216,7 +216,7 @@ def test_package_names_are_the_distributions_own(
     assert f"please run: {command}" in result.stderr
 
 
-def test_root_elsewhere_is_told_and_nothing_is_installed(machine: Machine) -> None:
+def test_other_distributions_get_the_command_and_nothing_is_installed(machine: Machine) -> None:
     machine.lose("bc")
     machine.distribution("ID=fedora")
     result = machine.run("doctor")
@@ -224,7 +224,7 @@ def test_root_elsewhere_is_told_and_nothing_is_installed(machine: Machine) -> No
     assert result.stderr == "bootstrap: missing packages; please run: dnf install bc\n"
 
 
-def test_unknown_distribution_gets_needs_and_their_purpose(machine: Machine) -> None:
+def test_an_unknown_distribution_gets_needs_and_purposes(machine: Machine) -> None:
     machine.lose("bc", "ndctl")
     machine.distribution("ID=nixos")
     result = machine.run("doctor")
@@ -234,7 +234,7 @@ def test_unknown_distribution_gets_needs_and_their_purpose(machine: Machine) -> 
     assert "flex" not in result.stderr
 
 
-def test_root_installs_without_touching_the_lists(machine: Machine) -> None:
+def test_root_installs_without_updating_the_lists(machine: Machine) -> None:
     machine.lose("bc", "xz")
     result = machine.run("doctor")
     assert result.returncode == 0, result.stderr
@@ -245,13 +245,13 @@ def test_root_installs_without_touching_the_lists(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("apt", ["no-lists", "stale"])
-def test_lists_are_fetched_when_they_do_not_serve(machine: Machine, apt: str) -> None:
+def test_lists_are_updated_if_they_are_missing_or_stale(machine: Machine, apt: str) -> None:
     machine.lose("bc")
     assert machine.run("doctor", FAKE_APT=apt).returncode == 0
     assert len(machine.calls("^apt-get.* update$")) == 1
 
 
-def test_apt_that_fails_is_one_line_and_69(machine: Machine) -> None:
+def test_a_failure_of_apt_is_one_line_and_69(machine: Machine) -> None:
     machine.lose("bc")
     result = machine.run("doctor", FAKE_APT="broken")
     assert result.returncode == 69
@@ -260,22 +260,22 @@ def test_apt_that_fails_is_one_line_and_69(machine: Machine) -> None:
     assert said[1].startswith("bootstrap: apt-get failed: E: Unable to locate package (all of it: ")
 
 
-def test_sudo_that_asks_nothing_is_used(machine: Machine) -> None:
+def test_sudo_without_a_password_is_used(machine: Machine) -> None:
     machine.user(1000)
     machine.lose("bc")
     assert machine.run("doctor", FAKE_SUDO="yes").returncode == 0
     assert machine.calls("^sudo env DEBIAN_FRONTEND=noninteractive .*install bc$")
 
 
-def test_package_that_does_not_bring_its_command_is_named(machine: Machine) -> None:
+def test_a_package_without_its_command_is_named(machine: Machine) -> None:
     machine.lose("bc")
     machine.fake("apt-get", ":\n")
     result = machine.run("doctor")
     assert result.returncode == 2
-    assert "installed bc, yet still missing: command:bc" in result.stderr
+    assert "installed bc, but still missing: command:bc" in result.stderr
 
 
-def test_busybox_that_needs_libraries_does_not_do(machine: Machine) -> None:
+def test_a_dynamic_busybox_does_not_count(machine: Machine) -> None:
     machine.user(1000)
     machine.fake("ldd", 'case $1 in *busybox) echo "libc.so.6 => /lib/libc.so.6" ;; esac\n')
     assert "please run: sudo apt-get install --no-install-recommends busybox-static\n" in (
@@ -285,7 +285,7 @@ def test_busybox_that_needs_libraries_does_not_do(machine: Machine) -> None:
     assert machine.run("doctor").returncode == 0
 
 
-def test_python_that_is_too_old(machine: Machine) -> None:
+def test_an_old_python_is_refused(machine: Machine) -> None:
     machine.user(1000)
     result = machine.run("doctor", FAKE_PYTHON="3.9.2")
     assert result.returncode == 2
@@ -293,11 +293,11 @@ def test_python_that_is_too_old(machine: Machine) -> None:
     assert "python3-venv" in result.stderr
 
 
-def test_python_that_no_package_mends(machine: Machine) -> None:
+def test_a_python_that_no_package_fixes_is_named(machine: Machine) -> None:
     result = machine.run("doctor", FAKE_PYTHON="3.9.2")
     assert result.returncode == 2
     assert "no python3 >= 3.11 with venv" in result.stderr
-    assert "installed python3-venv, yet still missing: python:ensurepip" in result.stderr
+    assert "installed python3-venv, but still missing: python:ensurepip" in result.stderr
 
 
 # --- .venv ---
@@ -313,7 +313,7 @@ def test_second_run_calls_no_installer(machine: Machine) -> None:
     assert not machine.calls("-m |apt-get")
 
 
-def test_interrupted_first_run_is_mended_by_the_next(machine: Machine) -> None:
+def test_the_next_run_repairs_an_interrupted_first_run(machine: Machine) -> None:
     result = machine.run("doctor", FAKE_PIP="fails")
     assert result.returncode == 69
     assert "bootstrap: pip failed" in result.stderr
@@ -323,7 +323,7 @@ def test_interrupted_first_run_is_mended_by_the_next(machine: Machine) -> None:
     assert not half_done.exists()
 
 
-def test_killed_first_run_is_mended_by_the_next(machine: Machine) -> None:
+def test_the_next_run_repairs_a_killed_first_run(machine: Machine) -> None:
     process = machine.start("doctor", FAKE_PIP_SECONDS="20")
     deadline = time.monotonic() + 20
     while not machine.calls("-m pip") and time.monotonic() < deadline:
@@ -372,7 +372,7 @@ def test_two_at_once_install_once(machine: Machine) -> None:
 # --- handing over ---
 
 
-def test_alone_it_says_what_it_does_and_does_nothing(machine: Machine) -> None:
+def test_without_arguments_it_prints_its_usage(machine: Machine) -> None:
     machine.lose("python3")
     result = machine.run()
     assert result.returncode == 0
@@ -384,12 +384,12 @@ def test_harness_exit_code_is_passed_on(machine: Machine) -> None:
     assert machine.run("doctor", FAKE_BROKEN="harness").returncode == 3
 
 
-def test_fast_tests_run_every_gate(machine: Machine) -> None:
+def test_fast_tests_run_every_check(machine: Machine) -> None:
     machine.lose("sparse", "aarch64-linux-gnu-gcc")
     result = machine.run("test", "-k", "two words", "--fast", CI="true")
     assert result.returncode == 0, result.stderr
-    gates = re.findall("^== (.*)$", result.stdout, re.MULTILINE)
-    assert gates == [
+    checks = re.findall("^== (.*)$", result.stdout, re.MULTILINE)
+    assert checks == [
         "shellcheck",
         "ruff format",
         "ruff check",
@@ -408,7 +408,7 @@ def test_fast_tests_run_every_gate(machine: Machine) -> None:
     assert len(machine.calls("-m pip")) == 1
 
 
-def test_failed_gate_does_not_hide_the_others(machine: Machine) -> None:
+def test_a_failed_check_does_not_hide_the_others(machine: Machine) -> None:
     result = machine.run("test", "--fast", FAKE_BROKEN="mypy")
     assert result.returncode == 1
     assert result.stderr.endswith("bootstrap: failed: mypy --strict\n")
@@ -423,7 +423,7 @@ def test_full_tests_ask_for_their_tools(machine: Machine) -> None:
     assert "install --no-install-recommends sparse" in result.stderr
 
 
-def test_full_tests_measure_alone(machine: Machine) -> None:
+def test_tests_that_measure_run_alone(machine: Machine) -> None:
     result = machine.run("test")
     beside, alone = re.findall(r"^(.*) from pytest$", result.stdout, re.MULTILINE)
     assert beside == "[-n][auto][--dist][worksteal][--ignore=tests/browser][--ignore=tests/boot]"
