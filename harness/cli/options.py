@@ -185,18 +185,18 @@ def gate_rule(text: str) -> "Rule":
 
 
 def print_json(value: Any) -> None:
-    """Print a model object or plain data as indented JSON on stdout."""
+    """Print a value as indented JSON on stdout."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def print_rich(shown: "RenderableType") -> None:
-    """Print a table and what stands around it on stdout."""
+    """Print tables and text of rich on stdout."""
     from rich.console import Console
 
     class Quiet(Console):
-        """Rich exits with 1, which is a verdict, where whoever reads has gone."""
+        """Raises if the reader has closed the pipe: rich would exit with 1, which is a verdict."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError

@@ -39,10 +39,10 @@ def watching_jobs(*, named: bool) -> "Iterator[Notify]":
     """Yield a listener that draws the progress of jobs, with their names if `named`."""
     with _drawn() as draw:
 
-        def notify(job: str, heard: "Event | Outcome") -> None:
+        def notify(job: str, news: "Event | Outcome") -> None:
             name = job if named else ""
-            if isinstance(heard, Event):
-                draw(name, heard)
+            if isinstance(news, Event):
+                draw(name, news)
             else:
                 draw.forget(name)
 

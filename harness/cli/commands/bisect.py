@@ -39,7 +39,7 @@ class BisectOptions(NamedTuple):
     gate: str | None
     memmap: bool
     applies: bool
-    carried: str | None
+    series: str | None
     source: "Source | None"
     plan: str
     paths: tuple[str, ...]
@@ -63,7 +63,6 @@ class BisectOptions(NamedTuple):
 @click.option("--applies", is_flag=True, help="Bad if the series does not apply.")
 @click.option(
     "--series",
-    "carried",
     metavar="SERIES",
     help="Rebase this series onto every commit, and compare it with that commit.",
 )
@@ -108,13 +107,13 @@ def bisect(options: BisectOptions) -> None:
 
     _require_one_question(options)
     wanted = run.BisectRequest(
-        slug=options.carried or DEFAULT_SERIES,
+        slug=options.series or DEFAULT_SERIES,
         good=options.good,
         bad=options.bad,
         tree=options.tree,
         schedule=_schedule(options.size, options.rounds),
         rule=None if options.gate is None else gate_rule(options.gate),
-        carry=options.carried is not None,
+        carry=options.series is not None,
         applies=options.applies,
         source=options.source,
         paths=options.paths,

@@ -85,7 +85,7 @@ def _show(found: "Conclusion") -> None:
         result = found.null.finds or "no difference, as expected"
         click.echo(f"base against itself (run {found.null.run_id}): {result}")
     for gate in found.gates:
-        click.echo(printable(f"gate {gate.rule}: {'ok' if gate.ok else 'FAILED'}: {gate.reason}"))
+        click.echo(printable(f"rule {gate.rule}: {'ok' if gate.ok else 'FAILED'}: {gate.reason}"))
 
 
 def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:

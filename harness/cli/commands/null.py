@@ -134,8 +134,8 @@ def _booted(project: Project, options: NullOptions) -> "BootRun":
         null=True,
     )
     cache = chosen_cache()
-    with engine(project, cache, options.workers) as (runs, hear):
-        return reproduce(runs, project, cache, request, hear)
+    with engine(project, cache, options.workers) as (runs, notify):
+        return reproduce(runs, project, cache, request, notify)
 
 
 def _replayed(project: Project, options: NullOptions) -> "ReplayRun":

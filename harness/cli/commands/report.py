@@ -131,8 +131,8 @@ def report(
 
 
 def _write_site(site: str, run: str | None) -> None:
-    from harness.cli.index import write_site
     from harness.cli.progress import watching
+    from harness.jobs.site import write_site
 
     if run is not None:
         raise InputError("shows all runs", where="--index", expected="no RUN")

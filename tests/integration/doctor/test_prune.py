@@ -61,7 +61,7 @@ def test_everything_is_listed_with_its_size_least_used_first(cache: Cache) -> No
     assert entries(Cache(cache.root / "none")) == ()
 
 
-def test_what_is_old_goes(cache: Cache) -> None:
+def test_old_entries_are_removed(cache: Cache) -> None:
     done = prune(cache, PruneRule(older_s=2.5 * DAY))
     assert {f"{e.kind}/{e.name}".rstrip("/") for e in done.gone} == {
         *("kernels/old", "worktrees/v7.2", "objects/7.2-minimal", "trees.git", "rebase"),
@@ -73,7 +73,7 @@ def test_what_is_old_goes(cache: Cache) -> None:
     assert list((cache.root / "staging").iterdir()) == []
 
 
-def test_a_limit_takes_the_least_used_until_it_is_met(cache: Cache) -> None:
+def test_a_limit_removes_the_least_recently_used(cache: Cache) -> None:
     done = prune(cache, PruneRule(limit_bytes=6 << 20))
     assert done.left_bytes <= 6 << 20
     assert {"kernels/new", "kernels/middle"} <= names(cache)
@@ -81,12 +81,12 @@ def test_a_limit_takes_the_least_used_until_it_is_met(cache: Cache) -> None:
     assert prune(cache, PruneRule(limit_bytes=6 << 20)).gone == ()
 
 
-def test_all_goes_but_the_locks(cache: Cache) -> None:
+def test_everything_but_the_locks_is_removed(cache: Cache) -> None:
     assert prune(cache, PruneRule(limit_bytes=-1)).left_bytes == 0
     assert names(cache) == set()
 
 
-def test_a_worktree_goes_with_what_git_knows_of_it(cache: Cache) -> None:
+def test_a_worktree_is_removed_from_git_as_well(cache: Cache) -> None:
     keep(cache.worktrees / "v7.3", 4096, 30)
     keep(cache.repository / "worktrees" / "v7.3", 4096, 1)
     prune(cache, PruneRule(older_s=20 * DAY))
@@ -95,7 +95,7 @@ def test_a_worktree_goes_with_what_git_knows_of_it(cache: Cache) -> None:
     assert (cache.repository / "worktrees" / "v7.2").exists()
 
 
-def test_what_a_running_harness_holds_stays(cache: Cache) -> None:
+def test_entries_in_use_stay(cache: Cache) -> None:
     other = Cache(cache.root)
     with other.locked("worktree-v7.2"):
         done = prune(cache, PruneRule(limit_bytes=-1))
@@ -105,7 +105,7 @@ def test_what_a_running_harness_holds_stays(cache: Cache) -> None:
     assert prune(cache, PruneRule(limit_bytes=-1)).held == ()
 
 
-def test_locking_is_use(cache: Cache) -> None:
+def test_a_lock_counts_as_use(cache: Cache) -> None:
     with Cache(cache.root).locked("objects-7.2-minimal"):
         pass
     found = {e.kind: e for e in entries(cache)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which engine the options choose, and how the progress of several jobs is told."""
+"""Which engine the options choose, and the progress of several jobs."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_the_local_engine_is_the_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "said"),
+    ("workers", "message"),
     [
         (
             EngineChoice("dask", 1, None, None),
@@ -40,16 +40,14 @@ def test_the_local_engine_is_the_default(tmp_path: Path) -> None:
         (EngineChoice(None, 2, ADDRESS, None), "--jobs: only for this machine"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(
-    tmp_path: Path, workers: EngineChoice, said: str
+def test_contradicting_options_are_refused(
+    tmp_path: Path, workers: EngineChoice, message: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         chosen(tmp_path, workers)
 
 
-def test_without_dask_it_is_said_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_dask_the_hint_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in sys.modules if n.startswith("harness.jobs.cluster.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -58,7 +56,7 @@ def test_without_dask_it_is_said_how_to_get_it(
     assert caught.value.exit_code == 69
 
 
-def test_where_no_scheduler_is_it_is_one_clear_line(
+def test_an_unreachable_scheduler_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.jobs.cluster.session.CONNECT_S", 0.2)
@@ -71,7 +69,7 @@ def test_where_no_scheduler_is_it_is_one_clear_line(
     assert left == []
 
 
-def test_the_progress_of_each_job_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_printed_with_the_jobs_name(capsys: pytest.CaptureFixture[str]) -> None:
     with watching_jobs(named=True) as notify:
         notify("build base", Began("build base"))
         notify("build [tip]", Began("build tip"))

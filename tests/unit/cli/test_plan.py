@@ -47,12 +47,12 @@ def matrix(text: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("file", sorted(CI.iterdir()), ids=lambda path: path.name)
-def test_the_examples_are_what_the_systems_take(file: Path) -> None:
+def test_the_examples_follow_the_systems_schemas(file: Path) -> None:
     assert problems(file.name.partition("-")[0].removesuffix(".yml"), file.read_text()) == []
 
 
 @pytest.mark.parametrize("target", SCHEMAS)
-def test_a_workflow_that_is_none_is_noticed(target: str) -> None:
+def test_an_invalid_workflow_is_refused_by_the_schema(target: str) -> None:
     assert problems(target, "jobs: {a: {steps: 1}}\nstages: 1\n") != []
 
 
@@ -100,7 +100,7 @@ tasks = st.lists(
 
 
 @given(tasks)
-def test_whatever_stands_in_an_argument_arrives_as_it_was(made: list[Task]) -> None:
+def test_any_argument_arrives_unchanged(made: list[Task]) -> None:
     rows = json.loads(ci.github(made))["include"]
     assert [(row["name"], tuple(shlex.split(row["arguments"]))) for row in rows] == [
         (task.name, task.arguments) for task in made
@@ -112,15 +112,15 @@ def test_whatever_stands_in_an_argument_arrives_as_it_was(made: list[Task]) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--format", "github", "nonesuch"), "no plan 'nonesuch'; expected one of"),
         (("--format", "github", "--tree", "v1"), "--tree: no tree 'v1'; expected one of v7.2"),
         (("--format", "github", "--series", "x"), "no series 'x'; expected one of"),
     ],
 )
-def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         printed(*arguments)
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_system_is_refused() -> None:
         printed("--format", "jenkins")
 
 
-def test_more_jobs_than_the_system_takes_are_refused() -> None:
+def test_more_jobs_than_the_system_allows_are_refused() -> None:
     with pytest.raises(InputError, match="257 jobs are too many for GitHub; expected 256"):
         ci.github([Task(str(n), ()) for n in range(257)])
     with pytest.raises(InputError, match="too long a name"):

@@ -90,7 +90,7 @@ def test_base_is_timed_for_all_tries_at_once(words: tuple[str, ...], rounds: int
 
 
 @pytest.mark.parametrize(
-    ("words", "error", "said"),
+    ("words", "error", "message"),
     [
         ("test check", click.UsageError, r"extra argument \(check\)"),
         ("--tree v7.3 check more", click.UsageError, r"extra argument \(more\)"),
@@ -106,8 +106,8 @@ def test_base_is_timed_for_all_tries_at_once(words: tuple[str, ...], rounds: int
         ("--size 100M", InputError, "--size"),
     ],
 )
-def test_what_does_not_fit_is_refused(words: str, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_bad_arguments_are_refused(words: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         cli.main(["replay", *words.split()], standalone_mode=False)
 
 

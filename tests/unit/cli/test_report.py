@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness report` and `harness b4-check`, as they are typed, on stored records."""
+"""`harness report` and `harness b4-check` on stored records."""
 
 import email
 import io
@@ -27,7 +27,7 @@ COVER = "20260521040124.10608-1-lizhe.67@bytedance.com"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Our data files with an empty results/ of their own, and a user whom git knows."""
+    """Our data files with an empty results/, and a git identity."""
     root = tmp_path / "project"
     root.mkdir()
     for folder in ("series", "configs", "guests"):
@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def borne_out() -> RunRecord:
-    """A run that bears out what version 2 really claims of both drivers."""
+    """A run that reproduces version 2's claims for both drivers."""
     return posted(memmaps(record(tip_ms=(90, 91, 92))))
 
 
@@ -60,7 +60,7 @@ def typed(*arguments: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_form_goes_to_a_file_or_to_standard_output(
+def test_every_format_is_written_to_a_file_or_standard_output(
     form: str, run: RunRecord, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     file = tmp_path / "report"
@@ -75,7 +75,7 @@ def test_every_form_goes_to_a_file_or_to_standard_output(
     assert file.stat().st_mode & 0o777 == 0o644
 
 
-def test_the_default_is_what_a_terminal_shows(
+def test_the_default_is_the_terminal_format(
     run: RunRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed("report")
@@ -83,7 +83,7 @@ def test_the_default_is_what_a_terminal_shows(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--json", "--format", "md"), "--json alone"),
         (("--json", "--output", "x"), "--json alone"),
@@ -94,19 +94,19 @@ def test_the_default_is_what_a_terminal_shows(
     ],
 )
 def test_bad_input_is_named_and_nothing_shown(
-    arguments: tuple[str, ...], said: str, run: RunRecord, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, run: RunRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         typed("report", *arguments)
     assert capsys.readouterr().out == ""
 
 
-def test_an_unknown_form_is_answered_with_the_known_ones(run: RunRecord) -> None:
+def test_an_unknown_format_lists_the_known_ones(run: RunRecord) -> None:
     with pytest.raises(click.BadParameter, match="'ktap'"):
         typed("report", "--format", "html5")
 
 
-def test_a_run_that_is_not_there_is_a_records_error(project: Project) -> None:
+def test_an_unknown_run_is_a_record_error(project: Project) -> None:
     with pytest.raises(RecordError):
         typed("report", "nonesuch", "--format", "ktap")
 
@@ -129,12 +129,12 @@ def test_a_reply_names_the_user_and_answers_the_patches_own_mail(
     payload = mail.get_payload(decode=True)
     assert isinstance(payload, bytes)
     assert "Tested-by: Réka Tester <tester@example.org>" in payload.decode()
-    told = capsys.readouterr().err
-    assert "set To and Cc yourself; nothing is sent" in told
-    assert "no Tested-by" not in told
+    output = capsys.readouterr().err
+    assert "set To and Cc yourself; nothing is sent" in output
+    assert "no Tested-by" not in output
 
 
-def test_a_ports_reply_answers_the_version_that_it_stands_for(
+def test_a_ports_reply_answers_the_version_that_it_implements(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store.save(project.results, record())
@@ -153,7 +153,7 @@ def test_an_mbox_without_message_ids_answers_nothing(
     assert "In-Reply-To" not in capsys.readouterr().out
 
 
-def test_whom_git_does_not_know_is_not_invented(
+def test_without_a_git_identity_there_is_no_sender(
     run: RunRecord, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(git, "configured", lambda key, **_: "" if key == "user.email" else "N")
@@ -164,9 +164,7 @@ def test_whom_git_does_not_know_is_not_invented(
     assert "git config has no user.name or no user.email" in shown.err
 
 
-def test_an_address_that_is_none_is_bad_input(
-    run: RunRecord, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_address_is_bad_input(run: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git, "configured", lambda key, **_: "nobody")
     with pytest.raises(InputError, match="'nobody' is not a mail address"):
         typed("report", "--format", "mail")
@@ -190,7 +188,7 @@ def test_a_github_job_gets_summary_and_annotations(
 
 
 @pytest.mark.parametrize("left", [0, 10, 100, 3000])
-def test_a_summary_that_is_nearly_full_is_not_overfilled(
+def test_a_summary_stays_within_its_size_limit(
     left: int, run: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = tmp_path / "summary.md"
@@ -217,7 +215,7 @@ def cover(message_id: str, version: int = 2) -> str:
     return f"Subject: [PATCH v{version} 0/7] mm: anything\nMessage-ID: <{message_id}>\n\nhello\n"
 
 
-def test_b4_is_answered_from_the_newest_run_that_had_the_mail_on_trial(
+def test_b4_gets_the_newest_run_of_the_mails_series(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     older, newer = borne_out(), record("boot-tcg")
@@ -236,7 +234,7 @@ def test_b4_is_answered_from_the_newest_run_that_had_the_mail_on_trial(
 @pytest.mark.parametrize(
     "mail", ["", "no mail\n", cover("unknown@example.org"), cover(COVER, 5), f"Re: {cover(COVER)}"]
 )
-def test_b4_is_answered_with_nothing_where_there_is_nothing_to_say(
+def test_b4_gets_an_empty_list_without_a_matching_run(
     mail: str,
     run: RunRecord,
     monkeypatch: pytest.MonkeyPatch,
@@ -245,7 +243,7 @@ def test_b4_is_answered_with_nothing_where_there_is_nothing_to_say(
     assert answered(mail, monkeypatch, capsys) == []
 
 
-def test_a_patch_is_known_by_its_diff(
+def test_a_patch_is_matched_by_its_diff(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ports = Project.find().series_folder / "memcpy-streaming/ports/v7.2"
@@ -259,7 +257,7 @@ def test_a_patch_is_known_by_its_diff(
     assert len(answered(text, monkeypatch, capsys)) == 1
 
 
-def test_damaged_and_foreign_records_keep_b4_from_nothing(
+def test_damaged_and_foreign_records_are_skipped_for_b4(
     project: Project,
     run: RunRecord,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness report` and `harness bundle` as they are typed, on runs that are stored."""
+"""`harness report` and `harness bundle` on stored runs."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def packed(capsys: pytest.CaptureFixture[str]) -> Path:
 # --- pages ---
 
 
-def test_a_page_lies_beside_its_record(
+def test_a_page_is_written_beside_its_record(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness("report", "--format", "html")
@@ -81,7 +81,7 @@ def test_a_page_lies_beside_its_record(
     assert all((path.parent / link).is_file() for link in logs)
 
 
-def test_a_page_elsewhere_still_leads_to_the_logs(project: Project) -> None:
+def test_a_page_elsewhere_links_to_the_logs(project: Project) -> None:
     out = project.root / "a b" / "page.html"
     out.parent.mkdir()
     harness("report", RUN, "--format", "html", "-o", str(out))
@@ -92,12 +92,12 @@ def test_a_page_elsewhere_still_leads_to_the_logs(project: Project) -> None:
 def test_pictures_go_to_a_folder(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     store(project, replace(small(), run_id="small"))
     harness("report", "small", "--plots", "out/figures")
-    said = capsys.readouterr().out.split()
-    assert sorted(said) == sorted(str(p) for p in Path("out/figures").iterdir())
-    assert len(said) == 2
+    message = capsys.readouterr().out.split()
+    assert sorted(message) == sorted(str(p) for p in Path("out/figures").iterdir())
+    assert len(message) == 2
 
 
-def test_the_site_is_written_where_it_is_asked(
+def test_the_site_is_written_to_the_given_folder(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness("report", "--index")
@@ -112,33 +112,33 @@ def test_an_index_is_of_all_runs(project: Project) -> None:
         harness("report", RUN, "--index", "public")
 
 
-# --- ladders ---
+# --- per-patch runs ---
 
 
 @pytest.mark.parametrize("made", [conclusions.ladder(), conclusions.ladder_broken()])
-def test_whatever_reads_a_run_reads_a_ladder(
+def test_every_command_reads_a_per_patch_run(
     project: Project, capsys: pytest.CaptureFixture[str], made: RunRecord
 ) -> None:
     is_broken = bool(made.unbuilt)
-    store(project, replace(made, run_id="ladder"))
+    store(project, replace(made, run_id="per-patch"))
     for form in FORMATS:
-        harness("report", "ladder", "--format", form)
+        harness("report", "per-patch", "--format", form)
         assert capsys.readouterr().out
-    harness("report", "ladder", "--json")
+    harness("report", "per-patch", "--json")
     found = json.loads(capsys.readouterr().out)
-    assert [rung["builds"] for rung in found["prefixes"]] == [True, not is_broken, True]
+    assert [prefix["builds"] for prefix in found["prefixes"]] == [True, not is_broken, True]
     assert found["bisectable"] is not is_broken
-    assert harness("judge", "ladder", "--json") == int(is_broken)
+    assert harness("judge", "per-patch", "--json") == int(is_broken)
     assert [r["holds"] for r in json.loads(capsys.readouterr().out)["prefixes"]] == [
-        rung["holds"] for rung in found["prefixes"]
+        prefix["holds"] for prefix in found["prefixes"]
     ]
-    assert harness("judge", "ladder", "--gate", "memmap.equal") == int(is_broken)
+    assert harness("judge", "per-patch", "--gate", "memmap.equal") == int(is_broken)
     capsys.readouterr()
-    assert harness("verify", "ladder") == 0
+    assert harness("verify", "per-patch") == 0
     assert "2 boot 2, dax_pmem" in capsys.readouterr().out
-    harness("bundle", "ladder")
+    harness("bundle", "per-patch")
     capsys.readouterr()
-    harness("report", "memmap-harness-ladder.tar.gz", "--json")
+    harness("report", "memmap-harness-per-patch.tar.gz", "--json")
     packed = json.loads(capsys.readouterr().out)
     assert packed["prefixes"] == found["prefixes"]
     harness("report", "--index")
@@ -148,7 +148,7 @@ def test_whatever_reads_a_run_reads_a_ladder(
 # --- bundles ---
 
 
-def test_a_bundle_is_judged_where_there_is_nothing_else(
+def test_a_bundle_is_judged_without_a_checkout(
     project: Project,
     elsewhere: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -173,7 +173,7 @@ def test_a_bundle_is_judged_where_there_is_nothing_else(
     assert [p.name for p in (Path(os.environ["XDG_CACHE_HOME"])).rglob("record.json")] == []
 
 
-def test_the_page_inside_a_bundle_leads_to_the_logs_inside(
+def test_the_page_in_a_bundle_links_to_its_logs(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project.root / HERE / "logs" / "tip-2.console.log").unlink()
@@ -189,7 +189,7 @@ def test_the_page_inside_a_bundle_leads_to_the_logs_inside(
     assert "logs/tip-2.console.log (missing)" in page.text
 
 
-def test_a_null_run_that_caps_the_verdict_goes_along(
+def test_a_null_run_that_limits_the_verdict_is_packed(
     project: Project,
     elsewhere: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,16 +217,16 @@ def test_packing_twice_gives_the_same_bytes(
     assert Path("again.tar.gz").read_bytes() == first
 
 
-def test_checking_says_what_is_in_it(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_checking_lists_the_contents(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = packed(capsys)
     harness("bundle", "--check", str(bundle), "--json")
-    said = json.loads(capsys.readouterr().out)
-    assert said["sha256"] == records.digest(bundle)
-    assert said["manifest"]["run_id"] == RUN
+    message = json.loads(capsys.readouterr().out)
+    assert message["sha256"] == records.digest(bundle)
+    assert message["manifest"]["run_id"] == RUN
     harness("bundle", "--check", str(bundle))
-    told = capsys.readouterr().out
-    assert f"run {RUN} of memcpy-streaming" in told
-    assert "without base.config: it is no longer cached" in told
+    output = capsys.readouterr().out
+    assert f"run {RUN} of memcpy-streaming" in output
+    assert "without base.config: it is no longer cached" in output
 
 
 @pytest.mark.parametrize("command", [("report",), ("bundle", "--check")])
@@ -244,7 +244,7 @@ def test_a_changed_byte_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "said"),
+    ("arguments", "kind", "message"),
     [
         (("bundle", "--check", "x.tar.gz", RUN), InputError, "given together"),
         (("bundle", "--check", "x.tar.gz", "-o", "y"), InputError, "given together"),
@@ -258,15 +258,15 @@ def test_a_changed_byte_is_one_clear_line(
         (("report", "--plots", "series/memcpy-streaming/series.yaml"), HarnessError, "created"),
     ],
 )
-def test_what_cannot_be_is_one_clear_line(
-    project: Project, arguments: tuple[str, ...], kind: type[HarnessError], said: str
+def test_bad_input_is_one_line(
+    project: Project, arguments: tuple[str, ...], kind: type[HarnessError], message: str
 ) -> None:
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=message) as caught:
         harness(*arguments)
     assert "\n" not in str(caught.value)
 
 
-def test_text_that_steers_a_terminal_is_shown_not_obeyed(
+def test_control_sequences_are_escaped(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = record()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness series import` and `harness audit`, as they are typed."""
+"""`harness series import` and `harness audit` from the command line."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ ROOT = Project.find().root
 
 
 class Ended:
-    """What a command came to: its exit code, its output, and its error line."""
+    """The exit code, output and error line of a command."""
 
     def __init__(self, *arguments: str, stdin: str = "") -> None:
         done = CliRunner().invoke(cli, list(arguments), input=stdin)
@@ -28,9 +28,9 @@ class Ended:
         self.out = done.stdout
         self.err = done.stderr
         self.code = done.exit_code
-        self.said = ""
+        self.message = ""
         if isinstance(error, HarnessError | click.ClickException):
-            self.code, self.said = error.exit_code, str(error)
+            self.code, self.message = error.exit_code, str(error)
         elif error is not None and not isinstance(error, SystemExit):
             raise error
 
@@ -60,13 +60,13 @@ def text_of(project: Project) -> str:
 
 def shown(*arguments: str) -> dict[str, Any]:
     ended = Ended("series", "import", *arguments, "--json")
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     document = json.loads(ended.out)
     assert isinstance(document, dict)
     return document
 
 
-def test_everything_that_the_page_says_is_shown(project: Project, page: str) -> None:
+def test_all_figures_of_the_page_are_shown(project: Project, page: str) -> None:
     found = shown(page)
     assert (found["slug"], found["version"], found["base"]) == ("memcpy-streaming", 2, "v7.1-rc3")
     assert found["procedure"]["rebinds"] == 30
@@ -95,12 +95,10 @@ def test_audit_of_the_page_flags_one_mean_and_nothing_else(project: Project, pag
     assert "consistent" in Ended("audit", page).out
 
 
-def test_claims_are_kept_with_their_lines_and_nothing_else_changes(
-    project: Project, page: str
-) -> None:
+def test_claims_are_written_and_other_lines_stay(project: Project, page: str) -> None:
     before = text_of(project)
     ended = Ended("series", "import", page, "--yes")
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     assert "+    quotes:" in ended.out
     after = text_of(project)
     kept = iter(after.splitlines())
@@ -116,10 +114,10 @@ def test_claims_are_kept_with_their_lines_and_nothing_else_changes(
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-def test_every_posted_version_goes_in_where_it_belongs(project: Project, version: int) -> None:
+def test_every_posted_version_is_written_in_its_place(project: Project, version: int) -> None:
     known = [c for c in project.claims("memcpy-streaming") if c.version == version]
     ended = Ended("series", "import", str(DATA / f"claims-v{version}.mbox"), "--yes")
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     now = [c for c in project.claims("memcpy-streaming") if c.version == version]
     assert [(c.driver, c.after_patch, c.base, c.tip) for c in now] == [
         (c.driver, c.after_patch, c.base, c.tip) for c in known
@@ -128,7 +126,7 @@ def test_every_posted_version_goes_in_where_it_belongs(project: Project, version
 
 
 @pytest.mark.parametrize("arguments", [("--dry-run",), ("--json",), ()])
-def test_nothing_is_kept_without_a_yes(
+def test_nothing_is_written_without_confirmation(
     project: Project, page: str, arguments: tuple[str, ...]
 ) -> None:
     before = text_of(project)
@@ -137,15 +135,15 @@ def test_nothing_is_kept_without_a_yes(
     assert "111.08" in ended.out
     if not arguments:
         assert ended.code == 2
-        assert "not a terminal" in ended.said
+        assert "not a terminal" in ended.message
     else:
         assert ended.code == 0
 
 
-def test_a_new_series_is_made(project: Project, page: str) -> None:
+def test_a_new_series_is_created(project: Project, page: str) -> None:
     ended = Ended("series", "import", page, "--slug", "mine", "--version", "1", "--yes",
                   "--title", "a: title # of mine", "--object", "mm/mm_init.o")  # fmt: skip
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     made = project.series("mine")
     assert (made.title, made.port_of, made.function) == (
         "a: title # of mine",
@@ -164,7 +162,7 @@ def test_a_further_version_of_a_series_is_added(project: Project, tmp_path: Path
         mail("Base: v7.3-rc1\n\nThe average rebind of nd_pmem falls by 61%.\n", "PATCH v6 0/9")
     )
     ended = Ended("series", "import", str(path), "--slug", "memcpy-streaming", "--yes")
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     added = project.series("memcpy-streaming").versions[-1]
     assert (added.version, added.base, added.patches, str(added.date)) == (
         6, "v7.3-rc1", 9, "2026-06-01",
@@ -173,7 +171,7 @@ def test_a_further_version_of_a_series_is_added(project: Project, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("111.08", "111.07", "tip mean_ms is 111.08, but {page} says 111.07"),
         ("1389 ms", "1390 ms", "tip first_ms is 1389, but {page} says 1390"),
@@ -183,21 +181,21 @@ def test_a_further_version_of_a_series_is_added(project: Project, tmp_path: Path
     ],
 )
 def test_a_contradiction_is_refused_and_names_both(
-    project: Project, page: str, old: str, new: str, said: str
+    project: Project, page: str, old: str, new: str, message: str
 ) -> None:
     Path(page).write_text(PAGE.replace(old, new))
     before = text_of(project)
     arguments = (page, "--slug", "memcpy-streaming", "--version", "2", "--yes")
     ended = Ended("series", "import", *arguments)
     assert ended.code == 2
-    assert said.format(page=page) in ended.said
-    line = int(ended.said.split("series.yaml:")[1].split(":")[0])
-    assert said.split(", but")[0].rpartition(" ")[2] in before.splitlines()[line - 1]
+    assert message.format(page=page) in ended.message
+    line = int(ended.message.split("series.yaml:")[1].split(":")[0])
+    assert message.split(", but")[0].rpartition(" ")[2] in before.splitlines()[line - 1]
     assert text_of(project) == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--slug", "../x", "--version", "1"), "is not a valid series name"),
         (("--slug", "mine"), "--version N"),
@@ -206,27 +204,27 @@ def test_a_contradiction_is_refused_and_names_both(
         (("--version", "2", "--slug", "memcpy-streaming", "--guest", "pmem-4g"), "guest is"),
     ],
 )
-def test_what_is_lacking_or_wrong_is_said(
-    project: Project, page: str, arguments: tuple[str, ...], said: str
+def test_missing_or_wrong_input_is_named(
+    project: Project, page: str, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = Ended("series", "import", page, *arguments, "--yes")
     assert ended.code == 2
-    assert said in ended.said
+    assert message in ended.message
     assert project.slugs() == ["memcpy-streaming"]
 
 
-def test_a_guest_that_fits_no_file_has_to_be_named(project: Project, page: str) -> None:
+def test_an_unknown_set_up_needs_a_named_guest(project: Project, page: str) -> None:
     Path(page).write_text(PAGE.replace("100 GB", "300 GB"))
     arguments = (page, "--slug", "memcpy-streaming", "--version", "6")
     assert shown(*arguments)["procedure"]["guest"] is None
     ended = Ended("series", "import", *arguments, "--yes")
-    assert "--guest G" in ended.said
+    assert "--guest G" in ended.message
     assert Ended("series", "import", *arguments, "--guest", "pmem-4g", "--yes").code == 0
 
 
 @pytest.mark.parametrize("command", [("series", "import"), ("audit", "--mbox")])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", ":1: contains no claim"),
         (b"\x00\xff" * 1000, ":1: contains no claim"),
@@ -235,27 +233,27 @@ def test_a_guest_that_fits_no_file_has_to_be_named(project: Project, page: str) 
     ],
 )  # fmt: skip
 def test_mails_that_cannot_be_used_are_one_line_and_exit_2(
-    project: Project, tmp_path: Path, command: tuple[str, ...], content: bytes, said: str
+    project: Project, tmp_path: Path, command: tuple[str, ...], content: bytes, message: str
 ) -> None:
     path = tmp_path / "mail"
     path.write_bytes(content)
     ended = Ended(*command, str(path))
     assert ended.code == 2
-    assert said in ended.said
-    assert "\n" not in ended.said
+    assert message in ended.message
+    assert "\n" not in ended.message
     for name in ("nonesuch", "."):
         ended = Ended(*command, str(tmp_path / name))
-        assert (ended.code, "cannot be read" in ended.said) == (2, True)
+        assert (ended.code, "cannot be read" in ended.message) == (2, True)
 
 
 def test_a_mail_may_come_from_standard_input(project: Project) -> None:
     ended = Ended("audit", "-", "--json", stdin=PAGE)
     assert len(json.loads(ended.out)["findings"]) == 1
     ended = Ended("series", "import", "-", "--slug", "memcpy-streaming", "--yes", stdin=PAGE)
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
 
 
-def test_a_strangers_text_steers_no_terminal(project: Project, tmp_path: Path) -> None:
+def test_control_sequences_of_a_mail_are_escaped(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "evil.mbox"
     evil = "\x1b]0;owned\x07\x1b[2J"
     path.write_text(
@@ -263,14 +261,14 @@ def test_a_strangers_text_steers_no_terminal(project: Project, tmp_path: Path) -
     )
     for command in ("series", "import"), ("audit", "--mbox"):
         ended = Ended(*command, str(path), *(("--dry-run",) if "import" in command else ()))
-        assert "\x1b" not in ended.out + ended.err + ended.said
+        assert "\x1b" not in ended.out + ended.err + ended.message
         assert "control characters" in ended.err
     refused = Ended("series", "import", str(path), "--json")
     assert refused.code == 2
     assert "date is 2026-05-21" in json.loads(refused.out)["refused"]
 
 
-def test_a_file_that_changed_meanwhile_is_left_alone(project: Project) -> None:
+def test_a_file_that_changed_in_the_meantime_is_not_written(project: Project) -> None:
     path = project.series_file("memcpy-streaming")
     before = text_of(project)
     with pytest.raises(InputError, match="changed in the meantime"):
@@ -286,19 +284,19 @@ def test_claims_are_read_from_a_page_whose_patch_is_wrapped(project: Project, pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--version", "9"), "version 9 has no claims; expected one of 1, 2, 3, 4, 5"),
         (("nonesuch",), "no series 'nonesuch'"),
         (("--rebinds", "3"), "only for mails"),
     ],
 )
-def test_audit_of_what_is_not_there(
-    project: Project, arguments: tuple[str, ...], said: str
+def test_audit_of_unknown_versions_and_files(
+    project: Project, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = Ended("audit", *arguments)
     assert ended.code == 2
-    assert said in ended.said
+    assert message in ended.message
 
 
 def test_audit_of_a_series(project: Project) -> None:
@@ -315,18 +313,18 @@ def test_audit_of_a_series(project: Project) -> None:
     assert Ended("audit", "--version", "1", "--strict").code == 0
 
 
-def test_only_some_lines_may_count(project: Project, tmp_path: Path) -> None:
+def test_a_range_of_lines_can_be_chosen(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
     bare = PAGE.replace("273.52", "200.00").replace("VM", "bare-metal machine")
     path.write_text(f"{PAGE}\nOn another machine:\n\n{bare}")
     ended = Ended("audit", str(path))
     assert ended.code == 2
-    assert "two averages of one build" in ended.said
-    assert "--lines A-B" in ended.said
+    assert "two averages of one build" in ended.message
+    assert "--lines A-B" in ended.message
     count = len(PAGE.splitlines())
     assert "1 finding" in Ended("audit", str(path), "--lines", f"1-{count}").out
     later = json.loads(Ended("audit", str(path), "--lines", f"{count + 3}-999", "--json").out)
     assert later["claims"][0]["claim"]["base"]["mean_ms"] == 200
     for wrong in ("3", "9-3", "0-3", "a-b"):
         ended = Ended("audit", str(path), "--lines", wrong)
-        assert (ended.code, "is not a range of lines" in ended.said) == (2, True)
+        assert (ended.code, "is not a range of lines" in ended.message) == (2, True)

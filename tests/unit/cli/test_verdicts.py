@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a verdict may rest on: less evidence never says more."""
+"""Less evidence never gives a stronger verdict."""
 
 import json
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def test_a_claim_is_decided_by_the_whole_interval(base: list[int], percent: int)
 
 @few
 @given(st.floats(0, 200))
-def test_more_spread_never_decides_what_less_left_open(spread: float) -> None:
+def test_more_variance_never_decides_a_claim(spread: float) -> None:
     def spoilt(by: float) -> RunRecord:
         tip = [130, round(130 + by), max(1, round(130 - by / 3)), 130]
         return run([270, 272, 274, 276], tip)
@@ -93,7 +93,7 @@ def test_more_spread_never_decides_what_less_left_open(spread: float) -> None:
     assert RANK[wild.verdict] <= RANK[calm.verdict]
 
 
-def test_a_machine_that_served_one_build_worse_decides_nothing() -> None:
+def test_a_machine_that_was_busier_for_one_build_decides_nothing() -> None:
     def host(steal_s: float) -> HostUse:
         return HostUse(
             wall_s=10, cpus=2, busy_s=9, own_s=9, steal_s=steal_s, load_before=1, load_after=1
@@ -107,7 +107,7 @@ def test_a_machine_that_served_one_build_worse_decides_nothing() -> None:
     assert "hypervisor" in found.reason
 
 
-def test_builds_that_are_not_alike_decide_nothing() -> None:
+def test_builds_that_differ_in_more_than_the_series_decide_nothing() -> None:
     rec = record()
     rec = replace(rec, builds=(rec.builds[0], replace(rec.builds[1], compiler="clang 14")))
     found = of(rec)
@@ -122,7 +122,7 @@ def null(again: Sequence[int]) -> RunRecord:
     return replace(rec, run_id="the-null", started="2026-01-05", builds=builds, boots=renamed)
 
 
-def test_while_noise_alone_differs_nothing_is_decided() -> None:
+def test_a_null_run_with_a_difference_decides_nothing() -> None:
     quiet, noisy = null([270, 272, 274]), null([290, 292, 294])
     assert of(record(), nulls=[quiet]).verdict == "reproduced"
     capped = of(record(), nulls=[noisy])
@@ -133,13 +133,13 @@ def test_while_noise_alone_differs_nothing_is_decided() -> None:
     assert of(record(), nulls=[noisy, replace(quiet, started="2026-01-06")]).verdict == "reproduced"
 
 
-def test_a_null_run_itself_claims_nothing() -> None:
+def test_a_null_run_has_no_verdict() -> None:
     found = of(null([290, 292, 294]))
     assert (found.verdict, found.build) == ("untested", "again")
     assert "base against itself" in found.reason
 
 
-def test_a_prefix_answers_to_its_own_claim() -> None:
+def test_a_prefix_is_judged_by_its_own_claim() -> None:
     own = Claim(
         version=2,
         driver="nd_pmem",
@@ -186,7 +186,7 @@ def test_a_replay_judges_each_prefix_by_its_own_claim_and_no_variant() -> None:
     assert [v.effect.kind for v in found if v.effect] == ["order0", "order0", "order9"]
 
 
-def test_a_replay_that_timed_nothing_or_was_broken_off_says_so() -> None:
+def test_a_replay_without_times_or_interrupted_says_so() -> None:
     rec = replay({"base": [4000.0] * 5, "2": [1500.0] * 5})
     (one, _) = conclude(replace(rec, passes=()), claims()).verdicts
     assert (one.verdict, one.stance) == ("untested", "")
@@ -196,7 +196,7 @@ def test_a_replay_that_timed_nothing_or_was_broken_off_says_so() -> None:
 
 @few
 @given(st.integers(1, 6), st.integers(0, 6))
-def test_any_number_of_boots_is_judged_without_a_fault(planned: int, made: int) -> None:
+def test_any_number_of_boots_is_judged_without_an_error(planned: int, made: int) -> None:
     rec = record(base_ms=[270] * planned, tip_ms=[110] * planned)
     conclude(replace(rec, boots=rec.boots[:made]), claims())
     conclude(replace(rec, boots=(boot("base", 1, 0), boot("tip", 1, 0))), claims())
@@ -229,7 +229,7 @@ def judged(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_judge_exits_by_what_was_asked(project: Project) -> None:
+def test_the_exit_code_of_judge(project: Project) -> None:
     project.keep(HELD, "20260101T000000-kvm000")
     assert judged()[0] == 0
     assert judged("--gate", "nd_pmem.ratio<0.6", "--require-verdict")[0] == 0
@@ -242,11 +242,11 @@ def test_judge_exits_by_what_was_asked(project: Project) -> None:
     assert judged("--gate", "nonsense")[0] == 2
 
 
-def test_judge_says_what_it_rests_on(project: Project) -> None:
+def test_judge_prints_the_evidence(project: Project) -> None:
     project.keep(HELD, "20260101T000000-kvm000")
     _, text = judged("--gate", "nd_pmem.ratio<0.6")
     assert "nd_pmem: reproduced: reduction of" in text
-    assert "gate nd_pmem.ratio<0.6: ok: ratio of tip is 0.371" in text
+    assert "rule nd_pmem.ratio<0.6: ok: ratio of tip is 0.371" in text
     _, raw = judged("--json")
     made = json.loads(raw)
     assert made["ok"] is True
@@ -254,14 +254,14 @@ def test_judge_says_what_it_rests_on(project: Project) -> None:
     assert {"evidence", "effects", "noise", "null", "alike", "gates"} <= set(made)
 
 
-def test_a_replay_without_any_claim_holds_none(project: Project) -> None:
+def test_a_replay_without_a_claim_fails_unless_a_rule_is_given(project: Project) -> None:
     project.keep(replay({"base": [4000.0] * 5, "1": [1500.0] * 5}), "20260101T000000-rep000")
     code, text = judged()
     assert code == 1 and "has no claim that this run measured" in text
     assert judged("--gate", "order0.ratio<0.5")[0] == 0
 
 
-def test_null_runs_cap_and_are_not_the_newest(project: Project) -> None:
+def test_a_null_run_limits_the_verdict_and_is_not_the_newest(project: Project) -> None:
     project.keep(HELD, "20260101T000000-kvm000")
     project.keep(null([290, 292, 294]), "20260105T000000-null00")
     code, text = judged()

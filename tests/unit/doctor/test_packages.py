@@ -17,12 +17,12 @@ def test_a_line_of_the_table() -> None:
 @pytest.mark.parametrize(
     "line", ["git run git git git git x", "command:git run git git git git", "command:git"]
 )
-def test_a_line_that_does_not_fit_is_named(line: str) -> None:
+def test_an_invalid_line_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="line 2"):
         needs(f"{LINE}{line}\n")
 
 
-def test_our_own_table_fits() -> None:
+def test_our_own_table_is_valid() -> None:
     table = needs((Project.find().configs / "packages.txt").read_text())
     assert {need.scope for need in table} <= {"run", "test", "boot", "extra"}
     assert {need.kind for need in table} <= {"command", "static", "header", "python"}

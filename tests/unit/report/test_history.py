@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cli import index as history
-from harness.cli.index import write_site
 from harness.errors import MachineError
 from harness.events import silent
+from harness.jobs import site
+from harness.jobs.site import write_site
 from harness.judge.conclude import Conclusion, conclude
 from harness.judge.runs.history import release_key, seen, trends
 from harness.project.project import Project
@@ -255,7 +255,7 @@ def test_writing_a_site_twice_changes_no_file(project: Project) -> None:
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MANY", 2)
+    monkeypatch.setattr(site, "MANY", 2)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
 
 
@@ -265,7 +265,7 @@ def test_pages_are_the_same_from_one_process_or_many(
     stored(project, run("01"), run("02"), run("03"))
     write_site(project, project.results, silent)
     files = {f: f.read_bytes() for f in project.results.rglob("*.html")}
-    monkeypatch.setattr(history, "MANY", 9)
+    monkeypatch.setattr(site, "MANY", 9)
     for file in files:
         file.unlink()
     write_site(project, project.results, silent)

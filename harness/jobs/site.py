@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness report --index`: writes the page of every run, and an index page."""
+"""Writes a site of all runs: the page of every run, and an index page."""
 
 import contextlib
 import ctypes
