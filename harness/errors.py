@@ -8,7 +8,6 @@ a failure of the series (3) or of a claim (1), nor the reverse.
 import errno
 from typing import ClassVar
 
-EXIT_OK = 0
 EXIT_VERDICT = 1
 EXIT_INTERRUPTED = 130
 

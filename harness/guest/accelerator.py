@@ -22,11 +22,11 @@ from harness.project.guest import Guest, Namespace
 from harness.project.plan import Plan
 
 KVM = Path("/dev/kvm")
-ALIVE = "memmap-harness: <alive>"
+_ALIVE = "memmap-harness: <alive>"
 #: A kernel without built-in 9p cannot mount the root. By then it has run all of its
 #: initialization, which proves the accelerator.
-NO_ROOT = "VFS: Unable to mount root fs"
-PROOF_S = 90.0
+_NO_ROOT = "VFS: Unable to mount root fs"
+_PROOF_S = 90.0
 #: How long a failure is remembered. Success is not: it is quick to repeat.
 REMEMBERED_S = 3600.0
 MEMORY = "kvm-unusable.json"
@@ -126,8 +126,8 @@ def _try(cache: Cache, image: Path) -> str | None:
     command = boot.Command(
         image=image,
         root=rootfs.assemble(cache),
-        script=f"echo '{ALIVE}' >/dev/kmsg",
-        sign=ALIVE,
+        script=f"echo '{_ALIVE}' >/dev/kmsg",
+        sign=_ALIVE,
         accelerator="kvm",
         guest=small,
     )
@@ -135,9 +135,9 @@ def _try(cache: Cache, image: Path) -> str | None:
         cache,
         command,
         log=cache.logs / "prove-kvm.log",
-        seconds=PROOF_S,
+        seconds=_PROOF_S,
     )
-    if ALIVE in ran.console or NO_ROOT in ran.console:
+    if _ALIVE in ran.console or _NO_ROOT in ran.console:
         return None
     if ran.stopped is not None:
         return f"a boot under it: {ran.stopped}"

@@ -60,7 +60,7 @@ class Images:
 
 @contextlib.contextmanager
 def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Images]:
-    """Give a sparse file per namespace, in a private folder.
+    """Yield a sparse file per namespace, in a private folder.
 
     Raises MachineError if neither memory nor the cache's file system has room.
     """

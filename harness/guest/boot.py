@@ -22,16 +22,16 @@ from harness.host.units import format_bytes
 from harness.project.guest import Guest
 
 #: Limit of the channel: a kernel log and some lines.
-MAX_CHANNEL_BYTES = 64 << 20
+_MAX_CHANNEL_BYTES = 64 << 20
 #: Limit of files that QEMU writes: only the channel grows; namespaces are mapped.
-MAX_FILE_BYTES = 4 * MAX_CHANNEL_BYTES
+MAX_FILE_BYTES = 4 * _MAX_CHANNEL_BYTES
 KERNEL_STARTED = "Linux version "
 AGENT_STARTED = "memmap-harness: <started>"
 #: Deadlines from QEMU's start to the kernel's first line, and from there to the agent's first.
 KERNEL_S = {"kvm": 15.0, "tcg": 60.0}
 #: An emulated KMSAN kernel takes 85 s.
-AGENT_S = {"kvm": 60.0, "tcg": 240.0}
-KERNEL_OPTIONS = (
+_AGENT_S = {"kvm": 60.0, "tcg": 240.0}
+_KERNEL_OPTIONS = (
     # Bindings appear on the console, the whole log is available, and no marker is rate limited.
     "ignore_loglevel",
     "log_buf_len=16M",
@@ -84,7 +84,7 @@ class Stages(process.Deadline):
         super().__init__(seconds)
         self._awaited = [
             (KERNEL_STARTED, "sign of the kernel", KERNEL_S[accelerator]),
-            (sign, "sign of life from user space", AGENT_S[accelerator]),
+            (sign, "sign of life from user space", _AGENT_S[accelerator]),
         ]
         self._stage = self._begin()
 
@@ -165,7 +165,7 @@ def boot(
             excess = str(error)
         wall_s = time.monotonic() - started
         with channel.open("rb") as handle:
-            written = handle.read(MAX_CHANNEL_BYTES)
+            written = handle.read(_MAX_CHANNEL_BYTES)
     # The log's first line is the command, not the guest's. Line numbers are those of the log.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
     is_cut = log.stat().st_size > process.MAX_LOG_BYTES
@@ -193,8 +193,8 @@ class _Watch:
 
     def look(self) -> None:
         """Raise Excess if the guest has written too much."""
-        if self._channel.stat().st_size > MAX_CHANNEL_BYTES:
-            size = format_bytes(MAX_CHANNEL_BYTES)
+        if self._channel.stat().st_size > _MAX_CHANNEL_BYTES:
+            size = format_bytes(_MAX_CHANNEL_BYTES)
             raise Excess(f"the guest wrote over {size} to the agent's channel")
         written = sum(os.fstat(file.fileno()).st_blocks * 512 for file in self._backings)
         if written > self._limit:
@@ -216,7 +216,7 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         memory_bytes=guest.ram_bytes,
         cpus=guest.cpus,
         kvm=command.accelerator == "kvm",
-        kernel_options=[*KERNEL_OPTIONS, *command.kernel_options],
+        kernel_options=[*_KERNEL_OPTIONS, *command.kernel_options],
         qemu_options=[
             *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
             *devices,

@@ -14,7 +14,7 @@ import msgspec
 from harness.project.series import FUNCTION
 
 #: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
-MAX_LINE = 4096
+_MAX_LINE = 4096
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]")
 #: `<7>`, `[    1.234567]` and `[    T1]` or `[    C0]` in front of a message, as printk.time,
@@ -88,9 +88,9 @@ class Cut(msgspec.Struct, frozen=True):
 def message(line: str) -> str:
     """Return a console line without colours, carriage return, level, time and caller.
 
-    It is cut to MAX_LINE: a guest may print a line that never ends.
+    It is cut to _MAX_LINE: a guest may print a line that never ends.
     """
-    line = line[:MAX_LINE]
+    line = line[:_MAX_LINE]
     line = _ANSI.sub("", line).replace("\r", "")
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 

@@ -15,9 +15,9 @@ PROGRAM = "qemu-system-x86_64"
 PORT = "memmap-harness"
 CXL_DEVICE = "cxl-type3"
 #: A CXL device's label area, in memory; the smallest that drivers/nvdimm/label.c accepts.
-LABEL_KIB = 128
+_LABEL_KIB = 128
 #: Bus numbers of CXL host bridges, far enough apart for a port and a device behind each.
-BUSES_PER_BRIDGE = 32
+_BUSES_PER_BRIDGE = 32
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -78,9 +78,9 @@ def cxl(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
     windows = ["cxl=on"]
     options = ["-m", f"size={memory_bytes >> 20}M"]
     for number, device in enumerate(devices):
-        bus = BUSES_PER_BRIDGE * (number + 1)
+        bus = _BUSES_PER_BRIDGE * (number + 1)
         options += ["-object", _backing(number, device)]
-        options += ["-object", f"memory-backend-ram,id=labels{number},size={LABEL_KIB}K"]
+        options += ["-object", f"memory-backend-ram,id=labels{number},size={_LABEL_KIB}K"]
         options += ["-device", f"pxb-cxl,id=bridge{number},bus=pcie.0,bus_nr={bus}"]
         options += ["-device", f"cxl-rp,id=port{number},bus=bridge{number},chassis=0,slot={number}"]
         memory = f"memdev=backing{number},lsa=labels{number},sn={number + 1}"

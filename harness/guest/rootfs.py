@@ -17,13 +17,13 @@ from harness.host.process import Deadline
 
 AGENT = "/agent"
 #: ldd and busybox take milliseconds.
-ASSEMBLE_S = 60
+_ASSEMBLE_S = 60
 #: Mount points, and folders that virtme-ng's init expects.
-FOLDERS = (
+_FOLDERS = (
     *("dev", "etc", "home", "lib/modules", "mnt", "opt", "proc", "root", "run", "sbin", "srv"),
     *("sys", "tmp", "usr/bin", "usr/sbin", "var/log", "var/tmp"),
 )
-TEXTS = {
+_TEXTS = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
     "etc/group": "root:x:0:\n",
     "etc/fstab": "",
@@ -36,7 +36,7 @@ def assemble(cache: Cache, agent: Path | None = None) -> Path:
 
     Raises ToolMissing or MachineError if the host lacks one of the programs.
     """
-    log, deadline = cache.log("root"), Deadline(ASSEMBLE_S)
+    log, deadline = cache.log("root"), Deadline(_ASSEMBLE_S)
     shell = busybox.require_static(log, deadline)
     files = {"bin/busybox": shell}
     if agent is not None:
@@ -54,9 +54,9 @@ def assemble(cache: Cache, agent: Path | None = None) -> Path:
 
 
 def _fill(root: Path, files: Mapping[str, Path], applets: list[str]) -> None:
-    for name in FOLDERS:
+    for name in _FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
-    for name, text in TEXTS.items():
+    for name, text in _TEXTS.items():
         (root / name).write_text(text)
     for name, source in files.items():
         target = root / name

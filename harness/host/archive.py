@@ -17,9 +17,9 @@ from harness.host.units import GIB, format_bytes
 #: Three times a kernel tree of 2026.
 MAX_UNPACKED_BYTES = 6 * GIB
 #: Ten times the best compression of a kernel tree; decompression bombs have far more.
-MAX_RATIO = 100
+_MAX_RATIO = 100
 #: Twenty times the files of a kernel tree.
-MAX_FILES = 2_000_000
+_MAX_FILES = 2_000_000
 _CHUNK = 1 << 20
 _OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
     ".xz": lzma.open,
@@ -32,7 +32,7 @@ _OPEN: dict[str, Callable[[Path, Literal["rb"]], Any]] = {
 def decompressed(file: Path, tar: Path) -> None:
     """Decompress a tarball into `tar`. Raises InputError if it is damaged or too large."""
     read = _OPEN.get(file.suffix, Path.open)
-    most = min(MAX_UNPACKED_BYTES, max(file.stat().st_size * MAX_RATIO, 16 * _CHUNK))
+    most = min(MAX_UNPACKED_BYTES, max(file.stat().st_size * _MAX_RATIO, 16 * _CHUNK))
     written = 0
     try:
         with read(file, "rb") as source, tar.open("wb") as target:
@@ -72,8 +72,8 @@ def check(tar: Path, name: str) -> None:
 
 def _check_members(members: Iterable[tarfile.TarInfo], name: str) -> None:
     for count, member in enumerate(members, 1):
-        if count > MAX_FILES:
-            raise InputError(f"has over {MAX_FILES} files", where=name)
+        if count > _MAX_FILES:
+            raise InputError(f"has over {_MAX_FILES} files", where=name)
         if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
             raise InputError(f"{member.name!r} is not a file, folder or link", where=name)
         if ".git" in member.name.lower().split("/"):

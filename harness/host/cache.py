@@ -19,9 +19,9 @@ from harness.host import cancel
 from harness.host.sandbox import Sandbox
 
 #: How often a thread that no signal interrupts tries to take a lock.
-POLL_S = 0.1
+_POLL_S = 0.1
 #: The lock that every user of the cache shares. `harness cache prune` takes it exclusively.
-USERS = "users"
+_USERS = "users"
 NOTICED_S = 0.5
 
 
@@ -48,7 +48,7 @@ class Cache:
 
     @classmethod
     def default(cls, sandbox: Sandbox | None = None) -> "Cache":
-        """Return the user's: $XDG_CACHE_HOME/memmap-harness, or ~/.cache/memmap-harness."""
+        """Return the user's cache: $XDG_CACHE_HOME/memmap-harness, or ~/.cache/memmap-harness."""
         named = os.environ.get("XDG_CACHE_HOME", "")
         # The XDG base directory specification: a relative path is to be ignored.
         base = Path(named) if named.startswith("/") else Path.home() / ".cache"
@@ -85,17 +85,17 @@ class Cache:
 
     @contextlib.contextmanager
     def free(self, name: str) -> Iterator[bool]:
-        """Hold a lock if it is free, and give whether. The file's modification time stays."""
+        """Hold a lock if it is free; yield whether. Its file's modification time stays."""
         with _opened(self.lock_file(name)) as handle:
             yield _try_lock(handle, fcntl.LOCK_EX)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[bool]:
-        """Lock all other users out if there are none, and give whether."""
+        """Lock the cache exclusively if it has no other user; yield whether."""
         if self._in_use is not None:
             self._in_use.close()
             self._in_use = None
-        with _opened(self.lock_file(USERS)) as handle:
+        with _opened(self.lock_file(_USERS)) as handle:
             is_alone = _try_lock(handle, fcntl.LOCK_EX)
             if not is_alone:
                 _lock(handle, fcntl.LOCK_SH, None)
@@ -112,15 +112,15 @@ class Cache:
         return folder / f"{name}.lock"
 
     def _use(self) -> None:
-        """Hold the lock USERS, shared, until this object is gone."""
+        """Hold the lock _USERS, shared, until this object is gone."""
         if self._in_use is None:
-            handle = self.lock_file(USERS).open("a")
+            handle = self.lock_file(_USERS).open("a")
             _lock(handle, fcntl.LOCK_SH, None)
             self._in_use = handle
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """Give a folder on the cache's file system and remove it afterwards.
+        """Yield a folder on the cache's file system and remove it afterwards.
 
         Folders of killed processes are removed by the next call: their locks are free.
         """
@@ -144,7 +144,7 @@ class Cache:
 
 
 def used(path: Path) -> None:
-    """Set the time of last use of something cached, by which `harness cache prune` goes."""
+    """Set the time of last use of a cached file or folder, for `harness cache prune`."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
@@ -193,14 +193,14 @@ def _lock(handle: IO[str], how: int, waiting: Callable[[], None] | None) -> None
         while time.monotonic() < end:
             if _try_lock(handle, how):
                 return
-            time.sleep(POLL_S / 10)
+            time.sleep(_POLL_S / 10)
         waiting()
     if not cancel.is_stoppable():
         fcntl.flock(handle, how)
         return
     while not _try_lock(handle, how):
         cancel.check()
-        time.sleep(POLL_S)
+        time.sleep(_POLL_S)
 
 
 def _try_lock(handle: IO[str], how: int) -> bool:

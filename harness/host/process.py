@@ -23,19 +23,12 @@ from typing import IO, TypeVar
 
 import msgspec
 
-from harness.errors import (
-    HarnessError,
-    MachineError,
-    TimedOut,
-    ToolFailed,
-    ToolMissing,
-    of_machine,
-)
+from harness.errors import HarnessError, MachineError, TimedOut, ToolFailed, ToolMissing, of_machine
 from harness.host import cancel, reaper
 
 E = TypeVar("E", bound=MachineError)
 
-TAIL_LINES = 12
+_TAIL_LINES = 12
 GRACE_S = 2.0
 #: Limit of a log: a guest that floods its console must not fill the disk.
 MAX_LOG_BYTES = 64 << 20
@@ -43,7 +36,7 @@ MAX_LOG_BYTES = 64 << 20
 MAX_STDOUT_BYTES = 64 << 20
 MAX_STDERR_BYTES = 64 << 10
 #: How often `watch` is called.
-WATCH_S = 0.2
+_WATCH_S = 0.2
 #: util-linux: the kernel kills a program started through this when its parent dies.
 _DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 #: 128 plus one of these is a wrapper's exit code for a killed program. Of other signals it is not:
@@ -115,36 +108,37 @@ def _was_killed(code: int) -> bool:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of programs: the variables passed on, the C locale, and `extra`."""
     env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
-    env |= {"LC_ALL": "C"}
-    return env | dict(extra or {})
-
-
-class _Late(Exception):
-    """The deadline has passed and the program still runs."""
+    return env | {"LC_ALL": "C"} | dict(extra or {})
 
 
 class _Sink:
-    """Writes output to the log and passes whole lines to a listener.
+    """Writes output to the log, passes whole lines to a listener, and collects what is returned.
 
     `tail` has the last lines, for error messages.
     """
 
     def __init__(self, log: IO[bytes], on_line: Callable[[str], None] | None) -> None:
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.stdout, self.stderr = bytearray(), bytearray()
         self._log = log
         self._room = MAX_LOG_BYTES
         self._on_line = on_line
-        self._partial: dict[int, bytes] = {}
+        self._partial: dict[bool, bytes] = {}
 
-    def feed(self, stream: int, data: bytes) -> None:
+    def feed(self, data: bytes, *, is_error: bool) -> None:
+        if is_error:
+            self.stderr += data
+            del self.stderr[:-MAX_STDERR_BYTES]
+        else:
+            self.stdout += data[: MAX_STDOUT_BYTES - len(self.stdout)]
         if self._room > 0:
             self.write(data[: self._room])
             self._room -= len(data)
             if self._room <= 0:
                 self.write(b"\n[log cut here: the program printed too much]\n")
-        *lines, rest = (self._partial.get(stream, b"") + data).split(b"\n")
+        *lines, rest = (self._partial.get(is_error, b"") + data).split(b"\n")
         # Limits a line that never ends.
-        self._partial[stream] = rest[-65536:]
+        self._partial[is_error] = rest[-65536:]
         for line in lines:
             self._line(line)
 
@@ -190,7 +184,7 @@ def run(
     `log` is appended to. `env` is added to `environment()`. `ok` lists the accepted exit codes
     (None: any). `on_line` gets each line of output and error output as it arrives. `called` is the
     program's name in errors if argv[0] is a wrapper. `stdin` is a file to read from. `watch` is
-    called with the process id every WATCH_S; a HarnessError that it raises kills the program.
+    called with the process id every _WATCH_S; a HarnessError that it raises kills the program.
 
     Raises ToolMissing, ToolFailed or TimedOut, or MachineError if the log cannot be written. On
     any exception the process group is killed.
@@ -202,7 +196,6 @@ def run(
     with log.open("ab", buffering=0) as sink_file:
         sink = _Sink(sink_file, on_line)
         sink.write(f"$ {shlex.join(argv)}\n".encode())
-        stdout, stderr = bytearray(), bytearray()
 
         def failure(kind: type[E], what: str) -> E:
             return kind(
@@ -213,10 +206,9 @@ def run(
 
         with _started(argv, cwd, env, stdin) as process:
             try:
-                _pump(process, sink, stdout, stderr, deadline, watch)
-                _wait(process, deadline)
+                _pump(process, sink, deadline, watch)
                 cpu_s = _finish(process)
-            except _Late as late:
+            except TimeoutError as late:
                 what = f"did not end within {deadline.seconds:.0f} s and was killed"
                 raise failure(TimedOut, what) from late
             except HarnessError:
@@ -228,14 +220,14 @@ def run(
         error = failure(ToolFailed, ending(process.returncode))
         error.heard_to_end = not (_was_killed(process.returncode) or sink.is_full)
         raise error
-    if ok is not None and len(stdout) == MAX_STDOUT_BYTES:
+    if ok is not None and len(sink.stdout) == MAX_STDOUT_BYTES:
         # Callers that accept any exit code do not read the output.
         raise failure(ToolFailed, "printed too much to be read")
     return Finished(
         argv=argv,
         exit_code=process.returncode,
-        output=bytes(stdout),
-        errors=bytes(stderr),
+        output=bytes(sink.stdout),
+        errors=bytes(sink.stderr),
         wall_s=time.monotonic() - started,
         cpu_s=cpu_s,
         was_cut=sink.is_full,
@@ -327,28 +319,28 @@ def _interruptions_held() -> Iterator[None]:
 def _pump(
     process: subprocess.Popen[bytes],
     sink: _Sink,
-    stdout: bytearray,
-    stderr: bytearray,
     deadline: Deadline,
     watch: Callable[[int], None] | None,
 ) -> None:
-    """Move output until both pipes are closed, or the program has ended."""
+    """Move output until the program has ended."""
     assert process.stdout is not None  # noqa: S101 (both are PIPE, see _started)
     assert process.stderr is not None  # noqa: S101
-    out = process.stdout.fileno()
+    errors = process.stderr.fileno()
     due = 0.0
     with selectors.DefaultSelector() as selector:
         for pipe in (process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)
             selector.register(pipe.fileno(), selectors.EVENT_READ)
-        while selector.get_map():
+        while True:
             cancel.check()
             if deadline.remaining == 0:
-                raise _Late
+                raise TimeoutError
             if watch is not None and time.monotonic() >= due:
                 watch(process.pid)
-                due = time.monotonic() + WATCH_S
-            ready = selector.select(min(deadline.remaining, WATCH_S))
+                due = time.monotonic() + _WATCH_S
+            # Without pipes it ends at any moment.
+            wait_s = min(deadline.remaining, _WATCH_S) if selector.get_map() else 0.005
+            ready = selector.select(wait_s)
             if not ready and _has_ended(process):
                 # Output may have arrived since. If not, a grandchild holds the pipes open; it
                 # is killed with the group.
@@ -357,30 +349,16 @@ def _pump(
                     return
             for key, _ in ready:
                 data = os.read(key.fd, 65536)
-                if not data:
-                    selector.unregister(key.fd)
-                    continue
-                sink.feed(key.fd, data)
-                if key.fd == out:
-                    stdout += data[: MAX_STDOUT_BYTES - len(stdout)]
+                if data:
+                    sink.feed(data, is_error=key.fd == errors)
                 else:
-                    stderr += data
-                    del stderr[:-MAX_STDERR_BYTES]
+                    selector.unregister(key.fd)
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     """Return whether the leader has ended, without reaping it: see _finish."""
     flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, process.pid, flags) is not None
-
-
-def _wait(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
-    """Wait for the leader to end."""
-    while not _has_ended(process):
-        cancel.check()
-        if deadline.remaining == 0:
-            raise _Late
-        time.sleep(0.005)
 
 
 def _finish(process: subprocess.Popen[bytes]) -> float:

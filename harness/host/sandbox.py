@@ -19,7 +19,7 @@ from harness.events import Listener, Note
 from harness.host import process
 from harness.host.units import GIB
 
-PROBE_S = 20
+_PROBE_S = 20
 #: The reason for which nothing is confined if the user wants it so.
 NO_SANDBOX = "--no-sandbox"
 UNCONFINED = (
@@ -27,7 +27,7 @@ UNCONFINED = (
     "and reach the network"
 )
 #: Read-only. Not all of /etc, /var, /srv or /mnt: keys may be there.
-SYSTEM = (
+_SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"),
     *("/nix/store", "/gnu/store", "/sys/devices/system"),
 )
@@ -36,7 +36,7 @@ ETC = (
     *("nsswitch.conf", "os-release", "ssl/openssl.cnf", "pki/tls/openssl.cnf", "crypto-policies"),
 )
 #: Variables that are passed on. Others may hold tokens or sockets of agents.
-VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH")
+_VARIABLES = ("PATH", "HOME", "LD_LIBRARY_PATH")
 MAX_FILE_BYTES = 8 * GIB
 #: Processes and threads: many times those of `make -j` on this machine.
 MAX_TASKS = 1024 + 32 * (os.cpu_count() or 1)
@@ -59,7 +59,7 @@ class Sandbox(msgspec.Struct, frozen=True):
         """Return the sandbox after trying bubblewrap in an empty folder (some 0.05 s)."""
         try:
             argv = wrap(["touch", f"{folder}/made"], writable=[folder])
-            process.run(argv, log=log, deadline=process.Deadline(PROBE_S))
+            process.run(argv, log=log, deadline=process.Deadline(_PROBE_S))
         except HarnessError as error:
             return cls((error.detail or error.what).splitlines()[-1])
         if not (folder / "made").exists():
@@ -151,14 +151,14 @@ def wrap(
 
 
 def _emptied(env: Mapping[str, str] | None) -> list[str]:
-    kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    kept = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     kept |= {"LC_ALL": "C", "TMPDIR": "/tmp"} | dict(env or {})  # noqa: S108
     return ["env", "-i", *(f"{name}={value}" for name, value in kept.items())]
 
 
 def _system() -> list[str]:
     options: list[str] = []
-    for name in SYSTEM:
+    for name in _SYSTEM:
         path = Path(name)
         if path.is_symlink():  # /bin, where it is /usr/bin
             options += ["--symlink", str(path.readlink()), name]

@@ -41,15 +41,15 @@ META = "kernel.json"
 #: Beside META: how often the compiler gave each warning. Missing if unknown.
 WARNINGS = "warnings.json"
 #: Files of an O= folder that are cached, and their names in the cache.
-CACHED = {
+_CACHED = {
     "arch/x86/boot/bzImage": "bzImage",
     "vmlinux": "vmlinux",
     "System.map": "System.map",
     configure.CONFIG: "config",
 }
 #: A file in an O= folder; its modification time is that of the last build.
-STAMP = "harness.stamp"
-MAX_WARNINGS_SHOWN = 5
+_STAMP = "harness.stamp"
+_MAX_WARNINGS_SHOWN = 5
 
 
 def build(
@@ -108,7 +108,7 @@ def warnings(kernel: Kernel) -> dict[str, int] | None:
 def objects(
     cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = silent
 ) -> Iterator[Make]:
-    """Give a Make whose source is at `commit` and whose O= folder is configured by the recipe.
+    """Yield a Make whose source is at `commit` and whose O= folder is configured by the recipe.
 
     Source and O= folder are locked until the block ends.
     """
@@ -182,16 +182,16 @@ def _stamped(make: Make, listen: Listener) -> Iterator[None]:
     """Remove an O= folder that is newer than the clock: make would not see changes."""
     folder = make.output.path
     with contextlib.suppress(FileNotFoundError):
-        if (folder / STAMP).lstat().st_mtime > time.time():
+        if (folder / _STAMP).lstat().st_mtime > time.time():
             listen(Note("the clock was set back since the last build: building from scratch"))
             shutil.rmtree(folder)
     if not folder.is_dir():
         make.begin()
-    make.output.write(STAMP, b"")
+    make.output.write(_STAMP, b"")
     try:
         yield
     finally:
-        make.output.write(STAMP, b"")
+        make.output.write(_STAMP, b"")
 
 
 def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessError:
@@ -247,7 +247,7 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
             listen(Advanced(min(done, total), total, line.split()[-1]))
         elif warning(line):
             warnings += 1
-            if warnings <= MAX_WARNINGS_SHOWN:
+            if warnings <= _MAX_WARNINGS_SHOWN:
                 listen(Note(line.strip()))
         elif blamed is None and make_output.of_machine(line):
             blamed = line
@@ -285,7 +285,7 @@ def _store(
 ) -> Kernel:
     """Copy a kernel from the O= folder to the cache, completely or not at all."""
     with cache.staging() as work:
-        for name, cached in CACHED.items():
+        for name, cached in _CACHED.items():
             make.output.copy(name, work / cached)
         kernel = Kernel(
             key=folder.name,

@@ -4,7 +4,7 @@
 import shlex
 
 #: MAX_ARG_STRLEN, execve's limit of one argument; real commands have some thousand characters.
-MAX_COMMAND = 128 << 10
+_MAX_COMMAND = 128 << 10
 
 
 def saved_command(text: str, target: str) -> list[str]:
@@ -15,7 +15,7 @@ def saved_command(text: str, target: str) -> list[str]:
     for line in text.splitlines():
         name, found, command = line.partition(" := ")
         if found and name in (f"savedcmd_{target}", f"cmd_{target}"):
-            if len(command) > MAX_COMMAND:
+            if len(command) > _MAX_COMMAND:
                 raise ValueError(f"the command for {target} has {len(command)} characters")
             words = shlex.split(command)
             return words[: words.index(";")] if ";" in words else words

@@ -18,7 +18,7 @@ _PROMPT = re.compile(
 )
 _COMMENT = re.compile(r"""\s#[^"']*$""")
 #: Deeper nesting than in any kernel's expressions.
-MAX_DEPTH = 32
+_MAX_DEPTH = 32
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ class _Expression:
 
     def _group(self) -> _Value:
         # Unread tokens make the whole expression unknown.
-        if self._depth == MAX_DEPTH:
+        if self._depth == _MAX_DEPTH:
             return _Value(None)
         self._depth += 1
         value = self._any()

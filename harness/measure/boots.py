@@ -29,11 +29,11 @@ from harness.record import store
 from harness.record.record import Boot, BootRun, Outcome
 
 #: Copying backing files: some GB each.
-COPY_S = 1800
+_COPY_S = 1800
 #: `qemu -device help`.
-QEMU_S = 20
+_QEMU_S = 20
 #: The folder of the .config files, in the run's.
-CONFIGS = "configs"
+_CONFIGS = "configs"
 
 
 def measure(
@@ -101,7 +101,7 @@ def measure(
 def _require_device(cache: Cache, guest: Guest) -> None:
     """Raise Unsupported unless this QEMU has the device that holds the guest's memory."""
     if guest.place == "cxl" and not qemu.offers(
-        qemu.CXL_DEVICE, cache.log("qemu"), process.Deadline(QEMU_S)
+        qemu.CXL_DEVICE, cache.log("qemu"), process.Deadline(_QEMU_S)
     ):
         what = f"this {qemu.PROGRAM} has no device {qemu.CXL_DEVICE}"
         raise Unsupported(what, where=f"guest {guest.name}", expected="QEMU 7.1 or later")
@@ -161,16 +161,16 @@ def _error(made: Boot, title: str, folder: Path) -> HarnessError:
 
 def _copy_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) -> None:
     """Copy each build's .config beside the record, unless its digest is not `config_sha256`."""
-    (folder / CONFIGS).mkdir(exist_ok=True)
+    (folder / _CONFIGS).mkdir(exist_ok=True)
     for build in record.builds:
         with contextlib.suppress(OSError):
             data = Path(kernels[build.name].config).read_bytes()
             if hashlib.sha256(data).hexdigest() == build.config_sha256:
-                replace_file(folder / CONFIGS / f"{build.name}.config", data)
+                replace_file(folder / _CONFIGS / f"{build.name}.config", data)
 
 
 def _copy_images(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:
     """Copy the backing files beside the record, sparsely."""
     for driver, path in images.items():
         argv = ["cp", "--sparse=always", "--", str(path), str(folder / f"{name}-{driver}.img")]
-        process.run(argv, log=cache.log("keep-images"), deadline=process.Deadline(COPY_S))
+        process.run(argv, log=cache.log("keep-images"), deadline=process.Deadline(_COPY_S))

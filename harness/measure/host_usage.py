@@ -10,16 +10,16 @@ import msgspec
 from harness.measure.proc_stat import CpuTicks, cpu_ticks, load_1min
 from harness.record.record import HostUse
 
-PROC = Path("/proc")
-CPUS = Path("/sys/devices/system/cpu")
+_PROC = Path("/proc")
+_CPUS = Path("/sys/devices/system/cpu")
 #: Counts of throttling per core and package (drivers/thermal/intel/therm_throt.c).
-THROTTLES = ("core_throttle_count", "package_throttle_count")
+_THROTTLES = ("core_throttle_count", "package_throttle_count")
 
 
 class Meter:
     """Reads the host's counters at the start and in used()."""
 
-    def __init__(self, proc: Path = PROC, cpus: Path = CPUS) -> None:
+    def __init__(self, proc: Path = _PROC, cpus: Path = _CPUS) -> None:
         self._proc, self._cpus = proc, cpus
         self._before = self._read()
 
@@ -53,7 +53,7 @@ class Meter:
 
     def _throttles(self) -> int | None:
         """Return the sum of all counters; each core counts its package's events too."""
-        files = [f for n in THROTTLES for f in self._cpus.glob(f"cpu*/thermal_throttle/{n}")]
+        files = [f for n in _THROTTLES for f in self._cpus.glob(f"cpu*/thermal_throttle/{n}")]
         try:
             return sum(int(file.read_text()) for file in files) if files else None
         except (OSError, ValueError):

@@ -16,9 +16,9 @@ from harness.host.process import Deadline
 from harness.record.record import Machine
 
 #: `--version` of each program takes up to a second.
-DESCRIBE_S = 120
+_DESCRIBE_S = 120
 #: Programs that a measurement may depend on. The compiler is recorded per build.
-MEASURING = {
+_MEASURING = {
     "qemu": qemu.PROGRAM,
     "vng": "vng",
     "ndctl": "ndctl",
@@ -28,7 +28,7 @@ MEASURING = {
 #: Programs of this package's Python dependencies.
 PYTHON_PROGRAMS = ("vng", "b4")
 #: Family and model of Ice Lake SP and D (arch/x86/include/asm/intel-family.h).
-ICE_LAKE_SERVERS = {(6, 0x6A), (6, 0x6C)}
+_ICE_LAKE_SERVERS = {(6, 0x6A), (6, 0x6C)}
 #: Flags of Ice Lake and later server cores that Cascade Lake lacks.
 ICE_LAKE_FLAGS = {"avx512_vbmi2", "avx512_bitalg", "gfni", "vaes", "vpclmulqdq"}
 
@@ -45,7 +45,7 @@ class Cpu(msgspec.Struct, frozen=True):
     @property
     def is_ice_lake(self) -> bool:
         """Return whether it is an Ice Lake server, like the author's."""
-        return self.vendor == "GenuineIntel" and (self.family, self.model) in ICE_LAKE_SERVERS
+        return self.vendor == "GenuineIntel" and (self.family, self.model) in _ICE_LAKE_SERVERS
 
     @property
     def is_ice_lake_class(self) -> bool:
@@ -55,7 +55,7 @@ class Cpu(msgspec.Struct, frozen=True):
 
 def describe(cache: Cache, accelerator: Accelerator) -> Machine:
     """Return the machine for a run record."""
-    found, deadline = cpu(Path("/proc/cpuinfo").read_text()), Deadline(DESCRIBE_S)
+    found, deadline = cpu(Path("/proc/cpuinfo").read_text()), Deadline(_DESCRIBE_S)
     return Machine(
         cpu=found.name,
         cpus=len(os.sched_getaffinity(0)),
@@ -65,7 +65,7 @@ def describe(cache: Cache, accelerator: Accelerator) -> Machine:
         accelerator_proof=accelerator.proof,
         tools={
             name: number
-            for name, program in MEASURING.items()
+            for name, program in _MEASURING.items()
             if (number := tool_version(cache, program, deadline))
         },
     )

@@ -14,7 +14,7 @@ from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 Bytes = npt.NDArray[np.uint8]
 #: Returns the members at a byte, from the page's number and the byte's offset in it.
 Finder = Callable[[int, int], Sequence[Member]]
-PADDING = "padding"
+_PADDING = "padding"
 #: In place of a driver, for the comparison of a replay's cases.
 CASES = "cases"
 UNEQUAL = "its digest is not base's; `harness verify` names the pages that differ"
@@ -64,7 +64,7 @@ def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
         # A smaller member is another name for a part of the largest one.
         place = max((m.size, m.offset) for m in members)[1] if members else -1
         names = places.setdefault(place, {})
-        names.update(dict.fromkeys([m.name for m in members] or [PADDING]))
+        names.update(dict.fromkeys([m.name for m in members] or [_PADDING]))
     fields = tuple("|".join(names) for names in places.values())
     return Difference(number, fields, base.tobytes().hex(), tip.tobytes().hex())
 

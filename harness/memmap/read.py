@@ -17,7 +17,7 @@ from harness.memmap.struct_pages import Runs
 from harness.record.record import Memmap
 
 #: 4 MiB of struct pages at a time.
-CHUNK_PAGES = 1 << 16
+_CHUNK_PAGES = 1 << 16
 #: Called after a complete boot with its build, its number and its backing files by driver, which
 #: can be read until it returns. If it raises, the boot is repeated on resuming.
 AfterBoot = Callable[[str, int, Mapping[str, Path]], tuple[Memmap, ...]]
@@ -59,12 +59,12 @@ def read(path: Path) -> Runs | None:
         size = block.page_struct_size
         file.seek(info_block.MEMMAP_OFFSET_BYTES)
         # First come the pages of block and memmap, which the driver does not initialize.
-        head = np.frombuffer(file.read(min(block.first, CHUNK_PAGES) * size), dtype=np.uint64)
+        head = np.frombuffer(file.read(min(block.first, _CHUNK_PAGES) * size), dtype=np.uint64)
         address = struct_pages.memmap_address(head.reshape(-1, size // 8))
         if address is None:
             raise ValueError("no struct page points to itself: there is no memmap")
         file.seek(info_block.MEMMAP_OFFSET_BYTES + block.first * size)
-        return struct_pages.read(file, block.npfns, size, address, block.first, CHUNK_PAGES)
+        return struct_pages.read(file, block.npfns, size, address, block.first, _CHUNK_PAGES)
 
 
 def _save(folder: Path, build: str, number: int, driver: str, path: Path) -> Memmap | None:

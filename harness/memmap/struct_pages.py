@@ -18,15 +18,15 @@ Words = npt.NDArray[np.uint64]
 #: image (Documentation/arch/x86/x86_64/mm.rst), two counters in one word, or compound_info's mask.
 POINTER_FROM, POINTER_TO = 0xFF00_0000_0000_0000, 0xFFFF_FE00_0000_0000
 #: flags is not a pointer, but may have all its upper bits set.
-FLAGS_WORD = 0
+_FLAGS_WORD = 0
 #: Bit 0 marks a tail page, since v4.4 (1d798ca3f164).
-TAIL_WORD = 1
+_TAIL_WORD = 1
 #: A page that is on no list points to itself with its second and third word.
-LIST_WORDS = (1, 2)
+_LIST_WORDS = (1, 2)
 IN_MEMMAP, ELSEWHERE = np.uint64(1 << 60), np.uint64(2 << 60)
 #: An initialized memmap has a handful of each.
-MAX_OBJECTS = 4096
-MAX_DIFFERENT = 1 << 16
+_MAX_OBJECTS = 4096
+_MAX_DIFFERENT = 1 << 16
 
 
 class Runs(NamedTuple):
@@ -51,12 +51,12 @@ def memmap_address(words: Words) -> int | None:
 
     Those of the memmap itself are on no list, so they point to themselves.
     """
-    first, second = (words[:, w] for w in LIST_WORDS)
+    first, second = (words[:, w] for w in _LIST_WORDS)
     alone = np.flatnonzero((first == second) & _is_pointer(first))
     if not len(alone):
         return None
     number = int(alone[0])
-    own: int = number * words.shape[1] * 8 + LIST_WORDS[0] * 8
+    own: int = number * words.shape[1] * 8 + _LIST_WORDS[0] * 8
     return int(first[number]) - own
 
 
@@ -112,17 +112,17 @@ class _Folded:
         )
 
     def _number(self, page: bytes) -> int:
-        if len(self._known) == MAX_DIFFERENT and page not in self._known:
-            raise ValueError(f"more than {MAX_DIFFERENT} different struct pages: not initialized")
+        if len(self._known) == _MAX_DIFFERENT and page not in self._known:
+            raise ValueError(f"more than {_MAX_DIFFERENT} different struct pages: not initialized")
         return self._known.setdefault(page, len(self._known))
 
     def _replace(self, words: Words, numbers: npt.NDArray[np.int64]) -> None:
         # A chunk may begin within a compound page, whose head was in an earlier chunk.
-        heads = np.where(words[:, TAIL_WORD] & np.uint64(1) == 0, numbers, self._head)
+        heads = np.where(words[:, _TAIL_WORD] & np.uint64(1) == 0, numbers, self._head)
         heads = np.maximum.accumulate(heads)
         self._head = int(heads[-1])
         for column in range(words.shape[1]):
-            if column == FLAGS_WORD:
+            if column == _FLAGS_WORD:
                 continue
             values = words[:, column]
             rows = np.flatnonzero(_is_pointer(values))
@@ -144,8 +144,8 @@ class _Folded:
     def _objects_of(self, values: Words) -> Words:
         for value in values.tolist():
             self._objects.setdefault(value, len(self._objects))
-        if len(self._objects) > MAX_OBJECTS:
-            raise ValueError(f"pointers to more than {MAX_OBJECTS} objects: not initialized")
+        if len(self._objects) > _MAX_OBJECTS:
+            raise ValueError(f"pointers to more than {_MAX_OBJECTS} objects: not initialized")
         return np.array([self._objects[value] for value in values.tolist()], dtype=np.uint64)
 
 
