@@ -34,7 +34,7 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
     ),
     "replay": _EvidenceWords(
         "the compiled function on this CPU, without a guest",
-        "supports or doubts a claim; does not decide it",
+        "supports or doubts a claim but does not decide it",
     ),
 }
 
