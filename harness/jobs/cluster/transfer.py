@@ -6,8 +6,8 @@ machine fetches what its own cache lacks.
 """
 
 import contextlib
-import shutil
-import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -76,49 +76,29 @@ def receive_any_kernel(store: Store, cache: Cache, key: str) -> None:
 
 
 def pack(folder: Path, work: Path) -> Path:
-    """Return a tar of a folder's files, written below `work`."""
+    """Return a zip file of a folder's files, written below `work`."""
     packed = work / "packed"
-    with tarfile.open(packed, "w:gz", compresslevel=1) as tar:
-        for path in sorted(folder.iterdir()):
-            tar.add(path, path.name)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, path.relative_to(folder))
     return packed
 
 
 def unpack(packed: Path, folder: Path) -> None:
-    """Unpack a tar into a folder. Raises MachineError for a member outside of it, or a link.
+    """Unpack a zip file into a folder; no member leaves it. Raises MachineError if it is damaged.
 
     A run's record is written last, so that all files that it names exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(packed) as tar:
-            record = next((m for m in tar if m.name == records.FILE), None)
-            for member in tar:
-                if member is not record:
-                    _take(tar, member, folder)
-            if record is not None and (content := tar.extractfile(record)) is not None:
-                replace_file(folder / records.FILE, content.read())
-    except tarfile.TarError as error:
-        raise MachineError(f"the tar is damaged: {error}", where=str(folder)) from error
-
-
-def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Extract a file or folder. Python 3.11.2 (Debian 12) has no tarfile.data_filter.
-
-    Raises tarfile.TarError for a name outside `folder`, and for a link, which may lead there.
-    """
-    path = Path(member.name)
-    if path.is_absolute() or ".." in path.parts:
-        raise tarfile.ExtractError(f"{member.name!r} is outside the folder")
-    if member.isdir():
-        (folder / path).mkdir(parents=True, exist_ok=True)
-        return
-    content = tar.extractfile(member) if member.isfile() else None
-    if content is None:
-        raise tarfile.ExtractError(f"{member.name!r} is neither a file nor a folder")
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    with content, (folder / path).open("wb") as file:
-        shutil.copyfileobj(content, file)
+        # Unlike tarfile on Debian 12, zipfile makes no links and drops ".." and "/" from names.
+        with zipfile.ZipFile(packed) as file:
+            names = file.namelist()
+            file.extractall(folder, [name for name in names if name != records.FILE])
+            if records.FILE in names:
+                replace_file(folder / records.FILE, file.read(records.FILE))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise MachineError(f"the zip file is damaged: {error}", where=str(folder)) from error
 
 
 def _send_commit(
