@@ -6,7 +6,7 @@ never look like a result.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -30,7 +30,7 @@ from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Rebased
 from harness.series.source import Posted, RebasedSource, Source
 
-#: The step that a trial ended in; `held` if all steps did well.
+#: The step that failed; `held` if none did.
 Stage = Literal["rebase", "compile", "check", "time", "boot", "held"]
 
 
@@ -87,19 +87,20 @@ def trial(
 ) -> Visit:
     """Try a series on a tag, which `tree` names for a fetch. Raises InputError, MachineError."""
     started = store.now().isoformat()
-    carried = rebase.rebase(
+    rebased = rebase.rebase(
         project, cache, rebase.RebaseRequest(wanted.slug, tree, wanted.source), listen
     )
-    if carried.conflict is not None:
+    if rebased.conflict is not None:
         # It will not be resolved here, and its worktree is as large as a tree.
         rebase.abort(cache, wanted.slug, tree)
-    visit = _visit(tag, carried, started)
-    if carried.mbox:
+    visit = _visit(tag, rebased, started)
+    if rebased.mbox:
         version = wanted.source.version if isinstance(wanted.source, Posted) else None
-        source = RebasedSource(Path(carried.mbox), carried.label, version)
+        source = RebasedSource(Path(rebased.mbox), rebased.label, version)
+        this = _OnTag(project, cache, wanted, tree, source, listen)
         for step in (_replayed, _booted) if wanted.boots else (_replayed,):
             try:
-                visit = step(project, cache, wanted, tree, source, visit, listen)
+                visit = step(this, visit)
             except (DoesNotApply, DoesNotBuild) as error:
                 visit = _failed(visit, "compile", str(error), error.exit_code)
             if visit.exit_code:
@@ -107,81 +108,75 @@ def trial(
     return msgspec.structs.replace(visit, finished=store.now().isoformat())
 
 
-def _replayed(
-    project: Project,
-    cache: Cache,
-    wanted: TrialRequest,
-    tree: str,
-    source: RebasedSource,
-    visit: Visit,
-    listen: Listener,
-) -> Visit:
-    request = ReplayRequest(
-        slug=wanted.slug,
-        tree=tree,
-        schedule=wanted.schedule,
-        source=source,
-        plan=wanted.plan,
-        profile=wanted.profile,
-        compiler=wanted.compiler,
-        cases=wanted.cases,
-    )
+class _OnTag(NamedTuple):
+    """The series as rebased onto the tag, and how to try it."""
+
+    project: Project
+    cache: Cache
+    wanted: TrialRequest
+    tree: str
+    source: RebasedSource
+    listen: Listener
+
+    @property
+    def series(self) -> dict[str, Any]:
+        """What requests for a replay and for boots have in common."""
+        wanted = self.wanted
+        return {
+            "slug": wanted.slug,
+            "tree": self.tree,
+            "source": self.source,
+            "plan": wanted.plan,
+            "profile": wanted.profile,
+            "compiler": wanted.compiler,
+        }
+
+
+def _replayed(this: _OnTag, visit: Visit) -> Visit:
+    project, cache, wanted, listen = this.project, this.cache, this.wanted, this.listen
+    request = ReplayRequest(schedule=wanted.schedule, cases=wanted.cases, **this.series)
     made = prepare.prepare(project, cache, request, listen)
-    drive = prepare.make_runner(cache, listen)
-    found = check.check(project, cache, drive, made, request, listen)
+    runner = prepare.make_runner(cache, listen)
+    found = check.check(project, cache, runner, made, request, listen)
     if not found.ok:
         return _failed(visit, "check", _unequal(found))
     count = sum(compared.cases for compared in found.compared.values())
-    said = f"{len(made.builds) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
+    equal = f"{len(made.builds) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
     if not wanted.timed:
-        return msgspec.structs.replace(visit, reason=said)
+        return msgspec.structs.replace(visit, reason=equal)
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[AS_BOOTED]
-    record = runs.time_builds(project, cache, drive, ends, request, compared, listen)
+    record = runs.time_builds(project, cache, runner, ends, request, compared, listen)
     rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
     concluded = conclude(record, (), rules=rules)
     visit = msgspec.structs.replace(
-        visit, runs=(record.run_id,), reason=f"{said}; {_ratios(concluded.rows[-1])}"
+        visit, runs=(record.run_id,), reason=f"{equal}; {_ratios(concluded.rows[-1])}"
     )
-    for gated in concluded.gates:
-        if not gated.ok and gated.value is None:
-            raise MachineError(f"{gated.rule} is undecided: {gated.reason}", where=record.run_id)
-        if not gated.ok:
-            return _failed(visit, "time", f"{gated.rule} fails: {gated.reason}")
+    for gate in concluded.gates:
+        if not gate.ok and gate.value is None:
+            raise MachineError(f"{gate.rule} is undecided: {gate.reason}", where=record.run_id)
+        if not gate.ok:
+            return _failed(visit, "time", f"{gate.rule} fails: {gate.reason}")
     return visit
 
 
-def _booted(
-    project: Project,
-    cache: Cache,
-    wanted: TrialRequest,
-    tree: str,
-    source: RebasedSource,
-    visit: Visit,
-    listen: Listener,
-) -> Visit:
-    def notify(_job: str, heard: Event | Outcome) -> None:
-        if isinstance(heard, Event):
-            listen(heard)
+def _booted(this: _OnTag, visit: Visit) -> Visit:
+    def notify(_job: str, event: Event | Outcome) -> None:
+        if isinstance(event, Event):
+            this.listen(event)
 
-    request = reproduce.ReproduceRequest(
-        slug=wanted.slug,
-        tree=tree,
-        source=source,
-        plan=wanted.plan,
-        profile=wanted.profile,
-        compiler=wanted.compiler,
-    )
+    project, cache, slug = this.project, this.cache, this.wanted.slug
+    request = reproduce.ReproduceRequest(**this.series)
     record = reproduce.reproduce(Local(project, cache), project, cache, request, notify)
     found = conclude(
         record,
-        project.claims(wanted.slug),
-        store.null_runs(project.results, wanted.slug),
-        tuple(filter(of_boots, wanted.rules)),
+        project.claims(slug),
+        store.null_runs(project.results, slug),
+        tuple(filter(of_boots, this.wanted.rules)),
     )
-    said = [f"{v.driver} {v.verdict}" for v in found.verdicts]
-    said += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
-    reason = f"{visit.reason}; {record.evidence}: {', '.join(said) or record.outcome}"
+    results = [f"{v.driver} {v.verdict}" for v in found.verdicts]
+    results += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
+    reason = f"{visit.reason}; {record.evidence}: {', '.join(results) or record.outcome}"
     visit = msgspec.structs.replace(visit, reason=reason, runs=(*visit.runs, record.run_id))
     if reproduce_exit_code(found):
         return _failed(visit, "boot", reason)
@@ -199,7 +194,7 @@ def _ratios(last: ReplayRow) -> str:
 
 
 def _unequal(found: Checked) -> str:
-    """Return the first thing that did not hold."""
+    """Return the first difference or failed check."""
     for name, compared in found.compared.items():
         for one in compared.unequal:
             return f"prefix {one.build}, {name}: {one.case}: {one.what}"
@@ -207,9 +202,9 @@ def _unequal(found: Checked) -> str:
     return f"prefix {gate.build}: {gate.name}: no ({gate.detail})"
 
 
-def _visit(tag: str, carried: Rebased, started: str) -> Visit:
-    fallbacks = tuple(f"patch {s.number}: {s.how}: {s.detail}" for s in carried.fallbacks)
-    conflict = carried.conflict
+def _visit(tag: str, rebased: Rebased, started: str) -> Visit:
+    fallbacks = tuple(f"patch {s.number}: {s.how}: {s.detail}" for s in rebased.fallbacks)
+    conflict = rebased.conflict
     stage: Stage = "held"
     reason = "the tree has all of it"
     if conflict is not None:
@@ -218,9 +213,9 @@ def _visit(tag: str, carried: Rebased, started: str) -> Visit:
         reason = f"patch {conflict.number}/{conflict.total} ({conflict.subject}) meets {files}"
     return Visit(
         tag=tag,
-        commit=carried.base,
-        release=carried.release,
-        exit_code=carried.exit_code,
+        commit=rebased.base,
+        release=rebased.release,
+        exit_code=rebased.exit_code,
         stage=stage,
         reason=reason,
         fallbacks=fallbacks,

@@ -70,7 +70,7 @@ def test_the_first_bad_commit_is_found_or_hidden_by_skipped_ones_alone(
         assert len(found - broken) == 1
 
 
-def test_their_repository_is_only_read(line: tuple[Path, list[str]], tmp_path: Path) -> None:
+def test_the_users_repository_is_only_read(line: tuple[Path, list[str]], tmp_path: Path) -> None:
     before = sorted(str(p) for p in line[0].rglob("*"))
     assert walk(line, tmp_path / "bisect.git", 7, set()) == 7
     assert sorted(str(p) for p in line[0].rglob("*")) == before
@@ -102,7 +102,7 @@ def kernels(tmp_path: Path) -> Kernels:
 APPLIES = ("--applies", "--series", "test")
 
 
-def test_the_commit_that_a_series_stopped_applying_with(kernels: Kernels) -> None:
+def test_the_commit_on_which_a_series_stops_applying_is_found(kernels: Kernels) -> None:
     others = [{n: f"\ttheirs {n};"} for n in (3, 5, 7, 9)]
     kernels.release("v7.3-rc1", *others[:2], {30: "\ttheirs 30;"}, *others[2:])
     done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", "mine", *APPLIES, "--json")
@@ -153,7 +153,7 @@ def test_the_users_repository_is_unchanged_to_the_byte(kernels: Kernels, kind: s
     assert after == before
 
 
-def test_a_path_will_do_for_a_tree_and_the_lines_say_what_was_judged(kernels: Kernels) -> None:
+def test_a_tree_can_be_a_path_and_the_output_lists_the_judged_commits(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {3: "\tx;"}, {30: "\ttheirs 30;"})
     path = str(kernels.linux)
     done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", path, *APPLIES)
@@ -163,7 +163,7 @@ def test_a_path_will_do_for_a_tree_and_the_lines_say_what_was_judged(kernels: Ke
     assert done.stdout.rstrip().endswith("    mm/zone.c")
 
 
-def test_an_end_that_is_not_what_it_is_said_to_be_is_bad_input(kernels: Kernels) -> None:
+def test_a_good_end_given_as_bad_is_bad_input(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {3: "\tx;"})
     done = kernels.harness("bisect", "v7.2", "v7.3-rc1", "--tree", "mine", *APPLIES)
     assert done.returncode == 2
@@ -223,7 +223,7 @@ def test_the_trees_are_locked_while_the_ends_are_looked_up(
         bisect(kernels.project, kernels.cache, wanted)
 
 
-def test_a_name_that_is_not_there_is_named(kernels: Kernels) -> None:
+def test_an_unknown_name_is_named(kernels: Kernels) -> None:
     done = kernels.harness("bisect", "v7.2", "v7.9", "--tree", "mine", *APPLIES)
     assert done.returncode == 2
     assert "no ref 'v7.9'" in done.stderr

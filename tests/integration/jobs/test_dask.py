@@ -49,7 +49,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Cluster) -> 
     return made
 
 
-def test_jobs_come_back_as_they_do_from_the_local_engine(scene: Scene) -> None:
+def test_outcomes_are_those_of_the_local_engine(scene: Scene) -> None:
     jobs = [
         Job("c", "build", concatenate, "c", ("b", "a")),
         Job("b", "verify", concatenate, "b", ("a",)),
@@ -114,7 +114,7 @@ def test_a_per_patch_run_is_the_same_as_at_home(scene: Scene) -> None:
     assert stored(project, at_home) == stored(project, record)
 
 
-def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
+def test_boots_of_a_matrix_are_stored_in_their_own_folder(scene: Scene) -> None:
     project, cache = scene.machine.project, scene.machine.cache
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
     wanted = cell_jobs.CellRequest("test", project.matrix("quick"), accelerator="tcg")
@@ -130,7 +130,7 @@ def test_boots_of_a_matrix_come_home_to_their_own_place(scene: Scene) -> None:
     assert all(again.cached for again in matrix.run(Local(project, cache), project, cache, wanted))
 
 
-def test_what_does_not_build_there_is_exit_3_here_with_the_compilers_words(scene: Scene) -> None:
+def test_a_failed_build_on_a_worker_is_exit_3_with_the_compilers_words(scene: Scene) -> None:
     (port,) = (scene.machine.root / "series/test/ports/v7.2").glob("0002-*")
     edit(port, "1024", "nonesuch")
     with pytest.raises(DoesNotBuild, match=r"does not build.*\(on ") as caught:

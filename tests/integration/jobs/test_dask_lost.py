@@ -124,7 +124,7 @@ def test_a_worker_without_harness_gets_no_jobs_and_it_is_said(scene: Scene) -> N
     assert message.endswith("it has no harness: ImportError: not installed")
 
 
-def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
+def test_a_worker_without_a_sandbox_gets_jobs_only_with_no_sandbox(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (scene.cluster.folder / "broken").mkdir()
@@ -144,7 +144,7 @@ def test_a_worker_without_a_sandbox_gets_jobs_only_where_it_is_given_up(
     assert scene.run(Job("x", "build", add, 1)) == {"x": Done(1)}
 
 
-def test_a_scheduler_that_is_lost_is_said_and_nothing_is_left_running(scene: Scene) -> None:
+def test_a_lost_scheduler_is_reported_and_nothing_is_left_running(scene: Scene) -> None:
     scene.cluster.worker("a", **HANGS_IN_A_BUILD)
     running = in_the_background(scene)
     wait_for(lambda: builds(scene, "a"))
@@ -155,7 +155,9 @@ def test_a_scheduler_that_is_lost_is_said_and_nothing_is_left_running(scene: Sce
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
-def test_when_the_user_goes_nothing_is_left_running(scene: Scene, how: signal.Signals) -> None:
+def test_when_the_user_interrupts_nothing_is_left_running(
+    scene: Scene, how: signal.Signals
+) -> None:
     scene.cluster.worker("a", **HANGS_IN_A_BUILD)
     code = f"{STAND_INS}from harness.cli import main\nmain()"
     child = subprocess.Popen(

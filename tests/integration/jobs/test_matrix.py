@@ -65,7 +65,7 @@ def cached(results: list[CellResult]) -> list[bool]:
     return [result.cached for result in results]
 
 
-def test_as_a_user_types_it(machine: FakeMachine) -> None:
+def test_a_matrix_from_the_command_line(machine: FakeMachine) -> None:
     listed = machine.harness(*MATRIX, "--kernel", "traced", "--list")
     assert listed.stdout.splitlines() == NAMES[2:]
     assert not machine.cache.root.exists()
@@ -134,7 +134,7 @@ def test_a_guest_that_misbehaves_fails_its_cells_and_is_tried_again(
     assert cached(fixed) == [outcome == "ok" for outcome in wrong]
 
 
-def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
+def test_a_panic_of_the_series_is_exit_1_and_one_of_base_69(
     machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guests(machine, monkeypatch, MEMMAP_HARNESS_FAKE_FLAW="panic")
@@ -144,7 +144,7 @@ def test_a_series_whose_kernel_panics_is_1_and_base_that_does_is_69(
     assert "panic" in made[2].reason
 
 
-def test_struct_pages_that_are_not_as_bases_fail_a_cell(machine: FakeMachine) -> None:
+def test_struct_pages_that_differ_from_bases_fail_a_cell(machine: FakeMachine) -> None:
     (port,) = (machine.root / "series/test/ports/v7.2").glob("0001-*")
     edit(port, "30}", '30, \\"flaws\\": [\\"memmap\\"]}')
     made = tried(machine)
@@ -176,7 +176,7 @@ def test_a_patch_that_does_not_build_is_exit_3_with_the_compilers_words(
     assert f"{NAMES[1]} | " in shown.stdout
 
 
-def test_a_tree_that_the_series_does_not_apply_to_costs_its_own_cells(machine: FakeMachine) -> None:
+def test_a_tree_that_the_series_does_not_apply_to_fails_its_own_cells(machine: FakeMachine) -> None:
     linux = machine.folder / "linux"
     with (machine.root / "configs/trees.yaml").open("a") as trees:
         trees.write(f"v7.3: {{provider: git, repository: {str(linux)!r}, ref: other}}\n")
@@ -254,7 +254,7 @@ def test_an_impossible_guest_is_reported_and_one_in_ram_is_not_compared(
     assert message in done.stderr
 
 
-def test_what_is_not_there_is_named(machine: FakeMachine) -> None:
+def test_an_unknown_tree_is_named(machine: FakeMachine) -> None:
     done = machine.harness(*MATRIX, "--tree", "v9.9")
     assert done.returncode == 2
     assert "no tree 'v9.9'" in " ".join(done.stdout.split())

@@ -32,7 +32,7 @@ def port(machine: FakeMachine, number: int) -> Path:
     return found
 
 
-def test_a_build_a_prefix_and_what_each_patch_does(machine: FakeMachine) -> None:
+def test_every_prefix_is_a_build_and_the_report_shows_each_patch(machine: FakeMachine) -> None:
     made = result(machine.harness(*EACH_PATCH, "--json"))
     assert made["bisectable"]
     assert [prefix["prefix"] for prefix in made["prefixes"]] == [0, 1, 2]
@@ -160,13 +160,13 @@ def test_claims_stand_beside_the_prefix_that_they_are_made_after(machine: FakeMa
     assert strict.returncode == 1
 
 
-def test_one_prefix_of_each_patch_is_refused(machine: FakeMachine) -> None:
+def test_a_prefix_with_each_patch_is_refused(machine: FakeMachine) -> None:
     done = machine.harness(*EACH_PATCH, "--prefix", "1")
     assert done.returncode == 2
     assert "--prefix: given with --each-patch; expected one of them" in done.stderr
 
 
-def test_a_ladder_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
+def test_an_interrupted_run_continues(machine: FakeMachine) -> None:
     exit_code, _ = machine.interrupted("boot 2 of 6", *EACH_PATCH)
     assert exit_code == 130
     (run,) = store.runs(machine.project.results)

@@ -51,7 +51,7 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     assert "build" not in again.stderr, "stored kernels were built again"
 
 
-def test_base_against_itself_is_known_by_what_was_built(machine: FakeMachine) -> None:
+def test_a_null_run_is_recognized_by_its_builds(machine: FakeMachine) -> None:
     done = machine.harness("null", *REPRODUCE[1:])
     assert done.returncode == 1, "two boots per build are too few to find anything"
     made = json.loads(done.stdout)
@@ -87,7 +87,7 @@ def test_a_plan_may_count_instructions_instead_of_time(machine: FakeMachine) -> 
     assert "harness: --accelerator kvm: is not for a plan that counts" in refused.stderr
 
 
-def test_a_prefix_that_is_none_is_refused_before_anything_is_built(machine: FakeMachine) -> None:
+def test_an_unknown_prefix_is_refused_before_a_build(machine: FakeMachine) -> None:
     done = machine.harness(*REPRODUCE, "--prefix", "3")
     assert done.returncode == 2
     assert "harness: --prefix: no prefix 3; expected 0 to 2\n" in done.stderr
@@ -125,7 +125,7 @@ def test_cluster_options_without_a_cluster_are_refused(machine: FakeMachine, opt
     assert done.stderr == f"harness: {option}: only for a cluster; expected --engine dask\n"
 
 
-def test_a_run_that_was_interrupted_is_gone_on_with(machine: FakeMachine) -> None:
+def test_an_interrupted_run_continues(machine: FakeMachine) -> None:
     exit_code, message = machine.interrupted("boot 2 of 4", *REPRODUCE)
     assert exit_code == 130
     assert message.endswith("interrupted; finished work is stored\n")

@@ -179,7 +179,7 @@ def test_a_cleared_cache_makes_no_tag_new(kernels: Kernels) -> None:
     assert tags(look(kernels)) == []
 
 
-def test_killed_at_any_moment_each_tag_has_one_visit(kernels: Kernels, tmp_path: Path) -> None:
+def test_each_tag_has_one_visit_after_any_kills(kernels: Kernels, tmp_path: Path) -> None:
     names = [f"v7.3-rc{n}" for n in range(1, 7)]
     for name in names:
         git(kernels.linux, "tag", name)
@@ -202,7 +202,7 @@ def test_killed_at_any_moment_each_tag_has_one_visit(kernels: Kernels, tmp_path:
         break
     assert kills > 0
     assert {path.stem for path in stored(kernels).glob("v*.json")} == set(names)
-    # What had its visit was never begun again: at most one more beginning per kill.
+    # No stored tag was tried again: at most one more trial per kill.
     assert len(begun.read_text().split()) <= len(names) + kills
     assert tags(look(kernels)) == []
 

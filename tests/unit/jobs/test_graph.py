@@ -57,7 +57,7 @@ def run(
     return outcomes, events
 
 
-def test_results_are_handed_on_in_the_order_of_needs(cache: Cache) -> None:
+def test_results_are_passed_on_in_the_order_of_needs(cache: Cache) -> None:
     def job(name: str, own: str, *needs: str) -> Job:
         return Job(name, "build", concatenate, own, needs)
 
@@ -70,7 +70,7 @@ def concatenate(_here: Here, own: str, *needed: str) -> str:
     return own + "".join(needed)
 
 
-def test_what_is_done_already_is_not_done_again(cache: Cache) -> None:
+def test_a_job_of_an_earlier_graph_does_not_run_again(cache: Cache) -> None:
     jobs = [Job("b", "build", add, 1, ("a",))]
     assert run(cache, jobs, a=Done(41))[0] == {"b": Done(42)}
 
@@ -101,7 +101,7 @@ def test_a_failure_is_raised_again_as_it_was(cache: Cache) -> None:
     assert str(away) == "disk full (on node3)"
 
 
-def test_a_defect_is_one_jobs_and_keeps_its_traceback(cache: Cache) -> None:
+def test_a_defect_fails_one_job_with_its_traceback(cache: Cache) -> None:
     outcomes, _ = run(cache, [Job("x", "verify", divide, 0), Job("y", "verify", divide, 1)])
     assert isinstance(failed := outcomes["x"], Failed)
     assert failed.error().exit_code == 70
@@ -155,7 +155,7 @@ def graphs(draw: st.DrawFn) -> list[Job]:
 
 
 @given(jobs=graphs(), slots=st.sampled_from([1, 2]))
-def test_every_job_ends_once_and_as_its_needs_allow(
+def test_every_job_ends_once_after_its_needs(
     tmp_path_factory: pytest.TempPathFactory, jobs: list[Job], slots: int
 ) -> None:
     cache = Cache(tmp_path_factory.getbasetemp() / "graphs")
@@ -212,7 +212,7 @@ def test_builds_fill_the_slots_and_a_boot_has_the_machine_to_itself(cache: Cache
     assert all(seen == ["boot"] for seen in METER.seen if "boot" in seen)
 
 
-def test_another_runs_boot_waits_for_this_runs_build_and_says_so(
+def test_a_boot_of_another_run_waits_for_this_runs_build_and_says_so(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.host.cache.NOTICED_S", 0.01)
@@ -261,7 +261,7 @@ Local(Project.find(), cache, int(sys.argv[2])).run(Graph(jobs))
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_an_interruption_ends_programs_and_waits_for_locks_alike(cache: Cache, slots: int) -> None:
+def test_an_interruption_ends_programs_and_waits_for_locks(cache: Cache, slots: int) -> None:
     argv = [sys.executable, "-c", CHILD, str(cache.root), str(slots)]
     with cache.locked("held"), subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as child:
         logs = [cache.logs / f"sleep-{s}.log" for s in ("31.25", "31.5")][: 2 if slots > 1 else 1]
@@ -289,6 +289,6 @@ def sleepers() -> list[str]:
     return found
 
 
-def test_a_job_raises_no_error_of_ours_past_the_engine(cache: Cache) -> None:
+def test_every_class_of_error_can_be_an_outcome(cache: Cache) -> None:
     for kind in HarnessError.__subclasses__():
         assert isinstance(Failed.of(kind("x")).error(), kind)

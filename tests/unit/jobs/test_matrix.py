@@ -56,7 +56,7 @@ def test_cells_in_order_with_names_of_their_own(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["matrix", "quick"])
-def test_the_plans_that_are_here_are_right(name: str) -> None:
+def test_the_plans_of_this_checkout_are_valid(name: str) -> None:
     made = Project.find().matrix(name)
     kinds = {cell.kernel for cell in made.expanded()}
     assert {"kasan", "tracepoint", "debug-vm"} <= kinds
@@ -114,20 +114,20 @@ def test_a_wrong_plan_is_one_clear_line(project: Project, old: str, new: str, me
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_wrong_within_a_guests_file_is_its_own_fault(project: Project) -> None:
+def test_an_error_in_a_guests_file_names_that_file(project: Project) -> None:
     (project.guests_folder / "pmem-128m.yaml").write_text(GUEST + "cpus: none\n")
     with pytest.raises(InputError, match=r"pmem-128m\.yaml:\d+: key 'cpus'"):
         project.matrix("quick")
 
 
-def test_plans_and_matrices_are_not_taken_for_each_other(project: Project) -> None:
+def test_a_plan_is_not_a_matrix_nor_a_matrix_a_plan(project: Project) -> None:
     with pytest.raises(InputError, match="no matrix 'nonesuch'; expected one of quick"):
         project.matrix("nonesuch")
     with pytest.raises(InputError, match="no plan 'matrix-quick'; expected one of quick"):
         project.plan("matrix-quick")
 
 
-def test_other_trees_take_the_place_of_each_blocks(project: Project) -> None:
+def test_other_trees_replace_those_of_each_block(project: Project) -> None:
     made = project.matrix("quick").expanded(("v7.4", "v7.5"))
     assert [cell.tree for cell in made] == ["v7.4", "v7.5"] * 3
 
@@ -159,11 +159,11 @@ def result(outcome: Outcome, code: int, reason: str = "") -> CellResult:
         ([result("failed", 69), result("ok", 0)], 69),
     ],
 )
-def test_one_exit_code_for_all_the_worst(results: list[CellResult], code: int) -> None:
+def test_the_exit_code_is_the_worst_of_all_cells(results: list[CellResult], code: int) -> None:
     assert worst(results) == code
 
 
-def test_the_table_shows_every_cell_and_escapes_what_is_not_ours(project: Project) -> None:
+def test_the_table_shows_every_cell_and_escapes_markup(project: Project) -> None:
     made: Matrix = project.matrix("quick")
     cells = made.expanded()
     checks = tuple(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bisection asks of a commit: what decides it, and how rarely the noise does."""
+"""How a bisection judges a commit, and how rarely noise makes it wrong."""
 
 import math
 import random
@@ -136,7 +136,7 @@ def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
 
 
 @pytest.mark.slow
-def test_noise_decides_at_the_bound_no_more_often_than_one_interval_would(
+def test_noise_decides_at_the_threshold_no_more_often_than_one_interval_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A ratio of exactly the bound: `good` or `bad` is noise. Four looks at 97 % give 8 %."""
@@ -164,7 +164,7 @@ def differs(
     return Differs(runner(theirs), cases)(OURS, THEIRS)
 
 
-def test_memmaps_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_struct_pages_that_differ_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(corners())
     found = differs(monkeypatch, (Unequal(TESTED, case, "_refcount"),))
     assert found == CommitAnswer("bad", f"{case}: _refcount")
@@ -208,7 +208,7 @@ def test_instructions_are_exact(monkeypatch: pytest.MonkeyPatch, theirs: float, 
         "memmap.equal",
     ],
 )
-def test_what_two_objects_cannot_be_held_to_is_refused(rule: str) -> None:
+def test_a_rule_that_two_objects_cannot_decide_is_refused(rule: str) -> None:
     with pytest.raises(InputError, match="cannot be bisected by") as raised:
         predicates.by_rule(runner(), parse_rule(rule), SCHEDULE)
     assert raised.value.where == "--gate"

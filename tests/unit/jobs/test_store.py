@@ -33,7 +33,7 @@ def got(store: Store, folder: Path, name: str) -> bytes | None:
     return (folder / "got").read_bytes()
 
 
-def test_what_was_put_is_found_and_what_was_not_is_not(store: Store, tmp_path: Path) -> None:
+def test_only_what_was_stored_is_found(store: Store, tmp_path: Path) -> None:
     assert store.find("kernels/a") is None
     put(store, tmp_path, "kernels/a", b"kernel")
     put(store, tmp_path, "kernels/b", b"kernel")
@@ -48,7 +48,7 @@ def test_what_was_put_is_found_and_what_was_not_is_not(store: Store, tmp_path: P
 
 
 @given(data=st.binary(max_size=200))
-def test_any_content_arrives(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_content_can_be_stored(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("any")
     store = Store(str(folder / "store"))
     put(store, folder, "x", data)
@@ -56,7 +56,7 @@ def test_any_content_arrives(tmp_path_factory: pytest.TempPathFactory, data: byt
 
 
 @pytest.mark.parametrize("damage", [b"", b"kernel\0", b"Kernel"])
-def test_what_was_damaged_is_refused_and_can_be_put_again(
+def test_a_damaged_file_is_refused_and_can_be_stored_again(
     store: Store, tmp_path: Path, damage: bytes
 ) -> None:
     blob = put(store, tmp_path, "kernels/a", b"kernel")
@@ -70,14 +70,14 @@ def test_what_was_damaged_is_refused_and_can_be_put_again(
     assert got(store, tmp_path, "kernels/a") == b"kernel"
 
 
-def test_a_name_that_is_damaged_stands_for_nothing(tmp_path: Path) -> None:
+def test_a_damaged_name_is_not_found(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     put(store, tmp_path, "a", b"x")
     (tmp_path / "store" / "names" / "a.json").write_text("{")
     assert store.find("a") is None
 
 
-def test_no_part_of_a_file_is_left_where_it_could_not_be_put(
+def test_a_failed_write_leaves_no_part_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(str(tmp_path / "store"))
@@ -100,7 +100,7 @@ def test_a_store_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("url", ["nonesuch://bucket/x", "s3://bucket"])
-def test_a_url_that_nothing_here_can_open_is_bad_input(url: str) -> None:
+def test_a_url_that_fsspec_cannot_open_is_bad_input(url: str) -> None:
     with pytest.raises(InputError, match="--store: ") as caught:
         Store(url)
     assert caught.value.exit_code == 2
