@@ -2,13 +2,12 @@
 """Options that choose the engine that runs a command's jobs, and that engine."""
 
 import contextlib
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from harness.cli.options import F, adding
+from harness.cli.options import adding, grouped
 from harness.cli.progress import watching_jobs
 from harness.errors import InputError, ToolMissing
 from harness.host.cache import Cache
@@ -29,47 +28,34 @@ class EngineChoice(NamedTuple):
     store: str | None
 
 
-def engine_options(command: F) -> F:
-    """Add --engine, --jobs, --scheduler and --store; the command takes them as `workers`."""
-
-    @functools.wraps(command)
-    def collected(
-        *args: Any,
-        engine: str | None,
-        jobs: int,
-        scheduler: str | None,
-        store: str | None,
-        **kwargs: Any,
-    ) -> Any:
-        return command(*args, workers=EngineChoice(engine, jobs, scheduler, store), **kwargs)
-
-    decorate = adding(
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "dask"]),
-            help="Engine that runs the jobs (default: dask with --scheduler, else local).",
-        ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            metavar="N",
-            help="Kernels to build at once on this machine (each build uses all processors).",
-        ),
-        click.option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="Run on the Dask cluster of this scheduler, like tcp://10.0.0.1:8786.",
-        ),
-        click.option(
-            "--store",
-            metavar="URL",
-            help="Store in which the cluster's machines share trees and kernels: a folder that all "
-            "see, or a URL for fsspec (default: store/ in the cache folder).",
-        ),
-    )
-    return decorate(collected)  # type: ignore[return-value]
+#: --engine, --jobs, --scheduler and --store; the command takes them as `workers`.
+engine_options = adding(
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "dask"]),
+        help="Engine that runs the jobs (default: dask with --scheduler, else local).",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Kernels to build at once on this machine (each build uses all processors).",
+    ),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Run on the Dask cluster of this scheduler, like tcp://10.0.0.1:8786.",
+    ),
+    click.option(
+        "--store",
+        metavar="URL",
+        help="Store in which the cluster's machines share trees and kernels: a folder that all "
+        "see, or a URL for fsspec (default: store/ in the cache folder).",
+    ),
+    grouped("workers", EngineChoice),
+)
 
 
 @contextlib.contextmanager

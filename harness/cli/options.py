@@ -4,7 +4,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -66,6 +66,20 @@ def as_one(options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
             return command(*args, options(**given))
 
         return collected
+
+    return decorate
+
+
+def grouped(name: str, group: type[NamedTuple]) -> Callable[[F], F]:
+    """Return a decorator that hands a command some of its options as one value called `name`."""
+
+    def decorate(command: F) -> F:
+        @functools.wraps(command)
+        def collected(*args: Any, **given: Any) -> Any:
+            given[name] = group._make(given.pop(field) for field in group._fields)
+            return command(*args, **given)
+
+        return collected  # type: ignore[return-value]
 
     return decorate
 
@@ -145,6 +159,28 @@ build_options = adding(
         help="Compiler of the kernels: gcc, clang, or a version of them, like clang-19.",
     ),
     sandbox_option,
+)
+
+
+class KernelOptions(NamedTuple):
+    """The options that choose kernels: fields of every request to build or run some."""
+
+    slug: str
+    tree: str
+    source: "Source | None"
+    plan: str
+    profile: str
+    compiler: str
+
+
+#: A series on a tree and how to build it; the command takes them as `kernels`.
+kernel_options = adding(
+    series_argument,
+    tree_option,
+    source_options,
+    plan_option,
+    build_options,
+    grouped("kernels", KernelOptions),
 )
 accelerator_option = click.option(
     "--accelerator",

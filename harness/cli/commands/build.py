@@ -1,34 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness build`."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from harness.cli.options import (
-    build_options,
+    KernelOptions,
     chosen_cache,
     json_option,
-    plan_option,
+    kernel_options,
     print_json,
-    series_argument,
-    source_options,
-    tree_option,
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
 from harness.project.project import Project
 
-if TYPE_CHECKING:
-    from harness.series.source import Source
-
 
 @click.command()
-@series_argument
-@tree_option
-@source_options
-@plan_option
-@build_options
+@kernel_options
 @click.option(
     "--prefix",
     "prefixes",
@@ -37,16 +25,7 @@ if TYPE_CHECKING:
     help="0 (base), 1, 2 …, tip or all; may be given again (default: base and tip).",
 )
 @json_option
-def build(
-    slug: str,
-    tree: str,
-    source: "Source | None",
-    plan: str,
-    profile: str,
-    compiler: str,
-    prefixes: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> None:
     """Build kernels of SERIES with the plan's configuration.
 
     Builds nothing if Kconfig drops an option of a fragment. Kernels are cached by commit,
@@ -64,12 +43,19 @@ def build(
     from harness.series import trust
 
     project, cache = Project.find(), chosen_cache()
-    how = configure.recipe(project, project.plan(plan).kconfig, profile=profile, compiler=compiler)
-    trust.require(cache, source)
+    how = configure.recipe(
+        project,
+        project.plan(kernels.plan).kconfig,
+        profile=kernels.profile,
+        compiler=kernels.compiler,
+    )
+    trust.require(cache, kernels.source)
     with watching() as listen:
-        kernel_tree, applied = apply_stage.on_tree(project, cache, slug, tree, source, listen)
+        kernel_tree, applied = apply_stage.on_tree(
+            project, cache, kernels.slug, kernels.tree, kernels.source, listen
+        )
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))
-        kernels = [
+        built = [
             build_stage.build(
                 cache, kernel_tree, applied.prefix(k), how, listen, title=f"prefix {k}"
             )
@@ -77,10 +63,10 @@ def build(
         ]
     if as_json:
         print_json(
-            [{"prefix": k, "kernel": kernel} for k, kernel in zip(chosen, kernels, strict=True)]
+            [{"prefix": k, "kernel": kernel} for k, kernel in zip(chosen, built, strict=True)]
         )
         return
-    for k, kernel in zip(chosen, kernels, strict=True):
+    for k, kernel in zip(chosen, built, strict=True):
         click.echo(f"{k}  {kernel.commit[:12]}  {kernel.release}  {kernel.image}")
 
 

@@ -7,18 +7,15 @@ import click
 
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    KernelOptions,
     accelerator_option,
     adding,
     as_one,
-    build_options,
     chosen_cache,
     json_option,
-    plan_option,
+    kernel_options,
     prefix_option,
     print_json,
-    series_argument,
-    source_options,
-    tree_option,
 )
 from harness.cli.runs import concluded, show
 from harness.errors import EXIT_VERDICT
@@ -26,19 +23,13 @@ from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.record.record import BootRun
-    from harness.series.source import Source
 
 
 class BootOptions(NamedTuple):
     """The options of `harness measure` and `harness reproduce`."""
 
-    slug: str
-    tree: str
-    source: "Source | None"
-    plan: str
+    kernels: KernelOptions
     prefix: int | None
-    profile: str
-    compiler: str
     accelerator: str
     workers: EngineChoice
     keep_images: bool
@@ -48,12 +39,8 @@ class BootOptions(NamedTuple):
 
 
 boot_options = adding(
-    series_argument,
-    tree_option,
-    source_options,
-    plan_option,
+    kernel_options,
     prefix_option,
-    build_options,
     accelerator_option,
     engine_options,
     click.option(
@@ -70,12 +57,7 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
     request = ReproduceRequest(
-        slug=options.slug,
-        tree=options.tree,
-        source=options.source,
-        plan=options.plan,
-        profile=options.profile,
-        compiler=options.compiler,
+        **options.kernels._asdict(),
         prefix=options.prefix,
         accelerator=options.accelerator,
         keep_images=options.keep_images,

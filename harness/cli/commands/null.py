@@ -7,16 +7,13 @@ import click
 
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    KernelOptions,
     accelerator_option,
     as_one,
-    build_options,
     chosen_cache,
     json_option,
-    plan_option,
+    kernel_options,
     print_json,
-    series_argument,
-    source_options,
-    tree_option,
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import ROUNDS, schedule_of
@@ -29,18 +26,12 @@ if TYPE_CHECKING:
 
     from harness.judge.ratios import Effect
     from harness.record.record import BootRun, ReplayRun
-    from harness.series.source import Source
 
 
 class NullOptions(NamedTuple):
     """The options of `harness null`."""
 
-    slug: str
-    tree: str
-    source: "Source | None"
-    plan: str
-    profile: str
-    compiler: str
+    kernels: KernelOptions
     accelerator: str
     workers: EngineChoice
     replayed: bool
@@ -50,11 +41,7 @@ class NullOptions(NamedTuple):
 
 
 @click.command()
-@series_argument
-@tree_option
-@source_options
-@plan_option
-@build_options
+@kernel_options
 @accelerator_option
 @engine_options
 @click.option("--replay", "replayed", is_flag=True, help="Measure by a replay instead of boots.")
@@ -124,14 +111,7 @@ def _booted(project: Project, options: NullOptions) -> "BootRun":
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
     request = ReproduceRequest(
-        slug=options.slug,
-        tree=options.tree,
-        source=options.source,
-        plan=options.plan,
-        profile=options.profile,
-        compiler=options.compiler,
-        accelerator=options.accelerator,
-        null=True,
+        **options.kernels._asdict(), accelerator=options.accelerator, null=True
     )
     cache = chosen_cache()
     with engine(project, cache, options.workers) as (runs, notify):
@@ -145,13 +125,8 @@ def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
     if options.accelerator != "auto":
         raise InputError("not for a replay", where="--accelerator", expected="no --replay")
     wanted = ReplayRequest(
-        slug=options.slug,
-        tree=options.tree,
+        **options.kernels._asdict(),
         schedule=schedule_of(options.size, options.rounds),
-        source=options.source,
-        plan=options.plan,
-        profile=options.profile,
-        compiler=options.compiler,
         prefixes=(0,),
     )
     with watching() as listen:

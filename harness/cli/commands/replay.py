@@ -7,16 +7,13 @@ import click
 
 from harness.cli.options import (
     DEFAULT_SERIES,
+    KernelOptions,
     adding,
     as_one,
-    build_options,
     chosen_cache,
     json_option,
-    plan_option,
+    kernel_options,
     print_json,
-    series_argument,
-    source_options,
-    tree_option,
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
@@ -28,18 +25,12 @@ if TYPE_CHECKING:
     from harness.record.record import ReplayRun
     from harness.replay.check import Checked
     from harness.replay.prepare import ReplayRequest
-    from harness.series.source import Source
 
 
 class ReplayOptions(NamedTuple):
     """The options of `harness replay` and its subcommands; each has some of them."""
 
-    slug: str
-    tree: str
-    source: "Source | None"
-    plan: str
-    profile: str
-    compiler: str
+    kernels: KernelOptions
     as_json: bool
     prefixes: tuple[int, ...] = ()
     store: str | None = None
@@ -60,13 +51,8 @@ class ReplayOptions(NamedTuple):
 
         rounds = null_rounds(self.rounds, self.tries) if self.tries else self.rounds
         return ReplayRequest(
-            slug=self.slug,
-            tree=self.tree,
+            **self.kernels._asdict(),
             schedule=schedule_of(self.size, rounds, self.passes, self.seed, self.turns),
-            source=self.source,
-            plan=self.plan,
-            profile=self.profile,
-            compiler=self.compiler,
             prefixes=(0,) if self.tries else self.prefixes or None,
             stores=tuple(self.store.split(",")) if self.store else (),
             cases=self.cases,
@@ -93,7 +79,6 @@ class _ReplayGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-kernel_options = adding(series_argument, tree_option, source_options, plan_option, build_options)
 build_choice = adding(
     click.option(
         "--prefix",
