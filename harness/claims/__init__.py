@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a cover letter promises, read from its text and checked against itself."""
+"""Claims: read from mails, stored in series.yaml, and audited."""

@@ -63,32 +63,32 @@ class Import(NamedTuple):
         return [what for what, value in needs.items() if value is None]
 
 
-def find(project: Project, posting: Posting, said: UserInput) -> Import:
+def find(project: Project, posting: Posting, given: UserInput) -> Import:
     """Return what to store for a posting, by its message-ids, functions and figures.
 
     Raises InputError for an invalid or unknown name.
     """
-    slug = said.slug or _slug(project, posting)
+    slug = given.slug or _slug(project, posting)
     if slug is not None and not _SLUG.fullmatch(slug):
         raise InputError(
             f"{slug!r} is not a valid series name",
             where="--slug",
             expected="lower-case letters, digits and dashes, like memcpy-streaming",
         )
-    there = project.series(slug) if slug and slug in project.slugs() else None
-    claims = project.claims(slug) if slug and there else ()
+    existing = project.series(slug) if slug and slug in project.slugs() else None
+    claims = project.claims(slug) if slug and existing else ()
     version = posting.version or _only(versions_like(posting, claims))
-    known = next((v for v in there.versions if v.version == version), None) if there else None
-    guest = _guest(project, posting, said, [c for c in claims if c.version == version])
+    known = next((v for v in existing.versions if v.version == version), None) if existing else None
+    guest = _guest(project, posting, given, [c for c in claims if c.version == version])
     objects = [source.removesuffix(".c") + ".o" for source in posting.sources]
     return Import(
         slug=slug,
         version=version,
-        base=said.base or posting.procedure.base or (known.base if known else None),
+        base=given.base or posting.procedure.base or (known.base if known else None),
         guest=guest,
-        title=there.title if there else said.title or posting.title or slug or "",
-        function=said.function or posting.procedure.function or _only(posting.functions),
-        object_=said.object_ or _only(objects),
+        title=existing.title if existing else given.title or posting.title or slug or "",
+        function=given.function or posting.procedure.function or _only(posting.functions),
+        object_=given.object_ or _only(objects),
         claims=tuple(replace(c, version=version or 0, guest=guest or "") for c in posting.claims),
         known=known,
         path=project.series_file(slug) if slug else None,
@@ -135,11 +135,11 @@ def _slug(project: Project, posting: Posting) -> str | None:
 
 
 def _guest(
-    project: Project, posting: Posting, said: UserInput, known: Sequence[Claim]
+    project: Project, posting: Posting, given: UserInput, known: Sequence[Claim]
 ) -> str | None:
     """Return the guest with the described namespaces: of the version's claims, or the only one."""
-    if said.guest is not None:
-        return project.guest(said.guest).name
+    if given.guest is not None:
+        return project.guest(given.guest).name
     own = {claim.guest for claim in known}
     described = posting.procedure.namespaces
     if not described:
@@ -176,16 +176,16 @@ def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
         if posting.claims
         and posting.version in (None, version)
         and all(
-            any(_has_figures(there, claim) for there in known if there.version == version)
+            any(_has_figures(existing, claim) for existing in known if existing.version == version)
             for claim in posting.claims
         )
     ]
 
 
-def _has_figures(there: Claim, claim: Claim) -> bool:
-    builds = ((there.base, claim.base), (there.tip, claim.tip))
+def _has_figures(existing: Claim, claim: Claim) -> bool:
+    builds = ((existing.base, claim.base), (existing.tip, claim.tip))
     return (
-        (there.driver, there.after_patch) == (claim.driver, claim.after_patch)
+        (existing.driver, existing.after_patch) == (claim.driver, claim.after_patch)
         and claim.tip is not None
         and all(
             new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds
