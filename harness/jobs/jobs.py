@@ -47,8 +47,8 @@ class Commit(msgspec.Struct, frozen=True):
 class BootComparison(msgspec.Struct, frozen=True):
     """The `builds` to boot and measure, on which guest and accelerator (auto, kvm or tcg).
 
-    `version` is the posted version whose claims the patches must meet. With `go_on`, a boot that
-    fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
+    `version` is the posted version whose claims the patches must meet. With `keep_going`, a boot
+    that fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
     """
 
     plan: Plan
@@ -57,7 +57,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     accelerator: str = "auto"
     builds: tuple[str, ...] = ("base", "tip")
     keep_images: bool = False
-    go_on: bool = False
+    keep_going: bool = False
     unbuilt: tuple[Unbuilt, ...] = ()
 
 
@@ -119,9 +119,9 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         given.guest,
         given.accelerator,
         here.listen,
-        begun=here.export_run,
+        on_begin=here.export_run,
         keep_images=given.keep_images,
-        go_on=given.go_on,
+        keep_going=given.keep_going,
         unbuilt=given.unbuilt,
     )
 

@@ -53,7 +53,7 @@ def reproduce_each_patch(
     comparison = msgspec.structs.replace(
         comparison,
         builds=tuple(_name(k) for k in range(len(prefixes)) if k not in failed),
-        go_on=True,
+        keep_going=True,
         unbuilt=unbuilt,
     )
     boots = Graph([jobs.measure_job(comparison)], done)

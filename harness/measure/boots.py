@@ -48,21 +48,21 @@ def measure(
     *,
     keep_images: bool = False,
     after_boot: AfterBoot | None = None,
-    go_on: bool = False,
+    keep_going: bool = False,
 ) -> BootRun:
     """Run the boots that `record` lacks and return the finished record.
 
     `keep_images` copies the backing files beside the record, as `<build>-<number>-<driver>.img`.
     `after_boot` returns the memmaps that a boot left; if builds left different ones, the run
-    failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `go_on`, only
-    the other boots of that build are left out, and the run failed. Raises MachineError if there is
-    no room for a boot.
+    failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `keep_going`,
+    only the other boots of that build are left out, and the run failed. Raises MachineError if
+    there is no room for a boot.
     """
     _require_device(cache, guest)
     cache.sandbox.warn(listen)
     folder = store.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
-    same = Conditions(cache, folder, agent, guest, plan, accelerator)
+    conditions = Conditions(cache, folder, agent, guest, plan, accelerator)
     with cache.locked(f"run-{record.run_id}"):
         if (folder / store.FILE).exists():
             record = store.load_boots(folder)  # another process may have gone further meanwhile
@@ -80,22 +80,22 @@ def measure(
             title = f"boot {position} of {len(planned)}, {build}"
             listen(Began(title))
             with backing_files.images(cache, guest, listen) as images:
-                made = boot(same, kernels[build], build, number, images, listen)
-                if made.outcome == "complete" and after_boot is not None:
-                    left = after_boot(build, number, images.readable)
-                    made = msgspec.structs.replace(made, memmaps=left)
+                ended = boot(conditions, kernels[build], build, number, images, listen)
+                if ended.outcome == "complete" and after_boot is not None:
+                    memmaps = after_boot(build, number, images.readable)
+                    ended = msgspec.structs.replace(ended, memmaps=memmaps)
                 if keep_images:
                     _copy_images(cache, images.readable, folder, f"{build}-{number}")
-            record = msgspec.structs.replace(record, boots=(*record.boots, made))
-            if made.outcome != "complete" and go_on:
-                lost[build] = f"boot {number} of {build}: {made.reason}"
-            elif made.outcome != "complete":
-                _finish(project, record, _of_run(made.outcome), f"{title}: {made.reason}")
-                raise _error(made, title, folder)
+            record = msgspec.structs.replace(record, boots=(*record.boots, ended))
+            if ended.outcome != "complete" and keep_going:
+                lost[build] = f"boot {number} of {build}: {ended.reason}"
+            elif ended.outcome != "complete":
+                _finish(project, record, _of_run(ended.outcome), f"{title}: {ended.reason}")
+                raise _error(ended, title, folder)
             store.save(project.results, record)
-            listen(Ended(f"{title}: {_summary(made)}"))
-        wrong = "; ".join(lost.values()) or compare.unequal(record)
-        return _finish(project, record, "failed" if wrong else "complete", wrong)
+            listen(Ended(f"{title}: {_summary(ended)}"))
+        failures = "; ".join(lost.values()) or compare.unequal(record)
+        return _finish(project, record, "failed" if failures else "complete", failures)
 
 
 def _require_device(cache: Cache, guest: Guest) -> None:

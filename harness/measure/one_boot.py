@@ -42,7 +42,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def boot(
-    same: Conditions,
+    conditions: Conditions,
     kernel: Kernel,
     build: str,
     number: int,
@@ -55,22 +55,22 @@ def boot(
     cannot be started.
     """
     meter = Meter()
-    logs = same.folder / LOGS
+    logs = conditions.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     console_log = logs / f"{build}-{number}.console.log"
     ran = guest.boot(
-        same.cache,
-        _command(same, kernel, images.named),
+        conditions.cache,
+        _command(conditions, kernel, images.named),
         log=console_log,
-        seconds=same.plan.boot_s,
-        on_message=_Progress(same, images, listen).hear,
+        seconds=conditions.plan.boot_s,
+        on_message=_Progress(conditions, images, listen).hear,
     )
     used = meter.used()
     agent_log = replace_file(logs / f"{build}-{number}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
-    bindings = console.bindings(log, _asked(same))
+    bindings = console.bindings(log, _expected_bindings(conditions))
     config = _config(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
@@ -82,7 +82,7 @@ def boot(
         wall_s=round(ran.wall_s, 2),
         argv=ran.argv,
         checks=(
-            *checks.checks(kernel, config, same.guest, same.plan, report, bindings),
+            *checks.checks(kernel, config, conditions.guest, conditions.plan, report, bindings),
             checks.whole_console(is_cut=ran.is_cut),
         ),
         findings=found,
@@ -96,30 +96,30 @@ def boot(
     )
 
 
-def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
-    namespaces, plan = same.guest.namespaces, same.plan
+def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
+    namespaces, plan = conditions.guest.namespaces, conditions.plan
     # NVDIMMs and e820 ranges are namespaces. With labels, the agent sets up a region and makes a
     # namespace in it.
-    has_labels = same.guest.place in ("ramdax", "cxl")
+    has_labels = conditions.guest.place in ("ramdax", "cxl")
     place = "region{}" if has_labels else "namespace{}.0"
     asked = [
         f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
         for n, ns in enumerate(namespaces)
     ]
     how = ["-t"] if plan.page_ref is True else []
-    how += ["-s", same.guest.place] if has_labels else []
+    how += ["-s", conditions.guest.place] if has_labels else []
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
-        root=rootfs.assemble(same.cache, same.agent),
+        root=rootfs.assemble(conditions.cache, conditions.agent),
         script=" ".join((rootfs.AGENT, *how, str(plan.rebinds), *asked)),
         sign=guest.AGENT_STARTED,
-        accelerator=same.accelerator.name,
-        guest=same.guest,
-        icount=same.plan.clock == "icount",
+        accelerator=conditions.accelerator.name,
+        guest=conditions.guest,
+        icount=conditions.plan.clock == "icount",
         kernel_options=(
             f"dyndbg=func {FUNCTION} +p",
-            *same.guest.kernel_options,
+            *conditions.guest.kernel_options,
             *special,
         ),
         devices=tuple(
@@ -128,8 +128,8 @@ def _command(same: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> gu
     )
 
 
-def _asked(same: Conditions) -> dict[str, int]:
-    return {ns.driver: same.plan.rebinds + 1 for ns in same.guest.namespaces}
+def _expected_bindings(conditions: Conditions) -> dict[str, int]:
+    return {ns.driver: conditions.plan.rebinds + 1 for ns in conditions.guest.namespaces}
 
 
 def _config(kernel: Kernel) -> str:
@@ -138,8 +138,8 @@ def _config(kernel: Kernel) -> str:
         data = Path(kernel.config).read_bytes()
     except OSError:
         return ""
-    same = hashlib.sha256(data).hexdigest() == kernel.config_sha256
-    return data.decode("utf-8", "replace") if same else ""
+    is_unchanged = hashlib.sha256(data).hexdigest() == kernel.config_sha256
+    return data.decode("utf-8", "replace") if is_unchanged else ""
 
 
 def _outcome(
@@ -165,10 +165,10 @@ class _Progress:
     QEMU has opened them when the kernel prints its first line.
     """
 
-    def __init__(self, same: Conditions, images: Images, listen: Listener) -> None:
+    def __init__(self, conditions: Conditions, images: Images, listen: Listener) -> None:
         self._images = images
         self._listen = listen
-        self._total = sum(_asked(same).values())
+        self._total = sum(_expected_bindings(conditions).values())
         self._done = 0
         self._at = ""
 

@@ -39,17 +39,17 @@ def run(
     wanted: str = "auto",
     listen: Listener = silent,
     *,
-    begun: Callable[[Path], None] = lambda _folder: None,
+    on_begin: Callable[[Path], None] = lambda _folder: None,
     keep_images: bool = False,
-    go_on: bool = False,
+    keep_going: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
 ) -> BootRun:
     """Measure the kernels, by build, and return the finished record.
 
     `version` is the posted version whose claims apply. `wanted` is the accelerator: auto, kvm or
-    tcg; KVM is proved with the first build's kernel. `begun` is called with the run's folder, where
-    `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With `go_on` a
-    failed boot does not end the run. Raises HarnessError.
+    tcg; KVM is proved with the first build's kernel. `on_begin` is called with the run's folder,
+    where `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With
+    `keep_going` a failed boot does not end the run. Raises HarnessError.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
@@ -65,7 +65,7 @@ def run(
         listen(Ended(f"resuming run {unfinished.run_id}"))
         record = unfinished
     folder = store.folder_of(project.results, record)
-    begun(folder)
+    on_begin(folder)
     return boots.measure(
         project,
         cache,
@@ -77,7 +77,7 @@ def run(
         listen,
         keep_images=keep_images,
         after_boot=read.saver(folder),
-        go_on=go_on,
+        keep_going=keep_going,
     )
 
 

@@ -75,7 +75,7 @@ def cell_jobs(wanted: CellRequest, setups: Sequence[CellSetup], series: Series) 
             version=posted_version(wanted.source) or series.port_of,
             accelerator=wanted.accelerator,
             builds=tuple(prefixes),
-            go_on=True,
+            keep_going=True,
         )
         needs = (setup.on_tree[1], *kernels)
         yield Job(setup.cell.name, "boot", boots.boot, comparison, needs)
