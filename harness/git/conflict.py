@@ -9,9 +9,9 @@ import msgspec
 
 from harness.git.diff import Hunk
 
-#: A region with markers: each part ends at the first line that is the next marker.
+#: A region with markers: each part ends at the next marker. In CRLF files these end with CR too.
 _REGION = re.compile(
-    r"^<{7} .*\n(?P<ours>(?:(?!\|{7} ).*\n)*+).*\n(?P<base>(?:(?!={7}$).*\n)*+).*\n"
+    r"^<{7} .*\n(?P<ours>(?:(?!\|{7} ).*\n)*+).*\n(?P<base>(?:(?!={7}\r?$).*\n)*+).*\n"
     r"(?P<theirs>(?:(?!>{7} ).*\n)*+)>{7} .*$\n?",
     re.MULTILINE,
 )

@@ -248,6 +248,21 @@ def test_a_release_finds_the_port_of_its_major_release(scene: Scene) -> None:
         assert ports.for_tree(scene.project, "test", tree) == Port("v7.2")
 
 
+def test_a_port_of_the_exact_release_is_preferred(scene: Scene) -> None:
+    for name in ("v7.2.5", "mine", "v7.3"):
+        (scene.ports.parent / name).mkdir()
+    for name, release, port in (
+        ("mine", "7.2.5", "v7.2.5"),
+        ("mine", "7.2.6", "mine"),
+        ("other", "7.2.6", "v7.2"),
+    ):
+        tree = Tree(name=name, commit=scene.tree.commit, release=release, source="fake")
+        assert ports.for_tree(scene.project, "test", tree) == Port(port)
+        assert ports.nearest(scene.project, "test", tree) == Port(port)
+    newer = Tree(name="other", commit=scene.tree.commit, release="7.4-rc1", source="fake")
+    assert ports.nearest(scene.project, "test", newer) == Port("v7.3")
+
+
 def test_an_interrupted_apply_leaves_a_clean_tree(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ def resolve(outcome: Rebased, line: str = "\tboth 30;") -> None:
     path.write_text("".join(f"{t}\n" for t in [*lines[:first], line, *lines[last + 1 :]]))
 
 
-def test_a_conflict_names_patch_file_hunk_and_the_commits_of_the_other_build(
+def test_a_conflict_names_patch_file_hunk_and_the_commits_that_changed_its_lines(
     kernels: Kernels,
 ) -> None:
     found = conflicting(kernels)

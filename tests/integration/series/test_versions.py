@@ -68,7 +68,7 @@ def versions(kernels: Kernels) -> tuple[Path, Path]:
 def test_patches_names_and_trailers_are_followed(
     kernels: Kernels, versions: tuple[Path, Path]
 ) -> None:
-    # Neither tree can be had: what the mails show is all there is.
+    # Neither tree is available.
     kernels.trees()
     done = kernels.harness("versions", *map(str, versions), "--series", "test", "--json")
     assert done.returncode == 0, done.stderr

@@ -221,7 +221,7 @@ def test_an_archive_with_a_repository_in_it_is_refused(scene: Scene, place: str,
     assert scene.nothing_is_stored()
 
 
-def test_files_of_git_that_are_no_repository_are_part_of_a_source(scene: Scene) -> None:
+def test_other_files_of_git_are_part_of_a_source(scene: Scene) -> None:
     (scene.linux / ".gitmodules").touch()
     (scene.linux / "tools").mkdir()
     (scene.linux / "tools" / "x.git").touch()
@@ -451,7 +451,7 @@ def test_a_damaged_repository_says_what_to_do_and_leaves_no_trace(scene: Scene) 
         scene.fetch("mine")
     assert everything(users) == before
     assert alternates(scene) == []
-    # Another commit of it is whole.
+    # Another commit of it has all its objects.
     assert scene.fetch("old").release == "7.2.99"
     subprocess.run(shlex.split(str(caught.value).split("`")[1]), check=True)
     assert scene.fetch("mine").release == "7.2.99"

@@ -31,6 +31,14 @@ def test_a_region_has_three_versions_and_its_lines_in_our_file() -> None:
     assert region == Region(10, 10, ("ours",), ("base",), ("a", "b"))
 
 
+def test_a_file_with_crlf_has_markers_with_crlf() -> None:
+    before = ["one", "two"]
+    text = joined(before, marked(["ours"], ["base"], ["theirs"]), ["three"])
+    ours = joined(before, ["ours"], ["three"])
+    (region,) = regions(text.replace("\n", "\r\n"), ours.replace("\n", "\r\n"))
+    assert region == Region(3, 3, ("ours\r",), ("base\r",), ("theirs\r",))
+
+
 def test_a_region_without_a_line_of_ours_lies_between_two() -> None:
     before = ["one", "two"]
     text = joined(before, marked([], ["base"], ["theirs"]), ["three"])
@@ -80,7 +88,7 @@ def test_many_markers_without_an_end_take_linear_time() -> None:
         regions("<<<<<<< x\n||||||| x\n=======\n" * 200_000, "")
 
 
-def test_equal_signs_of_the_text_are_no_marker() -> None:
+def test_equal_signs_of_the_text_are_not_a_marker() -> None:
     assert regions(joined(["Title", "=======", "text"]), joined(["Title"])) == ()
 
 
