@@ -12,7 +12,7 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.project import Project
-from harness.project.series import Series, Version
+from harness.project.series import Version
 from harness.record.store import digest
 from harness.series import b4
 from harness.series.attestation import attestations
@@ -35,31 +35,38 @@ class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def fetch(
     project: Project, cache: Cache, slug: str, version: int, listen: Listener = silent
-) -> Path:
-    """Return the mbox of a posted version, fetched unless it is cached and unchanged.
+) -> tuple[Path, Fetched]:
+    """Return the mbox of a posted version, fetched unless it is cached and unchanged, and its note.
 
     Raises InputError as `require_posted` does, MachineError if the archive cannot be reached or
     sends something else.
     """
     posted, cover = require_posted(project, slug, version)
     path = place(cache, slug, version)
-    if noted(path, cover) is not None:
-        return path
+    note = noted(path, cover)
+    if note is not None:
+        return path, note
     listen(Began(f"fetch v{version} by message-id {cover}"))
     with cache.staging() as work:
-        made, patches, attested = _from_archive(cache, posted, work)
+        made, note = _from_archive(cache, posted, cover, work)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fetched = Fetched(cover, digest(made), patches, attested)
         replace_file(path, made.read_bytes())
         # Last: an mbox is valid only with its note.
-        replace_file(path.with_suffix(".json"), msgspec.json.encode(fetched))
-    listen(Ended(f"fetched v{version}: {patches} patches"))
-    return path
+        replace_file(path.with_suffix(".json"), msgspec.json.encode(note))
+    listen(Ended(f"fetched v{version}: {note.patches} patches"))
+    return path, note
 
 
 def require_posted(project: Project, slug: str, version: int) -> tuple[Version, str]:
     """Return a posted version and its message-id. Raises InputError if either is unknown."""
-    posted = _posted(project.series(slug), version)
+    versions = {v.version: v for v in project.series(slug).versions}
+    if version not in versions:
+        raise InputError(
+            f"no version {version}",
+            where=f"series/{slug}/series.yaml",
+            expected=f"one of {', '.join(map(str, versions))}",
+        )
+    posted = versions[version]
     if not posted.cover:
         raise InputError(
             f"the message-id of v{version} is not known",
@@ -75,35 +82,23 @@ def place(cache: Cache, slug: str, version: int) -> Path:
     return cache.mails / slug / f"v{version}.mbox"
 
 
-def noted(path: Path, message_id: str | None = None) -> Fetched | None:
-    """Return the note on a fetched mbox, or None if the mbox is missing or was changed."""
+def noted(path: Path, message_id: str) -> Fetched | None:
+    """Return the note on an mbox; None if it is missing, was changed, or is of another message."""
     with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Fetched)
-        if found.sha256 == digest(path) and message_id in (None, found.message_id):
+        if found.sha256 == digest(path) and found.message_id == message_id:
             return found
     return None
 
 
-def _posted(series: Series, version: int) -> Version:
-    found = next((v for v in series.versions if v.version == version), None)
-    if found is None:
-        known = ", ".join(str(v.version) for v in series.versions)
-        raise InputError(
-            f"no version {version}",
-            where=f"series/{series.slug}/series.yaml",
-            expected=f"one of {known}",
-        )
-    return found
-
-
-def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int, tuple[str, ...]]:
-    """Return the mbox, its number of patches, and what b4 printed about their signatures."""
+def _from_archive(cache: Cache, posted: Version, cover: str, work: Path) -> tuple[Path, Fetched]:
+    """Fetch an mbox with b4 and check it."""
     (work / "home").mkdir()
     printed: list[str] = []
     log = cache.log("series-fetch")
     try:
         made = b4.fetch(
-            posted.cover or "",
+            cover,
             posted.version,
             work,
             work / "home",
@@ -115,20 +110,22 @@ def _from_archive(cache: Cache, posted: Version, work: Path) -> tuple[Path, int,
     except (ToolFailed, TimedOut) as error:
         raise MachineError(
             f"v{posted.version} cannot be fetched by b4 from the mailing list's archive",
-            where=posted.cover,
+            where=cover,
             hint="check the network, or save the mails elsewhere with `b4 am` and use --mbox FILE",
             detail=error.detail,
         ) from error
     except (OSError, MailError) as error:
         raise MachineError(
-            f"b4 fetched an invalid series: {error}", where=posted.cover, hint=f"see {log}"
+            f"b4 fetched an invalid series: {error}", where=cover, hint=f"see {log}"
         ) from error
     if posted.patches not in (None, len(patches)):
         raise MachineError(
             f"b4 fetched {len(patches)} patches",
-            where=posted.cover,
+            where=cover,
             expected=f"{posted.patches} (series.yaml)",
             hint=f"see {log}",
         )
     attested = attestations("\n".join(printed))
-    return made, len(patches), attested if len(attested) == len(patches) else ()
+    if len(attested) != len(patches):
+        attested = ()
+    return made, Fetched(cover, digest(made), len(patches), attested)

@@ -54,11 +54,8 @@ def patches(
             found = _mails(path, version, series, f"mbox {path.name}")
             return msgspec.structs.replace(found, message_id=introduced_by(found.patches))
         case Posted(version):
-            path = lore.fetch(project, cache, slug, version, listen)
+            path, note = lore.fetch(project, cache, slug, version, listen)
             found = _mails(path, None, series, f"v{version}")
-            note = lore.noted(path)
-            if note is None:
-                return found
             return msgspec.structs.replace(
                 found, message_id=note.message_id, attestation=note.attestation
             )

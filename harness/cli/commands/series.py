@@ -55,7 +55,7 @@ def show(slug: str, *, as_json: bool) -> None:
         return
     click.echo(printable(found.title))
     for one in found.versions:
-        fetched = lore.noted(lore.place(cache, slug, one.version), one.cover)
+        fetched = lore.noted(lore.place(cache, slug, one.version), one.cover or "")
         state = (
             f"fetched, sha256 {fetched.sha256[:12]}"
             if fetched
@@ -84,9 +84,9 @@ def fetch(slug: str, version: int, *, as_json: bool) -> None:
 
     project, cache = Project.find(), Cache.default()
     with watching() as listen:
-        path = lore.fetch(project, cache, slug, version, listen)
+        path, note = lore.fetch(project, cache, slug, version, listen)
     if as_json:
-        print_json({"mbox": str(path), "fetched": lore.noted(path)})
+        print_json({"mbox": str(path), "fetched": note})
         return
     click.echo(printable(str(path)))
 

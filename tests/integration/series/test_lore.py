@@ -75,11 +75,9 @@ def test_a_fetched_series_is_cached(
     project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = lore(monkeypatch, 2, 1, 2)
-    path = post.fetch(project, cache, "test", 2)
-    assert post.fetch(project, cache, "test", 2) == path
+    path, note = post.fetch(project, cache, "test", 2)
+    assert post.fetch(project, cache, "test", 2) == (path, note)
     assert archive.asked == [("two@example.org", 2)]
-    note = post.noted(path)
-    assert note is not None
     assert (note.patches, note.message_id) == (2, "two@example.org")
 
 
@@ -87,10 +85,10 @@ def test_a_cached_file_that_changed_is_fetched_again(
     project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = lore(monkeypatch, 2, 1, 2)
-    path = post.fetch(project, cache, "test", 2)
+    path, _ = post.fetch(project, cache, "test", 2)
     path.write_text("changed")
-    assert post.noted(path) is None
-    assert post.fetch(project, cache, "test", 2).read_text() == archive.text
+    assert post.noted(path, "two@example.org") is None
+    assert post.fetch(project, cache, "test", 2)[0].read_text() == archive.text
     assert len(archive.asked) == 2
 
 
