@@ -29,13 +29,12 @@ class CachedTrees:
     """The trees in the cache repository. Constructing it creates nothing."""
 
     def __init__(self, cache: Cache, *, log: Path, deadline: process.Deadline) -> None:
-        self.folder = cache.repository
         self.git = Git(cache.repository, log=log, deadline=deadline, git_dir=cache.repository)
         self._cache = cache
 
     def create(self) -> None:
         """Make the repository unless it exists."""
-        if self.folder.exists():
+        if self.git.folder.exists():
             return
         with self._cache.staging() as work:
             git = Git(work, log=self.git.log, deadline=self.git.deadline)
@@ -43,7 +42,7 @@ class CachedTrees:
             git("init", *options, "trees.git", env={"GIT_DEFAULT_HASH": "sha1"})
             (work / "trees.git" / "info").mkdir(exist_ok=True)
             (work / "trees.git" / "info" / "attributes").write_text(_ATTRIBUTES)
-            publish(work / "trees.git", self.folder)
+            publish(work / "trees.git", self.git.folder)
 
     def get(self, tag: str) -> CachedTree | None:
         """Return the tree under a tag, if it is cached and its commit can be read."""
@@ -78,7 +77,7 @@ class CachedTrees:
         return None if release in (None, tree.commit) else release
 
     def _read(self, pattern: str) -> dict[str, CachedTree]:
-        if not self.folder.is_dir():
+        if not self.git.folder.is_dir():
             return {}
         done = self.git("for-each-ref", f"--format={_FORMAT}", pattern, ok=None)
         words = [word.strip() for word in done.stdout.split("\0")]

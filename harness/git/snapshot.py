@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.git.git import AUTHOR, Git
-from harness.host import process
 
 #: Above this size `git add` writes objects into one pack instead of a file each, a fifth of the
 #: disk writes; compression level 1 takes less time than writing uncompressed objects.
@@ -19,13 +18,10 @@ _PACKED = {
 
 
 def snapshot(
-    repository: Path,
+    repository: Git,
     source: Path,
     index: Path,
     message: str,
-    *,
-    log: Path,
-    deadline: process.Deadline,
     advanced: Callable[[int, int], None],
 ) -> str:
     """Commit everything in `source` to a bare repository and return the commit id.
@@ -33,9 +29,10 @@ def snapshot(
     `index` is created and fits `source` as a worktree's index. `advanced` is called with the number
     of top-level entries done and their total. Raises ToolFailed.
     """
-    git = Git(source, log=log, deadline=deadline, git_dir=repository)
+    folder = repository.folder
+    git = Git(source, log=repository.log, deadline=repository.deadline, git_dir=folder)
     env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(source), "GIT_LITERAL_PATHSPECS": "1"}
-    for left in (repository / "objects" / "pack").glob("tmp_*"):
+    for left in (folder / "objects" / "pack").glob("tmp_*"):
         left.unlink()  # left by a killed run
     entries = sorted(path.name for path in source.iterdir())
     # Entry by entry: the time of one command grows with the square of its files.

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.errors import ToolFailed
 from harness.git.git import Git
-from harness.host import process
 
 _ALL_PROCESSORS = {
     "GIT_CONFIG_COUNT": "1",
@@ -22,13 +21,11 @@ _ALL_PROCESSORS = {
 class Worktree:
     """The worktree `folder` of a bare repository, created at the first checkout."""
 
-    def __init__(
-        self, repository: Path, folder: Path, *, log: Path, deadline: process.Deadline
-    ) -> None:
-        self.folder = folder
-        self._repository = Git(repository, log=log, deadline=deadline, git_dir=repository)
-        # `git worktree add` names the administrative folder after the worktree.
-        self._admin = repository / "worktrees" / folder.name
+    def __init__(self, repository: Git, folder: Path) -> None:
+        self._repository = repository
+        self._folder = folder
+        self._admin = _admin(repository.folder, folder)
+        log, deadline = repository.log, repository.deadline
         self._git = Git(folder, log=log, deadline=deadline, git_dir=self._admin)
 
     def bring_to(self, commit: str) -> None:
@@ -43,29 +40,29 @@ class Worktree:
                 pass  # a new worktree repairs any damage
             else:
                 return
-        self._remove()
+        remove(self._repository.folder, self._folder)
         self._repository(
-            "worktree", "add", "--quiet", "--detach", str(self.folder), commit, env=_ALL_PROCESSORS
+            "worktree", "add", "--quiet", "--detach", str(self._folder), commit, env=_ALL_PROCESSORS
         )
 
     def adopt(self, source: Path, index: Path, commit: str) -> None:
         """Turn a folder with exactly a commit's files, and their index, into the worktree."""
-        self._remove()
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        arguments = ("--quiet", "--detach", "--no-checkout", str(self.folder), commit)
+        remove(self._repository.folder, self._folder)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ("--quiet", "--detach", "--no-checkout", str(self._folder), commit)
         self._repository("worktree", "add", *arguments)
-        (self.folder / ".git").rename(source / ".git")
-        self.folder.rmdir()
+        (self._folder / ".git").rename(source / ".git")
+        self._folder.rmdir()
         index.rename(self._admin / "index")
-        source.rename(self.folder)
+        source.rename(self._folder)
 
     def _is_ours(self) -> bool:
         try:
-            forth = (self.folder / ".git").read_text()
+            forth = (self._folder / ".git").read_text()
             back = (self._admin / "gitdir").read_text()
         except OSError:
             return False
-        return forth == f"gitdir: {self._admin}\n" and back == f"{self.folder}/.git\n"
+        return forth == f"gitdir: {self._admin}\n" and back == f"{self._folder}/.git\n"
 
     def _switch(self, commit: str) -> None:
         # We hold the worktree's lock, so git's lock files are left by a killed run.
@@ -73,12 +70,19 @@ class Worktree:
             (self._admin / name).unlink(missing_ok=True)
         # A killed `git am` leaves this, and the next one would refuse to start.
         shutil.rmtree(self._admin / "rebase-apply", ignore_errors=True)
-        env = {"GIT_WORK_TREE": str(self.folder)}
+        env = {"GIT_WORK_TREE": str(self._folder)}
         # Otherwise a file whose time changed but not its content would be rewritten.
         self._git("update-index", "-q", "--refresh", env=env, ok=None)
         self._git("checkout", "--quiet", "--force", "--detach", commit, env=env)
         self._git("clean", "-ffdxq", env=env)
 
-    def _remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self._admin, ignore_errors=True)
+
+def remove(repository: Path, folder: Path) -> None:
+    """Remove a worktree of a bare repository, whole or damaged."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(_admin(repository, folder), ignore_errors=True)
+
+
+def _admin(repository: Path, folder: Path) -> Path:
+    """Return the folder that `git worktree add` makes in the repository."""
+    return repository / "worktrees" / folder.name

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.events import Advanced, Began, Ended, Listener, Note, silent
+from harness.git.git import Git
 from harness.git.repository import CachedTree, CachedTrees
 from harness.git.snapshot import snapshot
 from harness.git.worktree import Worktree
@@ -146,8 +147,9 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
     name = worktree_name(tree if isinstance(tree, str) else tree.name)
     folder = cache.worktrees / name
     with cache.locked(f"worktree-{name}"):
-        log = cache.log(f"worktree-{name}")
-        Worktree(cache.repository, folder, log=log, deadline=Deadline(CHECKOUT_S)).bring_to(commit)
+        log, deadline = cache.log(f"worktree-{name}"), Deadline(CHECKOUT_S)
+        git = Git(cache.repository, log=log, deadline=deadline, git_dir=cache.repository)
+        Worktree(git, folder).bring_to(commit)
         yield folder
 
 
@@ -204,19 +206,16 @@ def _commit(
     listen(Began(f"commit {release}"))
     index = folder.parent / f"{folder.name}.index"
     commit = snapshot(
-        trees.folder,
+        trees.git,
         folder,
         index,
         f"Linux {release}\n\n{label}",
-        log=trees.git.log,
-        deadline=trees.git.deadline,
-        advanced=lambda done, total: listen(Advanced(done, total)),
+        lambda done, total: listen(Advanced(done, total)),
     )
     place = cache.worktrees / worktree_name(name)
     with cache.locked(f"worktree-{place.name}"):
         if not place.exists():
-            worktree = Worktree(trees.folder, place, log=trees.git.log, deadline=trees.git.deadline)
-            worktree.adopt(folder, index, commit)
+            Worktree(trees.git, place).adopt(folder, index, commit)
     return commit
 
 

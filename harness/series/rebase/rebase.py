@@ -74,8 +74,8 @@ def rebase(
     with cache.locked(states.worktree(cache, slug, onto).name):
         states.remove(cache, slug, onto)
         git = _private(cache, state)
-        worktree = Worktree(cache.repository, git.folder, log=git.log, deadline=git.deadline)
-        worktree.bring_to(state.head)
+        repository = Git(cache.repository, log=git.log, deadline=git.deadline)
+        Worktree(repository, git.folder).bring_to(state.head)
         # The same conflict again, in a worktree that can wait for the user.
         return _go_on(project, cache, git, msgspec.structs.replace(state, conflict=None), listen)
 

@@ -4,13 +4,13 @@
 Neither is useful without the other.
 """
 
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 
 from harness.errors import InputError, MachineError
+from harness.git import worktree as worktrees
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.project.kernel import Tree
@@ -105,9 +105,7 @@ def save(cache: Cache, state: RebaseState) -> None:
 def remove(cache: Cache, slug: str, onto: str) -> None:
     """Remove the state, then the worktree: a worktree without a state is removed next time."""
     _file(cache, slug, onto).unlink(missing_ok=True)
-    folder = worktree(cache, slug, onto)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(cache.repository / "worktrees" / folder.name, ignore_errors=True)
+    worktrees.remove(cache.repository, worktree(cache, slug, onto))
 
 
 def _file(cache: Cache, slug: str, onto: str) -> Path:
