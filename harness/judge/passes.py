@@ -20,7 +20,7 @@ Slices = Mapping[int, Mapping[int, int]]
 
 def compared(passes: Sequence[Pass]) -> Sequence[Pass]:
     """Return the passes that ran in slices; all of them in a record without slices."""
-    return [p for p in passes if p.turn is not None] or passes
+    return [p for p in passes if p.slice is not None] or passes
 
 
 def counting(passes: Sequence[Pass]) -> list[Pass]:
@@ -33,7 +33,7 @@ def by_slice(passes: Sequence[Pass]) -> Slices:
     found: dict[int, dict[int, int]] = {}
     for p in counting(passes):
         slices = found.setdefault(p.round, {})
-        number = p.turn or 0
+        number = p.slice or 0
         slices[number] = min(p.cpu_ns, slices.get(number, p.cpu_ns))
     return found
 

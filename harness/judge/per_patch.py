@@ -39,7 +39,7 @@ class PrefixCost(msgspec.Struct, frozen=True):
         )
 
 
-class Ladder(msgspec.Struct, frozen=True):
+class CostSteps(msgspec.Struct, frozen=True):
     """The costs of all prefixes of one driver or page order; base's is 1."""
 
     kind: str
@@ -47,7 +47,7 @@ class Ladder(msgspec.Struct, frozen=True):
     steps: tuple[PrefixCost, ...]
 
 
-def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
+def cost_steps(conclusion: Conclusion) -> tuple[CostSteps, ...]:
     """Return the prefixes' costs for each kind and metric of rebinds, in the order of the effects.
 
     Variants and base against itself are left out: they add no patch.
@@ -58,7 +58,7 @@ def ladders(conclusion: Conclusion) -> tuple[Ladder, ...]:
     for kind, metric in asked:
         ours = [e for e in rebinds if (e.kind, e.metric) == (kind, metric)]
         if steps := tuple(_steps(conclusion, ours)):
-            found.append(Ladder(kind, metric, steps))
+            found.append(CostSteps(kind, metric, steps))
     return tuple(found)
 
 

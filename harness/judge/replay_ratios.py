@@ -18,18 +18,18 @@ from harness.judge.tabulate import ReplayTable, of_passes
 from harness.memmap.compare import CASES, Verified
 from harness.record.record import LIMIT, NON_TEMPORAL, Build, ReplayRun
 
-#: How often an interval must hold the truth, and how improbable a count of those that do must be,
-#: if they cover that much, to prove that they do not. Without a limit like this one, "95 of 100"
-#: fails in 4 of 10 runs with nothing wrong. Tries that share rounds fail somewhat more often than
-#: the level says: 5 of 1000 runs, simulated for 100 tries of 14 out of 200 rounds.
+#: The coverage that an interval must have, and the p-value below which a count of intervals that
+#: hold the truth disproves it. A limit of "95 of 100" would fail in 4 of 10 runs with nothing
+#: wrong. Trials that share rounds fail a little more often than the level: in 5 of 1000 simulated
+#: runs of 100 trials of 14 out of 200 rounds.
 COVERAGE, LEVEL = 0.95, 0.001
 
 
 class ReplayCost(msgspec.Struct, frozen=True):
-    """One build and kind. `limit_share` is of what the memory takes; times without page faults.
+    """The cost of one build and kind, without page faults.
 
     `ms` is a call on the whole namespace; `first_ms` the mean of the first such calls, which fault
-    the memory in, where there are any.
+    the memory in. `limit_share` is relative to the fastest way to fill the memory past the cache.
     """
 
     ns_per_page: float
@@ -44,7 +44,7 @@ class ReplayCost(msgspec.Struct, frozen=True):
 
 
 class ReplayRow(msgspec.Struct, frozen=True):
-    """One build, by kind."""
+    """The costs of one build, by kind."""
 
     build: str
     prefix: int
@@ -88,9 +88,9 @@ def rows(
 
 
 class Null(msgspec.Struct, frozen=True):
-    """What noise alone made of one kind: in how many tries the interval held 1, how wide it was.
+    """Trials of base against itself for one kind: in how many the interval held 1, and its width.
 
-    Where fewer than `fewest` held, the interval does not cover what it says.
+    If fewer than `fewest` held, the interval does not have the coverage that it claims.
     """
 
     tries: int
@@ -106,9 +106,9 @@ class Null(msgspec.Struct, frozen=True):
 
 
 def fewest_held(tries: int) -> int:
-    """Return the least count of intervals that hold the truth whose probability reaches LEVEL.
+    """Return the least number of intervals that must hold the truth for COVERAGE to be credible.
 
-    The probability is that of so few or fewer, one-sided and binomial, at a true COVERAGE.
+    Fewer have a binomial, one-sided probability below LEVEL.
     """
     from scipy.stats import binom  # takes longer to import than the rest of the program
 
@@ -139,16 +139,16 @@ def null(record: ReplayRun, tries: int, each: int, seed: int) -> dict[str, Null]
 
 
 def dealt(rounds: Sequence[int], tries: int, each: int, seed: int) -> list[list[int]]:
-    """Deal rounds out in their order, `each` to a try, or where there are too few, draw them.
+    """Return `each` rounds per try: in their order, or at random (seeded) if there are too few.
 
-    No try has a round twice. Raises ValueError where there are not even enough for one.
+    No try has a round twice. Raises ValueError if there are too few for one try.
     """
     if len(rounds) < each:
         raise ValueError(f"{len(rounds)} rounds are not enough for a try of {each}")
     if len(rounds) >= tries * each:
         return [list(rounds[n * each : (n + 1) * each]) for n in range(tries)]
-    lot = random.Random(seed)  # noqa: S311 (repeatable, no secret)
-    return [lot.sample(rounds, each) for _ in range(tries)]
+    rng = random.Random(seed)  # noqa: S311 (repeatable, no secret)
+    return [rng.sample(rounds, each) for _ in range(tries)]
 
 
 def fillings(table: ReplayTable) -> tuple[Filling, ...]:
@@ -166,7 +166,7 @@ def _cost(table: ReplayTable, build: Build, kind: str, effect: Effect | None) ->
     passes = table.passes.get((build.name, kind), ())
     slices = table.units[build.name, kind, "rebind"].slices
     shared = slices.keys() & table.units[base.name, kind, "rebind"].slices.keys()
-    whole = [p for p in passes if p.turn is None]
+    whole = [p for p in passes if p.slice is None]
     if not shared or not (alone := by_round(by_slice(whole))):
         return None
     first = [p.cpu_ns for p in whole if p.index == 0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series as it was applied: its base, and one commit per patch."""
+"""A series as applied: its base, and one commit per patch. Pure."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ import msgspec
 class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One applied patch: its place in the series, the commit it became, git's patch-id.
 
-    `sha256` is of the patch as it was given: a port's file, or the mail's part of the mbox.
+    `sha256` is of the patch as given: a port's file, or the mail in the mbox.
     """
 
     number: int
@@ -18,13 +18,12 @@ class Patch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A series on a tree: base commit and one commit a patch.
+    """A series on a tree: the base commit and one commit per patch.
 
-    `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`); `tags` is the
-    prefix of the tags `<tags>/base`, `<tags>/1` … and `<tags>/tip` in the cache repository;
-    `message_id` the mail that introduced the series, without brackets, where that is known;
-    `attestation` what b4 said of each patch's signatures when it fetched them, empty where nobody
-    checked.
+    `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`). `tags` is the prefix
+    of the tags `<tags>/base`, `<tags>/1` ... `<tags>/tip` in the cache repository. `message_id` is
+    the mail that introduced the series, without brackets, if known; `attestation` is b4's result
+    for each patch's signatures, empty if they were not checked.
     """
 
     slug: str

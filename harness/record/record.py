@@ -8,18 +8,19 @@ import msgspec
 from harness.record.applied import Applied
 
 # 1: first schema.
-# 2: what the host did meanwhile (Boot.host, RunRecord.rounds), instruction counts
-#    (RunRecord.counts), and what tells each build from base (Build.options_sha256, files, symbols,
-#    config_diff). All have defaults that mean "not known", so records of schema 1 load.
-# 3: the ladder, a build a prefix: what the compiler warned of (Build.new_warnings), and prefixes
-# that    do not build (RunRecord.unbuilt). Their defaults mean "not known", so older records load.
-# 4: a replay's builds take turns (Pass.turn, Pass.settles) on smaller namespaces than the one that
-#    it reports; older records have no turns, and each of their processes ran by itself.
-# 5: base, tip and each prefix are builds; older records call them sides. A replay has no boots,
-#    plan or guest, and a run of boots no passes; older records have all of them, empty.
+# 2: host use (Boot.host, RunRecord.rounds), instruction counts (RunRecord.counts), and what
+#    distinguishes each build from base (Build.options_sha256, files, symbols, config_diff). The
+#    defaults of all mean "not known", so records of schema 1 load.
+# 3: per-patch runs: new compiler warnings (Build.new_warnings), and prefixes that do not build
+#    (RunRecord.unbuilt). Their defaults mean "not known".
+# 4: a replay's builds alternate in slices (Pass.turn, Pass.settles) on namespaces smaller than the
+#    one that it reports on. Older records have no slices: each process ran by itself.
+# 5: base, tip and each prefix are builds, Pass.turn is Pass.slice; older records call builds sides.
+#    A replay has no boots, plan or guest, and a run of boots no passes; older records have all of
+#    them, empty.
 SCHEMA = 5
 
-#: What is counted is never less than nothing; a record that says so was tampered with.
+#: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
@@ -28,7 +29,7 @@ Evidence = BootEvidence | Literal["replay"]
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One binding. `ns` is what the kernel printed, `resolution_ns` the step of its clock.
+    """One binding. `ns` is the time that the kernel printed, `resolution_ns` its resolution.
 
     `index` counts a driver's bindings within the boot: 0 is the first one.
     """
@@ -43,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something the guest's console shows that no healthy boot shows, with the lines kept."""
+    """A report on the guest's console that no healthy boot shows, with its lines."""
 
     kind: str
     line: int
@@ -66,10 +67,10 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A namespace's struct pages after a boot: their number, and the SHA-256 of what they say.
+    """A namespace's struct pages after a boot: their number, and the SHA-256 of their content.
 
-    Pointers count by what they point to (harness.memmap.struct_pages). `problem` says why there is
-    no digest.
+    In the digest, each pointer is replaced by what it points to (harness.memmap.struct_pages).
+    `problem` says why there is no digest.
     """
 
     driver: str
@@ -79,13 +80,12 @@ class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HostUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the host did during a boot or a replay's round, in seconds of CPU time of all CPUs.
+    """The host's use during a boot or a replay's round, in seconds of CPU time over all CPUs.
 
-    `busy_s` is what they worked, for us and others, `own_s` what the harness and the programs it
-    started took of that; `steal_s` is what a hypervisor gave to other guests while we wanted it
-    (proc_stat(5)). Loads are averages of one minute. `throttles` counts how often a core or package
-    was slowed down for its heat (/sys/devices/system/cpu/cpu*/thermal_throttle), None where the
-    machine does not say.
+    `busy_s` is the time of all programs, `own_s` that of the harness and the programs it started;
+    `steal_s` is the time that the hypervisor gave to other guests (proc_stat(5)). Loads are
+    one-minute averages. `throttles` counts thermal throttling of cores and packages
+    (/sys/devices/system/cpu/cpu*/thermal_throttle), None where the machine does not report it.
     """
 
     wall_s: float
@@ -99,7 +99,7 @@ class HostUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One boot of one build. Born `lost`; only the guest's end marker makes it `complete`."""
+    """One boot of one build. It is `lost` until the guest's end marker makes it `complete`."""
 
     build: str
     number: int
@@ -117,7 +117,7 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def counts(self) -> bool:
-        """Whether its samples may be used: it ended well, every check holds, nothing was found."""
+        """Whether its samples may be used: complete, all checks hold, console clean."""
         return self.outcome == "complete" and not self.findings and all(c.ok for c in self.checks)
 
 
@@ -133,19 +133,18 @@ PROXY_KIND = {"nd_pmem": "order0", "dax_pmem": "order9"}
 
 
 class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One call of the function on trial, outside any kernel (evidence `replay`).
+    """One call of the function on trial, outside any kernel.
 
-    `process` numbers the run's processes in their order, `round` those that belong together, one a
-    build; `index` counts the process's calls: number 0 pays for the memory's page faults, as a
-    first binding does. `kind` is order0 or order9, or on the build `limit`, which fills the same
-    memory by other means, the instruction that did. `cpu_ns` leaves out what others had the CPU
-    for. `digest` is of the memmap left, where it was taken.
+    `process` numbers the run's processes in order; `round` is equal for processes that belong
+    together, one per build. `index` counts the process's calls: number 0 faults the memory in, as a
+    first binding does. `kind` is order0 or order9, or for the build `limit`, which fills the same
+    memory by other means, the instruction that it uses. `cpu_ns` excludes the time of other
+    programs. `digest` is of the struct pages left, if it was taken.
 
-    In a round all builds' processes live at once and run by turns: `turn` counts a process's own.
-    A pass that `settles` pays for what the build before it left in the cache, or for page faults; a
-    newer run has them in first turns only, and an untimed half of a call before later ones. `turn`
-    is None for a process that ran by itself, on the whole namespace; where a run has both, they are
-    its round 0.
+    In a round, the processes of all builds alternate in slices: `slice` counts those of one
+    process. It is None for a process that ran by itself, on the whole namespace; in a run with
+    both, those are round 0. A pass that `settles` is disturbed by the build before it (cache) or by
+    page faults: newer runs have one in the first slice, and an untimed half call before the others.
     """
 
     build: str
@@ -159,14 +158,14 @@ class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nr_bytes: int
     huge_bytes: int = 0
     digest: str = ""
-    turn: int | None = None
+    slice: int | None = None
     settles: bool = False
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one build did beside base on the same calls (evidence `replay`).
+    """The outcome of comparing one build with base on the same calls.
 
-    `seed` is what the cases were drawn by; `detail` tells of the first that came out unequal.
+    `seed` is the seed of the random cases; `detail` describes the first that is not equal.
     """
 
     build: str
@@ -177,8 +176,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Instructions a struct page that one build takes (evidence `replay`); `by` says who
-    counted."""
+    """Instructions per struct page of one build; `by` is the program that counted them."""
 
     build: str
     kind: str
@@ -187,9 +185,9 @@ class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A symbol whose size differs from base's, in bytes; None where it is not there.
+    """A symbol whose size differs from base's, in bytes; None for a build that lacks it.
 
-    Symbols that share a name, but for a number that the compiler gave them, are taken together.
+    Symbols whose names differ only in a number that the compiler appended are added up.
     """
 
     name: str
@@ -204,13 +202,13 @@ BASE, AGAIN, TIP = "base", "again", "tip"
 class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kernel that was measured: `prefix` patches of the series on the base (0 is base).
 
-    `options_sha256` is of the .config's options without its comments, sorted. `files` differ
-    between base's commit and this one's; `symbols` have another size in its kernel (a replay: its
-    object) than in base's; `config_diff` has the options that differ, `-` as base has them and `+`
-    as this build does. None or empty where nobody looked.
+    `options_sha256` is of the .config's options, sorted, without comments. `files` differ between
+    base's commit and this one; `symbols` have another size in its kernel (a replay: its object)
+    than in base's; `config_diff` are the options that differ, `-` for base and `+` for this build.
+    They are None or empty if they were not determined.
 
-    `new_warnings` are what the compiler warned of that it did not for the run's build with the next
-    fewer patches, None where nobody knows.
+    `new_warnings` are compiler warnings that the run's build with the next fewer patches does not
+    have, None if unknown.
     """
 
     name: str
@@ -245,7 +243,7 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A prefix that was to be a build but does not build, and why: a line, then the compiler's."""
+    """A prefix that does not build; `reason` is a line, followed by the compiler's output."""
 
     prefix: int
     reason: str
@@ -266,11 +264,10 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was measured: which patches on which tree, with git's patch-ids in order.
 
-    `version` is the posted version whose claims these patches answer to. `patch_sha256` are the
-    patches as they were given (applied.Patch), `patch_subjects` what they call themselves,
-    `message_id` the mail that introduced them; all are empty in records that were made before there
-    was such a field. `attestation` is what b4 said of each patch's signatures, empty where nobody
-    checked them.
+    `version` is the posted version whose claims apply to these patches. `patch_sha256` are digests
+    of the patches as given (applied.Patch), `patch_subjects` their subjects, `message_id` the mail
+    that introduced them; all are empty in records older than these fields. `attestation` is b4's
+    result for each patch's signatures, empty if they were not checked.
     """
 
     slug: str
@@ -304,7 +301,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a run of boots measured: plan and guest by name, with a digest of everything they say.
+    """The setup of a run of boots: plan and guest by name, each with a digest of its content.
 
     `boots` are planned per build, `rebinds` per driver and boot.
     """
@@ -319,10 +316,10 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a replay measured: a digest of its schedule, and the schedule's numbers.
+    """The setup of a replay: a digest of its schedule, and the schedule's numbers.
 
-    `passes` of each kind count per round and process; `nr_pages` are the whole namespace's. A
-    replay that only counts instructions has no rounds.
+    `passes` is the number of passes of each kind that count, per round and process. `nr_pages` are
+    the whole namespace's. A replay that only counts instructions has no rounds.
     """
 
     schedule_sha256: str
@@ -332,7 +329,7 @@ class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="run"):
-    """What a run of boots and a replay both record. Times are UTC, ISO 8601, to the second."""
+    """The fields that a run of boots and a replay share. Times are UTC, ISO 8601, to the second."""
 
     run_id: str
     subject: Subject
@@ -346,7 +343,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
     @property
     def is_null(self) -> bool:
-        """Whether it measured base against itself: all builds are one and the same program."""
+        """Whether it measured base against itself: all builds are the same program."""
         built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
         return len(self.builds) > 1 and len(built) == 1
 
@@ -365,12 +362,12 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
 
     @property
     def is_per_patch(self) -> bool:
-        """Whether guests booted base and prefixes by their numbers, or were to."""
+        """Whether base and numbered prefixes were booted, or planned to be."""
         return any(build.is_numbered for build in self.builds) or bool(self.unbuilt)
 
 
 class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):
-    """A run that called the function on trial outside any kernel.
+    """A run that called the function on trial outside any kernel, on this CPU.
 
     `rounds` is the host's use during each round. A run that has only `counts` timed nothing.
     """

@@ -29,7 +29,7 @@ from harness.record.record import (
 )
 
 FILE = "record.json"
-#: Beside the series' folders: boots of a matrix, which are held to conditions and to no claim.
+#: A folder beside the series' folders: the boots of a matrix, which are not compared with claims.
 MATRIX = "matrix"
 
 
@@ -39,7 +39,7 @@ def now() -> datetime.datetime:
 
 
 def new_run_id(now: datetime.datetime) -> str:
-    """Return an id that sorts by time and that two runs begun in one second do not share."""
+    """Return an id that sorts by time and is unique among the runs of one second."""
     return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
@@ -55,7 +55,7 @@ def folder_of(results: Path, record: RunRecord) -> Path:
 
 
 def save(results: Path, record: RunRecord) -> Path:
-    """Write a record so that a crash leaves the old one or the new one, never half of one."""
+    """Write a record atomically and return its path. Raises MachineError."""
     folder = folder_of(results, record)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def save(results: Path, record: RunRecord) -> Path:
 
 
 def require_writable(results: Path) -> None:
-    """Raise MachineError unless records can be written: better before hours of work than after."""
+    """Raise MachineError unless records can be written."""
     try:
         results.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=results):
@@ -116,8 +116,8 @@ def load(path: Path) -> RunRecord:
             where=str(file),
             expected="base and another build; only a matrix boots a prefix alone",
         )
-    if odd := _odd(found):
-        raise RecordError(f"is damaged: {odd}", where=str(file))
+    if why := _invalid(found):
+        raise RecordError(f"is damaged: {why}", where=str(file))
     return found
 
 
@@ -138,36 +138,36 @@ def load_replay(path: Path) -> ReplayRun:
 
 
 def _is_alone(record: RunRecord) -> bool:
-    """Whether it is of a matrix's boots of one prefix, without base beside it."""
+    """Whether the record is a matrix's boot of one prefix without base."""
     builds = record.builds
     booted = isinstance(record, BootRun) and not record.unbuilt
     return booted and len(builds) == 1 and builds[0].prefix > 0
 
 
-def _odd(record: RunRecord) -> str:
-    """Say what no run leaves, and no judgement is made for; nothing of a sound record."""
+def _invalid(record: RunRecord) -> str:
+    """Return why no run can have left such a record; empty for a valid one."""
     names = [build.name for build in record.builds]
     if not _has_builds(record, names) or len(set(names)) != len(names):
         return f"its builds are {', '.join(names) or 'none'}"
-    return _odd_pass(record, names) if isinstance(record, ReplayRun) else ""
+    return _invalid_pass(record, names) if isinstance(record, ReplayRun) else ""
 
 
-def _odd_pass(record: ReplayRun, names: list[str]) -> str:
+def _invalid_pass(record: ReplayRun, names: list[str]) -> str:
     if any(min(p.ns, p.cpu_ns, p.nr_bytes) <= 0 for p in record.passes):
         return "a pass has no duration, or filled nothing"
-    # What fills the memory by other means knows no struct pages.
+    # The limit fills the memory without struct pages.
     if any(p.nr_pages <= 0 for p in record.passes if p.build in names):
         return "a pass has no struct pages"
     return ""
 
 
 def _has_builds(record: RunRecord, names: list[str]) -> bool:
-    """Whether these may be a run's builds: a replay's, base and another, or base and prefixes."""
+    """Whether a run can have these builds: base first, and what else its kind of run has."""
     if isinstance(record, ReplayRun):
         return names[:1] == [BASE]
     if not record.is_per_patch:
         return names in ([BASE, TIP], [BASE, AGAIN])
-    # Base must build and is first; the others are named by their prefixes, which ascend.
+    # The others are named by their prefixes, which ascend.
     built = [build.prefix for build in record.builds]
     expected = [str(prefix) if prefix else BASE for prefix in built]
     unbuilt = [missing.prefix for missing in record.unbuilt]
@@ -182,9 +182,9 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
     )
 
 
-#: What schema 5 calls otherwise.
-_RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes"}
-#: What schema 5 has in one kind of run alone. Older records of the other kind have it empty.
+#: Keys that schema 5 renamed.
+_RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes", "turn": "slice"}
+#: Keys of one kind of run. Older records of the other kind have them as well, empty.
 _OF_BOOTS, _OF_REPLAYS = ("boots", "unbuilt"), ("passes", "rounds", "counts", "comparisons")
 
 
@@ -229,9 +229,9 @@ class _BuildKeys(msgspec.Struct):
 
 
 def is_null(path: Path) -> bool:
-    """Whether a run's folder holds one of base against itself, at a fraction of what loading costs.
+    """Whether a run's folder holds a run of base against itself; False if it cannot be read.
 
-    What cannot be read is none.
+    Much faster than load(): most of the record is skipped.
     """
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         keys = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys)
@@ -245,9 +245,9 @@ class _Ended(msgspec.Struct):
 
 
 def has_ended(path: Path) -> bool:
-    """Whether a run's folder holds one that has ended, well or not; none that cannot be read has.
+    """Whether a run's folder holds a run that has ended, with any outcome.
 
-    It need not be one that can be judged.
+    False if it cannot be read. It need not be a record that load() accepts.
     """
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((path / FILE).read_bytes(), type=_Ended).outcome != "lost"
@@ -259,9 +259,9 @@ class _Trial(msgspec.Struct):
 
 
 def on_trial(path: Path) -> Subject | None:
-    """Return what a run's folder has on trial, as quickly as `is_null`; None if it cannot be read.
+    """Return the subject of the run in a folder, as quickly as is_null().
 
-    A run of base against base has nothing on trial.
+    None if it cannot be read, or for a run of base against itself.
     """
     if is_null(path):
         return None
@@ -278,7 +278,7 @@ def runs(results: Path, slug: str | None = None) -> list[Path]:
 
 
 def null_runs(results: Path, slug: str) -> list[RunRecord]:
-    """Return a series' runs of base against itself, without those that cannot be read."""
+    """Return a series' readable runs of base against itself."""
     found = []
     for folder in runs(results, slug):
         with contextlib.suppress(RecordError):

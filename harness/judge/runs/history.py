@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many runs beside each other: what each came to in short, and how a ratio went from tag to tag."""
+"""The history of runs: each in brief, and how a ratio changes from release to release. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _RELEASE = re.compile(r"[\d.]+(?:[-~]rc\d+)?")
 
 
 class CostRatio(msgspec.Struct, frozen=True):
-    """What the whole series costs of what base does: a driver's rebinds, or a kind of pass."""
+    """The cost ratio of the whole series to base, for a driver's rebinds or a page order."""
 
     kind: str
     metric: Metric
@@ -26,7 +26,7 @@ class CostRatio(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """What runs must share for their ratios to make one line."""
+    """The properties that runs must share for their ratios to form one trend."""
 
     slug: str
     version: int
@@ -37,7 +37,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One run's ratio, on the release that it was measured on."""
+    """One run's ratio and the release that it was measured on."""
 
     run_id: str
     release: str
@@ -54,12 +54,12 @@ class Trend(msgspec.Struct, frozen=True):
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """The releases there are points of, in order."""
+        """The releases of the points, in order."""
         return tuple(dict.fromkeys(point.release for point in self.points))
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a history keeps of a run. `costs` is empty unless the run is complete."""
+    """A run in a history. `costs` is empty unless the run is complete."""
 
     run_id: str
     group: Group
@@ -68,12 +68,12 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def seen(conclusion: Conclusion) -> Seen:
-    """Return what a history keeps of a conclusion."""
+    """Return the history's entry for a conclusion."""
     record = conclusion.record
     group = Group(
         record.subject.slug,
         record.subject.version,
-        # Ports differ from base to base, and are the same series all the same.
+        # Ports to different bases are the same series.
         record.subject.source.partition(" ")[0],
         record.evidence,
         record.machine.cpu,
@@ -90,7 +90,7 @@ def _costs(conclusion: Conclusion) -> Iterator[CostRatio]:
 
 
 def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
-    """Whether the build is the series itself, and no other way to store of the same length."""
+    """Whether the build is the whole series, not a variant of it."""
     build = conclusion.record.build(effect.build)
     whole = len(conclusion.record.subject.patch_ids)
     return build is not None and build.kind == "prefix" and build.prefix == whole

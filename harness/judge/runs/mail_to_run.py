@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a run had on trial what a mail on the list posts.
+"""Whether a run measured what a mail on the list posts. Pure.
 
-By the surest sign there is: the patches themselves, the mail that introduced them, or the series
-and version that they stand for. An mbox of the user's own stands for nothing by its version alone.
+Decided by the patches themselves, the mail that introduced them, or the series and version. A local
+mbox is not identified by its version alone.
 """
 
 from harness.project.series import Series
@@ -11,9 +11,9 @@ from harness.series.messages import Mail, Tag
 
 
 def answers(subject: Subject, mail: Mail, series: Series, patch_id: str = "") -> bool:
-    """Whether a run of `subject`, one of `series`, has something to say of a mail.
+    """Whether a run of `subject`, one of `series`, measured what a mail posts; False for a reply.
 
-    `patch_id` is of the mail's own diff, where it has one. Of a reply there is nothing to say.
+    `patch_id` is of the mail's own diff, if it has one.
     """
     if mail.tag is None or mail.is_reply:
         return False
@@ -26,13 +26,13 @@ def answers(subject: Subject, mail: Mail, series: Series, patch_id: str = "") ->
 
 
 def _is_posted(mail: Mail, tag: Tag, series: Series) -> bool:
-    """Whether a mail posts the version of a series that it says it is of."""
+    """Whether a mail posts the version of the series that its tag names."""
     version = next((v for v in series.versions if v.version == tag.version), None)
     if version is None:
         return False
     if version.cover is not None and version.cover in (mail.message_id, mail.parent):
         return True
-    # A cover letter that nobody noted the message-id of: by its own words.
+    # The cover letter's message-id is not recorded: compare its title.
     title, subject = (" ".join(text.split()).casefold() for text in (series.title, mail.title))
     named = subject == title or subject.endswith(f": {title}")
     return tag.number == 0 and version.patches in (None, tag.total) and named

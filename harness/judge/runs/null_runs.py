@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Base against base: whether this machine's noise alone looks like a difference."""
+"""Runs of base against itself: whether noise alone makes a difference on this machine. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from harness.record.record import RunRecord
 
 
 class NullSeen(msgspec.Struct, frozen=True):
-    """The newest null run that the run may be held to: where it is, and what it "finds".
+    """The newest null run that is comparable with a run.
 
-    `finds` is empty where noise alone makes no difference, else a sentence that names it; `kinds`
-    are the drivers or kinds of pass in which it does.
+    `finds` is a sentence about the differences, empty if there are none; `kinds` are the drivers or
+    page orders that differ.
     """
 
     run_id: str
@@ -24,9 +24,9 @@ class NullSeen(msgspec.Struct, frozen=True):
 
 
 def newest(record: RunRecord, nulls: Sequence[RunRecord]) -> NullSeen | None:
-    """Return what the newest null run says that pins all this run does, base's kernel included.
+    """Return the newest null run that is comparable with a run and has the same base kernel.
 
-    One that is not complete, or too short to find anything, says nothing either way.
+    Runs that are incomplete or too short are skipped.
     """
     for run in sorted(nulls, key=lambda null: null.started, reverse=True):
         usable = run.is_null and run.outcome == "complete" and run.run_id != record.run_id
@@ -38,7 +38,7 @@ def newest(record: RunRecord, nulls: Sequence[RunRecord]) -> NullSeen | None:
 
 
 def read(run: RunRecord) -> NullSeen | None:
-    """Return what a null run finds; None where it is too short for an interval of every kind."""
+    """Return what a null run finds; None if it is too short for an interval of every kind."""
     found = [e for e in effects(tabulate(run)) if e.op == "rebind" and e.metric == "ns"]
     if not found or any(e.low is None for e in found):
         return None

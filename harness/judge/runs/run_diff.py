@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two records of the same kind beside each other: may they be compared, and what changed.
+"""Compares two records of the same kind: whether they are comparable, and what changed. Pure.
 
-Only the series, its version, the base's commit and the time may differ. Each tip is taken beside
-its own base, so what the machine did in between cancels as far as it met both.
+Only the series, its version, the base's commit and the time may differ. Each tip is compared with
+its own base, so that changes of the machine between the runs cancel.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from harness.record.record import BootRun, ReplayRun, RunRecord
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a second record says beside a first, of one driver or kind of pass.
+    """The change from a first record to a second, for one driver or page order.
 
-    `before` and `after` are tip over base in each; `ratio` is `after` over `before`, `base` is the
-    second's base over the first's: what changed in the kernel or the machine, not in the series.
+    `before` and `after` are tip over base in each; `ratio` is `after` over `before`. `base` is the
+    second's base over the first's: the change of the kernel or the machine, not of the series.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def pinned(record: RunRecord) -> dict[str, str]:
-    """Return what two records must share, by the name of the field in the record."""
+    """Return the fields that two records must share, by their names in the record."""
     machine, base = record.machine, record.builds[0]
     found = {
         "evidence": record.evidence,
@@ -66,7 +66,7 @@ def _pinned_setup(record: RunRecord) -> dict[str, str]:
 
 
 def differing(first: RunRecord, second: RunRecord) -> str:
-    """Name the first field that keeps two records from being compared; empty where none does."""
+    """Return the first field in which two records differ; empty if they are comparable."""
     ours, theirs = pinned(first), pinned(second)
     for name in dict.fromkeys((*ours, *theirs)):
         values = [found.get(name) or NOT_KNOWN for found in (ours, theirs)]
@@ -76,10 +76,10 @@ def differing(first: RunRecord, second: RunRecord) -> str:
 
 
 def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
-    """Return what changed between two records' tips, each beside its own base.
+    """Return what changed between two records' tips, each relative to its own base.
 
-    Of a ladder, only base and tip count. Raises NotComparable, naming what is not equal, or which
-    record is not fit for it.
+    Of a per-patch run, only base and tip are compared. Raises NotComparable, naming the field that
+    differs, or the record that cannot be compared.
     """
     where = f"{first.run_id} and {second.run_id}"
     tables = [tabulate(_ends(record)) for record in (first, second)]
@@ -95,7 +95,7 @@ def compare(first: RunRecord, second: RunRecord) -> tuple[Change, ...]:
 
 
 def _ends(record: RunRecord) -> RunRecord:
-    """The record, or a ladder's base and tip."""
+    """Return the record, or the part of a per-patch run that is about base and tip."""
     if not isinstance(record, BootRun) or not record.is_per_patch:
         return record
     tip = record.builds[-1]

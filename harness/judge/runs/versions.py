@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two versions of a series: what became of each patch, of its names, its vouchers, its figures."""
+"""Compares two versions of a series: patches, names, trailers and claimed figures. Pure."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from harness.project.claim import Claim
 from harness.series.trailers import Trailer
 
 Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]
-#: What leaves a patch to do what it did, so that who tested or read it still did.
+#: Changes that leave a patch's code the same, so that its trailers still count.
 KEEPS = ("same", "message", "context", "spacing", "renamed")
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -22,9 +22,9 @@ _MESSAGE = ("Commit message", "Metadata")
 
 
 class Rename(msgspec.Struct, frozen=True):
-    """A name that the old version has and the new one has not, and what stands in its place.
+    """A name of the old version that the new one replaced by another.
 
-    `lines` counts the lines that differ in that alone.
+    `lines` counts the lines that differ in nothing else.
     """
 
     old: str
@@ -33,7 +33,7 @@ class Rename(msgspec.Struct, frozen=True):
 
 
 class Became(msgspec.Struct, frozen=True):
-    """What became of one patch, in a word and a sentence."""
+    """How one patch changed, in a word and a sentence."""
 
     pair: Pair
     change: Change
@@ -41,7 +41,7 @@ class Became(msgspec.Struct, frozen=True):
 
 
 class Vouched(msgspec.Struct, frozen=True):
-    """An earlier trailer: whether it still counts and why, and whether the new version has it."""
+    """A trailer of the old version: whether it still counts, and whether the new version has it."""
 
     trailer: Trailer
     counts: bool
@@ -50,14 +50,14 @@ class Vouched(msgspec.Struct, frozen=True):
 
     @property
     def advice(self) -> str:
-        """What the author is to do about it."""
+        """What the author should do about it."""
         if self.counts:
             return "keep" if self.carried else "may be added"
         return "to be dropped" if self.carried else "gone"
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A claimed figure in both versions: milliseconds or percent, None where one claims nothing."""
+    """A claimed figure in both versions, in ms or percent; None for a version without it."""
 
     driver: str
     what: str
@@ -73,7 +73,7 @@ class Moved(msgspec.Struct, frozen=True):
 def renames(
     pairs: Sequence[Pair], old_words: frozenset[str], new_words: frozenset[str]
 ) -> tuple[Rename, ...]:
-    """Return the names that changed, the ones that most lines speak for first.
+    """Return the names that changed, sorted by the number of lines that show it, most first.
 
     `old_words` and `new_words` are all identifiers that a version's patches add. A name that both
     versions have was not renamed.
@@ -96,16 +96,16 @@ def words(lines: Iterable[str]) -> frozenset[str]:
 
 
 def became(pairs: Sequence[Pair], renamed: Sequence[Rename]) -> tuple[Became, ...]:
-    """Say of each pair of a range-diff what it amounts to."""
+    """Return how the patch changed, for each pair of a range-diff."""
     return tuple(_became(pair, {r.old: r.new for r in renamed}) for pair in pairs)
 
 
 def vouched(
     found: Sequence[Became], old: Sequence[Trailer], new: Sequence[Trailer]
 ) -> tuple[Vouched, ...]:
-    """Judge which of the old version's trailers still count.
+    """Return for each of the old version's trailers whether it still counts.
 
-    One for the whole series counts only while no patch changed its code.
+    One for the whole series counts only if no patch changed its code.
     """
     by_number = {one.pair.before: one for one in found if one.pair.before is not None}
     given = {(t.kind, t.who, t.patch) for t in new}
@@ -142,7 +142,7 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
 
 
 def _key(claim: Claim, numbers: Mapping[int, int | None]) -> tuple[str, int | None]:
-    """Where a claim is to be looked for in the new version."""
+    """Return the key of a claim in the new version."""
     after = claim.after_patch
     return claim.driver, after if after is None else numbers.get(after)
 
@@ -176,8 +176,8 @@ def _became(pair: Pair, renamed: Mapping[str, str]) -> Became:
     if _plain(old, {}) == _plain(new, {}):
         return Became(pair, "spacing", "only white space changed")
     if _plain(old, renamed) == _plain(new, {}):
-        told = ", ".join(f"{a} is now {b}" for a, b in renamed.items() if a in words(old))
-        return Became(pair, "renamed", f"only names changed: {told}")
+        names = ", ".join(f"{a} is now {b}" for a, b in renamed.items() if a in words(old))
+        return Became(pair, "renamed", f"only names changed: {names}")
     return Became(pair, "changed", f"its code changed: {code} lines differ")
 
 
@@ -194,13 +194,13 @@ def _only_message(pair: Pair) -> bool:
 
 
 def _builds(pair: Pair) -> tuple[list[str], list[str]]:
-    """The lines that only the old and only the new patch has, with the patch's own mark."""
+    """Return the lines that only the old and only the new patch has, with the patch's mark."""
     lines = pair.code_lines
     return [t[1:] for t in lines if t[0] == "-"], [t[1:] for t in lines if t[0] == "+"]
 
 
 def _counterparts(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pair lines that are alike but for their words, in their order."""
+    """Yield pairs of lines, in order, that differ in identifiers alone."""
     shapes: dict[str, list[str]] = {}
     for line in new:
         shapes.setdefault(_shape(line), []).append(line)
@@ -217,7 +217,7 @@ def _shape(line: str) -> str:
 def _differing(
     before: str, after: str, old_words: frozenset[str], new_words: frozenset[str]
 ) -> set[tuple[str, str]]:
-    """The words in which two lines of one shape differ, if these are names that changed."""
+    """Return the names in which two lines of one shape differ, if all of them changed."""
     pairs = zip(_WORD.findall(before), _WORD.findall(after), strict=True)
     found = {(a, b) for a, b in pairs if a != b}
     ours, theirs = old_words - new_words, new_words - old_words
@@ -225,7 +225,7 @@ def _differing(
 
 
 def _plain(lines: Sequence[str], renamed: Mapping[str, str]) -> tuple[str, ...]:
-    """What lines add and take away, without white space, with names as the new version has them."""
+    """Return added and removed lines without white space, with the new version's names."""
     said = {mark: "".join(t[1:] for t in lines if t[0] == mark) for mark in "+-"}
     return tuple(
         "".join(_WORD.sub(lambda m: renamed.get(m[0], m[0]), text).split())

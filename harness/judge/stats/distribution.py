@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How repeated values lie: a trend, two modes, single ones far off. Numbers in, numbers out."""
+"""The distribution of repeated values: trend, two modes, outliers. Pure: numbers in and out."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
-#: Fewer values than these have no trend, no modes, and none of them is far from the others.
+#: Fewer values are not tested for a trend, for modes, for outliers.
 FEWEST_FOR_TREND, FEWEST_FOR_MODES, FEWEST_FOR_FAR = 5, 10, 4
 #: Modified z score, in units of the scaled median absolute deviation (Iglewicz and Hoaglin, How to
 #: Detect and Handle Outliers, 1993).
@@ -26,8 +26,8 @@ class Shape(NamedTuple):
 def trend(values: Sequence[float], chance: float) -> Shape | None:
     """Return the change from first to last as a share of the median; None without a trend.
 
-    A trend is a rank correlation with the order (Kendall, Biometrika 30, 1938) that chance alone
-    gives with less than this probability; its size comes from the slope of Theil and Sen.
+    A trend is a rank correlation with the order (Kendall, Biometrika 30, 1938) whose p-value is
+    below `chance`; its size is the slope of Theil and Sen.
     """
     middle = statistics.median(values) if values else 0.0
     if len(values) < FEWEST_FOR_TREND or len(set(values)) == 1 or middle == 0:
@@ -39,7 +39,7 @@ def trend(values: Sequence[float], chance: float) -> Shape | None:
     if p_value >= chance:
         return None
     slope = float(stats.theilslopes(values, order).slope)
-    # Where most pairs are equal there is no slope, whatever the ranks say.
+    # If most pairs are equal there is no slope, even with a small p-value.
     return Shape(slope * (len(values) - 1) / middle, p_value) if slope else None
 
 
@@ -60,9 +60,9 @@ def modes(times: Sequence[int], step: int, chance: float) -> Shape | None:
 
 
 def far(costs: Mapping[int, float]) -> dict[int, float]:
-    """Return those far from the others, with their distance as a share of the median.
+    """Return the outliers, with their distance from the median as a share of it.
 
-    Where more than half are equal the median deviation is 0, and whatever is not equal is far.
+    If more than half are equal, the median deviation is 0, and every other value is an outlier.
     """
     if len(costs) < FEWEST_FOR_FAR:
         return {}
@@ -87,7 +87,7 @@ def _smooth(times: Sequence[int], step: int) -> Values:
 
 
 def _distance(values: Values) -> float:
-    """Between the means of the two groups that differ least within (Fisher, JASA 53, 1958)."""
+    """Return the distance of the means of the groups with least variance (Fisher, JASA 1958)."""
     ordered = np.sort(values)
     sums = np.cumsum(ordered)
     left = np.arange(1, len(ordered))

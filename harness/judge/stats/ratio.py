@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ratio of two costs, measured a few times on a machine that others use as well.
+"""The ratio of two costs from few measurements on a shared machine, with its interval. Pure.
 
-How the intervals were chosen: base and build with equal true cost, 1500 tries each, six kinds of
+How the intervals were chosen: base and build of equal true cost, 1500 trials each, six kinds of
 noise (lognormal 2 %; one-sided with bursts of 60 %; Student's t with 3 degrees; a drift of 10 %
 that both share; two modes 10 % apart; 1 % beside 4 %). How often an interval of 95 % held 1, in
 percent, least and most of the six:
 
-    boots or processes a build               3           5           10
+    boots or processes per build             3           5           10
     percentile bootstrap of means       78 to 100   85 to 100   89 to 100
     percentile bootstrap of medians     85 to 100   95 to 100   94 to 100
     trimmed mean of paired logarithms   94 to 98    93 to 97    94 to 97
@@ -14,10 +14,10 @@ percent, least and most of the six:
     paired, with the t of 97 %          96 to 98    95 to 98    95 to 98
     in no pairs, with the t of 97 %     96 to 100   94 to 100   96 to 100
 
-So a bootstrap of three values is no interval of 95 % (its draws are too few: Efron and Tibshirani,
-An Introduction to the Bootstrap, 1993, ch. 12 to 14), and where it is wide enough a drift makes it
-three times too wide, which pairing cancels. What noise takes from Student's t, which is made for
-normal errors, a t for 97 % gives back. tests/bench/judge.py repeats it on a replay's samples.
+So a bootstrap of three values does not give a 95 % interval (too few resamples: Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993, ch. 12 to 14); where it is wide enough, a drift
+makes it three times too wide, which pairing avoids. Student's t assumes normal errors; a t for 97 %
+makes up for other noise. tests/bench/judge.py repeats the trial on a replay's samples.
 """
 
 import functools
@@ -34,20 +34,20 @@ Logs = npt.NDArray[np.float64]
 
 #: Cut from each end before the mean is taken: one measurement of five to nine, two of ten.
 TRIM = 0.2
-#: For an interval of 95 % whatever the noise is like (see above).
+#: The t's confidence that gives a 95 % interval with all kinds of noise (see above).
 CONFIDENCE = 0.97
-#: Below this nothing is said of how far a ratio may be off.
+#: Fewer measurements give no interval.
 FEWEST = 3
-#: What a rank test must be able to reach, or it is not asked.
+#: The p-value that a rank test must be able to reach, or it is not made.
 THRESHOLD = 0.05
-#: Ways to deal the ranks out that are all tried (8 values a build); beyond, a normal curve will do.
+#: Most permutations that are all tried (8 values per build); above, a normal approximation is used.
 MOST_WAYS = 13_000
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """How much a build costs of what base does, and where that lies with 95 % confidence.
+    """A build's cost relative to base with its 95 % interval.
 
-    `low` and `high` are None where there are too few measurements to tell.
+    `low` and `high` are None if there are too few measurements.
     """
 
     value: float
@@ -56,26 +56,26 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 def ratio(base: Sequence[float], build: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:
-    """Return build/base from costs measured in pairs, equal index beside equal index.
+    """Return build/base from costs measured in pairs, equal index with equal index.
 
     The trimmed mean of the logarithms and its t interval from the winsorized variance (Tukey and
-    McLaughlin, Sankhya A 25, 1963). A burst of somebody else's work spoils single pairs by a
-    factor; the mean's interval is then too wide to be of use, and a percentile bootstrap of five
-    pairs too narrow to be true. Raises ValueError without pairs or with a cost that is none.
+    McLaughlin, Sankhya A 25, 1963). A burst of other load spoils single pairs by a factor: then the
+    interval of the mean is too wide to be useful, and a percentile bootstrap of five pairs too
+    narrow. Raises ValueError without pairs, or with a cost that is not positive.
     """
     if len(base) != len(build) or not base:
-        raise ValueError(f"{len(base)} and {len(build)} costs are no pairs")
+        raise ValueError(f"{len(base)} and {len(build)} costs do not form pairs")
     # scipy has Yuen's test for two samples only. With constant zeros as the second it is the test
     # for one: they add neither variance nor degrees of freedom.
     return _difference(_logs(build) - _logs(base), np.zeros(len(base)), confidence)
 
 
 def unpaired(base: Sequence[float], build: Sequence[float]) -> Ratio:
-    """Return build/base from costs that belong together in no pairs, like first bindings.
+    """Return build/base from costs that do not form pairs, such as first bindings.
 
     The same means, with the t interval for two samples of unequal spread (Yuen, Biometrika 61,
-    1974; Welch's where too few are there to trim). Raises ValueError where a build has no cost, or
-    one that is none.
+    1974; Welch's if there are too few to trim). Raises ValueError if a build has no cost, or one
+    that is not positive.
     """
     if not base or not build:
         raise ValueError(f"{len(base)} and {len(build)} costs make no ratio")
@@ -83,10 +83,9 @@ def unpaired(base: Sequence[float], build: Sequence[float]) -> Ratio:
 
 
 def widened(found: Ratio, base_step: float, build_step: float) -> Ratio:
-    """Return a ratio no surer than clocks allow that err by these shares of base's and build's
-    cost.
+    """Return a ratio widened by the clock errors, given as shares of base's and build's cost.
 
-    Equal readings of a coarse clock have no spread, and still do not say what lies between steps.
+    Equal readings of a coarse clock have no spread, but may differ by its resolution.
     """
     if found.low is None or found.high is None:
         return found
@@ -97,9 +96,9 @@ def widened(found: Ratio, base_step: float, build_step: float) -> Ratio:
 
 
 def rank_test(base: Sequence[float], build: Sequence[float]) -> tuple[float | None, str]:
-    """Return the Mann-Whitney test's two-sided p-value and how it came about, or None and why not.
+    """Return the Mann-Whitney test's two-sided p-value and how it was made, or None and why not.
 
-    It is asked only where that many values could reach THRESHOLD at all: 3 a build cannot
+    It is made only if that many values can reach THRESHOLD at all: 3 per build cannot
     (Mann and Whitney, Annals of Mathematical Statistics 18, 1947).
     """
     ways = math.comb(len(base) + len(build), len(base))
@@ -122,7 +121,7 @@ def _ways(count: int, chosen: int) -> npt.NDArray[np.int64]:
     """Return all ways to choose, one per row; the first is 0, 1, 2 …
 
     scipy has no exact p-value for ties but that of permutation_test(), which takes 100 times as
-    long for 8 values a build.
+    long for 8 values per build.
     """
     return np.array(list(itertools.combinations(range(count), chosen)))
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads and writes a bundle: a .tar.gz of plain files that can be written in one way only.
+"""Reads and writes a bundle: a .tar.gz whose bytes follow from its files.
 
-Reading takes out the files that the manifest lists, packs them again and compares. So a link, an
-absolute name or one member more is refused, because the writer makes none, and tarfile's parser
-never sees a third party's headers. A trailing empty gzip member, which tar and gzip ignore, carries
+Reading extracts the files that the manifest lists, packs them again and compares. So a link, an
+absolute name or an extra member is refused, because the writer makes none, and tarfile's parser
+never sees untrusted headers. A trailing empty gzip member, which tar and gzip ignore, carries
 the SHA-256 of all bytes before it. That detects damage; it does not prove who made the bundle.
 """
 
@@ -21,7 +21,7 @@ from harness.host.files import replace_file
 from harness.record.bundle import manifest
 from harness.record.bundle.manifest import Absent, BundleFile, Manifest
 
-#: The most that is packed and unpacked, both in memory; a run of 100 GiB namespaces has a few MiB.
+#: The largest bundle, packed and unpacked in memory; a run of 100 GiB namespaces has a few MiB.
 MAX_BYTES = 256 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 #: RFC 1952: an empty member whose extra field holds our subfield "MH", 32 bytes long.

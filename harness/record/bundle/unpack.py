@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Lays out a bundle's files as in a checkout: series/, configs/, guests/ and results/.
 
-So the same code judges a bundle and a run of one's own, from the same folders.
+The same code then judges a bundle and a local run.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from harness.record.record import BootRun, RunRecord
 
 
 def unpack(bundle: Path, folder: Path) -> tuple[Manifest, RunRecord]:
-    """Unpack below an empty folder of ours; return the manifest and the run's record.
+    """Unpack into an empty folder; return the manifest and the run's record.
 
-    Raises RecordError for anything but a whole bundle whose logs match its record.
+    Raises RecordError unless the bundle is intact and its logs match its record.
     """
     found, files = archive.read(bundle)
     try:

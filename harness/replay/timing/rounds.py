@@ -99,7 +99,7 @@ def _round(
             if call.kind and not (isinstance(answer, Filled) and not answer.supported):
                 found = of_answer(call.kind, answer, call.nr_pages, answers.facts.page_struct_size)
                 yield msgspec.structs.replace(
-                    found, build=build, index=at, turn=number, settles=call.settles
+                    found, build=build, index=at, slice=number, settles=call.settles
                 )
 
 

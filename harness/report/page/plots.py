@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.per_patch import ladders
+from harness.judge.per_patch import cost_steps
 from harness.report import phrases
 from harness.report.escaping import one_line
 from harness.report.page.run_page import environment
@@ -21,7 +21,9 @@ def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
     shown: dict[str, DrawnStrip | DrawnWaterfall] = {
         f"samples-{strip.kind}-{strip.op}": draw_strip(strip) for strip in strips(conclusion)
     }
-    shown |= {f"gain-{one.kind}-{one.metric}": draw_waterfall(one) for one in ladders(conclusion)}
+    shown |= {
+        f"gain-{one.kind}-{one.metric}": draw_waterfall(one) for one in cost_steps(conclusion)
+    }
     source = f"{phrases.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
     template = environment().get_template("picture.svg")
     for name, picture in shown.items():

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from harness.host.units import format_bytes
 from harness.judge.conclude import Conclusion
-from harness.judge.per_patch import ladders
+from harness.judge.per_patch import cost_steps
 from harness.judge.ratios import Effect
 from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import lines, phrases, tables
@@ -58,7 +58,7 @@ def page(
             spoiled=isinstance(record, BootRun)
             and any(boot.samples and not boot.counts for boot in record.boots),
             waterfalls=[
-                draw_waterfall(one, record.subject.patch_subjects) for one in ladders(conclusion)
+                draw_waterfall(one, record.subject.patch_subjects) for one in cost_steps(conclusion)
             ],
             has=lambda path: ".." not in path.split("/") and has(path),
             home=home,
@@ -155,7 +155,7 @@ def _passes(record: ReplayRun) -> Iterator[_SampleLine]:
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
         if p.index == 0 or not p.settles:
-            kind = p.kind if p.turn is None or not p.nr_pages else f"{p.kind}, {p.nr_pages} pages"
+            kind = p.kind if p.slice is None or not p.nr_pages else f"{p.kind}, {p.nr_pages} pages"
             grouped.setdefault((p.process, p.build, p.round, kind), []).append((p.index, p.cpu_ns))
     for (_, build, turn, kind), passes in grouped.items():
         first = [ns for index, ns in passes if index == 0]

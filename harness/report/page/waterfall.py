@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.judge.per_patch import Ladder, PrefixCost
+from harness.judge.per_patch import CostSteps, PrefixCost
 from harness.report.page import NOTHING
 from harness.report.page.scale import AXIS_PX, Scale, Tick, scale
 
@@ -47,19 +47,19 @@ class DrawnWaterfall(msgspec.Struct, frozen=True):
     description: str
 
 
-def draw_waterfall(ladder: Ladder, subjects: Sequence[str] = ()) -> DrawnWaterfall:
+def draw_waterfall(costs: CostSteps, subjects: Sequence[str] = ()) -> DrawnWaterfall:
     """Return a waterfall laid out for SVG; `subjects` are those of the patches, in order."""
     named = dict(enumerate(subjects, 1))
-    axis = scale([v * 100 for step in ladder.steps for v in _values(step)], zero=True)
+    axis = scale([v * 100 for step in costs.steps for v in _values(step)], zero=True)
     before = 0
     bars = []
-    for number, step in enumerate(ladder.steps):
+    for number, step in enumerate(costs.steps):
         bars.append(_bar(step, axis, before, named.get(step.prefix, ""), number * STEP_PX))
         before = step.prefix
-    what = "instructions" if ladder.metric == "instructions" else "time"
+    what = "instructions" if costs.metric == "instructions" else "time"
     return DrawnWaterfall(
-        ladder.kind,
-        f"{ladder.kind}: {what}, percent of base's",
+        costs.kind,
+        f"{costs.kind}: {what}, percent of base's",
         len(bars) * STEP_PX + AXIS_PX,
         axis.at(100),
         axis.marks,

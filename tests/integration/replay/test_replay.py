@@ -263,7 +263,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert len(kept) == 4
     assert kept[-1] == len(passes)
     assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
-    whole = [p for p in passes if p.turn is None]
+    whole = [p for p in passes if p.slice is None]
     assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
     assert {p.round for p in whole} == {0}
     assert [p.index for p in whole if (p.build, p.kind) == ("1", "order9")] == [0, 1, 2]
@@ -278,11 +278,11 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert [p.index for p in timed] == list(range((3 + 3 * 2) * 2))
     for turn in range(4):
         for kind in KINDS:
-            mine = [p.settles for p in timed if (p.turn, p.kind) == (turn, kind)]
+            mine = [p.settles for p in timed if (p.slice, p.kind) == (turn, kind)]
             assert mine == ([] if turn else [True]) + [False, False]
     assert all(p.nr_pages == schedule.slice_case(p.kind).nr_pages for p in timed)
     filled = [p for p in passes if p.build == "limit" and p.round == 1]
-    assert {p.turn for p in filled} == {2}
+    assert {p.slice for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
     assert min(p.index for p in filled) == 1  # the call that faults the memory in is dropped
 

@@ -57,7 +57,7 @@ class Measured:
         self.schedules.append(schedule)
         before = schedule.rounds * (len(self.schedules) - 1)
         passes = [
-            Pass(name, 0, number, 1, schedule.kinds[0], ns, ns, 1, 64, turn=0)
+            Pass(name, 0, number, 1, schedule.kinds[0], ns, ns, 1, 64, slice=0)
             for number in range(1, schedule.rounds + 1)
             for name, ns in (
                 (BASE, 10**9),

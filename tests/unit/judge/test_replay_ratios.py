@@ -154,8 +154,8 @@ def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
         dealt(rounds, 1, 13, 1)
 
 
-def by_turns(tip: float = 0.5) -> list[Pass]:
-    """Each build by itself on a namespace of four times a turn's, then three rounds of turns."""
+def in_slices(tip: float = 0.5) -> list[Pass]:
+    """Each build by itself on a namespace of four times a slice's, then three rounds of slices."""
     replace = msgspec.structs.replace
     found = []
     for name, factor in (("base", 1.0), ("1", tip)):
@@ -163,18 +163,18 @@ def by_turns(tip: float = 0.5) -> list[Pass]:
             p = one(name, 0, index, round(ns * 4 * factor))
             found.append(replace(p, nr_pages=4 * PAGES, nr_bytes=4 * PAGES * SIZE))
         for number in (1, 2, 3):
-            # The machine is slower by half during turn 1: for both, as they are neighbours.
-            for turn, slower in enumerate((1.0, 1.5, 1.0)):
+            # The machine is slower by half during slice 1: for both, as they are neighbours.
+            for at, slower in enumerate((1.0, 1.5, 1.0)):
                 cost = (5000 + number) * slower * factor
                 found += [
-                    replace(one(name, number, 2 * turn, 1), turn=turn, settles=True),
-                    replace(one(name, number, 2 * turn + 1, round(cost)), turn=turn),
+                    replace(one(name, number, 2 * at, 1), slice=at, settles=True),
+                    replace(one(name, number, 2 * at + 1, round(cost)), slice=at),
                 ]
     return found
 
 
 def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
-    base, tip = (row.kinds["order0"] for row in rows(replayed(by_turns())))
+    base, tip = (row.kinds["order0"] for row in rows(replayed(in_slices())))
     assert base.ns_per_page == pytest.approx(5.002)
     assert base.gb_per_s == pytest.approx(SIZE / 5.002)
     assert (base.ms, base.first_ms) == (pytest.approx(0.016), pytest.approx(0.036))
@@ -183,20 +183,20 @@ def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
     assert tip.ratio_high == pytest.approx(0.5, abs=0.001)
 
 
-def test_a_turn_is_held_against_its_neighbour() -> None:
-    passes = [p for p in by_turns(1.0) if p.turn is not None]
+def test_a_slice_is_compared_with_its_neighbour() -> None:
+    passes = [p for p in in_slices(1.0) if p.slice is not None]
     base, build = (by_slice([p for p in passes if p.build == name]) for name in ("base", "1"))
-    # One turn of three that somebody disturbs on one build only is outvoted.
-    build = {number: {**turns, 0: turns[0] * 2} for number, turns in build.items()}
+    # One slice of three that is disturbed on one build only is outvoted.
+    build = {number: {**slices, 0: slices[0] * 2} for number, slices in build.items()}
     assert paired(base, build).value == pytest.approx(1)
-    lacks = {number: {1: turns[1]} for number, turns in build.items() if number != 2}
+    lacks = {number: {1: slices[1]} for number, slices in build.items() if number != 2}
     assert paired(base, lacks).value == pytest.approx(1)
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="form pairs"):
         paired(base, {9: {0: 1}})
 
 
 def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
-    made = replayed(by_turns())
+    made = replayed(in_slices())
     setup = msgspec.structs.replace(made.setup, nr_pages={"order0": 4 * PAGES})
     (found,) = [
         e for e in effects(tabulate(msgspec.structs.replace(made, setup=setup))) if e.op == "rebind"
@@ -208,5 +208,5 @@ def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
 
 
 def test_without_a_call_on_the_whole_namespace_there_is_no_row() -> None:
-    passes = [p for p in by_turns() if p.turn is not None]
+    passes = [p for p in in_slices() if p.slice is not None]
     assert all(not row.kinds for row in rows(replayed(passes)))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.per_patch import ladders
+from harness.judge.per_patch import cost_steps
 from harness.judge.ratios import Effect
 from harness.record.record import Check
 from harness.report.page.scale import scale
@@ -147,23 +147,23 @@ def concluded(*effects: Effect) -> Conclusion:
 
 
 def test_each_step_begins_where_the_one_before_ended() -> None:
-    (ladder,) = ladders(concluded(effect(2, 0.41), effect(1, 0.9)))
-    assert [(s.prefix, s.before, s.share) for s in ladder.steps] == [(1, 1.0, 0.9), (2, 0.9, 0.41)]
-    assert sum(s.change for s in ladder.steps) == pytest.approx(0.41 - 1)
+    (costs,) = cost_steps(concluded(effect(2, 0.41), effect(1, 0.9)))
+    assert [(s.prefix, s.before, s.share) for s in costs.steps] == [(1, 1.0, 0.9), (2, 0.9, 0.41)]
+    assert sum(s.change for s in costs.steps) == pytest.approx(0.41 - 1)
 
 
 def test_a_claim_belongs_to_its_own_build() -> None:
-    (ladder,) = ladders(concluded(effect(1, 0.9), effect(2, 0.41)))
-    assert [s.claimed for s in ladder.steps] == [None, pytest.approx(0.406)]
+    (costs,) = cost_steps(concluded(effect(1, 0.9), effect(2, 0.41)))
+    assert [s.claimed for s in costs.steps] == [None, pytest.approx(0.406)]
 
 
 def test_a_claim_about_time_does_not_apply_to_instructions() -> None:
-    (ladder,) = ladders(concluded(effect(2, 0.41, metric="instructions")))
-    assert ladder.steps[0].claimed is None
+    (costs,) = cost_steps(concluded(effect(2, 0.41, metric="instructions")))
+    assert costs.steps[0].claimed is None
 
 
 def test_each_kind_and_metric_of_rebinds_has_a_waterfall() -> None:
-    found = ladders(
+    found = cost_steps(
         concluded(
             effect(2, 0.5),
             effect(2, 0.6, kind="dax_pmem"),
@@ -171,7 +171,7 @@ def test_each_kind_and_metric_of_rebinds_has_a_waterfall() -> None:
             effect(2, 0.8, op="first"),
         )
     )
-    assert [(ladder.kind, ladder.metric) for ladder in found] == [
+    assert [(costs.kind, costs.metric) for costs in found] == [
         ("nd_pmem", "ns"),
         ("dax_pmem", "ns"),
         ("nd_pmem", "instructions"),
@@ -180,9 +180,9 @@ def test_each_kind_and_metric_of_rebinds_has_a_waterfall() -> None:
 
 def test_variants_and_base_again_are_not_steps() -> None:
     stores = [effect(2, 0.5, build="movnti"), effect(2, 0.6, build="memcpy")]
-    (ladder,) = ladders(concluded(*stores))
-    assert [s.build for s in ladder.steps] == ["movnti"]
-    assert ladders(concluded(effect(0, 1.01, build="again"))) == ()
+    (costs,) = cost_steps(concluded(*stores))
+    assert [s.build for s in costs.steps] == ["movnti"]
+    assert cost_steps(concluded(effect(0, 1.01, build="again"))) == ()
 
 
 @given(
@@ -194,7 +194,7 @@ def test_all_bars_are_within_the_picture(shares: list[float], known: bool) -> No
         effect(n, share) if known else effect(n, share, low=None, high=None)
         for n, share in enumerate(shares, 1)
     ]
-    drawn = draw_waterfall(ladders(concluded(*effects))[0])
+    drawn = draw_waterfall(cost_steps(concluded(*effects))[0])
     assert len(drawn.bars) == len(shares)
     for bar in drawn.bars:
         assert 0 <= bar.x <= bar.x + bar.width <= 100.5
@@ -202,12 +202,14 @@ def test_all_bars_are_within_the_picture(shares: list[float], known: bool) -> No
 
 
 def test_a_change_within_the_interval_is_unclear() -> None:
-    drawn = draw_waterfall(ladders(concluded(effect(1, 0.99), effect(2, 0.5)))[0], ["one", "two"])
+    drawn = draw_waterfall(
+        cost_steps(concluded(effect(1, 0.99), effect(2, 0.5)))[0], ["one", "two"]
+    )
     assert [(bar.style, bar.subject) for bar in drawn.bars] == [("same", "one"), ("saves", "two")]
 
 
 def test_a_step_over_several_patches_names_all_of_them() -> None:
     made = replace(record(), builds=(build("base", 0), build("3", 3)))
     effects = (effect(3, 0.5, build="3"),)
-    (ladder,) = ladders(replace(conclude(made, claims()), effects=effects))
-    assert draw_waterfall(ladder).bars[0].label == "patches 1 to 3"
+    (costs,) = cost_steps(replace(conclude(made, claims()), effects=effects))
+    assert draw_waterfall(costs).bars[0].label == "patches 1 to 3"
