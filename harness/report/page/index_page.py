@@ -11,7 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.runs.history import CostRatio, Group, Seen, release_key, seen, trends
+from harness.judge.runs.history import Group, Seen, release_key, seen, trends
 from harness.judge.verdict import Word
 from harness.record.record import Outcome
 from harness.report.page.run_page import environment, style_hash
@@ -37,11 +37,6 @@ class IndexRun(msgspec.Struct, frozen=True):
         group = self.seen.group
         known = (*group_facets(group), self.seen.release)
         return (*known, self.answer.word)
-
-    @property
-    def costs(self) -> tuple[CostRatio, ...]:
-        """The ratios to base."""
-        return self.seen.costs
 
 
 FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")

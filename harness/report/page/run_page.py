@@ -10,7 +10,6 @@ from importlib import resources
 from typing import Any
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 
 from harness.host.units import format_bytes
@@ -24,6 +23,7 @@ from harness.report.lines import TONE
 from harness.report.page import NOTHING
 from harness.report.page.strips import draw_strip, strips
 from harness.report.page.waterfall import draw_waterfall
+from harness.report.tables import Table
 from harness.report.verdict_line import answer
 
 TEMPLATES = "templates"
@@ -53,7 +53,7 @@ def page(
             passes=tables.passes(conclusion),
             prefixes=tables.prefixes(conclusion),
             strips=[draw_strip(strip) for strip in strips(conclusion)],
-            samples=list(_samples(record)),
+            samples=_samples(record),
             replayed=isinstance(record, ReplayRun),
             spoiled=isinstance(record, BootRun)
             and any(boot.samples and not boot.counts for boot in record.boots),
@@ -127,40 +127,34 @@ def _cost(effect: Effect, cost: float) -> str:
     return f"{cost / 1e6:.2f} ms" if effect.metric == "ns" else f"{cost:.2f} instructions"
 
 
-class _SampleLine(msgspec.Struct, frozen=True):
-    """The samples of one kind of one boot, or of one round of a replay, as text."""
-
-    number: int
-    build: str
-    kind: str
-    first: str
-    then: str
+def _samples(record: RunRecord) -> Table:
+    """Return all samples in the order they were measured, in milliseconds."""
+    replayed = isinstance(record, ReplayRun)
+    rows = _passes(record) if isinstance(record, ReplayRun) else _bindings(record)
+    headings = ("round" if replayed else "boot", "build", "kind", "first", "then")
+    return Table(headings, list(rows), len(headings))
 
 
-def _samples(record: RunRecord) -> Iterator[_SampleLine]:
-    return _passes(record) if isinstance(record, ReplayRun) else _bindings(record)
-
-
-def _bindings(record: BootRun) -> Iterator[_SampleLine]:
+def _bindings(record: BootRun) -> Iterator[tuple[str, ...]]:
     for boot in record.boots:
         for driver in record.setup.nr_pages:
             ours = [s for s in boot.samples if s.driver == driver]
             first = [s.ns for s in ours if s.op == "first"]
             then = [s.ns for s in ours if s.op == "rebind"]
             if ours:
-                yield _SampleLine(boot.number, boot.build, driver, _texts(first), _texts(then))
+                yield str(boot.number), boot.build, driver, _texts(first), _texts(then)
 
 
-def _passes(record: ReplayRun) -> Iterator[_SampleLine]:
+def _passes(record: ReplayRun) -> Iterator[tuple[str, ...]]:
     grouped: dict[tuple[int, str, int, str], list[tuple[int, int]]] = {}
     for p in record.passes:
         if p.index == 0 or not p.settles:
             kind = p.kind if p.slice is None or not p.nr_pages else f"{p.kind}, {p.nr_pages} pages"
             grouped.setdefault((p.process, p.build, p.round, kind), []).append((p.index, p.cpu_ns))
-    for (_, build, turn, kind), passes in grouped.items():
+    for (_, build, number, kind), passes in grouped.items():
         first = [ns for index, ns in passes if index == 0]
         then = [ns for index, ns in passes if index]
-        yield _SampleLine(turn, build, kind, _texts(first), _texts(then))
+        yield str(number), build, kind, _texts(first), _texts(then)
 
 
 def _texts(times_ns: list[int]) -> str:
