@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every test runs under."""
+"""Fixtures and settings for all tests."""
 
 import itertools
 import signal
@@ -11,12 +11,12 @@ from hypothesis import settings
 
 GOLDENS = Path(__file__).parent / "goldens"
 
-# Whoever starts tests in the background of a shell script has interruptions ignored, and programs
-# that the tests start inherit that: those that are to be interrupted would never end.
+# A shell script starts background jobs with SIGINT ignored. Programs that tests start and then
+# interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Machines that test this are often busy with a kernel build: slow is no failure.
+# No deadline: machines that run tests are often busy.
 settings.register_profile("default", deadline=None)
 # For `./bootstrap test --fast`, by --hypothesis-profile.
 settings.register_profile("fast", deadline=None, max_examples=25)

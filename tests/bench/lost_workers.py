@@ -101,14 +101,14 @@ def on_cluster(
         contextlib.closing(Dask(project, cache, made.address, str(folder / "store"))) as engine,
         ThreadPoolExecutor(1) as thread,
     ):
-        made.worker("a", stand_ins=False)
+        made.worker("a", fakes=False)
         running = thread.submit(reproduce, engine, project, cache, wanted, watched.notify)
         try:
             until(watched.half_built.is_set, running)
-            made.worker("b", stand_ins=False)
+            made.worker("b", fakes=False)
             clean = kill(made, "a", "building")
             until(lambda: watched.boots.is_set() and guests(made, "b"), running)
-            made.worker("c", stand_ins=False)
+            made.worker("c", fakes=False)
             time.sleep(INTO_THE_BOOT_S)
             until(lambda: guests(made, "b"), running)
             clean &= kill(made, "b", "booting")

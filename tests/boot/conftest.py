@@ -19,7 +19,7 @@ NEEDED = ("qemu-system-x86_64", "ndctl", "busybox", "make", "gcc", "flex", "biso
 
 
 def missing(reason: str) -> None:
-    """Skip, unless whoever runs this said that a skip is a failure."""
+    """Skip, or fail if MEMMAP_HARNESS_REQUIRE_BOOT is set."""
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -27,7 +27,7 @@ def missing(reason: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's cache instead of an empty one: a tree and two kernels are minutes of work."""
+    """Use the user's cache: a tree and two kernels take minutes to make."""
     if USERS_CACHE is None:
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     else:

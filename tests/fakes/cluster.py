@@ -29,19 +29,19 @@ from harness.record import store
 from harness.record.record import RunRecord
 from tests.fakes.machine import (
     ROOT,
-    STAND_INS,
+    USE_FAKES,
     FakeMachine,
+    add_bubblewrap,
     command_lines,
-    confining,
-    use_stand_ins,
+    use_fakes,
 )
 
-WITH_US = """\
+EXIT_WITH_PARENT = """\
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 """
-SCHEDULER = WITH_US + "from distributed.cli.dask_scheduler import main\nmain()"
-A_WORKER = WITH_US + "from distributed.cli.dask_worker import main\nmain()"
+SCHEDULER = EXIT_WITH_PARENT + "from distributed.cli.dask_scheduler import main\nmain()"
+WORKER = EXIT_WITH_PARENT + "from distributed.cli.dask_worker import main\nmain()"
 PATIENCE_S = 240
 
 
@@ -59,7 +59,7 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """Where the scheduler listens, once it does."""
+        """The address of the scheduler; waits until it listens."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             with contextlib.suppress(OSError, ValueError):
@@ -73,12 +73,12 @@ class Cluster:
         *,
         boot: bool = True,
         env: Mapping[str, str] | None = None,
-        stand_ins: bool = True,
+        fakes: bool = True,
         **knobs: str,
     ) -> None:
         """Start a worker with its own cache and project; only the agent is this checkout's.
 
-        `knobs` are of the stand-ins.
+        `knobs` are variables of the fakes.
         """
         home = self.folder / f"of-{name}"
         for folder in ("series", "configs", "guests", "scratch"):
@@ -90,22 +90,22 @@ class Cluster:
         options += ["--death-timeout", "60"]
         options += ["--resources", "boot=1"] if boot else []
         own = {"MEMMAP_HARNESS_ROOT": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-        code = A_WORKER
-        if stand_ins:
-            confining(home / "bin", **knobs)
+        code = WORKER
+        if fakes:
+            add_bubblewrap(home / "bin", **knobs)
             own["PATH"] = f"{home / 'bin'}:{os.environ['PATH']}"
-            code = STAND_INS + A_WORKER
+            code = USE_FAKES + WORKER
         self.workers[name] = self._start(name, code, self.address, *options, env=own | (env or {}))
 
     def cache(self, name: str) -> Path:
         return self.folder / f"of-{name}" / "cache" / "memmap-harness"
 
     def programs(self, name: str) -> list[str]:
-        """What runs on the cache of a worker: make and its children, or a guest."""
+        """Return the programs of a worker: make and its children, or a guest."""
         return list(command_lines(str(self.cache(name))).values())
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """End a worker, as a kernel out of memory does, or a batch system (SIGTERM)."""
+        """Kill a worker, as the OOM killer does, or as a batch system does (SIGTERM)."""
         process = self._scheduler if name == "scheduler" else self.workers.pop(name)
         process.send_signal(how)
         process.wait(PATIENCE_S)
@@ -142,7 +142,7 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Give a cluster without workers that ends with the block."""
+    """Start a cluster without workers; it ends with the block."""
     folder.mkdir(exist_ok=True)
     made = Cluster(folder)
     try:
@@ -160,8 +160,8 @@ class Scene:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.machine = FakeMachine(folder)
         monkeypatch.setenv("PATH", self.machine.environment["PATH"])
-        monkeypatch.setattr(venv, "installed", venv.installed)  # to be undone
-        use_stand_ins()
+        monkeypatch.setattr(venv, "installed", venv.installed)  # restored by monkeypatch
+        use_fakes()
         self.events: list[tuple[str, Any]] = []
         self.cluster: Cluster
 
@@ -183,7 +183,7 @@ class Scene:
             return reproduce(engine, self.machine.project, self.machine.cache, REQUEST, self.notify)
 
     def at_home(self) -> RunRecord:
-        """The same by the local engine alone."""
+        """Run the same request on the local engine."""
         engine = Local(self.machine.project, self.machine.cache)
         return reproduce(engine, self.machine.project, self.machine.cache, REQUEST)
 
@@ -192,7 +192,7 @@ class Scene:
 
 
 def pinned(record: RunRecord) -> object:
-    """What two runs of the same request have in common, wherever and whenever they ran."""
+    """Return the parts of a record that are equal in two runs of the same request."""
     return (
         record.evidence,
         record.subject,
@@ -211,14 +211,14 @@ def stored(project: Project, record: RunRecord) -> set[str]:
 
 
 def measured_on(scene: Scene, record: RunRecord) -> set[str]:
-    """The workers whose caches the boots' kernels were in."""
+    """Return the workers whose caches held the kernels that were booted."""
     argvs = [" ".join(boot.argv) for boot in record.boots]
     names = [path.name.removeprefix("of-") for path in scene.cluster.folder.glob("of-*")]
     return {name for name in names if any(f"{scene.cluster.cache(name)}/" in a for a in argvs)}
 
 
 def same_at_home(scene: Scene, there: RunRecord) -> None:
-    """A run is the same, to the last digest, as the local engine's."""
+    """Check that a run equals one of the local engine, including the digests of logs."""
     project = scene.machine.project
     assert store.load(store.folder_of(project.results, there)) == there
     here = scene.at_home()

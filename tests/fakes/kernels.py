@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel's git history and a project beside it, for the verbs that follow a series over tags."""
+"""A kernel's git history and a project, for tests of commands that follow a series over tags."""
 
 import json
 import os
@@ -22,15 +22,15 @@ port_of: 1
 versions:
   - {version: 1, date: 2026-01-01, patches: 3, base: v7.2}
 """
-#: What patches and other people's commits meet in: numbered lines, and a function here and there.
+#: The file that patches and other commits change: numbered lines and some functions.
 LINES = [f"int f{n}(void);" if n % 20 == 0 else f"\tline {n};" for n in range(1, 121)]
 
 
 class Kernels:
-    """A repository whose tags are releases, a series on the first of them, a cache of our own."""
+    """A repository with releases as tags, a series on the first one, and a cache."""
 
     def __init__(self, folder: Path) -> None:
-        # Where the command line looks too, with XDG_CACHE_HOME being the folder.
+        # Where the command line finds it if XDG_CACHE_HOME is the folder.
         self.cache = Cache(folder / "memmap-harness")
         self.linux = folder / "linux"
         shutil.copytree(FAKE, self.linux)
@@ -49,7 +49,7 @@ class Kernels:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes the command line work on this project and cache."""
+        """The variables for a command line on this project and cache."""
         return {
             "MEMMAP_HARNESS_ROOT": str(self.project.root),
             "XDG_CACHE_HOME": str(self.cache.root.parent),
@@ -71,7 +71,7 @@ class Kernels:
         (self.project.configs / "trees.yaml").write_text(json.dumps(entries))
 
     def make_series(self) -> None:
-        """Three patches: one early in the file, one late, one to another file."""
+        """Make three patches: one early in the file, one late, one to another file."""
         git(self.linux, "checkout", "-q", "-b", "series", "v7.2")
         self.edit("mm/zone.c", {30: "\tours 30;"})
         self.commit("mm/zone: ours, early")
@@ -87,7 +87,7 @@ class Kernels:
         (self.linux / file).write_text("".join(f"{line}\n" for line in lines))
 
     def edit(self, file: str, lines: Mapping[int, str | None], *, insert: bool = False) -> None:
-        """Set lines by number, or insert before them; None takes one away."""
+        """Replace lines by number, or insert before them; None removes a line."""
         text = (self.linux / file).read_bytes().decode().split("\n")[:-1]
         for number in sorted(lines, reverse=True):
             new = lines[number]
@@ -119,7 +119,7 @@ class Kernels:
         git(self.linux, "tag", name)
 
     def release(self, name: str, *edits: Mapping[int, str | None], insert: bool = False) -> None:
-        """Make a release on main in which others edited mm/zone.c, a commit each."""
+        """Make a release on main with one commit to mm/zone.c per edit."""
         git(self.linux, "checkout", "-q", "main")
         for number, lines in enumerate(edits, 1):
             self.edit("mm/zone.c", lines, insert=insert)

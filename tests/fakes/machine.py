@@ -43,16 +43,17 @@ namespaces:
   - {mode: devdax, size: 128M}
 """
 CONFIG = "CONFIG_HZ=1000\nCONFIG_HIGH_RES_TIMERS=y\n"
-#: What a process runs first: the stand-in for virtme-run comes before the one beside it.
-STAND_INS = "from tests.fakes.machine import use_stand_ins\nuse_stand_ins()\n"
+#: Code for a process to run first, so that it uses the fake virtme-run.
+USE_FAKES = "from tests.fakes.machine import use_fakes\nuse_fakes()\n"
 
 
-def use_stand_ins() -> None:
+def use_fakes() -> None:
+    """Make this process use the fake virtme-run."""
     beside = venv.installed
     venv.installed = lambda name: VIRTME_RUN if name == "virtme-run" else beside(name)
 
 
-#: The machine's own bubblewrap, through which the stand-ins are seen as well.
+#: A wrapper of the real bubblewrap that makes the fakes visible in the sandbox.
 BWRAP = """\
 #!/bin/sh
 seen=
@@ -68,20 +69,20 @@ exec {1} "$@"
 """
 
 
-def confining(folder: Path, **knobs: str) -> None:
-    """Put bubblewrap into a folder, which passes `knobs` of the stand-ins on."""
+def add_bubblewrap(folder: Path, **knobs: str) -> None:
+    """Write the wrapper of bubblewrap to a folder; it sets the fakes' variables `knobs`."""
     folder.mkdir(exist_ok=True)
     settings = " ".join(f"--setenv {name} {value}" for name, value in knobs.items())
     (folder / "bwrap").write_text(BWRAP.format(FAKES, shutil.which("bwrap"), settings))
     (folder / "bwrap").chmod(0o755)
 
 
-#: The harness's command line, with the stand-ins.
-COMMAND = (sys.executable, "-c", f"{STAND_INS}from harness.cli import main\nmain()")
+#: The command line of the harness, with the fakes.
+COMMAND = (sys.executable, "-c", f"{USE_FAKES}from harness.cli import main\nmain()")
 
 
 def command_lines(*wanted: str) -> dict[str, str]:
-    """Return the processes with all these texts in their command lines, by their ids."""
+    """Return the command lines, by process id, that contain all these texts."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -121,7 +122,7 @@ class FakeMachine:
         self.programs.mkdir()
         for name in ("busybox", "ndctl"):
             (self.programs / name).symlink_to(FAKES / "bin" / name)
-        confining(self.programs)
+        add_bubblewrap(self.programs)
 
     def _write(self, name: str, text: str) -> None:
         path = self.root / name
@@ -129,7 +130,7 @@ class FakeMachine:
         path.write_text(text)
 
     def _series(self, linux: Path) -> None:
-        """Patch 1 halves the time of a rebind, patch 2 changes nothing that is seen."""
+        """Make the series: patch 1 halves the time of a rebind, patch 2 has no visible effect."""
         self._write("series/test/series.yaml", SERIES)
         edit(linux / "mm/mm_init.c", "60}", "30}")
         git(linux, "commit", "-qam", "mm/mm_init: in half the time")
@@ -140,7 +141,7 @@ class FakeMachine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to be in this place."""
+        """The environment of a process on this machine."""
         return os.environ | {
             "MEMMAP_HARNESS_ROOT": str(self.root),
             "XDG_CACHE_HOME": str(self.cache.root.parent),
@@ -160,8 +161,8 @@ class FakeMachine:
             timeout=600,
         )
 
-    def interrupted(self, sign: str, *arguments: str) -> tuple[int, str]:
-        """Run a command, end it at a line that begins so; return its exit code and last words."""
+    def interrupted(self, prefix: str, *arguments: str) -> tuple[int, str]:
+        """Stop a command at the first line with this prefix; return exit code and later lines."""
         child = subprocess.Popen(
             [*COMMAND, *arguments],
             stdout=subprocess.DEVNULL,
@@ -172,8 +173,8 @@ class FakeMachine:
         assert child.stderr is not None
         with child:
             for line in child.stderr:
-                if line.startswith(sign):
+                if line.startswith(prefix):
                     break
             child.send_signal(signal.SIGTERM)
-            said = child.stderr.read()
-        return child.returncode, said
+            rest = child.stderr.read()
+        return child.returncode, rest

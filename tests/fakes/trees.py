@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Repositories and files of a test's own, and what is done to them."""
+"""Git and file operations on trees of tests."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ IDENTITY = {
 
 
 def git(folder: Path, *arguments: str, stdin: str = "") -> str:
-    """Run git as a developer without settings of their own, and return what it printed."""
+    """Run git without the user's settings and return its output."""
     argv = ["git", "-C", str(folder), *arguments]
     env = os.environ | IDENTITY | {"GIT_CONFIG_GLOBAL": "/dev/null"}
     done = subprocess.run(argv, input=stdin, env=env, capture_output=True, text=True, check=False)
@@ -38,7 +38,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def edit(file: Path, old: str, new: str) -> None:
-    """Put `new` for each `old` in a file."""
+    """Replace each `old` in a file with `new`."""
     text = file.read_text()
     assert old in text, f"{old!r} is not in {file}"
     file.write_text(text.replace(old, new))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can strike at any moment."""
+"""Faults that can happen at any time."""
 
 import signal
 
@@ -9,7 +9,7 @@ from tests.faults.table import fault
 
 @fault(
     "anywhere-cache-is-file",
-    "there is a file where the cache folder should be",
+    "the cache folder is a file",
     69,
     r"cache\S*: (not a folder|.*Not a directory)",
     quick=True,
@@ -35,7 +35,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "anywhere-files-exhausted",
-    "the process may open hardly any file",
+    "the limit on open files is 9 (ulimit -n)",
     69,
     r"[Tt]oo many open files.*ulimit -n",
 )
@@ -45,7 +45,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "anywhere-no-sandbox",
-    "bubblewrap does not work here, and the series is a third party's",
+    "bubblewrap does not work, and the series is a third party's",
     69,
     r"bubblewrap does not work here .*and this series is not our own.*--no-sandbox",
     "none",
@@ -77,7 +77,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "anywhere-reader-gone",
-    "whoever reads the output closes the pipe",
+    "the reader of the output closes the pipe",
     0,
     r"^$",
     quick=True,

@@ -29,7 +29,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "apply-wrapped",
-    "a mail program wrapped the patch's lines",
+    "a mail program wrapped lines of a patch",
     2,
     r"0002-\S+\.patch:\d+: the patch's lines were wrapped or damaged; expected a whole series",
 )
@@ -63,7 +63,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "apply-b4-hangs",
-    "b4 never answers",
+    "b4 hangs",
     69,
     r"b4 did not end within 4 s and was killed",
 )
@@ -74,7 +74,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "apply-git-killed",
-    "the OOM killer ends git while a patch is applied",
+    "the OOM killer kills git while a patch is applied",
     69,
     r"git am was killed by SIGKILL\. The whole log is in",
 )
@@ -103,7 +103,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "apply-killed",
-    "kill -9 of the harness while b4 applies; then the same again",
+    "the harness is killed (SIGKILL) while b4 applies, and run again",
     0,
     r"[0-9a-f]{12}  mm/mm_init: do it at once",
 )

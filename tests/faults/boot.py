@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests that do anything but what they should."""
+"""Guests that misbehave."""
 
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import Provocation, fault
@@ -10,7 +10,7 @@ SHORT = "import harness.guest.boot as g; g.KERNEL_S['tcg'] = 3; g.KERNEL_S['kvm'
 def flawed(
     *names: str, guest: str = "small", rebinds: int = 5, boot_s: int = 60, patience: str = ""
 ) -> Provocation:
-    """Return what boots guests with these flaws."""
+    """Return a provocation that boots guests with these flaws."""
 
     def provoke(scene: Scene) -> Ended:
         scene.plan(guest, rebinds, boot_s)
@@ -21,7 +21,7 @@ def flawed(
 
 
 def not_counted(name: str, flaw: str, done: str, check: str, *, quick: bool = False) -> None:
-    """A guest that ends well, whose samples may not be used."""
+    """Add a row for a guest that ends normally but whose samples do not count."""
     says = rf"inconclusive: boot 1 of (base|tip) fails the check {check}"
     fault(f"boot-{name}", done, 1, says, "complete: ", quick=quick)(flawed(flaw))
 
@@ -39,13 +39,13 @@ not_counted(
 not_counted(
     "samples-interleaved",
     "interleaved",
-    "another message cuts a sample's line in two",
+    "another message splits the line of a sample",
     r"nd_pmem bindings: 5 of 6; binding 1: line cut",
 )
 not_counted(
     "samples-out-of-order",
     "order",
-    "bindings come out of order",
+    "bindings are reported out of order",
     r"nd_pmem bindings: .*out of order",
 )
 not_counted(
@@ -54,24 +54,24 @@ not_counted(
     "the kernel's log buffer wraps",
     r"kernel log: the beginning",
 )
-not_counted("pages", "pages", "the kernel initializes a page less", r"nd_pmem pages: ")
+not_counted("pages", "pages", "the kernel initializes one page less", r"nd_pmem pages: ")
 not_counted(
-    "align", "align", "ndctl makes a namespace of another alignment", r"nd_pmem namespace: "
+    "align", "align", "ndctl makes a namespace with another alignment", r"nd_pmem namespace: "
 )
-not_counted("no-site", "no-site", "the pr_debug site is not there", r"pr_debug: no such site")
+not_counted("no-site", "no-site", "the kernel lacks the pr_debug site", r"pr_debug: no such site")
 not_counted("tracepoint", "tracepoint", "the page_ref_set tracepoint is on", r"page_ref_set: ")
 
 
 fault(
     "boot-timestamps-off",
-    "printk's timestamps jump back and forth",
+    "printk timestamps are not monotonic",
     0,
     r"average of 5 rebinds +60\.00 +30\.00",
     "complete: ",
 )(flawed("times"))
 fault(
     "boot-bytes",
-    "the kernel logs bytes that are no UTF-8",
+    "the kernel logs bytes that are not UTF-8",
     0,
     r"average of 5 rebinds +60\.00 +30\.00",
     "complete: ",
@@ -85,7 +85,7 @@ fault(
 )(flawed("warn"))
 fault(
     "boot-soft-lockup",
-    "the watchdog sees a soft lockup, and the guest goes on",
+    "the watchdog reports a soft lockup, and the guest continues",
     1,
     r"inconclusive: boot 1 of (base|tip) shows soft lockup on its console",
     "complete: ",
@@ -114,14 +114,14 @@ fault(
 )(flawed("agent-lost"))
 fault(
     "boot-reboots",
-    "the guest reboots and does it all again",
+    "the guest reboots and starts over",
     69,
     r"boot 1 of 2, \w+: lost: the guest ended without the agent's end marker",
     "failed: end marker",
 )(flawed("reboot"))
 fault(
     "boot-powers-off",
-    "the guest powers off before the agent is done",
+    "the guest powers off before the agent has finished",
     69,
     r"boot 1 of 2, \w+: lost: the guest ended without the agent's end marker",
     "failed: end marker",
@@ -135,7 +135,7 @@ fault(
 )(flawed("ndctl"))
 fault(
     "boot-region-size",
-    "the NVDIMM has another size than the guest file says",
+    "the NVDIMM does not have the size in the guest file",
     69,
     r"boot 1 of 2, \w+: failed: region0 has 8589934592 bytes, not 4294967296",
     "failed: region0",
@@ -156,7 +156,7 @@ fault(
 )(flawed("hang", boot_s=5))
 fault(
     "boot-silent",
-    "QEMU hangs before the first line",
+    "QEMU hangs before the first console line",
     69,
     r"boot 1 of 2, \w+: timed out: no sign of the kernel within 3 s",
     "timed_out: no sign of the kernel",
@@ -177,14 +177,14 @@ fault(
 )(flawed("flood", boot_s=400))
 fault(
     "boot-floods-channel",
-    "the guest writes to the agent's channel without end",
+    "the guest writes to the agent's channel without limit",
     69,
     r"boot 1 of 2, \w+: .*the guest wrote over \d+\.0 MiB to the agent's channel",
     "failed: channel",
 )(flawed("channel-flood"))
 fault(
     "boot-fills-namespace",
-    "the guest writes over the whole of its namespaces, which would fill the host's memory",
+    "the guest overwrites its namespaces, which would fill the host's memory",
     69,
     r"boot 1 of 2, \w+: .*the guest wrote over .* into its namespaces",
     "failed: namespaces",
@@ -193,7 +193,7 @@ fault(
 
 @fault(
     "boot-qemu-dies",
-    "the OOM killer ends QEMU in the middle of a boot",
+    "the OOM killer kills QEMU during a boot",
     69,
     r"boot 1 of 2, \w+: lost: the guest ended without the agent's end marker .*SIGKILL",
     "failed: SIGKILL",
@@ -228,7 +228,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-virtme-moved",
-    "the environment that virtme-ng is in was moved, so that its interpreter is gone",
+    "the virtual environment of virtme-ng was moved, so that its interpreter is missing",
     69,
     r"virtme-run: virtme-run cannot run: its interpreter /gone/python3 does not exist\. ",
 )
@@ -250,7 +250,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-no-memory",
-    "/dev/shm and the cache have no room for the memmaps",
+    "/dev/shm and the cache have too little room for the memmaps",
     69,
     r"GiB free, too little for the guest's memmaps; expected",
     "lost: has not ended",
@@ -262,7 +262,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-kvm-unusable",
-    "KVM is asked for, and there is none that runs a kernel",
+    "KVM is requested, but cannot run a kernel",
     69,
     r"/dev/kvm: KVM is unusable: .*Use --accelerator tcg",
     "none",
@@ -273,7 +273,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-kvm-hangs",
-    "KVM is there, but no kernel boots under it, and none was asked for",
+    "KVM is present but no kernel boots under it; the accelerator is chosen automatically",
     0,
     r"tcg: KVM is unusable: .*\n?.*evidence|untested: emulated time",
     "complete: ",
@@ -284,7 +284,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-killed",
-    "kill -9 of the harness in a boot; then the same again",
+    "the harness is killed (SIGKILL) during a boot, and run again",
     0,
     r"resuming run \S+",
     "complete: ",
@@ -296,7 +296,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "boot-two-at-once",
-    "two runs of the same series at the same moment, in one cache",
+    "two runs of the same series at the same time, with one cache",
     0,
     r"untested: emulated time",
     "complete: ",

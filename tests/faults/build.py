@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels that do not come about: broken sources, broken compilers, broken machines."""
+"""Failing builds: broken sources, compilers and machines."""
 
 import os
 import time
@@ -13,7 +13,7 @@ BUILD = ("build", "test", "--plan", "quick")
 
 
 def broken(scene: Scene, recipe: str) -> None:
-    """Give the tip's Makefile a vmlinux that does something else first."""
+    """Add a command to the recipe of vmlinux in tip's Makefile."""
     target = "vmlinux: prepare $(addprefix $(O)/,$(objects))\n"
     scene.series(touch=lambda tree: edit(tree / "Makefile", target, f"{target}\t{recipe}\n"))
 
@@ -34,7 +34,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-hangs",
-    "make never ends",
+    "make hangs",
     69,
     r"make did not end within 6 s and was killed",
 )
@@ -45,12 +45,12 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-compiler-killed",
-    "the OOM killer ends the compiler",
+    "the OOM killer kills the compiler",
     69,
     r"the machine failed the build: .*[Kk]illed.*not the series",
 )
 def _(scene: Scene) -> Ended:
-    # What gcc prints when cc1 is killed; make's rules call it cc.
+    # As gcc does when cc1 is killed. make's rules call it cc.
     words = "echo 'cc: fatal error: Killed signal terminated program cc1' >&2; exit 1"
     scene.program("cc", f'case " $* " in *mm_init.c*) {words} ;; esac\nexec /usr/bin/cc "$@"')
     return scene.harness(*BUILD)
@@ -58,7 +58,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-make-killed",
-    "the OOM killer ends make",
+    "the OOM killer kills make",
     69,
     r"the machine failed the build: make was killed by SIGKILL",
 )
@@ -145,7 +145,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-clock-set-back",
-    "the clock is set back after base was built: to make, base's objects are newer than any change",
+    "the clock is set back after base was built: base's objects are newer than tip's sources",
     0,
     r"the clock was set back since the last build: building from scratch",
 )
@@ -162,8 +162,8 @@ def _(scene: Scene) -> Ended:
 
 
 @fault(
-    "build-kept-kernel-damaged",
-    "a kernel that was kept is cut short by a crash of the machine",
+    "build-cached-kernel-damaged",
+    "a cached kernel was truncated when the machine crashed",
     0,
     r"built base: ",
 )
@@ -176,7 +176,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-cache-moved",
-    "the cache folder was moved elsewhere after kernels were built",
+    "the cache folder is moved after kernels were built",
     0,
     r"untested: emulated time",
     "complete: ",
@@ -191,7 +191,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "build-killed",
-    "kill -9 of the harness while a kernel is built; then the same again",
+    "the harness is killed (SIGKILL) while a kernel is built, and run again",
     0,
     r"untested: emulated time",
     "complete: ",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trees that do not come: servers that hang up, damaged archives, full disks."""
+"""Trees that cannot be fetched: broken connections, damaged archives, full disks."""
 
 import hashlib
 import http.server
@@ -19,7 +19,7 @@ FETCH = ("tree", "fetch", "v7.2")
 
 
 def packed(scene: Scene) -> Path:
-    """The tree as a tarball, a megabyte of it, named in trees.yaml with its SHA-256."""
+    """Pack the tree into a tarball of 1 MB and enter it in trees.yaml with its SHA-256."""
     (scene.linux / "noise").write_bytes(bytes(range(256)) * 16 + hashlib.sha512(b"x").digest())
     (scene.linux / "random").write_bytes(
         b"".join(hashlib.sha512(bytes([n % 256, n // 256])).digest() for n in range(16384))
@@ -38,7 +38,7 @@ def tarball(scene: Scene, location: str, file: Path) -> None:
 
 @contextmanager
 def served(file: Path, *, stop_at: float = 1.0, pause_s: float = 0.0) -> Iterator[str]:
-    """Serve a file, announced whole, of which only a part comes; then wait, then hang up."""
+    """Serve a part of a file with the Content-Length of all of it; then wait and close."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -76,7 +76,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-stalls",
-    "the server falls silent in the middle of the tarball",
+    "the server stops sending in the middle of the tarball",
     69,
     r"http://\S+: cannot be fetched: .*timed out.*Check the network",
 )
@@ -89,7 +89,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-truncated",
-    "the tarball was cut in the middle before it came here",
+    "the tarball is truncated",
     2,
     r"linux\.tar\.xz: has SHA-256 [0-9a-f]{64}; expected [0-9a-f]{64} \(trees\.yaml\)",
 )
@@ -102,7 +102,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-corrupt",
-    "the tarball has the right SHA-256, but damage inside its compression",
+    "the tarball has the right SHA-256, but corrupt compressed data",
     2,
     r"linux\.tar\.xz: cannot be read: .*[Cc]orrupt",
 )
@@ -117,7 +117,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-no-tree",
-    "the tarball is whole, but holds no kernel",
+    "the tarball has no kernel in it",
     2,
     r"is not a kernel tree; expected a Kconfig, and a Makefile",
 )
@@ -152,7 +152,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-file-limit",
-    "a limit on the size of files (ulimit -f) strikes while the tree is unpacked",
+    "the limit on file sizes (ulimit -f) is reached while the tree is unpacked",
     69,
     r"file too large|File too large|SIGXFSZ",
 )
@@ -175,7 +175,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-git-killed",
-    "the OOM killer ends git while the tree is committed",
+    "the OOM killer kills git while the tree is committed",
     69,
     r"git add was killed by SIGKILL.*The whole log is in",
 )
@@ -188,7 +188,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-killed",
-    "kill -9 of the harness while the tree is committed; then the same again",
+    "the harness is killed (SIGKILL) while the tree is committed, and run again",
     0,
     r"v7\.2  v7\.2\.99  [0-9a-f]{12}  tarball sha256",
 )
@@ -199,7 +199,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-two-at-once",
-    "two runs want the same tree at the same moment",
+    "two runs fetch the same tree at the same time",
     0,
     r"v7\.2  v7\.2\.99  [0-9a-f]{12}  tarball sha256",
 )
@@ -216,7 +216,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-apt-missing",
-    "apt is not installed, and the tree comes from Debian's archive",
+    "apt is not installed, and the tree is a Debian source package",
     69,
     r"apt-get is not installed, and provider debian-source needs it\. Define a git or tarball tree",
 )
@@ -229,7 +229,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-apt-hangs",
-    "apt-get never answers",
+    "apt-get hangs",
     69,
     r"apt-get did not end within 2 s and was killed",
 )
@@ -241,7 +241,7 @@ def _(scene: Scene) -> Ended:
 
 
 def tmpfs(folder: Path, size: str) -> list[str]:
-    """What to put before a command for which `folder` is a file system of this size."""
+    """Return a command prefix that mounts a file system of this size on `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     script = f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"'
     return ["unshare", "--mount", "--map-root-user", "sh", "-c", script, str(folder)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table as a page: `python -m tests.faults.listing` writes docs/faults.md."""
+"""Writes the table of faults to docs/faults.md: `python -m tests.faults.listing`."""
 
 from tests.faults import anywhere, apply, boot, build, fetch, record  # noqa: F401 (they add rows)
 from tests.faults.scene import ROOT
@@ -7,12 +7,12 @@ from tests.faults.table import FAULTS, STAGES
 
 PAGE = ROOT / "docs" / "faults.md"
 HEAD = """\
-# What can go wrong, and what comes of it
+# Faults and how the harness reports them
 
-Each of these is provoked for real by `pytest tests/faults`; `python -m tests.faults.listing` makes
-this page. Whatever happens, one line says what, where, what was expected and what to do; what was
-finished is kept; no process, mount or temporary file of ours is left; and no failure becomes a
-number. The README explains exit codes. *Says* is the pattern that the tests look for.
+`pytest tests/faults` provokes each of these for real; `python -m tests.faults.listing` writes this
+page. In every case one line says what is wrong, where, what was expected and what to do. Finished
+work is stored, no process, mount or temporary file is left, and no failure becomes a number. *Says*
+is the pattern that the tests look for. For exit codes see `harness --help`.
 """
 
 

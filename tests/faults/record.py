@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run records that cannot be written, read, or believed."""
+"""Run records that cannot be written or read, or are invalid."""
 
 import json
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from tests.faults.table import fault
 
 
 def made(scene: Scene) -> Path:
-    """A whole record."""
+    """Make a complete record and return its path."""
     done = scene.reproduce()
     assert done.exit_code == 0, done.stderr
     return next((scene.root / "results").glob("*/*/record.json"))
 
 
 def damaged(damage: Callable[[bytes], bytes]) -> Callable[[Scene], Ended]:
-    """Return what reports a record after damaging it."""
+    """Return a provocation that damages a record and reports it."""
 
     def provoke(scene: Scene) -> Ended:
         path = made(scene)
@@ -34,7 +34,7 @@ def schema(number: int) -> Callable[[bytes], bytes]:
 
 fault(
     "record-truncated",
-    "a record is cut in the middle",
+    "a record is truncated",
     65,
     r"record\.json: is not a run record: |record\.json: is damaged: ",
 )(damaged(lambda raw: raw[: len(raw) // 2]))
@@ -49,19 +49,19 @@ fault(
 )(damaged(schema(999)))
 fault(
     "record-impossible",
-    "a record has a schema that there never was",
+    "a record has a schema that never existed",
     65,
     r"record\.json: has schema 0, which does not exist",
 )(damaged(schema(0)))
 fault(
     "record-changed",
-    "a record holds a field that no harness writes",
+    "a record has an unknown field",
     65,
     r"record\.json: is damaged: Object contains unknown field `verdict`",
 )(damaged(lambda raw: json.dumps(json.loads(raw) | {"verdict": "reproduced"}).encode()))
 fault(
     "record-nonsense",
-    "a record's sample is less than nothing",
+    "a sample in a record is negative",
     65,
     r"record\.json: is damaged: .*ns",
 )(damaged(lambda raw: raw.replace(b'"ns": 60000000', b'"ns": -1', 1)))
@@ -69,7 +69,7 @@ fault(
 
 @fault(
     "record-none",
-    "there is no record yet",
+    "no record exists yet",
     65,
     r"results: holds no run record\. Run `harness reproduce`",
     "none",
@@ -81,7 +81,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "record-memmap-truncated",
-    "the memmap kept beside a record is cut short, and is to be looked into",
+    "a saved memmap is truncated, and `verify` reads it",
     65,
     r"memmap-base-1-nd_pmem\.npz: not a saved memmap: ",
 )
@@ -95,7 +95,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "record-read-only",
-    "the results folder is read-only: said before anything is built",
+    "the results folder is read-only; reported before anything is built",
     69,
     r"results: cannot be written to: .*Read-only file system",
     "none",
@@ -112,7 +112,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "record-disk-full",
-    "the disk that holds the results fills up in a boot",
+    "the disk with the results fills up during a boot",
     69,
     r"results/test/\S+: .*no space left",
 )
@@ -123,7 +123,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "record-killed",
-    "kill -9 of the harness after a boot was recorded; then the same again",
+    "the harness is killed (SIGKILL) after a boot was recorded, and run again",
     0,
     r"resuming run \S+\nboot 2 of 2",
     "complete: ",
@@ -131,5 +131,5 @@ def _(scene: Scene) -> Ended:
 def _(scene: Scene) -> Ended:
     arguments = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg")
     done = scene.killed_at("boot 2 of 2", *arguments)
-    assert "boot 1 of 2" not in done.stderr, "what was recorded was measured again"
+    assert "boot 1 of 2" not in done.stderr, "a recorded boot was measured again"
     return done

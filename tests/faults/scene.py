@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine of our own to break: the harness as a program, with a fake kernel tree and fake guests.
+"""A machine to break: the harness as a process, with a fake kernel tree and fake guests.
 
-Everything is as for a user: `harness` is run as a process, finds its programs beside the Python
-that runs it and on PATH, builds the fake tree with real make and gcc in a real bubblewrap, applies
-with real b4 and git. Only virtme-run, ndctl and busybox are stand-ins.
+Everything is as for a user: `harness` is a process, finds its programs beside its Python and on
+PATH, builds the fake tree with real make and gcc in real bubblewrap, and applies patches with real
+b4 and git. Only virtme-run, ndctl, busybox and QEMU are fakes.
 """
 
 import contextlib
@@ -57,23 +57,23 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class Ended(NamedTuple):
-    """A run of the harness that is over."""
+    """The result of a run of the harness."""
 
     exit_code: int
     stdout: str
     stderr: str
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Everything that was printed."""
         return self.stdout + self.stderr
 
 
 class Scene:
-    """One machine: a project, a cache, programs, all in one folder. Several may share a cache."""
+    """A machine in one folder: project, cache, programs. Several may share a cache."""
 
     def __init__(self, folder: Path, warm: "Scene | None" = None) -> None:
-        """`warm` lends its cache, and the tree that it was filled from."""
+        """Use the cache of `warm`, if given, and the tree that it was filled from."""
         self.folder = folder
         self.root = folder / "project"
         self.bin = folder / "machine" / "bin"
@@ -82,13 +82,13 @@ class Scene:
         self.tmp = folder / "tmp"
         self.tmp.mkdir(parents=True)
         self.env: dict[str, str] = {}
-        #: The harness processes that had to clean up after themselves.
+        #: The harness processes that must leave nothing behind.
         self.pids: list[int] = []
         self._make_machine()
         self._make_project()
 
     def _make_machine(self) -> None:
-        """A Python environment as `python -m venv` makes one, with our programs in it."""
+        """Make a Python environment, as `python -m venv` does, with the fake programs."""
         machine = self.bin.parent
         self.bin.mkdir(parents=True)
         (self.bin / "python3").symlink_to(Path(sys.executable).resolve())
@@ -132,7 +132,7 @@ class Scene:
         (self.root / "configs/trees.yaml").write_text(f"v7.2: {{{fields}}}\n")
 
     def series(self, ms: int | str = 30, touch: Callable[[Path], None] = lambda _p: None) -> None:
-        """Make the port: a harmless patch, then one whose kernel takes `ms` for a rebind."""
+        """Make the port: a harmless patch, then one with rebinds of `ms`."""
         ports = self.root / "series" / "test" / "ports" / "v7.2"
         shutil.rmtree(ports.parent.parent, ignore_errors=True)
         ports.mkdir(parents=True)
@@ -152,25 +152,25 @@ class Scene:
         return sorted((self.root / "series/test/ports/v7.2").iterdir())
 
     def mbox(self, name: str = "series.mbox") -> Path:
-        """The port as a stranger's mbox."""
+        """Write the port as a third-party mbox."""
         path = self.folder / name
         path.write_bytes(b"".join(p.read_bytes() + b"\n" for p in self.patches))
         return path
 
     def flaws(self, *names: str) -> None:
-        """What every guest of this machine does from now on."""
+        """Set the flaws of all later guests."""
         words = ", ".join(f'"{name}"' for name in names)
         (self.bin / "guest.json").write_text(f"[{words}]")
 
     def program(self, name: str, script: str) -> None:
-        """Put a shell script on this machine's PATH, in front of any other program of its name."""
+        """Put a shell script on PATH, before any other program of its name."""
         path = self.bin / name
         path.unlink(missing_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
     def without(self, name: str) -> None:
-        """Take a program off this machine: its PATH becomes links to all others."""
+        """Remove a program: PATH becomes a folder of links to all others."""
         (self.bin / name).unlink(missing_ok=True)
         only = self.folder / "programs"
         only.mkdir(exist_ok=True)
@@ -225,7 +225,7 @@ class Scene:
         return Ended(process.returncode, stdout, stderr)
 
     def reproduce(self, *arguments: str, **how: object) -> Ended:
-        """The whole job, under TCG unless it is said otherwise."""
+        """Run `harness reproduce`, under TCG unless arguments choose otherwise."""
         given = arguments if "--accelerator" in arguments else (*arguments, "--accelerator", "tcg")
         return self.harness("reproduce", "test", "--plan", "quick", *given, **how)  # type: ignore[arg-type]
 
@@ -239,16 +239,16 @@ class Scene:
             if sign in line:
                 break
         else:
-            raise AssertionError(f"it never said {sign!r}")
+            raise AssertionError(f"{sign!r} was not printed")
         process.kill()
         process.communicate()
-        # Its folder in memory goes with the next run that finds it some seconds old.
+        # Its folder in /dev/shm is removed by a later run, when it is some seconds old.
         self.pids.remove(process.pid)
-        assert strays(10) == [], "what it started outlived it"
+        assert strays(10) == [], "a child outlived it"
         return self.harness(*arguments)
 
     def while_killing(self, word: str, *arguments: str, once: str = "") -> Ended:
-        """Run the harness and kill whatever it starts with this word in its command line.
+        """Run the harness and kill its programs that have this word in their command line.
 
         With `once`, not before a console of its guests has this text.
         """
@@ -265,7 +265,7 @@ class Scene:
         return Ended(process.returncode, stdout, stderr)
 
     def programs(self, word: str) -> list[int]:
-        """Processes inside a sandbox of this scene, with a word in their command line."""
+        """Return the processes in sandboxes of this scene with a word in their command line."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -276,27 +276,27 @@ class Scene:
         return found
 
 
-#: Children of ours that others started and still need, a browser say.
-_theirs: set[int] = set()
+#: Children that existed before `adopting`, a browser for example.
+_earlier: set[int] = set()
 
 
 @contextlib.contextmanager
 def adopting() -> Iterator[None]:
-    """Make orphans of what runs in this block ours, so that `strays` finds them."""
+    """Adopt the orphans of programs that run in the block, so that `strays` finds them."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # Our own guard (harness.host.reaper) is started by the first program, and stays.
+    # Starts the reaper (harness.host.reaper), which stays.
     proc.run(["true"], log=Path(os.devnull), deadline=proc.Deadline(10))
-    _theirs.update(children())
+    _earlier.update(children())
     try:
         yield
     finally:
-        _theirs.clear()
+        _earlier.clear()
         libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def strays(seconds: float = 3) -> list[str]:
-    """Command lines of our children that are still there after a moment; they are ended."""
+    """Return the command lines of children that are still alive after a while; kill them."""
     end = time.monotonic() + seconds
     while found := children():
         for pid in found:
@@ -305,20 +305,20 @@ def strays(seconds: float = 3) -> list[str]:
         if time.monotonic() > end:
             break
         time.sleep(0.05)
-    told = []
+    lines = []
     for pid in found:
         with contextlib.suppress(OSError):
-            told.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+            lines.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
             os.kill(pid, signal.SIGKILL)
-    return told
+    return lines
 
 
 def children() -> list[int]:
-    """Our children, without those who were there before `adopting`."""
+    """Return the ids of children, except those that existed before `adopting`."""
     found = []
     for task in Path("/proc/self/task").iterdir():
         found += [int(pid) for pid in (task / "children").read_text().split()]
-    return [pid for pid in found if pid not in _theirs]
+    return [pid for pid in found if pid not in _earlier]
 
 
 def mounts(folder: Path) -> list[str]:
@@ -327,7 +327,7 @@ def mounts(folder: Path) -> list[str]:
 
 
 def left_in_memory(pids: Sequence[int]) -> list[Path]:
-    """Folders in /dev/shm that these processes made and left."""
+    """Return the folders in /dev/shm that these processes left behind."""
     found = []
     for folder in SHARED_MEMORY.glob("memmap-harness-*"):
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of faults: each with what is done, and what must come of it.
+"""The table of faults: how each is provoked, and the result that is expected.
 
-The rows stand beside what provokes them, in the modules of this folder; `test_faults.py` runs them
-and `docs/faults.md` lists them (`python -m tests.faults.listing` writes it).
+The modules of this folder add the rows; `test_faults.py` runs them and docs/faults.md lists them
+(`python -m tests.faults.listing` writes it).
 """
 
 import re
@@ -15,10 +15,10 @@ Provocation = Callable[[Scene], Ended]
 
 
 class Fault(NamedTuple):
-    """One row. `says` is a pattern for what the tool prints about it, one line of it.
+    """A row. `says` is a pattern for one line of the output.
 
-    `record` is what the newest run record must be: its outcome and a pattern for the reason, like
-    `panicked: not syncing`, or `none`; empty where records are no part of the fault.
+    `record` is the outcome of the newest run record and a part of its reason, such as
+    `panicked: not syncing`; `none` if there must be no record; empty if it does not matter.
     """
 
     name: str
@@ -38,7 +38,7 @@ STAGES = ("fetch", "apply", "build", "boot", "record", "anywhere")
 def fault(
     name: str, done: str, code: int, says: str, record: str = "", *, quick: bool = False
 ) -> Callable[[Provocation], Provocation]:
-    """Add a row: the decorated function does the damage and returns what came of it."""
+    """Add a row: the decorated function provokes the fault and returns the result."""
     stage = name.partition("-")[0]
     assert stage in STAGES, name
     assert name not in FAULTS, name

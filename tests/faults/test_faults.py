@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every row of the table, provoked."""
+"""Provoke every row of the table."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.faults import listing
 from tests.faults.scene import Ended, Scene, adopting, left_in_memory, mounts, strays
 from tests.faults.table import FAULTS, Fault
 
-#: These begin with trees and kernels that are there: what they break comes later.
+#: Stages that need trees and kernels: these come from a cache.
 WARM = ("boot", "record")
 
 
@@ -51,9 +51,9 @@ def test_fault(
     shared = request.getfixturevalue("warm") if row.stage in WARM else None
     scene = Scene(tmp_path / "scene", shared)
     ended = row.provoke(scene)
-    assert "Traceback" not in ended.said, ended.said
-    assert ended.exit_code == row.exit_code, ended.said
-    assert re.search(row.says, ended.said), ended.said
+    assert "Traceback" not in ended.output, ended.output
+    assert ended.exit_code == row.exit_code, ended.output
+    assert re.search(row.says, ended.output), ended.output
     golden(f"faults/{row.name}.txt", listed(row, scene, ended))
     if row.exit_code in (2, 3, 65, 69):
         assert_one_line(ended)
@@ -64,19 +64,19 @@ def test_fault(
     assert leftovers(scene) == []
 
 
-#: What differs between two runs or two machines, and what stands for it in a golden.
+#: Text that differs between runs or machines, and its replacement in goldens.
 VARIABLE = {
     r"127\.0\.0\.1:\d+": "SERVER",
     r"\d{8}T\d{6}-[0-9a-f]{6}": "RUN",
     r"\b[0-9a-f]{12,64}\b": "HEX",
     r"\btmp\w{8}\b": "TMP",
-    r"boot \d of \d, (base|tip)": "boot N of N, SIDE",
-    r"boot \d of (base|tip)": "boot N of SIDE",
-    r"logs/(base|tip)-\d": "logs/SIDE-N",
+    r"boot \d of \d, (base|tip)": "boot N of N, BUILD",
+    r"boot \d of (base|tip)": "boot N of BUILD",
+    r"logs/(base|tip)-\d": "logs/BUILD-N",
     r"\d+ of \d+ bytes": "N of N bytes",
     r"[\d.]+ GiB free": "N GiB free",
     r"\d+(\.\d)? s\b(?! and was killed)": "N s",
-    # What other programs say.
+    # Output of other programs.
     r"(build: ).*(; )": r"\1...\2",
     r"\(bwrap: [^)]*\)": "(bwrap: ...)",
     r"\(last: .*(; QEMU|\))": r"(last: ...\1",
@@ -85,7 +85,7 @@ VARIABLE = {
 
 def listed(row: Fault, scene: Scene, ended: Ended) -> str:
     """Return the exit code and the error, or else the line with what `row.says` describes."""
-    lines = ended.said.splitlines()
+    lines = ended.output.splitlines()
     errors = [line for line in lines if line.startswith("harness: ")]
     text = "\n".join(errors or [line for line in lines if re.search(row.says, line)][:1])
     text = text.replace(str(scene.cache), "CACHE").replace(str(scene.folder), "SCENE")
@@ -95,7 +95,7 @@ def listed(row: Fault, scene: Scene, ended: Ended) -> str:
 
 
 def assert_one_line(ended: Ended) -> None:
-    """The error is one line, with lines of detail below it, and the last thing that is said."""
+    """Check that the error is one line, at the end, with only lines of detail after it."""
     lines = ended.stderr.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("harness: "))
     assert all(line.startswith("  | ") for line in lines[first + 1 :]), ended.stderr
@@ -121,7 +121,7 @@ def assert_record(scene: Scene, row: Fault) -> None:
 
 
 def leftovers(scene: Scene) -> list[str]:
-    """Temporary files anywhere that it may write to."""
+    """Return the temporary files in all folders that the harness writes to."""
     found = [str(path) for path in scene.tmp.iterdir()]
     staging = scene.cache / "staging"
     if staging.is_dir():
@@ -134,7 +134,7 @@ def leftovers(scene: Scene) -> list[str]:
     return found
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_at_least_forty() -> None:
     assert len(FAULTS) >= 40
 
 

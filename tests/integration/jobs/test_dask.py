@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cluster's engine against a real scheduler and real workers, over stand-ins."""
+"""The cluster's engine against a real scheduler and real workers, with fake guests."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -23,7 +23,7 @@ from harness.jobs.cluster import remote_jobs
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
 from harness.jobs.local import Local
 from tests.fakes.cluster import PATIENCE_S, Scene, cluster, measured_on, same_at_home
-from tests.fakes.machine import FAKES, STAND_INS
+from tests.fakes.machine import FAKES, USE_FAKES
 from tests.unit.jobs.test_graph import add, concatenate
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_a_worker_without_harness_gets_no_jobs_and_it_is_said(scene: Scene) -> N
     broken = scene.machine.folder / "broken" / "harness"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('not installed')\n")
-    scene.cluster.worker("a", env={"PYTHONPATH": str(broken.parent)}, stand_ins=False)
+    scene.cluster.worker("a", env={"PYTHONPATH": str(broken.parent)}, fakes=False)
     scene.cluster.worker("b")
     wait_for(lambda: all("Registered to" in scene.cluster.log(name) for name in "ab"))
     assert scene.run(Job("x", "boot", add, 1)) == {"x": Done(1)}
@@ -159,7 +159,7 @@ def test_when_the_user_interrupts_nothing_is_left_running(
     scene: Scene, how: signal.Signals
 ) -> None:
     scene.cluster.worker("a", **HANGS_IN_A_BUILD)
-    code = f"{STAND_INS}from harness.cli import main\nmain()"
+    code = f"{USE_FAKES}from harness.cli import main\nmain()"
     child = subprocess.Popen(
         [sys.executable, "-c", code, *REPRODUCE, "--scheduler", scene.cluster.address],
         stdout=subprocess.DEVNULL,

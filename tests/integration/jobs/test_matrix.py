@@ -17,7 +17,7 @@ from harness.jobs.local import Local
 from harness.jobs.matrix import matrix
 from harness.jobs.matrix.jobs import CellRequest
 from harness.project.matrix_plan import CellResult
-from tests.fakes.machine import FAKES, STAND_INS, FakeMachine, confining
+from tests.fakes.machine import FAKES, USE_FAKES, FakeMachine, add_bubblewrap
 from tests.fakes.trees import edit, git
 from tests.unit.jobs.test_matrix import NAMES, PLAN
 
@@ -47,7 +47,7 @@ def guests(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, **knobs: str) 
     """Have the guests behave so; bubblewrap lets nothing else through to them."""
     with monkeypatch.context() as outside:
         outside.setenv("PATH", PATH)  # where the machine's own bubblewrap is found
-        confining(machine.programs, **knobs)
+        add_bubblewrap(machine.programs, **knobs)
 
 
 def tried(machine: FakeMachine, *, fresh: bool = False) -> list[CellResult]:
@@ -262,7 +262,7 @@ def test_an_unknown_tree_is_named(machine: FakeMachine) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, jobs: str) -> None:
-    code = f"{STAND_INS}from harness.cli import main\nmain()"
+    code = f"{USE_FAKES}from harness.cli import main\nmain()"
     child = subprocess.Popen(
         [sys.executable, "-c", code, *MATRIX, "--jobs", jobs],
         stdout=subprocess.PIPE,

@@ -84,7 +84,7 @@ def test_a_plan_may_count_instructions_instead_of_time(machine: FakeMachine) -> 
 
     refused = machine.harness(*arguments, "--accelerator", "kvm")
     assert refused.returncode == 2
-    assert "harness: --accelerator kvm: is not for a plan that counts" in refused.stderr
+    assert "harness: --accelerator kvm: cannot count instructions" in refused.stderr
 
 
 def test_an_unknown_prefix_is_refused_before_a_build(machine: FakeMachine) -> None:

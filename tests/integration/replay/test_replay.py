@@ -246,7 +246,7 @@ def test_missing_stores_fail_the_checks(make: Maker, runner: Runner) -> None:
 
 
 def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner: Runner) -> None:
-    kept: list[int] = []
+    saved: list[int] = []
     schedule = Schedule(
         size_bytes=256 << 20, rounds=3, passes=2, seed=5, slices=4, slice_bytes=SMALL
     )
@@ -255,13 +255,13 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
         runner,
         programs,
         schedule,
-        lambda so_far: kept.append(len(so_far.passes)),
+        lambda so_far: saved.append(len(so_far.passes)),
         limit_with=programs["base"],
     )
     assert len(host) == 1 + 3  # each build alone, before the rounds
     assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
-    assert len(kept) == 4
-    assert kept[-1] == len(passes)
+    assert len(saved) == 4
+    assert saved[-1] == len(passes)
     assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
     whole = [p for p in passes if p.slice is None]
     assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}

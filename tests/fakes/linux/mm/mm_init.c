@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/mm.h>
 
-/* What the stand-in for virtme-run is to make of a kernel built from this. */
+/* Instructions to the fake virtme-run. */
 const char fake_kernel[] = "fake kernel: {\"ms\": 60}";
 
 static void init_page(struct page *page)
