@@ -56,7 +56,7 @@ def build(
     cache: Cache,
     tree: Tree,
     commit: str,
-    how: Recipe,
+    recipe: Recipe,
     listen: Listener = silent,
     *,
     title: str = "",
@@ -65,15 +65,15 @@ def build(
 
     Raises InputError (an option that cannot be set), DoesNotBuild, or MachineError.
     """
-    compiler = compiler_version(cache, how.program)
-    folder = cache.kernels / _key(commit, how, compiler)
+    compiler = compiler_version(cache, recipe.program)
+    folder = cache.kernels / _key(commit, recipe, compiler)
     if cached := _cached(folder):
         return cached
     title = title or commit[:12]
     listen(Began(f"build {title}"))
-    with objects(cache, tree, commit, how, listen) as make:
+    with objects(cache, tree, commit, recipe, listen) as make:
         spent = _compile(make, listen)
-        kernel = _store(cache, make, folder, commit, how, compiler, spent)
+        kernel = _store(cache, make, folder, commit, recipe, compiler, spent)
     listen(Ended(f"built {title}: {kernel.cpu_s:.0f} s of CPU time, {kernel.wall_s:.0f} s"))
     return kernel
 
@@ -88,12 +88,12 @@ def _cached(folder: Path) -> Kernel | None:
     return None
 
 
-def key(cache: Cache, commit: str, how: Recipe) -> str:
+def key(cache: Cache, commit: str, recipe: Recipe) -> str:
     """Return the cache key of a kernel, which is the same on all machines.
 
     Raises ToolMissing if the compiler is not installed.
     """
-    return _key(commit, how, compiler_version(cache, how.program))
+    return _key(commit, recipe, compiler_version(cache, recipe.program))
 
 
 def warnings(kernel: Kernel) -> dict[str, int] | None:
@@ -106,7 +106,7 @@ def warnings(kernel: Kernel) -> dict[str, int] | None:
 
 @contextlib.contextmanager
 def objects(
-    cache: Cache, tree: Tree, commit: str, how: Recipe, listen: Listener = silent
+    cache: Cache, tree: Tree, commit: str, recipe: Recipe, listen: Listener = silent
 ) -> Iterator[Make]:
     """Yield a Make whose source is at `commit` and whose O= folder is configured by the recipe.
 
@@ -120,7 +120,7 @@ def objects(
         )
     cache.require_room(ROOM_BYTES, "to build a kernel")
     cache.sandbox.warn(listen)
-    shared = f"{tree.release}-{how.profile}-{value_digest(how)[:12]}"
+    shared = f"{tree.release}-{recipe.profile}-{value_digest(recipe)[:12]}"
     author = _third_party(cache, tree, commit)
     name = f"{shared}-{value_digest(author)[:8]}" if author else shared
     with contextlib.ExitStack() as stack:
@@ -133,15 +133,15 @@ def objects(
         make = Make(
             source,
             cache.objects / name,
-            how.compiler,
-            arch=how.arch,
+            recipe.compiler,
+            arch=recipe.arch,
             sandbox=cache.sandbox,
             log=cache.log(f"build-{name}"),
             deadline=deadline,
         )
         with _stamped(make, listen):
             try:
-                configure.ensure(make, how, _config_inputs(cache, commit, how, deadline))
+                configure.ensure(make, recipe, _config_inputs(cache, commit, recipe, deadline))
             except ToolFailed as error:
                 raise failure(error, "the kernel cannot be configured") from error
             yield make
@@ -210,7 +210,7 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
     )
 
 
-def _config_inputs(cache: Cache, commit: str, how: Recipe, deadline: Deadline) -> str:
+def _config_inputs(cache: Cache, commit: str, recipe: Recipe, deadline: Deadline) -> str:
     """Return what a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
     git = Git(cache.repository, log=cache.log("configured-by"), deadline=deadline)
     listed = git("ls-tree", "-r", commit).stdout.splitlines()
@@ -221,8 +221,8 @@ def _config_inputs(cache: Cache, commit: str, how: Recipe, deadline: Deadline) -
         if path.startswith("scripts/")
         or path.rpartition("/")[2].startswith(("Kconfig", "Makefile", "Kbuild"))
     ]
-    programs = [compiler_version(cache, how.program)]
-    if how.profile == "vng":
+    programs = [compiler_version(cache, recipe.program)]
+    if recipe.profile == "vng":
         log = cache.log("version-vng")
         programs.append(version.of(Path(venv.installed("vng")), log=log, deadline=deadline))
     return "\n".join([*steering, *programs])
@@ -237,17 +237,17 @@ def compiler_version(cache: Cache, program: str) -> str:
 
 def _compile(make: Make, listen: Listener) -> tuple[float, float]:
     """Make bzImage and return its cost as (CPU, wall) seconds."""
-    done = warnings = total = 0
+    done = shown = total = 0
     blamed: str | None = None
 
     def on_line(line: str) -> None:
-        nonlocal done, warnings, blamed
+        nonlocal done, shown, blamed
         if kbuild.makes_object(line):
             done += 1
             listen(Advanced(min(done, total), total, line.split()[-1]))
         elif warning(line):
-            warnings += 1
-            if warnings <= _MAX_WARNINGS_SHOWN:
+            shown += 1
+            if shown <= _MAX_WARNINGS_SHOWN:
                 listen(Note(line.strip()))
         elif blamed is None and make_output.of_machine(line):
             blamed = line
@@ -263,15 +263,9 @@ def _compile(make: Make, listen: Listener) -> tuple[float, float]:
 
 def _count(make: Make) -> int:
     """Return how many objects make's dry run lists, after `prepare`."""
-    total = 0
-
-    def on_line(line: str) -> None:
-        nonlocal total
-        total += kbuild.makes_object(line)
-
     # Any exit code: the dry run fails on generated files, after the list.
-    make("-n", "-k", "vmlinux", on_line=on_line, ok=None)
-    return total
+    listed = make("-n", "-k", "vmlinux", ok=None).stdout.splitlines()
+    return sum(map(kbuild.makes_object, listed))
 
 
 def _store(
@@ -279,7 +273,7 @@ def _store(
     make: Make,
     folder: Path,
     commit: str,
-    how: Recipe,
+    recipe: Recipe,
     compiler: str,
     spent: tuple[float, float],
 ) -> Kernel:
@@ -294,8 +288,8 @@ def _store(
             build_id=Binutils(make.log, make.deadline, make.sandbox).build_id(work / "vmlinux"),
             config_sha256=digest(work / "config"),
             compiler=compiler,
-            profile=how.profile,
-            fragments=tuple(f.name for f in how.fragments),
+            profile=recipe.profile,
+            fragments=tuple(f.name for f in recipe.fragments),
             folder=str(folder),
             cpu_s=spent[0],
             wall_s=spent[1],
@@ -309,5 +303,5 @@ def _store(
     return kernel
 
 
-def _key(commit: str, how: Recipe, compiler: str) -> str:
-    return value_digest((commit, how, compiler, kbuild.PINNED))[:24]
+def _key(commit: str, recipe: Recipe, compiler: str) -> str:
+    return value_digest((commit, recipe, compiler, kbuild.PINNED))[:24]

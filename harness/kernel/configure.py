@@ -42,19 +42,19 @@ def recipe(
     return Recipe(profile, texts, compiler, arch)
 
 
-def ensure(make: Make, how: Recipe, made_from: str) -> None:
+def ensure(make: Make, recipe: Recipe, made_from: str) -> None:
     """Configure unless the .config was made from the same inputs and has not changed since.
 
     `made_from` are all inputs beside the recipe. An unchanged .config saves seconds: make does not
     check all objects.
     """
-    made_from = value_digest((made_from, how))
+    made_from = value_digest((made_from, recipe))
     with contextlib.suppress(NotMade, ValueError, msgspec.MsgspecError):
         found = msgspec.json.decode(make.output.data(NOTE), type=_Note)
         if found == _Note(made_from, _digest(make.output)):
             return
     make.output.remove(NOTE)
-    configure(make, how)
+    configure(make, recipe)
     note = _Note(made_from, _digest(make.output))
     make.output.write(NOTE, msgspec.json.encode(note), durable=True)
 
@@ -63,15 +63,15 @@ def _digest(output: Folder) -> str:
     return hashlib.sha256(output.data(CONFIG)).hexdigest()
 
 
-def configure(make: Make, how: Recipe) -> dict[str, str]:
+def configure(make: Make, recipe: Recipe) -> dict[str, str]:
     """Write .config into the O= folder of `make` and return its options.
 
     Raises InputError naming the option that cannot be set and what dropped it.
     """
-    wanted = _requested(how.fragments)
-    text = "".join(f.text.rstrip("\n") + "\n" for f in how.fragments)
+    wanted = _requested(recipe.fragments)
+    text = "".join(f.text.rstrip("\n") + "\n" for f in recipe.fragments)
     joined = make.output.write("harness.config", text.encode())
-    if how.profile == "vng":
+    if recipe.profile == "vng":
         argv = [venv.installed("vng"), "--kconfig", "--force", "--config", str(joined)]
         make.run(argv, env={"KBUILD_OUTPUT": str(make.output.path), "PATH": venv.path()})
     else:
@@ -80,7 +80,7 @@ def configure(make: Make, how: Recipe) -> dict[str, str]:
     lost = dropped((option for _, option in wanted), config)
     if lost:
         name, option = next(pair for pair in wanted if pair[1] == lost[0])
-        raise _cannot_be_set(_Files(make.source, how.arch), name, option, config, len(lost))
+        raise _cannot_be_set(_Files(make.source, recipe.arch), name, option, config, len(lost))
     return config
 
 

@@ -124,14 +124,14 @@ def order(record: BootRun) -> Iterator[tuple[str, int]]:
             yield build, number
 
 
-def _summary(made: Boot) -> str:
+def _summary(boot: Boot) -> str:
     """Return the outcome of a boot in one line."""
-    failed = [check.name for check in made.checks if not check.ok]
-    parts = [f"{len(made.samples)} bindings", f"{made.wall_s:.1f} s"]
+    failed = [check.name for check in boot.checks if not check.ok]
+    parts = [f"{len(boot.samples)} bindings", f"{boot.wall_s:.1f} s"]
     if failed:
         parts.append(f"does not count: {', '.join(failed)}")
-    if made.findings:
-        parts.append(f"the console shows: {', '.join(sorted({f.kind for f in made.findings}))}")
+    if boot.findings:
+        parts.append(f"the console shows: {', '.join(sorted({f.kind for f in boot.findings}))}")
     return ", ".join(parts)
 
 
@@ -148,13 +148,13 @@ def _finish(project: Project, record: BootRun, outcome: Outcome, reason: str) ->
     return record
 
 
-def _error(made: Boot, title: str, folder: Path) -> HarnessError:
+def _error(boot: Boot, title: str, folder: Path) -> HarnessError:
     """Return the error of a boot that failed."""
-    kind = TimedOut if made.outcome == "timed_out" else GuestLost
-    splat = made.findings[0].splat.splitlines()[:20] if made.findings else []
+    kind = TimedOut if boot.outcome == "timed_out" else GuestLost
+    splat = boot.findings[0].splat.splitlines()[:20] if boot.findings else []
     return kind(
-        f"{title}: {made.outcome.replace('_', ' ')}: {made.reason.rstrip('.')}",
-        hint=f"the console is in {folder / LOGS / f'{made.build}-{made.number}.console.log'}",
+        f"{title}: {boot.outcome.replace('_', ' ')}: {boot.reason.rstrip('.')}",
+        hint=f"the console is in {folder / LOGS / f'{boot.build}-{boot.number}.console.log'}",
         detail="\n".join(splat) or None,
     )
 
