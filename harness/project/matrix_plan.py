@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A matrix of trees, kernel configurations, guests and prefixes to try, and its results."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -111,7 +112,9 @@ class Matrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         found: dict[str, Cell] = {}
         for block in self.cells:
-            for cell in _cells(block, trees or block.trees):
+            lists = (trees or block.trees, block.kernels, block.guests or ("",), block.prefixes)
+            for tree, kernel, guest, prefix in itertools.product(*lists):
+                cell = Cell(tree, kernel, guest, prefix, block.base)
                 # With `trees`, cells that differed only in their tree become one.
                 if cell.name in found and not trees:
                     raise ValueError(f"cells: {cell.name} given twice; expected each cell once")
@@ -123,16 +126,6 @@ def _require_entries(owner: object, *names: str) -> None:
     for name in names:
         if not getattr(owner, name):
             raise ValueError(f"{name}: empty; expected one entry or more")
-
-
-def _cells(block: Block, trees: Sequence[str]) -> list[Cell]:
-    return [
-        Cell(tree, kernel, guest, prefix, block.base)
-        for tree in trees
-        for kernel in block.kernels
-        for guest in block.guests or ("",)
-        for prefix in block.prefixes
-    ]
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
