@@ -371,6 +371,8 @@ def test_unclear_figures_are_reported_by_line(old: str, new: str, at: str, said:
         ("With this series:", "Base(v7.1-rc6):", "says base v7.1-rc6; line 4 says v7.1-rc3"),
         ("30 times", "30 times, that is by 20 rebinds", "says rebinds"),
         ("(align=2097152)", "(align=2097152) and a 50 GB fsdax namespace", "namespace size"),
+        ("(align=2097152)", "(align=2097152) and a 100 GB fsdax namespace (map=mem)",
+         "says fsdax namespace map mem; line 1 says dev"),
         ("was rebound 30 times", "was tried", "--rebinds N"),
         ("With this series", "After this change", "--patch K"),
     ],
