@@ -62,7 +62,7 @@ def reproduce_each_patch(
 
 def changed_files(cache: Cache, applied: Applied) -> tuple[tuple[str, ...], ...]:
     """Return the files that each patch changes, in the series' order (`git diff --name-only`)."""
-    git = Git(cache.repository, log=cache.log("ladder"), deadline=Deadline(GIT_S))
+    git = Git(cache.repository, log=cache.log("per-patch"), deadline=Deadline(GIT_S))
     commits = [applied.base, *(patch.commit for patch in applied.patches)]
     return tuple(
         tuple(git("diff", "--no-renames", "--name-only", *pair).stdout.splitlines())

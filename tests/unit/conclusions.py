@@ -99,7 +99,7 @@ def lost() -> BootRun:
     )
 
 
-def ladder() -> BootRun:
+def per_patch() -> BootRun:
     """Base and two prefixes, memmaps and all, of which each halves what is left."""
     rec = record()
     times = {"base": (272, 270, 274), "1": (136, 135, 137), "2": (68, 67, 69)}
@@ -118,9 +118,9 @@ def ladder() -> BootRun:
     return memmaps(replace(rec, subject=subject, builds=builds, boots=boots))
 
 
-def ladder_broken() -> BootRun:
-    """A ladder under TCG whose first patch does not build, and whose last warns."""
-    rec = ladder()
+def per_patch_broken() -> BootRun:
+    """A per-patch run under TCG whose first patch does not build, and whose last warns."""
+    rec = per_patch()
     base, _, tip = rec.builds
     return replace(
         rec,
@@ -189,6 +189,6 @@ def named() -> dict[str, Conclusion]:
         ),
     }
     made = {name: conclude(rec, claims()) for name, rec in records.items()}
-    ladders = {"ladder": posted(ladder()), "ladder-broken": ladder_broken()}
-    made |= {name: conclude(rec, after_patches()) for name, rec in ladders.items()}
+    prefixes = {"prefixes": posted(per_patch()), "prefixes-broken": per_patch_broken()}
+    made |= {name: conclude(rec, after_patches()) for name, rec in prefixes.items()}
     return made | {"everything": everything()}

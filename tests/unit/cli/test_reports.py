@@ -115,7 +115,7 @@ def test_an_index_is_of_all_runs(project: Project) -> None:
 # --- per-patch runs ---
 
 
-@pytest.mark.parametrize("made", [conclusions.ladder(), conclusions.ladder_broken()])
+@pytest.mark.parametrize("made", [conclusions.per_patch(), conclusions.per_patch_broken()])
 def test_every_command_reads_a_per_patch_run(
     project: Project, capsys: pytest.CaptureFixture[str], made: RunRecord
 ) -> None:

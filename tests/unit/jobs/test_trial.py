@@ -41,7 +41,7 @@ def boots(monkeypatch: pytest.MonkeyPatch, outcome: str, *verdicts: str) -> None
         record=record,
         verdicts=[SimpleNamespace(driver="nd_pmem", verdict=verdict) for verdict in verdicts],
         gates=(),
-        rungs=(),
+        prefixes=(),
     )
     monkeypatch.setattr(trials.reproduce, "reproduce", lambda *_: record)
     monkeypatch.setattr(trials, "conclude", lambda *_: found)

@@ -27,7 +27,7 @@ def by(*rules: str, percent: float = 59.4) -> Conclusion:
         (MADE["failed"], 1, 1),
         (MADE["lost"], 1, 1),
         (MADE["memmaps-differ"], 1, 1),
-        (MADE["ladder-broken"], 3, 3),
+        (MADE["prefixes-broken"], 3, 3),
         (by(HOLDS), 0, 0),
         (by(FAILS), 1, 1),
         (conclude(REPRODUCED, ()), 0, 1),
@@ -39,7 +39,7 @@ def test_reproduce(found: Conclusion, plain: int, required: int) -> None:
 
 
 def test_reproduce_fails_for_a_patch_that_builds_and_does_not_hold() -> None:
-    found = MADE["ladder"]
+    found = MADE["prefixes"]
     assert reproduce_exit_code(found) == 0
     *good, last = found.prefixes
     for bad in ({"why": "boot 1 shows warn"}, {"new_warnings": ("unused",)}):
@@ -54,7 +54,7 @@ def test_reproduce_fails_for_a_patch_that_builds_and_does_not_hold() -> None:
         (MADE["reproduced"], 0, 0),
         (MADE["tcg"], 1, 1),
         (MADE["contradicted"], 1, 1),
-        (MADE["ladder-broken"], 1, 1),
+        (MADE["prefixes-broken"], 1, 1),
         (conclude(REPRODUCED, ()), 1, 1),
         (by(HOLDS), 0, 0),
         (by(HOLDS, FAILS), 1, 1),

@@ -164,7 +164,7 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
     assert found_by_programs["headline"] == "patch 1: does not build: no"
 
 
-def test_base_and_tip_are_no_ladder() -> None:
+def test_base_and_tip_alone_are_not_a_per_patch_run() -> None:
     assert not builders.record().is_per_patch
     assert record().is_per_patch
     null = builders.record()
@@ -195,33 +195,33 @@ def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
     assert page(found, has=lambda _: False)
 
 
-def test_a_ladder_is_compared_by_its_base_and_tip() -> None:
-    ladder = conclusions.ladder()
+def test_a_per_patch_run_is_compared_by_its_base_and_tip() -> None:
+    run = conclusions.per_patch()
     other = msgspec.structs.replace(builders.record(), run_id="20260102T000000-abcdef")
-    pair = beside_base(ladder, ladder.builds[2])
-    assert compare(ladder, other) == compare(pair, other)
-    (first, *_) = compare(ladder, other)
+    pair = beside_base(run, run.builds[2])
+    assert compare(run, other) == compare(pair, other)
+    (first, *_) = compare(run, other)
     assert (round(first.before, 2), round(first.after, 2)) == (0.25, 0.40)
     missing = msgspec.structs.replace(
-        ladder, builds=ladder.builds[:2], unbuilt=(Unbuilt(2, "does not build"),)
+        run, builds=run.builds[:2], unbuilt=(Unbuilt(2, "does not build"),)
     )
     with pytest.raises(NotComparable, match="has no tip: patch 2 does not build"):
         compare(missing, other)
 
 
-def test_a_ladder_says_of_each_build_what_a_run_of_two_would() -> None:
-    ladder = conclusions.ladder()
-    found = conclude(ladder, conclusions.after_patches())
+def test_each_prefix_is_judged_as_in_a_run_of_two() -> None:
+    run = conclusions.per_patch()
+    found = conclude(run, conclusions.after_patches())
     assert [(v.build, v.after_patch, v.verdict) for v in found.verdicts] == [
         ("1", 1, "reproduced"),
         ("2", None, "reproduced"),
         ("2", None, "reproduced"),
     ]
     for verdict in found.verdicts:
-        build = next(build for build in ladder.builds if build.name == verdict.build)
-        pair = beside_base(ladder, build)
+        build = next(build for build in run.builds if build.name == verdict.build)
+        pair = beside_base(run, build)
         assert verdict in judge(gather(pair), conclusions.after_patches())
-        assert of_pair(gather(ladder), ladder, build) == gather(pair)
+        assert of_pair(gather(run), run, build) == gather(pair)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_every_order_has_what_is_missing_once(
 
 
 def test_boots_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    ladder, looks = conclusions.ladder(), Counter[tuple[str, int]]()
+    run, looks = conclusions.per_patch(), Counter[tuple[str, int]]()
     counts = Boot.counts.fget  # type: ignore[attr-defined]
 
     def counted(boot: Boot) -> bool:
@@ -265,5 +265,5 @@ def test_boots_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return bool(counts(boot))
 
     monkeypatch.setattr(Boot, "counts", property(counted))
-    assert conclude(ladder, conclusions.after_patches()).verdicts
-    assert looks == {(boot.build, boot.number): 1 for boot in ladder.boots}
+    assert conclude(run, conclusions.after_patches()).verdicts
+    assert looks == {(boot.build, boot.number): 1 for boot in run.boots}

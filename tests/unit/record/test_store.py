@@ -222,7 +222,7 @@ def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_pat
 @pytest.mark.parametrize(
     ("built", "unbuilt"), [((1, 2), ()), ((1,), (2,)), ((2,), (1,)), ((), (1, 2)), ((1,), ())]
 )
-def test_a_ladder_comes_back_as_it_was(
+def test_a_per_patch_run_is_loaded_as_saved(
     tmp_path: Path, built: tuple[int, ...], unbuilt: tuple[int, ...]
 ) -> None:
     builds = (BASE, *(build(str(k), k) for k in built))

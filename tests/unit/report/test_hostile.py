@@ -27,7 +27,7 @@ from harness.report.formats.kcidb import kcidb
 from harness.report.formats.ktap import ktap
 from harness.report.formats.markdown import markdown
 from tests.unit.builders import claims
-from tests.unit.conclusions import ladder_broken, named
+from tests.unit.conclusions import named, per_patch_broken
 from tests.unit.reports import as_mail, as_terminal
 
 replace = msgspec.structs.replace
@@ -66,9 +66,9 @@ def spoilt(text: str) -> Conclusion:
     return replace(FAILED, record=changed, verdicts=verdicts, noise=noise)
 
 
-def spoilt_ladder(text: str) -> Conclusion:
+def spoilt_prefixes(text: str) -> Conclusion:
     """Return a per-patch run with the given text in subjects and compiler output."""
-    rec = ladder_broken()
+    rec = per_patch_broken()
     base, tip = rec.builds
     changed = replace(
         rec,
@@ -80,18 +80,18 @@ def spoilt_ladder(text: str) -> Conclusion:
     return conclude(changed, claims())
 
 
-PLAIN, PLAIN_LADDER = spoilt("plain"), spoilt_ladder("plain")
+PLAIN, PLAIN_PREFIXES = spoilt("plain"), spoilt_prefixes("plain")
 
 
 @functools.cache
 def plain_skeletons(form: str) -> tuple[object, object]:
-    return SKELETONS[form](PLAIN), SKELETONS[form](PLAIN_LADDER)
+    return SKELETONS[form](PLAIN), SKELETONS[form](PLAIN_PREFIXES)
 
 
 def check(form: str, text: str) -> None:
     """Assert that a format has the same structure with this text in it."""
     skeleton = SKELETONS[form]
-    assert (skeleton(spoilt(text)), skeleton(spoilt_ladder(text))) == plain_skeletons(form)
+    assert (skeleton(spoilt(text)), skeleton(spoilt_prefixes(text))) == plain_skeletons(form)
 
 
 _KTAP = re.compile(r"\s*(KTAP version|TAP version|(ok|not ok) [0-9]|1\.\.[0-9]|# Subtest: )")

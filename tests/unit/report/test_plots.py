@@ -53,7 +53,7 @@ def test_every_sample_has_a_dot_with_its_time() -> None:
 
 
 def test_prefixes_are_in_the_order_of_the_series() -> None:
-    found = dict(plots.draw(NAMED["ladder"]))
+    found = dict(plots.draw(NAMED["prefixes"]))
     labels = [text for text in texts(found["gain-nd_pmem-ns.svg"]) if text.startswith("patch ")]
     assert labels == ["patch 1", "patch 2"]
 

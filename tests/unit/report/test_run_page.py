@@ -13,7 +13,7 @@ from harness.report.page.run_page import page
 from harness.report.verdict_line import answer
 from tests.unit import markup
 from tests.unit.builders import claims, record
-from tests.unit.conclusions import failed, ladder, ladder_broken, lost, named, replay
+from tests.unit.conclusions import failed, lost, named, per_patch, per_patch_broken, replay
 
 replace = msgspec.structs.replace
 NAMED = named()
@@ -64,8 +64,8 @@ def test_the_answer_comes_before_the_figures(name: str) -> None:
         ("memmaps-differ", "Struct pages differ", "bad"),
         ("replay-differs", "Struct pages differ", "bad"),
         ("everything", "Rule failed", "bad"),
-        ("ladder", "Reproduced", "good"),
-        ("ladder-broken", "Patch 1 does not build", "bad"),
+        ("prefixes", "Reproduced", "good"),
+        ("prefixes-broken", "Patch 1 does not build", "bad"),
     ],
 )
 def test_the_answer_is_never_better_than_the_worst_part(name: str, word: str, tone: str) -> None:
@@ -74,13 +74,13 @@ def test_the_answer_is_never_better_than_the_worst_part(name: str, word: str, to
 
 
 def test_a_per_patch_run_has_a_table_of_patches() -> None:
-    found = rendered(NAMED["ladder"])
+    found = rendered(NAMED["prefixes"])
     assert "Patch by patch" in [e.text for e in found.all("h2")]
     assert "Patch 1: mm: a first step" in found.text
     assert "bisectable" in found.text.lower()
     # The table of bindings has only base and tip.
     assert "68.00" in found.text.split("Bindings, measured")[-1].split("Patch by patch")[0]
-    broken = rendered(NAMED["ladder-broken"]).text
+    broken = rendered(NAMED["prefixes-broken"]).text
     assert "Compiler output of patch 1" in broken
     assert "mm/mm_init.c:7:1: error: no" in broken
     assert "not a measure of speed" in broken.split("Patch by patch")[1]
@@ -133,7 +133,7 @@ UNCHANGED = {
 
 @pytest.mark.parametrize(
     "made",
-    [record(), failed(), lost(), replay(), replay(differ=True), ladder(), ladder_broken()],
+    [record(), failed(), lost(), replay(), replay(differ=True), per_patch(), per_patch_broken()],
 )
 def test_hostile_text_is_escaped(made: RunRecord) -> None:
     data = poisoned(msgspec.to_builtins(made), UNCHANGED)
