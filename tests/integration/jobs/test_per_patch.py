@@ -107,7 +107,7 @@ def test_a_patch_that_does_not_build_is_named_the_others_are_measured(
     assert made["prefixes"][0]["boots"]
     assert "does not build" in made["prefixes"][1]["why"]
     shown = machine.harness("report")
-    assert "1 | " in shown.stdout
+    assert "patch 1: the kernel does not build" in shown.stdout
     assert "mm_init.c" in shown.stdout
 
 
