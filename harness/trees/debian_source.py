@@ -27,7 +27,12 @@ def unpack(
     cache.require_room(ROOM_BYTES, "for a kernel tree")
     listen(Began(f"look for {source.package} {source.version} in {', '.join(source.suites)}"))
     with cache.locked("apt"):
-        mine, offer = _find(cache, source, listen, log, deadline)
+        mine, absent, offers = _search(cache, source, log, deadline)
+        offer = next((offer for offer in offers if source.matches(offer.version)), None)
+        if offer is None:
+            raise _no_match(source, absent, offers, mine.archive.uri)
+        if absent:
+            listen(Note(f"{mine.archive.uri} has no suite {', '.join(absent)}"))
         listen(Ended(f"{offer.package} {offer.version} is the newest offered"))
         listen(Began(f"download {offer.package} {offer.version}"))
         deb = mine.download(offer, work)
@@ -56,14 +61,14 @@ def tags(cache: Cache, source: DebianSource, log: Path, deadline: Deadline) -> l
     """
     apt.require()
     with cache.locked("apt"):
-        mine, absent, offers = _reached(cache, source, log, deadline)
+        mine, absent, offers = _search(cache, source, log, deadline)
     if absent and not offers:
-        raise _nothing(source, absent, offers, mine.archive.uri)
+        raise _no_match(source, absent, offers, mine.archive.uri)
     upstream = (upstream_version(offer.version) for offer in offers)
     return list(dict.fromkeys(f"v{version.replace('~', '-')}" for version in upstream))
 
 
-def _reached(
+def _search(
     cache: Cache, source: DebianSource, log: Path, deadline: Deadline
 ) -> tuple[apt.Apt, list[str], list[apt.Offer]]:
     """Return the first usable archive, the suites it lacks, and its offers."""
@@ -80,20 +85,7 @@ def _reached(
     raise failure
 
 
-def _find(
-    cache: Cache, source: DebianSource, listen: Listener, log: Path, deadline: Deadline
-) -> tuple[apt.Apt, apt.Offer]:
-    """Return the newest matching offer of the first usable archive."""
-    mine, absent, offers = _reached(cache, source, log, deadline)
-    chosen = next((offer for offer in offers if source.matches(offer.version)), None)
-    if chosen is None:
-        raise _nothing(source, absent, offers, mine.archive.uri)
-    if absent:
-        listen(Note(f"{mine.archive.uri} has no suite {', '.join(absent)}"))
-    return mine, chosen
-
-
-def _nothing(
+def _no_match(
     source: DebianSource, absent: list[str], offers: list[apt.Offer], uri: str
 ) -> InputError:
     if absent:
