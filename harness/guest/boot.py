@@ -77,7 +77,7 @@ class EndedBoot(msgspec.Struct, frozen=True):
         return f"{last}; QEMU {self.killed}" if self.killed else last
 
 
-class Stages(process.Deadline):
+class _BootDeadline(process.Deadline):
     """A deadline for the boot, and earlier ones for the first lines of kernel and agent."""
 
     def __init__(self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str) -> None:
@@ -139,7 +139,7 @@ def boot(
     a guest that fails is a value.
     """
     programs.require(qemu.PROGRAM)
-    deadline = Stages(seconds, command.accelerator, command.sign)
+    deadline = _BootDeadline(seconds, command.accelerator, command.sign)
 
     def hear(line: str) -> None:
         deadline.hear(line)
@@ -161,7 +161,7 @@ def boot(
             watch.look()  # the limit on file sizes may have ended QEMU first
         except TimedOut:
             stopped = deadline.verdict
-        except (Excess, sandbox.Multiplies) as error:
+        except (WroteTooMuch, sandbox.TooManyProcesses) as error:
             excess = str(error)
         wall_s = time.monotonic() - started
         with channel.open("rb") as handle:
@@ -172,7 +172,7 @@ def boot(
     return EndedBoot(argv, stopped, wall_s, console, written, killed, excess, is_cut)
 
 
-class Excess(MachineError):
+class WroteTooMuch(MachineError):
     """The guest wrote more into the host's files than a healthy guest does."""
 
 
@@ -187,18 +187,20 @@ class _Watch:
         self._backings = [opened.enter_context(path.open("rb")) for path in paths]
 
     def __call__(self, pid: int) -> None:
-        """Raise Excess or Multiplies if the guest must be killed."""
+        """Raise WroteTooMuch or TooManyProcesses if the guest must be killed."""
         sandbox.watch(pid)
         self.look()
 
     def look(self) -> None:
-        """Raise Excess if the guest has written too much."""
+        """Raise WroteTooMuch if the guest has written too much."""
         if self._channel.stat().st_size > _MAX_CHANNEL_BYTES:
             size = format_bytes(_MAX_CHANNEL_BYTES)
-            raise Excess(f"the guest wrote over {size} to the agent's channel")
+            raise WroteTooMuch(f"the guest wrote over {size} to the agent's channel")
         written = sum(os.fstat(file.fileno()).st_blocks * 512 for file in self._backings)
         if written > self._limit:
-            raise Excess(f"the guest wrote over {format_bytes(self._limit)} into its namespaces")
+            raise WroteTooMuch(
+                f"the guest wrote over {format_bytes(self._limit)} into its namespaces"
+            )
 
 
 def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]:

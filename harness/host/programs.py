@@ -8,12 +8,12 @@ from pathlib import Path
 from harness.errors import ToolMissing
 
 #: Some distributions have ndctl and busybox in sbin.
-MORE = ("/usr/sbin", "/sbin")
+SBIN = ("/usr/sbin", "/sbin")
 
 
 def find(name: str) -> Path | None:
     """Return the program's path, or None."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *MORE])
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
     found = shutil.which(name, path=path)
     return None if found is None else Path(found)
 

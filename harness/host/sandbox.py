@@ -42,7 +42,7 @@ MAX_FILE_BYTES = 8 * GIB
 MAX_TASKS = 1024 + 32 * (os.cpu_count() or 1)
 
 
-class Multiplies(ToolFailed):
+class TooManyProcesses(ToolFailed):
     """A program had too many processes and was killed."""
 
 
@@ -92,7 +92,7 @@ class Sandbox(msgspec.Struct, frozen=True):
     ) -> process.Finished:
         """Run a program as process.run does, in bubblewrap if that works, and watch it.
 
-        Raises what process.run raises, and Multiplies.
+        Raises what process.run raises, and TooManyProcesses.
         """
         called = called or argv[0]
         if self.unusable is None:
@@ -191,7 +191,7 @@ def _hidden() -> list[Path]:
 
 
 def watch(pid: int) -> None:
-    """Raise Multiplies if `pid` and its descendants are more than MAX_TASKS.
+    """Raise TooManyProcesses if `pid` and its descendants are more than MAX_TASKS.
 
     RLIMIT_NPROC does not limit root, and counts all processes of the user.
     """
@@ -200,7 +200,7 @@ def watch(pid: int) -> None:
         return
     count = _tasks_below(pid)
     if count > MAX_TASKS:
-        raise Multiplies(
+        raise TooManyProcesses(
             f"had {count} processes, more than {MAX_TASKS}, and was killed",
             hint="do not trust this series",
         )

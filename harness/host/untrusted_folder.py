@@ -29,7 +29,7 @@ class NotMade(DoesNotBuild):
     """A file that the build should have made is missing or is not a plain file."""
 
 
-class Folder:
+class UntrustedFolder:
     """A folder with trusted path and untrusted content."""
 
     def __init__(self, path: Path) -> None:
@@ -94,11 +94,11 @@ class Folder:
         else:
             path.unlink(missing_ok=True)
 
-    def emptied(self, name: str) -> "Folder":
+    def emptied(self, name: str) -> "UntrustedFolder":
         """Return a new folder directly in it, replacing anything of that name."""
         self.remove(name)
         (self.path / name).mkdir()
-        return Folder(self.path / name)
+        return UntrustedFolder(self.path / name)
 
 
 def _is_folder(path: Path) -> bool:

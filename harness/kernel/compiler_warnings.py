@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.host.untrusted_folder import Folder, NotMade
+from harness.host.untrusted_folder import NotMade, UntrustedFolder
 from harness.kernel.warning_lines import Warned
 
 #: The warnings of all objects that are there, by object. Missing if they are unknown.
@@ -21,17 +21,17 @@ WARNINGS = "harness.warnings"
 STARTED = "harness.started"
 
 
-def begin(output: Folder) -> None:
+def begin(output: UntrustedFolder) -> None:
     """Record that the folder has no object yet, and no warning."""
     _write(output, {})
 
 
-def warned(output: Folder) -> Warned | None:
+def warned(output: UntrustedFolder) -> Warned | None:
     """Return the warnings of all objects, by object; None if they are unknown."""
     return None if os.path.lexists(output.path / STARTED) else _recorded(output)
 
 
-def start(output: Folder) -> None:
+def start(output: UntrustedFolder) -> None:
     """Delete what an interrupted make left, and record that a make starts."""
     before = output.path / STARTED
     if os.path.lexists(before):
@@ -41,7 +41,7 @@ def start(output: Folder) -> None:
     output.write(STARTED, b"", durable=True)
 
 
-def finish(output: Folder, heard: Warned | None) -> None:
+def finish(output: UntrustedFolder, heard: Warned | None) -> None:
     """Record the warnings that the make gave, by object; None if its output was cut short."""
     before = _recorded(output)
     if before is None or heard is None:
@@ -51,7 +51,7 @@ def finish(output: Folder, heard: Warned | None) -> None:
     output.remove(STARTED)
 
 
-def _made_since(output: Folder, start_ns: int) -> Iterator[Path]:
+def _made_since(output: UntrustedFolder, start_ns: int) -> Iterator[Path]:
     """Yield what kbuild, or a plain rule for an object, made since then."""
     for folder, _, files in os.walk(output.path):
         names = set(files)
@@ -64,12 +64,12 @@ def _made_since(output: Folder, start_ns: int) -> Iterator[Path]:
                     yield path
 
 
-def _recorded(output: Folder) -> Warned | None:
+def _recorded(output: UntrustedFolder) -> Warned | None:
     with contextlib.suppress(msgspec.MsgspecError, NotMade):
         return msgspec.json.decode(output.data(WARNINGS), type=dict[str, dict[str, int]])
     return None
 
 
-def _write(output: Folder, by_object: Warned) -> None:
+def _write(output: UntrustedFolder, by_object: Warned) -> None:
     some = {name: counts for name, counts in by_object.items() if counts}
     output.write(WARNINGS, msgspec.json.encode(some), durable=True)

@@ -11,7 +11,7 @@ import msgspec
 from harness.errors import InputError, ToolFailed, Unsupported
 from harness.host import venv
 from harness.host.digest import value_digest
-from harness.host.untrusted_folder import Folder, NotMade
+from harness.host.untrusted_folder import NotMade, UntrustedFolder
 from harness.kernel.kbuild import Make
 from harness.kernel.kconfig import Option, dropped, needs, parse_config, parse_fragment
 from harness.project.kernel import Fragment, Recipe
@@ -59,7 +59,7 @@ def ensure(make: Make, recipe: Recipe, made_from: str) -> None:
     make.output.write(NOTE, msgspec.json.encode(note), durable=True)
 
 
-def _digest(output: Folder) -> str:
+def _digest(output: UntrustedFolder) -> str:
     return hashlib.sha256(output.data(CONFIG)).hexdigest()
 
 

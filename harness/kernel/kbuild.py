@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import ToolFailed
 from harness.host import process
 from harness.host.sandbox import Sandbox
-from harness.host.untrusted_folder import Folder
+from harness.host.untrusted_folder import UntrustedFolder
 from harness.kernel import compiler_warnings
 from harness.kernel.warning_lines import Reader
 from harness.project.kernel import ARCHITECTURES
@@ -47,7 +47,7 @@ class Make:
         deadline: process.Deadline,
     ) -> None:
         self.source = source
-        self.output = Folder(objects)
+        self.output = UntrustedFolder(objects)
         self.log = log
         self.sandbox = sandbox
         self._tools = _tools(compiler, arch)

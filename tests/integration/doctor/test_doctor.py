@@ -57,7 +57,7 @@ def test_every_need_and_every_part_of_the_machine_has_a_line(cache: Cache) -> No
 def test_what_is_missing_says_which_package_brings_it(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "MORE", ())
+    monkeypatch.setattr(programs, "SBIN", ())
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     for release, hint in {
         "ID=debian": "apt-get install qemu-system-x86",

@@ -98,7 +98,7 @@ def test_a_program_with_missing_libraries_is_refused(
 
 
 def test_a_missing_program_is_named(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "MORE", ())
+    monkeypatch.setattr(programs, "SBIN", ())
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ToolMissing, match="busybox is not installed"):
         assemble(cache)

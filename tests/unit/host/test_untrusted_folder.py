@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.host import untrusted_folder
-from harness.host.untrusted_folder import Folder, NotMade
+from harness.host.untrusted_folder import NotMade, UntrustedFolder
 
 SECRET = b"a key"
 
@@ -22,12 +22,12 @@ def secret(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> UntrustedFolder:
     (tmp_path / "output").mkdir()
-    return Folder(tmp_path / "output")
+    return UntrustedFolder(tmp_path / "output")
 
 
-def test_plain_files_are_read_and_copied(folder: Folder, tmp_path: Path) -> None:
+def test_plain_files_are_read_and_copied(folder: UntrustedFolder, tmp_path: Path) -> None:
     (folder.path / "arch" / "boot").mkdir(parents=True)
     (folder.path / "arch" / "boot" / "image").write_bytes(b"\xffan image")
     assert folder.data("arch/boot/image") == b"\xffan image"
@@ -62,7 +62,11 @@ LEFT = [
 
 @pytest.mark.parametrize(("leave", "why"), LEFT)
 def test_only_plain_files_are_read(
-    leave: Callable[[Path, Path], None], why: str, folder: Folder, secret: Path, tmp_path: Path
+    leave: Callable[[Path, Path], None],
+    why: str,
+    folder: UntrustedFolder,
+    secret: Path,
+    tmp_path: Path,
 ) -> None:
     leave(folder.path / "vmlinux", secret)
     for use in (
@@ -76,7 +80,9 @@ def test_only_plain_files_are_read(
     assert not (tmp_path / "kept").exists()
 
 
-def test_a_link_in_place_of_a_parent_folder_is_not_followed(folder: Folder, secret: Path) -> None:
+def test_a_link_in_place_of_a_parent_folder_is_not_followed(
+    folder: UntrustedFolder, secret: Path
+) -> None:
     (folder.path / "boot").symlink_to(secret.parent)
     with pytest.raises(NotMade, match="left no boot/key"):
         folder.data("boot/key")
@@ -87,7 +93,7 @@ def test_a_link_in_place_of_a_parent_folder_is_not_followed(folder: Folder, secr
 
 @pytest.mark.parametrize("leave", [leave for leave, _ in LEFT])
 def test_what_has_the_name_of_a_written_file_is_replaced(
-    leave: Callable[[Path, Path], None], folder: Folder, secret: Path
+    leave: Callable[[Path, Path], None], folder: UntrustedFolder, secret: Path
 ) -> None:
     leave(folder.path / "note", secret)
     folder.write("note", b"ours")
@@ -102,7 +108,9 @@ def test_what_has_the_name_of_a_written_file_is_replaced(
     assert [p.name for p in secret.parent.iterdir()] == ["key"]
 
 
-def test_the_length_of_a_text_is_limited(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_length_of_a_text_is_limited(
+    folder: UntrustedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(untrusted_folder, "MAX_TEXT_BYTES", 1 << 20)
     (folder.path / ".config").touch()
     os.truncate(folder.path / ".config", (1 << 20) + 1)
@@ -111,7 +119,7 @@ def test_the_length_of_a_text_is_limited(folder: Folder, monkeypatch: pytest.Mon
 
 
 def test_running_out_of_descriptors_is_not_a_build_failure(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: UntrustedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> int:
         raise OSError(24, "Too many open files")

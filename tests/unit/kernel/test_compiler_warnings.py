@@ -10,7 +10,7 @@ from harness.errors import ToolFailed
 from harness.host import process
 from harness.host.process import Deadline
 from harness.host.sandbox import NO_SANDBOX, Sandbox
-from harness.host.untrusted_folder import Folder
+from harness.host.untrusted_folder import UntrustedFolder
 from harness.kernel import compiler_warnings
 from harness.kernel.compiler_warnings import STARTED, WARNINGS
 from harness.kernel.kbuild import Make
@@ -20,15 +20,15 @@ EARLIER_NS = 1
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Folder:
+def output(tmp_path: Path) -> UntrustedFolder:
     """An O= folder without objects."""
     folder = tmp_path / "objects"
     folder.mkdir()
-    compiler_warnings.begin(Folder(folder))
-    return Folder(folder)
+    compiler_warnings.begin(UntrustedFolder(folder))
+    return UntrustedFolder(folder)
 
 
-def make(output: Folder, name: str, *, command: bool = False, time_ns: int = 0) -> Path:
+def make(output: UntrustedFolder, name: str, *, command: bool = False, time_ns: int = 0) -> Path:
     """Write an object and the file with its command."""
     path = output.path / name
     path.parent.mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ def make(output: Folder, name: str, *, command: bool = False, time_ns: int = 0) 
     return path
 
 
-def test_each_make_adds_the_warnings_of_its_objects(output: Folder) -> None:
+def test_each_make_adds_the_warnings_of_its_objects(output: UntrustedFolder) -> None:
     assert compiler_warnings.warned(output) == {}
     compiler_warnings.start(output)
     assert compiler_warnings.warned(output) is None, "unknown while it runs"
@@ -57,7 +57,9 @@ def test_each_make_adds_the_warnings_of_its_objects(output: Folder) -> None:
     assert [p.name for p in output.path.iterdir()] == [WARNINGS]
 
 
-def test_objects_of_an_interrupted_make_are_deleted_and_older_ones_stay(output: Folder) -> None:
+def test_objects_of_an_interrupted_make_are_deleted_and_older_ones_stay(
+    output: UntrustedFolder,
+) -> None:
     older = make(output, "mm/older.o", command=True, time_ns=EARLIER_NS)
     compiler_warnings.start(output)
     objects = [
@@ -72,7 +74,7 @@ def test_objects_of_an_interrupted_make_are_deleted_and_older_ones_stay(output: 
     assert all(path.exists() for path in (older, *others))
 
 
-def test_makes_that_are_interrupted_one_after_the_other(output: Folder) -> None:
+def test_makes_that_are_interrupted_one_after_the_other(output: UntrustedFolder) -> None:
     compiler_warnings.start(output)
     compiler_warnings.finish(output, ONE)
     made = []
@@ -87,7 +89,7 @@ def test_makes_that_are_interrupted_one_after_the_other(output: Folder) -> None:
 
 
 def test_an_interrupted_deletion_is_resumed(
-    output: Folder, monkeypatch: pytest.MonkeyPatch
+    output: UntrustedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiler_warnings.start(output)
     objects = [make(output, f"mm/{name}.o") for name in ("one", "two")]
@@ -108,7 +110,7 @@ def test_an_interrupted_deletion_is_resumed(
 
 @pytest.mark.parametrize("step", ["write", "remove"])
 def test_killed_while_recording_leaves_the_warnings_unknown(
-    output: Folder, monkeypatch: pytest.MonkeyPatch, step: str
+    output: UntrustedFolder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     compiler_warnings.start(output)
     path = make(output, "mm/one.o")
@@ -117,7 +119,7 @@ def test_killed_while_recording_leaves_the_warnings_unknown(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folder, step, killed)
+        patched.setattr(UntrustedFolder, step, killed)
         with pytest.raises(KeyboardInterrupt):
             compiler_warnings.finish(output, ONE)
     assert compiler_warnings.warned(output) is None
@@ -125,7 +127,7 @@ def test_killed_while_recording_leaves_the_warnings_unknown(
     assert not path.exists()
 
 
-def test_an_object_is_newer_if_only_its_command_is(output: Folder) -> None:
+def test_an_object_is_newer_if_only_its_command_is(output: UntrustedFolder) -> None:
     path = make(output, "mm/one.o", time_ns=EARLIER_NS)
     compiler_warnings.start(output)
     path.with_name(".one.o.cmd").write_text("savedcmd := cc")
@@ -133,7 +135,7 @@ def test_an_object_is_newer_if_only_its_command_is(output: Folder) -> None:
     assert not path.exists()
 
 
-def test_a_command_that_is_a_dangling_link_counts_by_its_own_time(output: Folder) -> None:
+def test_a_command_that_is_a_dangling_link_counts_by_its_own_time(output: UntrustedFolder) -> None:
     path = make(output, "mm/one.o", time_ns=EARLIER_NS)
     compiler_warnings.start(output)
     path.with_name(".one.o.cmd").symlink_to("nowhere")
@@ -142,7 +144,9 @@ def test_a_command_that_is_a_dangling_link_counts_by_its_own_time(output: Folder
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"mm/one.o": 1}', b"\xff"])
-def test_warnings_that_were_unknown_stay_unknown(output: Folder, content: bytes | None) -> None:
+def test_warnings_that_were_unknown_stay_unknown(
+    output: UntrustedFolder, content: bytes | None
+) -> None:
     (output.path / WARNINGS).unlink()
     if content is not None:
         (output.path / WARNINGS).write_bytes(content)
@@ -152,7 +156,7 @@ def test_warnings_that_were_unknown_stay_unknown(output: Folder, content: bytes 
     assert compiler_warnings.warned(output) is None
 
 
-def test_output_that_was_cut_short_leaves_the_warnings_unknown(output: Folder) -> None:
+def test_output_that_was_cut_short_leaves_the_warnings_unknown(output: UntrustedFolder) -> None:
     compiler_warnings.start(output)
     compiler_warnings.finish(output, None)
     assert compiler_warnings.warned(output) is None
@@ -162,7 +166,7 @@ def test_output_that_was_cut_short_leaves_the_warnings_unknown(output: Folder) -
 @pytest.mark.parametrize("name", [STARTED, WARNINGS])
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder", "dangling"])
 def test_a_trap_of_a_third_party_makefile_is_not_followed(
-    output: Folder, tmp_path: Path, name: str, trap: str
+    output: UntrustedFolder, tmp_path: Path, name: str, trap: str
 ) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
@@ -188,7 +192,11 @@ def test_a_trap_of_a_third_party_makefile_is_not_followed(
     ("end", "is_complete"), [("exit 2", True), ("kill -9 $$", False), ("yes | head -c 2000", False)]
 )
 def test_objects_stay_after_a_compile_error_and_not_after_an_interrupted_make(
-    output: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, is_complete: bool
+    output: UntrustedFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    is_complete: bool,
 ) -> None:
     monkeypatch.setattr(process, "MAX_LOG_BYTES", 1000)
     program = tmp_path / "make"
