@@ -45,6 +45,8 @@ def page(
         .render(
             it=conclusion,
             question=_question(record),
+            setting=phrases.setting(record),
+            named=functools.partial(phrases.build, record),
             answer=answer(conclusion),
             tone=TONE,
             evidence=phrases.EVIDENCE[record.evidence],
