@@ -113,7 +113,7 @@ def bisect(options: BisectOptions) -> None:
         tree=options.tree,
         schedule=_schedule(options.size, options.rounds),
         rule=None if options.gate is None else gate_rule(options.gate),
-        carry=options.series is not None,
+        with_series=options.series is not None,
         applies=options.applies,
         source=options.source,
         paths=options.paths,

@@ -44,8 +44,8 @@ GIT_S = 4 * 3600
 class BisectRequest(msgspec.Struct, frozen=True):
     """The commits `good` and `bad` of a tree (an entry of configs/trees.yaml, or a path).
 
-    A commit is bad if it breaks `rule`; if that is None, if its struct pages differ. With `carry`,
-    each commit is compared with the series on that commit; `applies` asks only if it applies.
+    A commit is bad if it breaks `rule` or, if that is None, leaves other struct pages. If
+    `with_series`, each commit is compared with the series on it; `applies` asks only if it applies.
     """
 
     slug: str
@@ -54,7 +54,7 @@ class BisectRequest(msgspec.Struct, frozen=True):
     tree: str
     schedule: Schedule
     rule: Rule | None = None
-    carry: bool = False
+    with_series: bool = False
     applies: bool = False
     source: Source | None = None
     paths: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class _Judge:
             project, project.plan(wanted.plan).kconfig, compiler=wanted.compiler
         )
         self._entry = wanted.tree if names.is_entry(project, wanted.tree) else "bisected"
-        self._origin = self._find_origin() if wanted.carry or wanted.applies else None
+        self._origin = self._find_origin() if wanted.with_series or wanted.applies else None
 
     def require(self, commit: str, word: Word) -> Judged:
         """Judge an end, which must be `word`. Raises InputError if it is not."""
@@ -202,7 +202,9 @@ def _text(wanted: BisectRequest) -> str:
     if wanted.applies:
         return f"{wanted.slug} does not apply"
     what = (
-        f"{wanted.slug} on a commit, compared with that commit" if wanted.carry else "its function"
+        f"{wanted.slug} on a commit, compared with that commit"
+        if wanted.with_series
+        else "its function"
     )
     if wanted.rule is None:
         return f"{what}: the struct pages differ"

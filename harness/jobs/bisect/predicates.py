@@ -24,11 +24,11 @@ from harness.replay.timing.schedule import KINDS, Schedule
 
 TESTED = "build"
 #: How often a ratio whose interval contains the threshold is measured before it is undecided.
-MOST_TURNS = 4
+MAX_LOOKS = 4
 #: Each look at the pooled rounds is a chance to be wrong. With an equal share of the error per look
 #: (Bonferroni), all looks together are wrong no more often than one interval of CONFIDENCE: 3 % at
 #: the threshold itself, where four intervals of CONFIDENCE would be wrong in 8 %.
-LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / MOST_TURNS
+LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / MAX_LOOKS
 
 
 class CommitAnswer(msgspec.Struct, frozen=True):
@@ -77,16 +77,16 @@ class Slower:
         programs = {BASE: base, TESTED: build}
         passes: list[Pass] = []
         text = ""
-        for turn in range(MOST_TURNS):
-            schedule = msgspec.structs.replace(self._schedule, seed=self._schedule.seed + turn)
+        for look in range(MAX_LOOKS):
+            schedule = msgspec.structs.replace(self._schedule, seed=self._schedule.seed + look)
             more = rounds.measure(self._runner, programs, schedule, lambda _: None)
-            before = turn * schedule.rounds
+            before = look * schedule.rounds
             passes += [msgspec.structs.replace(p, round=p.round + before) for p in more.passes]
             word, text = self._judged(passes)
             if word is not None:
                 return CommitAnswer(word, text)
         return CommitAnswer(
-            "skip", f"{text}: undecided after {MOST_TURNS * self._schedule.rounds} rounds"
+            "skip", f"{text}: undecided after {MAX_LOOKS * self._schedule.rounds} rounds"
         )
 
     def _judged(self, passes: list[Pass]) -> tuple[Word | None, str]:

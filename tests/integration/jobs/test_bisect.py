@@ -39,17 +39,17 @@ def walk(line: tuple[Path, list[str]], into: Path, first_bad: int, broken: set[i
     folder, commits = line
     theirs = ForeignGit(folder, log=into.with_suffix(".log"), deadline=process.Deadline(60))
     bisect = Bisect(into, theirs, log=into.with_suffix(".log"), deadline=process.Deadline(60))
-    turn = bisect.start(commits[0], commits[-1])
+    state = bisect.start(commits[0], commits[-1])
     judged = 0
-    while turn.next is not None:
-        at = commits.index(turn.next)
+    while state.next is not None:
+        at = commits.index(state.next)
         word: Word = "skip" if at in broken else "bad" if at >= first_bad else "good"
-        turn = bisect.say(word, turn.next)
+        state = bisect.say(word, state.next)
         judged += 1
         assert judged <= len(commits)
-    if turn.first_bad is not None:
-        return commits.index(turn.first_bad)
-    return {commits.index(commit) for commit in turn.may_be}
+    if state.first_bad is not None:
+        return commits.index(state.first_bad)
+    return {commits.index(commit) for commit in state.may_be}
 
 
 @given(st.integers(1, 23), st.sets(st.integers(1, 22), max_size=6))

@@ -123,7 +123,7 @@ def test_boots_of_a_matrix_are_stored_in_their_own_folder(scene: Scene) -> None:
     assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3
     assert not cache.kernels.exists()
     for result in results[1:]:
-        # One of them has no base beside it, and so is no run to be judged.
+        # One of them has no base beside it, so it cannot be judged.
         assert result.run.startswith("matrix/test/")
         assert (project.results / result.run / records.FILE).is_file()
     assert records.runs(project.results) == []

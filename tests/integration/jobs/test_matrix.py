@@ -85,7 +85,7 @@ def test_a_matrix_from_the_command_line(machine: FakeMachine) -> None:
     assert message[NAMES[2]]["1 checks"] == "16 conditions hold"
     for name in NAMES[1:]:
         assert (machine.project.results / made[name]["run"] / "record.json").is_file()
-    # Boots of a matrix answer to no claim: they are no runs that `harness report` would show.
+    # Boots of a matrix are not judged by claims, so `harness report` does not show them.
     assert machine.harness("report").returncode == 65
     # base, the first patch alone and tip: cells share them.
     assert len(list(machine.cache.kernels.iterdir())) == 3

@@ -132,7 +132,7 @@ def test_rounds_without_an_interval_decide_nothing(
 def test_all_looks_together_may_be_wrong_as_often_as_one_interval() -> None:
     """The union bound: however the looks depend on each other, their errors add up at most."""
     each = 1 - predicates.LOOK_CONFIDENCE
-    assert predicates.MOST_TURNS * each == pytest.approx(1 - CONFIDENCE)
+    assert predicates.MAX_LOOKS * each == pytest.approx(1 - CONFIDENCE)
 
 
 @pytest.mark.slow
