@@ -15,7 +15,7 @@ from harness.judge.tabulate import OPS, BootTable, Metric, Op, ReplayTable, RunT
 from harness.record.record import BootRun, Build, RunRecord
 
 PAIRED = "trimmed mean of the logarithms of {n}pairs, one per round, with its t interval"
-BY_TURNS = f"{PAIRED}; a round's is the median of its slices'"
+BY_SLICES = f"{PAIRED}; a round's is the median of its slices'"
 APART = "mean of the logarithms, with Welch's t interval"
 ALONE = "{n} {unit}(s) per build: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
@@ -123,7 +123,7 @@ def _ratio(table: RunTable, base: Units, build: Units, op: Op) -> tuple[Ratio, s
     elif base.slices and build.slices:
         found = paired(base.slices, build.slices)
         several = any(len(slices) > 1 for slices in build.slices.values())
-        method, few = (BY_TURNS if several else PAIRED).format(n=len(rounds)), len(rounds)
+        method, few = (BY_SLICES if several else PAIRED).format(n=len(rounds)), len(rounds)
     else:
         found = ratio([base.costs[r] for r in rounds], [build.costs[r] for r in rounds])
         method, few = PAIRED.format(n=len(rounds)), len(rounds)

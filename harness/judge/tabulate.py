@@ -3,7 +3,7 @@
 
 Pure: a record in, tables out. The unit of repetition is the boot, or a replay's process: where its
 memory lies and what else the machine does is common to all its bindings. First bindings, which also
-fault the memory in, are kept apart. No sample that counts is left out for its value.
+fault the memory in, are separate. No sample that counts is left out for its value.
 """
 
 import statistics

@@ -70,7 +70,7 @@ class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A namespace's struct pages after a boot: their number, and the SHA-256 of their content.
 
     In the digest, each pointer is replaced by what it points to (harness.memmap.struct_pages).
-    `problem` says why there is no digest.
+    `problem` says why a digest is missing.
     """
 
     driver: str

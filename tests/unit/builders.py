@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run records to judge, built from the few things that a test is about."""
+"""Makes run records for tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,7 +140,7 @@ def claims(percent: float | None = 59.4) -> tuple[Claim, ...]:
 
 
 def checkout(root: Path) -> Project:
-    """A project of its own: our data files, and no results yet."""
+    """Return a project with our data files and no results."""
     root.mkdir(parents=True)
     for folder in ("series", "configs", "guests"):
         (root / folder).symlink_to(Project.find().root / folder)

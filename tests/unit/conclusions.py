@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Conclusions for the reports, one of each kind that there is: what the goldens are made of."""
+"""Conclusions of every kind, for tests of reports."""
 
 import msgspec
 
@@ -23,7 +23,7 @@ SPLAT = """\
 
 
 def memmaps(rec: BootRun, *, differ: bool = False) -> BootRun:
-    """The record with the memmaps that its boots left; tip's differ if asked for."""
+    """Return the record with struct pages of its boots; tip's may differ."""
 
     def left(boot: Boot) -> tuple[Memmap, ...]:
         digest = "b" if differ and boot.build == "tip" else "a"
@@ -33,7 +33,7 @@ def memmaps(rec: BootRun, *, differ: bool = False) -> BootRun:
 
 
 def posted(rec: BootRun) -> BootRun:
-    """The record as of patches that were taken from the list."""
+    """Return the record as if the posted patches had been measured."""
     subject = replace(
         rec.subject,
         source="v2",
@@ -88,7 +88,7 @@ def failed() -> BootRun:
 
 
 def lost() -> BootRun:
-    """A run that was broken off in its second boot."""
+    """A run that was interrupted in its second boot."""
     rec = record()
     return replace(
         rec,
@@ -100,10 +100,10 @@ def lost() -> BootRun:
 
 
 def per_patch() -> BootRun:
-    """Base and two prefixes, memmaps and all, of which each halves what is left."""
+    """A per-patch run of base and two prefixes; each patch halves the time."""
     rec = record()
     times = {"base": (272, 270, 274), "1": (136, 135, 137), "2": (68, 67, 69)}
-    # Each round starts with another side.
+    # Each round starts with another build.
     boots = tuple(
         boot(build, number, times[build][number])
         for number in range(3)
@@ -172,7 +172,7 @@ def everything() -> Conclusion:
 
 
 def named() -> dict[str, Conclusion]:
-    """Every conclusion that has goldens, by name."""
+    """Return a conclusion of every kind, by name."""
     differing = memmaps(record(), differ=True)
     records = {
         "reproduced": posted(memmaps(record())),

@@ -14,7 +14,7 @@ PAGES = 1000
 def passes(
     name: str, kind: str, costs: Sequence[float], digest: str = "d", pages: int = PAGES
 ) -> list[Pass]:
-    """A process a round: a first pass, the cost, and a slower pass that does not count."""
+    """Return a process per round: a first pass, the cost, and a slower pass, which is ignored."""
     found = []
     for number, cost in enumerate(costs):
         for index, ns in enumerate((cost * 9, cost, cost * 1.1)):
@@ -58,7 +58,7 @@ def replay(
     digests: Mapping[str, str] | None = None,
     pages: int = PAGES,
 ) -> ReplayRun:
-    """Builds by name, base first; a name that is a number is the prefix."""
+    """Return a replay of builds by name, base first; a number is a prefix."""
     names = list(costs)
     known = {name: int(name) if name.isdigit() else 0 for name in names} | dict(prefixes or {})
     made = blank()

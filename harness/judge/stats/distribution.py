@@ -39,7 +39,7 @@ def trend(values: Sequence[float], chance: float) -> Shape | None:
     if p_value >= chance:
         return None
     slope = float(stats.theilslopes(values, order).slope)
-    # If most pairs are equal there is no slope, even with a small p-value.
+    # If most pairs are equal, the slope is 0 even with a small p-value.
     return Shape(slope * (len(values) - 1) / middle, p_value) if slope else None
 
 

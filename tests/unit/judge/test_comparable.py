@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is not equal is named, and nothing is compared then."""
+"""Builds and records are compared only if they differ in the series alone."""
 
 import msgspec
 import pytest
@@ -44,7 +44,7 @@ def unequal(rec: RunRecord) -> list[str]:
     return [pin.name for pin in proof(rec).pins if not pin.equal]
 
 
-def test_a_boots_command_is_taken_apart_and_its_paths_are_only_paths() -> None:
+def test_a_boots_command_is_parsed_and_paths_are_ignored() -> None:
     command = boot_command(ARGV)
     assert command.kernel == ("ignore_loglevel", "dyndbg=func memmap_init_zone_device +p")
     assert command.qemu[1].endswith("size=4,mem-path=PATH")
@@ -52,7 +52,7 @@ def test_a_boots_command_is_taken_apart_and_its_paths_are_only_paths() -> None:
     assert boot_command(()).others == ()
 
 
-def test_builds_that_differ_in_the_series_alone_are_alike() -> None:
+def test_builds_that_differ_in_the_series_alone_are_comparable() -> None:
     other_paths = tuple(a.replace("kernels/aa", "kernels/bb").replace("x-1", "x-2") for a in ARGV)
     rec = with_argv(record(), other_paths)
     found = proof(rec)
@@ -75,19 +75,19 @@ def test_builds_that_differ_in_the_series_alone_are_alike() -> None:
         (with_argv(record(), ()), "kernel command line"),
     ],
 )
-def test_what_differs_otherwise_is_named(rec: RunRecord, named: str) -> None:
+def test_any_other_difference_is_named(rec: RunRecord, named: str) -> None:
     assert named in unequal(rec)
     assert not proof(rec).ok
 
 
-def test_boots_of_one_build_that_differ_among_themselves_are_not_alike() -> None:
+def test_boots_of_one_build_that_differ_are_not_comparable() -> None:
     rec = with_argv(record(), ARGV)
     first, *rest = rec.boots
     rec = replace(rec, boots=(replace(first, argv=(*ARGV, "--kopt=quiet")), *rest))
     assert unequal(rec) == ["kernel command line"]
 
 
-def test_another_clock_or_another_number_of_pages_is_named() -> None:
+def test_another_clock_or_page_count_is_named() -> None:
     rec = record()
     for field in ("nr_pages", "resolution_ns"):
         boots = tuple(
@@ -99,7 +99,7 @@ def test_another_clock_or_another_number_of_pages_is_named() -> None:
         assert unequal(replace(rec, boots=boots)) == [f"samples' {field}"]
 
 
-def test_options_count_and_comments_do_not() -> None:
+def test_options_are_compared_and_comments_are_not() -> None:
     base, tip = record().builds
     builds = (
         replace(base, options_sha256="o"),
@@ -114,7 +114,7 @@ def configured(tip: Build, *diff: str, files: tuple[str, ...]) -> RunRecord:
     return replace(record(), builds=(base, changed))
 
 
-def test_a_series_may_bring_options_but_change_none() -> None:
+def test_a_series_may_add_options_but_not_change_any() -> None:
     tip = record().builds[1]
     kconfig = ("mm/Kconfig", "mm/mm_init.c")
     assert proof(configured(tip, "+CONFIG_NEW=y", files=kconfig)).ok
@@ -127,7 +127,7 @@ def test_a_series_may_bring_options_but_change_none() -> None:
     assert proof(configured(tip, "+CONFIG_NEW=y", files=kconfig)).config_diff == ("+CONFIG_NEW=y",)
 
 
-def test_what_the_record_says_of_files_and_symbols_is_in_the_proof() -> None:
+def test_files_and_symbols_of_the_record_are_in_the_proof() -> None:
     symbols = (Symbol("memmap_init_zone_device", 400, 700), Symbol("gone", 8, None))
     found = proof(with_tip(record(), files=("mm/mm_init.c",), symbols=symbols))
     assert found.files == ("mm/mm_init.c",)
@@ -150,7 +150,7 @@ def test_a_record_is_comparable_with_itself_and_nothing_changed() -> None:
         assert change.ratio.value == change.base.value == 1
 
 
-def test_what_a_later_run_changed_is_told_beside_its_own_base() -> None:
+def test_each_tip_is_compared_with_its_own_base() -> None:
     rec = record(base_ms=[270, 272, 274], tip_ms=[108, 109, 110])
     slower = later(record(base_ms=[297, 299, 301], tip_ms=[150, 151, 152]))
     change = compare(rec, slower)[0]
@@ -183,7 +183,7 @@ def of_setup(rec: RunRecord, **changes: object) -> RunRecord:
         (record("boot-tcg"), "evidence"),
     ],
 )
-def test_records_that_differ_in_what_is_pinned_are_not_compared(
+def test_records_that_differ_in_a_pinned_field_are_not_compared(
     other: RunRecord, field: str
 ) -> None:
     assert differing(record(), other).startswith(f"{field} differs")
@@ -200,7 +200,7 @@ def test_records_that_differ_in_what_is_pinned_are_not_compared(
         (replace(record(), boots=()), "no times"),
     ],
 )
-def test_what_is_not_fit_to_be_compared_is_said(other: RunRecord, said: str) -> None:
+def test_a_record_that_cannot_be_compared_is_named(other: RunRecord, said: str) -> None:
     with pytest.raises(NotComparable, match=said):
         compare(record(), later(other))
 
@@ -210,13 +210,13 @@ def null(name: str, again: float, started: str = "2026-01-02") -> RunRecord:
     return replace(rec, run_id=name, started=started)
 
 
-def test_a_null_run_is_known_by_what_was_built() -> None:
+def test_a_null_run_has_equal_builds() -> None:
     assert null("n", 1).is_null
     assert not record().is_null
     assert not replace(record(), builds=record().builds[:1]).is_null
 
 
-def test_the_newest_null_that_shares_everything_counts() -> None:
+def test_the_newest_comparable_null_run_is_used() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [2000.0] * 5})
     old, new = null("old", 1.1, "2026-01-02"), null("new", 1.0, "2026-01-03")
     seen = newest(rec, [old, new])
@@ -228,7 +228,7 @@ def test_the_newest_null_that_shares_everything_counts() -> None:
     assert "order0: the ratio of base to itself is 1.100" in seen.finds
 
 
-def test_nulls_of_another_machine_base_or_outcome_say_nothing() -> None:
+def test_null_runs_of_another_machine_base_or_outcome_are_not_used() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [2000.0] * 5})
     good = null("n", 1.1)
     elsewhere = of_machine(good, cpu="Another")

@@ -43,9 +43,9 @@ def test_reproduce_fails_for_a_patch_that_builds_and_does_not_hold() -> None:
     assert reproduce_exit_code(found) == 0
     *good, last = found.prefixes
     for bad in ({"why": "boot 1 shows warn"}, {"new_warnings": ("unused",)}):
-        rungs = (*good, msgspec.structs.replace(last, **bad))
-        assert reproduce_exit_code(msgspec.structs.replace(found, prefixes=rungs)) == 1
-        assert judge_exit_code(msgspec.structs.replace(found, prefixes=rungs)) == 1
+        prefixes = (*good, msgspec.structs.replace(last, **bad))
+        assert reproduce_exit_code(msgspec.structs.replace(found, prefixes=prefixes)) == 1
+        assert judge_exit_code(msgspec.structs.replace(found, prefixes=prefixes)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which run answers a mail: never one of other patches."""
+"""A mail matches runs of its own patches, and no others."""
 
 import datetime
 
@@ -43,7 +43,7 @@ COVER = mail()
 
 
 @pytest.mark.parametrize("subject", [PORT, POSTED])
-def test_a_port_and_the_posted_patches_answer_to_their_version(subject: Subject) -> None:
+def test_a_port_and_the_posted_patches_match_their_version(subject: Subject) -> None:
     assert answers(subject, COVER, SERIES)
     assert answers(subject, mail("[PATCH v2 0/7] anything", "two@example.org"), SERIES)
     assert answers(subject, mail("[PATCH v2 3/7] mm: x", parent="two@example.org"), SERIES)
@@ -66,11 +66,11 @@ def test_a_port_and_the_posted_patches_answer_to_their_version(subject: Subject)
     ],
     ids=lambda mail: mail.title,
 )
-def test_another_series_or_version_is_not_answered(other: Mail) -> None:
+def test_another_series_or_version_does_not_match(other: Mail) -> None:
     assert not answers(PORT, other, SERIES)
 
 
-def test_an_mbox_answers_to_its_own_mails_alone() -> None:
+def test_an_mbox_matches_its_own_mails_only() -> None:
     assert not answers(MBOX, COVER, SERIES)
     patch = mail("[PATCH 1/7] mm: x", parent="elsewhere@example.org")
     known = replace(MBOX, message_id="elsewhere@example.org")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What spoils a run is found, with its remedy; a quiet run has nothing to find."""
+"""Each kind of noise is found with a hint; a quiet run has no findings."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -33,11 +33,11 @@ def changed(rec: RunRecord, change: Callable[[Boot], Boot]) -> RunRecord:
 
 
 def with_rebinds(rec: RunRecord, times: Callable[[Boot], Sequence[int]]) -> RunRecord:
-    """Give nd_pmem these times, and leave dax_pmem as it is."""
+    """Return the record with these times of nd_pmem."""
 
     def change(b: Boot) -> Boot:
-        kept = tuple(s for s in b.samples if s.driver == "dax_pmem")
-        return replace(b, samples=samples("nd_pmem", 1350, times(b)) + kept)
+        others = tuple(s for s in b.samples if s.driver == "dax_pmem")
+        return replace(b, samples=samples("nd_pmem", 1350, times(b)) + others)
 
     return changed(rec, change)
 
@@ -99,7 +99,7 @@ def test_what_was_found(rec: RunRecord, expected: list[tuple[str, bool]]) -> Non
     assert found(rec) == expected
 
 
-def test_without_counters_the_load_before_a_boot_is_taken() -> None:
+def test_without_counters_the_load_average_is_used() -> None:
     rec = changed(quiet(), lambda b: replace(b, load_1min=1.5))
     assert found(rec) == [("load", False)]
     assert found(changed(quiet(), lambda b: replace(b, load_1min=0.9))) == []
@@ -117,30 +117,30 @@ def test_a_drift_within_a_boot_is_named() -> None:
     assert "+11%" in drift.text
 
 
-def test_a_drift_from_round_to_round_is_base_s() -> None:
+def test_only_base_is_tested_for_drift_from_round_to_round() -> None:
     costs = [4000.0 * 1.02**n for n in range(9)]
     (drift,) = [n for n in noise(replay({"base": costs, "1": costs})) if "order0" in n.where]
     assert (drift.kind, drift.where) == ("drift", "order0 on base, round to round")
 
 
-def test_two_modes_within_a_boot_are_found_but_not_the_clocks_own_steps() -> None:
-    lot = random.Random(1)
+def test_two_modes_are_found_but_not_the_steps_of_the_clock() -> None:
+    rng = random.Random(1)
     rec = with_rebinds(
-        quiet(), lambda b: [lot.choice((250, 300)) + lot.randrange(4) for _ in range(30)]
+        quiet(), lambda b: [rng.choice((250, 300)) + rng.randrange(4) for _ in range(30)]
     )
     assert {n.kind for n in noise(rec)} == {"bimodal"}
-    rec = with_rebinds(quiet(), lambda b: [lot.choice((270, 271)) for _ in range(30)])
+    rec = with_rebinds(quiet(), lambda b: [rng.choice((270, 271)) for _ in range(30)])
     assert noise(rec) == ()
 
 
-def test_an_outlier_is_told_and_not_taken_out() -> None:
+def test_an_outlier_is_reported_and_still_counts() -> None:
     rec = record(base_ms=[270, 271, 272, 270, 350], tip_ms=[110, 110, 111, 110, 111])
-    told = noise(rec)
-    assert {n.kind for n in told} == {"outlier"}
-    assert any("boot 4 +29%" in n.text and n.where == "nd_pmem rebind on base" for n in told)
+    found = noise(rec)
+    assert {n.kind for n in found} == {"outlier"}
+    assert any("boot 4 +29%" in n.text and n.where == "nd_pmem rebind on base" for n in found)
 
 
-def test_others_on_a_replays_cpu_are_found() -> None:
+def test_other_programs_on_a_replays_cpu_are_found() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [3000.0] * 5})
     busy = replace(rec, passes=tuple(replace(p, ns=p.cpu_ns * 2) for p in rec.passes))
     assert [(n.kind, n.where) for n in noise(busy)] == [("load", "replay")]
@@ -148,15 +148,15 @@ def test_others_on_a_replays_cpu_are_found() -> None:
     assert found(replace(rec, rounds=rounds)) == [("load", False), ("throttled", False)]
 
 
-def test_what_spoils_comes_first() -> None:
+def test_findings_that_spoil_the_run_come_first() -> None:
     rec = with_host(record(base_ms=[270] * 2, tip_ms=[110] * 2), base=host(9), tip=host())
     assert [n.spoils for n in noise(rec)] == [True, False, False]
     assert all(isinstance(n, Noise) for n in noise(rec))
 
 
-def test_chance_finds_no_more_than_it_may() -> None:
-    lot = random.Random(5)
-    plain = [[round(lot.gauss(110, 2)) * MS for _ in range(30)] for _ in range(400)]
+def test_false_findings_are_as_rare_as_the_level_says() -> None:
+    rng = random.Random(5)
+    plain = [[round(rng.gauss(110, 2)) * MS for _ in range(30)] for _ in range(400)]
     assert sum(trend([float(v) for v in values], 0.05) is not None for values in plain) < 34
     assert sum(modes(values, MS, 0.05) is not None for values in plain) < 34
 
@@ -171,12 +171,12 @@ def test_the_sizes_are_about_right() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [0.0] * 30, [5.0] * 30, [1.0, 2.0]])
-def test_too_little_says_nothing(values: list[float]) -> None:
+def test_too_few_values_give_no_finding(values: list[float]) -> None:
     assert trend(values, 0.5) is None
     assert modes([round(v) for v in values], 1, 0.5) is None
     assert far(dict(enumerate(values))) == {}
 
 
-def test_a_boot_that_does_not_count_is_watched_by_nobody() -> None:
+def test_a_boot_that_does_not_count_gives_no_finding() -> None:
     lost = replace(boot("base", 9, 900), outcome="lost")
     assert noise(replace(quiet(), boots=(*quiet().boots, lost))) == ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A build a prefix: what each patch does, whether it holds, and the order that compiles least."""
+"""Per-patch runs: each patch's effect, whether it holds, and the order that compiles least."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -45,8 +45,8 @@ def record(*boots: Boot, warnings: Sequence[tuple[str, ...] | None] = ()) -> Boo
     builds = []
     for k in range(3):
         build = builders.build(str(k) if k else "base", k)
-        told = warnings[k] if warnings else None
-        builds.append(msgspec.structs.replace(build, new_warnings=told))
+        new = warnings[k] if warnings else None
+        builds.append(msgspec.structs.replace(build, new_warnings=new))
     setup = msgspec.structs.replace(made.setup, boots=1)
     return msgspec.structs.replace(made, setup=setup, builds=tuple(builds), boots=boots)
 
@@ -58,7 +58,7 @@ def beside_base(made: BootRun, build: Build) -> BootRun:
     return pairs.beside_base(made, build, by_digest(made))
 
 
-def rungs(made: BootRun, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
+def results(made: BootRun, claims: Sequence[Claim]) -> tuple[PrefixResult, ...]:
     return conclude(made, claims).prefixes
 
 
@@ -69,32 +69,32 @@ def text(made: BootRun) -> str:
     return " ".join(captured.get().split())
 
 
-def test_what_a_patch_does_is_its_prefix_beside_the_one_before() -> None:
-    found = rungs(record(*GOOD), ())
-    costs = [rung.costs["nd_pmem"] for rung in found]
+def test_a_patchs_effect_is_relative_to_the_prefix_before() -> None:
+    found = results(record(*GOOD), ())
+    costs = [prefix.costs["nd_pmem"] for prefix in found]
     assert [c.mean_ms for c in costs] == [100, 80, 60]
     assert [c.below_base_percent for c in costs] == [None, pytest.approx(20), pytest.approx(40)]
     assert [c.below_parent_percent for c in costs] == [None, pytest.approx(20), pytest.approx(25)]
-    assert all(rung.holds for rung in found)
+    assert all(prefix.holds for prefix in found)
     assert "bisectable" in text(record(*GOOD))
 
 
-def test_only_the_prefix_that_a_claim_is_made_after_answers_to_it() -> None:
-    made = rungs(record(*GOOD), builders.claims())
-    assert [len(rung.verdicts) for rung in made] == [0, 0, 2]
+def test_a_claim_is_compared_with_its_own_prefix() -> None:
+    made = results(record(*GOOD), builders.claims())
+    assert [len(prefix.verdicts) for prefix in made] == [0, 0, 2]
     after = [msgspec.structs.replace(c, after_patch=1) for c in builders.claims()]
-    made = rungs(record(*GOOD), after)
-    assert [len(rung.verdicts) for rung in made] == [0, 2, 0]
+    made = results(record(*GOOD), after)
+    assert [len(prefix.verdicts) for prefix in made] == [0, 2, 0]
     assert {v.verdict for v in made[1].verdicts} == {"untested"}
 
 
-def test_a_prefix_is_judged_though_another_failed() -> None:
+def test_a_failed_prefix_does_not_affect_others() -> None:
     lost = Boot(build="2", number=1, outcome="panicked", reason="oh")
     made = msgspec.structs.replace(record(*GOOD[:2], lost), outcome="failed", reason="2 is lost")
     assert beside_base(made, made.builds[1]).outcome == "complete"
     assert beside_base(made, made.builds[2]).outcome == "panicked"
-    found = rungs(made, ())
-    assert [rung.boots for rung in found] == [True, True, False]
+    found = results(made, ())
+    assert [prefix.boots for prefix in found] == [True, True, False]
     assert found[2].why == "boot 1 is panicked: oh"
     assert found[2].costs == {}
 
@@ -121,28 +121,28 @@ def test_a_prefix_is_judged_though_another_failed() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_prefix_is_said(second: Boot, memmaps: str, why: str) -> None:
-    found = rungs(record(*GOOD[:2], second), ())
+def test_a_prefix_says_why_it_does_not_hold(second: Boot, memmaps: str, why: str) -> None:
+    found = results(record(*GOOD[:2], second), ())
     assert (found[2].memmaps, found[2].why) == (memmaps, why)
     assert found[2].holds == (not why)
     assert found[1].holds
 
 
-def test_a_boot_that_was_not_made_is_missed() -> None:
-    found = rungs(record(*GOOD[:2]), ())
+def test_missing_boots_are_named() -> None:
+    found = results(record(*GOOD[:2]), ())
     assert found[2].why == "0 of 1 planned boots were run"
     assert not found[2].boots
 
 
-def test_warnings_count_against_the_prefix_before_alone() -> None:
+def test_warnings_are_new_relative_to_the_prefix_before() -> None:
     made = record(*GOOD, warnings=(("old",), (), ("mm/x.c: [red]w[/red]",)))
-    found = rungs(made, ())
-    assert [rung.new_warnings for rung in found] == [None, (), ("mm/x.c: [red]w[/red]",)]
-    assert [rung.holds for rung in found] == [True, True, False]
+    found = results(made, ())
+    assert [prefix.new_warnings for prefix in found] == [None, (), ("mm/x.c: [red]w[/red]",)]
+    assert [prefix.holds for prefix in found] == [True, True, False]
     assert "patch 2 adds a warning: mm/x.c: [red]w[/red]" in text(made)
     # Without the prefix between them, they may be either patch's.
     gap = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[2]))
-    assert rungs(gap, ())[1].new_warnings is None
+    assert results(gap, ())[1].new_warnings is None
 
 
 def test_a_prefix_that_does_not_build_has_a_row() -> None:
@@ -152,8 +152,12 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
         made, builds=(made.builds[0], made.builds[2]), unbuilt=(missing,)
     )
     assert made.is_per_patch
-    found = rungs(made, ())
-    assert [(rung.prefix, rung.builds) for rung in found] == [(0, True), (1, False), (2, True)]
+    found = results(made, ())
+    assert [(prefix.prefix, prefix.builds) for prefix in found] == [
+        (0, True),
+        (1, False),
+        (2, True),
+    ]
     assert found[1].why == "does not build: no"
     assert found[2].costs["nd_pmem"].below_parent_percent is None
     assert "patch 1: does not build: no" in text(made)
@@ -172,7 +176,7 @@ def test_base_and_tip_alone_are_not_a_per_patch_run() -> None:
     assert not msgspec.structs.replace(null, builds=(null.builds[0], again)).is_per_patch
 
 
-def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete() -> None:
+def test_differing_struct_pages_are_inconclusive() -> None:
     made = record(*GOOD[:2], boot("2", 60, "other"))
     part = beside_base(made, made.builds[2])
     assert part.outcome == "failed"
@@ -182,12 +186,12 @@ def test_struct_pages_that_differ_decide_nothing_though_all_boots_are_complete()
     assert {v.verdict for v in conclude(kvm, builders.claims()).verdicts} == {"inconclusive"}
 
 
-def test_base_alone_is_concluded_of_where_no_patch_builds() -> None:
+def test_a_run_in_which_no_patch_builds_has_a_conclusion() -> None:
     missing = tuple(Unbuilt(k, "does not build") for k in (1, 2))
     made = record(GOOD[0])
     made = msgspec.structs.replace(made, builds=made.builds[:1], unbuilt=missing)
     found = conclude(made, builders.claims(), rules=[parse_rule("memmap.equal")])
-    assert [rung.builds for rung in found.prefixes] == [True, False, False]
+    assert [prefix.builds for prefix in found.prefixes] == [True, False, False]
     assert found.verdicts == found.effects == ()
     assert [gate.reason for gate in found.gates] == ["patch 1 does not build"]
     for form in FORMS.values():
@@ -249,14 +253,14 @@ def test_the_order_is_the_one_that_changes_headers_least(
         )
     )
 )
-def test_every_order_has_what_is_missing_once(
+def test_every_order_has_each_missing_prefix_once(
     drawn: tuple[list[tuple[str, ...]], set[int], int | None],
 ) -> None:
     changed, missing, last = drawn
     assert sorted(build_order(changed, tuple(missing), last)) == sorted(missing)
 
 
-def test_boots_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_boot_is_examined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run, looks = conclusions.per_patch(), Counter[tuple[str, int]]()
     counts = Boot.counts.fget  # type: ignore[attr-defined]
 

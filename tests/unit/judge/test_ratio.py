@@ -14,10 +14,10 @@ from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
 TRIES = 4 * settings().max_examples
 
 
-def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:
-    """Costs as they come: a few percent of noise, and a burst of somebody else's work at times."""
+def costs(rng: random.Random, rounds: int, truth: float) -> list[float]:
+    """Return costs with a few percent of noise and occasional bursts of other load."""
     return [
-        truth * math.exp(abs(lot.gauss(0, 0.03))) * (1.6 if lot.random() < 0.15 else 1.0)
+        truth * math.exp(abs(rng.gauss(0, 0.03))) * (1.6 if rng.random() < 0.15 else 1.0)
         for _ in range(rounds)
     ]
 
@@ -25,10 +25,10 @@ def costs(lot: random.Random, rounds: int, truth: float) -> list[float]:
 @pytest.mark.parametrize("rounds", [5, 6, 10])
 @pytest.mark.parametrize("truth", [1.0, 0.75])
 def test_the_interval_holds_the_truth_in_95_of_100(rounds: int, truth: float) -> None:
-    lot = random.Random(f"{rounds} {truth}")
+    rng = random.Random(f"{rounds} {truth}")
     held = 0
     for _ in range(TRIES):
-        found = ratio(costs(lot, rounds, 80.0), costs(lot, rounds, 80.0 * truth))
+        found = ratio(costs(rng, rounds, 80.0), costs(rng, rounds, 80.0 * truth))
         assert found.low is not None and found.high is not None
         held += found.low <= truth <= found.high
     assert held >= 0.94 * TRIES
@@ -62,31 +62,31 @@ def test_a_drift_that_both_share_cancels() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
-def test_two_pairs_say_nothing_of_how_far_off_they_are() -> None:
+def test_two_pairs_have_no_interval() -> None:
     found = ratio([80.0, 82.0], [60.0, 61.0])
     assert (found.low, found.high) == (None, None)
     assert found.value == pytest.approx(0.747, abs=0.001)
 
 
 @pytest.mark.parametrize(("base", "build"), [([], []), ([1.0], [1.0, 2.0]), ([0.0], [1.0])])
-def test_what_is_no_pair_of_costs_is_refused(base: list[float], build: list[float]) -> None:
+def test_costs_that_do_not_form_pairs_are_refused(base: list[float], build: list[float]) -> None:
     with pytest.raises(ValueError, match=r"pairs|positive"):
         ratio(base, build)
 
 
-def test_costs_in_no_pairs_are_held_as_often() -> None:
-    lot = random.Random("unpaired")
+def test_the_unpaired_interval_holds_the_truth_as_often() -> None:
+    rng = random.Random("unpaired")
     held = 0
     for _ in range(TRIES):
-        base = [80.0 * math.exp(lot.gauss(0, 0.02)) for _ in range(5)]
-        build = [60.0 * math.exp(lot.gauss(0, 0.04)) for _ in range(7)]
+        base = [80.0 * math.exp(rng.gauss(0, 0.02)) for _ in range(5)]
+        build = [60.0 * math.exp(rng.gauss(0, 0.04)) for _ in range(7)]
         found = unpaired(base, build)
         assert found.low is not None and found.high is not None
         held += found.low <= 0.75 <= found.high
     assert held >= 0.93 * TRIES
 
 
-def test_costs_in_no_pairs_know_when_they_are_too_few() -> None:
+def test_too_few_unpaired_costs_have_no_interval() -> None:
     assert unpaired([1.0, 1.1], [2.0, 2.0, 2.1]).low is None
     exact = unpaired([2.0] * 3, [1.0] * 4)
     assert (exact.value, exact.low, exact.high) == pytest.approx((0.5, 0.5, 0.5))
@@ -106,23 +106,23 @@ def test_a_clocks_step_widens_and_never_narrows() -> None:
 
 
 @pytest.mark.parametrize(("base", "build"), [(3, 3), (2, 7), (0, 9), (1, 30), (4, 3)])
-def test_a_rank_test_that_cannot_reach_is_not_asked(base: int, build: int) -> None:
+def test_a_rank_test_that_cannot_reach_the_threshold_is_not_made(base: int, build: int) -> None:
     found, why = rank_test(list(range(base)), list(range(100, 100 + build)))
     reachable = math.comb(base + build, base) >= 40
     assert (found is not None) == reachable
     assert reachable or f"{base} and {build} values" in why
 
 
-def test_the_rank_test_is_scipys_where_nothing_is_tied() -> None:
-    lot = random.Random("ranks")
+def test_the_rank_test_equals_scipys_without_ties() -> None:
+    rng = random.Random("ranks")
     for _ in range(20):
-        base = [lot.random() for _ in range(5)]
-        build = [lot.random() + 0.3 for _ in range(6)]
+        base = [rng.random() for _ in range(5)]
+        build = [rng.random() + 0.3 for _ in range(6)]
         theirs = stats.mannwhitneyu(base, build, method="exact").pvalue
         assert rank_test(base, build)[0] == pytest.approx(theirs)
 
 
-def test_ties_only_make_the_rank_test_less_sure() -> None:
+def test_ties_only_increase_the_p_value() -> None:
     assert rank_test([1, 2, 3, 4], [5, 6, 7, 8])[0] == pytest.approx(2 / 70)
     tied, _ = rank_test([1, 2, 3, 5], [5, 6, 7, 8])
     assert tied is not None and tied > 2 / 70

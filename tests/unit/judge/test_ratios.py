@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an effect must not depend on, and what it must."""
+"""Properties of effects."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ def rescaled(rec: RunRecord, factor: int) -> RunRecord:
 
 @few
 @given(times, st.integers(1, 9))
-def test_swapping_the_builds_turns_the_ratio_over(base: list[int], shift: int) -> None:
+def test_swapping_the_builds_inverts_the_ratio(base: list[int], shift: int) -> None:
     tip = [ms + shift * n for n, ms in enumerate(base)]
     there, back = one(run(base, tip)), one(run(tip, base))
     assert there.ratio * back.ratio == pytest.approx(1)
@@ -69,22 +69,24 @@ def test_another_unit_of_time_changes_nothing(base: list[int], tip: list[int], f
 
 @few
 @given(times, st.randoms(use_true_random=False))
-def test_the_order_of_boots_in_the_record_changes_nothing(base: list[int], lot: object) -> None:
+def test_the_order_of_boots_in_the_record_changes_nothing(base: list[int], rng: object) -> None:
     rec = run(base, [ms // 2 for ms in base])
     mixed = list(rec.boots)
-    lot.shuffle(mixed)  # type: ignore[attr-defined]
+    rng.shuffle(mixed)  # type: ignore[attr-defined]
     assert set(effects(tabulate(replace(rec, boots=tuple(mixed))))) == set(effects(tabulate(rec)))
 
 
 @few
 @given(times, times)
-def test_the_interval_holds_the_ratio_and_knows_the_clock(base: list[int], tip: list[int]) -> None:
+def test_the_interval_includes_the_ratio_and_the_clocks_error(
+    base: list[int], tip: list[int]
+) -> None:
     found = one(run(base, tip))
     assert found.low is not None and found.high is not None
     assert 0 <= found.low < found.ratio < found.high
 
 
-def test_equal_readings_of_a_coarse_clock_are_not_sure() -> None:
+def test_equal_readings_of_a_coarse_clock_have_an_interval() -> None:
     found = one(run([10, 10, 10], [10, 10, 10]))
     assert found.low is not None and found.high is not None
     assert found.low < 0.96 and found.high > 1.04
@@ -139,7 +141,7 @@ def test_a_clock_that_shows_0_gives_no_ratio() -> None:
     assert [(e.kind, e.op) for e in effects(tabulate(rec))] == [("nd_pmem", "first")]
 
 
-def test_counted_instructions_are_a_page_and_exact_but_for_the_step() -> None:
+def test_instructions_are_per_page_and_exact_to_the_clocks_step() -> None:
     rec = record("boot-icount", base_ms=[37, 37], tip_ms=[20, 20])
     found = one(rec)
     assert found.metric == "instructions"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rows from passes: what counts as cost, what as equal, what as the limit."""
+"""Rows of a replay: costs, equality and the limit."""
 
 import msgspec
 import pytest
@@ -34,7 +34,7 @@ def one(
         round=round_number,
         index=index,
         kind=kind,
-        ns=ns * 2,  # somebody else had the CPU for half of it
+        ns=ns * 2,  # another program had the CPU for half of it
         cpu_ns=ns,
         nr_pages=PAGES if name != "limit" else 0,
         nr_bytes=PAGES * SIZE,
@@ -115,7 +115,7 @@ def test_base_against_itself_is_judged_try_by_try() -> None:
         null(made, 6, 2, 1)
 
 
-def test_so_few_tries_must_hold_that_chance_alone_is_no_explanation() -> None:
+def test_the_least_number_of_tries_that_must_hold() -> None:
     for tries in (1, 2, 3, 14, 100, 200, 10_000):
         fewest = fewest_held(tries)
         assert binom.cdf(fewest - 1, tries, 0.95) < 0.001 <= binom.cdf(fewest, tries, 0.95)
@@ -134,7 +134,7 @@ def test_a_null_run_fails_only_where_its_intervals_are_too_narrow(held: int, ok:
 
 
 @pytest.mark.parametrize(("held", "ok"), [(94, True), (87, True), (86, False), (0, False)])
-def test_what_is_said_of_a_null_run(
+def test_the_message_about_a_null_run(
     held: int, ok: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = {"order0": Null(100, 200, held, 0.01, fewest_held(100))}
@@ -144,7 +144,7 @@ def test_what_is_said_of_a_null_run(
     assert (said in capsys.readouterr().out) != ok
 
 
-def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
+def test_rounds_are_used_once_or_chosen_by_the_seed() -> None:
     rounds = list(range(1, 13))
     assert dealt(rounds, 2, 6, 1) == [rounds[:6], rounds[6:]]
     drawn = dealt(rounds, 50, 6, 1)
@@ -155,7 +155,7 @@ def test_rounds_are_dealt_out_once_or_drawn_by_the_seed() -> None:
 
 
 def in_slices(tip: float = 0.5) -> list[Pass]:
-    """Each build by itself on a namespace of four times a slice's, then three rounds of slices."""
+    """Return a process per build on four times a slice's pages, then three rounds of slices."""
     replace = msgspec.structs.replace
     found = []
     for name, factor in (("base", 1.0), ("1", tip)):
@@ -173,7 +173,7 @@ def in_slices(tip: float = 0.5) -> list[Pass]:
     return found
 
 
-def test_turns_are_compared_and_the_whole_namespace_is_shown() -> None:
+def test_slices_are_compared_and_the_whole_namespace_is_shown() -> None:
     base, tip = (row.kinds["order0"] for row in rows(replayed(in_slices())))
     assert base.ns_per_page == pytest.approx(5.002)
     assert base.gb_per_s == pytest.approx(SIZE / 5.002)
@@ -195,7 +195,7 @@ def test_a_slice_is_compared_with_its_neighbour() -> None:
         paired(base, {9: {0: 1}})
 
 
-def test_effects_of_turns_cost_what_the_whole_namespace_would() -> None:
+def test_costs_of_slices_are_scaled_to_the_whole_namespace() -> None:
     made = replayed(in_slices())
     setup = msgspec.structs.replace(made.setup, nr_pages={"order0": 4 * PAGES})
     (found,) = [

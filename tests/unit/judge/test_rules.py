@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rules of the user's own: what is not understood is refused, what was not measured fails."""
+"""Rules: an invalid one is refused; one about something not measured fails."""
 
 import msgspec
 import pytest
@@ -28,7 +28,7 @@ replace = msgspec.structs.replace
         ("memmap.equal", ("", "", "rebind", "memmap.equal", "<", 0.0)),
     ],
 )
-def test_a_rule_is_taken_apart(text: str, parts: tuple[object, ...]) -> None:
+def test_a_rule_is_parsed(text: str, parts: tuple[object, ...]) -> None:
     rule = parse_rule(text)
     assert (rule.kind, rule.build, rule.op, rule.metric, rule.relation, rule.bound) == parts
     assert rule.text == text.strip()
@@ -62,7 +62,7 @@ def test_a_rule_is_taken_apart(text: str, parts: tuple[object, ...]) -> None:
         ("x" * 5000, "is not a rule"),
     ],
 )
-def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
+def test_an_invalid_rule_is_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         parse_rule(text)
     message = str(caught.value)
@@ -137,7 +137,7 @@ def test_rules_on_a_replay_take_the_last_build_or_each() -> None:
         (record(base_ms=[8] * 3, tip_ms=[4] * 3), "nd_pmem.ratio<2", "clock's step"),
     ],
 )
-def test_what_has_no_number_or_is_spoiled_fails(rec: RunRecord, text: str, said: str) -> None:
+def test_a_rule_without_a_usable_value_fails(rec: RunRecord, text: str, said: str) -> None:
     (gate,) = held(rec, text)
     assert not gate.ok
     assert gate.value is None
@@ -173,7 +173,7 @@ def test_one_memmap_that_differs_or_cannot_be_read_fails() -> None:
     assert not held(differing, "memmap.equal")[0].ok
 
 
-def test_counted_instructions_are_gated_wherever_they_come_from() -> None:
+def test_rules_apply_to_counted_instructions_of_any_source() -> None:
     icount = record("boot-icount", base_ms=[37], tip_ms=[20])
     gates = held(icount, "nd_pmem.rebind.ratio<0.6", "nd_pmem.instructions_ratio<0.5")
     assert [g.ok for g in gates] == [True, False]
@@ -188,7 +188,7 @@ def test_counted_instructions_are_gated_wherever_they_come_from() -> None:
     ]
 
 
-def test_a_null_that_finds_something_fails_the_rules_on_that_kind() -> None:
+def test_a_null_run_that_differs_fails_the_rules_on_that_kind() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [2000.0] * 5})
     same = replay({"base": [4000.0] * 5, "again": [4400.0] * 5}, kinds=("order0",))
     same = replace(same, run_id="20260102T000000-null00", setup=rec.setup)

@@ -33,7 +33,7 @@ def spoil(rec: RunRecord, **changes: object) -> RunRecord:
     return replace(rec, boots=(replace(first, **changes), *rest))
 
 
-def test_figures_are_the_authors_own() -> None:
+def test_means_are_computed_as_in_the_cover_letter() -> None:
     nd_pmem, dax_pmem = summarize(of_boots(record(base_ms=[270], tip_ms=[108])))
     assert nd_pmem.base is not None
     assert (nd_pmem.base.first_ms, nd_pmem.base.rebind_mean_ms) == (1350, 270)
@@ -60,7 +60,7 @@ def test_another_guest_or_fewer_rebinds_test_nothing() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.4, None), (None, 0.4), (None, None)])
 @pytest.mark.parametrize("evidence", ["boot-kvm", "replay"])
-def test_a_missing_bound_is_no_saving(
+def test_a_missing_bound_is_not_a_saving(
     low: float | None, high: float | None, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bound of 0 would be a saving of 100 %."""
@@ -89,13 +89,13 @@ def test_too_few_boots_are_inconclusive() -> None:
     assert words(record(base_ms=[270, 270], tip_ms=[110, 110])) == {"inconclusive"}
 
 
-def test_a_claim_without_a_percentage_is_held_to_its_means() -> None:
+def test_a_claim_without_a_percentage_is_judged_by_its_means() -> None:
     verdict = judge(record(), claims(None))[0]
     assert verdict.claimed_percent == 59.4
     assert verdict.verdict == "reproduced"
 
 
-def test_a_prefix_does_not_answer_to_the_series_claim() -> None:
+def test_the_series_claim_does_not_apply_to_a_prefix() -> None:
     rec = record()
     rec = replace(rec, builds=(rec.builds[0], replace(rec.builds[1], prefix=1)))
     assert words(rec) == {"untested"}
@@ -119,7 +119,7 @@ def test_a_prefix_does_not_answer_to_the_series_claim() -> None:
         (spoil(record(base_ms=[1], tip_ms=[1]), samples=()), "no boot"),
     ],
 )
-def test_whatever_is_spoiled_is_inconclusive_and_says_why(spoiled: RunRecord, said: str) -> None:
+def test_a_spoiled_run_is_inconclusive_and_says_why(spoiled: RunRecord, said: str) -> None:
     for verdict in judge(spoiled, claims()):
         assert verdict.verdict == "inconclusive"
         assert said in verdict.reason
@@ -153,7 +153,7 @@ def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) 
         assert effect.reduction_percent < 54.4
 
 
-def test_other_struct_pages_spoil_what_took_the_time() -> None:
+def test_other_struct_pages_spoil_the_times() -> None:
     left = {build: (Memmap("nd_pmem", "m", build, PAGES),) for build in ("base", "tip")}
     rec = record()
     other = replace(rec, boots=tuple(replace(b, memmaps=left[b.build]) for b in rec.boots))

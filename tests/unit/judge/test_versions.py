@@ -57,7 +57,7 @@ def test_a_rename_and_a_change_are_a_change() -> None:
     assert became([pair], found)[0].change == "changed"
 
 
-def test_wrapped_otherwise_is_no_change_of_code() -> None:
+def test_other_line_breaks_are_not_a_change_of_code() -> None:
     pair = changed("-+\tf(a, b);", "++\tf(a,", "++\t  b);")
     assert became([pair], ())[0].change == "spacing"
 
@@ -67,7 +67,7 @@ def test_what_a_patch_takes_away_counts_as_much_as_what_it_adds() -> None:
     assert became([pair], ())[0].change == "changed"
 
 
-def test_a_message_alone_or_surroundings_alone_leave_a_patch_what_it_does() -> None:
+def test_a_change_of_message_or_context_leaves_the_code_the_same() -> None:
     message = Pair(
         2, 2, "!", "s", "@@ Commit message\n     Text.\n-    It was 3 %.\n+    It is 4 %."
     )
@@ -78,7 +78,7 @@ def test_a_message_alone_or_surroundings_alone_leave_a_patch_what_it_does() -> N
     assert became([both], ())[0].change == "context"
 
 
-def test_who_vouched_still_does_where_the_patch_does_what_it_did() -> None:
+def test_trailers_count_while_the_patch_keeps_its_code() -> None:
     pairs = [SAME, changed("-+\ta;", "++\tb + 1;"), DROPPED, NEW]
     old = [Trailer("Tested-by", B, n) for n in (1, 2, 3, 0, 9)]
     new = [Trailer("Tested-by", B, 1), Trailer("Tested-by", B, 2)]
@@ -94,7 +94,7 @@ def test_who_vouched_still_does_where_the_patch_does_what_it_did() -> None:
     assert found[3].reason.startswith("patch 2: ")
 
 
-def test_one_for_the_series_counts_while_every_patch_does_what_it_did() -> None:
+def test_a_trailer_for_the_series_counts_while_no_code_changed() -> None:
     (found,) = vouched(became([SAME], ()), [Trailer("Acked-by", B, 0)], [])
     assert (found.counts, found.advice) == (True, "may be added")
 
@@ -104,7 +104,7 @@ def claim(version: int, percent: float | None = None, **more: object) -> Claim:
     return Claim(version=version, reduction_percent=percent, **values)  # type: ignore[arg-type]
 
 
-def test_figures_are_told_build_by_build_and_follow_their_patch() -> None:
+def test_figures_are_compared_per_build_and_follow_their_patch() -> None:
     old = [
         claim(4, 60.4, base=Figures(244.0, 1456.0), tip=Figures(96.0)),
         claim(4, 21.4, after_patch=2),

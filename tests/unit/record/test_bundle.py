@@ -81,7 +81,7 @@ def test_a_bundle_of_the_first_schema_still_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
-def test_tar_unpacks_it_without_a_word(tmp_path: Path) -> None:
+def test_tar_unpacks_it_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(
         ["tar", "xzf", written(tmp_path)], cwd=tmp_path, capture_output=True, check=True
     )
@@ -106,7 +106,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("small"), SMALL)
 
 
-def test_any_changed_byte_is_noticed(small: Path, tmp_path: Path) -> None:
+def test_any_changed_byte_is_detected(small: Path, tmp_path: Path) -> None:
     whole = small.read_bytes()
     changed = tmp_path / "changed.tar.gz"
     for at in range(len(whole)):
@@ -133,8 +133,8 @@ def test_no_other_bytes_are_a_bundle(small: Path, data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_not_even_with_a_checksum_that_fits(small: Path, data: st.DataObject) -> None:
-    """The format leaves no choice: a forger can only write another bundle, never an odd one."""
+def test_a_matching_checksum_does_not_help(small: Path, data: st.DataObject) -> None:
+    """A forger can only write another valid bundle."""
     tar = tar_of(small)
     at = data.draw(st.integers(0, len(tar) - 1))
     changed = bytearray(tar)
@@ -179,7 +179,7 @@ def special(name: str, kind: bytes, link: str = "") -> Callable[[tarfile.TarFile
         special(f"memmap-harness-{RUN}/{HERE}/record.json", tarfile.REGTYPE),
     ],
 )
-def test_a_member_more_is_refused(
+def test_an_extra_member_is_refused(
     tmp_path: Path, change: Callable[[tarfile.TarFile], None]
 ) -> None:
     folder = tmp_path / "into"
@@ -233,7 +233,7 @@ def forged(tmp_path: Path, change: Callable[[dict[str, object]], None]) -> Path:
         (lambda m: m.pop("members"), "members"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(
+def test_a_manifest_that_does_not_match_is_refused(
     tmp_path: Path, change: Callable[[dict[str, object]], None], said: str
 ) -> None:
     with pytest.raises(RecordError, match=said):
@@ -244,7 +244,7 @@ def test_a_forged_manifest_that_changes_nothing_passes(tmp_path: Path) -> None:
     assert read(forged(tmp_path, lambda said: None))[0].run_id == RUN
 
 
-def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo(f"memmap-harness-{RUN}/{manifest.NAME}")
     info.size = 1 << 40
     bomb = sealed(tmp_path / "bomb.tar.gz", info.tobuf(tarfile.GNU_FORMAT) + bytes(5 << 20))
@@ -252,9 +252,7 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path) -> None:
         read(bomb)
 
 
-def test_zeros_without_end_are_not_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_zeros_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert archive.MAX_BYTES == 256 << 20
     monkeypatch.setattr(archive, "MAX_BYTES", 4 << 20)
     tar = tar_of(written(tmp_path))
@@ -262,7 +260,7 @@ def test_zeros_without_end_are_not_unpacked(
         read(sealed(tmp_path / "bomb.tar.gz", tar + bytes(archive.MAX_BYTES)))
 
 
-def test_more_than_is_unpacked_is_not_packed(
+def test_a_bundle_too_large_to_unpack_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "MAX_BYTES", 1 << 20)
@@ -296,7 +294,7 @@ def test_a_second_gzip_member_is_refused(tmp_path: Path, more: bytes) -> None:
     ],
     ids=lambda content: content.hex()[:24] or "empty",
 )
-def test_what_is_no_bundle_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_bundle_gives_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(content)
     with pytest.raises(RecordError) as caught:
@@ -305,19 +303,19 @@ def test_what_is_no_bundle_is_one_clear_line(tmp_path: Path, content: bytes) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_bundle(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="cannot be read"):
         read(tmp_path / "none.tar.gz")
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b", ".x", "a b", "a\x1b", "", "x" * 300])
-def test_what_no_bundle_may_hold_is_not_written(tmp_path: Path, name: str) -> None:
+def test_an_invalid_member_is_not_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match="cannot be bundled"):
         write(tmp_path / "x.tar.gz", SLUG, RUN, {name: b""})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_room_is_the_machines_fault_and_leaves_nothing(
+def test_a_full_disk_is_a_machine_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -396,7 +394,7 @@ def test_a_run_is_packed_and_comes_back_as_a_checkout(project: Project, tmp_path
     assert len(list((run / "logs").iterdir())) == len(made.boots)
 
 
-def test_a_log_that_is_gone_is_said(project: Project, tmp_path: Path) -> None:
+def test_a_missing_log_is_listed(project: Project, tmp_path: Path) -> None:
     folder, made = stored(project)
     (folder / "logs" / "tip-1.console.log").unlink()
     _, absent = contents(project, Cache(tmp_path / "cache"), folder, made)
@@ -439,7 +437,7 @@ def packed(project: Project, tmp_path: Path, change: dict[str, bytes]) -> Path:
         ),
     ],
 )
-def test_a_bundle_made_anew_must_fit_its_own_record(
+def test_a_repacked_bundle_must_match_its_record(
     project: Project, tmp_path: Path, change: dict[str, bytes], said: str
 ) -> None:
     there = tmp_path / "there"

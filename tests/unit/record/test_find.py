@@ -12,7 +12,7 @@ from tests.unit.builders import build, record
 from tests.unit.replays import blank
 
 
-def kept(results: Path, number: int, made: RunRecord) -> Path:
+def stored(results: Path, number: int, made: RunRecord) -> Path:
     run_id = f"20260101T00000{number}-abcdef"
     return store.save(results, msgspec.structs.replace(made, run_id=run_id)).parent
 
@@ -21,23 +21,23 @@ def null() -> RunRecord:
     return msgspec.structs.replace(record(), builds=(build("base", 0), build("again", 0)))
 
 
-def test_the_newest_run_is_no_null_run_unless_there_is_no_other(tmp_path: Path) -> None:
-    older = kept(tmp_path, 1, null())
+def test_a_null_run_is_the_newest_only_without_other_runs(tmp_path: Path) -> None:
+    older = stored(tmp_path, 1, null())
     assert find_run(tmp_path, None) == older
-    run = kept(tmp_path, 2, record())
-    kept(tmp_path, 3, null())
+    run = stored(tmp_path, 2, record())
+    stored(tmp_path, 3, null())
     assert find_run(tmp_path, None) == run
 
 
 def test_a_run_that_booted_is_asked_for(tmp_path: Path) -> None:
-    booted = kept(tmp_path, 1, record())
-    replayed = kept(tmp_path, 2, blank())
+    booted = stored(tmp_path, 1, record())
+    replayed = stored(tmp_path, 2, blank())
     assert find_run(tmp_path, None) == replayed
     assert find_run(tmp_path, None, booted=True) == booted
 
 
 def test_a_run_is_named_by_its_id_or_its_path(tmp_path: Path) -> None:
-    first, second = (kept(tmp_path, number, record()) for number in (1, 2))
+    first, second = (stored(tmp_path, number, record()) for number in (1, 2))
     assert find_run(tmp_path, first.name) == first
     assert find_run(tmp_path, str(second)) == second
     with pytest.raises(RecordError, match="nonesuch"):

@@ -29,7 +29,7 @@ PASS = Pass(
 )
 
 
-def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_record_is_loaded_as_saved(tmp_path: Path) -> None:
     path = store.save(tmp_path, record())
     assert path == tmp_path / "memcpy-streaming" / "20260101T000000-abcdef" / "record.json"
     assert store.load(path) == record()
@@ -56,7 +56,7 @@ def test_run_ids_sort_by_time_and_differ_within_a_second() -> None:
         (b"\xff\xfe", "is not a run record"),
     ],
 )
-def test_a_broken_record_is_one_clear_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_broken_record_gives_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(RecordError, match=said) as caught:
         store.load(tmp_path)
@@ -65,7 +65,7 @@ def test_a_broken_record_is_one_clear_line(tmp_path: Path, content: bytes, said:
 
 
 @given(st.integers(1, 5000))
-def test_a_cut_record_is_never_read_as_a_whole_one(cut: int) -> None:
+def test_a_truncated_record_is_refused(cut: int) -> None:
     whole = msgspec.json.encode(record())
     with pytest.raises(msgspec.MsgspecError):
         msgspec.json.decode(whole[: -min(cut, len(whole))], type=type(record()))
@@ -79,18 +79,18 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
         store.load(tmp_path)
 
 
-def test_no_record_says_what_to_run(tmp_path: Path) -> None:
+def test_without_a_record_the_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="harness reproduce"):
         store.newest(tmp_path)
 
 
-def test_a_results_folder_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) -> None:
+def test_an_unwritable_results_folder_is_a_machine_error(tmp_path: Path) -> None:
     (tmp_path / "memcpy-streaming").write_text("a file in the way")
     with pytest.raises(MachineError, match="cannot be written"):
         store.save(tmp_path, record())
 
 
-def test_only_an_unfinished_run_of_the_same_thing_is_gone_on_with(tmp_path: Path) -> None:
+def test_only_an_unfinished_run_of_the_same_thing_is_resumed(tmp_path: Path) -> None:
     wanted = replace(record(), run_id="new", boots=(), outcome="lost")
     assert store.resumable(tmp_path, wanted) is None
     for run_id, changes in {
@@ -190,7 +190,7 @@ def test_a_run_of_the_other_kind_is_refused(tmp_path: Path) -> None:
         store.load_replay(booted)
 
 
-def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path: Path) -> None:
+def test_a_record_of_schema_1_loads_without_facts_about_builds(tmp_path: Path) -> None:
     plain = older(record(), 1)
     for key in ("rounds", "counts", "unbuilt"):
         del plain[key]
@@ -206,7 +206,7 @@ def test_a_record_of_schema_1_still_loads_and_is_not_known_to_be_alike(tmp_path:
     assert {boot.host for boot in loaded.boots} == {None}
 
 
-def test_a_record_of_schema_2_still_loads_and_its_warnings_are_not_known(tmp_path: Path) -> None:
+def test_a_record_of_schema_2_loads_without_warnings(tmp_path: Path) -> None:
     plain = older(record(), 2)
     del plain["unbuilt"]
     for one in plain["sides"]:
@@ -233,7 +233,7 @@ def test_a_per_patch_run_is_loaded_as_saved(
     assert not store.is_null(store.folder_of(tmp_path, made))
 
 
-def test_a_null_run_is_told_without_loading_it(tmp_path: Path) -> None:
+def test_a_null_run_is_recognized_without_loading_it(tmp_path: Path) -> None:
     same = tuple(replace(record().builds[0], name=name) for name in ("base", "again"))
     for number, (builds, expected) in enumerate(((same, True), (record().builds, False))):
         path = store.save(tmp_path / str(number), replace(record(), builds=builds))
@@ -261,7 +261,7 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"builds": (TIP, BASE)}, "its builds are tip, base"),
         ({"passes": (), "builds": ()}, "its builds are none"),
         ({"passes": (), "builds": (TIP, BASE)}, "its builds are tip, base"),
-        # Ladders: base first, prefixes by their numbers and ascending, built or unbuilt.
+        # Per-patch runs: base first, prefixes by their numbers and ascending, built or unbuilt.
         ({"builds": (ONE, BASE)}, "its builds are 1, base"),
         ({"builds": (ONE, TWO)}, "its builds are 1, 2"),
         ({"builds": (BASE, TWO, ONE)}, "its builds are base, 2, 1"),
@@ -279,7 +279,7 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"passes": (replace(PASS, nr_pages=0),)}, "no struct pages"),
     ],
 )
-def test_what_no_run_leaves_is_not_judged(
+def test_a_record_that_no_run_leaves_is_refused(
     tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
     made = blank() if "passes" in changes else record()
