@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the kernel's make: reproducible, with a separate output folder, in a sandbox."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -80,8 +81,10 @@ class Make:
             done = self("-Otarget", *targets, on_line=hear)
         except ToolFailed as error:
             # After a compile error the other objects are complete, and so are their warnings.
+            # On a full disk they cannot be recorded: make's own error says more.
             if error.heard_to_end:
-                compiler_warnings.finish(self.output, reader.found)
+                with contextlib.suppress(OSError):
+                    compiler_warnings.finish(self.output, reader.found)
             raise
         compiler_warnings.finish(self.output, None if done.was_cut else reader.found)
         return done

@@ -145,7 +145,7 @@ fault(
     "the guest leaves no struct pages in its namespaces",
     1,
     r"inconclusive: the run is failed: .*the struct pages of \w+ cannot be compared: signature",
-    "failed: of nd_pmem cannot be read",
+    "failed: of nd_pmem cannot be compared",
 )(flawed("no-memmap"))
 fault(
     "boot-hangs",
