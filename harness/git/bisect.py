@@ -74,8 +74,8 @@ class Bisect:
         # git also fails if it cannot show the commit that it found, in a partial clone.
         if done.exit_code != 0 and state.first_bad is None and not state.may_be:
             raise InputError(
-                f"git cannot go on after {commit[:12]} being {word}",
-                expected="a fault that was not there in the good commit's history",
+                f"git bisect rejects that {commit[:12]} is {word}",
+                expected="a fault that the good commit's history lacks",
                 detail=done.stdout or done.stderr,
             )
         return state

@@ -101,11 +101,11 @@ def _released(
     tag = name.partition(TAG_MARK)[2]
     if not tag:
         return trees.released(name)
-    there = trees.released(tag) if isinstance(source, DebianSource) else None
-    if there is None or not there.source.startswith("debian-source "):
+    found = trees.released(tag) if isinstance(source, DebianSource) else None
+    if found is None or not found.source.startswith("debian-source "):
         return None
     # Debian has one source per release; this saves a download of 164 MB.
-    return msgspec.structs.replace(there, name=name)
+    return msgspec.structs.replace(found, name=name)
 
 
 def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> InputError:

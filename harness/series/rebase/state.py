@@ -40,7 +40,7 @@ class RebaseState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def next(self) -> int:
-        """Number of the next patch, from 1; one more than there are patches at the end."""
+        """Number of the next patch, from 1; the number of patches plus 1 at the end."""
         return len(self.steps) + 1
 
     def after(self, step: PatchStep) -> "RebaseState":
