@@ -53,7 +53,7 @@ def document(
     found: "Import",
     posting: "Posting",
     *,
-    kept: bool,
+    written: bool,
     refused: str = "",
 ) -> dict[str, object]:
     """Return the JSON document; `refused` is why series.yaml contradicts the mails."""
@@ -78,7 +78,7 @@ def document(
         "not_understood": posting.problems,
         "lacking": found.lacking(),
         "path": None if found.path is None else str(found.path),
-        "kept": kept,
+        "kept": written,
         "refused": refused,
     }
 

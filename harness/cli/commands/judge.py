@@ -71,9 +71,9 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 def _show(found: "Conclusion") -> None:
     from harness.report.lines import fault
 
-    for rung in found.prefixes:
-        if not rung.holds:
-            click.echo(printable(fault(rung)))
+    for prefix in found.prefixes:
+        if not prefix.holds:
+            click.echo(printable(fault(prefix)))
     for v in found.verdicts:
         at = f" after patch {v.after_patch}" if v.after_patch is not None else ""
         click.echo(printable(f"{v.driver}{at}: {v.verdict}: {v.reason}"))

@@ -84,7 +84,7 @@ def import_claims(options: ImportOptions) -> None:
         before, after = texts(found, posting, file)
     except InputError as refused:
         if as_json:
-            print_json(document(found, posting, kept=False, refused=str(refused)))
+            print_json(document(found, posting, written=False, refused=str(refused)))
         raise
     if not as_json and after is not None:
         show_changes(before, after, found.path)
@@ -93,7 +93,7 @@ def import_claims(options: ImportOptions) -> None:
     if written and after is not None and found.path is not None:
         _write(found.path, before, after)
     if as_json:
-        print_json(document(found, posting, kept=written))
+        print_json(document(found, posting, written=written))
     elif written:
         click.echo(printable(f"written to {found.path}"))
 

@@ -131,7 +131,7 @@ class _Judge:
             raise InputError(
                 f"is {found.word}: {found.detail}",
                 where=self._wanted.good if word == "good" else self._wanted.bad,
-                expected=f"{word}; bad is where {self.question}",
+                expected=f"{word}; bad if {self.question}",
             )
         return found
 

@@ -101,8 +101,8 @@ def test_claims_are_written_and_other_lines_stay(project: Project, page: str) ->
     assert ended.code == 0, ended.message
     assert "+    quotes:" in ended.out
     after = text_of(project)
-    kept = iter(after.splitlines())
-    assert all(line in kept for line in before.splitlines())
+    lines = iter(after.splitlines())
+    assert all(line in lines for line in before.splitlines())
     assert len(after.splitlines()) == len(before.splitlines()) + 2 * 9
     quotes = [c.quotes for c in project.claims("memcpy-streaming") if c.quotes]
     assert len(quotes) == 2

@@ -63,8 +63,8 @@ def test_taking_samples_away_never_decides_a_claim(base: list[int], at: int, cut
     rec = run(base, [ms // 2 for ms in base])
     for left in (0, 1, 5):
         hurt = list(rec.boots)
-        kept = hurt[at % len(hurt)].samples[:left]
-        hurt[at % len(hurt)] = replace(hurt[at % len(hurt)], samples=kept)
+        left_over = hurt[at % len(hurt)].samples[:left]
+        hurt[at % len(hurt)] = replace(hurt[at % len(hurt)], samples=left_over)
         assert of(replace(rec, boots=tuple(hurt)), 50).verdict == "inconclusive"
     gone = rec.boots[:-cut]
     assert of(replace(rec, boots=gone), 50).verdict == "inconclusive"
@@ -211,9 +211,9 @@ class Project:
         self.root = root
 
     def keep(self, rec: RunRecord, run_id: str) -> RunRecord:
-        kept = replace(rec, run_id=run_id)
-        store.save(self.root / "results", kept)
-        return kept
+        made = replace(rec, run_id=run_id)
+        store.save(self.root / "results", made)
+        return made
 
 
 @pytest.fixture
