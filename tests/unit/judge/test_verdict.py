@@ -12,6 +12,7 @@ from harness.judge.summary import summarize
 from harness.judge.tabulate import of_boots
 from harness.judge.validity import RunEvidence
 from harness.judge.verdict import Verdict, _reduction
+from harness.memmap.compare import by_digest
 from harness.project.claim import Claim
 from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
 from tests.unit.builders import PAGES, claims, record
@@ -160,6 +161,15 @@ def test_other_struct_pages_spoil_the_times() -> None:
     nd_pmem, dax_pmem = judge(other, claims())
     assert (nd_pmem.verdict, dax_pmem.verdict) == ("inconclusive", "inconclusive")
     assert "struct pages of tip" in nd_pmem.reason
+
+
+def test_another_number_of_struct_pages_is_another_memmap() -> None:
+    pages = {"base": PAGES, "tip": PAGES + 1}
+    boots = tuple(
+        replace(b, memmaps=(Memmap("nd_pmem", pages[b.build], "a" * 64),)) for b in record().boots
+    )
+    found = by_digest(replace(record(), boots=boots))
+    assert {(v.build, v.ok) for v in found} == {("base", True), ("tip", False)}
 
 
 def test_a_replay_with_other_struct_pages_supports_nothing() -> None:
