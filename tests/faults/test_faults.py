@@ -73,6 +73,7 @@ VARIABLE = {
     r"boot \d of \d, (base|tip)": "boot N of N, BUILD",
     r"boot \d of (base|tip)": "boot N of BUILD",
     r"logs/(base|tip)-\d": "logs/BUILD-N",
+    r"\$\.boots\[\d\]\.samples\[\d+\]": "$.boots[N].samples[N]",
     r"\d+ of \d+ bytes": "N of N bytes",
     r"[\d.]+ GiB free": "N GiB free",
     r"\d+(\.\d)? s\b(?! and was killed)": "N s",
