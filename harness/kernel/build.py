@@ -124,7 +124,8 @@ def objects(
     author = _third_party(cache, tree, commit)
     name = f"{shared}-{value_digest(author)[:8]}" if author else shared
     with contextlib.ExitStack() as stack:
-        stack.enter_context(cache.locked(f"objects-{name}"))
+        waiting = Note("waiting until another harness has built in the same folder")
+        stack.enter_context(cache.locked(f"objects-{name}", waiting=lambda: listen(waiting)))
         if author and not (cache.objects / name).exists():
             with cache.locked(f"objects-{shared}"):
                 _copy_objects(cache, cache.objects / shared, cache.objects / name, listen)

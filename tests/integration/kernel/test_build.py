@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.errors import DoesNotBuild, InputError, TimedOut
-from harness.events import Advanced, Event
+from harness.events import Advanced, Event, Note
 from harness.host import process
 from harness.host.cache import Cache
 from harness.kernel import build, configure
@@ -74,6 +74,22 @@ def test_a_kernel_is_built_once_and_then_cached(cache: Cache) -> None:
     began = time.monotonic()
     assert build.build(cache, TREE, COMMIT, recipe()) == kernel
     assert time.monotonic() - began < 1
+
+
+def test_a_build_that_waits_for_another_says_so(cache: Cache) -> None:
+    with build.objects(cache, TREE, COMMIT, recipe()):
+        file = max((cache.root / "locks").glob("objects-*"), key=lambda path: len(path.name))
+    events: list[Event] = []
+    with ExitStack() as held:
+        held.enter_context(Cache(cache.root).locked(file.stem))
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            held.close()
+
+        with build.objects(cache, TREE, COMMIT, recipe(), hear):
+            pass
+    assert events[0] == Note("waiting until another harness has built in the same folder")
 
 
 def test_another_commit_or_recipe_is_another_kernel(cache: Cache) -> None:
