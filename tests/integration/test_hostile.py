@@ -62,7 +62,7 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
 
 def test_a_makefile_that_reads_keys_finds_none(victim: Victim) -> None:
     done = victim.builds("reads-home")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert "tried to read: cat: " in victim.log
     assert f"{victim.home}/.ssh/id_ed25519: No such file or directory" in victim.log
     assert "/etc/shadow: No such file or directory" in victim.log
@@ -75,7 +75,7 @@ def test_a_makefile_that_reads_keys_finds_none(victim: Victim) -> None:
 @pytest.mark.slow
 def test_a_makefile_that_writes_elsewhere_changes_nothing(victim: Victim) -> None:
     done = victim.builds("writes-home")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert "/etc/pwned: Read-only file system" in victim.log
     assert "/usr/pwned: Read-only file system" in victim.log
     assert not Path("/etc/pwned").exists()
@@ -93,7 +93,7 @@ def test_a_makefile_that_calls_home_reaches_nobody(victim: Victim) -> None:
         git(victim.linux, "commit", "-qm", "port")
         git(victim.linux, "tag", "-f", "v7.2")
         done = victim.builds("opens-socket")
-        assert done.exit_code == 0, done.said
+        assert done.exit_code == 0, done.output
         assert re.search(r"tried to connect: .*(Network is unreachable|refused)", victim.log)
         with pytest.raises(TimeoutError):
             server.accept()
@@ -103,12 +103,12 @@ def test_a_makefile_that_calls_home_reaches_nobody(victim: Victim) -> None:
 @pytest.mark.slow
 def test_links_that_a_makefile_leaves_behind_are_not_followed(victim: Victim) -> None:
     done = victim.builds("links")
-    assert done.exit_code == 3, done.said
+    assert done.exit_code == 3, done.output
     assert "left links" in victim.log
     assert "the build left no System.map: Too many levels of symbolic links" in done.stderr
     # Again, among what it left the first time.
     again = victim.builds("links")
-    assert again.exit_code == 3, again.said
+    assert again.exit_code == 3, again.output
     assert (victim.home / ".ssh" / "id_ed25519").read_text() == SECRET
     kept = [p for p in (victim.cache / "kernels").rglob("*") if p.is_file()]
     assert not [p for p in kept if SECRET.encode() in p.read_bytes()]
@@ -118,11 +118,11 @@ def test_links_that_a_makefile_leaves_behind_are_not_followed(victim: Victim) ->
 @pytest.mark.slow
 def test_what_one_series_leaves_is_in_no_kernel_of_another(victim: Victim) -> None:
     done = victim.builds("poison")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert "left poison" in victim.log
     before = set((victim.cache / "kernels").iterdir())
     done = victim.harness("build", "test", "--plan", "quick")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     (made,) = set((victim.cache / "kernels").iterdir()) - before
     assert b"poison" not in (made / "vmlinux").read_bytes()
 
@@ -137,7 +137,7 @@ def test_a_strangers_kernel_is_built_from_the_objects_of_its_base(victim: Victim
 @pytest.mark.slow
 def test_a_makefile_that_forks_without_end_is_ended(victim: Victim) -> None:
     done = victim.builds("forks")
-    assert done.exit_code == 3, done.said
+    assert done.exit_code == 3, done.output
     assert re.search(r"does not build|cannot be configured", done.stderr)
     assert re.search(r"had \d+ processes, more than \d+, and was killed", done.stderr)
     assert victim.is_unharmed()
@@ -146,7 +146,7 @@ def test_a_makefile_that_forks_without_end_is_ended(victim: Victim) -> None:
 @pytest.mark.slow
 def test_a_kconfig_that_runs_commands_runs_them_in_the_sandbox(victim: Victim) -> None:
     done = victim.builds("kconfig-shell")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert f"{victim.home}/.ssh/id_ed25519: No such file or directory" in victim.log
     assert victim.is_unharmed()
 
@@ -164,8 +164,8 @@ def test_a_patch_that_leads_out_of_the_tree_is_refused(
     victim: Victim, name: str, says: str
 ) -> None:
     done = victim.runs("apply", name)
-    assert done.exit_code == 2, done.said
-    assert re.search(says, done.stderr), done.said
+    assert done.exit_code == 2, done.output
+    assert re.search(says, done.stderr), done.output
     assert not Path("/etc/pwned").exists()
     assert not victim.cache.joinpath("trees.git").exists(), "refused before anything is fetched"
 
@@ -173,9 +173,9 @@ def test_a_patch_that_leads_out_of_the_tree_is_refused(
 @pytest.mark.slow
 def test_escapes_in_a_subject_never_reach_the_terminal(victim: Victim) -> None:
     done = victim.runs("apply", "escapes")
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert "harmless" in done.stdout
-    assert not set(done.said) & set("\x1b\x07\x9b\u202e")
+    assert not set(done.output) & set("\x1b\x07\x9b\u202e")
     assert r"\x1b]0;pwned\x07\x1b[2J" in done.stdout
 
 
@@ -212,7 +212,7 @@ def test_a_decompression_bomb_is_refused_before_it_fills_the_disk(victim: Victim
 
     tarball(victim, str(bomb), bomb)
     done = victim.harness("tree", "fetch", "v7.2")
-    assert done.exit_code == 2, done.said
+    assert done.exit_code == 2, done.output
     assert re.search(r"bomb\.tar\.xz: unpacks to over .*Do not trust this file", done.stderr)
     assert list((victim.cache / "staging").iterdir()) == []
 
@@ -221,7 +221,7 @@ def test_a_decompression_bomb_is_refused_before_it_fills_the_disk(victim: Victim
 def test_a_guest_that_grasps_at_the_host_gets_nothing(victim: Victim) -> None:
     victim.flaws("grasp")
     done = victim.reproduce()
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     logs = list((victim.root / "results").rglob("*.console.log"))
     assert len(logs) == 2
     for log in logs:
@@ -241,6 +241,6 @@ def test_no_sandbox_is_said_and_gives_up_what_it_says(victim: Victim) -> None:
     mbox = str(HOSTILE / "reads-home.mbox")
     arguments = ("--plan", "quick", "--no-sandbox")
     done = victim.harness("build", "test", "--mbox", mbox, *arguments)
-    assert done.exit_code == 0, done.said
+    assert done.exit_code == 0, done.output
     assert "running without bubblewrap: what is built and booted can read your files" in done.stderr
     assert SECRET in victim.log, "the other tests would prove nothing"
