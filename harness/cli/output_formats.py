@@ -6,6 +6,7 @@ module is imported when it is used.
 """
 
 import datetime
+import importlib
 import os
 import re
 from pathlib import Path
@@ -20,11 +21,21 @@ from harness.host.files import replace_file
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.judge.conclude import Conclusion
     from harness.report.formats.mail import Thread
     from harness.report.formats.tested_by import Person
 
-FORMATS = ("terminal", "html", "md", "mail", "ktap", "junit", "kcidb", "b4")
+#: Formats that need nothing but the conclusion: module and function under report/formats/.
+TEXT_FORMATS = {
+    "md": "markdown:markdown",
+    "ktap": "ktap:ktap",
+    "junit": "junit:junit",
+    "kcidb": "kcidb:kcidb",
+    "b4": "b4:b4",
+}
+FORMATS = ("terminal", "html", "mail", *TEXT_FORMATS)
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 IDENTITY_S = 10
 
@@ -37,27 +48,22 @@ def rendered(project: Project, form: str, conclusion: "Conclusion", origin: str)
 
 
 def _text(form: str, conclusion: "Conclusion", origin: str) -> str:
-    if form == "md":
-        from harness.report.formats.markdown import markdown
-
-        return markdown(conclusion)
-    if form == "ktap":
-        from harness.report.formats.ktap import ktap
-
-        return ktap(conclusion)
-    if form == "junit":
-        from harness.report.formats.junit import junit
-
-        return junit(conclusion)
+    if form == "terminal":
+        return _plain(conclusion)
     if form == "kcidb":
         from harness.report.formats.kcidb import kcidb
 
         return kcidb(conclusion, origin)
-    if form == "b4":
-        from harness.report.formats.b4 import b4
+    return text_format(form)(conclusion)
 
-        return b4(conclusion)
-    return _plain(conclusion)
+
+def text_format(form: str) -> "Callable[[Conclusion], str]":
+    """Return the function of one of TEXT_FORMATS."""
+    module, function = TEXT_FORMATS[form].split(":")
+    found: Callable[[Conclusion], str] = getattr(
+        importlib.import_module(f"harness.report.formats.{module}"), function
+    )
+    return found
 
 
 def _plain(conclusion: "Conclusion") -> str:

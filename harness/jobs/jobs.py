@@ -9,17 +9,17 @@ import msgspec
 
 from harness.errors import InputError
 from harness.jobs.graph import Here, Job
-from harness.kernel import build as build_stage
+from harness.kernel import build as kernel_build
 from harness.measure import run
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.record.applied import Applied
 from harness.record.record import BootRun, Unbuilt
-from harness.series import apply as apply_stage
+from harness.series import apply as series_apply
 from harness.series import ports
 from harness.series.source import Source
-from harness.trees import tree as tree_stage
+from harness.trees import tree as trees
 
 #: The jobs that fetch the tree and apply the patches.
 ON_TREE = ("fetch", "apply")
@@ -89,13 +89,13 @@ def measure_job(comparison: BootComparison) -> Job:
 
 def fetch(here: Here, name: str) -> Tree:
     """Return a tree by its name in configs/trees.yaml or the tag of a release."""
-    return tree_stage.fetch(here.project, here.cache, name, here.listen)
+    return trees.fetch(here.project, here.cache, name, here.listen)
 
 
 def apply(here: Here, given: Patches, tree: Tree) -> Applied:
     """Apply a series and return its commits. Raises InputError for a prefix that it lacks."""
     source = given.source or ports.for_tree(here.project, given.slug, tree)
-    applied = apply_stage.apply(here.project, here.cache, given.slug, tree, source, here.listen)
+    applied = series_apply.apply(here.project, here.cache, given.slug, tree, source, here.listen)
     _prefix(applied, given.prefix)
     return applied
 
@@ -103,8 +103,8 @@ def apply(here: Here, given: Patches, tree: Tree) -> Applied:
 def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     """Build and return the kernel of base and some patches."""
     commit = applied.prefix(_prefix(applied, given.prefix))
-    here.import_kernel(build_stage.key(here.cache, commit, given.how))
-    return build_stage.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
+    here.import_kernel(kernel_build.key(here.cache, commit, given.how))
+    return kernel_build.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 
 
 def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> BootRun:

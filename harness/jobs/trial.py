@@ -141,7 +141,8 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
     if not found.ok:
         return _failed(visit, "check", _unequal(found))
     count = sum(compared.cases for compared in found.compared.values())
-    equal = f"{len(made.builds) - 1} patches, {count} cases equal, {len(found.gates)} gates hold"
+    patches, held = len(made.builds) - 1, len(found.checks)
+    equal = f"{patches} patches, {count} cases equal, {held} object checks hold"
     if not wanted.timed:
         return msgspec.structs.replace(visit, reason=equal)
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
@@ -152,11 +153,11 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
     visit = msgspec.structs.replace(
         visit, runs=(record.run_id,), reason=f"{equal}; {_ratios(concluded.rows[-1])}"
     )
-    for gate in concluded.gates:
-        if not gate.ok and gate.value is None:
-            raise MachineError(f"{gate.rule} is undecided: {gate.reason}", where=record.run_id)
-        if not gate.ok:
-            return _failed(visit, "time", f"{gate.rule} fails: {gate.reason}")
+    for rule in concluded.rules:
+        if not rule.ok and rule.value is None:
+            raise MachineError(f"{rule.rule} is undecided: {rule.reason}", where=record.run_id)
+        if not rule.ok:
+            return _failed(visit, "time", f"{rule.rule} fails: {rule.reason}")
     return visit
 
 
@@ -175,7 +176,7 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
         tuple(filter(of_boots, this.wanted.rules)),
     )
     results = [f"{v.driver} {v.verdict}" for v in found.verdicts]
-    results += [f"{gate.rule} fails: {gate.reason}" for gate in found.gates if not gate.ok]
+    results += [f"{rule.rule} fails: {rule.reason}" for rule in found.rules if not rule.ok]
     reason = f"{visit.reason}; {record.evidence}: {', '.join(results) or record.outcome}"
     visit = msgspec.structs.replace(visit, reason=reason, runs=(*visit.runs, record.run_id))
     if reproduce_exit_code(found):
@@ -198,8 +199,8 @@ def _unequal(found: Checked) -> str:
     for name, compared in found.compared.items():
         for one in compared.unequal:
             return f"prefix {one.build}, {name}: {one.case}: {one.what}"
-    gate = next(gate for gate in found.gates if not gate.ok)
-    return f"prefix {gate.build}: {gate.name}: no ({gate.detail})"
+    check = next(check for check in found.checks if not check.ok)
+    return f"prefix {check.build}: {check.name}: no ({check.detail})"
 
 
 def _visit(tag: str, rebased: Rebased, started: str) -> Visit:

@@ -27,7 +27,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     `verdicts` has one entry per claim about a build of the run, and one per driver without a claim.
     `rows` and `fillings` are empty unless the run is a replay, `prefixes` unless it is per patch.
     `identity` has an entry for each build but base. `memmaps` are compared by digest alone, so none
-    names a page. `null` is the newest comparable run of base against itself. `gates` are the
+    names a page. `null` is the newest comparable run of base against itself. `rules` are the
     results of the rules that were given.
     """
 
@@ -40,7 +40,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     identity: tuple[Identity, ...] = ()
     memmaps: tuple[Verified, ...] = ()
     null: NullSeen | None = None
-    gates: tuple[RuleResult, ...] = ()
+    rules: tuple[RuleResult, ...] = ()
     prefixes: tuple[PrefixResult, ...] = ()
 
 
@@ -73,6 +73,6 @@ def conclude(
         identity=found.identity,
         memmaps=found.memmaps,
         null=found.null,
-        gates=hold(rules, found),
+        rules=hold(rules, found),
         prefixes=prefixes,
     )

@@ -20,7 +20,7 @@ def reproduce_exit_code(found: Conclusion, *, require_verdict: bool = False) -> 
         record.outcome == "complete"
         and not words & {"contradicted", "inconclusive"}
         and all(prefix.holds for prefix in found.prefixes)
-        and all(gate.ok for gate in found.gates)
+        and all(rule.ok for rule in found.rules)
         and (not require_verdict or words == {"reproduced"})
     )
     return 0 if ok else EXIT_VERDICT
@@ -31,10 +31,10 @@ def judge_exit_code(found: Conclusion, *, require_verdict: bool = False) -> int:
 
     With `require_verdict` both must be so. A run that answers to no claim has reproduced none.
     """
-    by_rules = all(gate.ok for gate in found.gates)
+    by_rules = all(rule.ok for rule in found.rules)
     words = {verdict.verdict for verdict in found.verdicts}
     by_claims = words == {"reproduced"} and all(prefix.holds for prefix in found.prefixes)
-    ok = by_rules and (by_claims or (bool(found.gates) and not require_verdict))
+    ok = by_rules and (by_claims or (bool(found.rules) and not require_verdict))
     return 0 if ok else EXIT_VERDICT
 
 

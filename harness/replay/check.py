@@ -25,12 +25,14 @@ class Checked(msgspec.Struct, frozen=True):
     """The comparisons by configuration, and the object checks."""
 
     compared: dict[str, CaseComparison]
-    gates: tuple[ObjectCheck, ...]
+    checks: tuple[ObjectCheck, ...]
 
     @property
     def ok(self) -> bool:
         """Whether nothing differs and every object check holds."""
-        return all(not c.unequal for c in self.compared.values()) and all(g.ok for g in self.gates)
+        return all(not c.unequal for c in self.compared.values()) and all(
+            check.ok for check in self.checks
+        )
 
 
 def compare_as_booted(

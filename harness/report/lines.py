@@ -55,7 +55,7 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
 
 def rules(conclusion: Conclusion) -> Iterator[Line]:
     """Yield the result of each rule."""
-    for rule in conclusion.gates:
+    for rule in conclusion.rules:
         text = f"{rule.rule} {'holds' if rule.ok else 'fails'}: {rule.reason}"
         yield Line("rule", text, "good" if rule.ok else "bad")
 

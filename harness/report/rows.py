@@ -32,7 +32,7 @@ def results(conclusion: Conclusion) -> Iterator[ReportRow]:
 def groups(conclusion: Conclusion) -> Mapping[str, list[ReportRow]]:
     """Return the rows by group; names are unique within a group. The run itself is always a row."""
     found: dict[str, dict[str, ReportRow]] = {}
-    for make in (_run, _builds, _boots, _identity, _memmaps, _passes, _counts, _claims, _gates):
+    for make in (_run, _builds, _boots, _identity, _memmaps, _passes, _counts, _claims, _rules):
         for row in make(conclusion):
             group = found.setdefault(row.group, {})
             name, times = row.name, 1
@@ -210,13 +210,13 @@ def _binding(build: str, binding: BindingMeans | None) -> list[Number]:
     ]
 
 
-def _gates(conclusion: Conclusion) -> Iterator[ReportRow]:
+def _rules(conclusion: Conclusion) -> Iterator[ReportRow]:
     if (null := conclusion.null) is not None:
         text = null.finds or "base against base: no difference"
         status: Status = "error" if null.finds else "pass"
         yield ReportRow("gates", "null", status, f"{text} (run {null.run_id})")
-    for number, gate in enumerate(conclusion.gates, 1):
-        value = () if gate.value is None else (Number("", "value", gate.value, ""),)
-        text = f"{gate.rule}: {gate.reason}"
-        status = "pass" if gate.ok else "fail"
+    for number, rule in enumerate(conclusion.rules, 1):
+        value = () if rule.value is None else (Number("", "value", rule.value, ""),)
+        text = f"{rule.rule}: {rule.reason}"
+        status = "pass" if rule.ok else "fail"
         yield ReportRow("gates", f"gate-{number}", status, text, numbers=value)

@@ -31,7 +31,7 @@ def headline(conclusion: Conclusion) -> str:
         return lines.fault(prefix)
     if record.outcome != "complete":
         return phrases.outcome(record)
-    for rule in conclusion.gates:
+    for rule in conclusion.rules:
         if not rule.ok:
             return f"rule {rule.rule} fails: {rule.reason}"
     parts = [f"{phrases.about(v)} {phrases.ruling(v)}" for v in conclusion.verdicts]
@@ -55,7 +55,7 @@ def answer(conclusion: Conclusion) -> Answer:
     if record.outcome != "complete":
         word = "interrupted" if record.outcome == "lost" else record.outcome.replace("_", " ")
         return Answer(f"Run {word}", "doubt", because)
-    if any(not rule.ok for rule in conclusion.gates):
+    if any(not rule.ok for rule in conclusion.rules):
         return Answer("Rule failed", "bad", because)
     if record.is_null:
         return _of_null(record)

@@ -51,7 +51,7 @@ def test_every_prefix_is_equal_and_passes_the_checks(
     found = check.check(project, cache, runner, port, REQUEST)
     assert found.ok, [u.what for c in found.compared.values() for u in c.unequal]
     assert all(c.cases > 40 for c in found.compared.values())
-    names = {gate.name for gate in found.gates}
+    names = {check.name for check in found.checks}
     assert {"has non-temporal stores", "has no non-temporal store"} <= names
 
 
@@ -84,7 +84,7 @@ def test_missing_fences_are_caught_where_the_memmap_is_right(
 ) -> None:
     found = checked_wrong(project, cache, runner, "undrained")
     assert all(not compared.unequal for compared in found.compared.values())
-    failed = {gate.name for gate in found.gates if not gate.ok}
+    failed = {check.name for check in found.checks if not check.ok}
     assert {"drained before ordinary stores to a page", "drained before returning"} <= failed
 
 

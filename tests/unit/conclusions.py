@@ -162,7 +162,7 @@ def everything() -> Conclusion:
             for driver in ("nd_pmem", "dax_pmem")
         ),
         null=NullSeen("20260101T010000-abcdef", ""),
-        gates=(
+        rules=(
             RuleResult(
                 "nd_pmem.rebind.ratio<0.6", ok=True, value=0.404, reason="0.404 is below 0.6"
             ),

@@ -37,9 +37,9 @@ def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> N
       harness build --prefix all             base and every prefix
       harness build --profile vng --prefix 0
     """
-    from harness.kernel import build as build_stage
+    from harness.kernel import build as kernel_build
     from harness.kernel import configure
-    from harness.series import apply as apply_stage
+    from harness.series import apply as series_apply
     from harness.series import trust
 
     project, cache = Project.find(), chosen_cache()
@@ -51,12 +51,12 @@ def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> N
     )
     trust.require(cache, kernels.source)
     with watching() as listen:
-        kernel_tree, applied = apply_stage.on_tree(
+        kernel_tree, applied = series_apply.on_tree(
             project, cache, kernels.slug, kernels.tree, kernels.source, listen
         )
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))
         built = [
-            build_stage.build(
+            kernel_build.build(
                 cache, kernel_tree, applied.prefix(k), how, listen, title=f"prefix {k}"
             )
             for k in chosen

@@ -84,8 +84,8 @@ def _show(found: "Conclusion") -> None:
     if found.null is not None:
         result = found.null.finds or "no difference, as expected"
         click.echo(f"base against itself (run {found.null.run_id}): {result}")
-    for gate in found.gates:
-        click.echo(printable(f"rule {gate.rule}: {'ok' if gate.ok else 'FAILED'}: {gate.reason}"))
+    for rule in found.rules:
+        click.echo(printable(f"rule {rule.rule}: {'ok' if rule.ok else 'FAILED'}: {rule.reason}"))
 
 
 def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
@@ -111,5 +111,5 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "noise": found.noise,
         "null": found.null,
         "alike": {proof.build: proof.ok for proof in found.identity},
-        "gates": found.gates,
+        "gates": found.rules,
     }

@@ -291,11 +291,11 @@ def _show_checked(checked: "Checked") -> None:
         click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} builds differ")
         for found in compared.unequal:
             click.echo(f"  {found.build}: {found.case}: {found.what}")
-    for gate in checked.gates:
-        if not gate.ok:
-            click.echo(f"  {gate.build}: {gate.name}: failed ({gate.detail})")
-    failed = sum(not gate.ok for gate in checked.gates)
-    click.echo(f"{len(checked.gates)} object checks: {failed} failed")
+    for check in checked.checks:
+        if not check.ok:
+            click.echo(f"  {check.build}: {check.name}: failed ({check.detail})")
+    failed = sum(not check.ok for check in checked.checks)
+    click.echo(f"{len(checked.checks)} object checks: {failed} failed")
 
 
 def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:

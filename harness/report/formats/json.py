@@ -44,7 +44,7 @@ def document(
         "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
         "noise": _plain(conclusion.noise),
         "null": _plain(conclusion.null),
-        "gates": _plain(conclusion.gates),
+        "gates": _plain(conclusion.rules),
     }
 
 

@@ -30,7 +30,7 @@ def withheld(conclusion: Conclusion, person: Person | None) -> str:
         (any(not prefix.holds for prefix in conclusion.prefixes), "a prefix of the series fails"),
         (not conclusion.memmaps, "the struct pages were not compared"),
         (any(not found.ok for found in conclusion.memmaps), "the struct pages are not identical"),
-        (any(not rule.ok for rule in conclusion.gates), "a rule fails"),
+        (any(not rule.ok for rule in conclusion.rules), "a rule fails"),
         (any(not one.ok for one in conclusion.identity), "base and series are not comparable"),
         (conclusion.null is not None and conclusion.null.finds != "", "base differs from itself"),
         (person is None, "git config has no user.name or no user.email"),

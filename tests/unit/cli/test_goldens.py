@@ -23,6 +23,7 @@ import click
 import pytest
 
 from harness.cli import cli, main
+from harness.cli.output_formats import FORMATS
 from tests.conftest import GOLDENS
 from tests.unit import reports
 
@@ -127,9 +128,8 @@ def test_help(path: tuple[str, ...], golden: Golden, typed: Callable[..., str]) 
     golden(f"help/{'-'.join(path) or 'harness'}.txt", typed(*path, "--help", width=100))
 
 
-FORMS = ("terminal", "html", "md", "mail", "ktap", "junit", "kcidb", "b4")
 REPORTS: dict[str, tuple[str, ...]] = {
-    **{form: ("report", "RUN", "--format", form, "--output", "-") for form in FORMS},
+    **{form: ("report", "RUN", "--format", form, "--output", "-") for form in FORMATS},
     "json": ("report", "RUN", "--json"),
     "github": ("report", "RUN", "--github", "--output", "report.txt"),
     "judge": ("judge", "RUN"),

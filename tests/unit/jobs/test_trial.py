@@ -40,7 +40,7 @@ def boots(monkeypatch: pytest.MonkeyPatch, outcome: str, *verdicts: str) -> None
     found = SimpleNamespace(
         record=record,
         verdicts=[SimpleNamespace(driver="nd_pmem", verdict=verdict) for verdict in verdicts],
-        gates=(),
+        rules=(),
         prefixes=(),
     )
     monkeypatch.setattr(trials.reproduce, "reproduce", lambda *_: record)

@@ -193,7 +193,7 @@ def test_a_run_in_which_no_patch_builds_has_a_conclusion() -> None:
     found = conclude(made, builders.claims(), rules=[parse_rule("memmap.equal")])
     assert [prefix.builds for prefix in found.prefixes] == [True, False, False]
     assert found.verdicts == found.effects == ()
-    assert [gate.reason for gate in found.gates] == ["patch 1 does not build"]
+    assert [rule.reason for rule in found.rules] == ["patch 1 does not build"]
     for form in FORMS.values():
         assert form(found)
     assert page(found, has=lambda _: False)

@@ -90,7 +90,7 @@ def test_exactly_one_of_two_opposite_rules_holds(value: float, bound: float) -> 
 
 
 def held(rec: RunRecord, *texts: str, nulls: tuple[RunRecord, ...] = ()) -> list[RuleResult]:
-    return list(conclude(rec, (), nulls, [parse_rule(t) for t in texts]).gates)
+    return list(conclude(rec, (), nulls, [parse_rule(t) for t in texts]).rules)
 
 
 def test_rules_on_boots() -> None:

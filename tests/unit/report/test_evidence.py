@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from harness.cli.output_formats import TEXT_FORMATS, text_format
 from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Count
 from harness.report.formats.tested_by import withheld
@@ -19,6 +20,10 @@ replace = msgspec.structs.replace
 UNDECIDED = [name for name, c in CONCLUSIONS.items() if c.record.evidence != "boot-kvm"]
 #: A rule such as ratio<0.6 is given by the user, not measured.
 OF_NUMBERS = re.compile(r"reduction|\bratio\b(?![<&])|rebind_mean|\bfirst\b|cost")
+
+
+def test_all_formats_are_tested() -> None:
+    assert {text_format(form) for form in TEXT_FORMATS} <= set(FORMS.values())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -123,7 +128,7 @@ def test_each_single_condition_withholds_tested_by() -> None:
         replace(GOOD, verdicts=(GOOD.verdicts[0], replace(GOOD.verdicts[1], verdict="untested"))),
         replace(GOOD, memmaps=()),
         replace(GOOD, memmaps=(*GOOD.memmaps[:-1], differing)),
-        replace(GOOD, gates=everything.gates),
+        replace(GOOD, rules=everything.rules),
         replace(GOOD, identity=(unlike,)),
         replace(GOOD, null=msgspec.structs.replace(everything.null, finds="nd_pmem differs")),  # type: ignore[type-var]
         replace(GOOD, record=replace(rec, builds=(rec.builds[0], tip))),

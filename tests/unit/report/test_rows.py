@@ -106,7 +106,7 @@ def test_a_null_run_that_finds_a_difference_does_not_pass() -> None:
     made = replace(CONCLUSIONS["reproduced"], null=NullSeen("r", "nd_pmem differs"))
     assert statuses(made, "gates") == {"null": "error"}
     made = replace(
-        made, null=NullSeen("r", ""), gates=(RuleResult("a<1", ok=False, value=None, reason=""),)
+        made, null=NullSeen("r", ""), rules=(RuleResult("a<1", ok=False, value=None, reason=""),)
     )
     assert statuses(made, "gates") == {"null": "pass", "gate-1": "fail"}
 
