@@ -13,7 +13,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied
 
-USERS_CACHE = os.environ.get("XDG_CACHE_HOME")
+USERS_CACHE = os.environ.get("XDG_CACHE_HOME") or None
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"
 NEEDED = ("qemu-system-x86_64", "ndctl", "busybox", "make", "gcc", "flex", "bison")
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from harness.cli.commands.plan import plan
+from harness.cli import cli
 from harness.errors import InputError
 from harness.project.project import Project
 from harness.report.formats import ci
@@ -34,7 +34,7 @@ def problems(target: str, text: str) -> list[str]:
 
 
 def printed(*arguments: str) -> str:
-    done = CliRunner().invoke(plan, arguments, standalone_mode=False)
+    done = CliRunner().invoke(cli, ["plan", *arguments], standalone_mode=False)
     if done.exception:
         raise done.exception
     return done.output
@@ -71,7 +71,7 @@ def test_jobs_are_commands_of_this_harness() -> None:
     assert words[-1] == "--require-verdict"
     from harness.cli.commands.measure import reproduce
 
-    context = reproduce.make_context("reproduce", words[1:])
+    context = reproduce.make_context("reproduce", words[1:], **cli.context_settings)
     assert words[0] == context.command.name
     assert (context.params["slug"], context.params["plan"]) == ("memcpy-streaming", "reproduce")
     assert context.params["require_verdict"]

@@ -11,9 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.commands.compare import compare
-from harness.cli.commands.judge import judge
-from harness.cli.commands.report import report
+from harness.cli import cli
 from harness.errors import HarnessError
 from harness.judge.conclude import conclude
 from harness.judge.verdict import Verdict
@@ -223,7 +221,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def judged(*arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(judge, arguments)
+    done = CliRunner().invoke(cli, ["judge", *arguments])
     if isinstance(done.exception, HarnessError):
         return done.exception.exit_code, str(done.exception)
     return done.exit_code, done.output
@@ -267,7 +265,7 @@ def test_a_null_run_limits_the_verdict_and_is_not_the_newest(project: Project) -
     code, text = judged()
     assert code == 1
     assert "inconclusive: base differs from itself" in text
-    shown = CliRunner().invoke(report, ["--json"])
+    shown = CliRunner().invoke(cli, ["report", "--json"])
     assert json.loads(shown.output)["record"].endswith("20260101T000000-kvm000/record.json")
     assert "inconclusive" in shown.output
 
@@ -278,12 +276,12 @@ def test_compare_names_the_field_or_the_change(project: Project) -> None:
     project.keep(slower, "20260102T000000-second")
     project.keep(replace(rec, machine=replace(rec.machine, cpus=9)), "20260103T000000-third0")
     runs = ["20260101T000000-first0", "20260102T000000-second"]
-    done = CliRunner().invoke(compare, runs)
+    done = CliRunner().invoke(cli, ["compare", *runs])
     assert done.exit_code == 0
     assert "nd_pmem rebind: tip/base 0.404, then 0.445" in done.output
-    done = CliRunner().invoke(compare, [*runs, "--json"])
+    done = CliRunner().invoke(cli, ["compare", *runs, "--json"])
     assert len(json.loads(done.output)["changes"]) == 4
-    done = CliRunner().invoke(compare, [runs[0], "20260103T000000-third0"])
+    done = CliRunner().invoke(cli, ["compare", runs[0], "20260103T000000-third0"])
     assert isinstance(done.exception, HarnessError)
     assert done.exception.exit_code == 65
     assert "machine.cpus differs: 2 and 9" in str(done.exception)
