@@ -107,7 +107,7 @@ def _few(table: RunTable) -> Iterator[Noise]:
             (len(table.units[build.name, kind, "rebind"].costs) for kind in table.kinds), default=0
         )
         if few < FEWEST:
-            text = f"{few} {unit} that count; an interval needs {FEWEST}"
+            text = f"{few} of the {unit} count; an interval needs {FEWEST}"
             yield _noise("too-few", build.name, text)
 
 
