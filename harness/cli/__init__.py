@@ -30,7 +30,7 @@ COMMANDS = {
     "doctor": _Entry("doctor:doctor", "Check whether this machine can run a plan."),
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
     "series": _Entry("series:series", "List, show, fetch and import patch series."),
-    "apply": _Entry("apply:apply", "Apply a series to a tree with b4, one commit per patch."),
+    "apply": _Entry("apply:apply", "Apply a series to a tree, one commit per patch."),
     "rebase": _Entry("rebase:rebase", "Rebase a series onto other trees; show how each patch fit."),
     "versions": _Entry("versions:versions", "Compare two versions of a series and their trailers."),
     "watch": _Entry("watch:watch", "Try a series on each new tag of a tree, once."),

@@ -194,20 +194,21 @@ accelerator_option = click.option(
 def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":
     """Return the source that the options name; None is the tree's port.
 
-    Raises InputError if more than one is given.
+    Raises InputError if a port and another one are given.
     """
     from harness.series.source import Mbox, Port, Posted
 
-    given = [x for x in (version, port, mbox) if x is not None]
-    if len(given) > 1:
+    if port is not None and (version is not None or mbox is not None):
         raise InputError(
-            "given together", where="--version, --port, --mbox", expected="one of them"
+            "given together",
+            where="--version, --port, --mbox",
+            expected="one of them, or --version with --mbox",
         )
-    if version is not None:
-        return Posted(version)
     if port is not None:
         return Port(port)
-    return None if mbox is None else Mbox(mbox)
+    if mbox is not None:
+        return Mbox(mbox, version)
+    return None if version is None else Posted(version)
 
 
 def gate_rule(text: str) -> "Rule":

@@ -10,12 +10,20 @@ import re
 import msgspec
 
 _GIT = re.compile(r"diff --git a/(?P<old>.+) b/(?P<new>.+)")
+#: With git's diff.noprefix or diff.mnemonicPrefix.
+_PLAIN = re.compile(r"diff --git (?!a/)\S+ (?!b/)\S+")
+_NO_PREFIX = "the diff's paths lack a/ and b/; make it with `git format-patch --default-prefix`"
+_CUT = "the diff's header is cut or wrapped"
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
 #: Headers of a file's diff that name paths or modes.
 _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
 _INDEX = re.compile(r"index ([0-9a-f]{7,64})\.\.[0-9a-f]{7,64}(?: \d+)?")
 #: Symbolic links and submodules.
 _SPECIAL = re.compile(r"(?:new file mode|new mode|index \S+) 1[26]0000")
+
+
+#: A binary file of over 99 MB: git allocates that much.
+_HUGE = re.compile(r"(?:literal|delta) 0*[1-9]\d{8,}")
 
 
 class DiffError(ValueError):
@@ -88,7 +96,7 @@ class _DiffReader:
         if line.startswith("diff --git "):
             match = _GIT.fullmatch(line)
             if match is None:
-                raise DiffError(self.at + 1, "the diff's header is cut or wrapped")
+                raise DiffError(self.at + 1, _NO_PREFIX if _PLAIN.fullmatch(line) else _CUT)
             self._name(match["old"])
             self._name(match["new"])
             self._file, self._old_file = match["new"], match["old"]
@@ -101,6 +109,8 @@ class _DiffReader:
         elif self._file is not None and line.startswith("@@"):
             self._hunk()
             return
+        elif self._file is not None and _HUGE.fullmatch(line):
+            raise DiffError(self.at + 1, f"makes {self._file} larger than 99 MB")
         self.at += 1
 
     def _name(self, name: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Applies a series to a tree with b4: one commit per patch, on exactly the tree's commit.
+"""Applies a series to a tree with git: one commit per patch, on exactly the tree's commit.
 
 Equal patches on an equal tree give equal commits on every machine, so a series that was applied
 once is found again, and kernels built from it too.
@@ -7,6 +7,7 @@ once is found again, and kernels built from it too.
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import msgspec
 from harness.errors import DoesNotApply, HarnessError, InputError, ToolFailed
 from harness.events import Began, Ended, Listener, silent
 from harness.git import patches as git_patches
-from harness.git.git import COMMITTER, Git
+from harness.git.git import Git
 from harness.host.cache import Cache, publish
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
@@ -27,6 +28,7 @@ from harness.series.source import Source
 from harness.trees.tree import checked_out, fetch
 
 APPLY_S = 600
+_LINK = re.compile(r"^:\d{6} 1[26]0000 ", re.MULTILINE)
 CLEAN_S = 120
 
 
@@ -106,7 +108,7 @@ def _apply(cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMail
     with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
         worktree = Git(folder, log=git.log, deadline=git.deadline)
         try:
-            commits = _shazam(worktree, tree, mails.patches, work)
+            commits = _am(worktree, tree, mails.patches, work)
         except BaseException:
             # With a deadline of its own, and without hiding the first error.
             cleaner = Git(folder, log=git.log, deadline=Deadline(CLEAN_S))
@@ -120,34 +122,39 @@ def _apply(cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMail
             release=tree.release,
             base=tree.commit,
             patches=tuple(
-                Patch(p.number, p.subject, commit, worktree.patch_id(commit), sha256)
-                for p, commit, sha256 in zip(mails.patches, commits, mails.sha256, strict=True)
+                Patch(p.number, subject, commit, worktree.patch_id(commit), sha256)
+                for p, (commit, subject), sha256 in zip(
+                    mails.patches, commits, mails.sha256, strict=True
+                )
             ),
             tags=f"series/{slug}/{_word(mails.label)}/{tree.release}",
         )
 
 
-def _shazam(worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path) -> tuple[str, ...]:
-    """Apply with b4 and return the commits, one per patch."""
-    (work / "home").mkdir()
+def _am(
+    worktree: Git, tree: Tree, patches: Sequence[PatchMail], work: Path
+) -> list[tuple[str, str]]:
+    """Apply with git am and return one commit and subject per patch."""
     series = work / "series.mbx"
     series.write_bytes(b4.mbox([p.raw for p in patches]))
-    env = COMMITTER | worktree.environment
-    log, deadline = worktree.log, worktree.deadline
     try:
-        b4.shazam(worktree.folder, series, work / "home", env, log=log, deadline=deadline)
+        worktree.am(series)
     except ToolFailed as failed:
         worktree.clean_to(tree.commit)
         raise _first_failure(worktree, patches, work) or failed from failed
     commits = worktree.commits_since(tree.commit)
-    subjects = [subject for _, subject in commits]
-    if subjects != [p.subject for p in patches]:
+    if len(commits) != len(patches):
         raise DoesNotApply(
-            f"b4 made {len(commits)} commits of {len(patches)} patches on {tree.name}",
+            f"git made {len(commits)} commits of {len(patches)} patches on {tree.name}",
             hint=f"the whole log is in {worktree.log}",
-            detail="\n".join(subjects),
+            detail="\n".join(subject for _, subject in commits),
         )
-    return tuple(commit for commit, _ in commits)
+    # git reads all parts of a mail, in any encoding.
+    if _LINK.search(worktree("log", "--raw", "--format=", f"{tree.commit}..HEAD").stdout):
+        raise InputError(
+            "the series makes a link or submodule", where=tree.name, expected="files only"
+        )
+    return commits
 
 
 def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> HarnessError | None:

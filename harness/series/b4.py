@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs b4, which applies a series from an mbox and fetches one by message-id.
+"""Runs b4, which selects a series from mails and fetches one by message-id.
 
 b4 gets a home folder of its own: the user's git and b4 configuration must not change what is
-applied.
+selected.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.host import process
 from harness.host.venv import installed
 
-_HAS_ID = re.compile(rb"^message-id:", re.IGNORECASE | re.MULTILINE)
+_HAS_ID = re.compile(rb"^message-id:\s*<[^<>\s]+>", re.IGNORECASE | re.MULTILINE)
+#: b4 reads [PATCH v6,1/2] as one word.
+_SUBJECT = re.compile(rb"^subject:[^\]\n]*\]", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(rb"^From (?!harness@memmap-harness\.invalid )", re.MULTILINE)
 _SEPARATOR = b"From harness@memmap-harness.invalid Thu Jan  1 00:00:00 1970\n"
 
 
@@ -35,20 +38,28 @@ def mbox(mails: Sequence[bytes]) -> bytes:
     return out
 
 
-def shazam(
-    worktree: Path,
-    series: Path,
-    home: Path,
-    env: Mapping[str, str],
+def select(
+    mails: Sequence[bytes],
+    version: int | None,
+    folder: Path,
     *,
     log: Path,
     deadline: process.Deadline,
-) -> process.Finished:
-    """Apply an mbox to the worktree's HEAD, offline. Raises ToolFailed, TimedOut."""
-    argv = [installed("b4"), "--no-stdin", "--offline-mode", "shazam", "-m", str(series)]
-    return process.run(
-        argv, log=log, deadline=deadline, cwd=worktree, env={**env, **_homes(home)}, called="b4"
-    )
+) -> bytes:
+    """Return the mbox of the series that b4 selects offline; empty if it selects none.
+
+    `version` None is the latest that b4 finds. Works in `folder`. Raises ToolFailed, TimedOut.
+    """
+    given, selected = folder / "mails.mbx", folder / "series.mbx"
+    # b4 splits an mbox at every line that begins with "From ".
+    text = _FROM.sub(rb">From ", mbox(mails))
+    given.write_bytes(_SUBJECT.sub(lambda match: match[0].replace(b",", b" "), text))
+    selected.unlink(missing_ok=True)
+    argv = [installed("b4"), "--no-stdin", "--offline-mode", *_am(folder, version)]
+    argv += ["--use-local-mbox", str(given)]
+    env = _environment(folder, folder / "home")
+    process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4")
+    return selected.read_bytes() if selected.exists() else b""
 
 
 def fetch(
@@ -66,19 +77,26 @@ def fetch(
     `on_line` gets each line that b4 prints. Reviewers' later trailers are left out, so that the
     file does not change from day to day. Raises ToolFailed, TimedOut.
     """
-    argv = [installed("b4"), "--no-stdin", "am", "--no-cover", "--no-add-trailers"]
-    argv += ["--use-version", str(version), "--outdir", str(folder)]
-    argv += ["--mbox-name", "series.mbx", message_id]
-    # These keep the user's git configuration out.
-    env = {**_homes(home), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": str(folder)}
+    argv = [installed("b4"), "--no-stdin", *_am(folder, version), message_id]
+    env = _environment(folder, home)
     process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
     return folder / "series.mbx"
 
 
-def _homes(home: Path) -> dict[str, str]:
+def _am(folder: Path, version: int | None) -> list[str]:
+    # A reroll that b4 completes from an older version is not what was posted.
+    argv = ["am", "--no-cover", "--no-add-trailers", "--no-partial-reroll"]
+    argv += ["--outdir", str(folder), "--mbox-name", "series.mbx"]
+    return argv if version is None else [*argv, "--use-version", str(version)]
+
+
+def _environment(folder: Path, home: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
+        # These keep the user's git configuration out.
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CEILING_DIRECTORIES": str(folder),
     }

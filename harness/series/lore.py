@@ -106,7 +106,7 @@ def _from_archive(cache: Cache, posted: Version, cover: str, work: Path) -> tupl
             deadline=Deadline(FETCH_S),
             on_line=printed.append,
         )
-        patches = parse_series(made.read_bytes(), posted.version)
+        patches = parse_series(made.read_bytes())
     except (ToolFailed, TimedOut) as error:
         raise MachineError(
             f"v{posted.version} cannot be fetched by b4 from the mailing list's archive",
@@ -118,6 +118,10 @@ def _from_archive(cache: Cache, posted: Version, cover: str, work: Path) -> tupl
         raise MachineError(
             f"b4 fetched an invalid series: {error}", where=cover, hint=f"see {log}"
         ) from error
+    if patches[0].version != posted.version:
+        raise MachineError(
+            f"b4 fetched v{patches[0].version}", where=cover, expected=f"v{posted.version}"
+        )
     if posted.patches not in (None, len(patches)):
         raise MachineError(
             f"b4 fetched {len(patches)} patches",

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parses the mails of a series into numbered patches, and refuses damaged ones. Pure."""
+"""Checks the mails of a series: complete, in order, undamaged. Pure.
+
+b4 selects and orders the mails; it can be wrong without an error.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from harness.git.diff import DiffError, Hunk, parse_diff, preimages
-from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
+from harness.series.messages import MAX_MAILS, Mail, Tag, is_message_id, read_mails
 
 #: An archive hides addresses, which the commit needs: author, sign-off, code.
 _HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)
@@ -40,22 +43,47 @@ class PatchMail(msgspec.Struct, frozen=True):
     blobs: dict[str, str] = {}
 
 
-def parse_series(raw: bytes, version: int | None = None) -> tuple[PatchMail, ...]:
-    """Return the patches of a series in order, without the cover letter.
+def parse_series(raw: bytes) -> tuple[PatchMail, ...]:
+    """Return the patches of a file that holds one series in order; the cover letter is left out.
 
-    `version` chooses among several versions. Raises MailError for a missing or damaged patch.
+    Raises MailError for a missing, damaged or misplaced patch.
     """
     mails = read_mails(raw)
     if len(mails) > MAX_MAILS:
         raise MailError(f"holds over {MAX_MAILS} mails")
-    patches = [patch for patch in map(_patch, mails) if patch is not None]
+    refuse_damaged(mails)
+    posted = [mail for mail in mails if mail.tag and mail.tag.number and not mail.is_reply]
+    return checked([mail for mail in posted if mail.has_diff])
+
+
+def checked(mails: Sequence[Mail]) -> tuple[PatchMail, ...]:
+    """Return the patches of the mails selected as one series. Raises MailError."""
+    patches = [_patch(mail) for mail in mails]
     if not patches:
         raise MailError("holds no patch with headers (From, Subject: [PATCH …]) and a diff", 1)
     versions = sorted({patch.version for patch in patches})
-    if version is None and len(versions) > 1:
+    if len(versions) > 1:
         raise MailError(f"holds versions {', '.join(f'v{v}' for v in versions)} of a series")
-    wanted = versions[0] if version is None else version
-    return _complete([patch for patch in patches if patch.version == wanted], wanted)
+    totals = sorted({patch.total for patch in patches})
+    if len(totals) > 1:
+        raise MailError(f"holds patches of series of different lengths: {totals}")
+    numbers = [patch.number for patch in patches]
+    missing = [str(n) for n in range(1, totals[0] + 1) if n not in numbers]
+    if missing:
+        raise MailError(f"lacks patch {', '.join(missing)} of {totals[0]}")
+    if len(numbers) != len(set(numbers)):
+        twice = next(n for n in numbers if numbers.count(n) > 1)
+        raise MailError(f"holds the same patch twice: {twice} of {totals[0]}")
+    if numbers != sorted(numbers):
+        raise MailError(f"holds the patches in the order {', '.join(map(str, numbers))}")
+    return tuple(patches)
+
+
+def refuse_damaged(mails: Iterable[Mail]) -> None:
+    """Raise MailError for the first diff that is damaged or dangerous; replies may quote half."""
+    for mail in mails:
+        if not mail.is_reply:
+            _hunks(mail)
 
 
 def introduced_by(patches: Sequence[PatchMail]) -> str:
@@ -69,39 +97,23 @@ def introduced_by(patches: Sequence[PatchMail]) -> str:
     return named if is_message_id(named) else ""
 
 
-def _complete(patches: list[PatchMail], version: int) -> tuple[PatchMail, ...]:
-    if not patches:
-        raise MailError(f"holds no version {version}")
-    totals = {patch.total for patch in patches}
-    if len(totals) > 1:
-        raise MailError(f"holds patches of series of different lengths: {sorted(totals)}")
-    total = totals.pop()
-    by_number = {patch.number: patch for patch in patches}
-    missing = [str(n) for n in range(1, total + 1) if n not in by_number]
-    if missing:
-        raise MailError(f"lacks patch {', '.join(missing)} of {total}")
-    if len(by_number) != len(patches):
-        raise MailError("holds the same patch twice")
-    return tuple(by_number[n] for n in range(1, total + 1))
-
-
-def _patch(mail: Mail) -> PatchMail | None:
-    """Return a mail's patch; None for a cover letter or a reply."""
-    if mail.is_reply:
-        return None
-    lines = mail.text.removesuffix("\n").split("\n")
+def _hunks(mail: Mail) -> tuple[Hunk, ...]:
     try:
-        hunks = parse_diff(lines)
+        return parse_diff(mail.lines)
     except DiffError as error:
         raise MailError(error.what, mail.text_line + error.line - 1) from error
-    if mail.tag is None or not hunks or mail.tag.number == 0:
-        return None
-    for at, line in enumerate(lines):
+
+
+def _patch(mail: Mail) -> PatchMail:
+    hunks = _hunks(mail)
+    if not mail.has_diff:
+        raise MailError("holds no diff with a line `diff --git a/FILE b/FILE`", mail.first_line)
+    for at, line in enumerate(mail.lines):
         if _HIDDEN.match(line):
             raise MailError("an archive hid an address", mail.text_line + at)
-    number, total = mail.tag.number, mail.tag.total
-    if number > total:
-        raise MailError(f"is patch {number} of {total}", mail.first_line)
+    tag = mail.tag or Tag(1, 1, 1)
+    if tag.number > tag.total:
+        raise MailError(f"is patch {tag.number} of {tag.total}", mail.first_line)
     if not mail.sender:
         raise MailError("the mail has no From, so the patch has no author", mail.first_line)
     if _HIDDEN.match(f"From: {mail.sender}"):
@@ -110,13 +122,13 @@ def _patch(mail: Mail) -> PatchMail | None:
         # git would use today's date, and the same patches would be other commits tomorrow.
         raise MailError("the mail has no valid Date", mail.first_line)
     return PatchMail(
-        number,
-        total,
-        mail.tag.version,
+        tag.number,
+        tag.total,
+        tag.version,
         mail.title,
         hunks,
         mail.raw,
         mail.message_id or "",
         mail.parent or "",
-        preimages(lines),
+        preimages(mail.lines),
     )

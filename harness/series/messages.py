@@ -17,11 +17,13 @@ import msgspec
 
 #: mbox separators: a line `From `, a sender or commit, and a date.
 _SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
-#: Further tags after [PATCH …] are not part of the commit's subject either.
-_TAG = re.compile(r"\[([^\]]*\bPATCH\b[^\]]*)\]\s*(?:\[[^\]]*\]\s*)*(.*)", re.DOTALL)
+#: All tags before a subject's words: [PATCH …], others before or after it.
+_TAGS = re.compile(r"((?:\[[^\]]*\]\s*)+)(.*)", re.DOTALL)
+_POSTED = re.compile(r"\[[^\]]*\b(?:PATCH|RFC\b)[^\]]*\]", re.IGNORECASE)
 _REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
-_PLACE = re.compile(r"\b(\d{1,4})/(\d{1,4})\b")
-_VERSION = re.compile(r"\bv(\d{1,3})\b", re.IGNORECASE)
+#: Not the releases in [PATCH 5.10/5.15].
+_PLACE = re.compile(r"(?<![\w./-])(\d{1,4})/(\d{1,4})(?![\w./-])")
+_VERSION = re.compile(r"(?:(?<![\w./-])|PATCH)v(\d{1,3})(?![\w./-])", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
 #: More than any series with all its replies.
@@ -58,6 +60,16 @@ class Mail(msgspec.Struct, frozen=True):
     message_id: str | None = None
     answers: tuple[str, ...] = ()
     date: datetime.date | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The text's lines; only a newline ends one."""
+        return self.text.removesuffix("\n").split("\n")
+
+    @property
+    def has_diff(self) -> bool:
+        """Whether the text has a diff of git's, not quoted."""
+        return any(line.startswith("diff --git ") for line in self.lines)
 
     @property
     def thread(self) -> str | None:
@@ -130,14 +142,14 @@ def _page(raw: bytes, first_line: int) -> Mail:
     text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
     # An archive's page may have anything before the title.
     top = "\n".join(line[:1000] for line in text.split("\n", _TITLE_LINES)[:_TITLE_LINES])
-    found = _TAG.search(top)
+    found = _POSTED.search(top)
     title, tag = _tagged(top[found.start() :].partition("\n")[0] if found else "")
     return Mail(raw, first_line, text, first_line, title, tag)
 
 
 def _tagged(subject: str) -> tuple[str, Tag | None]:
-    match = _TAG.match(subject)
-    if match is None:
+    match = _TAGS.match(subject)
+    if match is None or not _POSTED.search(match[1]):
         return subject, None
     place = _PLACE.search(match[1])
     version = _VERSION.search(match[1])

@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError
-from harness.events import Listener, silent
+from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.series import Series
 from harness.series import b4, lore
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.series.messages import Mail, is_message_id, read_mails
+from harness.series.select import select
 from harness.series.source import Mbox, Port, Posted, RebasedSource, Source
 
 #: A kernel series is kilobytes.
@@ -51,16 +52,23 @@ def patches(
         case Port(base):
             return _port(project, series, base)
         case Mbox(path, version):
-            found = _mails(path, version, series, f"mbox {path.name}")
-            return msgspec.structs.replace(found, message_id=introduced_by(found.patches))
+            raw = _read(path)
+            try:
+                chosen, left_out = select(cache, raw, version)
+            except MailError as error:
+                raise _damaged(error, raw, path, version, series) from error
+            for mail in left_out:
+                listen(Note(f"left out: {mail.title} <{mail.message_id or path.name}>"))
+            label = f"mbox {path.name}" + (f" v{version}" if version else "")
+            return SourceMails(chosen, label, _digests(chosen), introduced_by(chosen))
         case Posted(version):
             path, note = lore.fetch(project, cache, slug, version, listen)
-            found = _mails(path, None, series, f"v{version}")
+            found = _mails(path, series, f"v{version}")
             return msgspec.structs.replace(
                 found, message_id=note.message_id, attestation=note.attestation
             )
         case RebasedSource(path, label, _):
-            return _mails(path, None, series, label)
+            return _mails(path, series, label)
 
 
 def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
@@ -106,16 +114,20 @@ def _port(project: Project, series: Series, base: str) -> SourceMails:
     for file, raw in files.items():
         _require_whole(raw, file, series)
     folder = project.series_folder / series.slug / "ports" / base
-    found = _parsed(b4.mbox(list(files.values())), folder, None, series)
+    found = _parsed(b4.mbox(list(files.values())), folder, series)
     # b4.mbox() adds headers, so mails and files are matched by their bodies; a cover letter is
     # among the files only.
     digests = {_body(raw): _sha256(raw) for raw in files.values()}
     return SourceMails(found, f"port {base}", tuple(digests[_body(mail.raw)] for mail in found))
 
 
-def _mails(path: Path, version: int | None, series: Series, label: str) -> SourceMails:
-    found = _parsed(_read(path), path, version, series)
-    return SourceMails(found, label, tuple(_sha256(mail.raw) for mail in found))
+def _mails(path: Path, series: Series, label: str) -> SourceMails:
+    found = _parsed(_read(path), path, series)
+    return SourceMails(found, label, _digests(found))
+
+
+def _digests(found: tuple[PatchMail, ...]) -> tuple[str, ...]:
+    return tuple(_sha256(mail.raw) for mail in found)
 
 
 def _files(project: Project, slug: str, base: str) -> list[Path]:
@@ -144,11 +156,11 @@ def _require_whole(raw: bytes, file: Path, series: Series) -> None:
             raise _damaged(error, raw, file, None, series) from error
 
 
-def _parsed(raw: bytes, path: Path, version: int | None, series: Series) -> tuple[PatchMail, ...]:
+def _parsed(raw: bytes, path: Path, series: Series) -> tuple[PatchMail, ...]:
     try:
-        return parse_series(raw, version)
+        return parse_series(raw)
     except MailError as error:
-        raise _damaged(error, raw, path, version, series) from error
+        raise _damaged(error, raw, path, None, series) from error
 
 
 def _damaged(

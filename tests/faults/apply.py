@@ -58,7 +58,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     scene.without("b4")
-    return scene.harness(*APPLY)
+    return scene.harness(*APPLY, "--mbox", str(scene.mbox()))
 
 
 @fault(
@@ -69,7 +69,8 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     scene.program("b4", "sleep 1000")
-    return scene.harness(*APPLY, patience="import harness.series.apply as a; a.APPLY_S = 4")
+    patience = "import harness.series.select as s; s.SELECT_S = 4"
+    return scene.harness(*APPLY, "--mbox", str(scene.mbox()), patience=patience)
 
 
 @fault(
@@ -103,7 +104,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "apply-killed",
-    "the harness is killed (SIGKILL) while b4 applies, and run again",
+    "the harness is killed (SIGKILL) while git applies, and run again",
     0,
     r"[0-9a-f]{12}  mm/mm_init: do it at once",
 )

@@ -110,7 +110,7 @@ def measure(options: BootOptions) -> None:
 def reproduce(options: BootOptions) -> None:
     """Repeat the measurement that the cover letter of SERIES describes, and judge its claims.
 
-    Fetches the tree, applies the series with b4, builds base and tip, boots both under virtme-ng
+    Fetches the tree, applies the series, builds base and tip, boots both under virtme-ng
     with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Continues an interrupted
     run. Without a working KVM the times are emulated: nothing is concluded about speed, and the
     exit code is 0 if everything ran.

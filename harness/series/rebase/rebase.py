@@ -2,7 +2,7 @@
 """Rebases a series to another tree, patch by patch, and proves that it applies there.
 
 Each patch is applied plainly, else merged three-way with the series' own base, else as the same
-conflict was resolved before. The result is written as mails and applied once more with b4.
+conflict was resolved before. The result is written as mails and applied once more.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ FINISH_S = 600
 
 
 def finish(project: Project, cache: Cache, state: RebaseState, listen: Listener) -> Rebased:
-    """Write the rebased series as mails, apply these with b4, and compare the result.
+    """Write the rebased series as mails, apply these, and compare the result.
 
     Raises DoesNotApply if the mails give another tree than the rebase.
     """

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Applying with real git and real b4, offline, on a fake kernel tree."""
+"""Applying with real git and b4, offline, on a fake kernel tree."""
 
 import hashlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.errors import DoesNotApply, HarnessError, InputError
+from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host import process
 from harness.host.cache import Cache
@@ -171,14 +173,15 @@ def test_the_users_git_configuration_and_hooks_change_nothing(
     home.mkdir()
     (home / ".gitconfig").write_text(
         f"[core]\n\thooksPath = {home}/hooks\n[commit]\n\tgpgSign = true\n[am]\n\tthreeWay = true\n"
-        "[b4]\n\tshazam-am-flags = --nonesuch\n"
+        "[b4]\n\tattestation-policy = hardfail\n"
     )
     (home / "hooks").mkdir()
     hook = home / "hooks" / "applypatch-msg"
     hook.write_text(f"#!/bin/sh\ntouch {home}/ran\nexit 1\n")
     hook.chmod(0o755)
     monkeypatch.setenv("HOME", str(home))
-    assert len(apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2")).patches) == 2
+    path = scene.mbox(b"".join(scene.patches()))
+    assert len(apply(scene.project, scene.cache, "test", scene.tree, Mbox(path)).patches) == 2
     assert not (home / "ran").exists()
     assert sorted(p.name for p in home.iterdir()) == [".gitconfig", "hooks"]
 
@@ -232,6 +235,103 @@ def test_an_incomplete_or_damaged_series_is_bad_input(
     assert scene.is_clean()
 
 
+def committed(scene: Scene, change: Callable[[Path], object], subject: str) -> bytes:
+    """Return the mail of one more commit of the source."""
+    change(scene.source)
+    git(scene.source, "add", "-A")
+    git(scene.source, "commit", "-qm", subject)
+    return git(scene.source, "format-patch", "--stdout", "-1").encode() + b"\n\n"
+
+
+SCRIPT = Path("mm/mm_init.c")
+KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "mode": (lambda tree: (tree / SCRIPT).chmod(0o755), "100755 blob"),
+    "rename": (lambda tree: (tree / SCRIPT).rename(tree / "mm/new.c"), "mm/new.c"),
+    "binary": (lambda tree: (tree / "mm/blob").write_bytes(b"\0\1\2\xff"), "mm/blob"),
+    "empty": (lambda tree: (tree / "mm/empty").write_bytes(b""), "mm/empty"),
+    "deleted": (lambda tree: (tree / SCRIPT).unlink(), "mm/memremap.c"),
+    "form feed": (lambda tree: (tree / "mm/ff.c").write_text("a\n\f\nb\n"), "mm/ff.c"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_of_change_applies_as_git_applies_it(scene: Scene, kind: str) -> None:
+    change, expected = KINDS[kind]
+    git(scene.source, "checkout", "-q", scene.tree.commit)
+    one = committed(scene, change, "mm: change")
+    two = committed(scene, lambda tree: edit(tree / "mm/memremap.c", "512", "9"), "mm: two")
+    mails = [one.replace(b"[PATCH]", b"[PATCH 1/2]"), two.replace(b"[PATCH]", b"[PATCH 2/2]")]
+    path = scene.mbox(b"".join(mails))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert [p.subject for p in applied.patches] == ["mm: change", "mm: two"]
+    repository = scene.cache.repository
+    listed = git(repository, "ls-tree", "-r", applied.tip)
+    assert expected in listed
+    assert listed == git(scene.source, "ls-tree", "-r", "HEAD")
+
+
+@pytest.mark.parametrize(
+    "line", ["From 273.52 ms it falls.", "From: me to you", ">From an archive"]
+)
+def test_any_line_of_a_message_stays_in_the_commit(scene: Scene, line: str) -> None:
+    one, two = scene.patches()
+    one = one.replace(b"\n---\n", b"\nText.\n\n" + line.encode() + b"\n---\n", 1)
+    path = scene.mbox(one + two)
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    commit = applied.patches[0].commit
+    message = git(scene.cache.repository, "show", "-s", "--format=%B", commit)
+    assert line in message.splitlines()
+
+
+def test_a_link_in_another_part_of_a_mail_is_refused(scene: Scene) -> None:
+    link = "diff --git a/mm/l b/mm/l\nnew file mode 120000\nindex 0000000..1111111\n--- /dev/null\n"
+    link += "+++ b/mm/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n"
+    head, _, body = scene.patches()[0].replace(b"[PATCH 1/2]", b"[PATCH]").partition(b"\n\n")
+    parts = EmailMessage()
+    parts.set_content(body.decode())
+    parts.add_attachment(link, subtype="x-patch", disposition="inline")
+    path = scene.mbox(head + b"\n" + parts.as_bytes())
+    with pytest.raises(InputError, match="makes a link or submodule"):
+        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    assert scene.is_clean()
+
+
+def test_author_and_subject_in_the_body_are_the_commits(scene: Scene) -> None:
+    one, two = scene.patches()
+    inside = b"\n\nFrom: B Author <b@example.org>\nSubject: mm/mm_init: other words\n\n"
+    path = scene.mbox(one.replace(b"\n\n", inside, 1) + two)
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    subjects = [patch.subject for patch in applied.patches]
+    assert subjects == ["mm/mm_init: other words", "mm/memremap: map more"]
+    show = ("show", "-s", "--format=%an", applied.patches[0].commit)
+    assert git(scene.cache.repository, *show) == "B Author"
+
+
+def test_a_late_fix_in_the_thread_is_named_and_not_applied(scene: Scene) -> None:
+    one, two = (
+        patch.replace(b"\nSubject:", b"\nMessage-ID: <%d@example.org>\nSubject:" % n, 1)
+        for n, patch in enumerate(scene.patches(), 1)
+    )
+    late = two.replace(b"<2@", b"<3@").replace(b"[PATCH 2/2] ", b"[PATCH] fixup! ")
+    late = late.replace(b"\nSubject:", b"\nReferences: <2@example.org>\nSubject:", 1)
+    notes: list[Event] = []
+    path = scene.mbox(one + two + late)
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path), notes.append)
+    assert len(applied.patches) == 2
+    assert Note("left out: fixup! mm/memremap: map more <3@example.org>") in notes
+
+
+@pytest.mark.parametrize(("version", "marks"), [(1, "1024"), (2, "2048"), (None, "2048")])
+def test_a_version_of_an_mbox_can_be_chosen(scene: Scene, version: int | None, marks: str) -> None:
+    first = scene.patches()
+    second = [patch.replace(b"[PATCH ", b"[PATCH v2 ").replace(b"1024", b"2048") for patch in first]
+    path = scene.mbox(b"".join(first + second))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path, version))
+    assert marks in git(scene.cache.repository, "show", f"{applied.tip}:mm/memremap.c")
+    # Builds of untrusted series are kept apart by this name.
+    assert applied.source == ("mbox series.mbox" + (f" v{version}" if version else ""))
+
+
 def test_missing_files_and_ports_are_named(scene: Scene) -> None:
     with pytest.raises(InputError, match="nonesuch"):
         apply(scene.project, scene.cache, "test", scene.tree, Mbox(Path("nonesuch")))
@@ -270,7 +370,7 @@ def test_an_interrupted_apply_leaves_a_clean_tree(
         (scene.worktree / "half").write_text("x")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage.b4, "shazam", interrupted)
+    monkeypatch.setattr(Git, "am", interrupted)
     with pytest.raises(KeyboardInterrupt):
         apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
     assert scene.is_clean()

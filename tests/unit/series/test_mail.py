@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.git.diff import DiffError, parse_diff
 from harness.series.mail import MailError, introduced_by, parse_series
-from harness.series.messages import is_message_id
+from harness.series.messages import Tag, is_message_id, read_mails
 
 DIFF = """\
 diff --git a/mm/mm_init.c b/mm/mm_init.c
@@ -37,15 +37,17 @@ def mail(tag: str = "PATCH 1/1", diff: str = DIFF, subject: str = "mm: one") -> 
     )
 
 
-def series(*mails: str, version: int | None = None) -> list[str]:
-    return [p.subject for p in parse_series("".join(mails).encode(), version)]
+def series(*mails: str) -> list[str]:
+    return [p.subject for p in parse_series("".join(mails).encode())]
 
 
-def test_a_series_comes_out_in_order_without_cover_letter_and_replies() -> None:
+def test_a_series_comes_out_without_cover_letter_and_replies() -> None:
     cover = mail("PATCH v2 0/2", "", "the cover")
     reply = mail("PATCH v2 1/2", "").replace("Subject: [", "Subject: Re: [")
     two, one = mail("PATCH v2 2/2", subject="two"), mail("PATCH v2 1/2", subject="one")
-    assert series(cover, two, reply, one) == ["one", "two"]
+    assert series(cover, one, reply, two) == ["one", "two"]
+    with pytest.raises(MailError, match="in the order 2, 1"):
+        series(cover, two, reply, one)
 
 
 def test_hunks_know_their_file_and_line() -> None:
@@ -116,14 +118,67 @@ def test_only_a_newline_ends_a_line_of_a_patch(inside: str) -> None:
     assert text in patch.hunks[0].text.split("\n")
 
 
-def test_a_version_can_be_chosen() -> None:
+def test_one_version_only_is_a_series() -> None:
     both = [mail("PATCH v2 1/1", subject="new"), mail("PATCH 1/1", subject="old")]
-    assert series(*both, version=2) == ["new"]
-    assert series(*both, version=1) == ["old"]
     with pytest.raises(MailError, match="versions v1, v2"):
         series(*both)
-    with pytest.raises(MailError, match="no version 3"):
-        series(*both, version=3)
+
+
+@pytest.mark.parametrize(
+    ("tags", "tag"),
+    [
+        ("[PATCH]", Tag(1, 1, 1)),
+        ("[patch V5 2/3]", Tag(5, 2, 3)),
+        ("[PATCHv2 1/2]", Tag(2, 1, 2)),
+        ("[RFC v2 1/2]", Tag(2, 1, 2)),
+        ("[RFC PATCH 0/12]", Tag(1, 0, 12)),
+        ("[PATCH v6,1/2]", Tag(6, 1, 2)),
+        ("[mm-unstable] [PATCH v3 02/10]", Tag(3, 2, 10)),
+        ("[PATCH 5.10/5.15]", Tag(1, 1, 1)),
+        ("[PATCH 6.1.y 1/2]", Tag(1, 1, 2)),
+        ("[PATCH stable-v6.1/v6.6]", Tag(1, 1, 1)),
+        ("[ANNOUNCE]", None),
+        ("", None),
+    ],
+)
+def test_the_place_in_a_series_is_read_from_the_tags(tags: str, tag: Tag | None) -> None:
+    (found,) = read_mails(f"From: a@b\nSubject: {tags} mm: one\n\n".encode())
+    assert found.tag == tag
+
+
+SMALL = {
+    "mode": "old mode 100644\nnew mode 100755\n",
+    "rename": "similarity index 100%\nrename from mm/a.c\nrename to mm/mm_init.c\n",
+    "empty": "new file mode 100644\nindex 0000000..e69de29\n",
+    "binary": "index 0000000..1111111\nGIT binary patch\nliteral 6\nNcmYdfNMcB41ONn^0Vn_f\n\n",
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_patch_without_hunks_is_a_patch(kind: str) -> None:
+    (patch,) = parse_series(mail(diff=DIFF.partition("index")[0] + SMALL[kind]).encode())
+    assert patch.hunks == ()
+
+
+@pytest.mark.parametrize(
+    ("diff", "message"),
+    [
+        ("old mode 100644\nnew mode 120000\n", "link"),
+        ("rename from mm/a.c\nrename to ../a.c\n", "outside a kernel tree"),
+        ("rename from .git/config\nrename to mm/a.c\n", "outside a kernel tree"),
+        ("new file mode 100644\nGIT binary patch\nliteral 4000000000\n", "larger than 99 MB"),
+    ],
+)
+def test_a_dangerous_patch_without_hunks_is_refused(diff: str, message: str) -> None:
+    with pytest.raises(MailError, match=message):
+        parse_series(mail(diff=DIFF.partition("index")[0] + diff).encode())
+
+
+def test_a_diff_without_prefixes_is_named_as_such() -> None:
+    plain = DIFF.replace("a/mm", "mm").replace("b/mm", "mm")
+    with pytest.raises(MailError, match="paths lack a/ and b/") as caught:
+        parse_series(mail(diff=plain).encode())
+    assert caught.value.line == 9
 
 
 @pytest.mark.parametrize(
@@ -136,6 +191,7 @@ def test_a_version_can_be_chosen() -> None:
         (mail("PATCH 1/2") + mail("PATCH 1/2"), None, "lacks patch 2 of 2"),
         (mail("PATCH 1/1") * 2, None, "twice"),
         (mail("PATCH 1/2") + mail("PATCH 1/3"), None, "different lengths"),
+        (mail("PATCH 2/2") + mail("PATCH 1/2"), None, "in the order 2, 1"),
         (mail("PATCH 3/2"), 1, "patch 3 of 2"),
         (mail(diff=DIFF.replace("struct page *page)", "struct\n*page)")), 14, "were wrapped"),
         (mail(diff=DIFF.replace("+\tpage->m", "page->m")), 17, "were wrapped"),

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Selects the patches of one series from mails with b4, and checks what b4 selected.
+
+b4 takes any new mail of a thread that has a diff for one more patch, so a late fix would be part of
+the series, or the whole of it.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from harness.errors import ToolFailed
+from harness.host.cache import Cache
+from harness.host.process import Deadline
+from harness.series import b4
+from harness.series.mail import MailError, PatchMail, checked, refuse_damaged
+from harness.series.messages import MAX_MAILS, Mail, Tag, read_mails
+
+SELECT_S = 60
+_ALONE = Tag(version=1, number=1, total=1)
+
+
+class _Offered(msgspec.Struct, frozen=True):
+    """A mail, and its copy for b4, which has a message-id."""
+
+    mail: Mail
+    copy: bytes
+
+    @property
+    def tag(self) -> Tag:
+        return self.mail.tag or _ALONE
+
+
+def select(
+    cache: Cache, raw: bytes, version: int | None = None
+) -> tuple[tuple[PatchMail, ...], tuple[Mail, ...]]:
+    """Return the patches of a series in order, and the mails with diffs that are left out.
+
+    `version` None is the latest. Raises MailError if b4 selects no complete series, or contradicts
+    the mails' subjects; ToolFailed, TimedOut.
+    """
+    mails = read_mails(raw)
+    if len(mails) > MAX_MAILS:
+        raise MailError(f"holds over {MAX_MAILS} mails")
+    offered = _offered(mails)
+    try:
+        if not any(mail.has_diff and not mail.is_reply for mail in mails):
+            checked([])
+        selected = _selected(cache, offered, version)
+        patches = checked([_as_read(name, tag, offered) for name, tag in selected.items()])
+    except (MailError, ToolFailed):
+        # The damage may be why b4 did not see the patch.
+        refuse_damaged(mails)
+        raise
+    left_out = {
+        name: one.mail
+        for name, one in offered.items()
+        if one.mail.has_diff and name not in selected
+    }
+    for name, mail in left_out.items():
+        if not mail.is_reply and not _is_late(name, selected, offered):
+            _require_other_version(mail, patches[0].version, version)
+    return patches, tuple(left_out.values())
+
+
+def _require_other_version(mail: Mail, selected: int, wanted: int | None) -> None:
+    found = (mail.tag or _ALONE).version
+    if found == selected:
+        raise MailError(f"holds another patch of v{found}: {mail.title}", mail.first_line)
+    if found > selected and wanted is None:
+        raise MailError(f"holds a later version, v{found}, than b4 selects: v{selected}")
+
+
+def _offered(mails: tuple[Mail, ...]) -> dict[str, _Offered]:
+    """Return the mails by message-id; of a mail that came twice, by two lists, the first."""
+    found: dict[str, _Offered] = {}
+    copies = read_mails(b4.mbox([mail.raw for mail in mails]))
+    for mail, copy in zip(mails, copies, strict=True):
+        if copy.message_id:
+            found.setdefault(copy.message_id, _Offered(mail, copy.raw))
+    return found
+
+
+def _selected(cache: Cache, offered: Mapping[str, _Offered], version: int | None) -> dict[str, Tag]:
+    """Return the message-ids of a series' patches in order, with b4's reading of the subjects.
+
+    What answers the series later is kept from b4, which then selects again.
+    """
+    late: set[str] = set()
+    while True:
+        given = [one.copy for name, one in offered.items() if name not in late]
+        selected = _by_b4(cache, given, version)
+        answers = {name for name in selected if _is_late(name, selected, offered)}
+        if not selected and version is not None:
+            raise MailError(f"holds no version {version}")
+        if not answers:
+            return selected
+        late |= answers
+
+
+def _by_b4(cache: Cache, mails: list[bytes], version: int | None) -> dict[str, Tag]:
+    with cache.staging() as work:
+        log, deadline = cache.log("b4-select"), Deadline(SELECT_S)
+        selected = b4.select(mails, version, work, log=log, deadline=deadline)
+    found = read_mails(selected) if selected else ()
+    return {mail.message_id or "": mail.tag or _ALONE for mail in found}
+
+
+def _is_late(name: str, selected: Mapping[str, Tag], offered: Mapping[str, _Offered]) -> bool:
+    """Return whether a mail without a number answers a series, so is no patch of it."""
+    if name not in offered or (tag := offered[name].tag).total != 1:
+        return False
+    if any(offered[other].tag.total > 1 for other in selected if other in offered):
+        return True
+    # A cover letter's only patch answers it, and so may a later version.
+    return any(
+        above.version >= tag.version and (above.number, above.total) != (0, 1)
+        for above in _above(name, offered)
+    )
+
+
+def _above(name: str, offered: Mapping[str, _Offered]) -> list[Tag]:
+    """Return the tags of the cover letters and patches that a mail answers."""
+    answers = [offered[x].mail for x in offered[name].mail.answers if x in offered and x != name]
+    posted = [mail for mail in answers if not mail.is_reply and (mail.tag or mail.has_diff)]
+    return [mail.tag or _ALONE for mail in posted]
+
+
+def _as_read(name: str, read: Tag, offered: Mapping[str, _Offered]) -> Mail:
+    """Return a mail if b4 read its subject as we do, with the version of its cover letter."""
+    if name not in offered:
+        raise MailError(f"b4 selects a mail that is not in the file: <{name}>")
+    mail, tag = offered[name].mail, offered[name].tag
+    if tag != read:
+        raise MailError(
+            f"b4 takes patch {tag.number}/{tag.total} of v{tag.version} for "
+            f"{read.number}/{read.total} of v{read.version}",
+            mail.first_line,
+        )
+    covers = [above.version for above in _above(name, offered) if above.number == 0]
+    version = max([tag.version, *covers])
+    return msgspec.structs.replace(mail, tag=msgspec.structs.replace(tag, version=version))
