@@ -146,11 +146,19 @@ def _read(
     groups: _Groups = {}
     passages: list[Passage] = []
     only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
+    found: list[tuple[Mail, list[Passage], list[Stated]]] = []
     for mail in mails:
-        message, unread = read_message(mail.text, mail.text_line, only)
+        is_cover = mail.tag is not None and mail.tag.number == 0
+        message, unread = read_message(mail.text, mail.text_line, only, is_cover=is_cover)
+        stated, unclear = read_figures(message)
         passages += message
-        problems += unread
-        for key, group in _grouped(mail, message, given.patch, problems).items():
+        problems += unread + unclear
+        found.append((mail, message, stated))
+    setups = {figure.setup for _, _, stated in found for figure in stated}
+    if "several set-ups" in setups or ("physical host" in setups and len(setups) > 1):
+        found = [(mail, text, list(_of_vm(stated, problems))) for mail, text, stated in found]
+    for mail, message, stated in found:
+        for key, group in _grouped(mail, message, stated, given.patch, problems).items():
             known = groups.setdefault(key, _DriverFigures(*key))
             for own, new in ((known.base, group.base), (known.tip, group.tip)):
                 for figure in new.values():
@@ -162,15 +170,28 @@ def _read(
     return ordered, procedure
 
 
+def _of_vm(figures: Sequence[Stated], problems: list[LineProblem]) -> Iterator[Stated]:
+    """Yield the figures of the VM, where others are of a physical host."""
+    for figure in figures:
+        if figure.setup == "VM":
+            yield figure
+        else:
+            where = f"is for {figure.setup or 'an unnamed set-up'}; only the VM's figures are read"
+            what = f"{figure.value} {figure.unit} {where}, others with --lines"
+            problems.append(LineProblem(figure.at, what))
+
+
 def _grouped(
-    mail: Mail, passages: Sequence[Passage], patch: int | None, problems: list[LineProblem]
+    mail: Mail,
+    passages: Sequence[Passage],
+    found: Sequence[Stated],
+    patch: int | None,
+    problems: list[LineProblem],
 ) -> _Groups:
     """Return one mail's figures by driver and patch; `patch` is its number if it has no tag.
 
     Figures of base belong to every group of their driver.
     """
-    found, open_ = read_figures(passages)
-    problems += open_
     figures = list(_with_drivers(found, mail, problems))
     text = {n: line.strip() for passage in passages for n, line in passage.lines()}
     groups: _Groups = {}

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads the paragraphs of a mail and returns its figures: driver, kind of binding, build and lines.
 
-Two forms are read. Blocks: a heading that names a build ("Base(v7.1-rc3):", "With this series:")
-and lines of figures under it. Sentences: "lowers the average rebind time of dax_pmem from 313.45
-ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is a problem.
+Three forms are read. Blocks: a heading that names a build ("Base(v7.1-rc3):", "With this series:")
+and lines of figures under it; a title above them may name the driver. Tables: builds and the unit
+in the header, a driver per row. Sentences: "lowers the average rebind time of dax_pmem from 313.45
+ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is a problem, and so
+is one that may be another quantity: a median, a total, a share of the time.
 """
 
 import itertools
@@ -16,7 +18,7 @@ import msgspec
 from harness.claims import vocabulary
 from harness.claims.message import LineProblem, Passage
 from harness.claims.quantities import Quantity, quantities
-from harness.claims.vocabulary import BindingKind, Build, Placed, Scope, T
+from harness.claims.vocabulary import BindingKind, Build, Placed, Scope, Setup, T
 
 Kind = BindingKind | Literal["percent"]
 #: Far more than any sentence has.
@@ -26,8 +28,8 @@ MAX_FIGURES = 50
 class Stated(msgspec.Struct, frozen=True):
     """A stated figure: milliseconds, or a percentage of the mean.
 
-    `driver` and `scope` are None if the text does not say. `at` is the figure's own line, `lines`
-    are all lines that say what it is.
+    `driver`, `scope` and `setup` are None if the text does not say. `at` is the figure's own line,
+    `lines` are all lines that say what it is.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Stated(msgspec.Struct, frozen=True):
     decimals: int
     at: int
     lines: tuple[int, ...]
+    setup: Setup | None = None
 
     @property
     def unit(self) -> str:
@@ -61,6 +64,7 @@ class _Block(msgspec.Struct):
     lines: tuple[int, ...]
     driver: str | None = None
     kind: BindingKind | None = None
+    title_line: tuple[int, ...] = ()
 
 
 class _Sentence(msgspec.Struct):
@@ -72,12 +76,13 @@ class _Sentence(msgspec.Struct):
     builds: list[Placed[Build]]
     scope: Scope | None
     block: _Block | None = None
+    title: str = ""
 
     def lines(self) -> tuple[int, ...]:
         stripped = self.text.lstrip()
         start = self.offset + len(self.text) - len(stripped)
         own = self.passage.numbers_of(start, start + len(stripped.rstrip()))
-        return (self.block.lines if self.block else ()) + own
+        return (self.block.title_line + self.block.lines if self.block else ()) + own
 
 
 class _FigureReader:
@@ -85,24 +90,40 @@ class _FigureReader:
         self.stated: list[Stated] = []
         self.problems: list[LineProblem] = []
         self._block: _Block | None = None
+        #: The sentence above a block, its last line, and the set-up that was named last.
+        self._title, self._title_line = "", 0
+        self._setup: Setup | None = None
+        self._changelog = ""
 
     def read(self, passage: Passage) -> None:
         prose: list[tuple[int, str]] = []
         lines = passage.lines()
         if self._block is not None:
-            # Lines may be missing in the gap, so its driver is not that of the lines above.
+            # Its driver may not be that of the lines above the gap.
             self._block.driver = self._block.kind = None
+        header: tuple[int, str] | None = None
         for index, (number, line) in enumerate(lines):
             after = lines[index + 1][1] if index + 1 < len(lines) else ""
+            if header and vocabulary.is_table_row(line):
+                self._table_row(header, number, line)
+                continue
+            header = (number, line) if vocabulary.table_unit(line, after) else None
+            if header is not None:
+                self._prose(prose)
+                prose, self._block = [], None
+                continue
             heading = vocabulary.heading(line, after)
             # A sentence ends the block, so its other lines are not rows.
-            if heading is None and (prose or not self._block or not vocabulary.is_row(line)):
+            is_row = self._block and _is_row(lines[index : index + 3])
+            if heading is None and (prose or not is_row):
                 prose.append((number, line))
                 continue
             self._prose(prose)
             prose = []
             if heading is not None:
                 self._block = _Block(heading.build, heading.scope, (number,))
+                self._block.driver = vocabulary.title_driver(self._title)
+                self._block.title_line = (self._title_line,) if self._block.driver else ()
                 line = heading.rest
             if self._block is not None and line.strip():
                 self._row(self._block, number, line)
@@ -115,13 +136,29 @@ class _FigureReader:
         drivers = [name.value for name in vocabulary.drivers(line)]
         passage = Passage.of([(number, line)])
         builds = [Placed(0, block.build)]
-        sentence = _Sentence(line, passage, 0, builds, block.scope, block)
+        sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title)
+        self._setup = vocabulary.setup(line) or self._setup
         if found:
             self._state(sentence, found)
         else:
             block.lines = (block.lines[0], number)
         block.driver = [block.driver, *drivers][-1]
         block.kind = kinds[-1].value if kinds and not found else None
+
+    def _table_row(self, header: tuple[int, str], number: int, line: str) -> None:
+        """Read a row of a table whose columns are builds; report it if they are not clear."""
+        if not any(map(str.isalnum, line)):
+            return
+        label, *cells = vocabulary.cells(line)
+        unit = vocabulary.table_unit(header[1], line)
+        name, columns = vocabulary.columns(header[1])
+        if not columns or len(columns) != len(cells):
+            what = "is a row of a table whose columns are not clear"
+            self.problems.append(LineProblem(number, what, line.strip()))
+            return
+        for build, cell in zip(columns, cells, strict=True):
+            block = _Block(build.build, build.scope, (header[0],))
+            self._row(block, number, f"{name} {label}: {cell} {unit}")
 
     def _prose(self, lines: list[tuple[int, str]]) -> None:
         if not lines:
@@ -130,7 +167,11 @@ class _FigureReader:
         passage = Passage.of(lines)
         for start, end in vocabulary.sentences(passage.text):
             text = passage.text[start:end]
+            self._setup = vocabulary.setup(text) or self._setup
+            self._changelog = vocabulary.changelog(text, self._changelog)
             found = quantities(text)
+            is_title = text.rstrip().endswith(":") or vocabulary.title_driver(text)
+            self._title = text if is_title and not found else ""
             if not found:
                 continue
             scopes, builds = vocabulary.scopes(text)
@@ -140,42 +181,46 @@ class _FigureReader:
                 self._leave(sentence, found[0], "is in a sentence about several patches")
                 continue
             self._state(sentence, found)
+        self._title_line = lines[-1][0]
 
     def _state(self, sentence: _Sentence, found: list[Quantity]) -> None:
         """Add each figure of a sentence with its driver, binding and build."""
         if len(found) > MAX_FIGURES:
             self._leave(sentence, found[0], f"is one of over {MAX_FIGURES} figures in one sentence")
             return
-        readable = []
+        readable = [quantity for quantity in found if not quantity.problem]
         for quantity in found:
             if quantity.problem:
                 self._leave(sentence, quantity)
-            else:
-                readable.append(quantity)
-        pairs = vocabulary.from_to(sentence.text, found)
+        # "Without this series it rises from A to B" has its tip first.
+        has_base = "base" in [build.value for build in sentence.builds]
+        pairs = {} if has_base else vocabulary.from_to(sentence.text, found)
         items = [q for q in readable if q not in pairs.values()]
         text, block = sentence.text, sentence.block
-        in_turn = vocabulary.in_turn(text)
+        in_turn = "respectively" in text.lower()
         driver, kind = (block.driver, block.kind) if block else (None, None)
         drivers = _labels(vocabulary.drivers(text), driver, items, in_turn=in_turn)
         kinds = _labels(vocabulary.kinds(text), kind, items, in_turn=in_turn)
-        alone = [q for q in items if q.unit == "ms" and q not in pairs]
+        alone = [q for q in items if q not in pairs and vocabulary.is_time(text, q)]
         found_builds = paired(sentence.builds, [q.start for q in alone])
         builds = dict(zip(alone, found_builds or [], strict=False))
+        less = vocabulary.reductions(text, found, is_less=bool(pairs))
         before = len(self.stated)
         for index, item in enumerate(items):
             kind = kinds[index] if kinds else None
+            driver = drivers[index] if drivers else None
             if drivers is None:
                 self._leave(sentence, item, "does not say which driver it is for")
-            elif kind is None:
-                self._leave(sentence, item, "does not say which binding it is for")
+            elif kind is None or kind == "rebind":
+                what = "which binding it is for" if kind is None else "that it is an average"
+                self._leave(sentence, item, f"does not say {what}")
             elif item.unit == "%":
-                self._percent(sentence, item, drivers[index], kind, is_less=bool(pairs))
+                self._percent(sentence, item, driver, kind, is_less=item in less)
             elif item in pairs:
-                self._add(sentence, item, drivers[index], kind, "base")
-                self._add(sentence, pairs[item], drivers[index], kind, "tip")
+                self._add(sentence, item, driver, kind, "base")
+                self._add(sentence, pairs[item], driver, kind, "tip")
             elif item in builds:
-                self._add(sentence, item, drivers[index], kind, builds[item])
+                self._add(sentence, item, driver, kind, builds[item])
             else:
                 self._leave(sentence, item, "does not say which build it is for")
         self._drop_ambiguous(before)
@@ -187,7 +232,7 @@ class _FigureReader:
             self._leave(
                 sentence, item, "is about first bindings; only percentages of averages are read"
             )
-        elif not vocabulary.is_reduction(sentence.text, is_less=is_less):
+        elif not is_less:
             self._leave(sentence, item, "is not stated as a reduction of a time")
         elif item.value > 100:
             self._leave(sentence, item, "is more than 100 %")
@@ -197,12 +242,13 @@ class _FigureReader:
     def _add(
         self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, build: Build
     ) -> None:
+        text = f"{sentence.title}\n{sentence.text}"
+        if word := self._changelog or vocabulary.unclear_word(text):
+            self._leave(sentence, item, f"is left open: {word!r} may change its meaning")
+            return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]
-        self.stated.append(
-            Stated(
-                kind, build, driver, sentence.scope, item.value, item.decimals, at, sentence.lines()
-            )
-        )
+        figure, lines = (item.value, item.decimals, at), sentence.lines()
+        self.stated.append(Stated(kind, build, driver, sentence.scope, *figure, lines, self._setup))
 
     def _drop_ambiguous(self, first: int) -> None:
         """Drop figures since index `first` that differ for the same driver, build and kind."""
@@ -220,6 +266,13 @@ class _FigureReader:
         line, text = sentence.passage.line_at(sentence.offset + item.start)
         problem = item.problem or f"{sentence.text[item.start : item.end]!r} {what}"
         self.problems.append(LineProblem(line, problem, text.strip()))
+
+
+def _is_row(lines: Sequence[tuple[int, str]]) -> bool:
+    """Whether a line of three is a row of the block above, and not the title of the next one."""
+    line, one, two = ([text for _, text in lines] + ["", ""])[:3]
+    goes_on = vocabulary.is_row(one) and vocabulary.heading(one, two) is None
+    return vocabulary.is_row(line) and (goes_on or bool(quantities(line)))
 
 
 def _labels(

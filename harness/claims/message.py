@@ -21,7 +21,9 @@ MAX_COLUMNS = 1000
 MAX_LINES = 5_000
 MAX_CHARACTERS = 300_000
 _QUOTED = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}>)+")
-_END = re.compile(r"---[ \t]*|-- ?")
+_END = re.compile(r"---[ \t]*|-- ?|(?:Range-diff|Interdiff)\b.{0,60}")
+#: A cover letter may have its text below `---`: git am never reads it.
+_COVER_END = re.compile(_END.pattern.partition("|")[2])
 
 
 class LineProblem(msgspec.Struct, frozen=True):
@@ -67,16 +69,18 @@ class Passage(msgspec.Struct, frozen=True):
 
 
 def read_message(
-    text: str, first_line: int, only: range | None = None
+    text: str, first_line: int, only: range | None = None, *, is_cover: bool = False
 ) -> tuple[list[Passage], list[LineProblem]]:
     """Return the paragraphs of a mail above its `---` or diff, and the lines that were not read.
 
-    `first_line` is the number of its first line in the file; only the lines in `only` are read.
+    `first_line` is the number of its first line in the file; only the lines in `only` are read. A
+    cover letter ends at its diff, range-diff or signature. An unread line is an empty paragraph.
     """
     passages: list[Passage] = []
     problems: list[LineProblem] = []
     paragraph: list[tuple[int, str]] = []
-    for number, raw in _own_lines(text, first_line, problems):
+    end = _COVER_END if is_cover else _END
+    for number, raw in _own_lines(text, first_line, end, problems):
         line, problem = _cleaned(raw) if only is None or number in only else ("", "")
         if problem:
             if _has_figures(line, raw):
@@ -84,16 +88,19 @@ def read_message(
             line = ""
         if line.strip():
             paragraph.append((number, line))
-        elif paragraph:
+            continue
+        if paragraph:
             passages.append(Passage.of(paragraph))
             paragraph = []
+        if problem:
+            passages.append(Passage.of([(number, "")]))
     if paragraph:
         passages.append(Passage.of(paragraph))
     return passages, problems
 
 
 def _own_lines(
-    text: str, first_line: int, problems: list[LineProblem]
+    text: str, first_line: int, end: re.Pattern[str], problems: list[LineProblem]
 ) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of the message; report figures below its end."""
     left = MAX_CHARACTERS
@@ -106,11 +113,11 @@ def _own_lines(
             return
         if raw.startswith("diff --git "):
             return
-        below = below or _END.fullmatch(raw.rstrip("\r")) is not None
+        below = below or end.fullmatch(raw.rstrip("\r")) is not None
         if not below:
             yield number, raw
         elif _has_figures(raw, raw):
-            what = "is below the --- line, outside the message"
+            what = "is below the message: after its ---, range-diff or signature"
             problems.append(LineProblem(number, what, raw[:MAX_COLUMNS]))
 
 
@@ -124,6 +131,8 @@ def _cleaned(raw: str) -> tuple[str, str]:
     line = line.replace("\t", " ").rstrip("\r ")
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp") for c in line):
         return line, "has control characters"
+    if "\ufffd" in line:
+        return line, "has bytes that are invalid in its charset"
     if _QUOTED.match(line):
         return line, "is quoted from another mail"
     return line, ""
@@ -133,4 +142,4 @@ def _has_figures(line: str, raw: str) -> bool:
     if len(raw) > MAX_COLUMNS:
         return any(map(str.isdigit, raw))
     # Invisible characters may hide a figure.
-    return bool(quantities("".join(c for c in line if c.isprintable())))
+    return bool(quantities("".join(c for c in line if c.isprintable() and c != "\ufffd")))

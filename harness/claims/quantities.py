@@ -14,11 +14,11 @@ Unit = Literal["ms", "%"]
 
 #: Anything that may be a number, well written or not; \d includes the digits of all scripts. The
 #: lookbehind keeps the search from trying every suffix of a long one.
-_NUMBER = r"(?<![\d.,'\u2019_])\d[\d.,'\u2019_]*"
+_NUMBER = r"(?<![\d.,'\u2019_])\d[\d.,'\u2019_]*(?<!['\u2019])"
 _QUANTITY = re.compile(
     rf"(?P<number>{_NUMBER})[ \t]?"
     r"(?:(?P<time>milliseconds?|msecs?|ms|microseconds?|usecs?|[uµμ]s|nanoseconds?|nsecs?|ns"
-    r"|seconds?|secs?|s)(?!\w)|%|percent\b|per cent\b)",
+    r"|seconds?|secs?|s)(?!\w)|%(?!\w)|percent(?:age)?\b|per cent\b)",
     re.IGNORECASE,
 )
 #: A number that shares the unit of the next one: "1515 to 1422 ms", "1515 -> 1422 ms".
@@ -30,7 +30,9 @@ _POWER = {"s": 3, "m": 0, "u": -3, "µ": -3, "μ": -3, "n": -6}
 _SPOILED_BY = (
     (re.compile(r"\d\s\Z"), "may begin before the space"),
     (re.compile(r"[\d%][-\u2212\u2013]\Z"), "is the end of a range"),
+    (re.compile(r"(?:\u00b1|\+/?-)\s*\Z"), "is a deviation"),
     (re.compile(r"[+\-\u2212\u2013]\Z"), "has a sign"),
+    (re.compile(r"\d\s?(?:m|min|minutes?|h|hours?)\s(?:and\s)?\Z"), "follows minutes or hours"),
     (re.compile(r"(?<![-=])[<>\u2264\u2265][ \t]?\Z"), "is a bound, not a figure"),
     (
         re.compile(

@@ -13,7 +13,9 @@ from harness.claims.quantities import Quantity, quantities
 
 T = TypeVar("T")
 Build = Literal["base", "tip"]
-BindingKind = Literal["first", "mean"]
+#: `rebind`: of rebinds, but the text does not say that it is their average.
+BindingKind = Literal["first", "mean", "rebind"]
+Setup = Literal["VM", "physical host", "several set-ups"]
 #: Which patches a tip has: the first N, the whole series, or up to the mail's own patch.
 Scope = int | Literal["series", "this"]
 
@@ -24,9 +26,44 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 
 _DRIVER = _words(r"\b(nd_pmem|dax_pmem|fsdax|devdax)\b")
+_TITLE = _words(
+    r"\W*(?:(?:the|for|with|on|using|results?|of) )*(?:nd_pmem|dax_pmem|fsdax|devdax)\b"
+    r"(?: (?:drivers?|namespaces?|rebind\w*|results?|times?))*\s*(?:[,:(\[].*)?"
+)
 _KIND = _words(
     r"(?P<first>\b(?:first|initial)[ -](?:time )?(?:re)?bind(?:ings?|s)?\b)"
-    r"|\b(?:averages?|avg|mean)\b|\b(?:subsequent|later) (?:re)?bind\w*|\brebind(?:s|ings?)?\b"
+    r"|(?P<mean>\b(?:averages?|avg|mean)\b)"
+    r"|\b(?:subsequent|later) (?:re)?bind\w*|\brebind(?:s|ings?)?\b"
+)
+#: The words of sentences, rows and titles whose figures are read: with any other, it may be another
+#: quantity (misses, a part of the time), another statistic, an aim, or another comparison.
+_KNOWN = re.compile(
+    r"an?|the|this|these|its?|that|which|and|or|as|is|are|was|were|be|been|becom\w+|of|for|on|in|at|by"
+    r"|from|to|with|without|before|after|instead|about|around|roughly|approximately|respectively"
+    r"|so|thus|now|all|also|both|each|i\.e|say|exact|ms|msecs?|s|secs?|us|ns|\w*seconds?"
+    r"|percent|average[sd]?|avg|mean|first|initial|subsequent|later|times?|duration|latency"
+    r"|re-?bind\w*|re-?bound|bind|binds|bindings?|bound|again|go|goes|went|takes?|took|taking"
+    r"|drivers?|namespaces?|nd_pmem|dax_pmem|fsdax|devdax|[kmgt]i?b|map|dev|mem|align(?:ed|ment)?"
+    r"|base(?:line)?|unpatched|vanilla|original|patch(?:es|ed)?|series|set|change|commit|applied"
+    r"|whole|full|entire|complete|kernel|tree|v\d+\.\d[\w.-]*|measured|tested|results?|figures"
+    r"|numbers|times|follow(?:s|ing)?|below|here|using|gives?|shows?|every|run|loaded"
+    r"|vms?|virtual|physical|real|machine|host|hardware|bare|metal|bare-metal|qemu|kvm|guest"
+    r"|(?:reduc|lower|decreas|cut|shorte|improv|drop|fall|shr[iu]nk|increas|rise)\w*|fell|rose|less"
+    r"|down|more|longer|slower",
+    re.IGNORECASE,
+)
+#: Where a letter begins to tell what earlier versions were like; only a line of dashes ends it.
+_CHANGELOG = _words(r"\W*(?:changes\b|changelog\b|history\b|v\d{1,2}\b(?!\.\d)).{0,30}")
+_WORD = _words(
+    r"\bfirst \d+\b(?! patches)|\b(?:takes?|took|is|are|was|were) from\b|\?"
+    r"|(?<![\w.])[^\W\d][\w.-]*(?<![.-])"
+)
+#: The VM may be described with the machine that it runs on.
+_SETUP = _words(
+    r"\b(?P<vm>(?:VMs?|virtual machines?|QEMU|KVM|guests?)\b(?:(?: (?!and\b|or\b)\w+){0,2} on an? "
+    r"(?:[\w-]+ ){0,3}(?:host|machine|server)\b)?)"
+    r"|\b(?:bare[ -]?metal|(?:physical|real|native) (?:hosts?|machines?|servers?|systems?|hardware)"
+    r"|the (?:host|hardware)|natively)\b"
 )
 #: A patch's number, not a figure that follows the word.
 _NUMBER = r"\d{1,3}\b(?!\.\d|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
@@ -45,17 +82,29 @@ _SCOPE = _words(_SCOPE_TEXT)
 #: A line that only names a build, or has figures after its colon.
 _HEADING = _words(
     r"\W{0,4}(?:(?P<base>(?:on )?(?:the )?(?:base(?:line)?|before|unpatched|vanilla|original)"
-    r"(?: kernel| tree)?)|(?P<tip>after|patched(?: kernel)?|with patch)|(?P<scope>"
+    r"(?: kernel| tree)?)|(?P<tip>after|patched(?: kernel)?|with patch)"
+    r"|(?P<full>(?:the )?(?:full|whole|entire|complete) (?:patch\s*)?(?:series|set)|all patches)"
+    r"|(?P<scope>"
     + _SCOPE_TEXT
     + r"(?: applied)?))\s*(?:[(\[]?\s*v?\d[\w.-]*\s*[)\]]?)?\s*(?:(?P<colon>:)(?P<rest>.*))?"
 )
-_LESS = _words(
-    r"\b(?:reduc|lower|decreas|cuts?\b|cutting|sav(?:e|ing)|short|improv|drop|fall|fell|shrink"
-    r"|shrunk|less\b|down\b)"
-)
-_MORE = _words(r"\b(?:faster|speed-?ups?|increas|slower|longer|regress|higher)")
+#: With these, a percentage is no reduction of a time, or may be none.
+_MORE = _words(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
 _SENTENCE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*[-*\u2022]\s)")
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"
+#: What is in front of a reduction, behind it, and between two ("59.4% for nd_pmem and 64.8%").
+_BY = _words(rf"\b(?:by|(?:reduction|decrease|saving|improvement)(?: of|:)) {_ABOUT}\Z")
+_LESS_BEHIND = _words(
+    r"\s*(?:less|lower|shorter|longer|slower|more|later|reduction|decrease|saving|improvement)\b"
+)
+_AND = _words(rf"(?: (?:less|lower|shorter))?(?: for \w+)?(?:,| and|, and) {_ABOUT}")
+#: What makes a figure a part, an end of a range or a difference.
+_PART = _words(
+    r"[ -]*points?\b|\s*(?:of|or|each|and (?:more|above|up))\b|\s*\+|\s*(?:to|[-\u2013\u2014])\s*\d"
+)
+_BY_TIME = _words(rf"\b(?:by|less|after) {_ABOUT}\Z")
+_UNIT = re.compile(r"[(\[](?:in )?((?:%|[mun\u00b5\u03bc]?s|msecs?)(?!\w)[^)\]\n]{0,20})[)\]]")
+_CELL_GAP = re.compile(r"\s*\|\s*|\s{2,}")
 _FROM = _words(rf"\bfrom {_ABOUT}\Z")
 _TO = _words(rf"\s*(?:\([^()]{{0,40}}\)\s*)?(?:down )?\bto {_ABOUT}")
 #: The reverse: first the new value, then the old one.
@@ -90,7 +139,7 @@ def heading(line: str, next_line: str) -> Heading | None:
         return None
     if found["base"] or _is_base(found):
         return Heading("base", None, rest)
-    return Heading("tip", _scope(found) if found["scope"] else None, rest)
+    return Heading("tip", _scope(found) if found["scope"] or found["full"] else None, rest)
 
 
 def is_row(line: str) -> bool:
@@ -115,8 +164,28 @@ def drivers(text: str) -> list[Placed[str]]:
 
 
 def kinds(text: str) -> list[Placed[BindingKind]]:
-    """Return the kinds of bindings that a text names: `first` or `mean`."""
-    return [Placed(m.start(), "first" if m["first"] else "mean") for m in _KIND.finditer(text)]
+    """Return the kinds of bindings that a text names, and whether it says that it averages them."""
+    found = list(_KIND.finditer(text))
+    rebinds: BindingKind = "mean" if any(m["mean"] for m in found) else "rebind"
+    return [Placed(m.start(), "first" if m["first"] else rebinds) for m in found]
+
+
+def unclear_word(text: str) -> str:
+    """Return a word by which a text's figures may not be measured times of bindings, or ""."""
+    words = _WORD.findall(text.replace("per cent", "percent"))
+    return next((word for word in words if not _KNOWN.fullmatch(word)), "")
+
+
+def changelog(text: str, before: str) -> str:
+    """Return how the changelog of a text begins, or ""; `before` is that of the text above."""
+    found = _CHANGELOG.match(text)
+    return found[0].strip() if found else "" if re.fullmatch(r"\s*---+\s*", text) else before
+
+
+def setup(text: str) -> Setup | None:
+    """Return where a text says that it was measured."""
+    found: set[Setup] = {"VM" if m["vm"] else "physical host" for m in _SETUP.finditer(text)}
+    return "several set-ups" if len(found) > 1 else next(iter(found), None)
 
 
 def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
@@ -143,14 +212,58 @@ def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
     return pairs
 
 
-def in_turn(text: str) -> bool:
-    """Whether a text lists names and figures in the same order."""
-    return "respectively" in text.lower()
+def reductions(text: str, found: Sequence[Quantity], *, is_less: bool) -> list[Quantity]:
+    """Return the percentages of a text that reduce a time; `is_less`: it also has both times."""
+    sure: list[Quantity] = []
+    for item in (q for q in found if q.unit == "%" and not _MORE.search(text)):
+        before = text[max(0, item.start - _BEFORE) : item.start]
+        is_next = sure and _AND.fullmatch(text, sure[-1].end, item.start)
+        says = _BY.search(before) or _LESS_BEHIND.match(text, item.end) or is_next
+        in_brackets = is_less and before.endswith("(") and text.startswith(")", item.end)
+        if (says or in_brackets) and not _PART.match(text, item.end):
+            sure.append(item)
+    return sure
 
 
-def is_reduction(text: str, *, is_less: bool) -> bool:
-    """Whether a text's percentages are reductions of a time; `is_less`: it also has both times."""
-    return bool(_LESS.search(text)) or (is_less and not _MORE.search(text))
+def is_time(text: str, item: Quantity) -> bool:
+    """Whether a figure is a time, and cannot be a difference, a part or the end of a range."""
+    behind = _PART.match(text, item.end) or _LESS_BEHIND.match(text, item.end)
+    before = _BY_TIME.search(text[max(0, item.start - _BEFORE) : item.start])
+    return item.unit == "ms" and not behind and not before
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a table's line."""
+    return [cell.strip() for cell in _CELL_GAP.split(line.strip(" |"))]
+
+
+def is_table_row(line: str) -> bool:
+    """Whether a line has numbers without a unit, or only rules a table."""
+    words = [word.strip("~<>+-") for word in line.replace("|", " ").split()]
+    has_numbers = any(word[:1].isdigit() for word in words) and not quantities(line)
+    return has_numbers or (bool(words) and not any(map(str.isalnum, line)))
+
+
+def table_unit(line: str, next_line: str) -> str:
+    """Return the unit in the header of a table, given the line below it, or ""."""
+    units = set(_UNIT.findall(line))
+    is_header = len(units) == 1 and not quantities(line) and is_table_row(next_line)
+    return units.pop() if is_header else ""
+
+
+def columns(line: str) -> tuple[str, list[Heading]]:
+    """Return the first cell of a table's header, and the builds of all others or none."""
+    name, *names = cells(_UNIT.sub("", line))
+    found = [heading(f"{name}:", "") for name in names]
+    clear = [one for one in found if one is not None]
+    return name, clear if len(clear) == len(names) else []
+
+
+def title_driver(text: str) -> str | None:
+    """Return the driver that the title of a block names: one, in front."""
+    named = {found.value for found in drivers(text)}
+    line = re.split(r":\s*\n", text.strip())[-1]
+    return named.pop() if len(named) == 1 and _TITLE.fullmatch(line) else None
 
 
 def _is_base(found: re.Match[str]) -> bool:

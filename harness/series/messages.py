@@ -25,6 +25,15 @@ _REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
 _PLACE = re.compile(r"(?<![\w./-])(\d{1,4})/(\d{1,4})(?![\w./-])")
 _VERSION = re.compile(r"(?:(?<![\w./-])|PATCH)v(\d{1,3})(?![\w./-])", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
+#: Separators of public-inbox and b4, which escape body lines that begin with "From ". Elsewhere
+#: such a line may as well be a quotation.
+_MBOXRD = b"From mboxrd@z "
+_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+#: What mailers declare. US-ASCII is often UTF-8; Python's other codecs are not for mail.
+_CHARSET = re.compile(
+    r"utf-?8|iso-?8859-(?:[1-9]|1[013-6])|(?:windows-|cp)125[0-8]|koi8-[ru]|gb(?:k|2312|18030)|big5"
+    r"|euc-(?:jp|kr)|shift_jis|iso-2022-(?:jp|kr)"
+)
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
 #: More than any series with all its replies.
 MAX_MAILS = 2000
@@ -115,7 +124,8 @@ def _split(raw: bytes) -> list[tuple[bytes, int]]:
 
 def _mail(raw: bytes, first_line: int) -> Mail:
     try:
-        message = email.message_from_bytes(raw)
+        source = _ESCAPED.sub(rb"\1", raw) if raw.startswith(_MBOXRD) else raw
+        message = email.message_from_bytes(source)
     except RecursionError:  # parts in parts in parts
         return _page(raw, first_line)
     if "From" not in message and "Subject" not in message:
@@ -165,7 +175,9 @@ def _body(message: email.message.Message) -> str:
     part = next((p for p in message.walk() if p.get_content_type() == "text/plain"), message)
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
-    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+    declared = part.get_content_charset("utf-8")
+    charset = declared if _CHARSET.fullmatch(declared) else "utf-8"
+    return data.decode(charset, "replace").replace("\r\n", "\n")
 
 
 def _header(message: email.message.Message, name: str) -> str:

@@ -315,8 +315,12 @@ def test_audit_of_a_series(project: Project) -> None:
 
 def test_a_range_of_lines_can_be_chosen(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
-    bare = PAGE.replace("273.52", "200.00").replace("VM", "bare-metal machine")
+    other = PAGE.replace("273.52", "200.00")
+    bare = other.replace("VM", "bare-metal machine")
     path.write_text(f"{PAGE}\nOn another machine:\n\n{bare}")
+    read = json.loads(Ended("audit", str(path), "--json").out)
+    assert [one["claim"]["base"]["mean_ms"] for one in read["claims"]] == [273.52, 313.45]
+    path.write_text(f"{PAGE}\nOn another machine:\n\n{other}")
     ended = Ended("audit", str(path))
     assert ended.code == 2
     assert "two averages of one build" in ended.message
