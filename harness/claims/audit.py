@@ -23,7 +23,7 @@ Outcome = Literal["fits", "finding", "unchecked"]
 class AuditResult(msgspec.Struct, frozen=True):
     """The result of one check of a posted figure; `hint` says what would explain a finding."""
 
-    name: Literal["percentage", "mean", "first-binding", "clock"]
+    name: Literal["percentage", "resolution", "mean", "first-binding", "clock"]
     figure: str
     outcome: Outcome
     said: str
@@ -58,6 +58,8 @@ def counts(rebinds: int) -> tuple[int, ...]:
 def _checks(claim: Claim) -> Iterator[AuditResult]:
     if claim.reduction is not None:
         yield _percentage(claim, claim.reduction)
+    if claim.base and claim.tip and claim.base.mean.value > claim.base.mean.half_step:
+        yield _resolution(claim.base.mean, claim.tip.mean)
     for build, figures in (("base", claim.base), ("tip", claim.tip)):
         if figures is not None:
             yield _mean(claim, build, figures.mean)
@@ -77,15 +79,26 @@ def _percentage(claim: Claim, posted: PostedNumber) -> AuditResult:
     reduction = _reduction(base.value, tip.value)
     exact = decimal_text(abs(reduction), max(posted.decimals, 0) + 2)
     said = f"from {base} to {tip} ms is {exact} % {'less' if reduction >= 0 else 'more'}"
-    # The means are rounded, so the reduction is a range.
-    low = _reduction(base.value - base.half_step, tip.value + tip.half_step)
-    high = _reduction(base.value + base.half_step, tip.value - tip.half_step)
+    low, high = _allowed(base, tip)
     if low - posted.half_step <= posted.value <= high + posted.half_step:
         return AuditResult("percentage", figure, "fits", said)
     hint = f"{decimal_text(reduction, posted.decimals)} %, or other means"
     if abs((base.value / tip.value - 1) * 100 - posted.value) <= posted.half_step:
         hint += f"; {posted} % is how much longer base takes than tip"
     return AuditResult("percentage", figure, "finding", said, hint)
+
+
+def _resolution(base: PostedNumber, tip: PostedNumber) -> AuditResult:
+    low, high = _allowed(base, tip)
+    decimals = next((n for n in range(1, 12) if (high - low) * 10**n >= 1), 12)
+    said = f"the digits allow {decimal_text(low, decimals)} to {decimal_text(high, decimals)} %"
+    return AuditResult("resolution", f"{base} -> {tip} ms", "fits", said)
+
+
+def _allowed(base: PostedNumber, tip: PostedNumber) -> tuple[Fraction, Fraction]:
+    """Return the least and the largest reduction, in %, of means that round to these."""
+    low = _reduction(base.value - base.half_step, tip.value + tip.half_step)
+    return low, _reduction(base.value + base.half_step, max(tip.value - tip.half_step, Fraction()))
 
 
 def _reduction(base: Fraction, tip: Fraction) -> Fraction:

@@ -47,8 +47,8 @@ def audit(
 
     Checks that each percentage follows from its means, that each mean can be the mean of that many
     whole milliseconds, that the first binding is the longest, and that the clock is fine enough. A
-    finding says what would make the figure right. Exits with 0 in spite of findings unless --strict
-    is given.
+    finding says what would make the figure right. For each pair of means, prints which percentages
+    its digits allow. Exits with 0 in spite of findings unless --strict is given.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def _show(one: "Audited", *, show_all: bool) -> None:
     result = _count(len(one.findings), "finding") if one.findings else "consistent"
     click.echo(printable(f"{version}{claim.driver}, {patch_name(claim.after_patch)}: {result}"))
     for check in one.checks:
-        if check.outcome == "finding" or show_all or check.outcome == "unchecked":
+        if check.outcome != "fits" or check.name == "resolution" or show_all:
             mark = {"finding": "!", "unchecked": "?", "fits": " "}[check.outcome]
             click.echo(printable(f"  {mark} {check.figure}: {check.said}"))
             if check.hint:

@@ -45,6 +45,7 @@ def test_a_claim_that_fits_lists_its_checks() -> None:
     assert not audited.findings
     assert [check.name for check in audited.checks] == [
         "percentage",
+        "resolution",
         *("mean", "first-binding", "clock") * 2,
     ]
     assert all(check.said and not check.hint for check in audited.checks)
@@ -91,6 +92,28 @@ def test_a_wrong_percentage_gets_the_right_one() -> None:
     assert found.hint.startswith("61.8 %")
     (found,) = findings(tip=Figures(mean_ms=180, first_ms=1000), reduction_percent=52)
     assert "how much longer base takes" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("base", "tip", "said"),
+    [
+        (Figures(10_000, mean_decimals=-3), Figures(2_000, mean_decimals=-3), "73.7 to 85.7 %"),
+        (Figures(10_000), Figures(2_000), "79.99 to 80.01 %"),
+        (Figures(100), Figures(120), "-21.1 to -18.9 %"),
+        # The tip takes at least 0 s.
+        (Figures(3_000, mean_decimals=-3), Figures(400, mean_decimals=-3), "64.0 to 100.0 %"),
+        # The base may be 0.
+        (Figures(400, mean_decimals=-3), Figures(200), None),
+        (None, Figures(200), None),
+    ],
+)
+def test_the_percentages_that_the_digits_allow(
+    base: Figures | None, tip: Figures, said: str | None
+) -> None:
+    (audited,) = audit([msgspec.structs.replace(CLAIM, base=base, tip=tip)])
+    found = [check for check in audited.checks if check.name == "resolution"]
+    assert [check.said for check in found] == ([f"the digits allow {said}"] if said else [])
+    assert all(check.outcome == "fits" for check in found)
 
 
 def test_a_percentage_alone_cannot_be_checked() -> None:
