@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.commands.build import build
+from harness.cli import cli
 from harness.errors import InputError
 from harness.host.process import Deadline
 from harness.host.sandbox import NO_SANDBOX, Sandbox
@@ -85,4 +85,4 @@ def test_the_compiler_is_chosen_by_kbuilds_variables(
 @pytest.mark.parametrize("compiler", ["tcc", "clang-", "gcc-14;reboot", "/tmp/gcc", "clang-19-x"])
 def test_an_unknown_compiler_is_refused(compiler: str) -> None:
     with pytest.raises(InputError, match="--compiler: no compiler"):
-        build.main(["--compiler", compiler], standalone_mode=False)
+        cli.main(["build", "--compiler", compiler], standalone_mode=False)
