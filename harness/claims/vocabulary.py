@@ -88,7 +88,7 @@ _HEADING = _words(
     + _SCOPE_TEXT
     + r"(?: applied)?))\s*(?:[(\[]?\s*v?\d[\w.-]*\s*[)\]]?)?\s*(?:(?P<colon>:)(?P<rest>.*))?"
 )
-#: With these, a percentage is no reduction of a time, or may be none.
+#: Beside these words, a percentage may not be the reduction of a time.
 _MORE = _words(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
 _SENTENCE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*[-*\u2022]\s)")
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"

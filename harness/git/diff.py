@@ -20,8 +20,6 @@ _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )
 _INDEX = re.compile(r"index ([0-9a-f]{7,64})\.\.[0-9a-f]{7,64}(?: \d+)?")
 #: Symbolic links and submodules.
 _SPECIAL = re.compile(r"(?:new file mode|new mode|index \S+) 1[26]0000")
-
-
 #: A binary file of over 99 MB: git allocates that much.
 _HUGE = re.compile(r"(?:literal|delta) 0*[1-9]\d{8,}")
 
