@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # No deadline: machines that run tests are often busy.
 settings.register_profile("default", deadline=None)
 # For `./bootstrap test --fast`, by --hypothesis-profile.
-settings.register_profile("fast", deadline=None, max_examples=25)
+settings.register_profile("fast", deadline=None, max_examples=15)
 settings.load_profile("default")
 
 

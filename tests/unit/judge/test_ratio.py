@@ -22,6 +22,7 @@ def costs(rng: random.Random, rounds: int, truth: float) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [5, 6, 10])
 @pytest.mark.parametrize("truth", [1.0, 0.75])
 def test_the_interval_holds_the_truth_in_95_of_100(rounds: int, truth: float) -> None:
@@ -74,6 +75,7 @@ def test_costs_that_do_not_form_pairs_are_refused(base: list[float], build: list
         ratio(base, build)
 
 
+@pytest.mark.slow
 def test_the_unpaired_interval_holds_the_truth_as_often() -> None:
     rng = random.Random("unpaired")
     held = 0

@@ -259,6 +259,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
 
 
+@pytest.mark.slow
 def test_pages_are_the_same_from_one_process_or_many(
     project: Project, two_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +274,7 @@ def test_pages_are_the_same_from_one_process_or_many(
     assert len(files) == 4
 
 
+@pytest.mark.slow
 def test_an_error_in_another_process_is_one_line(project: Project, two_processes: None) -> None:
     stored(project, run("01"), run("02"))
     (project.root / "file").write_text("in the way")
