@@ -34,6 +34,7 @@ TEXT_FORMATS = {
     "junit": "junit:junit",
     "kcidb": "kcidb:kcidb",
     "b4": "b4:b4",
+    "fastpath": "fastpath:fastpath",
 }
 FORMATS = ("terminal", "html", "mail", *TEXT_FORMATS)
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

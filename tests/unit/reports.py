@@ -12,6 +12,7 @@ from harness.judge.conclude import Conclusion
 from harness.project.matrix_plan import Block, CellResult, Configuration, Matrix
 from harness.record.record import Check
 from harness.report.formats.b4 import b4
+from harness.report.formats.fastpath import fastpath
 from harness.report.formats.github import annotations
 from harness.report.formats.junit import junit
 from harness.report.formats.kcidb import kcidb
@@ -51,6 +52,7 @@ FORMS = {
     "xml": junit,
     "kcidb.json": kcidb,
     "b4.json": b4,
+    "fastpath.txt": fastpath,
 }
 
 CONCLUSIONS = named()

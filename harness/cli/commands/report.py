@@ -92,6 +92,7 @@ def report(
       junit     JUnit XML
       kcidb     KernelCI's schema 5.3; nothing is submitted
       b4        the output of a check command of `b4 review`
+      fastpath  changes relative to base, in the form of Arm's fastpath
 
     \b
     Examples:
