@@ -15,7 +15,7 @@ import msgspec
 from harness.claims.figures import Stated, read_figures
 from harness.claims.message import LineProblem, Passage, read_message
 from harness.claims.procedure import Procedure, read_procedure
-from harness.claims.vocabulary import drivers
+from harness.claims.vocabulary import NamedSetup, drivers
 from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.messages import Mail, read_mails
 
@@ -65,19 +65,20 @@ class Posting(msgspec.Struct, frozen=True):
 
 
 class _DriverFigures(msgspec.Struct):
-    """The figures of one driver after one patch (None: the whole series), by kind.
+    """The figures of one driver after one patch (None: the whole series) on one set-up, by kind.
 
     `quotes` are the lines that state them, by number.
     """
 
     driver: str
     after_patch: int | None
+    setup: NamedSetup | None
     base: dict[str, Stated] = {}
     tip: dict[str, Stated] = {}
     quotes: dict[int, str] = {}
 
 
-_Groups = dict[tuple[str, int | None], _DriverFigures]
+_Groups = dict[tuple[str, int | None, NamedSetup | None], _DriverFigures]
 
 
 def read_posting(raw: bytes, given: UserAnswers) -> Posting:
@@ -147,38 +148,46 @@ def _read(
     passages: list[Passage] = []
     only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
     found: list[tuple[Mail, list[Passage], list[Stated]]] = []
+    is_apart = False
     for mail in mails:
         is_cover = mail.tag is not None and mail.tag.number == 0
         message, unread = read_message(mail.text, mail.text_line, only, is_cover=is_cover)
-        stated, unclear = read_figures(message)
+        figures = read_figures(message)
         passages += message
-        problems += unread + unclear
-        found.append((mail, message, stated))
-    setups = {figure.setup for _, _, stated in found for figure in stated}
-    if "several set-ups" in setups or ("physical host" in setups and len(setups) > 1):
-        found = [(mail, text, list(_of_vm(stated, problems))) for mail, text, stated in found]
+        problems += unread + figures.problems
+        found.append((mail, message, figures.stated))
+        is_apart = is_apart or bool(figures.setups & {"physical", "several"})
     for mail, message, stated in found:
-        for key, group in _grouped(mail, message, stated, given.patch, problems).items():
+        own = [*(_of_setups(stated, problems) if is_apart else _of_one_setup(stated))]
+        for key, group in _grouped(mail, message, own, given.patch, problems).items():
             known = groups.setdefault(key, _DriverFigures(*key))
-            for own, new in ((known.base, group.base), (known.tip, group.tip)):
+            for there, new in ((known.base, group.base), (known.tip, group.tip)):
                 for figure in new.values():
-                    _add(own, figure, problems)
+                    _add(there, figure, problems)
             known.quotes |= group.quotes
     procedure, contradictions = read_procedure(passages)
     problems += contradictions
-    ordered = sorted(groups.values(), key=lambda g: (g.after_patch or 0, g.driver != "nd_pmem"))
+    ordered = sorted(groups.values(), key=_order)
     return ordered, procedure
 
 
-def _of_vm(figures: Sequence[Stated], problems: list[LineProblem]) -> Iterator[Stated]:
-    """Yield the figures of the VM, where others are of a physical host."""
+def _order(group: _DriverFigures) -> tuple[int, bool, bool]:
+    return group.after_patch or 0, group.driver != "nd_pmem", group.setup == "physical"
+
+
+def _of_setups(figures: Sequence[Stated], problems: list[LineProblem]) -> Iterator[Stated]:
+    """Yield the figures whose set-up is known, where a letter may have figures of several."""
     for figure in figures:
-        if figure.setup == "VM":
+        if figure.setup in ("vm", "physical"):
             yield figure
         else:
-            where = f"is for {figure.setup or 'an unnamed set-up'}; only the VM's figures are read"
-            what = f"{figure.value} {figure.unit} {where}, others with --lines"
+            what = f"{figure.value} {figure.unit} may be of a VM or of a physical host"
             problems.append(LineProblem(figure.at, what))
+
+
+def _of_one_setup(figures: Sequence[Stated]) -> Iterator[Stated]:
+    for figure in figures:
+        yield msgspec.structs.replace(figure, setup=None)
 
 
 def _grouped(
@@ -188,9 +197,9 @@ def _grouped(
     patch: int | None,
     problems: list[LineProblem],
 ) -> _Groups:
-    """Return one mail's figures by driver and patch; `patch` is its number if it has no tag.
+    """Return one mail's figures by driver, patch and set-up; `patch` is its number without a tag.
 
-    Figures of base belong to every group of their driver.
+    Figures of base belong to every group of their driver and set-up.
     """
     figures = list(_with_drivers(found, mail, problems))
     text = {n: line.strip() for passage in passages for n, line in passage.lines()}
@@ -201,13 +210,14 @@ def _grouped(
             if isinstance(after, LineProblem):
                 problems.append(after)
                 return {}
-            key = (figure.driver or "", after)
+            key = (figure.driver or "", after, figure.setup)
             group = groups.setdefault(key, _DriverFigures(*key))
             _add(group.tip, figure, problems)
             group.quotes |= {n: text[n] for n in figure.lines}
     for figure in figures:
         if figure.build == "base":
-            own = [group for group in groups.values() if group.driver == figure.driver]
+            about = (figure.driver, figure.setup)
+            own = [group for group in groups.values() if (group.driver, group.setup) == about]
             for group in own:
                 _add(group.base, figure, problems)
                 group.quotes |= {n: text[n] for n in figure.lines}
@@ -243,8 +253,9 @@ def _after_patch(
     """Return after which patch a tip's figure was measured, None for the whole series."""
     scope = figure.scope
     if scope is None:
-        of_driver = (f for f in figures if (f.driver, f.build) == (figure.driver, "tip"))
-        scopes = {f.scope for f in of_driver} - {None}
+        about = (figure.driver, figure.setup, "tip")
+        beside = (f for f in figures if (f.driver, f.setup, f.build) == about)
+        scopes = {f.scope for f in beside} - {None}
         scope = scopes.pop() if len(scopes) == 1 else "this"
     if scope == "series":
         return None
@@ -294,6 +305,7 @@ def _claim(
         percent_decimals=decimals,
         # pr_debug prints jiffies in whole milliseconds.
         resolution_ms=max(1, 1000 // hz) if 1000 % hz == 0 else 1,
+        setup=None if group.setup == "several" else group.setup,
         quotes=tuple(group.quotes[n] for n in sorted(group.quotes)),
     )
 

@@ -11,14 +11,14 @@ is one that may be another quantity: a median, a total, a share of the time.
 import itertools
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from harness.claims import vocabulary
 from harness.claims.message import LineProblem, Passage
 from harness.claims.quantities import Quantity, quantities
-from harness.claims.vocabulary import BindingKind, Build, Placed, Scope, Setup, T
+from harness.claims.vocabulary import BindingKind, Build, NamedSetup, Placed, Scope, T
 
 Kind = BindingKind | Literal["percent"]
 #: Far more than any sentence has.
@@ -40,7 +40,7 @@ class Stated(msgspec.Struct, frozen=True):
     decimals: int
     at: int
     lines: tuple[int, ...]
-    setup: Setup | None = None
+    setup: NamedSetup | None = None
 
     @property
     def unit(self) -> str:
@@ -48,12 +48,20 @@ class Stated(msgspec.Struct, frozen=True):
         return "%" if self.kind == "percent" else "ms"
 
 
-def read_figures(passages: Sequence[Passage]) -> tuple[list[Stated], list[LineProblem]]:
-    """Return the figures of a mail, and the lines whose figures are not clear."""
+class FiguresRead(NamedTuple):
+    """The figures of a mail, the lines whose figures are not clear, and all set-ups it names."""
+
+    stated: list[Stated]
+    problems: list[LineProblem]
+    setups: set[NamedSetup]
+
+
+def read_figures(passages: Sequence[Passage]) -> FiguresRead:
+    """Return the figures of a mail, what is not clear, and the set-ups that it names."""
     reader = _FigureReader()
     for passage in passages:
         reader.read(passage)
-    return reader.stated, reader.problems
+    return FiguresRead(reader.stated, reader.problems, reader.setups)
 
 
 class _Block(msgspec.Struct):
@@ -92,12 +100,16 @@ class _FigureReader:
         self._block: _Block | None = None
         #: The sentence above a block, its last line, and the set-up that was named last.
         self._title, self._title_line = "", 0
-        self._setup: Setup | None = None
+        self.setups: set[NamedSetup] = set()
+        self._setup: NamedSetup | None = None
+        #: The set-up that a text without figures named last: it is that of the paragraphs below.
+        self._titled: NamedSetup | None = None
         self._changelog = ""
 
     def read(self, passage: Passage) -> None:
         prose: list[tuple[int, str]] = []
         lines = passage.lines()
+        self._setup = self._titled
         if self._block is not None:
             # Its driver may not be that of the lines above the gap.
             self._block.driver = self._block.kind = None
@@ -137,9 +149,11 @@ class _FigureReader:
         passage = Passage.of([(number, line)])
         builds = [Placed(0, block.build)]
         sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title)
-        self._setup = vocabulary.setup(line) or self._setup
+        before = self._setup
+        self._set_up(line, has_figures=bool(found))
         if found:
             self._state(sentence, found)
+            self._setup = before  # that of another row is its own
         else:
             block.lines = (block.lines[0], number)
         block.driver = [block.driver, *drivers][-1]
@@ -167,9 +181,9 @@ class _FigureReader:
         passage = Passage.of(lines)
         for start, end in vocabulary.sentences(passage.text):
             text = passage.text[start:end]
-            self._setup = vocabulary.setup(text) or self._setup
             self._changelog = vocabulary.changelog(text, self._changelog)
             found = quantities(text)
+            self._set_up(text, has_figures=bool(found))
             is_title = text.rstrip().endswith(":") or vocabulary.title_driver(text)
             self._title = text if is_title and not found else ""
             if not found:
@@ -182,6 +196,15 @@ class _FigureReader:
                 continue
             self._state(sentence, found)
         self._title_line = lines[-1][0]
+
+    def _set_up(self, text: str, *, has_figures: bool) -> None:
+        """Note the set-up that a text names: for its paragraph, and as a title for those below."""
+        if (named := vocabulary.setup(text)) is None:
+            return
+        self.setups.add(named)
+        self._setup = named
+        if not has_figures:
+            self._titled = named
 
     def _state(self, sentence: _Sentence, found: list[Quantity]) -> None:
         """Add each figure of a sentence with its driver, binding and build."""

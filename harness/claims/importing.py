@@ -89,10 +89,15 @@ def find(project: Project, posting: Posting, given: UserInput) -> Import:
         title=existing.title if existing else given.title or posting.title or slug or "",
         function=given.function or posting.procedure.function or _only(posting.functions),
         object_=given.object_ or _only(objects),
-        claims=tuple(replace(c, version=version or 0, guest=guest or "") for c in posting.claims),
+        claims=tuple(on_guest(c, version or 0, guest) for c in posting.claims),
         known=known,
         path=project.series_file(slug) if slug else None,
     )
+
+
+def on_guest(claim: Claim, version: int, guest: str | None) -> Claim:
+    """Return a claim with its version and guest; a physical host has no guest."""
+    return replace(claim, version=version, guest="" if claim.setup == "physical" else guest or "")
 
 
 def texts(found: Import, posting: Posting, file: str) -> tuple[str | None, str | None]:
@@ -185,7 +190,8 @@ def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
 def _has_figures(existing: Claim, claim: Claim) -> bool:
     builds = ((existing.base, claim.base), (existing.tip, claim.tip))
     return (
-        (existing.driver, existing.after_patch) == (claim.driver, claim.after_patch)
+        (existing.driver, existing.after_patch, existing.setup)
+        == (claim.driver, claim.after_patch, claim.setup)
         and claim.tip is not None
         and all(
             new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds

@@ -31,7 +31,7 @@ Additions = Mapping[str, Any]
 #: Index of the comment after an item, in ruamel's comment list of a node.
 _PLACE = {CommentedSeq: 0, CommentedMap: 2}
 #: Keys that identify an entry of a list.
-_IDENTITIES = {"versions": ("version",), "claims": ("version", "driver", "after_patch")}
+_IDENTITIES = {"versions": ("version",), "claims": ("version", "driver", "after_patch", "setup")}
 #: Time zones: the day in a mail's Date may differ from the archive's.
 _A_DAY = datetime.timedelta(days=1)
 #: Text that needs no quotation marks; YAML 1.1 reads some words as booleans or null.
@@ -113,9 +113,10 @@ def _claim(claim: Claim) -> dict[str, Any]:
     return {
         "version": claim.version,
         "driver": claim.driver,
-        "guest": claim.guest,
+        "guest": claim.guest or None,
         "rebinds": claim.rebinds,
         "after_patch": claim.after_patch,
+        "setup": claim.setup,
         "reduction_percent": _decimal(claim.reduction),
         "percent_decimals": claim.percent_decimals,
         "resolution_ms": None if claim.resolution_ms == 1 else claim.resolution_ms,

@@ -10,12 +10,14 @@ import msgspec
 
 from harness.claims.procedure import MODES
 from harness.claims.quantities import Quantity, quantities
+from harness.project.claim import Setup
 
 T = TypeVar("T")
 Build = Literal["base", "tip"]
 #: `rebind`: of rebinds, but the text does not say that it is their average.
 BindingKind = Literal["first", "mean", "rebind"]
-Setup = Literal["VM", "physical host", "several set-ups"]
+#: `several`: more than one, or one that a text excludes.
+NamedSetup = Setup | Literal["several"]
 #: Which patches a tip has: the first N, the whole series, or up to the mail's own patch.
 Scope = int | Literal["series", "this"]
 
@@ -38,7 +40,7 @@ _KIND = _words(
 #: The words of sentences, rows and titles whose figures are read: with any other, it may be another
 #: quantity (misses, a part of the time), another statistic, an aim, or another comparison.
 _KNOWN = re.compile(
-    r"an?|the|this|these|its?|that|which|and|or|as|is|are|was|were|be|been|becom\w+|of|for|on|in|at|by"
+    r"an?|the|our|my|we|this|these|its?|that|which|and|or|as|is|are|was|were|be|been|becom\w+|of|for|on|in|at|by"
     r"|from|to|with|without|before|after|instead|about|around|roughly|approximately|respectively"
     r"|so|thus|now|all|also|both|each|i\.e|say|exact|ms|msecs?|s|secs?|us|ns|\w*seconds?"
     r"|percent|average[sd]?|avg|mean|first|initial|subsequent|later|times?|duration|latency"
@@ -60,10 +62,11 @@ _WORD = _words(
 )
 #: The VM may be described with the machine that it runs on.
 _SETUP = _words(
-    r"\b(?P<vm>(?:VMs?|virtual machines?|QEMU|KVM|guests?)\b(?:(?: (?!and\b|or\b)\w+){0,2} on an? "
-    r"(?:[\w-]+ ){0,3}(?:host|machine|server)\b)?)"
+    r"(?P<no>\b(?:no|not|never|without|unlike|instead of|rather than|than|n't) (?:\w+ ){0,2})?"
+    r"\b(?P<vm>(?:VMs?|virtual machines?|virtualized|QEMU|KVM|guests?)\b"
+    r"(?:(?: (?!and\b|or\b)\w+){0,2} on (?:an?|the) (?:[\w-]+ ){0,3}(?:host|machine|server)\b)?)"
     r"|\b(?:bare[ -]?metal|(?:physical|real|native) (?:hosts?|machines?|servers?|systems?|hardware)"
-    r"|the (?:host|hardware)|natively)\b"
+    r"|on (?:the|an?|our|my) (?:host|hardware)|natively)\b"
 )
 #: A patch's number, not a figure that follows the word.
 _NUMBER = r"\d{1,3}\b(?!\.\d|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
@@ -182,10 +185,12 @@ def changelog(text: str, before: str) -> str:
     return found[0].strip() if found else "" if re.fullmatch(r"\s*---+\s*", text) else before
 
 
-def setup(text: str) -> Setup | None:
-    """Return where a text says that it was measured."""
-    found: set[Setup] = {"VM" if m["vm"] else "physical host" for m in _SETUP.finditer(text)}
-    return "several set-ups" if len(found) > 1 else next(iter(found), None)
+def setup(text: str) -> NamedSetup | None:
+    """Return where a text says that it was measured; `several` if it names another one, too."""
+    matches = list(_SETUP.finditer(text))
+    found: set[Setup] = {"vm" if m["vm"] else "physical" for m in matches}
+    is_clear = len(found) == 1 and not any(m["no"] for m in matches)
+    return "several" if found and not is_clear else next(iter(found), None)
 
 
 def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def show(found: "Import", posting: "Posting") -> None:
     """Print series, version, base, procedure and one row per claim."""
+    from harness.report.phrases import on_setup
+
     version = f"v{found.version}" if found.version else "version unknown"
     if found.version and not posting.version:
         version += " (it has that version's figures)"
@@ -37,7 +39,8 @@ def show(found: "Import", posting: "Posting") -> None:
         percent = f"{claim.reduction} %" if claim.reduction else "-"
         builds = (_build(claim.base), _build(claim.tip))
         after = patch_name(claim.after_patch)
-        click.echo(row(claim.driver, after, *builds, percent, _ranges(lines)))
+        where = f"{_ranges(lines)}{on_setup(claim.setup)}"
+        click.echo(row(claim.driver, after, *builds, percent, where))
 
 
 def show_changes(before: str | None, after: str, path: Path | None) -> None:

@@ -85,6 +85,6 @@ def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
     for verdict in conclusion.verdicts:
         kinds = (verdict.driver, PROXY_KIND.get(verdict.driver))
         ours = verdict.build == effect.build and effect.kind in kinds and effect.metric == "ns"
-        if ours and verdict.claimed_percent is not None:
-            return 1 - verdict.claimed_percent / 100
+        if ours and verdict.shown_percent is not None:
+            return 1 - verdict.shown_percent / 100
     return None

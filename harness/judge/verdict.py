@@ -14,7 +14,7 @@ from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.judge.validity import RunEvidence, why_uncounted
-from harness.project.claim import Claim
+from harness.project.claim import Claim, Setup
 from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
 
 #: A claim is a rounded figure from another machine: it holds within this many percentage points.
@@ -49,6 +49,17 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.summary.driver
 
     @property
+    def setup(self) -> Setup | None:
+        """The set-up that the claim is about; None for the only one, or without a claim."""
+        return None if self.claim is None else self.claim.setup
+
+    @property
+    def shown_percent(self) -> float | None:
+        """The claimed percentage; None for a physical host's, which stands beside no guest's."""
+        is_other = self.setup == "physical" and self.effect is None
+        return None if is_other else self.claimed_percent
+
+    @property
     def after_patch(self) -> int | None:
         """The last patch that the claim is about; None for the whole series."""
         return None if self.claim is None else self.claim.after_patch
@@ -59,17 +70,24 @@ def judge(found: RunEvidence, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     table = found.table
     if not isinstance(table, BootTable):
         return tuple(_replayed(found, table.record, claims))
-    record = table.record
-    tip = record.builds[-1]
     return tuple(
-        _booted(found, record, s, tip, _claim(record, claims, s.driver)) for s in summarize(table)
+        _booted(found, table.record, summary, claim)
+        for summary in summarize(table)
+        for claim in _each(_claims(table.record, claims, summary.driver))
     )
 
 
+def _each(claims: Sequence[Claim]) -> Sequence[Claim | None]:
+    return claims or (None,)
+
+
 def _booted(
-    found: RunEvidence, record: BootRun, summary: DriverSummary, tip: Build, claim: Claim | None
+    found: RunEvidence, record: BootRun, summary: DriverSummary, claim: Claim | None
 ) -> Verdict:
-    effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
+    tip = record.builds[-1]
+    effect = None
+    if claim is None or claim.setup != "physical":
+        effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
     return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
@@ -80,34 +98,38 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
         if build.kind != "prefix":
             continue  # a variant: not the code that the claim is about
         for driver, kind in PROXY_KIND.items():
-            claim = _claim(record, claims, driver, build)
-            if claim is None or (claimed := claim.claimed_percent) is None:
-                continue
             effect = found.effect(kind, build.name, "rebind", "ns")
-            word, reason, stance = _doubt(found, effect, claimed)
-            yield Verdict(
-                DriverSummary(driver, None, None),
-                claimed,
-                word,
-                reason,
-                build.name,
-                claim,
-                effect,
-                stance,
-            )
+            for claim in _claims(record, claims, driver, build):
+                if (claimed := claim.claimed_percent) is None:
+                    continue
+                word, reason, stance = _doubt(found, effect, claimed)
+                yield Verdict(
+                    DriverSummary(driver, None, None),
+                    claimed,
+                    word,
+                    reason,
+                    build.name,
+                    claim,
+                    effect,
+                    stance,
+                )
 
 
-def _claim(
+def _claims(
     record: RunRecord, claims: Sequence[Claim], driver: str, build: Build | None = None
-) -> Claim | None:
-    """Return the claim about a build: about the whole series, or about its prefix."""
+) -> list[Claim]:
+    """Return the claims about a build (the whole series, or its prefix): one per set-up.
+
+    A claim about a physical host is the last.
+    """
     patches = len(record.subject.patch_ids)
     prefix = (build or record.builds[-1]).prefix
+    found: dict[Setup | None, Claim] = {}
     for claim in claims:
         after = patches if claim.after_patch is None else claim.after_patch
         if (claim.version, claim.driver, after) == (record.subject.version, driver, prefix):
-            return claim
-    return None
+            found.setdefault(claim.setup, claim)
+    return sorted(found.values(), key=lambda claim: claim.setup == "physical")
 
 
 def _decide(
@@ -128,13 +150,25 @@ def _decide(
         return "untested", "base against itself: no claim is about that"
     if claim is None or claimed is None:
         return "untested", f"version {record.subject.version} makes no claim about this driver"
-    if record.evidence != "boot-kvm":
-        return "untested", _WHY_NOT[record.evidence]
-    if record.setup.guest != claim.guest:
-        return "untested", f"guest {record.setup.guest} is not the claim's, {claim.guest}"
-    if record.setup.rebinds < claim.rebinds:
-        return "untested", f"{record.setup.rebinds} rebinds; the claim is about {claim.rebinds}"
+    if why := _untested(record, claim, claimed):
+        return "untested", why
     return _measured(found, effect, claimed)
+
+
+def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
+    """Return why boots of this kind cannot decide a claim; empty if they can."""
+    setup = record.setup
+    if claim.setup == "physical":
+        return f"{claimed:.1f} % is claimed for a physical host; this run booted guests"
+    if record.evidence != "boot-kvm":
+        return _WHY_NOT[record.evidence]
+    if not claim.guest:
+        return "the claim does not describe a guest of guests/"
+    if setup.guest != claim.guest:
+        return f"guest {setup.guest} is not the claim's, {claim.guest}"
+    if setup.rebinds < claim.rebinds:
+        return f"{setup.rebinds} rebinds; the claim is about {claim.rebinds}"
+    return ""
 
 
 _WHY_NOT = {

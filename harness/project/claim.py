@@ -4,8 +4,12 @@
 import math
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 import msgspec
+
+#: Where the author measured, if his letter has figures of more than one machine or of no VM.
+Setup = Literal["vm", "physical"]
 
 
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,15 +35,17 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return PostedNumber.of(self.mean_ms, self.mean_decimals)
 
 
-class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a posted version claims for one driver. docs/series.md describes the fields.
 
     `after_patch` None means the whole series; `reduction_percent` None, that only means are given.
+    `setup` None means that the letter has one set-up, a VM or an unnamed one. `guest` is empty for
+    a physical host, and where no guest is like the author's.
     """
 
     version: int
     driver: str
-    guest: str
+    guest: str = ""
     rebinds: int
     base: Figures | None = None
     tip: Figures | None = None
@@ -47,6 +53,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reduction_percent: float | None = None
     percent_decimals: int | None = None
     resolution_ms: int = 1
+    setup: Setup | None = None
     quotes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -173,6 +173,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
     shown: set[tuple[str, str]] = set()
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
+        name += f"-{verdict.setup}" if verdict.setup else ""
         # All claims about a driver have the same bindings: they are listed once.
         about = (verdict.driver, verdict.build)
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)

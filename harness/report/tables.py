@@ -47,7 +47,7 @@ def bindings(conclusion: Conclusion) -> Table:
         base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
         average = f"average of {_rebind_counts(verdict)} rebinds"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
-        below = (percent(verdict.summary.reduction_percent), percent(verdict.claimed_percent))
+        below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
         rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
         rows.append((after, average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.builds[-1].prefix)}\n(ms)"
@@ -56,10 +56,10 @@ def bindings(conclusion: Conclusion) -> Table:
 
 
 def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
-    """Return one verdict per driver on the last build, preferably on the whole series."""
+    """Return one verdict per driver on the last build: of a guest, and on the whole series."""
     last = conclusion.record.builds[-1].name
     found = [verdict for verdict in conclusion.verdicts if verdict.build == last]
-    found.sort(key=lambda verdict: verdict.after_patch is None)
+    found.sort(key=lambda verdict: (verdict.setup != "physical", verdict.after_patch is None))
     return {verdict.driver: verdict for verdict in found}.values()
 
 
@@ -177,8 +177,8 @@ def _states(prefix: PrefixResult) -> tuple[str, str, str, str]:
 
 
 def _times(prefix: PrefixResult, driver: str) -> tuple[str, str, str, str]:
-    claimed = [v.claimed_percent for v in prefix.verdicts if v.driver == driver]
-    claim = percent(claimed[0]) if claimed else ""
+    claimed = (v.shown_percent for v in prefix.verdicts if v.driver == driver)
+    claim = next((percent(value) for value in claimed if value is not None), "")
     if (cost := prefix.costs.get(driver)) is None:
         return ms(None), "", "", claim
     of_base, of_parent = (

@@ -107,6 +107,7 @@ def _finding(claim: "Claim", check: "AuditResult") -> dict[str, object]:
         "version": claim.version or None,
         "driver": claim.driver,
         "after_patch": claim.after_patch,
+        "setup": claim.setup,
         "check": check.name,
         "figure": check.figure,
         "said": check.said,
@@ -119,10 +120,13 @@ def _count(number: int, what: str) -> str:
 
 
 def _show(one: "Audited", *, show_all: bool) -> None:
+    from harness.report.phrases import on_setup
+
     claim = one.claim
     version = f"v{claim.version} " if claim.version else ""
     result = _count(len(one.findings), "finding") if one.findings else "consistent"
-    click.echo(printable(f"{version}{claim.driver}, {patch_name(claim.after_patch)}: {result}"))
+    about = f"{claim.driver}{on_setup(claim.setup)}, {patch_name(claim.after_patch)}"
+    click.echo(printable(f"{version}{about}: {result}"))
     for check in one.checks:
         if check.outcome != "fits" or check.name == "resolution" or show_all:
             mark = {"finding": "!", "unchecked": "?", "fits": " "}[check.outcome]

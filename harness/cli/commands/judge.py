@@ -55,8 +55,9 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 
     rules = [gate_rule(text) for text in gates]
     project = Project.find()
-    record = store.load(find_run(project.results, run))
-    found = concluded(project, record, rules)
+    folder = find_run(project.results, run)
+    record = store.load(folder)
+    found = concluded(project, record, rules, folder)
     path = store.folder_of(project.results, record) / store.FILE
     code = judge_exit_code(found, require_verdict=require_verdict)
     if as_json:
@@ -69,14 +70,14 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
 
 
 def _show(found: "Conclusion") -> None:
+    from harness.report import phrases
     from harness.report.lines import fault
 
     for prefix in found.prefixes:
         if not prefix.holds:
             click.echo(printable(fault(prefix)))
     for v in found.verdicts:
-        at = f" after patch {v.after_patch}" if v.after_patch is not None else ""
-        click.echo(printable(f"{v.driver}{at}: {v.verdict}: {v.reason}"))
+        click.echo(printable(f"{phrases.about(v)}: {v.verdict}: {v.reason}"))
     if not found.verdicts:
         click.echo(f"version {found.record.subject.version} has no claim that this run measured")
     for noise in found.noise:
@@ -100,6 +101,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
                 "driver": v.driver,
                 "build": v.build,
                 "after_patch": v.after_patch,
+                "setup": v.setup,
                 "claimed_percent": v.claimed_percent,
                 "verdict": v.verdict,
                 "stance": v.stance,

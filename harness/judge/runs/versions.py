@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from harness.git.range_diff import Pair
-from harness.project.claim import Claim
+from harness.project.claim import Claim, Setup
 from harness.series.trailers import Trailer
 
 Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]
@@ -128,11 +128,12 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
     """Return how the claimed figures differ; a patch's own figures follow it to its new number."""
     numbers = {one.pair.before: one.pair.after for one in found if one.pair.before is not None}
     before = {_key(claim, numbers): claim for claim in old}
-    after = {(claim.driver, claim.after_patch): claim for claim in new}
+    after = {(claim.driver, claim.after_patch, claim.setup): claim for claim in new}
     rows = []
     for key in dict.fromkeys((*before, *after)):
-        driver, patch = key
+        driver, patch, setup = key
         where = "" if patch is None else f" after patch {patch}"
+        where += f" ({setup})" if setup else ""
         ours, theirs = (_figures(build.get(key)) for build in (before, after))
         rows += [
             Moved(driver, f"{what}{where}", ours.get(what), theirs.get(what))
@@ -141,10 +142,10 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
     return tuple(rows)
 
 
-def _key(claim: Claim, numbers: Mapping[int, int | None]) -> tuple[str, int | None]:
+def _key(claim: Claim, numbers: Mapping[int, int | None]) -> tuple[str, int | None, Setup | None]:
     """Return the key of a claim in the new version."""
     after = claim.after_patch
-    return claim.driver, after if after is None else numbers.get(after)
+    return claim.driver, after if after is None else numbers.get(after), claim.setup
 
 
 def _figures(claim: Claim | None) -> dict[str, float]:

@@ -13,7 +13,9 @@ from harness.report.verdict_line import headline
 
 _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
-_VERDICT = ("driver", "build", "after_patch", "claimed_percent", "verdict", "stance", "reason")
+_VERDICT = (
+    *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "stance", "reason"),
+)
 _PREFIX = (
     *("prefix", "title", "holds", "builds", "boots", "memmaps", "why", "detail", "new_warnings"),
 )

@@ -319,7 +319,13 @@ def test_a_range_of_lines_can_be_chosen(project: Project, tmp_path: Path) -> Non
     bare = other.replace("VM", "bare-metal machine")
     path.write_text(f"{PAGE}\nOn another machine:\n\n{bare}")
     read = json.loads(Ended("audit", str(path), "--json").out)
-    assert [one["claim"]["base"]["mean_ms"] for one in read["claims"]] == [273.52, 313.45]
+    assert [one["claim"]["base"]["mean_ms"] for one in read["claims"]] == [
+        273.52,
+        200,
+        313.45,
+        313.45,
+    ]
+    assert [one["claim"]["setup"] for one in read["claims"]] == ["vm", "physical"] * 2
     path.write_text(f"{PAGE}\nOn another machine:\n\n{other}")
     ended = Ended("audit", str(path))
     assert ended.code == 2

@@ -59,6 +59,34 @@ def test_another_guest_or_fewer_rebinds_test_nothing() -> None:
     assert words(record(rebinds=29)) == {"untested"}
 
 
+def test_a_claim_about_a_physical_host_is_not_judged_by_a_guests_boots() -> None:
+    vm, host = (
+        tuple(replace(c, setup=setup, reduction_percent=percent) for c in claims())
+        for setup, percent in (("vm", 59.4), ("physical", 46.7))
+    )
+    assert words(record()) == {"reproduced"}
+    (nd_vm, nd_host, dax_vm, dax_host) = judge(record(), (*host, *vm))
+    assert [v.verdict for v in (nd_vm, dax_vm)] == ["reproduced", "reproduced"]
+    for verdict in (nd_host, dax_host):
+        assert verdict.verdict == "untested"
+        assert "46.7 % is claimed for a physical host" in verdict.reason
+        assert verdict.effect is None
+        assert verdict.shown_percent is None
+    assert {v.verdict for v in judge(record(), host)} == {"untested"}
+    # A replay runs on this machine, without a guest.
+    made = replay({"base": [100.0] * 6, "8": [30.0] * 6})
+    asked = [replace(c, after_patch=8) for c in (*host, *vm)]
+    assert [v.setup for v in judge(made, asked)] == ["vm", "physical"] * 2
+    assert {v.stance for v in judge(made, asked)} == {"supports"}
+
+
+def test_a_claim_without_a_guest_is_untested() -> None:
+    asked = [replace(c, guest="") for c in claims()]
+    assert {(v.verdict, v.reason) for v in judge(record(), asked)} == {
+        ("untested", "the claim does not describe a guest of guests/")
+    }
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.4, None), (None, 0.4), (None, None)])
 @pytest.mark.parametrize("evidence", ["boot-kvm", "replay"])
 def test_a_missing_bound_is_not_a_saving(

@@ -217,7 +217,7 @@ def test_the_files_that_the_errors_below_are_made_from_load(project: Project) ->
         (S, "mean_ms: 273.52", "mean: 1",
          "12: key 'claims[0].base.mean': unknown key; expected one of mean_ms, first_ms, mean_dec"),
         (S, "  - version: 1\n    driver", "  - driver",
-         "8: key 'claims[0].version': missing; expected at least the keys version, driver, guest,"),
+         "8: key 'claims[0].version': missing; expected at least the keys version, driver, rebind"),
     ],
 )  # fmt: skip
 def test_an_error_names_line_key_and_what_was_expected(
