@@ -42,13 +42,22 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
     yield project, path, path / store.FILE if path.is_dir() else path
 
 
-def concluded(project: Project, record: "RunRecord", rules: "Sequence[Rule]" = ()) -> "Conclusion":
-    """Return the conclusion from a record, with the project's claims and null runs."""
+def concluded(
+    project: Project,
+    record: "RunRecord",
+    rules: "Sequence[Rule]" = (),
+    path: Path | None = None,
+) -> "Conclusion":
+    """Return the conclusion from a record, with its claims and the project's null runs.
+
+    `path` is the run's folder or record, if it is not in its usual place below results/.
+    """
     from harness.judge.conclude import conclude
+    from harness.project.run_claims import claims_of
 
     slug = project.measurable_series(record.subject.slug).slug
     nulls = store.null_runs(project.results, slug)
-    return conclude(record, project.claims(slug), nulls, rules)
+    return conclude(record, claims_of(project, record, path), nulls, rules)
 
 
 def show(

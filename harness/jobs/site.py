@@ -17,10 +17,10 @@ from harness.errors import HarnessError, MachineError
 from harness.events import Advanced, Began, Ended, Listener
 from harness.host.files import replace_file
 from harness.project.project import Project
+from harness.project.run_claims import claims_of
 from harness.record import store
 
 if TYPE_CHECKING:
-    from harness.project.claim import Claim
     from harness.record.record import RunRecord
     from harness.report.page.index_page import Broken, IndexRun
 
@@ -88,11 +88,6 @@ def _begin(parent: int) -> None:
         os._exit(1)
 
 
-@functools.cache
-def _claims(project: Project, slug: str) -> "tuple[Claim, ...]":
-    return project.claims(project.measurable_series(slug).slug)
-
-
 def _one(
     project: Project, site: Path, nulls: "Sequence[RunRecord]", folder: Path
 ) -> "IndexRun | Broken":
@@ -107,7 +102,7 @@ def _one(
     try:
         slug = record.subject.slug
         ours = [n for n in nulls if n.subject.slug == slug]
-        conclusion = conclude(record, _claims(project, slug), ours)
+        conclusion = conclude(record, claims_of(project, record, folder), ours)
         page = site / name / run_page.NAME
         text = run_page.page(
             conclusion,

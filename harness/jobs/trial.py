@@ -21,6 +21,7 @@ from harness.judge.exit_code import reproduce_exit_code
 from harness.judge.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
 from harness.project.project import Project
+from harness.project.run_claims import claims_of
 from harness.record import store
 from harness.replay import check, prepare, runs
 from harness.replay.check import AS_BOOTED, Checked
@@ -171,7 +172,7 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
     record = reproduce.reproduce(Local(project, cache), project, cache, request, notify)
     found = conclude(
         record,
-        project.claims(slug),
+        claims_of(project, record),
         store.null_runs(project.results, slug),
         tuple(filter(of_boots, this.wanted.rules)),
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Collects the files of a run that its verdict depends on.
 
-These are the record, its logs and memmaps, the kernels' configurations, the series' claims, and the
-plan and guest unless they have changed since the run.
+These are the record, its logs and memmaps, the kernels' configurations, the claims of the run and
+the series, and the plan and guest unless they have changed since the run.
 """
 
 import contextlib
@@ -15,7 +15,9 @@ import msgspec
 from harness.errors import InputError, RecordError
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
+from harness.project import run_claims
 from harness.project.project import Project
+from harness.project.run_claims import claims_of
 from harness.record import store
 from harness.record.bundle.manifest import Absent
 from harness.record.record import BootRun, RunRecord
@@ -36,17 +38,17 @@ def contents(
     changed, InputError if the series is unknown.
     """
     slug = record.subject.slug
-    project.measurable_series(slug)
-    project.claims(slug)  # fails here if the receiver could not judge the run
+    claims_of(project, record, folder)  # fails here if the receiver could not judge the run
     run = f"results/{slug}/{record.run_id}"
     sources = {
         f"series/{slug}/series.yaml": project.series_folder / slug / "series.yaml",
         f"{run}/{store.FILE}": folder / store.FILE,
     }
     if null:
-        beside = f"results/{slug}/{null}/{store.FILE}"
-        sources[beside] = project.root / beside
-    sources |= {f"{run}/{path.name}": path for path in folder.glob("memmap-*.npz")}
+        noise = f"results/{slug}/{null}/{store.FILE}"
+        sources[noise] = project.root / noise
+    beside = [*folder.glob("memmap-*.npz"), *folder.glob(run_claims.FILE)]
+    sources |= {f"{run}/{path.name}": path for path in beside}
     files: Files = {path: source.read_bytes() for path, source in sources.items()}
     found = [*_configs(cache, record)]
     if isinstance(record, BootRun):

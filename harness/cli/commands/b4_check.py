@@ -37,7 +37,7 @@ def b4_check() -> None:
     from harness.cli.runs import concluded
     from harness.report.formats.b4 import b4
 
-    click.echo(b4(concluded(project, store.load(found))), nl=False)
+    click.echo(b4(concluded(project, store.load(found), path=found)), nl=False)
 
 
 def _newest(project: Project, raw: bytes) -> Path | None:

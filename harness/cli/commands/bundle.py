@@ -70,7 +70,7 @@ def _write(project: Project, path: Path, output: Path | None) -> "tuple[Path, Ma
 
     record = store.load(path)
     folder = path if path.is_dir() else path.parent
-    conclusion = concluded(project, record)
+    conclusion = concluded(project, record, path=folder)
     null = conclusion.null.run_id if conclusion.null else ""
     files, absent = contents(project, Cache.default(), folder, record, null)
     run = f"results/{record.subject.slug}/{record.run_id}"

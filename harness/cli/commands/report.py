@@ -118,7 +118,7 @@ def report(
         _write_site(site, run)
         return
     with opened(run) as (project, path, shown):
-        found = concluded(project, store.load(path), rules)
+        found = concluded(project, store.load(path), rules, path)
         if plots is not None:
             page.draw(found, plots)
         elif form == "html":

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError, RecordError
 from harness.host.cache import Cache
+from harness.project import run_claims
 from harness.project.bundle_contents import contents
 from harness.project.kernel import Kernel
 from harness.project.project import Project
@@ -392,6 +393,25 @@ def test_a_run_is_packed_and_comes_back_as_a_checkout(project: Project, tmp_path
         "record.json",
     ]
     assert len(list((run / "logs").iterdir())) == len(made.boots)
+
+
+def test_the_claims_of_the_run_are_packed(project: Project, tmp_path: Path) -> None:
+    folder, made = stored(project)
+    own = (replace(project.claims(SLUG)[0], version=made.subject.version, quotes=("as said",)),)
+    run_claims.save(folder, run_claims.RunClaims("cover letter", own))
+    files, absent = contents(project, Cache(tmp_path / "cache"), folder, made)
+    write(tmp_path / "x.tar.gz", SLUG, RUN, files, absent)
+    there = tmp_path / "there"
+    there.mkdir()
+    unpack(tmp_path / "x.tar.gz", there)
+    assert run_claims.claims_of(Project(there), made) == own
+
+
+def test_a_run_with_damaged_claims_is_not_packed(project: Project, tmp_path: Path) -> None:
+    folder, made = stored(project)
+    (folder / run_claims.FILE).write_text("claims: 5\n")
+    with pytest.raises(RecordError, match="claims"):
+        contents(project, Cache(tmp_path / "cache"), folder, made)
 
 
 def test_a_missing_log_is_listed(project: Project, tmp_path: Path) -> None:
