@@ -5,6 +5,7 @@ A hunk's header says how many lines it has, so a diff that a mail program wrappe
 refused before git sees it, with the line that is wrong.
 """
 
+import itertools
 import re
 
 import msgspec
@@ -14,6 +15,9 @@ _GIT = re.compile(r"diff --git a/(?P<old>.+) b/(?P<new>.+)")
 _PLAIN = re.compile(r"diff --git (?!a/)\S+ (?!b/)\S+")
 _NO_PREFIX = "the diff's paths lack a/ and b/; make it with `git format-patch --default-prefix`"
 _CUT = "the diff's header is cut or wrapped"
+#: Both lines begin a file's diff; quilt writes no others. Its old name may be FILE~NAME.
+_OLD = re.compile(r"--- (?:a/([^\t]+)|/dev/null)(?:\t.*)?")
+_NEW = re.compile(r"\+\+\+ [ab]/([^\t]+)(?:\t.*)?")
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
 #: Headers of a file's diff that name paths or modes.
 _NAMED = re.compile(r"(?:--- a/|\+\+\+ b/|rename (?:from|to) |copy (?:from|to) )(.+)")
@@ -57,8 +61,15 @@ class Hunk(msgspec.Struct, frozen=True):
         return "" if match is None else match[5]
 
 
+def has_diff(lines: list[str]) -> bool:
+    """Return whether lines hold the start of a diff, of git or quilt."""
+    return any(line.startswith("diff --git ") for line in lines) or any(
+        _OLD.fullmatch(old) and _NEW.fullmatch(new) for old, new in itertools.pairwise(lines)
+    )
+
+
 def parse_diff(lines: list[str]) -> tuple[Hunk, ...]:
-    """Return the hunks of every `diff --git` section. Raises DiffError."""
+    """Return the hunks of all files. Raises DiffError."""
     reader = _DiffReader(lines)
     while reader.at < len(lines):
         reader.step()
@@ -98,8 +109,8 @@ class _DiffReader:
             self._name(match["old"])
             self._name(match["new"])
             self._file, self._old_file = match["new"], match["old"]
-        elif self._file is not None and line == "--- /dev/null":
-            self._old_file = ""
+        elif (old := _OLD.fullmatch(line)) and (new := _NEW.fullmatch(self._next)):
+            self._pair(old[1] or "", new[1])
         elif self._file is not None and (match := _NAMED.fullmatch(line)):
             self._name(match[1].partition("\t")[0])
         elif self._file is not None and _SPECIAL.match(line):
@@ -110,6 +121,18 @@ class _DiffReader:
         elif self._file is not None and _HUGE.fullmatch(line):
             raise DiffError(self.at + 1, f"makes {self._file} larger than 99 MB")
         self.at += 1
+
+    def _pair(self, old: str, new: str) -> None:
+        """Begin a file's hunks; `old` is "" if the patch creates it."""
+        if old:
+            self._name(old)
+        self.at += 1
+        self._name(new)
+        self._file, self._old_file = new, new if old.startswith(f"{new}~") else old
+
+    @property
+    def _next(self) -> str:
+        return self.lines[self.at + 1] if self.at + 1 < len(self.lines) else ""
 
     def _name(self, name: str) -> None:
         parts = name.strip('"').split("/")

@@ -118,7 +118,7 @@ def _patch(mail: Mail) -> PatchMail:
         raise MailError("the mail has no From, so the patch has no author", mail.first_line)
     if _HIDDEN.match(f"From: {mail.sender}"):
         raise MailError("an archive hid the author's address", mail.first_line)
-    if mail.date is None:
+    if mail.sent is None:
         # git would use today's date, and the same patches would be other commits tomorrow.
         raise MailError("the mail has no valid Date", mail.first_line)
     return PatchMail(

@@ -15,6 +15,8 @@ import re
 
 import msgspec
 
+from harness.git.diff import has_diff
+
 #: mbox separators: a line `From `, a sender or commit, and a date.
 _SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
 #: All tags before a subject's words: [PATCH …], others before or after it.
@@ -55,7 +57,7 @@ class Mail(msgspec.Struct, frozen=True):
     """One mail. `title` is its subject without tags; `tag` is None without [PATCH …].
 
     `text` is decoded, and begins at line `text_line` of the file. `answers` has the message-ids of
-    the mails above it in its thread, the first mail's first. `date` is in UTC.
+    the mails above it in its thread, the first mail's first. `sent` is in UTC.
     """
 
     raw: bytes
@@ -68,7 +70,7 @@ class Mail(msgspec.Struct, frozen=True):
     is_reply: bool = False
     message_id: str | None = None
     answers: tuple[str, ...] = ()
-    date: datetime.date | None = None
+    sent: datetime.datetime | None = None
 
     @property
     def lines(self) -> list[str]:
@@ -77,8 +79,13 @@ class Mail(msgspec.Struct, frozen=True):
 
     @property
     def has_diff(self) -> bool:
-        """Whether the text has a diff of git's, not quoted."""
-        return any(line.startswith("diff --git ") for line in self.lines)
+        """Whether the text has a diff, not quoted."""
+        return has_diff(self.lines)
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day it was sent, in UTC."""
+        return self.sent.date() if self.sent else None
 
     @property
     def thread(self) -> str | None:
@@ -144,7 +151,7 @@ def _mail(raw: bytes, first_line: int) -> Mail:
         is_reply=_REPLY.match(subject) is not None,
         message_id=next(iter(_ids(message, "Message-ID")), None),
         answers=(*_ids(message, "References"), *_ids(message, "In-Reply-To")),
-        date=_date(_header(message, "Date")),
+        sent=_sent(_header(message, "Date")),
     )
 
 
@@ -190,11 +197,11 @@ def _header(message: email.message.Message, name: str) -> str:
         return text
 
 
-def _date(header: str) -> datetime.date | None:
+def _sent(header: str) -> datetime.datetime | None:
     parsed = email.utils.parsedate_tz(header)
     if parsed is None:
         return None
     try:
-        return datetime.datetime.fromtimestamp(email.utils.mktime_tz(parsed), datetime.UTC).date()
+        return datetime.datetime.fromtimestamp(email.utils.mktime_tz(parsed), datetime.UTC)
     except (ValueError, OverflowError, OSError):
         return None

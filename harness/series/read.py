@@ -54,13 +54,14 @@ def patches(
         case Mbox(path, version):
             raw = _read(path)
             try:
-                chosen, left_out = select(cache, raw, version)
+                chosen = select(cache, raw, version)
             except MailError as error:
                 raise _damaged(error, raw, path, version, series) from error
-            for mail in left_out:
+            for mail in (*chosen.fixes, *chosen.left_out):
                 listen(Note(f"left out: {mail.title} <{mail.message_id or path.name}>"))
             label = f"mbox {path.name}" + (f" v{version}" if version else "")
-            return SourceMails(chosen, label, _digests(chosen), introduced_by(chosen))
+            given = chosen.patches
+            return SourceMails(given, label, _digests(given), introduced_by(given))
         case Posted(version):
             path, note = lore.fetch(project, cache, slug, version, listen)
             found = _mails(path, series, f"v{version}")

@@ -5,7 +5,7 @@ b4 takes any new mail of a thread that has a diff for one more patch, so a late 
 the series, or the whole of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from harness.errors import ToolFailed
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.series import b4
+from harness.series.fixes import fixes_among
 from harness.series.mail import MailError, PatchMail, checked, refuse_damaged
 from harness.series.messages import MAX_MAILS, Mail, Tag, read_mails
 
@@ -31,10 +32,20 @@ class _Offered(msgspec.Struct, frozen=True):
         return self.mail.tag or _ALONE
 
 
-def select(
-    cache: Cache, raw: bytes, version: int | None = None
-) -> tuple[tuple[PatchMail, ...], tuple[Mail, ...]]:
-    """Return the patches of a series in order, and the mails with diffs that are left out.
+class Selected(msgspec.Struct, frozen=True):
+    """The patches of a series in order, its cover letter, and the other mails with diffs.
+
+    `fixes` answer the series, oldest first; `left_out` are of other versions, or proposals.
+    """
+
+    patches: tuple[PatchMail, ...]
+    cover: Mail | None = None
+    fixes: tuple[Mail, ...] = ()
+    left_out: tuple[Mail, ...] = ()
+
+
+def select(cache: Cache, raw: bytes, version: int | None = None) -> Selected:
+    """Return the series that mails hold, and what else in them has a diff.
 
     `version` None is the latest. Raises MailError if b4 selects no complete series, or contradicts
     the mails' subjects; ToolFailed, TimedOut.
@@ -52,15 +63,49 @@ def select(
         # The damage may be why b4 did not see the patch.
         refuse_damaged(mails)
         raise
-    left_out = {
+    others = {
         name: one.mail
         for name, one in offered.items()
         if one.mail.has_diff and name not in selected
     }
-    for name, mail in left_out.items():
-        if not mail.is_reply and not _is_late(name, selected, offered):
+    late = {name for name in others if _is_late(name, selected, offered)}
+    for name, mail in others.items():
+        if not mail.is_reply and name not in late:
             _require_other_version(mail, patches[0].version, version)
-    return patches, tuple(left_out.values())
+    cover = _cover(patches, offered)
+    series = {*selected, *([cover.message_id] if cover else [])}
+    answers = [
+        mail
+        for name, mail in others.items()
+        if (name in late or mail.is_reply) and series & _ancestors(name, offered)
+    ]
+    fixes = fixes_among(answers, patches[0].version)
+    left_out = tuple(mail for mail in others.values() if mail not in fixes)
+    return Selected(patches, cover, fixes, left_out)
+
+
+def _cover(patches: Sequence[PatchMail], offered: Mapping[str, _Offered]) -> Mail | None:
+    """Return the cover letter: of the patches' version, and the one they answer if there are two.
+
+    Mails from a folder may not say what they answer.
+    """
+    place = Tag(patches[0].version, 0, len(patches))
+    found = [one.mail for one in offered.values() if one.mail.tag and not one.mail.is_reply]
+    covers = [mail for mail in found if mail.tag == place]
+    answered = {patch.parent for patch in patches}
+    covers.sort(key=lambda mail: mail.message_id not in answered)
+    return covers[0] if covers else None
+
+
+def _ancestors(name: str, offered: Mapping[str, _Offered]) -> set[str]:
+    """Return the message-ids of the mails above a mail; not all mailers write all of them."""
+    found: set[str] = set()
+    ahead = {name}
+    while ahead:
+        answers = {above for below in ahead for above in offered[below].mail.answers}
+        ahead = {above for above in answers if above in offered} - found
+        found |= answers
+    return found - {name}
 
 
 def _require_other_version(mail: Mail, selected: int, wanted: int | None) -> None:

@@ -6,12 +6,14 @@ import email.utils
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.host.cache import Cache
+from harness.series.fixes import on_top
 from harness.series.mail import MailError
 from harness.series.messages import Mail
 from harness.series.select import select
@@ -75,10 +77,12 @@ def chosen(
     cache: Cache, mails: Sequence[bytes], version: int | None = None
 ) -> tuple[list[str], list[str]]:
     """Return the names of the chosen patches and of the mails left out."""
-    patches, left_out = select(cache, b"".join(mails), version)
+    found = select(cache, b"".join(mails), version)
+    patches = found.patches
     assert [patch.number for patch in patches] == list(range(1, len(patches) + 1))
     assert {patch.total for patch in patches} == {len(patches)}
-    return [p.message_id.removesuffix("@example.org") for p in patches], names(left_out)
+    others = names([*found.fixes, *found.left_out])
+    return [p.message_id.removesuffix("@example.org") for p in patches], others
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,116 @@ def test_several_late_fixes_are_all_left_out(cache: Cache) -> None:
     assert found == (["p1", "p2"], [f"late{n}" for n in range(1, 6)])
 
 
+QUILT = """\
+--- a/mm/x.c~mm-one-fix
++++ a/mm/x.c
+@@ -4,1 +4,1 @@ int f(void)
+-\ttwo();
++\tthree();
+_
+"""
+
+
+def fixes_of(cache: Cache, mails: Sequence[bytes], version: int | None = None) -> list[str]:
+    """Return the names of the fixes that `on_top` puts on top of the chosen series."""
+    found = select(cache, b"".join(mails), version)
+    patches = on_top(found.patches, found.fixes)
+    assert patches[: len(found.patches)] == tuple(
+        msgspec.structs.replace(patch, total=len(patches)) for patch in found.patches
+    )
+    assert [patch.number for patch in patches] == list(range(1, len(patches) + 1))
+    assert [patch.raw for patch in patches[len(found.patches) :]] == [m.raw for m in found.fixes]
+    return names(found.fixes)
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "diff"),
+    [
+        *((subject, "Text.", None) for subject in LATE),
+        ("Re: [PATCH v2 1/2] mm: one", "Andrew, please fold this in.", None),
+        ("Re: [PATCH v2 1/2] mm: one", "I queued this.", QUILT),
+        ("Re: mm-one-fix", "Text.", None),
+        ("mm-one-fix-2", "Text.", QUILT),
+    ],
+)
+def test_a_fix_that_answers_the_series_can_be_put_on_top(
+    cache: Cache, subject: str, text: str, diff: str | None
+) -> None:
+    fix = mail("fix", subject, "top", "p1", text=text, diff=diff)
+    top = cover("top", "[PATCH v2 0/2] mm: top")
+    assert fixes_of(cache, [top, *series("PATCH v2 {}/2", above=["top"]), fix]) == ["fix"]
+
+
+def test_fixes_are_put_on_top_in_the_order_they_were_sent(cache: Cache) -> None:
+    fixes = [mail(f"fix{n}", f"[PATCH] mm: fix {n}", "p1", day=9 - n) for n in range(1, 4)]
+    assert fixes_of(cache, [*fixes, *series("PATCH {}/2")]) == ["fix3", "fix2", "fix1"]
+
+
+def test_a_fix_may_answer_a_reply_that_names_only_its_own_parent(cache: Cache) -> None:
+    reply = mail("reply", "Re: [PATCH 1/2] mm: one", "p1", diff="")
+    fix = mail("fix", "[PATCH] mm: fix", "reply")
+    assert fixes_of(cache, [*series("PATCH {}/2"), reply, fix]) == ["fix"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "answers"),
+    [
+        ("Re: [PATCH 1/2] mm: one", "Does this help?", ("p1",)),
+        ("Re: [PATCH 1/2] mm: one", "> please fold this in\nNo.", ("p1",)),
+        ("[PATCH] mm: elsewhere", "Text.", ("elsewhere",)),
+        ("Re: mm-x-fix", "Text.", ("elsewhere",)),
+    ],
+)
+def test_a_proposal_or_a_fix_of_something_else_is_no_fix(
+    cache: Cache, subject: str, text: str, answers: Sequence[str]
+) -> None:
+    other = mail("other", subject, *answers, text=text)
+    found = select(cache, b"".join([*series("PATCH {}/2"), other]))
+    assert (names(found.fixes), names(found.left_out)) == ([], ["other"])
+
+
+def test_a_fix_belongs_to_the_version_that_it_answers(cache: Cache) -> None:
+    mails = [
+        cover("top", "[PATCH 0/2] mm: top"),
+        *series("PATCH {}/2", above=["top"]),
+        mail("fix1", "[PATCH] mm: fix of v1", "top", "p1"),
+        cover("again", "[PATCH v2 0/2] mm: top", "top", day=2),
+        *series("PATCH v2 {}/2", above=["top", "again"], name="q", day=2),
+        mail("fix2", "[PATCH] mm: fix of v2", "top", "again", "q1", day=3),
+    ]
+    assert fixes_of(cache, mails, 2) == ["fix2"]
+    found = select(cache, b"".join(mails), 1)
+    assert "fix1" in names(found.fixes)
+
+
+def test_two_versions_of_a_fix_are_refused(cache: Cache) -> None:
+    fixes = [mail(f"f{n}", f"[PATCH v{n}] mm: fix", "p1", day=n) for n in (1, 2)]
+    found = select(cache, b"".join([*series("PATCH v3 {}/2"), *fixes]))
+    assert names(found.fixes) == ["f1", "f2"]
+    with pytest.raises(MailError, match="holds two versions of a fix: mm: fix"):
+        on_top(found.patches, found.fixes)
+
+
+def test_a_damaged_fix_is_refused(cache: Cache) -> None:
+    fix = mail("fix", "[PATCH] mm: fix", "p1", diff=DIFF.format(at=1).replace("-4,1", "-4,9"))
+    with pytest.raises(MailError, match=r"cut short|damaged"):
+        fixes_of(cache, [*series("PATCH {}/2"), fix])
+
+
+def test_the_cover_letter_is_that_of_the_chosen_version(cache: Cache) -> None:
+    mails = [
+        cover("top", "[PATCH 0/2] mm: top"),
+        *series("PATCH {}/2", above=["top"]),
+        cover("again", "[PATCH v2 0/2] mm: top", "top", day=2),
+        *series("PATCH v2 {}/2", above=["top", "again"], name="q", day=2),
+    ]
+    for version, name in ((None, "again"), (2, "again"), (1, "top")):
+        found = select(cache, b"".join(mails), version).cover
+        assert found is not None
+        assert names([found]) == [name]
+    assert select(cache, b"".join(series("PATCH {}/2"))).cover is None
+
+
 @pytest.mark.parametrize("above", [(), ("p1",)])
 def test_the_latest_version_is_chosen_and_any_other_can_be(
     cache: Cache, above: tuple[str, ...]
@@ -194,7 +308,7 @@ def test_the_latest_version_is_chosen_and_any_other_can_be(
 
 def test_patches_have_their_cover_letters_version(cache: Cache) -> None:
     mails = [cover("top", "[PATCH v4 0/2] mm: top"), *series("PATCH {}/2", above=["top"])]
-    patches, _ = select(cache, b"".join(mails))
+    patches = select(cache, b"".join(mails)).patches
     assert [patch.version for patch in patches] == [4, 4]
 
 
@@ -240,7 +354,7 @@ ONE, TWO = series("PATCH {}/2")
         ([ONE, TWO.replace(b"Date:", b"X-Date:")], "no valid Date"),
         ([ONE, TWO.replace(b"\nFrom: A", b"\nX-From: A")], "has no From"),
         ([ONE, TWO.replace(b"dev@example.org>\nD", b"[email protected]>\nD")], "hid the author"),
-        ([ONE, TWO.replace(b"diff --git a/mm/x2.c b/mm/x2.c\n", b"")], "diff --git|lacks patch"),
+        ([ONE, TWO.replace(b"diff --git ", b"diff ").replace(b"--- a/", b"--- ")], "holds no diff"),
     ],
 )
 def test_what_is_no_whole_series_is_refused(cache: Cache, mails: list[bytes], message: str) -> None:
@@ -263,19 +377,25 @@ def test_any_text_of_a_message_is_harmless(cache: Cache, text: str) -> None:
     assert chosen(cache, mails) == (["p1", "p2"], [])
 
 
+def test_a_diff_of_quilt_is_a_patch(cache: Cache) -> None:
+    one = mail("one", "[PATCH] mm: one", diff=QUILT)
+    (patch,) = select(cache, one).patches
+    assert [(hunk.file, hunk.old_file) for hunk in patch.hunks] == [("mm/x.c", "mm/x.c")]
+
+
 def test_mails_without_message_ids_are_chosen_in_order(cache: Cache) -> None:
     plain = [raw.replace(b"Message-ID: ", b"X-ID: ") for raw in (ONE, TWO)]
-    patches, _ = select(cache, b"".join(plain))
+    patches = select(cache, b"".join(plain)).patches
     assert [(patch.number, patch.message_id) for patch in patches] == [(1, ""), (2, "")]
 
 
 def test_a_raw_utf8_subject_is_chosen(cache: Cache) -> None:
-    patches, _ = select(cache, mail("one", "[PATCH] mm: café"))
+    patches = select(cache, mail("one", "[PATCH] mm: café")).patches
     assert patches[0].subject == "mm: café"
 
 
 def test_the_mails_own_bytes_are_applied_not_b4s(cache: Cache) -> None:
-    patches, _ = select(cache, ONE + TWO)
+    patches = select(cache, ONE + TWO).patches
     assert [patch.raw for patch in patches] == [ONE, TWO]
 
 
@@ -303,14 +423,17 @@ def test_any_thread_gives_a_series_whose_subjects_say_so_or_an_error(
         day = data.draw(st.integers(1, 3))
         mails.append(mail(f"m{at}", subject, *(f"m{a}" for a in answers), diff=diff, day=day))
     try:
-        patches, left_out = select(cache, b"".join(mails))
+        found = select(cache, b"".join(mails))
     except MailError as error:
         assert error.what
         return
+    patches = found.patches
     assert [patch.number for patch in patches] == list(range(1, patches[0].total + 1))
     taken = [patch.message_id.removesuffix("@example.org") for patch in patches]
     with_diffs = {f"m{at}" for at, raw in enumerate(mails) if b"diff --git" in raw}
-    assert {*taken, *names(left_out)} == with_diffs
+    others = names([*found.fixes, *found.left_out])
+    assert len(others) == len({*others} - {*taken})
+    assert {*taken, *others} == with_diffs
     for patch in patches:
         assert b"Subject: Re:" not in patch.raw
 

@@ -57,6 +57,32 @@ def test_hunks_know_their_file_and_line() -> None:
     assert hunk.text.endswith("\n }")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("a/mm/x.c~mm-one-fix", "a/mm/x.c", ("mm/x.c", "mm/x.c")),
+        ("a/mm/x.c", "b/mm/x.c", ("mm/x.c", "mm/x.c")),
+        ("a/mm/x.c~mm-one-fix\t2026-06-01", "a/mm/x.c\t2026-06-01", ("mm/x.c", "mm/x.c")),
+        ("/dev/null", "b/mm/x.c", ("mm/x.c", "")),
+    ],
+)
+def test_a_diff_of_quilt_has_no_line_of_gits(old: str, new: str, names: tuple[str, str]) -> None:
+    hunk = "@@ -1 +1 @@\n-a\n+b"
+    other = f"--- a/mm/y.c~mm-one-fix\n+++ a/mm/y.c\n{hunk}"
+    first, second = parse_diff(f"--- {old}\n+++ {new}\n{hunk}\n{other}".split("\n"))
+    assert (first.file, first.old_file) == names
+    assert (second.file, second.old_file) == ("mm/y.c", "mm/y.c")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("a/../x", "b/x"), ("a/x", "b/../x"), ("a/.git/config", "a/x"), ("a/x", "a//x")],
+)
+def test_a_diff_of_quilt_stays_within_the_tree(old: str, new: str) -> None:
+    with pytest.raises(DiffError, match="outside a kernel tree"):
+        parse_diff(f"--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b".split("\n"))
+
+
 def posted(number: int, answers: str = "") -> str:
     answering = f"In-Reply-To: <{answers}>\n" if answers else ""
     return mail(f"PATCH {number}/2", subject=f"patch {number}").replace(
