@@ -43,6 +43,11 @@ plan_option = click.option(
 prefix_option = click.option(
     "--prefix", type=int, metavar="K", help="Take the first K patches as tip (default: all)."
 )
+follow_up_option = click.option(
+    "--follow-up",
+    is_flag=True,
+    help="Take the series' follow-up too: our own patches on top, which no claim is about.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

@@ -15,9 +15,9 @@ from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.record.applied import Applied
-from harness.record.record import BootRun, Unbuilt
+from harness.record.record import FOLLOW_UP, BootRun, Unbuilt
 from harness.series import apply as series_apply
-from harness.series import ports
+from harness.series import on_top, ports
 from harness.series.source import Source
 from harness.trees import tree as trees
 
@@ -28,16 +28,21 @@ ON_TREE = ("fetch", "apply")
 class Patches(msgspec.Struct, frozen=True):
     """The patches to apply: those of a series from `source`; None is its port for the tree.
 
-    `prefix` is the longest prefix that will be asked for; None is the whole series.
+    `prefix` is the longest prefix that will be asked for; None is the whole series. `follow_up`
+    puts the series' follow-up on top.
     """
 
     slug: str
     source: Source | None = None
     prefix: int | None = None
+    follow_up: bool = False
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """The kernel to build: base and the first `prefix` patches (None: all), shown as `title`."""
+    """The kernel to build: base and the first `prefix` patches (None: all), shown as `title`.
+
+    The title FOLLOW_UP is the kernel of the whole series with its follow-up.
+    """
 
     how: Recipe
     prefix: int | None
@@ -97,12 +102,16 @@ def apply(here: Here, given: Patches, tree: Tree) -> Applied:
     source = given.source or ports.for_tree(here.project, given.slug, tree)
     applied = series_apply.apply(here.project, here.cache, given.slug, tree, source, here.listen)
     _prefix(applied, given.prefix)
+    if given.follow_up:
+        applied = on_top.with_follow_up(here.project, here.cache, tree, applied)
     return applied
 
 
 def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
     """Build and return the kernel of base and some patches."""
     commit = applied.prefix(_prefix(applied, given.prefix))
+    if given.title == FOLLOW_UP:
+        commit = applied.last
     here.import_kernel(kernel_build.key(here.cache, commit, given.how))
     return kernel_build.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 

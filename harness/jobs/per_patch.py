@@ -23,7 +23,7 @@ from harness.kernel import build as kernel_build
 from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.record.applied import Applied
-from harness.record.record import BootRun, Unbuilt
+from harness.record.record import FOLLOW_UP, BootRun, Unbuilt
 
 GIT_S = 120
 
@@ -37,22 +37,26 @@ def reproduce_each_patch(
 ) -> BootRun:
     """Build all prefixes, boot those that build, and return the finished record.
 
-    Raises HarnessError for a failure that is not due to a patch: base does not build, for example.
+    Raises HarnessError for a failure that is not due to a patch of the series: base or the
+    follow-up does not build, for example.
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
     how, comparison = plan(project, cache, wanted)
-    patches = jobs.Patches(wanted.slug, wanted.source)
+    patches = jobs.Patches(wanted.slug, wanted.source, follow_up=wanted.follow_up)
     done = engine.run(Graph(jobs.on_tree(wanted.tree, patches)), raising(notify))
     applied = result(done["apply"], Applied)
     prefixes = _in_build_order(cache, how, applied, notify)
-    builds = Graph((jobs.build_job(how, _name(k), k) for k in prefixes), done)
+    # The follow-up last: it shares most objects with the whole series.
+    own = (FOLLOW_UP,) if wanted.follow_up else ()
+    named = {_name(k): k for k in prefixes} | dict.fromkeys(own, len(applied.patches))
+    builds = Graph((jobs.build_job(how, name, k) for name, k in named.items()), done)
     done |= engine.run(builds, _raising_unless_due_to_a_patch(notify))
     unbuilt = tuple(_unbuilt(done, len(prefixes)))
     failed = {one.prefix for one in unbuilt}
     comparison = msgspec.structs.replace(
         comparison,
-        builds=tuple(_name(k) for k in range(len(prefixes)) if k not in failed),
+        builds=(*(_name(k) for k in range(len(prefixes)) if k not in failed), *own),
         keep_going=True,
         unbuilt=unbuilt,
     )
@@ -129,7 +133,8 @@ def _raising_unless_due_to_a_patch(notify: Notify) -> Notify:
     def notify_or_raise(job: str, event: Event | Outcome) -> None:
         notify(job, event)
         if isinstance(event, Failed) and (
-            event.kind != "DoesNotBuild" or job == jobs.building(_name(0))
+            event.kind != "DoesNotBuild"
+            or job in (jobs.building(_name(0)), jobs.building(FOLLOW_UP))
         ):
             raise event.error()
 

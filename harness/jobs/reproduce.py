@@ -23,7 +23,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     """What to measure. `prefix` None is the whole series; `accelerator` is auto, kvm or tcg.
 
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
-    with itself, to measure the noise of this machine.
+    with itself, to measure the noise of this machine. `follow_up` is for a run patch by patch.
     """
 
     slug: str
@@ -36,6 +36,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     accelerator: str = "auto"
     keep_images: bool = False
     null: bool = False
+    follow_up: bool = False
 
 
 def reproduce(

@@ -16,7 +16,7 @@ from harness.judge.validity import RunEvidence, of_pair
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import UNEQUAL, Verified
 from harness.project.claim import Claim
-from harness.record.record import Boot, BootRun, Build, RunRecord
+from harness.record.record import FOLLOW_UP, Boot, BootRun, Build, RunRecord
 
 #: Struct pages beside base's; `none` where the guest leaves none to compare (map=mem).
 Struct = Literal["equal", "differs", "none", "unreadable"]
@@ -37,13 +37,15 @@ class PrefixTimes(msgspec.Struct, frozen=True):
 
 
 class PrefixResult(msgspec.Struct, frozen=True):
-    """One prefix. `why` says why one cannot bisect into it; empty if one can.
+    """One prefix, or the follow-up on top of all. `why` says why one cannot bisect into it.
 
-    `title` is the subject of its last patch, `detail` the compiler's output if it does not build.
+    `name` is the build's. `why` is empty if one can bisect into it. `title` is the subject of its
+    last patch, "" for the follow-up; `detail` the compiler's output if it does not build.
     `new_warnings` are those that the prefix before does not have, None if unknown. `costs` are by
     driver. `verdicts` are about claims after this prefix.
     """
 
+    name: str
     prefix: int
     title: str
     builds: bool
@@ -77,6 +79,7 @@ def results(
         why, _, detail = missing.reason.partition("\n")
         found.append(
             PrefixResult(
+                name=str(missing.prefix),
                 prefix=missing.prefix,
                 title=_title(record, missing.prefix),
                 builds=False,
@@ -93,18 +96,22 @@ def results(
 
 
 def judged(found: RunEvidence, record: BootRun, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-    """Return the verdict on each claim about a prefix, and the last build's on each driver."""
+    """Return the verdict on each claim about a prefix, and tip's on each driver.
+
+    No claim is about a follow-up.
+    """
     return tuple(
         verdict
         for build in record.builds[1:]
+        if build.kind != "follow-up"
         for verdict in judge(of_pair(found, record, build), claims)
-        if verdict.claimed_percent is not None or build is record.builds[-1]
+        if verdict.claimed_percent is not None or build is record.tip
     )
 
 
 def bisectable(record: RunRecord, found: Sequence[PrefixResult]) -> bool:
     """Whether base and all prefixes build, boot, bind and leave base's struct pages."""
-    good = [result.prefix for result in found if not result.why]
+    good = [result.prefix for result in found if not result.why and result.name != FOLLOW_UP]
     return good == list(range(len(record.subject.patch_ids) + 1))
 
 
@@ -124,8 +131,9 @@ def _result(
     if left in _WRONG and not why:
         why = f"its struct pages are {_WRONG[left]}"
     return PrefixResult(
+        name=build.name,
         prefix=build.prefix,
-        title=_title(record, build.prefix),
+        title="" if build.kind == "follow-up" else _title(record, build.prefix),
         builds=True,
         boots=len(boots) == record.setup.boots and all(b.outcome == "complete" for b in boots),
         memmaps=left,
@@ -161,10 +169,20 @@ def _memmaps(compared: Sequence[Verified]) -> Struct:
 
 
 def _new_warnings(record: BootRun, number: int) -> tuple[str, ...] | None:
-    """Return a patch's new warnings; None if the build before is not the prefix before."""
-    if number == 0 or record.builds[number - 1].prefix != record.builds[number].prefix - 1:
+    """Return a patch's new warnings; None if the build before is not its parent."""
+    return None if _parent(record, number) is None else record.builds[number].new_warnings
+
+
+def _parent(record: BootRun, number: int) -> Build | None:
+    """Return the build with one patch less, or for a follow-up the whole series, if it was built.
+
+    It is the build before.
+    """
+    if number == 0:
         return None
-    return record.builds[number].new_warnings
+    before, build = record.builds[number - 1], record.builds[number]
+    expected = build.prefix if build.kind == "follow-up" else build.prefix - 1
+    return before if before.prefix == expected else None
 
 
 def _costs(table: BootTable, number: int) -> dict[str, PrefixTimes]:
@@ -176,8 +194,8 @@ def _costs(table: BootTable, number: int) -> dict[str, PrefixTimes]:
         if mean is None or first is None:
             continue
         base = _mean_ms(table, builds[0], driver, "rebind")
-        is_next = number and builds[number - 1].prefix == builds[number].prefix - 1
-        parent = _mean_ms(table, builds[number - 1], driver, "rebind") if is_next else None
+        before = _parent(table.record, number)
+        parent = _mean_ms(table, before, driver, "rebind") if before else None
         found[driver] = PrefixTimes(
             mean, first, _below(base, mean) if number else None, _below(parent, mean)
         )

@@ -39,7 +39,8 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A parsed rule; `text` as given. `build` is a build's name, `each`, or empty for the last.
+    """A parsed rule; `text` as given. `build` is a build's name, `each`, or empty for the last
+    of the series.
 
     For memmap.equal all but `text` have their defaults.
     """

@@ -50,7 +50,7 @@ def _hold(rule: Rule, found: RunEvidence) -> RuleResult:
     if rule.metric == MEMMAP_EQUAL:
         return _memmaps(rule, found.memmaps)
     builds = [build.name for build in record.builds[1:]]
-    wanted = builds if rule.build == EACH else [rule.build or builds[-1]]
+    wanted = builds if rule.build == EACH else [rule.build or record.tip.name]
     if not set(wanted) <= set(builds):
         return _fails(rule, f"no build {rule.build!r}; the run has {', '.join(builds)}")
     values: dict[str, float] = {}

@@ -96,7 +96,7 @@ def _booted(
 def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
     for build in record.builds[1:]:
         if build.kind != "prefix":
-            continue  # a variant: not the code that the claim is about
+            continue  # not the code that the claim is about
         for driver, kind in PROXY_KIND.items():
             effect = found.effect(kind, build.name, "rebind", "ns")
             for claim in _claims(record, claims, driver, build):

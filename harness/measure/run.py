@@ -25,7 +25,17 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import BootEvidence, BootRun, BootSetup, Build, Machine, Subject, Unbuilt
+from harness.record.record import (
+    FOLLOW_UP,
+    BootEvidence,
+    BootRun,
+    BootSetup,
+    Build,
+    Machine,
+    Subject,
+    Unbuilt,
+    own_patch_ids,
+)
 
 
 def run(
@@ -143,20 +153,20 @@ def _evidence(plan: Plan, host: Machine) -> BootEvidence:
 
 
 def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
-    commits = [applied.prefix(k) for k in range(len(applied.patches) + 1)]
+    prefixes = {applied.prefix(k): k for k in range(len(applied.patches) + 1)}
     before: dict[str, int] | None = None
     for number, (build, kernel) in enumerate(kernels.items()):
-        prefix = commits.index(kernel.commit)
         warnings = kernel_build.warnings(kernel)
         known = number > 0 and before is not None and warnings is not None
         yield Build(
             name=build,
-            prefix=prefix,
+            prefix=len(applied.patches) if build == FOLLOW_UP else prefixes[kernel.commit],
             commit=kernel.commit,
             release=kernel.release,
             build_id=kernel.build_id,
             config_sha256=kernel.config_sha256,
             compiler=kernel.compiler,
             new_warnings=new(before or {}, warnings or {}) if known else None,
+            own_patch_ids=own_patch_ids(applied, build),
         )
         before = warnings

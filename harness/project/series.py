@@ -2,21 +2,31 @@
 """A series: its posted versions, ports and variants, without its claims."""
 
 import datetime
+import re
 
 import msgspec
 
 #: The only function that can be measured: runs read its pr_debug() line, replays call it.
 FUNCTION = "memmap_init_zone_device"
+_PATCH_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
 
 
 class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One posted version; b4 fetches it by the message-id `cover`. None means unknown."""
+    """One posted version; b4 fetches it by the message-id `cover`. None means unknown.
 
-    version: int
-    base: str
+    `copy` is the function by which it copies past the caches.
+    """
+
+    version: int | None = None
+    base: str | None = None
     date: datetime.date | None = None
     patches: int | None = None
     cover: str | None = None
+    copy: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is None and not self.cover:
+            raise ValueError("version: missing; expected a number, or a cover without one")
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +43,9 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A series folder; docs/series.md describes the keys of its file.
 
-    `ports` are the bases that `series/<slug>/ports/` has patches for.
+    `ports` are the bases that `series/<slug>/ports/` has patches for. `follow_up` are the files of
+    `series/<slug>/follow-ups/<base>/`: our own patches on top of a port, in no posted version.
+    `non_temporal` is whether the series stores past the caches; None if unknown.
     """
 
     title: str
@@ -41,14 +53,18 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
     versions: tuple[Version, ...]
     port_of: int
-    non_temporal: bool = False
+    non_temporal: bool | None = None
     variants: tuple[Variant, ...] = ()
+    follow_up: tuple[str, ...] = ()
     slug: str = ""
     ports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = [v.version for v in self.versions]
+        numbers = [v.version for v in self.versions if v.version is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions: a version given twice; expected each version once")
         if self.port_of not in numbers:
             raise ValueError(f"port_of: {self.port_of}; expected one of the versions {numbers}")
+        for name in self.follow_up:
+            if not _PATCH_FILE.fullmatch(name):
+                raise ValueError(f"follow_up: {name!r}; expected a file name like 0001-x.patch")

@@ -23,7 +23,8 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `source` says where the patches came from (`port v7.2`, `v2`, `mbox FILE`). `tags` is the prefix
     of the tags `<tags>/base`, `<tags>/1` ... `<tags>/tip` in the cache repository. `message_id` is
     the mail that introduced the series, without brackets, if known; `attestation` is b4's result
-    for each patch's signatures, empty if they were not checked.
+    for each patch's signatures, empty if they were not checked. `follow_up` are our own patches on
+    top, if they were asked for.
     """
 
     slug: str
@@ -35,11 +36,17 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: str
     message_id: str = ""
     attestation: tuple[str, ...] = ()
+    follow_up: tuple[Patch, ...] = ()
 
     @property
     def tip(self) -> str:
         """Commit with the whole series."""
         return self.prefix(len(self.patches))
+
+    @property
+    def last(self) -> str:
+        """Commit with the whole series and its follow-up, if it has one."""
+        return self.follow_up[-1].commit if self.follow_up else self.tip
 
     def prefix(self, k: int) -> str:
         """Commit of base plus the first `k` patches; 0 is base. Raises IndexError past the end."""

@@ -196,7 +196,7 @@ class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 #: Names of builds that are not a prefix's number or a variant's name.
-BASE, AGAIN, TIP = "base", "again", "tip"
+BASE, AGAIN, TIP, FOLLOW_UP = "base", "again", "tip", "follow-up"
 
 
 class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,7 +208,8 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     They are None or empty if they were not determined.
 
     `new_warnings` are compiler warnings that the run's build with the next fewer patches does not
-    have, None if unknown.
+    have, None if unknown. `own_patch_ids` are git's patch-ids of our own patches on top of the
+    series, for a follow-up.
     """
 
     name: str
@@ -223,23 +224,32 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: tuple[Symbol, ...] | None = None
     config_diff: tuple[str, ...] | None = None
     new_warnings: tuple[str, ...] | None = None
+    own_patch_ids: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> Literal["base", "again", "prefix", "variant"]:
-        """What it is: base, base once more, the first patches of the series, or a variant of it.
+    def kind(self) -> Literal["base", "again", "prefix", "follow-up", "variant"]:
+        """What it is: base, base once more, the first patches of the series, or ours on top of it.
 
-        A variant has another last patch than the series, of the project's own.
+        A follow-up and a variant have patches of our own on top of the whole series. No claim of
+        the series is about them.
         """
         if self.name == BASE:
             return "base"
         if self.name == AGAIN:
             return "again"
+        if self.name == FOLLOW_UP:
+            return "follow-up"
         return "prefix" if self.name == TIP or self.is_numbered else "variant"
 
     @property
     def is_numbered(self) -> bool:
         """Whether it is a prefix that its number names, as in a per-patch run or a replay."""
         return self.prefix > 0 and self.name == str(self.prefix)
+
+
+def own_patch_ids(applied: Applied, name: str) -> tuple[str, ...]:
+    """Return the patch-ids of our own patches in the build of this name."""
+    return tuple(p.patch_id for p in applied.follow_up) if name == FOLLOW_UP else ()
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -350,6 +360,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     def build(self, name: str) -> Build | None:
         """Return the build of that name; None where there is none."""
         return next((build for build in self.builds if build.name == name), None)
+
+    @property
+    def tip(self) -> Build:
+        """The last build but the follow-up, which is not part of the series."""
+        return next(build for build in reversed(self.builds) if build.kind != "follow-up")
 
 
 class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="boot"):

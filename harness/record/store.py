@@ -17,6 +17,7 @@ from harness.host.files import replace_file
 from harness.record.record import (
     AGAIN,
     BASE,
+    FOLLOW_UP,
     SCHEMA,
     TIP,
     BootRun,
@@ -167,11 +168,15 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
         return names[:1] == [BASE]
     if not record.is_per_patch:
         return names in ([BASE, TIP], [BASE, AGAIN])
-    # The others are named by their prefixes, which ascend.
+    # The others are named by their prefixes, which ascend; a follow-up is the last.
     built = [build.prefix for build in record.builds]
-    expected = [str(prefix) if prefix else BASE for prefix in built]
     unbuilt = [missing.prefix for missing in record.unbuilt]
     most = len(record.subject.patch_ids)
+    if names[-1:] == [FOLLOW_UP]:
+        if built[-1] != most:
+            return False
+        names, built = names[:-1], built[:-1]
+    expected = [str(prefix) if prefix else BASE for prefix in built]
     return (
         names == expected
         and built[:1] == [0]

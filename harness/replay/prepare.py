@@ -14,12 +14,12 @@ from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.series import Series
 from harness.record.applied import Applied
-from harness.record.record import AGAIN, BASE
+from harness.record.record import AGAIN, BASE, FOLLOW_UP
 from harness.replay.program import objects, variants
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
-from harness.series import apply, trust
+from harness.series import apply, on_top, trust
 from harness.series.source import Source
 
 RUN_S = 3600
@@ -28,7 +28,8 @@ RUN_S = 3600
 class ReplayRequest(msgspec.Struct, frozen=True):
     """What to replay: base and some prefixes, or base and variants of the whole series.
 
-    `prefixes` is None for all of them; with `stores` (names of variants) it has no effect.
+    `prefixes` is None for all of them; with `stores` (names of variants) it has no effect. With
+    `follow_up` the series' follow-up is the last build.
     """
 
     slug: str
@@ -41,6 +42,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     prefixes: tuple[int, ...] | None = None
     stores: tuple[str, ...] = ()
     cases: int = 100
+    follow_up: bool = False
 
 
 class UnlinkedBuild(msgspec.Struct, frozen=True):
@@ -90,6 +92,10 @@ def prepare(
         builds = _variants(project, cache, tree, applied, series, wanted.stores, listen)
     else:
         builds = _prefixes(applied, wanted.prefixes)
+    if wanted.follow_up:
+        applied = on_top.with_follow_up(project, cache, tree, applied)
+        title = applied.follow_up[-1].subject
+        builds.append(UnlinkedBuild(FOLLOW_UP, len(applied.patches), applied.last, title))
     base = UnlinkedBuild(BASE, 0, applied.base, BASE)
     linked = _linked(cache, tree, series, (base, *builds), how, listen)
     return Prepared(series, tree, applied, how, linked)

@@ -25,6 +25,7 @@ from harness.record.record import (
     ReplayRun,
     ReplaySetup,
     Subject,
+    own_patch_ids,
 )
 from harness.replay import counting
 from harness.replay.compare import CaseComparison
@@ -142,6 +143,7 @@ def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
                 build_id=build.program.object_sha256,
                 config_sha256=build.program.config_sha256,
                 compiler=build.program.compiler,
+                own_patch_ids=own_patch_ids(made.applied, build.name),
             ),
             binary=build.program.object,
             config=build.program.config,

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from harness.judge.conclude import Conclusion
 from harness.judge.prefixes import PrefixResult, bisectable
 from harness.judge.verdict import Word
+from harness.record.record import FOLLOW_UP
 from harness.report import identity, phrases
 
 #: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
@@ -47,10 +48,17 @@ def patches(conclusion: Conclusion) -> Iterator[Line]:
 
 
 def verdicts(conclusion: Conclusion) -> Iterator[Line]:
-    """Yield the verdict on each claim, with its reason."""
+    """Yield the verdict on each claim, with its reason, and that none is about the follow-up."""
     for verdict in conclusion.verdicts:
         text = f"{phrases.ruling(verdict)}: {verdict.reason}"
         yield Line(phrases.about(verdict), text, TONE[verdict.verdict])
+    yield from own(conclusion)
+
+
+def own(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield that no claim is about the follow-up, if the run has one."""
+    if conclusion.record.build(FOLLOW_UP) is not None:
+        yield Line(FOLLOW_UP, "memmap-harness's own, in no posted version: no claim is about it")
 
 
 def rules(conclusion: Conclusion) -> Iterator[Line]:
@@ -109,5 +117,7 @@ def new_warnings(prefix: PrefixResult) -> str:
 
 
 def prefix_name(prefix: PrefixResult) -> str:
-    """Return the name of a prefix's last patch, or base."""
+    """Return the name of a prefix's last patch, base or follow-up."""
+    if prefix.name == FOLLOW_UP:
+        return FOLLOW_UP
     return f"patch {prefix.prefix}" if prefix.prefix else "base"

@@ -56,15 +56,15 @@ def subject(record: RunRecord) -> str:
     tested = record.subject
     if record.is_null:
         return f"{tested.slug}: base against itself, v{tested.release}"
-    part = "" if is_whole(record) else f", {patches(record, record.builds[-1].prefix)}"
+    part = "" if is_whole(record) else f", {patches(record, record.tip.prefix)}"
     if isinstance(record, BootRun) and record.is_per_patch:
         part = ", patch by patch"
     return f"{tested.slug} ({tested.source}{part}) on v{tested.release}"
 
 
 def is_whole(record: RunRecord) -> bool:
-    """Return whether the last build has all patches of the series."""
-    return record.builds[-1].prefix == len(record.subject.patch_ids)
+    """Return whether tip has all patches of the series."""
+    return record.tip.prefix == len(record.subject.patch_ids)
 
 
 def setting(record: RunRecord) -> str:
@@ -114,7 +114,7 @@ def patches(record: RunRecord, prefix: int) -> str:
 
 
 def build(record: RunRecord, name: str) -> str:
-    """Return what a build has on top of base; for a replay's variant, its name."""
+    """Return what a build has on top of base; for a variant or the follow-up, its name."""
     found = record.build(name)
     if found is None or found.kind != "prefix":
         return name

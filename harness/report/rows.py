@@ -56,13 +56,14 @@ def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
     for prefix in conclusion.prefixes:
         if not prefix.prefix:
             continue  # without base there is no run
-        build = str(prefix.prefix)
+        build = prefix.name
         numbers = tuple(
             Number(build, f"{driver}_rebind_mean", cost.mean_ms, "ms")
             for driver, cost in prefix.costs.items()
         )
         status, text, log = _build(prefix)
-        yield ReportRow("builds", f"patch-{build}", status, text, build, log, numbers)
+        name = lines.prefix_name(prefix).replace(" ", "-")
+        yield ReportRow("builds", name, status, text, build, log, numbers)
 
 
 def _build(prefix: PrefixResult) -> tuple[Status, str, str]:

@@ -50,14 +50,14 @@ def bindings(conclusion: Conclusion) -> Table:
         below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
         rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
         rows.append((after, average, base[1], tip[1], *below))
-    tip_heading = f"{phrases.patches(record, record.builds[-1].prefix)}\n(ms)"
+    tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
     return Table(("driver", "binding", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
 
 
 def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
     """Return one verdict per driver on the last build: of a guest, and on the whole series."""
-    last = conclusion.record.builds[-1].name
+    last = conclusion.record.tip.name
     found = [verdict for verdict in conclusion.verdicts if verdict.build == last]
     found.sort(key=lambda verdict: (verdict.setup != "physical", verdict.after_patch is None))
     return {verdict.driver: verdict for verdict in found}.values()
@@ -166,14 +166,13 @@ def prefixes(conclusion: Conclusion) -> Table:
 
 
 def _states(prefix: PrefixResult) -> tuple[str, str, str, str]:
-    number = str(prefix.prefix) if prefix.prefix else "base"
     if not prefix.builds:
-        return number, "unbuilt", "", ""
+        return prefix.name, "unbuilt", "", ""
     boots = "yes" if prefix.boots else "no"
     if not prefix.prefix:
-        return number, boots, "", ""
+        return prefix.name, boots, "", ""
     warnings = "?" if prefix.new_warnings is None else f"{len(prefix.new_warnings)} new"
-    return number, boots, _MEMMAPS.get(prefix.memmaps, prefix.memmaps), warnings
+    return prefix.name, boots, _MEMMAPS.get(prefix.memmaps, prefix.memmaps), warnings
 
 
 def _times(prefix: PrefixResult, driver: str) -> tuple[str, str, str, str]:

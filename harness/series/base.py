@@ -102,7 +102,8 @@ def _named(project: Project, slug: str, source: Source) -> str:
         case Port(name):
             return name
         case Posted(version):
-            return next((v.base for v in project.series(slug).versions if v.version == version), "")
+            versions = project.series(slug).versions
+            return next((v.base or "" for v in versions if v.version == version), "")
     return ""
 
 

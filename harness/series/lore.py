@@ -48,7 +48,7 @@ def fetch(
         return path, note
     listen(Began(f"fetch v{version} by message-id {cover}"))
     with cache.staging() as work:
-        made, note = _from_archive(cache, posted, cover, work)
+        made, note = _from_archive(cache, version, posted, cover, work)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, made.read_bytes())
         # Last: an mbox is valid only with its note.
@@ -59,7 +59,7 @@ def fetch(
 
 def require_posted(project: Project, slug: str, version: int) -> tuple[Version, str]:
     """Return a posted version and its message-id. Raises InputError if either is unknown."""
-    versions = {v.version: v for v in project.series(slug).versions}
+    versions = {v.version: v for v in project.series(slug).versions if v.version is not None}
     if version not in versions:
         raise InputError(
             f"no version {version}",
@@ -91,7 +91,9 @@ def noted(path: Path, message_id: str) -> Fetched | None:
     return None
 
 
-def _from_archive(cache: Cache, posted: Version, cover: str, work: Path) -> tuple[Path, Fetched]:
+def _from_archive(
+    cache: Cache, version: int, posted: Version, cover: str, work: Path
+) -> tuple[Path, Fetched]:
     """Fetch an mbox with b4 and check it."""
     (work / "home").mkdir()
     printed: list[str] = []
@@ -99,7 +101,7 @@ def _from_archive(cache: Cache, posted: Version, cover: str, work: Path) -> tupl
     try:
         made = b4.fetch(
             cover,
-            posted.version,
+            version,
             work,
             work / "home",
             log=log,

@@ -169,7 +169,7 @@ def _damaged(
 ) -> InputError:
     line = error.line
     *_, mail = (m for m in read_mails(raw) if m.first_line <= (line or 1))
-    covers = {v.version: v.cover for v in series.versions if v.cover}
+    covers = {v.version: v.cover for v in series.versions if v.version and v.cover}
     version = version or (mail.tag.version if mail.tag else None)
     message_id = mail.message_id or covers.get(version or 0) or ""
     known = ", ".join(f"v{number} is {cover}" for number, cover in covers.items())

@@ -85,7 +85,7 @@ def named(project: Project, slug: str, text: str) -> Source:
         return Mbox(Path(text))
     if at and Path(path).is_file() and version.removeprefix("v").isdigit():
         return Mbox(Path(path), int(version.removeprefix("v")))
-    posted = ", ".join(f"v{v.version}" for v in series.versions)
+    posted = ", ".join(f"v{v.version}" for v in series.versions if v.version is not None)
     raise InputError(
         f"no version {text!r} of {slug}",
         where=f"series/{slug}/series.yaml",

@@ -2,7 +2,7 @@
 """Compare the cost of all prefixes' kernels to one: `.venv/bin/python tests/bench/per_patch.py`.
 
 Prints one JSON line about the cached kernels: CPU seconds of base and of every prefix, and their
-sum divided by base's. The target for 8 patches is 3.5; built from scratch it would be 9. That only
+sum divided by base's. The target for 7 patches is 3.5; built from scratch it would be 8. That only
 holds if they were built in order in one O= folder. `--build` does that, in an empty cache.
 """
 

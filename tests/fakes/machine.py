@@ -24,6 +24,7 @@ title: a series
 function: memmap_init_zone_device
 object: mm/mm_init.o
 port_of: 1
+follow_up: [0001-mm-mm_init-and-in-half-of-that.patch]
 versions:
   - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
 """
@@ -130,7 +131,10 @@ class FakeMachine:
         path.write_text(text)
 
     def _series(self, linux: Path) -> None:
-        """Make the series: patch 1 halves the time of a rebind, patch 2 has no visible effect."""
+        """Make the series: patch 1 halves the time of a rebind, patch 2 has no visible effect.
+
+        The follow-up halves the time again.
+        """
         self._write("series/test/series.yaml", SERIES)
         edit(linux / "mm/mm_init.c", "60}", "30}")
         git(linux, "commit", "-qam", "mm/mm_init: in half the time")
@@ -138,6 +142,11 @@ class FakeMachine:
         git(linux, "commit", "-qam", "mm/memremap: map more")
         ports = self.root / "series/test/ports/v7.2"
         git(linux, "format-patch", "-q", "-o", str(ports), "HEAD~2")
+        edit(linux / "mm/mm_init.c", "30}", "15}")
+        git(linux, "commit", "-qam", "mm/mm_init: and in half of that")
+        ours = self.root / "series/test/follow-ups/v7.2"
+        git(linux, "format-patch", "-q", "-o", str(ours), "HEAD~1")
+        git(linux, "reset", "-q", "--hard", "HEAD~1")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import click
 from harness.cli.options import (
     KernelOptions,
     chosen_cache,
+    follow_up_option,
     json_option,
     kernel_options,
     print_json,
@@ -24,8 +25,11 @@ from harness.project.project import Project
     metavar="K",
     help="0 (base), 1, 2 …, tip or all; may be given again (default: base and tip).",
 )
+@follow_up_option
 @json_option
-def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> None:
+def build(
+    kernels: KernelOptions, prefixes: tuple[str, ...], follow_up: bool, as_json: bool
+) -> None:
     """Build kernels of SERIES with the plan's configuration.
 
     Builds nothing if Kconfig drops an option of a fragment. Kernels are cached by commit,
@@ -35,12 +39,14 @@ def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> N
     Examples:
       harness build                          base and tip of memcpy-streaming on v7.2
       harness build --prefix all             base and every prefix
+      harness build --prefix all --follow-up and our own patches on top
       harness build --profile vng --prefix 0
     """
     from harness.kernel import build as kernel_build
     from harness.kernel import configure
+    from harness.record.record import FOLLOW_UP
     from harness.series import apply as series_apply
-    from harness.series import trust
+    from harness.series import on_top, trust
 
     project, cache = Project.find(), chosen_cache()
     how = configure.recipe(
@@ -55,19 +61,23 @@ def build(kernels: KernelOptions, prefixes: tuple[str, ...], as_json: bool) -> N
             project, cache, kernels.slug, kernels.tree, kernels.source, listen
         )
         chosen = _chosen(prefixes or ("0", "tip"), len(applied.patches))
-        built = [
-            kernel_build.build(
-                cache, kernel_tree, applied.prefix(k), how, listen, title=f"prefix {k}"
-            )
-            for k in chosen
-        ]
+        commits: dict[int | str, str] = {k: applied.prefix(k) for k in chosen}
+        if follow_up:
+            applied = on_top.with_follow_up(project, cache, kernel_tree, applied)
+            commits[FOLLOW_UP] = applied.last
+        built = {
+            k: kernel_build.build(cache, kernel_tree, commit, how, listen, title=_title(k))
+            for k, commit in commits.items()
+        }
     if as_json:
-        print_json(
-            [{"prefix": k, "kernel": kernel} for k, kernel in zip(chosen, built, strict=True)]
-        )
+        print_json([{"prefix": k, "kernel": kernel} for k, kernel in built.items()])
         return
-    for k, kernel in zip(chosen, built, strict=True):
+    for k, kernel in built.items():
         click.echo(f"{k}  {kernel.commit[:12]}  {kernel.release}  {kernel.image}")
+
+
+def _title(prefix: int | str) -> str:
+    return f"prefix {prefix}" if isinstance(prefix, int) else prefix
 
 
 def _chosen(asked: tuple[str, ...], count: int) -> list[int]:

@@ -12,13 +12,14 @@ from harness.cli.options import (
     adding,
     as_one,
     chosen_cache,
+    follow_up_option,
     json_option,
     kernel_options,
     prefix_option,
     print_json,
 )
 from harness.cli.runs import concluded, show
-from harness.errors import EXIT_VERDICT
+from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class BootOptions(NamedTuple):
     keep_images: bool
     as_json: bool
     each_patch: bool = False
+    follow_up: bool = False
     require_verdict: bool = False
 
 
@@ -61,7 +63,12 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
         prefix=options.prefix,
         accelerator=options.accelerator,
         keep_images=options.keep_images,
+        follow_up=options.follow_up,
     )
+    if options.follow_up and not options.each_patch:
+        raise InputError(
+            "given without --each-patch", where="--follow-up", expected="both, or neither"
+        )
     cache = chosen_cache()
     with engine(project, cache, options.workers) as (runs, notify):
         run = reproduce_each_patch if options.each_patch else reproduce
@@ -101,6 +108,7 @@ def measure(options: BootOptions) -> None:
     is_flag=True,
     help="Build, boot and measure every prefix, patch by patch.",
 )
+@follow_up_option
 @click.option(
     "--require-verdict",
     is_flag=True,
@@ -125,6 +133,7 @@ def reproduce(options: BootOptions) -> None:
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --tree v7.3
       harness reproduce --plan quick --each-patch    the effect of each patch
+      harness reproduce --plan quick --each-patch --follow-up    and of our own on top
     """
     from harness.judge.exit_code import reproduce_exit_code
 

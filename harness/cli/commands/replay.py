@@ -11,6 +11,7 @@ from harness.cli.options import (
     adding,
     as_one,
     chosen_cache,
+    follow_up_option,
     json_option,
     kernel_options,
     print_json,
@@ -34,6 +35,7 @@ class ReplayOptions(NamedTuple):
     as_json: bool
     prefixes: tuple[int, ...] = ()
     store: str | None = None
+    follow_up: bool = False
     size: str = "100G"
     rounds: int = ROUNDS
     turns: int = TURNS
@@ -56,6 +58,7 @@ class ReplayOptions(NamedTuple):
             prefixes=(0,) if self.tries else self.prefixes or None,
             stores=tuple(self.store.split(",")) if self.store else (),
             cases=self.cases,
+            follow_up=self.follow_up,
         )
 
 
@@ -93,6 +96,7 @@ build_choice = adding(
         metavar="NAME,...",
         help="Instead of prefixes, take these variants of the whole series (see docs/series.md).",
     ),
+    follow_up_option,
 )
 time_options = adding(
     size_option,
@@ -157,6 +161,7 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
     Examples:
       harness replay                    every prefix, 100 GiB namespaces
       harness replay --prefix 7         base and the first seven patches
+      harness replay --follow-up        and our own patches on top
       harness replay --store movnti,movdir64b,avx512,rep-movsb,memcpy
       harness replay --size 4G --json   smaller, for programs
       harness replay check              compare struct pages, time nothing

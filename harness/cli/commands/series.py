@@ -55,7 +55,7 @@ def show(slug: str, *, as_json: bool) -> None:
         return
     click.echo(printable(found.title))
     for one in found.versions:
-        fetched = lore.noted(lore.place(cache, slug, one.version), one.cover or "")
+        fetched = one.version and lore.noted(lore.place(cache, slug, one.version), one.cover or "")
         state = (
             f"fetched, sha256 {fetched.sha256[:12]}"
             if fetched
@@ -63,10 +63,13 @@ def show(slug: str, *, as_json: bool) -> None:
         )
         date = str(one.date or "date unknown")
         patches = f"{one.patches} patches " if one.patches else ""
-        line = f"v{one.version}  {date}  {patches}on {one.base:9}  {state}"
-        click.echo(printable(line))
+        number = f"v{one.version}" if one.version else "v?"
+        base = f"on {one.base:9}" if one.base else "base unknown"
+        line = f"{number}  {date}  {patches}{base}  {state}"
+        click.echo(printable(line + (f"  {one.copy}()" if one.copy else "")))
     for port in found.ports:
-        click.echo(printable(f"port {port}  implements v{found.port_of}"))
+        own = f", {len(found.follow_up)} of our own with --follow-up" if found.follow_up else ""
+        click.echo(printable(f"port {port}  implements v{found.port_of}{own}"))
 
 
 @series.command(short_help="Fetch a posted version from lore.")

@@ -36,7 +36,7 @@ def send(store: Store, cache: Cache, value: object, listen: Listener = silent) -
         case Tree():
             _send_commit(store, cache, value.commit, None, listen)
         case Applied():
-            _send_commit(store, cache, value.tip, value.base, listen)
+            _send_commit(store, cache, value.last, value.base, listen)
         case Kernel():
             name = _build_name(value)
             if store.find(name) is None or store.find(_key_name(value.key)) is None:
@@ -58,7 +58,7 @@ def receive(store: Store, cache: Cache, value: object) -> object:
             _receive_commit(store, cache, value.commit)
         case Applied():
             _receive_commit(store, cache, value.base)
-            _receive_commit(store, cache, value.tip, value.base)
+            _receive_commit(store, cache, value.last, value.base)
         case Kernel():
             return _receive_kernel(store, cache, value)
         case _:

@@ -98,7 +98,7 @@ def _ends(record: RunRecord) -> RunRecord:
     """Return the record, or the part of a per-patch run that is about base and tip."""
     if not isinstance(record, BootRun) or not record.is_per_patch:
         return record
-    tip = record.builds[-1]
+    tip = record.tip
     for missing in record.unbuilt:
         if missing.prefix > tip.prefix:
             what = f"has no tip: patch {missing.prefix} does not build"
@@ -110,7 +110,7 @@ def _require_whole(table: RunTable) -> None:
     record = table.record
     if record.outcome != "complete":
         raise NotComparable(f"is {record.outcome}: {record.reason}", where=record.run_id)
-    proof = identity(table)[-1]
+    proof = next(one for one in identity(table) if one.build == record.tip.name)
     for pin in proof.pins:
         if not pin.equal:
             what = f"{pin.name} differs between base and {proof.build}: {pin.base} and {pin.tip}"
@@ -119,7 +119,7 @@ def _require_whole(table: RunTable) -> None:
 
 def _of_tip(table: RunTable) -> dict[tuple[str, Op], Effect]:
     """Return the effects on the last build by the run's own clock."""
-    metric, tip = clock(table.record), table.record.builds[-1].name
+    metric, tip = clock(table.record), table.record.tip.name
     return {(e.kind, e.op): e for e in effects(table) if (e.build, e.metric) == (tip, metric)}
 
 
@@ -138,8 +138,8 @@ def _change(tables: Sequence[RunTable], before: Effect, after: Effect) -> Change
 
 def _costs(table: RunTable, kind: str, op: Op) -> tuple[list[float], list[float]]:
     """Return base's costs, and tip's over base's by round (over base's median without rounds)."""
-    builds = table.record.builds
-    base, tip = (table.units[builds[at].name, kind, op] for at in (0, -1))
+    record = table.record
+    base, tip = (table.units[one.name, kind, op] for one in (record.builds[0], record.tip))
     rounds = sorted(base.costs.keys() & tip.costs.keys())
     pairs = [tip.costs[n] / base.costs[n] for n in rounds]
     return base.values, pairs or [cost / base.median for cost in tip.values]

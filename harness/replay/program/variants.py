@@ -3,20 +3,14 @@
 
 from pathlib import Path
 
-from harness.errors import DoesNotApply, InputError
-from harness.git import patches
-from harness.git.git import Git
+from harness.errors import InputError
 from harness.host.cache import Cache
-from harness.host.process import Deadline
 from harness.measure.machine import cpu
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.series import Series, Variant
 from harness.record.applied import Applied
-from harness.series import ports
-from harness.trees.tree import checked_out
-
-APPLY_S = 600
+from harness.series import on_top
 
 
 def chosen(series: Series, names: tuple[str, ...]) -> tuple[Variant, ...]:
@@ -44,24 +38,7 @@ def commit(project: Project, cache: Cache, tree: Tree, applied: Applied, variant
     """
     if variant.is_tip:
         return applied.tip
-    base = ports.for_tree(project, applied.slug, tree).base
-    file = project.series_folder / applied.slug / "variants" / base / f"{variant.name}.patch"
-    if not file.exists():
-        raise InputError(
-            "missing", where=str(file), expected="a patch on top of the port for this tree"
-        )
-    log, deadline = cache.log("variant"), Deadline(APPLY_S)
-    with checked_out(cache, tree, applied.tip) as folder:
-        worktree = Git(folder, log=log, deadline=deadline)
-        where = patches.check(worktree, file)
-        if where is not None:
-            raise DoesNotApply(f"variant {variant.name} does not apply", where=where)
-        try:
-            worktree.am(file)
-            made = worktree.commit("HEAD")
-        finally:
-            worktree.clean_to(applied.tip)
-        assert made is not None  # noqa: S101 (am committed)
-        # Keeps git from pruning it.
-        worktree.tag(f"{applied.tags}/variant-{variant.name}", made)
-    return made
+    names = [f"{variant.name}.patch"]
+    files = on_top.files_for(project, tree, applied.slug, "variants", names)
+    name = f"variant-{variant.name}"
+    return on_top.commit(cache, tree, applied, files, name)[-1].commit

@@ -17,7 +17,18 @@ _VERDICT = (
     *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "stance", "reason"),
 )
 _PREFIX = (
-    *("prefix", "title", "holds", "builds", "boots", "memmaps", "why", "detail", "new_warnings"),
+    *(
+        "name",
+        "prefix",
+        "title",
+        "holds",
+        "builds",
+        "boots",
+        "memmaps",
+        "why",
+        "detail",
+        "new_warnings",
+    ),
 )
 
 

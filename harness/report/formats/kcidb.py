@@ -106,7 +106,7 @@ class _Report:
         return str(made["id"])
 
     def _build(self, build: Build) -> Object:
-        # A variant has one more patch than the series, which is not in the record.
+        # A variant and a follow-up have patches on top of the series.
         is_prefix = build.kind == "prefix"
         checkout = self._checkout(build.name, build.prefix, build.commit, has_patchset=is_prefix)
         made = self._object(build.commit, build.config_sha256, build.build_id, build.name) | {
@@ -142,7 +142,7 @@ class _Report:
 
     def tests(self) -> Iterator[Object]:
         """Yield a test per row and one per measured number."""
-        last = self.builds[self.record.builds[-1].name]
+        last = self.builds[self.record.tip.name]
         for row in results(self.conclusion):
             build = self.builds.get(row.build, last)
             yield self._row(row, build)

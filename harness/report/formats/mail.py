@@ -159,7 +159,7 @@ def _patches(record: RunRecord) -> str:
     if isinstance(record, BootRun) and record.is_per_patch:
         tested += ", patch by patch"
     elif not phrases.is_whole(record):
-        tested += f" ({phrases.patches(record, record.builds[-1].prefix)} only)"
+        tested += f" ({phrases.patches(record, record.tip.prefix)} only)"
     return tested
 
 
@@ -179,7 +179,7 @@ def _with(record: RunRecord) -> str:
         return "Base again:"
     if phrases.is_whole(record):
         return "With this series:"
-    return f"With {phrases.patches(record, record.builds[-1].prefix)} of this series:"
+    return f"With {phrases.patches(record, record.tip.prefix)} of this series:"
 
 
 def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:

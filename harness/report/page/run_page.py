@@ -50,6 +50,7 @@ def page(
             answer=answer(conclusion),
             tone=TONE,
             evidence=phrases.EVIDENCE[record.evidence],
+            own=list(lines.own(conclusion)),
             patches=list(lines.patches(conclusion)),
             bindings=tables.bindings(conclusion),
             passes=tables.passes(conclusion),
@@ -79,7 +80,7 @@ def _question(record: RunRecord) -> str:
         return f"Does {series} do what its cover letter says, {here}"
     if isinstance(record, BootRun) and record.is_per_patch:
         return f"What does each patch of {series} do, {here}"
-    part = phrases.patches(record, record.builds[-1].prefix)
+    part = phrases.patches(record, record.tip.prefix)
     return f"What {'does' if part == 'patch 1' else 'do'} {part} of {series} do, {here}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.record import store
-from tests.fakes.machine import FakeMachine
+from tests.fakes.machine import SERIES, FakeMachine
 from tests.fakes.trees import edit, git
 from tests.unit.jobs.test_matrix import PLAN as MATRIX
 
@@ -19,6 +19,12 @@ EACH_PATCH = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "-
 @pytest.fixture
 def machine(tmp_path: Path) -> FakeMachine:
     return FakeMachine(tmp_path)
+
+
+CLAIM = """
+claims:
+  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, reduction_percent: 51}
+"""
 
 
 def result(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
@@ -164,6 +170,46 @@ def test_a_prefix_with_each_patch_is_refused(machine: FakeMachine) -> None:
     done = machine.harness(*EACH_PATCH, "--prefix", "1")
     assert done.returncode == 2
     assert "--prefix: given with --each-patch; expected one of them" in done.stderr
+
+
+def test_a_follow_up_is_one_more_build_that_no_claim_is_about(machine: FakeMachine) -> None:
+    (machine.root / "series/test/series.yaml").write_text(SERIES + CLAIM)
+    made = result(machine.harness(*EACH_PATCH, "--follow-up", "--json"))
+    assert made["bisectable"]
+    assert [one["name"] for one in made["prefixes"]] == ["base", "1", "2", "follow-up"]
+    whole, own = made["prefixes"][2:]
+    assert own["drivers"]["nd_pmem"] == {
+        "mean_ms": 15, "first_ms": 75, "below_base_percent": 75, "below_parent_percent": 50
+    }  # fmt: skip
+    assert (len(whole["claims"]), own["claims"], own["new_warnings"]) == (1, [], [])
+    record = store.load(Path(made["record"]))
+    assert record.builds[-1].kind == "follow-up"
+    assert len(record.builds[-1].own_patch_ids) == 1
+    # One more patch than the series has: another commit, another kernel.
+    assert len({(build.commit, build.build_id) for build in record.builds}) == 4
+
+
+def test_a_follow_up_without_each_patch_is_refused(machine: FakeMachine) -> None:
+    done = machine.harness(*EACH_PATCH[:-1], "--follow-up")
+    assert done.returncode == 2
+    assert "--follow-up: given without --each-patch; expected both, or neither" in done.stderr
+
+
+def test_a_series_without_a_follow_up_says_so(machine: FakeMachine) -> None:
+    file = machine.root / "series/test/series.yaml"
+    file.write_text(file.read_text().replace("follow_up:", "# follow_up:"))
+    done = machine.harness("build", "test", "--plan", "quick", "--follow-up")
+    assert done.returncode == 2
+    assert "series.yaml: has no follow-up; expected key follow_up" in done.stderr
+
+
+def test_a_follow_up_that_does_not_build_ends_the_run(machine: FakeMachine) -> None:
+    (file,) = (machine.root / "series/test/follow-ups/v7.2").iterdir()
+    edit(file, "+const char fake_kernel[] = ", "+const char fake_kernel[] = nonesuch ")
+    done = machine.harness(*EACH_PATCH, "--follow-up")
+    assert done.returncode == 3, done.stderr
+    assert "the kernel does not build" in done.stderr
+    assert store.runs(machine.project.results) == []
 
 
 def test_an_interrupted_run_continues(machine: FakeMachine) -> None:

@@ -21,7 +21,7 @@ from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import apply as stage
-from harness.series import ports
+from harness.series import on_top, ports
 from harness.series.apply import apply
 from harness.series.source import Mbox, Port
 from tests.fakes.trees import edit, git
@@ -361,6 +361,55 @@ def test_a_port_of_the_exact_release_is_preferred(scene: Scene) -> None:
         assert ports.nearest(scene.project, "test", tree) == Port(port)
     newer = Tree(name="other", commit=scene.tree.commit, release="7.4-rc1", source="fake")
     assert ports.nearest(scene.project, "test", newer) == Port("v7.3")
+
+
+def follow_up(scene: Scene, *edits: tuple[str, str, str]) -> list[Path]:
+    """Write one patch on top of the port per edit, and name them in series.yaml."""
+    folder = scene.ports.parents[1] / "follow-ups/v7.2"
+    folder.mkdir(parents=True)
+    for number, (file, old, new) in enumerate(edits, 1):
+        edit(scene.source / file, old, new)
+        git(scene.source, "commit", "-qam", f"ours: {new}")
+        made = git(scene.source, "format-patch", "-q", "-1", "--stdout")
+        (folder / f"{number}.patch").write_text(made + "\n")
+    files = sorted(folder.iterdir())
+    names = ", ".join(file.name for file in files)
+    (scene.ports.parents[1] / "series.yaml").write_text(f"{SERIES_YAML}follow_up: [{names}]\n")
+    return files
+
+
+def test_a_follow_up_is_on_top_of_the_series(scene: Scene) -> None:
+    files = follow_up(
+        scene, ("mm/mm_init.c", "refcount = 1", "refcount = 2"), ("mm/memremap.c", "1024", "64")
+    )
+    plain = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    made = on_top.with_follow_up(scene.project, scene.cache, scene.tree, plain)
+    assert plain.last == plain.tip == made.tip != made.last
+    assert [patch.subject for patch in made.follow_up] == ["ours: refcount = 2", "ours: 64"]
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    assert [patch.sha256 for patch in made.follow_up] == digests
+    assert git(scene.cache.repository, "rev-parse", f"{made.last}~2") == made.tip
+    assert "64" in git(scene.cache.repository, "show", f"{made.last}:mm/memremap.c")
+    again = on_top.with_follow_up(scene.project, scene.cache, scene.tree, plain)
+    assert again == made
+    assert git(scene.worktree, "status", "--porcelain") == ""
+
+
+def test_a_follow_up_that_does_not_fit_names_its_file_and_leaves_a_clean_tree(
+    scene: Scene,
+) -> None:
+    first, _ = follow_up(
+        scene, ("mm/mm_init.c", "refcount = 1", "refcount = 2"), ("mm/memremap.c", "1024", "64")
+    )
+    plain = apply(scene.project, scene.cache, "test", scene.tree, Port("v7.2"))
+    first.write_text(first.read_text().replace("refcount = 1", "refcount = 9"))
+    with pytest.raises(DoesNotApply, match=r"1\.patch does not apply on top of port v7\.2"):
+        on_top.with_follow_up(scene.project, scene.cache, scene.tree, plain)
+    first.unlink()
+    with pytest.raises(InputError, match=r"1\.patch: missing"):
+        on_top.with_follow_up(scene.project, scene.cache, scene.tree, plain)
+    assert git(scene.worktree, "status", "--porcelain") == ""
+    assert git(scene.worktree, "rev-parse", "HEAD") == plain.tip
 
 
 def test_an_interrupted_apply_leaves_a_clean_tree(

@@ -13,6 +13,7 @@ from rich.console import Console
 from harness.errors import NotComparable
 from harness.jobs.per_patch import build_order
 from harness.judge.conclude import conclude
+from harness.judge.per_patch import cost_steps
 from harness.judge.prefixes import PrefixResult
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.runs import pair as pairs
@@ -86,6 +87,40 @@ def test_a_claim_is_compared_with_its_own_prefix() -> None:
     made = results(record(*GOOD), after)
     assert [len(prefix.verdicts) for prefix in made] == [0, 2, 0]
     assert {v.verdict for v in made[1].verdicts} == {"untested"}
+
+
+def with_follow_up(last: Boot) -> BootRun:
+    made = record(*GOOD, last, warnings=(None, (), ()))
+    own = msgspec.structs.replace(
+        builders.build("follow-up", 2), new_warnings=(), own_patch_ids=("e" * 40,)
+    )
+    return msgspec.structs.replace(made, builds=(*made.builds, own))
+
+
+def test_no_claim_is_about_a_follow_up() -> None:
+    made = with_follow_up(boot("follow-up", 40))
+    found = conclude(made, builders.claims())
+    assert {verdict.build for verdict in found.verdicts} == {"2"}
+    assert [len(prefix.verdicts) for prefix in found.prefixes] == [0, 0, 2, 0]
+    last = found.prefixes[-1]
+    assert (last.name, last.prefix, last.title, last.holds) == ("follow-up", 2, "", True)
+    assert last.costs["nd_pmem"].below_base_percent == pytest.approx(60)
+    assert last.costs["nd_pmem"].below_parent_percent == pytest.approx(100 / 3)
+    for form in FORMS.values():
+        assert "follow-up" in str(form(found))
+    shown = text(made)
+    assert "follow-up: memmap-harness's own, in no posted version: no claim is about it" in shown
+    assert "bisectable: every prefix builds" in shown
+    assert "no claim is about it" in page(found, has=lambda _: False)
+    (costs, *_) = cost_steps(found)
+    assert [step.build for step in costs.steps] == ["1", "2"]
+
+
+def test_a_follow_up_that_differs_leaves_the_series_bisectable() -> None:
+    made = with_follow_up(boot("follow-up", 40, "other"))
+    assert results(made, ())[-1].why == "its struct pages are not as base's"
+    assert "bisectable" in text(made)
+    assert "follow-up: its struct pages are not as base's" in text(made)
 
 
 def test_a_failed_prefix_does_not_affect_others() -> None:

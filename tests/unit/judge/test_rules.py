@@ -121,6 +121,9 @@ def test_rules_on_a_replay_take_the_last_build_or_each() -> None:
     )
     assert [g.ok for g in gates] == [True, False, False, True, True]
     assert "of 1 is 1.025" in gates[2].reason
+    own = replay({"base": [4000.0] * 5, "1": [2000.0] * 5, "follow-up": [4100.0] * 5})
+    gates = held(own, "order0.ratio<0.6", "order0@follow-up.ratio<0.6", "order0@each.ratio<0.6")
+    assert [g.ok for g in gates] == [True, False, False]
 
 
 @pytest.mark.parametrize(

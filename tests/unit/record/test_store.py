@@ -245,6 +245,15 @@ def test_a_null_run_is_recognized_without_loading_it(tmp_path: Path) -> None:
 
 BASE, TIP = record().builds
 ONE, TWO = build("1", 1), build("2", 2)
+FOLLOW_UP = replace(build("follow-up", len(record().subject.patch_ids)), own_patch_ids=("e" * 40,))
+
+
+def test_a_run_with_a_follow_up_is_loaded_as_saved(tmp_path: Path) -> None:
+    for builds in ((BASE, ONE, TWO, FOLLOW_UP), (BASE, ONE, FOLLOW_UP)):
+        made = replace(record(), builds=builds, boots=())
+        assert store.load(store.save(tmp_path, made)) == made
+        assert made.tip is builds[-2]
+    assert FOLLOW_UP.kind == "follow-up"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +282,12 @@ ONE, TWO = build("1", 1), build("2", 2)
         ({"builds": (BASE,), "unbuilt": (Unbuilt(2, "x"), Unbuilt(1, "x"))}, "its builds are base"),
         ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(3, "x"),)}, "its builds are base, 1"),
         ({"builds": (BASE, ONE), "unbuilt": (Unbuilt(-1, "x"),)}, "its builds are base, 1"),
+        # A follow-up is on top of the whole series.
+        ({"builds": (BASE, ONE, replace(TIP, name="follow-up", prefix=1))}, "1, follow-up"),
+        ({"builds": (BASE, FOLLOW_UP, ONE)}, "base, follow-up, 1"),
+        ({"builds": (BASE, ONE, FOLLOW_UP, FOLLOW_UP)}, "1, follow-up, follow-up"),
+        ({"builds": (FOLLOW_UP, ONE)}, "its builds are follow-up, 1"),
+        ({"builds": (BASE, FOLLOW_UP)}, "its builds are base, follow-up"),
         ({"passes": (replace(PASS, cpu_ns=0),)}, "no duration"),
         ({"passes": (replace(PASS, ns=-1),)}, "no duration"),
         ({"passes": (replace(PASS, nr_bytes=0),)}, "filled nothing"),
