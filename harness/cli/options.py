@@ -187,12 +187,36 @@ kernel_options = adding(
     build_options,
     grouped("kernels", KernelOptions),
 )
-accelerator_option = click.option(
-    "--accelerator",
-    type=click.Choice(["auto", "kvm", "tcg"]),
-    default="auto",
-    show_default=True,
-    help="auto uses KVM only if it is proved to run this kernel.",
+
+
+def _choice_of_boots(command: F) -> F:
+    @functools.wraps(command)
+    def collected(*args: Any, accelerator: Any, patience: float, **given: Any) -> Any:
+        from harness.guest.accelerator import BootChoice
+
+        return command(*args, choice=BootChoice(accelerator, patience), **given)
+
+    return collected  # type: ignore[return-value]
+
+
+#: How kernels are booted; the command takes them as `choice`.
+choice_options = adding(
+    click.option(
+        "--accelerator",
+        type=click.Choice(["auto", "kvm", "tcg"]),
+        default="auto",
+        show_default=True,
+        help="auto uses KVM only if it is proved to run this kernel.",
+    ),
+    click.option(
+        "--patience",
+        type=click.FloatRange(0.1, 1000),
+        default=1.0,
+        show_default=True,
+        metavar="F",
+        help="Multiply the deadlines of boots, which follow this machine's speed and load.",
+    ),
+    _choice_of_boots,
 )
 
 

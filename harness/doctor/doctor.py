@@ -7,6 +7,7 @@ Changes nothing; boots a kernel that exists already to prove that KVM works.
 import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from harness.doctor.diagnosis import Diagnosis
 from harness.errors import HarnessError
 from harness.events import Listener, silent
 from harness.guest import accelerator, backing_files, rootfs
+from harness.guest.accelerator import CpuWish
 from harness.host.cache import Cache
 from harness.host.units import GIB, format_bytes
 from harness.measure import machine
@@ -25,12 +27,22 @@ from harness.project.project import Project
 #: Space for a tree, its worktree and the objects of two kernels; and once they are cached.
 EMPTY_CACHE_BYTES = 6 * GIB
 FILLED_CACHE_BYTES = GIB
+_NO_KVM = "use a machine with KVM for times; TCG only shows that everything works"
 
 
 def examine(
-    project: Project, cache: Cache, plan: Plan, guest: Guest, listen: Listener = silent
+    project: Project,
+    cache: Cache,
+    plan: Plan,
+    guest: Guest,
+    listen: Listener = silent,
+    *,
+    fresh: bool = False,
 ) -> Iterator[Diagnosis]:
-    """Yield every check as it is made. Raises InputError for an invalid packages.txt."""
+    """Yield every check as it is made. Raises InputError for an invalid packages.txt.
+
+    KVM is proved again if the last proof is old, or if it must be `fresh`.
+    """
     yield _architecture()
     yield from requirements.examine(project, cache)
     yield _root(project, cache)
@@ -39,7 +51,7 @@ def examine(
     yield _memory(guest, plan)
     yield _cpu(Path("/proc/cpuinfo").read_text(), guest)
     yield _load()
-    yield _accelerator(cache, listen)
+    yield _accelerator(cache, accelerator.cpu_wish(plan, guest), listen, fresh=fresh)
 
 
 def _architecture() -> Diagnosis:
@@ -112,24 +124,36 @@ def _load() -> Diagnosis:
     return Diagnosis("load", "warning", text, "stop other programs: their load affects the times")
 
 
-def _accelerator(cache: Cache, listen: Listener) -> Diagnosis:
-    hint = "use a machine with KVM for times; TCG only shows that everything works"
+def _accelerator(cache: Cache, cpu: CpuWish, listen: Listener, *, fresh: bool) -> Diagnosis:
+    """Prove KVM, or believe the last proof, which may be of another kernel, unless `fresh`."""
     if reason := accelerator.closed():
-        return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
+        return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", _NO_KVM)
+    last = None if fresh else accelerator.remembered(cache)
     image = _newest_image(cache)
+    if last is not None and last.asked == cpu:
+        minutes = (time.time() - last.at) / 60
+        return _proved(last, cpu, f" (tried {minutes:.0f} minutes ago; --fresh tries again)")
     if image is None:
         text = "KVM is not proved yet: no kernel is built; a measurement proves it first"
         return Diagnosis(
             "accelerator", "warning", text, "run `harness build`, then `harness doctor` again"
         )
     try:
-        reason = accelerator.unusable(cache, image, listen)
+        proof = accelerator.proof(cache, image, listen, cpu, believe=False)
     except HarnessError as error:
         text = f"KVM is not proved: {error}"
         return Diagnosis("accelerator", "warning", text, "install what is missing above")
-    if reason is None:
-        return Diagnosis("accelerator", "ok", "KVM; a kernel boots under it")
-    return Diagnosis("accelerator", "warning", f"TCG; KVM is unusable: {reason}", hint)
+    return _proved(proof, cpu)
+
+
+def _proved(proof: accelerator.Proof, cpu: CpuWish, when: str = "") -> Diagnosis:
+    if proof.reason:
+        text = f"TCG; KVM is unusable: {proof.explained}{when}"
+        return Diagnosis("accelerator", "warning", text, _NO_KVM)
+    text = f"KVM; a kernel boots under it, with CPU {proof.cpu.option}{when}"
+    if proof.cpu.option != cpu.model:
+        text += f"; {proof.cpu.without(cpu.model)}"
+    return Diagnosis("accelerator", "ok", text)
 
 
 def _newest_image(cache: Cache) -> Path | None:

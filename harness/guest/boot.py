@@ -16,7 +16,8 @@ import msgspec
 from harness.errors import MachineError, TimedOut
 from harness.guest import backing_files, qemu, vng
 from harness.guest.console import message
-from harness.host import process, programs, sandbox
+from harness.guest.waits import BootTimes, Waits
+from harness.host import process, programs, sandbox, speed
 from harness.host.cache import Cache
 from harness.host.units import format_bytes
 from harness.project.guest import Guest
@@ -26,11 +27,8 @@ _MAX_CHANNEL_BYTES = 64 << 20
 #: Limit of files that QEMU writes: only the channel grows; namespaces are mapped.
 MAX_FILE_BYTES = 4 * _MAX_CHANNEL_BYTES
 KERNEL_STARTED = "Linux version "
+_NOT_OVER = "not over"
 AGENT_STARTED = "memmap-harness: <started>"
-#: Deadlines from QEMU's start to the kernel's first line, and from there to the agent's first.
-KERNEL_S = {"kvm": 15.0, "tcg": 60.0}
-#: An emulated KMSAN kernel takes 85 s.
-_AGENT_S = {"kvm": 60.0, "tcg": 240.0}
 _KERNEL_OPTIONS = (
     # Bindings appear on the console, the whole log is available, and no marker is rate limited.
     "ignore_loglevel",
@@ -49,8 +47,9 @@ _KERNEL_OPTIONS = (
 class EndedBoot(msgspec.Struct, frozen=True):
     """A boot that ended. `stopped` says which deadline ended it; None if it ended by itself.
 
+    `passed` is the same without the seconds, which differ from boot to boot.
     `killed` is how a signal ended QEMU, `excess` which limit the guest exceeded. `is_cut`: the
-    console was longer than a log may be.
+    console was longer than a log may be. `times` are those of the first lines.
     """
 
     argv: tuple[str, ...]
@@ -61,6 +60,8 @@ class EndedBoot(msgspec.Struct, frozen=True):
     killed: str = ""
     excess: str = ""
     is_cut: bool = False
+    times: BootTimes = BootTimes()
+    passed: str = ""
 
     @property
     def unexplained(self) -> str:
@@ -78,24 +79,34 @@ class EndedBoot(msgspec.Struct, frozen=True):
 
 
 class _BootDeadline(process.Deadline):
-    """A deadline for the boot, and earlier ones for the first lines of kernel and agent."""
+    """A deadline for the boot, and earlier ones for the first lines of kernel and user space."""
 
-    def __init__(self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str) -> None:
-        super().__init__(seconds)
+    def __init__(
+        self, seconds: float, accelerator: Literal["kvm", "tcg"], sign: str, waits: Waits
+    ) -> None:
+        super().__init__(waits.whole_s(seconds))
+        self._waits = waits
         self._awaited = [
-            (KERNEL_STARTED, "sign of the kernel", KERNEL_S[accelerator]),
-            (sign, "sign of life from user space", _AGENT_S[accelerator]),
+            (KERNEL_STARTED, "no sign of the kernel", waits.kernel_s(accelerator)),
+            (sign, "no sign of life from user space", waits.user_s(accelerator)),
         ]
+        self._took: list[float] = []
         self._stage = self._begin()
 
     def hear(self, line: str) -> None:
         """Begin the next stage if this line ends the present one."""
-        if self._awaited and self._awaited[0][0] in line:
+        if self._stage is not None and self._awaited[0][0] in line:
+            self._took.append(round(self._stage.seconds - self._stage.remaining, 2))
             self._awaited.pop(0)
             self._stage = self._begin()
 
     def _begin(self) -> process.Deadline | None:
         return process.Deadline(self._awaited[0][2]) if self._awaited else None
+
+    @property
+    def times(self) -> BootTimes:
+        """Return how long the stages took that are over."""
+        return BootTimes(*self._took)
 
     @property
     def remaining(self) -> float:
@@ -106,9 +117,15 @@ class _BootDeadline(process.Deadline):
     @property
     def verdict(self) -> str:
         """Return which deadline passed, in words."""
+        stage = self._stage if self.passed != _NOT_OVER else None
+        return self._waits.explained(self.passed, (stage or self).seconds)
+
+    @property
+    def passed(self) -> str:
+        """Return which deadline passed, without the seconds, which differ from boot to boot."""
         if self._stage is not None and self._stage.remaining == 0:
-            return f"no {self._awaited[0][1]} within {self._stage.seconds:.0f} s"
-        return f"not over within {self.seconds:.0f} s"
+            return self._awaited[0][1]
+        return _NOT_OVER
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -123,6 +140,7 @@ class Command(msgspec.Struct, frozen=True):
     icount: bool = False
     kernel_options: tuple[str, ...] = ()
     devices: tuple[qemu.Device, ...] = ()
+    waits: Waits = Waits()
 
 
 def boot(
@@ -135,11 +153,13 @@ def boot(
 ) -> EndedBoot:
     """Boot, run the script, wait for the end, and return what was printed.
 
-    `log` becomes the console's log. Raises ToolMissing or ToolFailed if QEMU cannot be started;
-    a guest that fails is a value.
+    `log` becomes the console's log. `seconds` is the boot's deadline on an idle server: a slow or
+    busy one gets more. Raises ToolMissing or ToolFailed if QEMU cannot be started; a guest that
+    fails is a value.
     """
     programs.require(qemu.PROGRAM)
-    deadline = _BootDeadline(seconds, command.accelerator, command.sign)
+    waits = msgspec.structs.replace(command.waits, factor=speed.slowness())
+    deadline = _BootDeadline(seconds, command.accelerator, command.sign, waits)
 
     def hear(line: str) -> None:
         deadline.hear(line)
@@ -152,7 +172,7 @@ def boot(
         channel.touch()
         argv = _argv(command, channel, confined=cache.sandbox.unusable is None)
         started = time.monotonic()
-        stopped, killed, excess = None, "", ""
+        stopped, passed, killed, excess = None, "", "", ""
         watch = _Watch(command, channel, opened)
         try:
             # Any exit code: the agent's end marker tells better how the script ended.
@@ -160,7 +180,7 @@ def boot(
             killed = process.ending(done.exit_code) if done.was_killed else ""
             watch.look()  # the limit on file sizes may have ended QEMU first
         except TimedOut:
-            stopped = deadline.verdict
+            stopped, passed = deadline.verdict, deadline.passed
         except (WroteTooMuch, sandbox.TooManyProcesses) as error:
             excess = str(error)
         wall_s = time.monotonic() - started
@@ -169,7 +189,9 @@ def boot(
     # The log's first line is the command, not the guest's. Line numbers are those of the log.
     console = "\n" + log.read_text("utf-8", "replace").partition("\n")[2]
     is_cut = log.stat().st_size > process.MAX_LOG_BYTES
-    return EndedBoot(argv, stopped, wall_s, console, written, killed, excess, is_cut)
+    return EndedBoot(
+        argv, stopped, wall_s, console, written, killed, excess, is_cut, deadline.times, passed
+    )
 
 
 class WroteTooMuch(MachineError):

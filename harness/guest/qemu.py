@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """QEMU options that virtme-ng does not have: persistent memory, accelerator, channel."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -96,6 +97,34 @@ def offers(device: str, log: Path, deadline: Deadline) -> bool:
     """Return whether this QEMU has a device. Raises ToolMissing, ToolFailed, TimedOut."""
     listed = run([PROGRAM, "-device", "help"], log=log, deadline=deadline).stdout
     return f'name "{device}"' in listed
+
+
+class _CpuDefinition(msgspec.Struct):
+    name: str
+    unavailable: tuple[str, ...] = msgspec.field(name="unavailable-features", default=())
+
+
+class _Answer(msgspec.Struct):
+    definitions: tuple[_CpuDefinition, ...] = msgspec.field(name="return")
+
+
+def missing_features(
+    work: Path, log: Path, deadline: Deadline
+) -> dict[str, tuple[str, ...]] | None:
+    """Return what each CPU model promises that the host's KVM lacks; None if QEMU does not say.
+
+    `work` is a file for the questions. Raises ToolMissing and TimedOut.
+    """
+    commands = ("qmp_capabilities", "query-cpu-definitions", "quit")
+    work.write_text("".join(f'{{"execute": "{command}"}}\n' for command in commands))
+    argv = [PROGRAM, "-machine", "none,accel=kvm", "-nodefaults", "-display", "none"]
+    done = run([*argv, "-qmp", "stdio"], log=log, deadline=deadline, ok=None, stdin=work)
+    for line in done.stdout.splitlines():
+        with contextlib.suppress(msgspec.MsgspecError):
+            return {
+                d.name: d.unavailable for d in msgspec.json.decode(line, type=_Answer).definitions
+            }
+    return None
 
 
 def channel(file: Path) -> list[str]:

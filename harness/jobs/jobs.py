@@ -8,6 +8,7 @@ guest's agent; all else is in the values.
 import msgspec
 
 from harness.errors import InputError
+from harness.guest.accelerator import BootChoice
 from harness.jobs.graph import Here, Job
 from harness.kernel import build as kernel_build
 from harness.measure import run
@@ -50,7 +51,7 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class BootComparison(msgspec.Struct, frozen=True):
-    """The `builds` to boot and measure, on which guest and accelerator (auto, kvm or tcg).
+    """The `builds` to boot and measure, on which guest, and what the user chose for boots.
 
     `version` is the posted version whose claims the patches must meet. With `keep_going`, a boot
     that fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
@@ -59,7 +60,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     plan: Plan
     guest: Guest
     version: int
-    accelerator: str = "auto"
+    choice: BootChoice = BootChoice()
     builds: tuple[str, ...] = ("base", "tip")
     keep_images: bool = False
     keep_going: bool = False
@@ -126,7 +127,7 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         dict(zip(given.builds, kernels, strict=True)),
         given.plan,
         given.guest,
-        given.accelerator,
+        given.choice,
         here.listen,
         on_begin=here.export_run,
         keep_images=given.keep_images,

@@ -7,6 +7,7 @@ Every job stores what it finished, so a run that was killed continues where it w
 import msgspec
 
 from harness.events import Event
+from harness.guest.accelerator import BootChoice
 from harness.host.cache import Cache
 from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
@@ -20,7 +21,7 @@ from harness.series.source import Source, posted_version
 
 
 class ReproduceRequest(msgspec.Struct, frozen=True):
-    """What to measure. `prefix` None is the whole series; `accelerator` is auto, kvm or tcg.
+    """What to measure. `prefix` None is the whole series.
 
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
     with itself, to measure the noise of this machine. `follow_up` is for a run patch by patch.
@@ -33,7 +34,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     profile: str = "minimal"
     compiler: str = "gcc"
     prefix: int | None = None
-    accelerator: str = "auto"
+    choice: BootChoice = BootChoice()
     keep_images: bool = False
     null: bool = False
     follow_up: bool = False
@@ -80,7 +81,7 @@ def plan(
         plan=chosen,
         guest=project.guest(chosen.guest),
         version=posted_version(wanted.source) or series.port_of,
-        accelerator=wanted.accelerator,
+        choice=wanted.choice,
         keep_images=wanted.keep_images,
     )
     require_usable(project, cache, wanted.slug, wanted.source)

@@ -17,7 +17,15 @@ from harness.judge.tabulate import BootTable, ReplayTable, RunTable
 from harness.record.record import HostUse
 
 NoiseKind = Literal[
-    "too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"
+    "too-few",
+    "drift",
+    "load",
+    "steal",
+    "throttled",
+    "guest-cpu",
+    "coarse-clock",
+    "bimodal",
+    "outlier",
 ]
 #: Largest shares of the machine's CPU time (all CPUs) for other programs, and for other guests.
 LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
@@ -36,6 +44,7 @@ _REMEDY = {
     "load": "measure when nothing else is running",
     "steal": "measure on bare metal, or when the host's other guests are idle",
     "throttled": "cool the machine, or limit its frequency (no turbo)",
+    "guest-cpu": "measure on a machine that has all features of the guest file's cpu_model",
     "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
     "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
     "outlier": "check what else was running, then repeat; no sample is discarded",
@@ -88,6 +97,7 @@ def noise(table: RunTable, series: Sequence[Watched]) -> tuple[Noise, ...]:
     found = [
         *_few(table),
         *_host(table),
+        *_guest_cpu(table),
         *(_coarse(table, series) if isinstance(table, BootTable) else _preempted(table)),
         *_drift(table, series),
         *_modes(series),
@@ -122,6 +132,13 @@ def _host(table: RunTable) -> Iterator[Noise]:
         if load > cpus / 2:
             text = f"load average {load:.1f} on {cpus} CPUs before a boot"
             yield _noise("load", "host", text)
+
+
+def _guest_cpu(table: RunTable) -> Iterator[Noise]:
+    machine = table.record.machine
+    if machine.accelerator == "kvm" and machine.guest_cpu_lacks:
+        lacks = ", ".join(machine.guest_cpu_lacks)
+        yield _noise("guest-cpu", machine.guest_cpu, f"lacks {lacks} of the guest file's CPU model")
 
 
 def _host_uses(table: RunTable) -> dict[str, Sequence[HostUse]]:

@@ -53,8 +53,8 @@ class Cpu(msgspec.Struct, frozen=True):
         return self.flags >= ICE_LAKE_FLAGS
 
 
-def describe(cache: Cache, accelerator: Accelerator) -> Machine:
-    """Return the machine for a run record."""
+def describe(cache: Cache, accelerator: Accelerator, guest_cpu: str) -> Machine:
+    """Return the machine for a run record; `guest_cpu` is the model that guests boot with."""
     found, deadline = cpu(Path("/proc/cpuinfo").read_text()), Deadline(_DESCRIBE_S)
     return Machine(
         cpu=found.name,
@@ -63,6 +63,8 @@ def describe(cache: Cache, accelerator: Accelerator) -> Machine:
         kernel=platform.release(),
         accelerator=accelerator.name,
         accelerator_proof=accelerator.proof,
+        guest_cpu=guest_cpu,
+        guest_cpu_lacks=accelerator.cpu.lacks,
         tools={
             name: number
             for name, program in _MEASURING.items()

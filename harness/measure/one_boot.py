@@ -122,6 +122,7 @@ def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path])
             *conditions.guest.kernel_options,
             *special,
         ),
+        waits=conditions.accelerator.waits,
         devices=tuple(
             Device(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
         ),

@@ -12,6 +12,7 @@ import msgspec
 from harness.errors import MachineError
 from harness.events import Ended, Listener, silent
 from harness.guest import accelerator
+from harness.guest.accelerator import DEFAULT_CHOICE, BootChoice
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build as kernel_build
@@ -46,7 +47,7 @@ def run(
     kernels: Mapping[str, Kernel],
     plan: Plan,
     guest: Guest,
-    wanted: str = "auto",
+    choice: BootChoice = DEFAULT_CHOICE,
     listen: Listener = silent,
     *,
     on_begin: Callable[[Path], None] = lambda _folder: None,
@@ -56,18 +57,20 @@ def run(
 ) -> BootRun:
     """Measure the kernels, by build, and return the finished record.
 
-    `version` is the posted version whose claims apply. `wanted` is the accelerator: auto, kvm or
-    tcg; KVM is proved with the first build's kernel. `on_begin` is called with the run's folder,
+    `version` is the posted version whose claims apply. KVM is proved with the first build's kernel,
+    and decides the guest's CPU model. `on_begin` is called with the run's folder,
     where `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With
     `keep_going` a failed boot does not end the run. Raises HarnessError.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
+    wish = accelerator.cpu_wish(plan, guest)
     if plan.clock == "icount":
-        chosen = accelerator.counting(plan, wanted)
+        chosen = accelerator.counting(plan, choice)
     else:
-        chosen = accelerator.prove(cache, Path(first.image), wanted, listen)
-    host = machine.describe(cache, chosen)
+        chosen = accelerator.prove(cache, Path(first.image), choice, listen, wish)
+    model = chosen.cpu.option or wish.model
+    host = machine.describe(cache, chosen, model)
     record = _record(applied, version, kernels, plan, guest, host)
     record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
@@ -81,7 +84,7 @@ def run(
         cache,
         record,
         kernels,
-        guest,
+        msgspec.structs.replace(guest, cpu_model=model),
         plan,
         chosen,
         listen,

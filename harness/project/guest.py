@@ -13,6 +13,8 @@ from harness.project.expected_pages import PAGE_BYTES, counted_nr_pages, expecte
 #: What namespaces are on: emulated NVDIMMs; RAM that `memmap=` on the kernel's command line marks
 #: as persistent, bound to e820_pmem or ramdax; CXL type 3 devices.
 Provider = Literal["nvdimm", "e820", "ramdax", "cxl"]
+#: The author's kind of CPU.
+DEFAULT_CPU_MODEL = "Icelake-Server"
 #: The unit of a CXL device's size (its mailbox's Identify).
 CXL_BYTES = 256 * MIB
 #: RAM between persistent ranges: the kernel would merge adjacent ones.
@@ -90,7 +92,7 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: str
     namespaces: tuple[Namespace, ...]
     cpus: int = 1
-    cpu_model: str = "Icelake-Server"
+    cpu_model: str = DEFAULT_CPU_MODEL
     name: str = ""
     provider: Provider | UnsetType = UNSET
     test_hmm: bool | UnsetType = UNSET

@@ -23,7 +23,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A plan file; docs/series.md describes its keys. `name` is the file's, without `.yaml`.
 
     With clock `icount` guest time counts executed instructions, one per nanosecond: the same on
-    every boot, and blind to caches. UNSET keys are not part of the plan's digest.
+    every boot, and blind to caches. `cpu_model` is the only one to boot with, in place of the
+    guest's, for which KVM may take another. UNSET keys are not part of the plan's digest.
     """
 
     description: str
@@ -36,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     kernel_options: tuple[str, ...] | UnsetType = UNSET
     page_ref: bool | UnsetType = UNSET
+    cpu_model: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if not 1 <= self.rebinds <= 1000:

@@ -18,7 +18,9 @@ from harness.record.applied import Applied
 # 5: base, tip and each prefix are builds, Pass.turn is Pass.slice; older records call builds sides.
 #    A replay has no boots, plan or guest, and a run of boots no passes; older records have all of
 #    them, empty.
-SCHEMA = 5
+# 6: the guest's CPU model (Machine.guest_cpu), and what of the host matters for times
+#    (Boot.fitness). Their defaults mean "not known".
+SCHEMA = 6
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -260,7 +262,11 @@ class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The host: what two records must share before they may be compared."""
+    """The host: what two records must share before they may be compared.
+
+    `guest_cpu` is QEMU's CPU model of all guests, empty if unknown; `guest_cpu_lacks` are features
+    of the model that the guest's file asks for, which the host's KVM does not have.
+    """
 
     cpu: str
     cpus: int
@@ -269,6 +275,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accelerator: Literal["kvm", "tcg", "native"]
     accelerator_proof: str
     tools: dict[str, str]
+    guest_cpu: str = ""
+    guest_cpu_lacks: tuple[str, ...] = ()
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

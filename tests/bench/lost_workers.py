@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from harness.events import Advanced, Began, Event, Note
+from harness.guest.accelerator import BootChoice
 from harness.host.cache import Cache
 from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Outcome
@@ -143,7 +144,7 @@ def main() -> int:
     parser.add_argument("--accelerator", default="auto", choices=["auto", "kvm", "tcg"])
     chosen = parser.parse_args()
     wanted = ReproduceRequest(
-        chosen.series, chosen.tree, plan=chosen.plan, accelerator=chosen.accelerator
+        chosen.series, chosen.tree, plan=chosen.plan, choice=BootChoice(chosen.accelerator)
     )
     project, cache = Project.find(), Cache.default()
     cache.root.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from harness.events import Event, Note
+from harness.guest.accelerator import BootChoice
 from harness.host import venv
 from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Graph, Job, Outcome
@@ -151,7 +152,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         made.close()
 
 
-REQUEST = ReproduceRequest("test", "v7.2", plan="quick", accelerator="tcg")
+REQUEST = ReproduceRequest("test", "v7.2", plan="quick", choice=BootChoice("tcg"))
 
 
 class Scene:

@@ -4,7 +4,8 @@
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import Provocation, fault
 
-SHORT = "import harness.guest.boot as g; g.KERNEL_S['tcg'] = 3; g.KERNEL_S['kvm'] = 2"
+STEADY = "import harness.host.speed as s; s.slowness = lambda: 1.0"
+SHORT = f"{STEADY}; import harness.guest.waits as g; g.KERNEL_S['tcg'] = 3; g.KERNEL_S['kvm'] = 2"
 
 
 def flawed(
@@ -153,7 +154,7 @@ fault(
     69,
     r"boot 1 of 2, \w+: timed out: not over within 5 s",
     "timed_out: not over",
-)(flawed("hang", boot_s=5))
+)(flawed("hang", boot_s=5, patience=STEADY))
 fault(
     "boot-silent",
     "QEMU hangs before the first console line",

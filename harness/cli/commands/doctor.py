@@ -16,8 +16,9 @@ COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 @click.command()
 @plan_option
+@click.option("--fresh", is_flag=True, help="Prove KVM again: the result is kept for an hour.")
 @json_option
-def doctor(plan: str, as_json: bool) -> None:
+def doctor(plan: str, fresh: bool, as_json: bool) -> None:
     """Check whether this machine can run a plan: tools, disk, memory, CPU, load, sandbox, KVM.
 
     The first line is the answer. KVM is usable only if a kernel boots under it. The plan runs in
@@ -34,7 +35,7 @@ def doctor(plan: str, as_json: bool) -> None:
     project = Project.find()
     wanted = project.plan(plan)
     guest = project.guest(wanted.guest)
-    found = list(examine(project, Cache.default(), wanted, guest, _show_step))
+    found = list(examine(project, Cache.default(), wanted, guest, _show_step, fresh=fresh))
     answer, ok = summary(plan, found), not missing(found)
     if as_json:
         print_json({"plan": plan, "ok": ok, "checks": found})

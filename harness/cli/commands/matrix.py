@@ -8,8 +8,8 @@ import click
 from harness.cli import printable
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
-    accelerator_option,
     as_one,
+    choice_options,
     chosen_cache,
     json_option,
     print_json,
@@ -20,6 +20,7 @@ from harness.cli.options import (
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from harness.guest.accelerator import BootChoice
     from harness.series.source import Source
 
 
@@ -31,7 +32,7 @@ class MatrixOptions(NamedTuple):
     trees: tuple[str, ...]
     kernels: tuple[str, ...]
     source: "Source | None"
-    accelerator: str
+    choice: "BootChoice"
     only_list: bool
     fresh: bool
     workers: EngineChoice
@@ -56,7 +57,7 @@ class MatrixOptions(NamedTuple):
     help="Only cells of this kernel configuration; may be given again.",
 )
 @source_options
-@accelerator_option
+@choice_options
 @sandbox_option
 @click.option("--list", "only_list", is_flag=True, help="Only list the cells.")
 @click.option("--fresh", is_flag=True, help="Run cells again that are cached as passed.")
@@ -97,7 +98,7 @@ def matrix(options: MatrixOptions) -> None:
         chosen,
         options.trees,
         options.source,
-        options.accelerator,
+        options.choice,
         options.fresh,
     )
     with engine(project, cache, options.workers, named=True) as (runs, notify):

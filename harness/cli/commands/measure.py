@@ -8,9 +8,9 @@ import click
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     KernelOptions,
-    accelerator_option,
     adding,
     as_one,
+    choice_options,
     chosen_cache,
     follow_up_option,
     json_option,
@@ -23,6 +23,7 @@ from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from harness.guest.accelerator import BootChoice
     from harness.record.record import BootRun
 
 
@@ -31,7 +32,7 @@ class BootOptions(NamedTuple):
 
     kernels: KernelOptions
     prefix: int | None
-    accelerator: str
+    choice: "BootChoice"
     workers: EngineChoice
     keep_images: bool
     as_json: bool
@@ -43,7 +44,7 @@ class BootOptions(NamedTuple):
 boot_options = adding(
     kernel_options,
     prefix_option,
-    accelerator_option,
+    choice_options,
     engine_options,
     click.option(
         "--keep-images",
@@ -61,7 +62,7 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
     request = ReproduceRequest(
         **options.kernels._asdict(),
         prefix=options.prefix,
-        accelerator=options.accelerator,
+        choice=options.choice,
         keep_images=options.keep_images,
         follow_up=options.follow_up,
     )

@@ -8,8 +8,8 @@ import click
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
     KernelOptions,
-    accelerator_option,
     as_one,
+    choice_options,
     chosen_cache,
     json_option,
     kernel_options,
@@ -24,6 +24,7 @@ from harness.record import store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.guest.accelerator import BootChoice
     from harness.judge.ratios import Effect
     from harness.record.record import BootRun, ReplayRun
 
@@ -32,7 +33,7 @@ class NullOptions(NamedTuple):
     """The options of `harness null`."""
 
     kernels: KernelOptions
-    accelerator: str
+    choice: "BootChoice"
     workers: EngineChoice
     replayed: bool
     size: str
@@ -42,7 +43,7 @@ class NullOptions(NamedTuple):
 
 @click.command()
 @kernel_options
-@accelerator_option
+@choice_options
 @engine_options
 @click.option("--replay", "replayed", is_flag=True, help="Measure by a replay instead of boots.")
 @click.option(
@@ -110,9 +111,7 @@ def _show(found: "Sequence[Effect]") -> None:
 def _booted(project: Project, options: NullOptions) -> "BootRun":
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
-    request = ReproduceRequest(
-        **options.kernels._asdict(), accelerator=options.accelerator, null=True
-    )
+    request = ReproduceRequest(**options.kernels._asdict(), choice=options.choice, null=True)
     cache = chosen_cache()
     with engine(project, cache, options.workers) as (runs, notify):
         return reproduce(runs, project, cache, request, notify)
@@ -122,7 +121,7 @@ def _replayed(project: Project, options: NullOptions) -> "ReplayRun":
     from harness.jobs.replay import time_base_twice
     from harness.replay.prepare import ReplayRequest
 
-    if options.accelerator != "auto":
+    if options.choice.accelerator != "auto":
         raise InputError("not for a replay", where="--accelerator", expected="no --replay")
     wanted = ReplayRequest(
         **options.kernels._asdict(),

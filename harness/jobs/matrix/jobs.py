@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.guest.accelerator import BootChoice
 from harness.jobs import jobs
 from harness.jobs.graph import Job
 from harness.jobs.matrix import boots, objects
@@ -27,7 +28,7 @@ class CellRequest(msgspec.Struct, frozen=True):
     matrix: Matrix
     trees: tuple[str, ...] = ()
     source: Source | None = None
-    accelerator: str = "auto"
+    choice: BootChoice = BootChoice()
     fresh: bool = False
 
 
@@ -73,7 +74,7 @@ def cell_jobs(wanted: CellRequest, setups: Sequence[CellSetup], series: Series) 
             plan=_plan(wanted.matrix, setup),
             guest=setup.guest,
             version=posted_version(wanted.source) or series.port_of,
-            accelerator=wanted.accelerator,
+            choice=wanted.choice,
             builds=tuple(prefixes),
             keep_going=True,
         )

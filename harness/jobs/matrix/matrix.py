@@ -128,7 +128,7 @@ def _depends_on(
 ) -> tuple[Any, ...]:
     """Return everything but this harness that the result of a cell depends on."""
     matrix = wanted.matrix
-    limits = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.accelerator)
+    limits = (matrix.rebinds, matrix.boot_s, matrix.cases, wanted.choice.accelerator)
     commits = (applied.slug, applied.base, *(patch.commit for patch in applied.patches))
     of_object = (series.object, setup.configuration.shows, setup.configuration.needs)
     shown = setup.configuration if setup.guest else of_object

@@ -13,7 +13,8 @@ import pytest
 from harness.doctor import doctor
 from harness.doctor.diagnosis import Diagnosis
 from harness.events import silent
-from harness.guest import accelerator, backing_files, boot
+from harness.guest import accelerator, backing_files, waits
+from harness.guest.accelerator import CpuWish
 from harness.host import programs, venv
 from harness.host.cache import Cache
 from harness.project.project import Project
@@ -34,6 +35,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     monkeypatch.setattr(accelerator, "KVM", tmp_path / "kvm")
     return Cache(tmp_path / "cache")
+
+
+def accelerator_line(cache: Cache, *, fresh: bool = False) -> Diagnosis:
+    return doctor._accelerator(cache, CpuWish(), silent, fresh=fresh)
 
 
 def examined(cache: Cache) -> dict[str, Diagnosis]:
@@ -107,7 +112,7 @@ def test_memory_against_the_plan(
 
 
 def test_without_kvm_tcg_is_a_warning(cache: Cache) -> None:
-    line = doctor._accelerator(cache, silent)
+    line = accelerator_line(cache)
     assert line.status == "warning"
     assert "there is no /dev/kvm" in line.text
 
@@ -116,7 +121,7 @@ def test_kvm_is_proved_with_our_newest_kernel(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
-    monkeypatch.setitem(boot.KERNEL_S, "kvm", 1.0)
+    monkeypatch.setitem(waits.KERNEL_S, "kvm", 1.0)
     accelerator.KVM.touch()
     for age, name in enumerate(("new", "old")):
         folder = cache.kernels / name
@@ -124,18 +129,24 @@ def test_kvm_is_proved_with_our_newest_kernel(
         (folder / "bzImage").write_text(json.dumps({"release": name, "build_id": "", "ms": 1}))
         os.utime(folder / "bzImage", (1e9 - age, 1e9 - age))
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "hangs")
-    line = doctor._accelerator(cache, silent)
+    line = accelerator_line(cache)
     assert (line.status, line.text.split(":")[0]) == ("warning", "TCG; KVM is unusable")
-    (cache.root / accelerator.MEMORY).unlink()
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", "works")
-    assert doctor._accelerator(cache, silent).status == "ok"
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_LACKS", '"gfni"')
+    line = accelerator_line(cache)
+    assert line.status == "warning", "a proof takes too long to repeat it each time"
+    assert "(tried 0 minutes ago; --fresh tries again)" in line.text
+    line = accelerator_line(cache, fresh=True)
+    assert line.status == "ok"
+    assert line.text.endswith("with CPU host; it lacks gfni of Icelake-Server")
+    assert accelerator_line(cache).text.startswith("KVM; a kernel boots under it, with CPU host (")
     assert "Linux version new" in (cache.logs / "prove-kvm.log").read_text()
 
 
 def test_kvm_without_a_kernel_is_unproved(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     accelerator.KVM.touch()
     monkeypatch.setattr(doctor, "_newest_image", lambda _cache: None)
-    line = doctor._accelerator(cache, silent)
+    line = accelerator_line(cache)
     assert line.status == "warning"
     assert "KVM is not proved yet: no kernel is built" in line.text
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A real QEMU accepts the options, without running a guest."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def test_qemu_starts_with_each_device(tmp_path: Path, log: Path, device: str, co
         n < count for n in range(3)
     ]
     assert said.count(f"(child<{device}>)") == count
+
+
+def test_qemu_names_what_the_hosts_kvm_lacks(tmp_path: Path, log: Path) -> None:
+    found = qemu.missing_features(tmp_path / "questions", log, Deadline(60))
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        assert found is None
+    elif found is not None:  # a /dev/kvm that opens may still be refused
+        assert found["host"] == ()
+        assert "Icelake-Server" in found

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import DoesNotBuild
 from harness.events import Began
+from harness.guest.accelerator import BootChoice
 from harness.jobs.cluster import fingerprint, remote_jobs
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Skipped
 from harness.jobs.local import Local
@@ -117,7 +118,7 @@ def test_a_per_patch_run_is_the_same_as_at_home(scene: Scene) -> None:
 def test_boots_of_a_matrix_are_stored_in_their_own_folder(scene: Scene) -> None:
     project, cache = scene.machine.project, scene.machine.cache
     (project.configs / "plans/matrix-quick.yaml").write_text(PLAN)
-    wanted = cell_jobs.CellRequest("test", project.matrix("quick"), accelerator="tcg")
+    wanted = cell_jobs.CellRequest("test", project.matrix("quick"), choice=BootChoice("tcg"))
     with scene.engine() as engine:
         results = matrix.run(engine, project, cache, wanted, scene.notify)
     assert [(result.outcome, result.reason) for result in results] == [("ok", "")] * 3

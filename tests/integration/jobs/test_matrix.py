@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.guest.accelerator import BootChoice
 from harness.host import venv
 from harness.jobs.local import Local
 from harness.jobs.matrix import matrix
@@ -52,7 +53,9 @@ def guests(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, **knobs: str) 
 
 def tried(machine: FakeMachine, *, fresh: bool = False) -> list[CellResult]:
     """Try the plan in this process."""
-    wanted = CellRequest("test", machine.project.matrix("quick"), accelerator="tcg", fresh=fresh)
+    wanted = CellRequest(
+        "test", machine.project.matrix("quick"), choice=BootChoice("tcg"), fresh=fresh
+    )
     engine = Local(machine.project, machine.cache)
     return list(matrix.run(engine, machine.project, machine.cache, wanted))
 
@@ -289,7 +292,7 @@ def test_an_interrupted_matrix_continues_with_the_rest(machine: FakeMachine, job
 
 def every_event(machine: FakeMachine) -> list[Any]:
     """What a run tells, by job."""
-    wanted = CellRequest("test", machine.project.matrix("quick"), accelerator="tcg")
+    wanted = CellRequest("test", machine.project.matrix("quick"), choice=BootChoice("tcg"))
     events: list[Any] = []
     engine = Local(machine.project, machine.cache)
     matrix.run(engine, machine.project, machine.cache, wanted, lambda *event: events.append(event))

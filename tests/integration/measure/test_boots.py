@@ -18,10 +18,9 @@ import pytest
 
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Note
-from harness.guest import backing_files
-from harness.guest import boot as guest
+from harness.guest import backing_files, waits
 from harness.guest.accelerator import Accelerator
-from harness.host import sandbox, venv
+from harness.host import sandbox, speed, venv
 from harness.host.cache import Cache
 from harness.measure.boots import measure, order
 from harness.project.kernel import Kernel
@@ -284,7 +283,8 @@ def test_a_boot_that_fails_is_recorded_and_ends_the_run(
     outcome: str,
     reason: str,
 ) -> None:
-    monkeypatch.setitem(guest.KERNEL_S, "tcg", 5.0)
+    monkeypatch.setitem(waits.KERNEL_S, "tcg", 5.0)
+    monkeypatch.setattr(speed, "slowness", lambda: 1.0)
     bench.plan = msgspec.structs.replace(bench.plan, boot_s=8)
     bench.kernels = {build: bench.kernel(build, 30, flaw) for build in bench.kernels}
     before = leftovers()

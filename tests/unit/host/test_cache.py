@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.host.cache import Cache, publish, require_room
+from harness.host import cache as cache_module
+from harness.host.cache import Cache, host_boot, publish, require_room
 
 
 def test_constructing_a_cache_creates_nothing(tmp_path: Path) -> None:
@@ -112,3 +113,10 @@ def test_a_cache_can_be_used_after_its_locks_could_not_be_created(tmp_path: Path
     (tmp_path / "away").rename(locks)
     cache.log("x")
     assert is_used(tmp_path)
+
+
+def test_a_boot_has_an_id_where_proc_sys_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = host_boot()
+    monkeypatch.setattr(cache_module, "BOOT_ID", Path("/nonexistent/boot_id"))
+    assert host_boot() == host_boot() != known
+    assert host_boot().startswith("btime ")

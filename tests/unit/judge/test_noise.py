@@ -99,6 +99,15 @@ def test_what_was_found(rec: RunRecord, expected: list[tuple[str, bool]]) -> Non
     assert found(rec) == expected
 
 
+def test_a_guest_cpu_that_lacks_features_is_named_under_kvm_alone() -> None:
+    rec = quiet()
+    machine = replace(rec.machine, guest_cpu="host", guest_cpu_lacks=("hle", "rtm"))
+    (one,) = noise(replace(rec, machine=machine))
+    assert (one.kind, one.where, one.spoils) == ("guest-cpu", "host", False)
+    assert one.text == "lacks hle, rtm of the guest file's CPU model"
+    assert noise(replace(rec, machine=replace(machine, accelerator="tcg"))) == ()
+
+
 def test_without_counters_the_load_average_is_used() -> None:
     rec = changed(quiet(), lambda b: replace(b, load_1min=1.5))
     assert found(rec) == [("load", False)]
