@@ -20,6 +20,8 @@ from harness.record.applied import Applied
 #    them, empty.
 # 6: the guest's CPU model (Machine.guest_cpu), and what of the host matters for times
 #    (Boot.fitness). Their defaults mean "not known".
+#    A replay's memory traffic (ReplayRun.traffic), empty where it was not counted.
+SCHEMA = 6
 SCHEMA = 6
 
 #: A negative count shows that a record was tampered with.
@@ -184,6 +186,31 @@ class Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     by: str
     per_page: float
+
+
+class Lines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cache lines of 64 bytes per struct page; a line may be in several counts.
+
+    `whole`: all bytes were stored by non-temporal stores before anything sent the line to memory.
+    `partial`: it was sent with some bytes missing. `ordinary`: stored by ordinary stores, for which
+    the CPU reads the line first. `twice`: stored again after non-temporal stores had been sent, or
+    non-temporally after an ordinary store. `read_back`: loaded while non-temporal stores to it were
+    not drained.
+    """
+
+    whole: float
+    partial: float
+    ordinary: float
+    twice: float
+    read_back: float
+
+
+class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cache lines that one build stores per struct page, counted in a single-stepped call."""
+
+    build: str
+    kind: str
+    lines: Lines
 
 
 class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -392,13 +419,15 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
 class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):
     """A run that called the function on trial outside any kernel, on this CPU.
 
-    `rounds` is the host's use during each round. A run that has only `counts` timed nothing.
+    `rounds` is the host's use during each round. A run that has only `counts` and `traffic` timed
+    nothing.
     """
 
     setup: ReplaySetup
     passes: tuple[Pass, ...] = ()
     rounds: tuple[HostUse, ...] = ()
     counts: tuple[Count, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
     @property

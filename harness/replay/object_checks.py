@@ -5,19 +5,15 @@ The first is in the disassembly. The second needs a traced run, because code doe
 branches exclude each other.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from harness.kernel.call_graph import reach
 from harness.kernel.objdump import Code, Instruction
+from harness.replay.accesses import TraceStep, accesses, is_non_temporal
 
-_NON_TEMPORAL = re.compile(r"v?movnt(?!dqa)\w+|movdir64b|movdiri?[lq]?")
 _FENCES = ("sfence", "mfence")
-_NO_STORE = re.compile(r"v?u?comis|cmp(?!xchg)|test|bt[lqw]?$|lea|nop|prefetch|push|call|j|clflush")
-#: The last operand, where it is memory: `0x8(%rdi,%rax,8)`, `%es:(%rdi)`.
-_MEMORY = re.compile(r"(?:.*[\s,])?(?:%\ws:)?(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+),([1248]))?\)")
 
 
 class ObjectCheck(msgspec.Struct, frozen=True):
@@ -27,26 +23,6 @@ class ObjectCheck(msgspec.Struct, frozen=True):
     name: str
     ok: bool
     detail: str
-
-
-class TraceStep(msgspec.Struct, frozen=True):
-    """An instruction about to be executed, and the registers by name (`%rdi`)."""
-
-    instruction: Instruction
-    registers: dict[str, int]
-
-    @property
-    def address(self) -> int | None:
-        """The address of its last operand; None if that is not in memory."""
-        match = _MEMORY.fullmatch(self.instruction.operands)
-        if match is None:
-            return None
-        displacement, base, index, scale = match.groups()
-        address = int(displacement or "0", 16)
-        for register, factor in ((base, 1), (index, int(scale or 1))):
-            if register is not None:
-                address += self.registers.get(register, 0) * factor
-        return address % (1 << 64)
 
 
 class StoreOrder(msgspec.Struct, frozen=True):
@@ -69,18 +45,9 @@ def non_temporal_stores(code: Code, function: str) -> int:
     return sum(is_non_temporal(i) for f in reached for i in f.instructions)
 
 
-def is_non_temporal(instruction: Instruction) -> bool:
-    """Return whether an instruction is a non-temporal store."""
-    return _NON_TEMPORAL.fullmatch(instruction.mnemonic) is not None
-
-
-def may_matter(instruction: Instruction) -> bool:
-    """Return whether an instruction is a fence or may store to memory."""
-    if instruction.mnemonic in _FENCES:
-        return True
-    if _NO_STORE.match(instruction.mnemonic):
-        return False
-    return _MEMORY.fullmatch(instruction.operands) is not None
+def is_drain(instruction: Instruction) -> bool:
+    """Return whether an instruction waits for all non-temporal stores before it."""
+    return instruction.mnemonic in _FENCES
 
 
 def order(steps: Iterable[TraceStep], low: int, high: int, size: int) -> StoreOrder:
@@ -89,22 +56,22 @@ def order(steps: Iterable[TraceStep], low: int, high: int, size: int) -> StoreOr
     non_temporal = ordinary = fences = 0
     overtaken: dict[str, None] = {}
     for step in steps:
-        if step.instruction.mnemonic in _FENCES:
+        if is_drain(step.instruction):
             fences += 1
             pending.clear()
             continue
-        address = step.address
-        if address is None or not low <= address < high:
-            continue
-        page = (address - low) // size
-        if is_non_temporal(step.instruction):
-            non_temporal += 1
-            pending.add(page)
-        else:
-            ordinary += 1
-            if page in pending:
-                text = f"{step.instruction.mnemonic} {step.instruction.operands}"
-                overtaken[f"{text} to page {page}"] = None
+        for access in accesses(step):
+            if not access.stores or not low <= access.address < high:
+                continue
+            page = (access.address - low) // size
+            if access.non_temporal:
+                non_temporal += 1
+                pending.add(page)
+            else:
+                ordinary += 1
+                if page in pending:
+                    text = f"{step.instruction.mnemonic} {step.instruction.operands}"
+                    overtaken[f"{text} to page {page}"] = None
     return StoreOrder(non_temporal, ordinary, fences, tuple(overtaken), len(pending))
 
 

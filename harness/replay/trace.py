@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checks objects: counts non-temporal stores in the code, traces one call per kind."""
+"""Traces one call per build and kind, for object checks and for counts of memory traffic."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, silent
 from harness.project.series import FUNCTION
+from harness.record.record import Lines, Traffic
+from harness.replay.accesses import TraceStep, touches_memory
 from harness.replay.cases import START_PFN, Case
 from harness.replay.object_checks import (
     ObjectCheck,
     StoreOrder,
-    TraceStep,
     drained,
     has_stores,
-    may_matter,
+    is_drain,
     non_temporal_stores,
     order,
 )
 from harness.replay.program.link import Program, disassembled
 from harness.replay.runner.runner import VMEMMAP, Runner, Trapped
+from harness.replay.traffic import UnknownSize, count_lines
 
 #: In the order of shim/trace.c.
 REGISTERS = tuple(
@@ -36,6 +39,13 @@ REGISTERS = tuple(
 TRACED = {
     "order0": Case("fs_dax", 0, START_PFN, 1 << 10),
     "order9": Case("generic", 9, START_PFN, 1 << 10, altmap=True),
+}
+#: Calls of three equal parts. The traffic of the middle one is counted, since a call may store its
+#: first and last pages in another way. Each step is a signal: few pages, but whole compound pages.
+PARTS = 3
+COUNTED = {
+    "order0": Case("fs_dax", 0, START_PFN, PARTS << 7),
+    "order9": Case("generic", 9, START_PFN, PARTS << 9, early=True),
 }
 
 
@@ -83,10 +93,64 @@ def count(runner: Runner, file: Path) -> int:
         raise MachineError(str(error), where=str(file)) from error
 
 
+def traffic(
+    runner: Runner, programs: Mapping[str, Program], listen: Listener = silent
+) -> tuple[Traffic, ...]:
+    """Count the cache lines that every build stores per struct page.
+
+    Raises MachineError if a call cannot be traced, or does not say how much it stores.
+    """
+    listen(Began(f"count the memory traffic of {len(programs)} builds"))
+    found = tuple(
+        Traffic(build, kind, _lines(runner, build, program, case))
+        for build, program in programs.items()
+        for kind, case in COUNTED.items()
+    )
+    listen(Ended(f"counted the memory traffic of {len(programs)} builds"))
+    return found
+
+
+def _lines(runner: Runner, build: str, program: Program, case: Case) -> Lines:
+    trace = single_stepped(runner, program, case)
+    nr_pages = case.nr // PARTS
+    low = trace.low + nr_pages * trace.size
+    try:
+        return count_lines(trace.steps, low, low + nr_pages * trace.size, nr_pages)
+    except UnknownSize as error:
+        raise MachineError(
+            str(error),
+            where=f"object of {build}",
+            expected="stores to struct pages whose size their text gives",
+        ) from error
+
+
+class Trace(NamedTuple):
+    """The steps of a call that touch memory or drain stores, in order.
+
+    The struct pages of the case, of `size` bytes each, lie from address `low` up to `high`.
+    """
+
+    steps: Iterator[TraceStep]
+    low: int
+    high: int
+    size: int
+
+
 def traced(runner: Runner, program: Program, case: Case) -> StoreOrder:
     """Run one call and return the order of its stores and fences."""
+    found = single_stepped(runner, program, case)
+    return order(found.steps, found.low, found.high, found.size)
+
+
+def single_stepped(runner: Runner, program: Program, case: Case) -> Trace:
+    """Run one call instruction by instruction and return its trace."""
     code = disassembled(program.path, runner.binutils)
-    watched = {i.address: i for f in code.functions for i in f.instructions if may_matter(i)}
+    watched = {
+        i.address: i
+        for function in code.functions
+        for i in function.instructions
+        if is_drain(i) or touches_memory(i)
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.array(sorted(watched), dtype=np.uint64).tofile(folder / "watch")
@@ -98,4 +162,4 @@ def traced(runner: Runner, program: Program, case: Case) -> StoreOrder:
         for row in values.tolist()
     )
     low = VMEMMAP + case.start * size
-    return order(steps, low, low + case.nr * size, size)
+    return Trace(steps, low, low + case.nr * size, size)

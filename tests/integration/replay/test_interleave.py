@@ -19,9 +19,8 @@ from harness.replay.program.link import Program
 from harness.replay.runner import interleave
 from harness.replay.runner.interleave import Slice
 from harness.replay.runner.runner import Runner, Trapped
-from tests.integration.replay.test_replay import Maker, make, runner
+from tests.integration.replay.conftest import Maker
 
-__all__ = ["make", "runner"]  # fixtures
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 GOOD = Case("generic", 0, START_PFN, 1 << 10).line()
 #: What the program stops at that was made with WRONG_BUG.

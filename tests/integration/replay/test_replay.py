@@ -2,9 +2,6 @@
 """Programs linked from a fake kernel's object, run, compared, traced and timed for real."""
 
 import shutil
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,71 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import MachineError
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
-from harness.kernel.binutils import Binutils
 from harness.record.record import Pass
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, random_cases
 from harness.replay.compare import CaseComparison, compare
-from harness.replay.program import link
-from harness.replay.program.link import Program, Unprovided
+from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing import rounds, timing
 from harness.replay.timing.schedule import KINDS, Schedule, require_memory
 from harness.replay.trace import TRACED, count, object_checks, traced
+from tests.integration.replay.conftest import Maker
 
-FAKES = Path(__file__).parents[2] / "fakes" / "replay"
-FUNCTION = "memmap_init_zone_device"
-#: As kbuild compiles for x86-64, as far as it matters here.
-CFLAGS = (
-    "-O2",
-    "-g",
-    "-mcmodel=kernel",
-    "-mno-red-zone",
-    "-mgeneral-regs-only",
-    "-fno-pie",
-    "-fno-stack-protector",
-    "-fcf-protection=none",
-    "-ffreestanding",
-    "-fno-tree-loop-distribute-patterns",
-    "-mpreferred-stack-boundary=3",
-)
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
-Maker = Callable[..., Program]
 #: The smallest namespace that there is.
 SMALL = 128 << 20
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Link programs of the fake kernel; each is made once."""
-    root = tmp_path_factory.mktemp("programs")
-    log = root / "log"
-    user = root / "user.o"
-    link.user_build(user, log)
-    made: dict[tuple[str, ...], Program] = {}
-
-    def program(*defines: str) -> Program:
-        if defines not in made:
-            folder = root / "-".join(("base", *defines))
-            folder.mkdir()
-            for source, target in (("object.c", "object.o"), ("kernel.c", "shim.o")):
-                options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
-                argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / source]
-                subprocess.run(argv, check=True)
-            binutils = Binutils(log, Deadline(60), Sandbox(NO_SANDBOX))
-            made[defines] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
-        return made[defines]
-
-    return program
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    return Runner(
-        tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), Sandbox(NO_SANDBOX)
-    )
 
 
 def against_base(make: Maker, runner: Runner, *defines: str) -> CaseComparison:
