@@ -52,5 +52,6 @@ def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _own_cache(_caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty cache: none may touch, or profit from, the user's."""
+    """Give each test an empty cache and no settings: none may touch, or profit from, the user's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(next(_caches)))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(next(_caches)))

@@ -21,7 +21,7 @@ from harness.host.files import replace_file
 from harness.jobs.trial import TrialRequest, Visit, trial
 from harness.project.project import Project
 from harness.project.release import order
-from harness.trees.names import TAG_MARK
+from harness.trees.names import TAG_MARK, called, of_same_source
 from harness.trees.tags import offered
 
 SKIPPED = "skipped.json"
@@ -61,7 +61,8 @@ def look(
     with _alone(cache, folder):
         for tag in _new(folder, tags, since):
             try:
-                visit = trial(project, cache, wanted, tag, f"{tree}{TAG_MARK}{tag}", listen)
+                name = of_same_source(project, tree, tag) or f"{tree}{TAG_MARK}{tag}"
+                visit = trial(project, cache, wanted, tag, name, listen)
             except HarnessError as error:
                 yield Failure(tag, str(error), error.exit_code)
                 continue
@@ -71,7 +72,7 @@ def look(
 
 def folder_of(project: Project, slug: str, tree: str) -> Path:
     """Return the folder in which the visits to a tree's tags are stored."""
-    return project.results / slug / f"watch-{tree}"
+    return project.results / slug / f"watch-{called(tree)}"
 
 
 def last_good(folder: Path) -> Visit | None:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import InputError
+from harness.project import user_file
 from harness.project.claim import Claim
 from harness.project.guest import Guest
 from harness.project.matrix_plan import Matrix
@@ -50,20 +51,27 @@ def claims_of(file: YamlFile) -> tuple[Claim, ...]:
 
 
 class Project:
-    """The project's folders, from the checkout at `root`."""
+    """The project's folders, from the checkout at `root`.
 
-    def __init__(self, root: Path) -> None:
+    `repository` is the user's clone for this command (--repo), `user_file` names others.
+    """
+
+    def __init__(
+        self, root: Path, *, user_file: Path | None = None, repository: Path | None = None
+    ) -> None:
         self.root = root
+        self.user_file = user_file
+        self.repository = repository and repository.resolve()
         self.series_folder = root / "series"
         self.configs = root / "configs"
         self.guests_folder = root / "guests"
         self.results = root / "results"
 
     @classmethod
-    def find(cls) -> "Project":
+    def find(cls, repository: Path | None = None) -> "Project":
         """Return the checkout at $MEMMAP_HARNESS_ROOT, else the one this package is installed from.
 
-        Raises InputError if it has no series/ and configs/.
+        `repository` is the user's clone. Raises InputError if it has no series/ and configs/.
         """
         named = os.environ.get(ROOT_VARIABLE)
         root = Path(named) if named else Path(__file__).resolve().parents[2]
@@ -74,7 +82,17 @@ class Project:
                 expected="a memmap-harness checkout",
                 hint=f"set {ROOT_VARIABLE} to one",
             )
-        return cls(root)
+        return cls(root, user_file=user_file.place(), repository=repository)
+
+    def repositories(self) -> tuple[Path, ...]:
+        """Return the user's clones of the kernel: --repo, then those of the user's file.
+
+        Raises InputError.
+        """
+        named = user_file.read(self.user_file).repositories if self.user_file else ()
+        paths = [self.repository] if self.repository else []
+        paths += [Path(name).expanduser() for name in named]
+        return tuple(dict.fromkeys(path.resolve() for path in paths))
 
     def guest(self, name: str) -> Guest:
         """Load guests/<name>.yaml."""

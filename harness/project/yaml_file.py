@@ -89,6 +89,11 @@ class YamlFile:
         except UnicodeDecodeError as error:
             raise InputError("is not UTF-8 text", where=str(path)) from error
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file holds nothing but comments."""
+        return self._data is None
+
     def load(self, kind: type[T], **given: object) -> T:
         """Return the data as a model object; `given` are its fields that the file may not set.
 

@@ -19,13 +19,12 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.tree_source import GitSource
 from harness.series import apply, b4, read
 from harness.series.implied_base import HunkConflict, implied_base
 from harness.series.mail import PatchMail
 from harness.series.source import Port, Posted, Source
 from harness.trees import tree
-from harness.trees.names import TAG_MARK, worktree_name
+from harness.trees.names import of_same_source
 
 GIT_S = 600
 _NO_BLOB = re.compile(r"0+")
@@ -109,9 +108,9 @@ def _named(project: Project, slug: str, source: Source) -> str:
 
 def _names(project: Project, named: str, beside: str | None) -> Iterator[str]:
     """Yield names of trees that the base may be: a tag of the other tree's source, then its own."""
-    entry = worktree_name(beside or "")
-    if named and isinstance(project.trees().get(entry), GitSource):
-        yield f"{entry}{TAG_MARK}{named}"
+    tag = of_same_source(project, beside, named) if named and beside else None
+    if tag is not None:
+        yield tag
     if named:
         yield named
 

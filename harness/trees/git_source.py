@@ -13,7 +13,7 @@ import os
 import shlex
 from pathlib import Path
 
-from harness.errors import InputError, MachineError, ToolFailed
+from harness.errors import InputError, MachineError, TimedOut, ToolFailed
 from harness.events import Began, Ended, Listener
 from harness.git.git import ForeignGit, Git, UsersGit, lines
 from harness.host.cache import Cache
@@ -21,6 +21,9 @@ from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.tree_source import GitSource
 
+#: How long a server may take for the list of its tags, and be silent while it sends objects.
+ANSWER_S = 30
+_SILENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 #: git's exit code after "fatal:".
 _FATAL = 128
 #: For a fetch of single objects.
@@ -38,13 +41,21 @@ _OBJECTS_ONLY = {
 }
 
 
+class NoAnswer(MachineError):
+    """A server did not answer: no network, or no such host or repository."""
+
+
+class NotThere(InputError):
+    """A repository does not have a tag, branch or commit."""
+
+
 def commit_of(
     ours: Git, root: Path, source: GitSource, listen: Listener
 ) -> tuple[str, dict[str, str]]:
     """Make a ref's commit readable in the cache repository; return it, and the source's tags.
 
     Paths are relative to `root`. The caller holds the lock `trees`. Raises InputError (no
-    repository, no such ref), MachineError (no network).
+    repository, no such ref: NotThere), MachineError (no network: NoAnswer).
     """
     listen(Began(f"look for {source.ref} in {source.repository}"))
     users = opened(root, source, ours.log, ours.deadline)
@@ -85,7 +96,7 @@ def _borrowed(ours: Git, users: ForeignGit, source: GitSource) -> tuple[str, dic
     tags = _local_tags(users)
     commit = users.commit(source.ref)
     if commit is None:
-        raise _no_ref(source, tags)
+        raise no_ref(source, tags)
     complete(ours, users, commit, source.ref)
     _borrow(ours.folder, str(users.path("objects")))
     return commit, tags
@@ -162,29 +173,48 @@ def _local_tags(users: Git) -> dict[str, str]:
 
 
 def _remote_tags(ours: Git, source: GitSource) -> dict[str, str]:
+    deadline = Deadline(min(ANSWER_S, ours.deadline.remaining))
+    git = UsersGit(ours.folder, log=ours.log, deadline=deadline, git_dir=ours.folder)
     try:
-        listed = _users(ours)("ls-remote", "--tags", "--", source.repository).stdout
+        listed = git("ls-remote", "--tags", "--", source.repository).stdout
+    except TimedOut as error:
+        raise _no_answer(source, f"does not answer within {deadline.seconds:.0f} s") from error
     except ToolFailed as error:
-        raise MachineError(
-            "cannot be fetched from",
-            where=source.repository,
-            hint="check the URL and the network, or give the path of a clone",
-            detail=error.detail,
-        ) from error
+        raise _no_answer(source, "cannot be fetched from", error.detail) from error
     rows = (line.split("\t") for line in lines(listed))
     # The line of a tag object is followed by one for its commit, marked ^{}.
     return {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
 
 
+def _no_answer(source: GitSource, what: str, detail: str | None = None) -> NoAnswer:
+    # "fatal: unable to access 'https://…': Could not resolve host: git.example.org"
+    first = next((line for line in lines(detail or "") if line.startswith("fatal: ")), "")
+    reason = first.removeprefix("fatal: ").rpartition("': ")[2]
+    return NoAnswer(
+        f"{what} ({reason})" if reason else what,
+        where=source.repository,
+        hint="check the URL and the network, or give the path of a clone",
+        detail=detail,
+    )
+
+
 def _fetched(ours: Git, source: GitSource) -> tuple[str, dict[str, str]]:
+    """Fetch one commit, without its history."""
     tags = _remote_tags(ours, source)
     git = _users(ours)
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--", source.repository, source.ref)
     try:
-        git(*fetch)
+        git(*fetch, env=_SILENCE)
     except ToolFailed as error:
-        if any(f"{what} remote ref" in (error.detail or "") for what in ("find", "not our ref")):
-            raise _no_ref(source, tags) from error
+        said = error.detail or ""
+        if "unadvertised object" in said:
+            raise NotThere(
+                f"does not serve commits that no branch or tag is at, like {source.ref[:12]}",
+                where=source.repository,
+                hint="name a branch or tag, or the path of a clone that has the commit",
+            ) from error
+        if "find remote ref" in said or "not our ref" in said:
+            raise no_ref(source, tags) from error
         raise
     return git.commit("FETCH_HEAD") or "", tags
 
@@ -201,13 +231,13 @@ def _unreadable(called: str, where: str) -> InputError:
     )
 
 
-def _no_ref(source: GitSource, tags: dict[str, str]) -> InputError:
+def no_ref(source: GitSource, tags: dict[str, str]) -> NotThere:
+    """Return the error for a ref that a repository does not have, with the nearest tags."""
     near = difflib.get_close_matches(source.ref, tags, n=3, cutoff=0.4)
-    return InputError(
+    return NotThere(
         f"no ref {source.ref!r}",
         where=source.repository,
         expected=f"one like {', '.join(near)}" if near else "a tag, branch or commit of it",
-        hint="correct `ref` in configs/trees.yaml",
     )
 
 

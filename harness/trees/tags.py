@@ -9,17 +9,18 @@ from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import DebianSource, GitSource, Tarball
 from harness.trees import debian_source, git_source
+from harness.trees.names import repository_at
 
 LIST_S = 300
 
 
 def offered(project: Project, cache: Cache, name: str) -> list[str]:
-    """Return the tags of the releases that an entry of configs/trees.yaml offers now.
+    """Return the tags of the releases that an entry of trees.yaml, or a clone, offers now.
 
     Other tags (next-20260101) are left out. Raises InputError, MachineError.
     """
     where = str(project.configs / "trees.yaml")
-    source = project.trees().get(name)
+    source = repository_at(name) or project.trees().get(name)
     trees = CachedTrees(cache, log=cache.log("tags"), deadline=Deadline(LIST_S))
     match source:
         case GitSource():
@@ -37,5 +38,7 @@ def offered(project: Project, cache: Cache, name: str) -> list[str]:
             )
         case None:
             entries = ", ".join(project.trees())
-            raise InputError(f"no tree {name!r}", where=where, expected=f"one of {entries}")
+            raise InputError(
+                f"no tree {name!r}", where=where, expected=f"one of {entries}, or a clone's path"
+            )
     return [tag for tag in names if tag.startswith("v") and order(tag) is not None]

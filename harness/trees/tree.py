@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fetches kernel trees into the cache repository, and checks them out in worktrees."""
+"""Finds kernel trees by name, cached or fetched, and checks them out in worktrees."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import InputError
-from harness.events import Advanced, Began, Ended, Listener, Note, silent
+from harness.errors import HarnessError, InputError, MachineError
+from harness.events import Listener, silent
 from harness.git.git import Git
-from harness.git.repository import CachedTree, CachedTrees
-from harness.git.snapshot import snapshot
+from harness.git.repository import CachedTrees
 from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
-from harness.trees import debian_source, git_source, release_of_tree, tarball
-from harness.trees.names import TAG_MARK, is_entry, source_of, worktree_name
+from harness.project.release import order
+from harness.project.tree_source import DebianSource, GitSource, TreeSource
+from harness.trees import clones, git_source, names, providers
+from harness.trees.names import COMMIT, TAG_MARK, worktree_name
 
 FETCH_S = 3600
 CHECKOUT_S = 900
@@ -47,43 +47,33 @@ def fetch(
 ) -> Tree:
     """Return a tree by its name in configs/trees.yaml or by a release's tag, fetched if needed.
 
-    `NAME@TAG` is a tag of an entry's source; a release's tag that is not cached (v7.2.12) is looked
-    for among Debian's packages. `refresh` asks the provider for a newer one. Raises InputError,
+    `NAME@TAG` is a tag of an entry's source, `PATH@REV` a revision of a clone. A release's tag that
+    is not cached (v7.2.12) is looked for in the user's clones, among Debian's packages, then at the
+    URLs of configs/trees.yaml. `refresh` asks the provider for a newer one. Raises InputError,
     MachineError.
     """
     name = name.removeprefix("tree/")
     trees = CachedTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
     git_source.forget_gone(cache)
-    source = source_of(project, name)
-    released = _released(project, trees, name, source)
+    wanted = _wanted(project, trees, name)
+    released = _released(trees, wanted)
     if released is not None:
         return released
-    if source is None:
-        raise _no_tree(project, trees, name)
-    cached = _cached(trees, name, source)
-    if cached is not None and not refresh:
+    cached = _cached(trees, wanted)
+    if cached is not None and not (refresh and wanted.source):
         return cached
-    with cache.locked("trees"):
-        # Another process may have fetched it before we got the lock.
-        cached = _cached(trees, name, source)
-        if cached is not None and not refresh:
-            return cached
-        try:
-            return _fetch(project, cache, trees, name, source, listen)
-        except InputError as error:
-            if is_entry(project, worktree_name(name)):
-                raise
-            raise _no_tree(project, trees, name, str(error)) from error
+    if wanted.is_release:
+        return _fetch_release(project, cache, wanted, listen)
+    if wanted.source is None:
+        raise _no_tree(project, trees, name)
+    return _fetch(project, cache, trees, wanted, listen, refresh=refresh)
 
 
 def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
     """Return a tree as fetch() would, or None if it is not cached."""
     trees = CachedTrees(cache, log=cache.log("tree-cached"), deadline=Deadline(60))
-    source = source_of(project, name)
-    released = _released(project, trees, name, source)
-    if released is not None or source is None:
-        return released
-    return _cached(trees, name, source)
+    wanted = _wanted(project, trees, name)
+    return _released(trees, wanted) or _cached(trees, wanted)
 
 
 def all_fetched(cache: Cache) -> tuple[Tree, ...]:
@@ -92,20 +82,145 @@ def all_fetched(cache: Cache) -> tuple[Tree, ...]:
     return tuple(found.tree for found in trees.all().values())
 
 
-def _released(
-    project: Project, trees: CachedTrees, name: str, source: TreeSource | None
-) -> Tree | None:
+class Searched(msgspec.Struct, frozen=True):
+    """A tree that some repository had, or None; `failures` are of those that did not answer."""
+
+    tree: Tree | None
+    failures: tuple[HarnessError, ...] = ()
+
+
+def from_clones(project: Project, cache: Cache, ref: str, listen: Listener = silent) -> Tree | None:
+    """Return a commit or a release's tag as a tree, from the first known clone that has it."""
+    log, deadline = cache.log("tree-clones"), Deadline(FETCH_S)
+    for git in clones.opened(project, log, deadline, listen, entries=True):
+        if git.commit(ref if COMMIT.fullmatch(ref) else f"refs/tags/{ref}") is not None:
+            return fetch(project, cache, f"{git.folder}{TAG_MARK}{ref}", listen)
+    return None
+
+
+def from_urls(project: Project, cache: Cache, ref: str, listen: Listener = silent) -> Searched:
+    """Return a commit or a tag as a tree, from the first URL of configs/trees.yaml that has it.
+
+    A host that did not answer once is not asked again.
+    """
+    entries: dict[str, str] = {}
+    for name, source in project.trees().items():
+        if isinstance(source, GitSource) and source.is_url:
+            entries.setdefault(source.repository, name)
+    failures: list[HarnessError] = []
+    silent_hosts: set[str] = set()
+    for url, name in entries.items():
+        host = url.split("://")[-1].split("/")[0]
+        if host in silent_hosts:
+            continue
+        try:
+            return Searched(fetch(project, cache, f"{name}{TAG_MARK}{ref}", listen), ())
+        except git_source.NotThere:
+            continue
+        except git_source.NoAnswer as error:
+            silent_hosts.add(host)
+            failures.append(error)
+        except HarnessError as error:
+            failures.append(error)
+    return Searched(None, tuple(failures))
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """The tree that a name means: its name in the cache, and its source.
+
+    `is_release`: the tag of a release, which no entry is named after. `revision` is what the user
+    called the commit of a clone.
+    """
+
+    name: str
+    source: TreeSource | None
+    is_release: bool = False
+    revision: str = ""
+
+
+def _wanted(project: Project, trees: CachedTrees, name: str) -> _Wanted:
+    """Return what a name means now. Raises InputError if a clone lacks the revision."""
+    at_path = names.repository_at(name)
+    if at_path is not None:
+        found = clones.local_tree(project, at_path, trees)
+        return _Wanted(found.name, found.source, revision=at_path.ref)
+    is_release = name.startswith("v") and order(name) is not None
+    return _Wanted(
+        names.shown(name),
+        names.source_of(project, name),
+        is_release=is_release and not names.is_entry(project, name),
+    )
+
+
+def _fetch(
+    project: Project,
+    cache: Cache,
+    trees: CachedTrees,
+    wanted: _Wanted,
+    listen: Listener,
+    *,
+    refresh: bool = False,
+) -> Tree:
+    """Fetch a tree unless another process did before we got the lock."""
+    assert wanted.source is not None  # noqa: S101 (for mypy)
+    with cache.locked("trees"):
+        cached = _cached(trees, wanted)
+        if cached is not None and not refresh:
+            return cached
+        return providers.fetch(
+            project,
+            cache,
+            trees,
+            wanted.name,
+            wanted.source,
+            listen,
+            revision=wanted.revision,
+        )
+
+
+def _fetch_release(project: Project, cache: Cache, wanted: _Wanted, listen: Listener) -> Tree:
+    """Fetch a release from the first that has it: a clone, Debian, a URL of configs/trees.yaml.
+
+    Raises InputError if none has it, MachineError if one that may have it did not answer.
+    """
+    found = from_clones(project, cache, wanted.name, listen)
+    if found is not None:
+        return found
+    trees = CachedTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
+    failures: list[HarnessError] = []
+    if wanted.source is not None:
+        try:
+            return _fetch(project, cache, trees, wanted, listen)
+        except HarnessError as error:
+            failures.append(error)
+    searched = from_urls(project, cache, wanted.name, listen)
+    if searched.tree is not None:
+        return searched.tree
+    failures += searched.failures
+    unknown = _no_tree(project, trees, wanted.name, "; ".join(map(brief, failures)))
+    cause = failures[0] if failures else None
+    if all(isinstance(failure, InputError) for failure in failures):
+        raise unknown from cause
+    raise MachineError(
+        unknown.what, where=unknown.where, expected=unknown.expected, hint="check the network"
+    ) from cause
+
+
+def brief(error: HarnessError) -> str:
+    """Return an error in one line, without its hint."""
+    return str(type(error)(error.what, where=error.where, expected=error.expected))
+
+
+def _released(trees: CachedTrees, wanted: _Wanted) -> Tree | None:
     """Return a cached release by its tag, under any name that it was fetched by."""
-    if is_entry(project, name):
-        return None
-    tag = name.partition(TAG_MARK)[2]
-    if not tag:
-        return trees.released(name)
-    found = trees.released(tag) if isinstance(source, DebianSource) else None
+    if wanted.is_release:
+        return trees.released(wanted.name)
+    tag = wanted.name.partition(TAG_MARK)[2]
+    found = trees.released(tag) if tag and isinstance(wanted.source, DebianSource) else None
     if found is None or not found.source.startswith("debian-source "):
         return None
     # Debian has one source per release; this saves a download of 164 MB.
-    return msgspec.structs.replace(found, name=name)
+    return msgspec.structs.replace(found, name=wanted.name)
 
 
 def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> InputError:
@@ -113,7 +228,7 @@ def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> 
     return InputError(
         f"no tree {name!r}" + (f" ({why})" if why else ""),
         where=str(project.configs / "trees.yaml"),
-        expected=f"one of {', '.join(known)}, or the tag of a release that Debian has",
+        expected=f"one of {', '.join(known)}, the tag of a release, or PATH@REV of a clone",
     )
 
 
@@ -153,92 +268,16 @@ def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
         yield folder
 
 
-def _cached(trees: CachedTrees, name: str, source: TreeSource) -> Tree | None:
-    found = trees.get(f"tree/{name}")
-    return found.tree if found is not None and found.entry == value_digest(source) else None
+def _cached(trees: CachedTrees, wanted: _Wanted) -> Tree | None:
+    """Return a cached tree whose source is the wanted one.
 
-
-def _fetch(
-    project: Project,
-    cache: Cache,
-    trees: CachedTrees,
-    name: str,
-    source: TreeSource,
-    listen: Listener,
-) -> Tree:
-    trees.create()
-    root, log, deadline = project.root, trees.git.log, trees.git.deadline
-    with cache.staging() as work:
-        tags: dict[str, str] = {}
-        match source:
-            case GitSource():
-                commit, tags = git_source.commit_of(trees.git, root, source, listen)
-                release = _release_of_commit(trees, commit, source)
-                label = f"git {source.ref}"
-            case DebianSource():
-                folder, label = debian_source.unpack(cache, source, work, listen, log, deadline)
-                release = _release_of_folder(folder, label)
-                commit = _commit(cache, trees, name, folder, release, label, listen)
-            case Tarball():
-                folder, label = tarball.unpack(cache, root, source, work, listen, log, deadline)
-                release = _release_of_folder(folder, source.location)
-                commit = _commit(cache, trees, name, folder, release, label, listen)
-    tree = Tree(name=name, commit=commit, release=release, source=label)
-    # A branch with the Makefile of v7.3-rc3 is not v7.3-rc3 if the repository has that tag.
-    is_release = tags.get(f"v{release}", commit) == commit
-    elsewhere = trees.put(CachedTree(tree, value_digest(source)), with_release=is_release)
-    if elsewhere is not None:
-        listen(Note(f"tag v{release} stays at {elsewhere[:12]}; tree/{name} is {commit[:12]}"))
-    listen(Ended(f"tree {name} is {release} ({label}), {commit[:12]}"))
-    return tree
-
-
-def _commit(
-    cache: Cache,
-    trees: CachedTrees,
-    name: str,
-    folder: Path,
-    release: str,
-    label: str,
-    listen: Listener,
-) -> str:
-    """Commit an unpacked source; the folder becomes the tree's worktree if it has none."""
-    listen(Began(f"commit {release}"))
-    index = folder.parent / f"{folder.name}.index"
-    commit = snapshot(
-        trees.git,
-        folder,
-        index,
-        f"Linux {release}\n\n{label}",
-        lambda done, total: listen(Advanced(done, total)),
-    )
-    place = cache.worktrees / worktree_name(name)
-    with cache.locked(f"worktree-{place.name}"):
-        if not place.exists():
-            Worktree(trees.git, place).adopt(folder, index, commit)
-    return commit
-
-
-def _release_of_folder(folder: Path, where: str) -> str:
-    try:
-        text = (folder / "Makefile").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    return _kernel_release(text, where, has_kconfig=(folder / "Kconfig").is_file())
-
-
-def _release_of_commit(trees: CachedTrees, commit: str, source: GitSource) -> str:
-    done = trees.git("show", f"{commit}:Makefile", ok=None)
-    has_kconfig = trees.git("cat-file", "-e", f"{commit}:Kconfig", ok=None).exit_code == 0
-    return _kernel_release(done.stdout, f"{source.repository} {source.ref}", has_kconfig)
-
-
-def _kernel_release(text: str, where: str, has_kconfig: bool) -> str:  # noqa: FBT001
-    release = release_of_tree.release(text) if has_kconfig else None
-    if release is None:
-        raise InputError(
-            "is not a kernel tree",
-            where=where,
-            expected="a Kconfig, and a Makefile with VERSION and PATCHLEVEL, at its top",
-        )
-    return release
+    A tree that is named after its commit is the wanted one, whatever it was fetched from; so is one
+    of a clone (linux@v7.3-rc2) if only the cache knows the name.
+    """
+    found = trees.get(f"tree/{wanted.name}")
+    if found is None:
+        return None
+    if wanted.source is None:
+        return found.tree if TAG_MARK in wanted.name else None
+    is_it = names.is_commit(wanted.name, found.tree.commit)
+    return found.tree if is_it or found.entry == value_digest(wanted.source) else None

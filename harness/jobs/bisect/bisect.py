@@ -36,7 +36,7 @@ from harness.series import base as origin
 from harness.series import ports
 from harness.series.rebase import rebase
 from harness.series.source import Source
-from harness.trees import git_source, names, release_of_tree
+from harness.trees import clones, git_source, names, release_of_tree
 
 GIT_S = 4 * 3600
 
@@ -106,7 +106,7 @@ class _Judge:
         load = project.series if wanted.applies else project.measurable_series
         self._series = load(wanted.slug)
         self.question = _text(wanted)
-        source = _source(project, wanted.tree)
+        source = _source(project, wanted.tree, self.log, listen)
         self.repository = _opened(project, source, self.log)
         trees = CachedTrees(cache, log=self.log, deadline=Deadline(GIT_S))
         self._cached = trees.git
@@ -192,7 +192,7 @@ class _Judge:
             wanted.slug,
             source,
             self._listen,
-            beside=self._entry,
+            beside=self._wanted.tree,
             fetch=True,
         )
 
@@ -219,10 +219,12 @@ def _question(runner: Runner, wanted: BisectRequest) -> Question:
     return predicates.Differs(runner, cases)
 
 
-def _source(project: Project, tree: str) -> GitSource:
-    source = project.trees().get(tree)
-    if source is None and Path(tree).expanduser().is_dir():
-        return GitSource(str(Path(tree).expanduser().resolve()), "HEAD")
+def _source(project: Project, tree: str, log: Path, listen: Listener) -> GitSource:
+    source = names.repository_at(tree) or project.trees().get(tree)
+    if source is None and Path(tree).is_dir():
+        return GitSource(str(Path(tree).resolve()), "HEAD")
+    if isinstance(source, GitSource):
+        source = clones.instead_of(project, source, log, Deadline(GIT_S), listen) or source
     if not isinstance(source, GitSource) or source.is_url:
         raise InputError(
             f"{tree} is not a git repository on this machine",

@@ -10,14 +10,15 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TimedOut, ToolFailed
+from harness.events import Listener
 from harness.git.git import Git, lines
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
 from harness.series.base import SeriesCommits
-from harness.trees import git_source
-from harness.trees.names import worktree_name
+from harness.trees import clones, git_source
+from harness.trees.names import source_of
 
 #: `git log -L` follows the lines through the whole range.
 SEARCH_S = 120
@@ -98,9 +99,11 @@ class History:
         )
 
 
-def history(project: Project, new: Tree, origin: SeriesCommits, log: Path) -> History:
-    """Return the history of a tree since a series' base, or why there is none."""
-    source = project.trees().get(worktree_name(new.name))
+def history(
+    project: Project, onto: str, new: Tree, origin: SeriesCommits, log: Path, listen: Listener
+) -> History:
+    """Return the history of a tree, named `onto`, since a series' base, or why there is none."""
+    source = source_of(project, onto)
     between = f"{origin.release or origin.base_name or 'its base'} and {new.release}"
 
     def none(why: str) -> History:
@@ -110,7 +113,12 @@ def history(project: Project, new: Tree, origin: SeriesCommits, log: Path) -> Hi
         return none(f"a tree from {new.source.partition(' ')[0]} has no history")
     git = git_source.opened(project.root, source, log, Deadline(SEARCH_S))
     if git is None:
-        return none("only one commit was fetched from the URL, without history")
+        commit = GitSource(source.repository, new.commit)
+        clone = clones.instead_of(project, commit, log, Deadline(SEARCH_S), listen)
+        if clone is None:
+            return none("only one commit was fetched from the URL, without history")
+        git = git_source.opened(project.root, clone, log, Deadline(SEARCH_S))
+        assert git is not None  # noqa: S101 (not a URL)
     tags = [f"refs/tags/{name}" for name in (f"v{origin.release}", origin.base_name) if name]
     found = (git.commit(name) for name in (origin.base, *tags))
     old = next((commit for commit in found if commit is not None), None)

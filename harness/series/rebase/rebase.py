@@ -197,7 +197,7 @@ def _pick_all(
     project: Project, cache: Cache, git: Git, state: RebaseState, listen: Listener
 ) -> RebaseState:
     """Pick the remaining patches, or stop at the first conflict."""
-    past = history(project, state.tree, state.origin, git.log)
+    past = history(project, state.onto, state.tree, state.origin, git.log, listen)
     total = len(state.origin.commits)
     with cache.staging() as work:
         picker = Picker(git, state.origin, state.tree.commit, past, work)

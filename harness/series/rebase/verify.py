@@ -16,7 +16,7 @@ from harness.series import apply, b4, ports
 from harness.series.rebase.outcome import LEFT_OUT, Rebased
 from harness.series.rebase.state import RebaseState
 from harness.series.source import RebasedSource
-from harness.trees.names import file_name
+from harness.trees.names import file_name, repository_at
 
 FINISH_S = 600
 
@@ -31,14 +31,16 @@ def finish(project: Project, cache: Cache, state: RebaseState, listen: Listener)
         listen(Ended(f"nothing is left of {state.slug}: {state.onto} has all of it"))
         return outcome
     git = Git(cache.repository, log=cache.log("rebase"), deadline=Deadline(FINISH_S))
+    # A path does not belong into mails, records and names of ports.
+    called = state.tree.name if repository_at(state.onto) else state.onto
     with cache.staging() as work:
         files = patches.format_patches(git, state.tree.commit, state.head, work / "mails")
         names = [file.name for file in files]
-        mails = ports.with_ids([f.read_bytes() for f in files], state.slug, state.onto)
-    mbox = cache.root / "rebased" / state.slug / f"{file_name(state.onto)}.mbox"
+        mails = ports.with_ids([f.read_bytes() for f in files], state.slug, called)
+    mbox = cache.root / "rebased" / state.slug / f"{file_name(called)}.mbox"
     mbox.parent.mkdir(parents=True, exist_ok=True)
     replace_file(mbox, b4.mbox(mails))
-    label = f"{state.origin.source} on {state.onto}"
+    label = f"{state.origin.source} on {called}"
     source = RebasedSource(mbox, label)
     applied = apply.apply(project, cache, state.slug, state.tree, source, listen)
     if git("diff", "--quiet", state.head, applied.tip, ok=(0, 1)).exit_code:
@@ -46,7 +48,7 @@ def finish(project: Project, cache: Cache, state: RebaseState, listen: Listener)
     pairs = _compared(git, state, applied.tip, listen)
     exported = ""
     if state.export:
-        exported = str(ports.write(project, state.slug, state.onto, names, mails))
+        exported = str(ports.write(project, state.slug, called, names, mails))
     listen(Ended(f"rebased {state.slug} onto {state.onto} ({state.tree.release})"))
     return msgspec.structs.replace(
         outcome, tip=applied.tip, mbox=str(mbox), label=label, pairs=pairs, exported=exported

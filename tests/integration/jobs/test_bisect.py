@@ -5,7 +5,9 @@ What a replay answers is tried on a real kernel's object, in tests/boot.
 """
 
 import json
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -161,6 +163,22 @@ def test_a_tree_can_be_a_path_and_the_output_lists_the_judged_commits(kernels: K
     assert done.stdout.startswith("bad if test does not apply\n")
     assert "patch 1/3 (mm/zone: ours, early) does not apply" in done.stdout
     assert done.stdout.rstrip().endswith("    mm/zone.c")
+
+
+def test_a_clone_has_the_history_that_a_url_does_not_give(kernels: Kernels) -> None:
+    kernels.release("v7.3-rc1", {3: "\tx;"}, {30: "\ttheirs 30;"})
+    kernels.trees(far=kernels.entry("main", url=True))
+    users = kernels.linux.parent / "users"
+    git(kernels.linux.parent, "clone", "-q", kernels.linux.as_uri(), str(users))
+    settings = kernels.linux.parent / "settings"
+    settings.mkdir()
+    (settings / "memmap-harness.yaml").write_text(f"repositories: [{str(users)!r}]\n")
+    argv = ("bisect", "v7.2", "v7.3-rc1", "--tree", "far", *APPLIES)
+    with mock.patch.dict(os.environ, XDG_CONFIG_HOME=str(settings)):
+        done = kernels.harness(*argv)
+    assert done.returncode == 0, done.stderr
+    assert f"main is taken from {users} (origin/main)" in done.stderr
+    assert "patch 1/3 (mm/zone: ours, early) does not apply" in done.stdout
 
 
 def test_a_good_end_given_as_bad_is_bad_input(kernels: Kernels) -> None:

@@ -145,6 +145,22 @@ def test_a_url_is_asked_as_well_as_a_path(kernels: Kernels) -> None:
     assert tags(look(kernels, since="v7.2")) == ["v7.3-rc1"]
 
 
+def test_the_tags_of_a_clone_are_tried(kernels: Kernels) -> None:
+    kernels.trees()
+    tried = []
+
+    def of_tag(*arguments: object) -> Visit:
+        tried.append(arguments[4])
+        return good(str(arguments[3]))
+
+    for tree in (str(kernels.linux), f"{kernels.linux}@main"):
+        with mock.patch.object(watch, "trial", of_tag):
+            list(watch.look(kernels.project, kernels.cache, WANTED, tree))
+    assert tried == [f"{kernels.linux}@v7.2"]
+    folder = watch.folder_of(kernels.project, "test", str(kernels.linux))
+    assert (folder.name, watch.last_good(folder)) == ("watch-linux", good("v7.2"))
+
+
 def test_a_failure_of_this_machine_is_no_visit_and_stops_no_other_tag(kernels: Kernels) -> None:
     for name in ("v7.3-rc1", "v7.3-rc2"):
         git(kernels.linux, "tag", name)

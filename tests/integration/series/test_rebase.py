@@ -252,6 +252,34 @@ def test_a_second_conflict_waits_too(kernels: Kernels) -> None:
     ]
 
 
+def test_onto_a_revision_of_a_clone(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(kernels.linux.parent))
+    kernels.release("v7.3-rc1", {30: "\ttheirs 30;"})
+    kernels.trees()
+    found = rebase_onto(kernels, "~/linux@v7.3-rc1")
+    assert (found.tree, found.release) == ("linux@v7.3-rc1", "7.3-rc1")
+    # The base is a tag of that clone, and so are the commits that are in the way.
+    assert found.origin == "based on linux@v7.2 (7.2)"
+    assert found.conflict is not None
+    subjects = [name.partition(" ")[2] for p in found.conflict.places for name in p.touched_by]
+    assert subjects == ["mm/zone: theirs 1 for v7.3-rc1"]
+    resolve(found)
+    done = go_on(kernels.project, kernels.cache, "test", found.onto)
+    assert done.label == "port v7.2 on linux@v7.3-rc1"
+    assert Path(done.mbox).name == "linux@v7.3-rc1.mbox"
+    assert no_worktree_waits(kernels)
+
+
+def test_a_branch_of_a_clone_is_exported_under_its_commit(kernels: Kernels) -> None:
+    kernels.release("v7.3-rc1", {60: "\ttheirs;"}, insert=True)
+    tip = git(kernels.linux, "rev-parse", "main")
+    found = rebase_onto(kernels, f"{kernels.linux}@main", export=True)
+    assert Path(found.exported) == kernels.series / "ports" / tip[:12]
+    assert str(kernels.linux) not in "".join(
+        file.read_text() for file in Path(found.exported).iterdir()
+    )
+
+
 def test_a_removed_file_names_the_commit_that_removed_it(kernels: Kernels) -> None:
     git(kernels.linux, "rm", "-q", "mm/zone.c")
     kernels.commit("mm/zone: remove the file")
