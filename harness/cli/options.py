@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from harness.errors import InputError
+from harness.project.project import DEFAULT_SERIES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,23 +17,17 @@ if TYPE_CHECKING:
     from harness.host.cache import Cache
     from harness.judge.rule_syntax import Rule
     from harness.series.source import Source
+    from harness.series.what import Given
 
 #: Where a command's context says whether --no-sandbox was given.
 _NO_SANDBOX = f"{__name__}.no_sandbox"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_SERIES = "memcpy-streaming"
 DEFAULT_TREE = "v7.2"
 
 series_argument = click.argument("slug", metavar="[SERIES]", default=DEFAULT_SERIES)
-tree_option = click.option(
-    "--tree",
-    default=DEFAULT_TREE,
-    show_default=True,
-    metavar="T",
-    help="Tree of configs/trees.yaml, release (v7.2.12), or tag of a tree (mine@v7.3-rc2).",
-)
+_TREE_HELP = "Tree of configs/trees.yaml, release (v7.2.12), or tag of a tree (mine@v7.3-rc2)."
 plan_option = click.option(
     "--plan",
     default="reproduce",
@@ -89,28 +84,78 @@ def grouped(name: str, group: type[NamedTuple]) -> Callable[[F], F]:
     return decorate
 
 
-def source_options(command: F) -> F:
-    """Add --version, --port and --mbox; the command takes them as `source`."""
+class Renamed(click.Option):
+    """An option with earlier names, which its help does not show."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the line of the help text, with the first name alone."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+what_argument = click.argument("what", metavar="[WHAT]", required=False)
+repo_option = click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    metavar="R",
+    help="Your kernel repository, only read (default: the kernel tree that you are in).",
+)
+#: Options of earlier releases, which WHAT and --base replace.
+earlier_options = adding(
+    click.option("--version", type=int, hidden=True),
+    click.option("--port", hidden=True),
+    click.option("--mbox", type=click.Path(path_type=Path), hidden=True),
+)
+
+
+def what_options(command: F) -> F:
+    """Add WHAT and --repo; the command takes them as `slug` and `source`."""
 
     @functools.wraps(command)
-    def collected(
-        *args: Any, version: int | None, port: str | None, mbox: Path | None, **given: Any
-    ) -> Any:
-        return command(*args, source=chosen_source(version, port, mbox), **given)
+    def collected(*args: Any, **given: Any) -> Any:
+        named = Named(*(given.pop(field) for field in Named._fields))
+        found = understood(named)
+        return command(*args, slug=found.slug, source=found.source, **given)
 
-    decorate = adding(
-        click.option(
-            "--version", type=int, metavar="N", help="Take posted version N, fetched from lore."
-        ),
-        click.option("--port", metavar="B", help="Take our port to base B (default: the tree's)."),
-        click.option(
-            "--mbox",
-            type=click.Path(path_type=Path),
-            metavar="F",
-            help="Take the patches from this mbox.",
-        ),
-    )
+    decorate = adding(what_argument, repo_option, earlier_options)
     return decorate(collected)  # type: ignore[return-value]
+
+
+class Named(NamedTuple):
+    """What a user typed that names patches: WHAT, --repo and the options of earlier releases."""
+
+    what: str | None
+    repo: Path | None
+    version: int | None
+    port: str | None
+    mbox: Path | None
+
+
+def understood(named: Named) -> "Given":
+    """Return what a user means, and print it as one line. Raises InputError."""
+    from harness.cli.progress import watching
+    from harness.events import Note
+    from harness.project.project import Project
+    from harness.series.what import Given, understand
+
+    if click.get_current_context().invoked_subcommand is not None:
+        return Given("")  # the subcommand has its own
+    old = chosen_source(named.version, named.port, named.mbox)
+    project, cache = Project.find(), chosen_cache()
+    with watching() as listen:
+        if named.mbox is not None or named.port is not None:
+            slug = named.what or DEFAULT_SERIES
+            project.require_series(slug)
+            return Given(slug, old, repository=named.repo)
+        if named.what is None and named.version is not None:
+            return Given(DEFAULT_SERIES, old, repository=named.repo)
+        found = understand(project, cache, named.what, named.repo, listen, version=named.version)
+        if found.note:
+            listen(Note(found.note))
+    return found
 
 
 def _give_up_sandbox(context: click.Context, _option: click.Parameter, value: object) -> None:
@@ -178,11 +223,37 @@ class KernelOptions(NamedTuple):
     compiler: str
 
 
+def on_base(command: F) -> F:
+    """Add WHAT, --repo and --base; the command takes them as `slug`, `source` and `tree`."""
+
+    @functools.wraps(command)
+    def collected(*args: Any, base: str | None, **given: Any) -> Any:
+        named = Named(*(given.pop(field) for field in Named._fields))
+        found = understood(named)
+        chosen = chosen_tree(found, base)
+        return command(*args, slug=found.slug, source=found.source, tree=chosen, **given)
+
+    decorate = adding(
+        what_argument,
+        click.option("--base", "--tree", "base", cls=Renamed, metavar="B", help=_TREE_HELP),
+        repo_option,
+        earlier_options,
+    )
+    return decorate(collected)  # type: ignore[return-value]
+
+
+def chosen_tree(given: "Given", base: str | None) -> str:
+    """Return the name of the tree to apply patches to."""
+    from harness.series.source import Commits
+
+    if base is None and isinstance(given.source, Commits):
+        return f"{given.source.repository}@{given.source.base}"
+    return base or DEFAULT_TREE
+
+
 #: A series on a tree and how to build it; the command takes them as `kernels`.
 kernel_options = adding(
-    series_argument,
-    tree_option,
-    source_options,
+    on_base,
     plan_option,
     build_options,
     grouped("kernels", KernelOptions),
@@ -225,7 +296,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
 
     Raises InputError if a port and another one are given.
     """
-    from harness.series.source import Mbox, Port, Posted
+    from harness.series.source import Mails, Port, Posted
 
     if port is not None and (version is not None or mbox is not None):
         raise InputError(
@@ -236,7 +307,7 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
     if port is not None:
         return Port(port)
     if mbox is not None:
-        return Mbox(mbox, version)
+        return Mails(mbox, version)
     return None if version is None else Posted(version)
 
 

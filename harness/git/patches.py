@@ -126,9 +126,25 @@ def range_diff(git: Git, old: tuple[str, str], new: tuple[str, str]) -> str:
     return git("range-diff", *arguments, *ranges).stdout
 
 
-def format_patches(git: Git, base: str, tip: str, into: Path) -> list[Path]:
-    """Write a series with git format-patch, reproducibly; return the files in order."""
+def format_patches(git: Git, base: str, tip: str, into: Path, version: int = 1) -> list[Path]:
+    """Write a series with git format-patch, reproducibly; return the files in order.
+
+    The options are those that a repository's own configuration may change.
+    """
     arguments = ("--quiet", "--zero-commit", "--no-signature", "--numbered", "--abbrev=12")
     plain = ("--no-renames", "--no-thread", "--no-base", "--no-notes", "--no-encode-email-headers")
-    git("format-patch", *arguments, *plain, f"--output-directory={into}", f"{base}..{tip}")
+    mail = (
+        "--no-attach",
+        "--no-cover-letter",
+        "--no-from",
+        "--no-to",
+        "--no-cc",
+        "--no-add-header",
+    )
+    named = ("--subject-prefix=PATCH", "--suffix=.patch", "--start-number=1")
+    diff = ("--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--inter-hunk-context=0")
+    how = ("--diff-algorithm=myers", "--no-ext-diff", "--no-textconv", "--submodule=short")
+    reroll = (f"--reroll-count={version}",) if version > 1 else ()
+    options = (*arguments, *plain, *mail, *named, *diff, *how, *reroll)
+    git("format-patch", *options, f"--output-directory={into}", f"{base}..{tip}", "--")
     return sorted(into.glob("*.patch"))

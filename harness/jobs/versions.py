@@ -11,7 +11,7 @@ from harness.project.claim import Claim
 from harness.project.project import Project
 from harness.report.terminal.versions import VersionsSummary
 from harness.series import versions
-from harness.series.source import Mbox, Source
+from harness.series.source import Mails, Source
 
 
 def compare_versions(
@@ -38,7 +38,7 @@ def compare_versions(
 
 def _claims(project: Project, slug: str, source: Source, number: int) -> Sequence[Claim]:
     """Return a version's claims, from its own mails or else from series.yaml."""
-    if isinstance(source, Mbox):
+    if isinstance(source, Mails):
         posting = read_posting(source.path.read_bytes(), UserAnswers(version=number))
         if posting.claims and posting.fatal is None:
             return posting.claims

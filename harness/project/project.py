@@ -23,6 +23,9 @@ from harness.project.tree_source import TreeSource
 from harness.project.yaml_file import Steps, YamlFile
 
 ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
+DEFAULT_SERIES = "memcpy-streaming"
+#: The object file of FUNCTION.
+_OBJECT = "mm/mm_init.o"
 #: Files in configs/plans/ with this name, or with it and a dash first, hold a matrix.
 MATRIX = "matrix"
 #: A tree's name becomes a tag, a folder and a lock.
@@ -159,10 +162,21 @@ class Project:
         return self.series_folder / slug / "series.yaml"
 
     def series(self, slug: str) -> Series:
-        """Load series/<slug>/series.yaml, without its claims."""
+        """Load series/<slug>/series.yaml, without its claims.
+
+        A series that is not kept there changes the function that can be measured, and claims
+        nothing here; `require_series` refuses it.
+        """
+        if slug not in self.slugs():
+            return Series(slug, FUNCTION, _OBJECT, (), port_of=0, non_temporal=None, slug=slug)
         ports = self.series_folder / slug / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
         return series_of(self._series_file(slug), slug, tuple(names))
+
+    def require_series(self, slug: str) -> Series:
+        """Load a series that is kept in series/. Raises InputError if it is not."""
+        _require(slug, self.slugs(), "series", self.series_folder)
+        return self.series(slug)
 
     def measurable_series(self, slug: str) -> Series:
         """Load a series that runs can measure. Raises InputError if it is on another function."""
@@ -177,7 +191,9 @@ class Project:
         return series
 
     def claims(self, slug: str) -> tuple[Claim, ...]:
-        """Load the claims in series/<slug>/series.yaml."""
+        """Load the claims in series/<slug>/series.yaml; none if the series is not kept there."""
+        if slug not in self.slugs():
+            return ()
         return claims_of(self._series_file(slug))
 
     def slugs(self) -> list[str]:

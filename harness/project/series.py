@@ -63,7 +63,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         numbers = [v.version for v in self.versions if v.version is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions: a version given twice; expected each version once")
-        if self.port_of not in numbers:
+        if self.port_of not in numbers and (numbers or self.port_of):
             raise ValueError(f"port_of: {self.port_of}; expected one of the versions {numbers}")
         for name in self.follow_up:
             if not _PATCH_FILE.fullmatch(name):

@@ -59,7 +59,9 @@ def fetch(
 
 def require_posted(project: Project, slug: str, version: int) -> tuple[Version, str]:
     """Return a posted version and its message-id. Raises InputError if either is unknown."""
-    versions = {v.version: v for v in project.series(slug).versions if v.version is not None}
+    versions = {
+        v.version: v for v in project.require_series(slug).versions if v.version is not None
+    }
     if version not in versions:
         raise InputError(
             f"no version {version}",

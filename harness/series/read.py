@@ -12,28 +12,33 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import InputError
+from harness.errors import InputError, Unsupported
 from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.series import Series
-from harness.series import b4, lore
+from harness.series import b4, commits, lore
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
-from harness.series.messages import Mail, is_message_id, read_mails
+from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
 from harness.series.select import select
-from harness.series.source import Mbox, Port, Posted, RebasedSource, Source
+from harness.series.source import Commits, Mails, Message, Port, Posted, RebasedSource, Source
 
 #: A kernel series is kilobytes.
 MAX_MBOX_BYTES = 64 << 20
 #: An old line of C whose indentation, at least one tab in the kernel, is spaces.
 _SPACES = re.compile(r"^[ -] {7}", re.MULTILINE)
+#: What `git format-patch --base` and b4 write below the cover letter or the first patch.
+_BASE_COMMIT = re.compile(r"^base-commit: ([0-9a-f]{40})[ \t]*$", re.MULTILINE)
+#: Files of a folder of patches; what `git format-patch`, mail programs and `b4 am` write.
+_SUFFIXES = (".patch", ".eml", ".mbox", ".mbx", ".diff", ".txt")
 
 
 class SourceMails(msgspec.Struct, frozen=True):
     """The patches of a source, its name, and the message-id it was posted with ("" for none).
 
     `sha256` has one digest per patch, of the mail or the port's file. `attestation` is what b4
-    printed about each patch's signatures, if b4 fetched them.
+    printed about each patch's signatures, if b4 fetched them. `cover` is the cover letter's mail,
+    b"" if there is none; `base_commit` is the id in the mails' base-commit trailer, or "".
     """
 
     patches: tuple[PatchMail, ...]
@@ -41,6 +46,8 @@ class SourceMails(msgspec.Struct, frozen=True):
     sha256: tuple[str, ...]
     message_id: str = ""
     attestation: tuple[str, ...] = ()
+    cover: bytes = b""
+    base_commit: str = ""
 
 
 def patches(
@@ -51,17 +58,20 @@ def patches(
     match source:
         case Port(base):
             return _port(project, series, base)
-        case Mbox(path, version):
-            raw = _read(path)
-            try:
-                chosen = select(cache, raw, version)
-            except MailError as error:
-                raise _damaged(error, raw, path, version, series) from error
-            for mail in (*chosen.fixes, *chosen.left_out):
-                listen(Note(f"left out: {mail.title} <{mail.message_id or path.name}>"))
-            label = f"mbox {path.name}" + (f" v{version}" if version else "")
-            given = chosen.patches
-            return SourceMails(given, label, _digests(given), introduced_by(given))
+        case Mails(path, version):
+            return _selected(cache, series, path, version, listen)
+        case Message(message_id):
+            raise Unsupported("cannot be fetched by its message-id", where=message_id)
+        case Commits():
+            raw, cover = commits.mails(cache, source)
+            parsed = _parsed(raw, source.repository, series)
+            return SourceMails(
+                parsed,
+                f"branch {source.branch}" if source.branch else f"commits to {source.tip[:12]}",
+                _digests(parsed),
+                cover=cover,
+                base_commit=source.base,
+            )
         case Posted(version):
             path, note = lore.fetch(project, cache, slug, version, listen)
             found = _mails(path, series, f"v{version}")
@@ -77,7 +87,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     project.series(slug)
     if isinstance(source, Posted):
         lore.require_posted(project, slug, source.version)
-    if isinstance(source, Port | Mbox):
+    if isinstance(source, Port | Mails | Commits):
         patches(project, cache, slug, source)
 
 
@@ -86,10 +96,16 @@ def all_mails(project: Project, cache: Cache, slug: str, source: Source) -> tupl
     match source:
         case Port(base):
             files = _files(project, slug, base)
-        case Mbox(path) | RebasedSource(path):
+        case Mails(path):
+            files = _files_of(path)
+        case RebasedSource(path):
             files = [path]
         case Posted(version):
             files = [lore.place(cache, slug, version)]
+        case Message() | Commits():
+            found = patches(project, cache, slug, source)
+            letters = (found.cover, *(patch.raw for patch in found.patches))
+            return tuple(read_mails(raw)[0] for raw in letters if raw)
     return tuple(mail for file in files for mail in read_mails(_read(file)))
 
 
@@ -122,9 +138,90 @@ def _port(project: Project, series: Series, base: str) -> SourceMails:
     return SourceMails(found, f"port {base}", tuple(digests[_body(mail.raw)] for mail in found))
 
 
+def _selected(
+    cache: Cache, series: Series, path: Path, version: int | None, listen: Listener
+) -> SourceMails:
+    """Return the series that b4 selects from an mbox, a maildir or a folder."""
+    files = _files_of(path)
+    raw = _read(files[0])
+    if path.is_dir():
+        mails = [mail.raw for file in files for mail in read_mails(_read(file))]
+        raw = b4.mbox(mails)
+        if len(raw) > MAX_MBOX_BYTES:
+            raise InputError("is over 64 MiB", where=str(path), expected="one series")
+    try:
+        selection = select(cache, raw, version)
+    except MailError as error:
+        if path.is_dir():
+            # Lines are counted per file.
+            for file in files:
+                _require_whole(_read(file), file, series)
+        raise _damaged(error, raw, path, version, series) from error
+    for mail in (*selection.fixes, *selection.left_out):
+        listen(Note(f"left out: {mail.title} <{mail.message_id or path.name}>"))
+    label = f"mbox {path.name}" + (f" v{version}" if version else "")
+    chosen = selection.patches
+    found = SourceMails(chosen, label, _digests(chosen), introduced_by(chosen))
+    return _with_cover(found, selection.cover)
+
+
+def _with_cover(found: SourceMails, cover: Mail | None) -> SourceMails:
+    """Return a series with its cover letter, and the base-commit trailer of that or a patch."""
+    letters = (*([cover.raw] if cover else []), *(patch.raw for patch in found.patches))
+    texts = (read_mails(raw)[0].text for raw in letters)
+    named = {base for text in texts for base in _BASE_COMMIT.findall(text)}
+    return msgspec.structs.replace(
+        found,
+        cover=cover.raw if cover else b"",
+        base_commit=named.pop() if len(named) == 1 else "",
+    )
+
+
+def _cover_in(raw: bytes, version: int) -> Mail | None:
+    """Return the cover letter in a file that holds one series."""
+    covers = (
+        mail
+        for mail in read_mails(raw)
+        if mail.tag and (mail.tag.number, mail.tag.version) == (0, version) and not mail.is_reply
+    )
+    return next(covers, None)
+
+
+def holds_mails(folder: Path) -> bool:
+    """Return whether a folder is a maildir or has files of mails."""
+    return bool(_mails_in(folder))
+
+
+def _mails_in(folder: Path) -> list[Path]:
+    if (folder / "cur").is_dir() and (folder / "new").is_dir():
+        found = [file for part in ("cur", "new") for file in (folder / part).iterdir()]
+        return sorted(found, key=lambda file: file.name)
+    return sorted(file for file in folder.iterdir() if file.name.endswith(_SUFFIXES))
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return an mbox, or the mails of a maildir or of a folder of patches, by name."""
+    if not path.is_dir():
+        return [path]
+    found = _mails_in(path)
+    if not found:
+        is_kernel = commits.kernel_tree_at(path) is not None
+        raise InputError(
+            "holds no mails",
+            where=str(path),
+            expected=f"a maildir, or files that end in {', '.join(_SUFFIXES)}",
+            hint="name a kernel tree with --repo" if is_kernel else None,
+        )
+    if len(found) > MAX_MAILS:
+        raise InputError(f"holds over {MAX_MAILS} files", where=str(path), expected="one series")
+    return found
+
+
 def _mails(path: Path, series: Series, label: str) -> SourceMails:
-    found = _parsed(_read(path), path, series)
-    return SourceMails(found, label, _digests(found))
+    raw = _read(path)
+    found = _parsed(raw, path, series)
+    cover = _cover_in(raw, found[0].version)
+    return _with_cover(SourceMails(found, label, _digests(found)), cover)
 
 
 def _digests(found: tuple[PatchMail, ...]) -> tuple[str, ...]:

@@ -12,17 +12,41 @@ class Port(msgspec.Struct, frozen=True, tag=True):
     base: str
 
 
-class Mbox(msgspec.Struct, frozen=True, tag=True):
-    """A local mbox; `version` chooses among several versions in it."""
+class Mails(msgspec.Struct, frozen=True, tag=True):
+    """An mbox, a maildir or a folder of patches; `version` chooses among several versions."""
 
     path: Path
     version: int | None = None
 
 
 class Posted(msgspec.Struct, frozen=True, tag=True):
-    """A posted version, fetched from lore."""
+    """A posted version of series.yaml, fetched from the mail archive."""
 
     version: int
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """The series of a mail, fetched from an archive; without `version`, that of the mail.
+
+    `archive` is the URL of the public-inbox that has it; "" is the user's own, or lore.
+    """
+
+    message_id: str
+    version: int | None = None
+    archive: str = ""
+
+
+class Commits(msgspec.Struct, frozen=True, tag=True):
+    """Commits of the user's repository, by full ids; `base` is an ancestor of `tip`.
+
+    `branch` is the name of the branch that ends in `tip`, "" if unknown: `b4 prep` keeps the cover
+    letter by it.
+    """
+
+    repository: Path
+    base: str
+    tip: str
+    branch: str = ""
 
 
 class RebasedSource(msgspec.Struct, frozen=True, tag=True):
@@ -36,7 +60,7 @@ class RebasedSource(msgspec.Struct, frozen=True, tag=True):
     version: int | None = None
 
 
-Source = Port | Mbox | Posted | RebasedSource
+Source = Port | Mails | Posted | Message | Commits | RebasedSource
 
 
 def posted_version(source: Source | None) -> int | None:

@@ -20,7 +20,7 @@ from harness.project.project import Project
 from harness.series import base as origin
 from harness.series import read
 from harness.series.base import SeriesCommits
-from harness.series.source import Mbox, Port, Posted, Source
+from harness.series.source import Mails, Port, Posted, Source
 from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600
@@ -82,9 +82,9 @@ def named(project: Project, slug: str, text: str) -> Source:
         return Port(text)
     path, at, version = text.rpartition("@")
     if Path(text).is_file():
-        return Mbox(Path(text))
+        return Mails(Path(text))
     if at and Path(path).is_file() and version.removeprefix("v").isdigit():
-        return Mbox(Path(path), int(version.removeprefix("v")))
+        return Mails(Path(path), int(version.removeprefix("v")))
     posted = ", ".join(f"v{v.version}" for v in series.versions if v.version is not None)
     raise InputError(
         f"no version {text!r} of {slug}",

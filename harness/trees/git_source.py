@@ -74,7 +74,11 @@ def opened(root: Path, source: GitSource, log: Path, deadline: Deadline) -> Fore
     """
     if source.is_url:
         return None
-    path = (root / Path(source.repository).expanduser()).resolve()
+    return opened_path((root / Path(source.repository).expanduser()).resolve(), log, deadline)
+
+
+def opened_path(path: Path, log: Path, deadline: Deadline) -> ForeignGit:
+    """Return read-only git on a local repository. Raises InputError if it is not one."""
     git = ForeignGit(path, log=log, deadline=deadline)
     usable = path.is_dir() and "\n" not in str(path)
     if not usable or git("rev-parse", "--git-dir", ok=None).exit_code != 0:

@@ -39,7 +39,7 @@ from harness.record.record import AGAIN, Pass, RunRecord
 from harness.replay import prepare as run
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import KINDS
-from harness.series.source import Mbox
+from harness.series.source import Mails
 from tests.unit.replays import replay as blank
 
 SLOWER = 0.03
@@ -81,7 +81,7 @@ def slower(turns: int) -> run.Prepared:
         mbox = Path(folder) / f"delay-{turns}.mbox"
         mbox.write_text(text)
         wanted = run.ReplayRequest(
-            "memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mbox(mbox)
+            "memcpy-streaming", "v7.2", schedule_of("4G", 1), source=Mails(mbox)
         )
         return run.prepare(Project.find(), Cache.default(), wanted)
 

@@ -15,7 +15,7 @@ from harness.replay.check import Checked
 from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
-from harness.series.source import Mbox
+from harness.series.source import Mails
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"
@@ -39,7 +39,7 @@ def runner(cache: Cache) -> Runner:
 
 
 def checked_wrong(project: Project, cache: Cache, runner: Runner, name: str) -> Checked:
-    source = Mbox(WRONG / f"{name}.mbox")
+    source = Mails(WRONG / f"{name}.mbox")
     wanted = msgspec.structs.replace(REQUEST, source=source)
     made = prepare.prepare(project, cache, wanted)
     return check.check(project, cache, runner, made, wanted)
@@ -91,7 +91,7 @@ def test_missing_fences_are_caught_where_the_memmap_is_right(
 def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
     project: Project, cache: Cache
 ) -> None:
-    wanted = msgspec.structs.replace(REQUEST, source=Mbox(WRONG / "unprovided-symbol.mbox"))
+    wanted = msgspec.structs.replace(REQUEST, source=Mails(WRONG / "unprovided-symbol.mbox"))
     with pytest.raises(HarnessError, match=r"wake_up_process \(wanted by memmap_init_zone_device"):
         prepare.prepare(project, cache, wanted)
 

@@ -14,7 +14,7 @@ from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record import store
 from harness.replay.timing.schedule import Schedule
-from harness.series.source import Mbox
+from harness.series.source import Mails
 
 pytestmark = pytest.mark.boot
 WRONG = Path(__file__).parent.parent / "data" / "wrong-series"
@@ -63,7 +63,7 @@ def test_times_are_held_to_a_rule(project: Project, cache: Cache, tree: Tree, na
 def test_a_series_that_leaves_other_struct_pages_does_not_hold(
     project: Project, cache: Cache, tree: Tree, name: str
 ) -> None:
-    wanted = msgspec.structs.replace(REQUEST, source=Mbox(WRONG / "missing-refcount.mbox"))
+    wanted = msgspec.structs.replace(REQUEST, source=Mails(WRONG / "missing-refcount.mbox"))
     visit = trial(project, cache, wanted, f"v{tree.release}", name)
     assert (visit.exit_code, visit.stage) == (1, "check")
     assert "_refcount.counter" in visit.reason

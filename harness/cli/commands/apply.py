@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
-from harness.cli.options import (
-    json_option,
-    print_json,
-    series_argument,
-    source_options,
-    tree_option,
-)
+from harness.cli.options import json_option, on_base, print_json
 from harness.cli.progress import watching
 from harness.host.cache import Cache
 from harness.project.project import Project
@@ -22,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@series_argument
-@tree_option
-@source_options
+@on_base
 @json_option
 def apply(
     slug: str,
@@ -32,7 +24,7 @@ def apply(
     source: "Source | None",
     as_json: bool,
 ) -> None:
-    """Apply SERIES in a private worktree and tag base, every prefix and tip in the cache.
+    """Apply WHAT in a private worktree and tag base, every prefix and tip in the cache.
 
     The base is the tree's commit, never one that b4 guesses. If a patch does not apply, prints its
     file, hunk and rejected text, leaves nothing behind and exits with 3.
@@ -40,9 +32,9 @@ def apply(
     \b
     Examples:
       harness apply                                  our port, on v7.2
-      harness apply memcpy-streaming --tree v7.3
-      harness apply memcpy-streaming --mbox my-series.mbox
-      harness apply memcpy-streaming --version 2     as posted, fetched from lore
+      harness apply memcpy-streaming --base v7.3
+      harness apply my-series.mbox
+      harness apply memcpy-streaming@v2              as posted, fetched from lore
     """
     from harness.series import apply as stage
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
-from harness.cli.options import DEFAULT_SERIES, json_option, print_json
+from harness.cli.options import json_option, print_json
 from harness.cli.postings import (
     mail_options,
     patch_name,
@@ -16,7 +16,7 @@ from harness.cli.postings import (
     show_problems,
 )
 from harness.errors import EXIT_VERDICT, InputError
-from harness.project.project import Project
+from harness.project.project import DEFAULT_SERIES, Project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +88,7 @@ def _claims(what: str, mbox: str | None, answers: "UserAnswers") -> "Sequence[Cl
             "only for mails", where="--patch, --rebinds, --lines", hint="add --mbox FILE"
         )
     version = answers.version
+    project.require_series(what)
     claims = project.claims(what)
     if version is None:
         return claims

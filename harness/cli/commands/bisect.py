@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`harness bisect`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -8,26 +9,28 @@ import msgspec
 
 from harness.cli import printable
 from harness.cli.options import (
-    DEFAULT_SERIES,
+    Named,
+    Renamed,
     as_one,
+    earlier_options,
     gate_rule,
     json_option,
     plan_option,
     print_json,
-    source_options,
+    understood,
+    what_argument,
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
-from harness.project.project import Project
+from harness.project.project import DEFAULT_SERIES, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.jobs.bisect.outcome import Bisected, FoundCommit
     from harness.replay.timing.schedule import Schedule
-    from harness.series.source import Source
 
 
 class BisectOptions(NamedTuple):
@@ -35,12 +38,15 @@ class BisectOptions(NamedTuple):
 
     good: str
     bad: str
-    tree: str
     gate: str | None
     memmap: bool
     applies: bool
+    what: str | None
+    repo: str | None
     series: str | None
-    source: "Source | None"
+    version: int | None
+    port: str | None
+    mbox: Path | None
     plan: str
     paths: tuple[str, ...]
     size: str
@@ -52,21 +58,21 @@ class BisectOptions(NamedTuple):
 @click.command()
 @click.argument("good")
 @click.argument("bad")
+@what_argument
 @click.option(
+    "--repo",
     "--tree",
-    required=True,
-    metavar="T",
-    help="Git repository with both commits: a path, or an entry of configs/trees.yaml. Only read.",
+    "repo",
+    cls=Renamed,
+    metavar="R",
+    help="Git repository with both commits, only read: a path, or an entry of configs/trees.yaml "
+    "(default: the kernel tree that you are in).",
 )
+@click.option("--series", hidden=True)
+@earlier_options
 @click.option("--gate", metavar="RULE", help="Bad if this rule fails, like order0.ratio<1.05.")
 @click.option("--memmap", is_flag=True, help="Bad if the struct pages differ.")
 @click.option("--applies", is_flag=True, help="Bad if the series does not apply.")
-@click.option(
-    "--series",
-    metavar="SERIES",
-    help="Rebase this series onto every commit, and compare it with that commit.",
-)
-@source_options
 @plan_option
 @click.option("--path", "paths", multiple=True, metavar="P", help="Only commits that touch P.")
 @click.option(
@@ -92,30 +98,40 @@ def bisect(options: BisectOptions) -> None:
     """Bisect between the commits GOOD and BAD of a git tree to the first bad one.
 
     Runs `git bisect` with a replay as the test: compiles the one object of each commit and runs it
-    interleaved with that of GOOD. With --series, tests the series on each commit against that
+    interleaved with that of GOOD. With WHAT, rebases it onto each commit and tests it against that
     commit. Skips commits that do not build or are undecided. Tests both ends first. Exits with 1
     if skipped commits leave more than one candidate.
 
     \b
     Examples:
-      harness bisect v7.2 v7.3 --tree ~/linux --memmap
-      harness bisect v7.2 v7.3 --tree ~/linux --gate 'order0.ratio<1.05'
-      harness bisect v7.2 v7.3 --tree mine --gate 'order9.instructions_ratio<1.01' --path mm
-      harness bisect v7.3-rc1 v7.3-rc2 --tree mine --applies --series memcpy-streaming
+      harness bisect v7.2 v7.3 --repo ~/linux --memmap
+      harness bisect v7.2 v7.3 --repo ~/linux --gate 'order0.ratio<1.05'
+      harness bisect v7.2 v7.3 --repo mine --gate 'order9.instructions_ratio<1.01' --path mm
+      harness bisect v7.3-rc1 v7.3-rc2 memcpy-streaming --repo mine --applies
     """
     from harness.jobs.bisect import bisect as run
+    from harness.series.what import Given
 
     _require_one_question(options)
+    repository = _repository(options.repo)
+    clone = Path(repository).expanduser()
+    what = options.what or options.series
+    named = Named(what, None, options.version, options.port, options.mbox)
+    given = (
+        Given(DEFAULT_SERIES)
+        if not any(named)
+        else understood(named._replace(repo=clone if clone.is_dir() else None))
+    )
     wanted = run.BisectRequest(
-        slug=options.series or DEFAULT_SERIES,
+        slug=given.slug,
         good=options.good,
         bad=options.bad,
-        tree=options.tree,
+        tree=repository,
         schedule=_schedule(options.size, options.rounds),
         rule=None if options.gate is None else gate_rule(options.gate),
-        with_series=options.series is not None,
+        with_series=any(named),
         applies=options.applies,
-        source=options.source,
+        source=given.source,
         paths=options.paths,
         plan=options.plan,
         cases=options.cases,
@@ -129,6 +145,18 @@ def bisect(options: BisectOptions) -> None:
             click.echo(printable(line))
     if found.first_bad is None:
         raise click.exceptions.Exit(EXIT_VERDICT)
+
+
+def _repository(named: str | None) -> str:
+    """Return the repository to bisect, by default the kernel tree around. Raises InputError."""
+    from harness.series.commits import kernel_tree_at
+
+    found = named or kernel_tree_at(Path.cwd())
+    if found is None:
+        raise InputError(
+            "is missing, and this folder is in no kernel tree", where="--repo", expected="a path"
+        )
+    return str(found)
 
 
 def _require_one_question(options: BisectOptions) -> None:

@@ -30,7 +30,7 @@ from harness.project.project import Project
 def build(
     kernels: KernelOptions, prefixes: tuple[str, ...], follow_up: bool, as_json: bool
 ) -> None:
-    """Build kernels of SERIES with the plan's configuration.
+    """Build kernels of WHAT with the plan's configuration.
 
     Builds nothing if Kconfig drops an option of a fragment. Kernels are cached by commit,
     configuration and compiler.

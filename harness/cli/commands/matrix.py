@@ -8,6 +8,7 @@ import click
 from harness.cli import printable
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
+    Renamed,
     as_one,
     choice_options,
     chosen_cache,
@@ -15,7 +16,7 @@ from harness.cli.options import (
     print_json,
     print_rich,
     sandbox_option,
-    source_options,
+    what_options,
 )
 from harness.project.project import Project
 
@@ -41,12 +42,14 @@ class MatrixOptions(NamedTuple):
 
 @click.command()
 @click.argument("plan", metavar="[PLAN]", default="matrix")
-@click.argument("slug", metavar="[SERIES]", default="memcpy-streaming")
+@what_options
 @click.option(
+    "--base",
     "--tree",
     "trees",
+    cls=Renamed,
     multiple=True,
-    metavar="T",
+    metavar="B",
     help="Use this tree instead of the plan's; may be given again.",
 )
 @click.option(
@@ -56,7 +59,6 @@ class MatrixOptions(NamedTuple):
     metavar="K",
     help="Only cells of this kernel configuration; may be given again.",
 )
-@source_options
 @choice_options
 @sandbox_option
 @click.option("--list", "only_list", is_flag=True, help="Only list the cells.")
@@ -65,7 +67,7 @@ class MatrixOptions(NamedTuple):
 @json_option
 @as_one(MatrixOptions)
 def matrix(options: MatrixOptions) -> None:
-    """Run every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with SERIES.
+    """Run every cell of PLAN (configs/plans/matrix.yaml, or matrix-PLAN.yaml) with WHAT.
 
     A cell is a tree, a kernel configuration, a guest and a prefix. Builds, boots and binds base and
     prefix, compares their struct pages and checks their consoles; without a guest, compares and
@@ -81,7 +83,7 @@ def matrix(options: MatrixOptions) -> None:
       harness matrix quick                       the most useful cells, on two trees
       harness matrix quick --kernel kasan        one configuration of them
       harness matrix --list                      list all cells
-      harness matrix quick --tree v7.3 --json    a new tree, for programs
+      harness matrix quick --base v7.3 --json    a new tree, for programs
     """
     from harness.jobs.matrix.jobs import CellRequest
     from harness.jobs.matrix.matrix import require_cells, run

@@ -80,7 +80,7 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
 @boot_options
 @as_one(BootOptions)
 def measure(options: BootOptions) -> None:
-    """Boot base and tip of SERIES on the plan's guest, time rebinds of the drivers, store the run.
+    """Boot base and tip of WHAT on the plan's guest, time rebinds of the drivers, store the run.
 
     Judges nothing; `harness report` does that from the record alone. Exits with 1 if the run is not
     complete, because the builds left different struct pages, for example.
@@ -117,7 +117,7 @@ def measure(options: BootOptions) -> None:
 )
 @as_one(BootOptions)
 def reproduce(options: BootOptions) -> None:
-    """Repeat the measurement that the cover letter of SERIES describes, and judge its claims.
+    """Repeat the measurement that the cover letter of WHAT describes, and judge its claims.
 
     Fetches the tree, applies the series, builds base and tip, boots both under virtme-ng
     with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Continues an interrupted
@@ -132,7 +132,7 @@ def reproduce(options: BootOptions) -> None:
     Examples:
       harness reproduce                      100 GiB namespaces, 30 rebinds
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
-      harness reproduce --tree v7.3
+      harness reproduce --base v7.3
       harness reproduce --plan quick --each-patch    the effect of each patch
       harness reproduce --plan quick --each-patch --follow-up    and of our own on top
     """

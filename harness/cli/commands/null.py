@@ -63,7 +63,7 @@ class NullOptions(NamedTuple):
 @json_option
 @as_one(NullOptions)
 def null(options: NullOptions) -> None:
-    """Measure SERIES' base twice under two names; any difference found is noise.
+    """Measure the base of WHAT twice under two names; any difference found is noise.
 
     One sound comparison in twenty finds a difference by chance. No claim of a run is decided while
     the newest null run of the same set-up finds one. Exits with 1 if it does, or if the run is too

@@ -47,6 +47,7 @@ def plan(
     project = Project.find()
     project.plan(plan)
     for slug in slugs:
+        project.require_series(slug)
         project.measurable_series(slug)
     for tree in trees:
         if tree not in project.trees():

@@ -10,8 +10,7 @@ from harness.cli.options import (
     as_one,
     json_option,
     print_json,
-    series_argument,
-    source_options,
+    what_options,
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
@@ -40,20 +39,23 @@ class RebaseOptions(NamedTuple):
 
 
 @click.command()
-@series_argument
+@what_options
 @click.option(
     "--onto",
     multiple=True,
     metavar="T",
     help="Tree, release (v7.2.12) or tag of a tree (mine@v7.3-rc2); may be given again.",
 )
-@source_options
 @click.option(
     "--base",
     metavar="T",
     help="Tree that the patches were made for (default: found automatically).",
 )
-@click.option("--export", is_flag=True, help="Write the result to series/SERIES/ports/T/.")
+@click.option(
+    "--export",
+    is_flag=True,
+    help="Write the result to series/SERIES/ports/T/, of a series kept there.",
+)
 @click.option(
     "--continue", "go_on", is_flag=True, help="Continue with your resolution of a conflict."
 )
@@ -62,7 +64,7 @@ class RebaseOptions(NamedTuple):
 @json_option
 @as_one(RebaseOptions)
 def rebase(options: RebaseOptions) -> None:
-    """Rebase SERIES from the base it was made for onto each tree T, and show what that took.
+    """Rebase WHAT from the base it was made for onto each tree T, and show what that took.
 
     Applies each patch as it is, else merges it three-way with its own base, else reuses an earlier
     resolution of the same conflict; says which was needed. Leaves out patches that the tree has
@@ -74,7 +76,7 @@ def rebase(options: RebaseOptions) -> None:
     Examples:
       harness rebase memcpy-streaming --onto v7.2.12 --onto v7.3
       harness rebase --onto v7.3-rc7 --export        store the result as a port
-      harness rebase --onto mine@v7.4-rc1 --port v7.3
+      harness rebase memcpy-streaming@v7.3 --onto mine@v7.4-rc1
       harness rebase --onto v7.3 --continue          after a conflict; or --skip, --abort
     """
     from harness.series.rebase import rebase as stage

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from harness.cli.options import (
-    DEFAULT_SERIES,
     KernelOptions,
     adding,
     as_one,
@@ -63,21 +62,21 @@ class ReplayOptions(NamedTuple):
 
 
 class _ReplayGroup(click.Group):
-    """A group that takes `[SERIES]` itself: `replay SERIES` as well as `replay check SERIES`.
+    """A group that takes `[WHAT]` itself: `replay WHAT` as well as `replay check WHAT`.
 
-    Subcommands are looked up first, so a series named like one of them needs another name.
+    Subcommands are looked up first; `refs/heads/check` is a branch named like one of them.
     """
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        # A subcommand asks for its usage line, in which this SERIES has no place.
+        # A subcommand asks for its usage line, in which this WHAT has no place.
         params = super().get_params(ctx)
         return params if ctx.command is self else []
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] in self.commands:
-            # The group's own SERIES, which the subcommand does not use.
-            return super().parse_args(ctx, [DEFAULT_SERIES, *args])
-        # Everything belongs to the group: options may follow SERIES, a second word is an error.
+            # The group's own WHAT, which the subcommand does not use.
+            return super().parse_args(ctx, ["", *args])
+        # Everything belongs to the group: options may follow WHAT, a second word is an error.
         ctx.allow_interspersed_args, ctx.allow_extra_args = True, False
         return super().parse_args(ctx, args)
 
@@ -150,7 +149,7 @@ seed_option = click.option(
 @click.pass_context
 @as_one(ReplayOptions)
 def replay(context: click.Context, options: ReplayOptions) -> None:
-    """Time memmap_init_zone_device() of SERIES as a process of this machine, without a boot.
+    """Time memmap_init_zone_device() of WHAT as a process of this machine, without a boot.
 
     Compiles the object file of base and of every prefix as for a boot, links the function with a
     shim for the rest of the kernel, compares the struct pages that it leaves with base's, and times
@@ -190,7 +189,7 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
 @json_option
 @as_one(ReplayOptions)
 def check(options: ReplayOptions) -> None:
-    """Compare the struct pages of every prefix of SERIES with base's, and check the objects.
+    """Compare the struct pages of every prefix of WHAT with base's, and check the objects.
 
     Compares on two kernel configurations, and checks that the series uses non-temporal stores where
     series.yaml says so and nowhere else. Exits with 1 if anything differs or a check fails.
@@ -199,7 +198,7 @@ def check(options: ReplayOptions) -> None:
     Examples:
       harness replay check
       harness replay check --cases 5000 --seed 7
-      harness replay check memcpy-streaming --tree v7.3 --json
+      harness replay check memcpy-streaming --base v7.3 --json
     """
     _check(options)
 
@@ -210,7 +209,7 @@ def check(options: ReplayOptions) -> None:
 @json_option
 @as_one(ReplayOptions)
 def count(options: ReplayOptions) -> None:
-    """Count the instructions per struct page of every prefix of SERIES; repeatable exactly.
+    """Count the instructions per struct page of every prefix of WHAT; repeatable exactly.
 
     \b
     Examples:
@@ -234,7 +233,7 @@ def count(options: ReplayOptions) -> None:
 @json_option
 @as_one(ReplayOptions)
 def null(options: ReplayOptions) -> None:
-    """Time SERIES' base against itself and count the tries whose 95 % interval contains 1.
+    """Time the base of WHAT against itself and count the tries whose 95 % interval contains 1.
 
     Exits with 1 if so few do that intervals with 95 % coverage would give as few in less than one
     run of 1000.

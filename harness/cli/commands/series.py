@@ -49,7 +49,7 @@ def show(slug: str, *, as_json: bool) -> None:
     from harness.series import lore
 
     project, cache = Project.find(), Cache.default()
-    found = project.series(slug)
+    found = project.require_series(slug)
     if as_json:
         print_json(found)
         return

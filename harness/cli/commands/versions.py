@@ -4,10 +4,10 @@
 import click
 
 from harness.cli import printable
-from harness.cli.options import DEFAULT_SERIES, json_option, print_json
+from harness.cli.options import json_option, print_json
 from harness.cli.progress import watching
 from harness.host.cache import Cache
-from harness.project.project import Project
+from harness.project.project import DEFAULT_SERIES, Project
 
 
 @click.command()

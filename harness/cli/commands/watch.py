@@ -16,8 +16,7 @@ from harness.cli.options import (
     json_option,
     plan_option,
     print_json,
-    series_argument,
-    source_options,
+    what_options,
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import ROUNDS, schedule_of, size_option
@@ -52,7 +51,7 @@ class WatchOptions(NamedTuple):
 
 
 @click.command()
-@series_argument
+@what_options
 @click.option(
     "--tree",
     default=DEFAULT_TREE,
@@ -74,7 +73,6 @@ class WatchOptions(NamedTuple):
     help="Require this rule, like order0.ratio<0.8; may be given again.",
 )
 @click.option("--reproduce", "boots", is_flag=True, help="Boot what passed as well, by --plan.")
-@source_options
 @plan_option
 @build_options
 @size_option
@@ -88,7 +86,7 @@ class WatchOptions(NamedTuple):
 @json_option
 @as_one(WatchOptions)
 def watch(options: WatchOptions) -> None:
-    """Rebase SERIES onto each new tag of tree T, compare every patch there with base, and time it.
+    """Rebase WHAT onto each new tag of tree T, compare every patch there with base, and time it.
 
     Prints one line per tag. Exits with the worst code of all tags: 0 everything holds, 1 struct
     pages or gates fail, 3 the series does not apply or build. The result of each tag is stored in

@@ -210,7 +210,7 @@ def test_commits_that_do_not_build_are_skipped(kernels: Kernels) -> None:
         (["--tree", "nonesuch", "--memmap"], "nonesuch is not a git repository on this machine"),
         (["--tree", "far", "--memmap"], "far is not a git repository on this machine"),
         (["--tree", "mine", "--memmap", "--size", "1M"], "not a multiple of the kernel's section"),
-        (["--memmap"], "--tree"),
+        (["--memmap"], "--repo: is missing"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

@@ -23,7 +23,7 @@ from harness.project.project import Project
 from harness.series import apply as stage
 from harness.series import on_top, ports
 from harness.series.apply import apply
-from harness.series.source import Mbox, Port
+from harness.series.source import Mails, Port
 from tests.fakes.trees import edit, git
 
 FAKE = Path(__file__).parents[2] / "fakes" / "linux"
@@ -136,7 +136,7 @@ def test_a_patch_of_an_mbox_has_its_mails_digest_and_the_series_its_message_id(
         for n, patch in enumerate(scene.patches(), 1)
     ]
     path = scene.mbox(b"".join(mails))
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     digests = [hashlib.sha256(mail).hexdigest() for mail in mails]
     assert [patch.sha256 for patch in applied.patches] == digests
     assert applied.message_id == "1@example.org"
@@ -157,12 +157,12 @@ def test_the_same_patches_give_the_same_commits_and_at_once(
 def test_tags_follow_the_last_series_applied(scene: Scene) -> None:
     series = b"".join(scene.patches())
     path = scene.mbox(series)
-    first = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    first = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     scene.mbox(series.replace(b"1024", b"2048"))
-    second = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    second = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert (second.tags, second.tip == first.tip) == (first.tags, False)
     scene.mbox(series)
-    again = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    again = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert git(scene.cache.repository, "rev-parse", f"{again.tags}/tip") == again.tip == first.tip
 
 
@@ -181,7 +181,7 @@ def test_the_users_git_configuration_and_hooks_change_nothing(
     hook.chmod(0o755)
     monkeypatch.setenv("HOME", str(home))
     path = scene.mbox(b"".join(scene.patches()))
-    assert len(apply(scene.project, scene.cache, "test", scene.tree, Mbox(path)).patches) == 2
+    assert len(apply(scene.project, scene.cache, "test", scene.tree, Mails(path)).patches) == 2
     assert not (home / "ran").exists()
     assert sorted(p.name for p in home.iterdir()) == [".gitconfig", "hooks"]
 
@@ -190,7 +190,7 @@ def test_a_patch_that_does_not_apply_names_patch_file_and_hunk(scene: Scene) -> 
     one, two = scene.patches()
     path = scene.mbox(one + two.replace(b"memmap_init_zone_device(memmap, 512)", b"other(1, 512)"))
     with pytest.raises(DoesNotApply) as caught:
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert caught.value.exit_code == 3
     assert str(caught.value).startswith(
         "mm/memremap.c:3: patch 2/2 (mm/memremap: map more) does not apply"
@@ -203,7 +203,7 @@ def test_a_patch_that_does_not_apply_names_patch_file_and_hunk(scene: Scene) -> 
 def test_a_series_for_another_tree_names_the_file_that_is_not_there(scene: Scene) -> None:
     path = scene.mbox(b"".join(p.replace(b"mm/mm_init.c", b"mm/other.c") for p in scene.patches()))
     with pytest.raises(DoesNotApply, match=r"mm/other\.c.*patch 1/2"):
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert scene.is_clean()
 
 
@@ -228,7 +228,7 @@ def test_an_incomplete_or_damaged_series_is_bad_input(
     assert callable(spoil)
     path = scene.mbox(spoil(scene.patches()))
     with pytest.raises(InputError, match=message) as caught:
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert caught.value.exit_code == 2
     assert "series.mbox" in str(caught.value)
     assert "message-id" in str(caught.value)
@@ -262,7 +262,7 @@ def test_any_kind_of_change_applies_as_git_applies_it(scene: Scene, kind: str) -
     two = committed(scene, lambda tree: edit(tree / "mm/memremap.c", "512", "9"), "mm: two")
     mails = [one.replace(b"[PATCH]", b"[PATCH 1/2]"), two.replace(b"[PATCH]", b"[PATCH 2/2]")]
     path = scene.mbox(b"".join(mails))
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert [p.subject for p in applied.patches] == ["mm: change", "mm: two"]
     repository = scene.cache.repository
     listed = git(repository, "ls-tree", "-r", applied.tip)
@@ -277,7 +277,7 @@ def test_any_line_of_a_message_stays_in_the_commit(scene: Scene, line: str) -> N
     one, two = scene.patches()
     one = one.replace(b"\n---\n", b"\nText.\n\n" + line.encode() + b"\n---\n", 1)
     path = scene.mbox(one + two)
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     commit = applied.patches[0].commit
     message = git(scene.cache.repository, "show", "-s", "--format=%B", commit)
     assert line in message.splitlines()
@@ -292,7 +292,7 @@ def test_a_link_in_another_part_of_a_mail_is_refused(scene: Scene) -> None:
     parts.add_attachment(link, subtype="x-patch", disposition="inline")
     path = scene.mbox(head + b"\n" + parts.as_bytes())
     with pytest.raises(InputError, match="makes a link or submodule"):
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert scene.is_clean()
 
 
@@ -300,7 +300,7 @@ def test_author_and_subject_in_the_body_are_the_commits(scene: Scene) -> None:
     one, two = scene.patches()
     inside = b"\n\nFrom: B Author <b@example.org>\nSubject: mm/mm_init: other words\n\n"
     path = scene.mbox(one.replace(b"\n\n", inside, 1) + two)
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     subjects = [patch.subject for patch in applied.patches]
     assert subjects == ["mm/mm_init: other words", "mm/memremap: map more"]
     show = ("show", "-s", "--format=%an", applied.patches[0].commit)
@@ -316,7 +316,7 @@ def test_a_late_fix_in_the_thread_is_named_and_not_applied(scene: Scene) -> None
     late = late.replace(b"\nSubject:", b"\nReferences: <2@example.org>\nSubject:", 1)
     notes: list[Event] = []
     path = scene.mbox(one + two + late)
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path), notes.append)
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path), notes.append)
     assert len(applied.patches) == 2
     assert Note("left out: fixup! mm/memremap: map more <3@example.org>") in notes
 
@@ -326,7 +326,7 @@ def test_a_version_of_an_mbox_can_be_chosen(scene: Scene, version: int | None, m
     first = scene.patches()
     second = [patch.replace(b"[PATCH ", b"[PATCH v2 ").replace(b"1024", b"2048") for patch in first]
     path = scene.mbox(b"".join(first + second))
-    applied = apply(scene.project, scene.cache, "test", scene.tree, Mbox(path, version))
+    applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path, version))
     assert marks in git(scene.cache.repository, "show", f"{applied.tip}:mm/memremap.c")
     # Builds of untrusted series are kept apart by this name.
     assert applied.source == ("mbox series.mbox" + (f" v{version}" if version else ""))
@@ -334,7 +334,7 @@ def test_a_version_of_an_mbox_can_be_chosen(scene: Scene, version: int | None, m
 
 def test_missing_files_and_ports_are_named(scene: Scene) -> None:
     with pytest.raises(InputError, match="nonesuch"):
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(Path("nonesuch")))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(Path("nonesuch")))
     with pytest.raises(InputError, match=r"no port 'v6\.1'; expected one of v7\.2"):
         apply(scene.project, scene.cache, "test", scene.tree, Port("v6.1"))
     other = Tree(name="mine", commit=scene.tree.commit, release="6.12.5", source="fake")
@@ -431,7 +431,7 @@ def test_a_subject_with_terminal_escapes_is_never_shown_raw(scene: Scene) -> Non
     one, two = scene.patches()
     spoiled = two.replace(b"512", b"513").replace(b"map more", b"map \x1b[2J more")
     with pytest.raises(HarnessError) as caught:
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(one + spoiled)))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(scene.mbox(one + spoiled)))
     assert "\x1b" not in printable(str(caught.value))
 
 
@@ -440,7 +440,7 @@ def test_a_patch_whose_tabs_became_spaces_is_bad_input(scene: Scene) -> None:
     spaced = two.replace(b"\nSubject:", b"\nMessage-ID: <2@example.org>\nSubject:").expandtabs()
     path = scene.mbox(one + spaced)
     with pytest.raises(InputError) as caught:
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert str(caught.value) == (
         "mm/memremap.c:3: patch 2/2 (mm/memremap: map more) does not apply: its tabs became spaces."
         " Fetch the raw mail by its message-id: `b4 am 2@example.org`"
@@ -451,7 +451,7 @@ def test_a_patch_whose_tabs_became_spaces_is_bad_input(scene: Scene) -> None:
 def test_spaces_alone_are_not_blamed_for_a_patch_to_a_script(scene: Scene) -> None:
     spaced = b"".join(scene.patches()).expandtabs().replace(b"mm/mm_init.c", b"tools/mm.py")
     with pytest.raises(DoesNotApply, match=r"tools/mm\.py"):
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(scene.mbox(spaced)))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(scene.mbox(spaced)))
 
 
 def test_a_series_indented_with_spaces_applies_where_the_file_is(scene: Scene) -> None:
@@ -465,7 +465,7 @@ def test_a_series_indented_with_spaces_applies_where_the_file_is(scene: Scene) -
     patch = git(scene.source, "format-patch", "--stdout", base).encode()
     git(scene.cache.repository, "fetch", "-q", str(scene.source), base)
     tree = msgspec.structs.replace(scene.tree, commit=base)
-    applied = apply(scene.project, scene.cache, "test", tree, Mbox(scene.mbox(patch)))
+    applied = apply(scene.project, scene.cache, "test", tree, Mails(scene.mbox(patch)))
     assert [p.subject for p in applied.patches] == ["mm/memremap: map more"]
 
 
@@ -480,7 +480,7 @@ def test_an_archives_page_names_the_damaged_line_and_what_to_fetch(scene: Scene)
         (1, "`b4 am one@example.org`"),
     ):
         with pytest.raises(InputError) as caught:
-            apply(scene.project, scene.cache, "test", scene.tree, Mbox(path, version))
+            apply(scene.project, scene.cache, "test", scene.tree, Mails(path, version))
         assert caught.value.exit_code == 2
         assert str(caught.value) == (
             f"{path}:{line}: the patch's lines were wrapped or damaged; expected a whole series as "
@@ -503,5 +503,5 @@ def test_a_wrapped_mail_is_fetched_by_its_own_message_id(
     two = two.replace(b"\nSubject:", b"\nMessage-ID: " + message_id + b"\nSubject:")
     path = scene.mbox(one + two.replace(b"memmap_init", b"memmap\n_init"))
     with pytest.raises(InputError, match="wrapped") as caught:
-        apply(scene.project, scene.cache, "test", scene.tree, Mbox(path))
+        apply(scene.project, scene.cache, "test", scene.tree, Mails(path))
     assert named in str(caught.value)

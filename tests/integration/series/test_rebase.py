@@ -20,7 +20,7 @@ from harness.series import apply
 from harness.series.rebase import state, verify
 from harness.series.rebase.outcome import Rebased
 from harness.series.rebase.rebase import RebaseRequest, abort, all_onto, go_on, rebase
-from harness.series.source import Mbox, Port
+from harness.series.source import Mails, Port
 from harness.trees.tree import fetch
 from tests.fakes.kernels import Kernels
 from tests.fakes.trees import git
@@ -424,9 +424,9 @@ def test_a_base_can_be_named(kernels: Kernels) -> None:
     # Without index lines their base cannot be recognised.
     text = b"".join(p.read_bytes() for p in mails)
     mbox.write_bytes(b"\n".join(t for t in text.split(b"\n") if not t.startswith(b"index ")))
-    with_base = rebase_onto(kernels, "mine@v7.3-rc1", source=Mbox(mbox), base="mine@v7.2")
+    with_base = rebase_onto(kernels, "mine@v7.3-rc1", source=Mails(mbox), base="mine@v7.2")
     assert how(with_base) == ["three-way", "plain", "plain"]
-    without = rebase_onto(kernels, "mine@v7.3-rc1", source=Mbox(mbox))
+    without = rebase_onto(kernels, "mine@v7.3-rc1", source=Mails(mbox))
     assert without.conflict is not None
     assert "its base is unknown" in without.conflict.note
 
@@ -528,7 +528,7 @@ def test_patches_that_contradict_each_other_are_bad_input(kernels: Kernels) -> N
     spoiled = renamed.replace(b"@@ -87,8 +87,8 @@", b"@@ -27,8 +27,8 @@").replace(b"index", b"idx")
     mbox.write_bytes(one.replace(b"1/3]", b"1/2]").replace(b"index", b"idx") + spoiled)
     with pytest.raises(InputError, match=r"patch 2/2 .* does not follow .* mm/zone\.c:27"):
-        rebase_onto(kernels, "mine", source=Mbox(mbox))
+        rebase_onto(kernels, "mine", source=Mails(mbox))
 
 
 @pytest.mark.parametrize("delay", [0.15, 0.4, 0.7, 1.0, 1.4])

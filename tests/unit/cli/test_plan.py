@@ -73,7 +73,7 @@ def test_jobs_are_commands_of_this_harness() -> None:
 
     context = reproduce.make_context("reproduce", words[1:], **cli.context_settings)
     assert words[0] == context.command.name
-    assert (context.params["slug"], context.params["plan"]) == ("memcpy-streaming", "reproduce")
+    assert (context.params["what"], context.params["plan"]) == ("memcpy-streaming", "reproduce")
     assert context.params["require_verdict"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from harness.cli import cli
 from harness.errors import InputError
 from harness.jobs import replay as job
+from harness.project.project import Project
 from harness.replay.check import Checked
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.prepare import ReplayRequest
@@ -24,6 +25,9 @@ class AskedError(Exception):
 
 @pytest.fixture(autouse=True)
 def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Project, "slugs", lambda _: [DEFAULT, "test", "check"])
+    # Their files are not read.
+    monkeypatch.setattr(Project, "series", lambda _, slug: None)
     for name in JOBS:
 
         def asked(_p: object, _c: object, wanted: Any, _l: object, name: str = name) -> None:
@@ -48,7 +52,7 @@ def run(*words: str) -> tuple[str, ReplayRequest]:
         ("check", "check_prefixes", DEFAULT),
         ("check test", "check_prefixes", "test"),
         ("check --cases 5 test", "check_prefixes", "test"),
-        # A series of that name has to be called otherwise.
+        # The first word is a command, the second is not.
         ("check check", "check_prefixes", "check"),
         ("count", "count_instructions", DEFAULT),
         ("count test", "count_instructions", "test"),

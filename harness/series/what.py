@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finds out what a command's argument WHAT means: a series that is kept here, mails, or commits."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from harness.errors import InputError
+from harness.events import Listener, silent
+from harness.git.git import ForeignGit
+from harness.host.cache import Cache
+from harness.project.project import DEFAULT_SERIES, Project
+from harness.series import commits, read
+from harness.series.messages import is_message_id, read_mails
+from harness.series.source import Commits, Mails, Message, Port, Posted, Source
+
+#: These prefixes make a text a path, and nothing else.
+_PATHS = ("/", "./", "../", "~")
+#: Archives that the user's own b4 configuration stands for.
+_LORE = ("lore.kernel.org", "msgid.link", "patch.msgid.link", "www.msgid.link")
+_WORD = re.compile(r"[^a-z0-9]+")
+#: results/ has folders of these names.
+_RESERVED = ("matrix", "index")
+MAX_SLUG = 48
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What to work on: a slug, its patches (None: the port for the tree), and how it was found.
+
+    `note` is one line for the user, "" if there is nothing to say. `repository` is the user's
+    kernel tree, if there is one.
+    """
+
+    slug: str
+    source: Source | None = None
+    note: str = ""
+    repository: Path | None = None
+
+
+class _Meaning(msgspec.Struct, frozen=True):
+    """One thing that a text may mean, how to say only that, and what it then is."""
+
+    name: str
+    force: str
+    given: Callable[[], Given]
+
+
+def understand(
+    project: Project,
+    cache: Cache,
+    text: str | None,
+    repository: Path | None = None,
+    listen: Listener = silent,
+    *,
+    version: int | None = None,
+) -> Given:
+    """Return what an argument WHAT means; without one, the branch of the kernel tree one is in.
+
+    `repository` None is that kernel tree. `version` chooses among several in an mbox or thread.
+    Raises InputError for a text with no meaning, or with two.
+    """
+    place = repository or commits.kernel_tree_at(Path.cwd())
+    this = _Reader(project, cache, place, listen, version)
+    if text is None:
+        return this.default()
+    meanings = this.meanings(text)
+    if not meanings:
+        raise this.unknown(text)
+    if len(meanings) > 1:
+        raise InputError(
+            f"has {len(meanings)} meanings: {' and '.join(one.name for one in meanings)}",
+            where=text,
+            expected=" or ".join(f"`{one.force}`" for one in meanings),
+        )
+    return meanings[0].given()
+
+
+def slug_of(project: Project, title: str, kind: str = "mails") -> str:
+    """Return a slug made from a title or branch; never that of a series of series/."""
+    words = [word for word in _WORD.split(title.lower()) if word]
+    made = ""
+    for word in words:
+        if len(made) + len(word) >= MAX_SLUG:
+            break
+        made = f"{made}-{word}" if made else word
+    made = made or (words[0][:MAX_SLUG] if words else kind)
+    return f"{made}-{kind}" if made in (*project.slugs(), *_RESERVED) else made
+
+
+class _Reader:
+    def __init__(
+        self,
+        project: Project,
+        cache: Cache,
+        repository: Path | None,
+        listen: Listener,
+        version: int | None,
+    ) -> None:
+        self._project, self._cache, self._listen = project, cache, listen
+        self._version = version
+        self._repository = repository
+        self._git: ForeignGit | None = None
+
+    def default(self) -> Given:
+        """Return the meaning of no argument."""
+        if self._repository is None:
+            return Given(DEFAULT_SERIES)
+        git = self._opened(self._repository)
+        return self._of_commits(commits.current(git))
+
+    def meanings(self, text: str) -> list[_Meaning]:
+        """Return everything that a text may mean."""
+        if not text or "\0" in text:
+            return []
+        if text.startswith(_PATHS):
+            return list(self._path(text))
+        if text.startswith("series/") and (found := self._slug(text.removeprefix("series/"))):
+            return found
+        if text.startswith("refs/"):
+            return self._revision(text)
+        if "://" in text:
+            return self._url(text)
+        if text.startswith("<") and text.endswith(">"):
+            return self._message(text)
+        # SLUG@VERSION has the form of a message-id, which brackets are for.
+        named = self._slug(text)
+        mails = [] if named and "@" in text else self._message(text)
+        return [*named, *self._path(text), *mails, *self._revision(text)]
+
+    def unknown(self, text: str) -> InputError:
+        """Return the error for a text without a meaning."""
+        known = ", ".join(self._project.slugs())
+        place = f", nor a revision of {self._repository}" if self._repository else ""
+        return InputError(
+            f"is not a series, a file, a message-id or a URL{place}",
+            where=text or "WHAT",
+            expected=f"a series ({known}), a file or folder of mails, a message-id, the URL of a "
+            "mail, a branch or a range A..B",
+            hint=None if place else "branches need --repo, or a kernel tree as the current folder",
+        )
+
+    def _slug(self, text: str) -> list[_Meaning]:
+        slug, mark, what = text.partition("@")
+        if slug not in self._project.slugs():
+            return []
+        source: Source | None = None
+        if mark:
+            series = self._project.series(slug)
+            number = what.removeprefix("v")
+            if number.isdigit() and int(number) in [v.version for v in series.versions]:
+                source = Posted(int(number))
+            elif what in series.ports:
+                source = Port(what)
+            else:
+                return []
+        if source is None and self._version is not None:
+            source = Posted(self._version)
+        note = ""
+        if mark:
+            which = "as posted" if isinstance(source, Posted) else "our port"
+            note = f"the series {slug}, {which}: {what}"
+        given = Given(slug, source, note, self._repository)
+        return [_Meaning(f"a series ({slug})", f"series/{text}", lambda: given)]
+
+    def _path(self, text: str) -> list[_Meaning]:
+        try:
+            path = Path(text).expanduser()
+            version = self._version
+            file, mark, number = text.rpartition("@v")
+            if mark and number.isdigit() and not path.exists():
+                path, version = Path(file).expanduser(), int(number)
+            if not path.exists():
+                return []
+            full = path.resolve()
+        except (OSError, ValueError, RuntimeError):  # too long, or a ~user that does not exist
+            return []
+        folder = self._project.series_folder.resolve()
+        if full.parent == folder and full.name in self._project.slugs():
+            return self._slug(full.name)
+        forced = text.startswith(_PATHS)
+        if path.is_dir() and not forced and not read.holds_mails(path):
+            return []  # a branch may be called as a folder of the kernel is
+        kind = "a folder" if path.is_dir() else "a file"
+
+        def given() -> Given:
+            source = Mails(path, version)
+            found = read.patches(self._project, self._cache, "", source)
+            return self._of_mails(source, found, f"the mails in {path}")
+
+        force = text if forced else f"./{text}"
+        return [_Meaning(f"{kind} ({path})", force, given)]
+
+    def _url(self, text: str) -> list[_Meaning]:
+        parts = urlsplit(text)
+        pieces = [unquote(piece) for piece in parts.path.split("/")]
+        at = next((n for n, piece in enumerate(pieces) if is_message_id(piece)), None)
+        if parts.scheme not in ("http", "https") or at is None:
+            raise InputError(
+                "is not the URL of a mail in a public-inbox",
+                where=text,
+                expected="https://ARCHIVE/LIST/MESSAGE-ID/",
+            )
+        name = pieces[at].removesuffix(".mbox.gz")
+        archive = ""
+        if parts.hostname not in _LORE:
+            archive = f"{parts.scheme}://{parts.netloc}{'/'.join(parts.path.split('/')[:at])}/"
+        return [self._meaning_of_message(name, archive, text)]
+
+    def _message(self, text: str) -> list[_Meaning]:
+        name = text.strip("<>")
+        return [self._meaning_of_message(name, "", f"<{name}>")] if is_message_id(name) else []
+
+    def _meaning_of_message(self, name: str, archive: str, force: str) -> _Meaning:
+        def given() -> Given:
+            for slug in self._project.slugs():
+                for version in self._project.series(slug).versions:
+                    if version.cover != name or archive:
+                        continue
+                    if version.version is None:
+                        source: Source = Message(name)
+                        note = f"<{name}>, a posting of the series {slug}"
+                    else:
+                        source = Posted(version.version)
+                        note = f"<{name}>, v{version.version} of the series {slug}"
+                    return Given(slug, source, note, self._repository)
+            source = Message(name, self._version, archive)
+            found = read.patches(self._project, self._cache, "", source, self._listen)
+            return self._of_mails(source, found, f"the thread of <{name}>")
+
+        return _Meaning(f"a message-id (<{name}>)", force, given)
+
+    def _revision(self, text: str) -> list[_Meaning]:
+        if self._repository is None:
+            return []
+        git = self._opened(self._repository)
+        return [
+            _Meaning(
+                f"{'a range' if '..' in name else 'a revision'} ({name} of {git.folder})",
+                name,
+                lambda name=name: self._of_commits(  # type: ignore[misc]
+                    commits.understood(git, name)
+                ),
+            )
+            for name in commits.has(git, text)
+        ]
+
+    def _opened(self, repository: Path) -> ForeignGit:
+        if self._git is None:
+            self._git = commits.opened(self._cache, repository)
+        return self._git
+
+    def _of_mails(self, source: Source, found: read.SourceMails, called: str) -> Given:
+        letter = read_mails(found.cover)[0].title if found.cover else found.patches[0].subject
+        count = len(found.patches)
+        note = f"{called}: {count} patch{'es' if count > 1 else ''}, {letter}"
+        return Given(slug_of(self._project, letter), source, note, self._repository)
+
+    def _of_commits(self, found: commits.Understood) -> Given:
+        source: Commits = found.commits
+        title = source.branch.removeprefix("b4/")
+        if not title:
+            mails = read.patches(self._project, self._cache, "", source)
+            title = mails.patches[0].subject
+        slug = slug_of(self._project, title, "branch")
+        return Given(slug, source, found.note, source.repository)
