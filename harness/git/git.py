@@ -31,12 +31,25 @@ _SETTINGS = (
 def configured(key: str, *, log: Path, deadline: process.Deadline) -> str:
     """Return a value of the user's own configuration, "" if unset.
 
-    Only their name and address are read from it, for what they sign.
+    Only their name and address are read so, for what they sign.
     """
     done = process.run(
         ["git", "config", "--get", key], log=log, deadline=deadline, ok=(0, 1), called="git config"
     )
     return done.stdout.strip()
+
+
+def settings(
+    pattern: str, folder: Path, *, log: Path, deadline: process.Deadline
+) -> dict[str, str]:
+    """Return the user's own settings whose names match, and those of a repository at `folder`.
+
+    Of a setting with several values, the last counts, as in git.
+    """
+    argv = ["git", "-C", str(folder), "config", "--null", "--get-regexp", pattern]
+    done = process.run(argv, log=log, deadline=deadline, ok=(0, 1), called="git config")
+    pairs = (entry.partition("\n") for entry in done.stdout.split("\0") if entry)
+    return {key: value for key, _, value in pairs}
 
 
 def mailed_patch_id(file: Path, *, log: Path, deadline: process.Deadline) -> str:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs b4, which selects a series from mails and fetches one by message-id.
+"""Runs b4, which fetches threads by message-id and selects a series from mails.
 
-b4 gets a home folder of its own: the user's git and b4 configuration must not change what is
-selected.
+b4 gets a home folder of its own: of the user's git and b4 configuration, only where mail comes from
+is passed on. The rest must not change what is selected, and may run programs.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.host import process
@@ -83,6 +83,52 @@ def fetch(
     return folder / "series.mbx"
 
 
+def thread(
+    message_id: str,
+    settings: Mapping[str, str],
+    folder: Path,
+    *,
+    log: Path,
+    deadline: process.Deadline,
+    on_line: Callable[[str], None] | None = None,
+) -> bytes:
+    """Return the thread of a message as an mbox, with all replies.
+
+    `settings` are b4's that say where mail comes from. Works in `folder`. `on_line` gets each line
+    that b4 prints. Raises ToolFailed, TimedOut.
+    """
+    argv = [installed("b4"), "--no-stdin", "mbox", "--outdir", str(folder)]
+    # In brackets it cannot be taken for an option.
+    argv += ["--mbox-name", "thread.mbx", f"<{message_id}>"]
+    env = _environment(folder, folder / "home", settings)
+    process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
+    return (folder / "thread.mbx").read_bytes()
+
+
+def attest(
+    mails: Sequence[bytes],
+    settings: Mapping[str, str],
+    folder: Path,
+    *,
+    log: Path,
+    deadline: process.Deadline,
+) -> tuple[str, ...]:
+    """Return the lines that b4 prints about the patches of one series and their signatures.
+
+    b4 looks for keys in the DNS, and for trailers in the archive that `settings` name. Works in
+    `folder`. Raises ToolFailed, TimedOut.
+    """
+    given = folder / "mails.mbx"
+    given.write_bytes(b"".join(mails))
+    argv = [installed("b4"), "--no-stdin", *_am(folder, None), "--use-local-mbox", str(given)]
+    printed: list[str] = []
+    env = _environment(folder, folder / "home", settings)
+    process.run(
+        argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=printed.append
+    )
+    return tuple(printed)
+
+
 def _am(folder: Path, version: int | None) -> list[str]:
     # A reroll that b4 completes from an older version is not what was posted.
     argv = ["am", "--no-cover", "--no-add-trailers", "--no-partial-reroll"]
@@ -90,13 +136,20 @@ def _am(folder: Path, version: int | None) -> list[str]:
     return argv if version is None else [*argv, "--use-version", str(version)]
 
 
-def _environment(folder: Path, home: Path) -> dict[str, str]:
+def _environment(
+    folder: Path, home: Path, settings: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    given = {f"b4.{name}": value for name, value in (settings or {}).items()}
     return {
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
-        # These keep the user's git configuration out.
+        # These keep all other configuration out.
         "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CEILING_DIRECTORIES": str(folder),
+        "GIT_CONFIG_COUNT": str(len(given)),
+        **{f"GIT_CONFIG_KEY_{n}": name for n, name in enumerate(given)},
+        **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(given.values())},
     }

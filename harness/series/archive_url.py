@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks the URLs that say where b4 gets mail from. Pure.
+
+b4 takes them as masks: URLs in which %s is the message-id, or the words to search for.
+"""
+
+import re
+import urllib.parse
+from collections.abc import Mapping
+
+from harness.errors import InputError
+
+#: b4's settings that say where mail comes from.
+SETTINGS = ("midmask", "linkmask", "searchmask")
+#: What b4 uses without settings.
+LORE = "https://lore.kernel.org/all"
+
+
+def settings_of(url: str, where: str = "--archive") -> dict[str, str]:
+    """Return b4's settings for a public-inbox, by its URL or the mask of its mails.
+
+    Raises InputError, at `where`, for anything else.
+    """
+    base = url.rstrip("/").removesuffix("/%s").rstrip("/")
+    if not is_mask("midmask", f"{base}/%s"):
+        raise InputError(
+            f"{_shown(url)} is not the URL of a mail archive",
+            where=where,
+            expected=f"an http or https URL such as {LORE}/",
+        )
+    return {"midmask": f"{base}/%s", "linkmask": f"{base}/%s", "searchmask": f"{base}/?x=m&q=%s"}
+
+
+def require_masks(settings: Mapping[str, str]) -> None:
+    """Raise InputError for settings of the user's that b4 cannot take."""
+    for name, mask in settings.items():
+        if not is_mask(name, mask):
+            raise InputError(
+                f"{_shown(mask)} is not a mask",
+                where=f"git config b4.{name}",
+                expected=f"an http or https URL with one %s, such as {LORE}/%s",
+                hint="set it, or name the archive with --archive URL",
+            )
+
+
+def is_mask(name: str, mask: str) -> bool:
+    """Return whether b4 can take a mask as its setting `name`."""
+    try:
+        parts = urllib.parse.urlsplit(mask)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    # A password would be printed, and kept in logs.
+    is_plain = "@" not in parts.netloc and mask.isprintable() and " " not in mask
+    # b4 cuts this off midmask.
+    has_place = mask.rstrip("/").endswith("/%s") if name == "midmask" else "%s" in mask
+    return is_url and is_plain and has_place and mask.count("%") == 1
+
+
+def _shown(url: str) -> str:
+    """Return a URL as text for an error, without a password."""
+    return repr(re.sub(r"//[^/@]*@", "//…@", url))
+
+
+def name_of(settings: Mapping[str, str]) -> str:
+    """Return the URL of the public-inbox that b4's settings name."""
+    return settings.get("midmask", LORE).rstrip("/").removesuffix("/%s")
