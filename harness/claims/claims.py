@@ -14,8 +14,8 @@ import msgspec
 
 from harness.claims.figures import Stated, read_figures
 from harness.claims.message import LineProblem, Passage, read_message
-from harness.claims.procedure import Procedure, read_procedure
-from harness.claims.vocabulary import NamedSetup, drivers
+from harness.claims.procedure import MODES, Procedure, other_namespace, read_procedure
+from harness.claims.vocabulary import NamedSetup, drivers, excludes_drivers
 from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.messages import Mail, read_mails
 
@@ -157,7 +157,10 @@ def _read(
         problems += unread + figures.problems
         found.append((mail, message, figures.stated))
         is_apart = is_apart or bool(figures.setups & {"physical", "several"})
+    procedure, contradictions = read_procedure(passages)
+    problems += contradictions
     for mail, message, stated in found:
+        stated = [*_of_namespaces(stated, message, procedure, problems)]
         own = [*(_of_setups(stated, problems) if is_apart else _of_one_setup(stated))]
         for key, group in _grouped(mail, message, own, given.patch, problems).items():
             known = groups.setdefault(key, _DriverFigures(*key))
@@ -165,14 +168,31 @@ def _read(
                 for figure in new.values():
                     _add(there, figure, problems)
             known.quotes |= group.quotes
-    procedure, contradictions = read_procedure(passages)
-    problems += contradictions
     ordered = sorted(groups.values(), key=_order)
     return ordered, procedure
 
 
 def _order(group: _DriverFigures) -> tuple[int, bool, bool]:
     return group.after_patch or 0, group.driver != "nd_pmem", group.setup == "physical"
+
+
+def _of_namespaces(
+    figures: Sequence[Stated],
+    passages: Sequence[Passage],
+    procedure: Procedure,
+    problems: list[LineProblem],
+) -> Iterator[Stated]:
+    """Yield the figures whose lines name no other namespace than the one described."""
+    described = {MODES[space.mode]: space for space in procedure.namespaces}
+    text = {n: line for passage in passages for n, line in passage.lines()}
+    for figure in figures:
+        lines = "\n".join(text[n] for n in figure.lines)
+        space = described.get(figure.driver or "")
+        if space and (other := other_namespace(lines, space)):
+            what = f"is about {other}; the namespace described has {space.known}"
+            problems.append(LineProblem(figure.at, f"{figure.value} {figure.unit} {what}"))
+        else:
+            yield figure
 
 
 def _of_setups(figures: Sequence[Stated], problems: list[LineProblem]) -> Iterator[Stated]:
@@ -201,7 +221,8 @@ def _grouped(
 
     Figures of base belong to every group of their driver and set-up.
     """
-    figures = list(_with_drivers(found, mail, problems))
+    is_named = not any(excludes_drivers(passage.text) for passage in passages)
+    figures = list(_with_drivers(found, mail, problems, is_named=is_named))
     text = {n: line.strip() for passage in passages for n, line in passage.lines()}
     groups: _Groups = {}
     for figure in figures:
@@ -228,9 +249,11 @@ def _grouped(
 
 
 def _with_drivers(
-    figures: Sequence[Stated], mail: Mail, problems: list[LineProblem]
+    figures: Sequence[Stated], mail: Mail, problems: list[LineProblem], *, is_named: bool
 ) -> Iterator[Stated]:
     """Yield all figures with a driver: their own, or the only one that the mail names.
+
+    If not `is_named`, the mail may name that one for another reason.
 
     For percentages, the only one with other figures; the audit finds it if that is wrong.
     """
@@ -240,7 +263,7 @@ def _with_drivers(
         possible = measured or named if figure.kind == "percent" else named
         if figure.driver is not None:
             yield figure
-        elif len(possible) == 1:
+        elif len(possible) == 1 and (is_named or measured):
             yield msgspec.structs.replace(figure, driver=next(iter(possible)))
         else:
             what = f"{figure.value} {figure.unit} does not say which driver it is for"

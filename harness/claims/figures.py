@@ -178,6 +178,11 @@ class _FigureReader:
         if not lines:
             return
         self._block = None
+        if vocabulary.has_unit(self._title):
+            for number, line in lines:
+                if vocabulary.is_table_row(line) and any(map(str.isdigit, line)):
+                    what = "is a row of a table whose columns are not clear"
+                    self.problems.append(LineProblem(number, what, line.strip()))
         passage = Passage.of(lines)
         for start, end in vocabulary.sentences(passage.text):
             text = passage.text[start:end]
@@ -266,7 +271,9 @@ class _FigureReader:
         self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, build: Build
     ) -> None:
         text = f"{sentence.title}\n{sentence.text}"
-        if word := self._changelog or vocabulary.unclear_word(text):
+        scope = sentence.block.scope if sentence.block else None
+        unclear = vocabulary.unclear_patches(sentence.text, scope)
+        if word := self._changelog or vocabulary.unclear_word(text) or unclear:
             self._leave(sentence, item, f"is left open: {word!r} may change its meaning")
             return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]

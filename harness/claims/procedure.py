@@ -71,6 +71,12 @@ class NamespaceText(msgspec.Struct, frozen=True):
     map: str | None = None
     align: str | None = None
 
+    @property
+    def known(self) -> str:
+        """Its size, and how it is mapped and aligned if that is described."""
+        named = {"map": self.map, "align": self.align}
+        return " ".join([self.size, *(f"{k}={v}" for k, v in named.items() if v)])
+
 
 class Procedure(msgspec.Struct, frozen=True):
     """How the author measured; None or () means that the mails do not say.
@@ -114,6 +120,18 @@ def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[LinePro
         lines["namespaces"] = tuple(sorted({n for space in spaces for n in space.numbers}))
     described = tuple(space.value for space in spaces)
     return Procedure(**values, namespaces=described, lines=lines), problems
+
+
+def other_namespace(text: str, space: NamespaceText) -> str:
+    """Return a size, map or alignment in a text that a described namespace does not have, or ""."""
+    sizes = [
+        (f"{int(size[1])}{size[2]}", space.size)
+        for size in _SIZE.finditer(text)
+        if not _OF_ALIGN.search(text, max(0, size.start() - 20), size.start())
+    ]
+    known = space.map and f"map={space.map}"
+    maps = [(f"map={found[1].lower()}", known) for found in _MAP.finditer(text)]
+    return next((said for said, own in (*sizes, *maps) if own and said != own), "")
 
 
 def _contradiction(name: str, *hits: _Hit) -> LineProblem:

@@ -16,7 +16,7 @@ Unit = Literal["ms", "%"]
 #: lookbehind keeps the search from trying every suffix of a long one.
 _NUMBER = r"(?<![\d.,'\u2019_])\d[\d.,'\u2019_]*(?<!['\u2019])"
 _QUANTITY = re.compile(
-    rf"(?P<number>{_NUMBER})[ \t]?"
+    rf"(?P<number>{_NUMBER})(?:[ \t]?|[ \t]*\n[ \t]*)"
     r"(?:(?P<time>milliseconds?|msecs?|ms|microseconds?|usecs?|[uµμ]s|nanoseconds?|nsecs?|ns"
     r"|seconds?|secs?|s)(?!\w)|%(?!\w)|percent(?:age)?\b|per cent\b)",
     re.IGNORECASE,

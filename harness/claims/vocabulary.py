@@ -65,23 +65,42 @@ _SETUP = _words(
     r"(?P<no>\b(?:no|not|never|without|unlike|instead of|rather than|than|n't) (?:\w+ ){0,2})?"
     r"\b(?P<vm>(?:VMs?|virtual machines?|virtualized|QEMU|KVM|guests?)\b"
     r"(?:(?: (?!and\b|or\b)\w+){0,2} on (?:an?|the) (?:[\w-]+ ){0,3}(?:host|machine|server)\b)?)"
-    r"|\b(?:bare[ -]?metal|(?:physical|real|native) (?:hosts?|machines?|servers?|systems?|hardware)"
+    r"|\b(?:bare[ -]?metal|(?:physical|real|native) (?:hosts?|machines?|servers?|systems?|hardware"
+    r"|(?:nv)?dimms?|nvdimm-n|(?:persistent )?memory|pmem)|optane|dcpmms?"
     r"|on (?:the|an?|our|my) (?:host|hardware)|natively)\b"
 )
 #: A patch's number, not a figure that follows the word.
-_NUMBER = r"\d{1,3}\b(?!\.\d|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
+_NUMBER = (
+    r"\d{1,3}\b(?!\.\d|\s*(?:-|\u2013|to\b|through\b|and\b|or\b|,)\s*\d"
+    r"|\s*(?:%|per\s?cent|[mun]?s(?:ec)?s?\b|milli|seconds?\b))"
+)
 _SCOPE_TEXT = (
     r"(?:\b(?P<build>before|without|with|after) )?(?:"
     r"\b(?:this|the|these|all(?: the)?) (?:(?P<whole>(?:(?:whole|full|entire|complete) )?"
     r"(?:(?:patch\s*)?(?:series|set)|patches)\b)|(?P<this>(?:patch|change|commit)\b(?! "
     + _NUMBER
     + r")))"
-    r"|\b(?:the )?patch(?:es)? (?:1\s*(?:-|to|through)\s*)?(?P<number>"
+    r"|\b(?:the )?patch(?:es)? (?P<from_one>1\s*(?:-|\u2013|to|through)\s*)?(?P<number>"
     + _NUMBER
     + r")(?:/\d{1,3}\b)?"
     r"|\bthe first (?P<count>\d{1,3}) patches\b)"
 )
 _SCOPE = _words(_SCOPE_TEXT)
+_PATCH = _words(r"\bpatch(?:es)?\b")
+#: All drivers, and patches that are not the first ones.
+_OTHERS = _words(
+    r"\b(?:both|all|each|every)(?: of)?(?: the)? (?:drivers?|namespaces?)\b"
+    r"|\b(?:patch(?:es|set)?|series) (?:before|above|below|following|later)\b"
+)
+#: By these a sentence may name a driver that the figures are not of.
+_EXCLUDES = _words(
+    r"n't\b|\b(?:not?|never|nor|neither|none|without|unlike|except|but|other|instead|unaffected"
+    r"|unchanged|only)\b"
+)
+#: What makes a sentence about a physical host say that it was measured there.
+_MEASURED = _words(
+    r"\b(?:tested|measured|ran|run|results?|figures|numbers|times|benchmark\w*|set-?up|using)\b"
+)
 #: A line that only names a build, or has figures after its colon.
 _HEADING = _words(
     r"\W{0,4}(?:(?P<base>(?:on )?(?:the )?(?:base(?:line)?|before|unpatched|vanilla|original)"
@@ -89,7 +108,8 @@ _HEADING = _words(
     r"|(?P<full>(?:the )?(?:full|whole|entire|complete) (?:patch\s*)?(?:series|set)|all patches)"
     r"|(?P<scope>"
     + _SCOPE_TEXT
-    + r"(?: applied)?))\s*(?:[(\[]?\s*v?\d[\w.-]*\s*[)\]]?)?\s*(?:(?P<colon>:)(?P<rest>.*))?"
+    + r"(?: applied)?))\s*(?:[(\[]?\s*v?\d{1,3}\.\d[\w.-]*\s*[)\]]?)?\s*"
+    + r"(?:(?P<colon>:)(?P<rest>.*))?"
 )
 #: Beside these words, a percentage may not be the reduction of a time.
 _MORE = _words(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
@@ -135,7 +155,7 @@ class Heading(msgspec.Struct, frozen=True):
 def heading(line: str, next_line: str) -> Heading | None:
     """Return the heading in a line. Without a colon it is one only if the next line has figures."""
     found = _HEADING.fullmatch(line.rstrip(" *_"))
-    if found is None or (found["scope"] and not found["build"]):
+    if found is None or (found["scope"] and (not found["build"] or _is_own_effect(found))):
         return None
     rest = (found["rest"] or "").strip(" *_")
     if (rest and not quantities(rest)) or not (found["colon"] or is_row(next_line)):
@@ -166,6 +186,12 @@ def drivers(text: str) -> list[Placed[str]]:
     return [Placed(at, MODES.get(name, name)) for at, name in found]
 
 
+def excludes_drivers(text: str) -> bool:
+    """Whether a sentence may name a driver to say that figures are not of it."""
+    parts = (text[start:end] for start, end in sentences(text))
+    return any(_DRIVER.search(part) and _EXCLUDES.search(part) for part in parts)
+
+
 def kinds(text: str) -> list[Placed[BindingKind]]:
     """Return the kinds of bindings that a text names, and whether it says that it averages them."""
     found = list(_KIND.finditer(text))
@@ -176,7 +202,24 @@ def kinds(text: str) -> list[Placed[BindingKind]]:
 def unclear_word(text: str) -> str:
     """Return a word by which a text's figures may not be measured times of bindings, or ""."""
     words = _WORD.findall(text.replace("per cent", "percent"))
-    return next((word for word in words if not _KNOWN.fullmatch(word)), "")
+    unknown = (word for word in words if not _KNOWN.fullmatch(word))
+    return next(itertools.chain(unknown, _OTHERS.findall(text)), "")
+
+
+def unclear_patches(text: str, block: Scope | None) -> str:
+    """Return what a text says of patches if that may not be the first N of them, or "".
+
+    `block` are those of the heading above it, which it may not change.
+    """
+    found = list(_SCOPE.finditer(text))
+    for match in found:
+        if _is_own_effect(match) or block not in (None, _scope(match)):
+            return match[0].strip()
+    spans = [match.span() for match in found]
+    for word in _PATCH.finditer(text):
+        if not any(start <= word.start() < end for start, end in spans):
+            return word[0]
+    return ""
 
 
 def changelog(text: str, before: str) -> str:
@@ -190,6 +233,8 @@ def setup(text: str) -> NamedSetup | None:
     matches = list(_SETUP.finditer(text))
     found: set[Setup] = {"vm" if m["vm"] else "physical" for m in matches}
     is_clear = len(found) == 1 and not any(m["no"] for m in matches)
+    if "physical" in found and text.rstrip().endswith(".") and not quantities(text):
+        is_clear = is_clear and _MEASURED.search(text) is not None
     return "several" if found and not is_clear else next(iter(found), None)
 
 
@@ -205,13 +250,18 @@ def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
 def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
     """Return pairs of durations, old to new, as in "from A to B"."""
     pairs: dict[Quantity, Quantity] = {}
-    for a, b in itertools.pairwise(found):
+    leads = [
+        _ARROW.fullmatch(text, a.end, b.start) or _TO.fullmatch(text, a.end, b.start)
+        for a, b in itertools.pairwise(found)
+    ]
+    for index, (a, b) in enumerate(itertools.pairwise(found)):
         if "%" in (a.unit, b.unit) or a.problem or b.problem or a in pairs.values():
             continue
         between = text[a.end : b.start]
         is_from = _FROM.search(text, max(0, a.start - _BEFORE), a.start)
         if _ARROW.fullmatch(between) or (is_from and _TO.fullmatch(between)):
-            pairs[a] = b
+            if not any(leads[max(0, index - 1) : index] + leads[index + 1 : index + 2]):
+                pairs[a] = b
         elif _INSTEAD.fullmatch(between):
             pairs[b] = a
     return pairs
@@ -256,6 +306,11 @@ def table_unit(line: str, next_line: str) -> str:
     return units.pop() if is_header else ""
 
 
+def has_unit(text: str) -> bool:
+    """Whether a title has a unit in brackets."""
+    return _UNIT.search(text) is not None
+
+
 def columns(line: str) -> tuple[str, list[Heading]]:
     """Return the first cell of a table's header, and the builds of all others or none."""
     name, *names = cells(_UNIT.sub("", line))
@@ -269,6 +324,12 @@ def title_driver(text: str) -> str | None:
     named = {found.value for found in drivers(text)}
     line = re.split(r":\s*\n", text.strip())[-1]
     return named.pop() if len(named) == 1 and _TITLE.fullmatch(line) else None
+
+
+def _is_own_effect(found: re.Match[str]) -> bool:
+    """Whether a patch but the first is named for what it does itself, or for the base of that."""
+    is_one = found["number"] is not None and not found["from_one"] and int(found["number"]) > 1
+    return is_one and found["build"].lower() not in ("with", "after") if found["build"] else is_one
 
 
 def _is_base(found: re.Match[str]) -> bool:

@@ -77,6 +77,10 @@ TWO_DRIVERS = "{0}" + block(250.5, 100.2) + "\n{1}" + block(300.5, 120.2)
           "| nd_pmem | 250.50 | 100.20 |\n| dax_pmem | 300.50 | 120.20 |"), [ND, DAX]),
         ("Average rebind  base [us]  patched [us]\n-----\nnd_pmem  250500  100200", [ND]),
         ("Rebind (ms)  patched  base (v7.1-rc3)\nnd_pmem, mean  100.20  250.50", [ND]),
+        # A unit on the next line.
+        (SENTENCE.replace("250.50 ms", "250.50\nms").replace("100.20 ms", "100.20 \n  ms"), [ND]),
+        # The only driver that is named.
+        (block(250.5, 100.2) + "\nThese are figures of nd_pmem.", [ND]),
         # A cover letter's text may be below ---.
         ("Changes since v1:\n * rebased\n\n---\n\n" + SENTENCE, [ND]),
         # No figures: assembly, an apostrophe, a format.
@@ -136,6 +140,21 @@ def test_letters_that_are_read(text: str, expected: list[Row]) -> None:
         "Reverting this series lets the average rebind of nd_pmem rise from 100 ms to 250 ms.",
         "With v1 the average rebind of nd_pmem fell from 250 ms to 100 ms.",
         "The average rebind of nd_pmem falls from 250 ms to 100 ms?",
+        # A patch's own effect, patches in the middle, another base.
+        "Patch 2 lowers the average rebind of nd_pmem from 250 ms to 100 ms.",
+        "Patch 2/2 reduces the average rebind of nd_pmem by 20%.",
+        "Patches 2-3 reduce the average rebind of nd_pmem by 20%.",
+        "With patches 2 and 3 the average rebind of nd_pmem falls by 20%.",
+        "After patches 2, 3 the average rebind of nd_pmem falls by 20%.",
+        "Without patch 2 the average rebind of nd_pmem is 250 ms, with patch 2 100 ms.",
+        "Before patch 2, the average rebind of nd_pmem is 250 ms, after patch 2 100 ms.",
+        # Which drivers?
+        "The average rebind of both drivers falls by 20%. It is nd_pmem that matters.",
+        "The average rebind falls by 20% for each of the drivers. It is nd_pmem that matters.",
+        # Three times in a row; patches that are not the series.
+        "nd_pmem average rebind: 250 ms -> 100 ms -> 90 ms",
+        "The average rebind of nd_pmem falls from 250 ms to 100 ms to 90 ms.",
+        "With the patches before, the average rebind of nd_pmem falls from 300 ms to 250 ms.",
         # Several set-ups in one sentence.
         "In the VM and on the host the average rebind of nd_pmem falls from 250 ms to 100 ms.",
     ],
@@ -166,8 +185,14 @@ def test_an_unknown_word_leaves_a_sentence_open(word: str, at: int) -> None:
         (block(250, 100, "Those of nd_pmem are above, and\nthose of dax_pmem follow:\n"), [11, 13]),
         (block(250, 100, "Next, nd_pmem is unloaded and dax_pmem loaded:\n"), [10, 12]),
         ("dax_pmem:\n\x07\n" + block(250, 100, "nd_pmem and dax_pmem\n"), [12, 14]),
+        # Patches.
+        (("Base:\n  nd_pmem average rebind: 250 ms\nWith patches 2-3:\n"
+          "  nd_pmem average rebind: 100 ms"), [9, 11]),
+        (("Base:\n  nd_pmem average rebind: 250 ms\nWith this series:\n"
+          "  nd_pmem average rebind, with patch 1: 100 ms"), [9, 11]),
         # Tables.
         ("Average rebind (ms) base patched\nnd_pmem 250.50 100.20", [9]),
+        ("Average rebind (ms):\n\n         base    patched\nnd_pmem  250.50  100.20", [11]),
         ("Average rebind (ms)  base  patched  diff\nnd_pmem  250.50  100.20  150.30", [9]),
         ("Average rebind (ms)  v1  v2\nnd_pmem  250.50  100.20", [9]),
         ("Average rebind (ms)  nd_pmem  dax_pmem\nbase  250  300\npatched  100  120", [9, 10]),
@@ -182,6 +207,10 @@ def test_an_unknown_word_leaves_a_sentence_open(word: str, at: int) -> None:
         ("Average rebind (ms)  base  patched\nnd_pmem  250.50 \u00b13  100.20 \u00b12", [9]),
         ("Average rebind (ms)  base  patched\nnd_pmem  1,250  2,100", [9]),
         ("Tested in a VM and on bare metal.\n\n" + block(250, 100, "nd_pmem:\n"), [12, 14]),
+        # A driver that is named for another reason.
+        (block(250, 100) + "\nWe did not measure dax_pmem.", [9, 11]),
+        (block(250, 100) + "\ndax_pmem isn't affected.", [9, 11]),
+        (block(250, 100) + "\nThe only other driver is dax_pmem.", [9, 11]),
         # What earlier versions were like.
         (f"Changes in v2:\n - rebased\n - {SENTENCE[4:]}", [10]),
         (f"Changes in v2:\n\n - rebased\n\n{SENTENCE}", [12]),
@@ -224,7 +253,10 @@ ON_HOST = "On bare metal the average rebind of nd_pmem falls from 150 ms to 80 m
           "dax_pmem  250.50  100.20"), [HOST]),
         # Said afterwards, or excluded.
         (f"{SENTENCE}\n\nAll of this is on bare metal.", []),
+        (f"Real hardware behaves alike.\n\n{SENTENCE}", []),
         (f"Not on bare metal, but in a VM.\n\n{SENTENCE}", []),
+        (f"Tested with physical NVDIMMs.\n\n{SENTENCE}", [("nd_pmem", 250.5, "physical")]),
+        (f"Tested on an Optane machine.\n\n{SENTENCE}", [("nd_pmem", 250.5, "physical")]),
         (f"Tested without KVM.\n\n{SENTENCE}", []),
         (f"Tested on a real machine rather than in a VM.\n\n{SENTENCE}", []),
     ],
@@ -314,3 +346,44 @@ def test_every_charset_that_is_accepted_is_one() -> None:
     names += ["big5", "euc-jp", "euc-kr", "shift_jis", "iso-2022-jp", "iso-2022-kr", "utf8"]
     for name in names:
         assert in_charset(name, written="utf-8").title == "two"
+
+
+@pytest.mark.parametrize(
+    ("heading", "after"),
+    [("With patch 1:", 1), ("After patch 1 (v7.1-rc3):", 1), ("With patches 1-2:", None)],
+)
+def test_a_heading_names_its_patches(heading: str, after: int | None) -> None:
+    row = "  nd_pmem average rebind: {} ms\n"
+    posting = read(f"Base:\n{row.format(250)}{heading}\n{row.format(100)}")
+    (claim,) = posting.claims
+    assert (claim.after_patch, claim.base and claim.base.mean_ms) == (after, 250)
+
+
+def test_without_one_patch_is_not_base() -> None:
+    row = "  nd_pmem average rebind: {} ms\n"
+    posting = read(f"Before patch 2:\n{row.format(250)}After patch 2:\n{row.format(100)}")
+    assert claims(posting) == [("nd_pmem", None, 100, None)]
+
+
+SPACES = "Tested with a 100 GB fsdax namespace (map=dev) and a devdax namespace of 64 GB.\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        (SENTENCE, True),
+        (SENTENCE.replace("nd_pmem", "nd_pmem (100 GiB, map=dev)"), True),
+        (SENTENCE.replace("nd_pmem", "nd_pmem (map=mem)"), False),
+        (SENTENCE.replace("nd_pmem", "nd_pmem of 10 GB"), False),
+        (f"With 1 TB, t{SENTENCE[1:]}", False),
+        (block(250.5, 100.2, "nd_pmem, map=mem:\n"), False),
+        (block(250.5, 100.2, "nd_pmem, map=dev:\n"), True),
+        # That of the other driver, which has another size.
+        (SENTENCE.replace("nd_pmem", "nd_pmem of 64 GB"), False),
+    ],
+)
+def test_a_figure_of_another_namespace_is_left_open(text: str, *, is_read: bool) -> None:
+    posting = read(SPACES + text)
+    assert claims(posting) == ([ND] if is_read else [])
+    if not is_read:
+        assert any("the namespace described has" in p.what for p in posting.problems)
