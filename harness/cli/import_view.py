@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def show(found: "Import", posting: "Posting") -> None:
     """Print series, version, base, procedure and one row per claim."""
-    from harness.report.phrases import on_setup
+    from harness.project.claim import on_setup
 
     version = f"v{found.version}" if found.version else "version unknown"
     if found.version and not posting.version:

@@ -65,6 +65,12 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         _require_decimals("percent_decimals", self.percent_decimals)
 
     @property
+    def about(self) -> str:
+        """The driver, and after which patch and on which set-up, if the claim says so."""
+        after = "" if self.after_patch is None else f" after patch {self.after_patch}"
+        return f"{self.driver}{after}{on_setup(self.setup)}"
+
+    @property
     def reduction(self) -> "PostedNumber | None":
         """The percentage as posted."""
         if self.reduction_percent is None:
@@ -77,6 +83,11 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if self.reduction_percent is not None or self.base is None or self.tip is None:
             return self.reduction_percent
         return round((1 - self.tip.mean_ms / self.base.mean_ms) * 100, 1)
+
+
+def on_setup(setup: Setup | None) -> str:
+    """Return the name of a set-up with a space in front; "" for the only one of a letter."""
+    return {None: "", "vm": " in a VM", "physical": " on a physical host"}[setup]
 
 
 class PostedNumber(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ from harness.errors import RecordError
 from harness.host.units import format_bytes
 from harness.judge.noise import Noise
 from harness.judge.verdict import Verdict
-from harness.project.claim import Setup
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.series.messages import is_message_id
 
@@ -138,13 +137,7 @@ def outcome(record: RunRecord) -> str:
 
 def about(verdict: Verdict) -> str:
     """Return the driver that a verdict is about, and after which patch and where it is claimed."""
-    after = "" if verdict.after_patch is None else f" after patch {verdict.after_patch}"
-    return f"{verdict.driver}{after}{on_setup(verdict.setup)}"
-
-
-def on_setup(setup: Setup | None) -> str:
-    """Return the set-up of a claim, with a space in front; "" for the only one of a letter."""
-    return {None: "", "vm": " in a VM", "physical": " on a physical host"}[setup]
+    return verdict.driver if verdict.claim is None else verdict.claim.about
 
 
 def ruling(verdict: Verdict) -> str:

@@ -121,7 +121,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _show(one: "Audited", *, show_all: bool) -> None:
-    from harness.report.phrases import on_setup
+    from harness.project.claim import on_setup
 
     claim = one.claim
     version = f"v{claim.version} " if claim.version else ""
