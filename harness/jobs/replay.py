@@ -47,14 +47,12 @@ def check_prefixes(
     return check.check(project, cache, prepare.make_runner(cache, listen), made, wanted, listen)
 
 
-def count_instructions(
+def count(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> ReplayRun:
-    """Count the instructions per struct page of all builds."""
+    """Count instructions and memory traffic per struct page of all builds."""
     made = prepare.prepare(project, cache, wanted, listen)
-    return runs.count_instructions(
-        project, cache, prepare.make_runner(cache, listen), made, wanted, listen
-    )
+    return runs.count(project, cache, prepare.make_runner(cache, listen), made, wanted, listen)
 
 
 def time_base_twice(

@@ -3,6 +3,8 @@
 
     KIND[@BUILD][.OP].METRIC RELATION NUMBER, or memmap.equal
 
+Without OP the rule is about rebinds; `traffic` is about cache lines per struct page.
+
 Strict: an unknown word is refused with the known ones, since a rule with a typing error would guard
 nothing.
 """
@@ -12,12 +14,12 @@ from typing import Literal
 
 import msgspec
 
-from harness.record.record import PROXY_KIND
+from harness.record.record import PROXY_KIND, Lines
 
-Relation = Literal["<", "<=", ">", ">="]
+Relation = Literal["<", "<=", ">", ">=", "=="]
 #: Drivers of a boot, page orders of a replay.
 KINDS = (*PROXY_KIND, *PROXY_KIND.values())
-OPS = ("rebind", "first")
+OPS = ("rebind", "first", "traffic")
 METRICS = {
     "ratio": "the build's cost over base's",
     "ratio_low": "the lower bound of its 95 % interval",
@@ -27,13 +29,17 @@ METRICS = {
     "instructions": "what the build executes per struct page",
     "instructions_ratio": "the same over base's",
 }
+TRAFFIC = Lines.__struct_fields__
 MEMMAP_EQUAL = "memmap.equal"
 #: `@each` applies the rule to all builds but base.
 EACH = "each"
-FORM = f"KIND[@BUILD][.rebind|.first].METRIC<NUMBER (or <= > >=), or {MEMMAP_EQUAL}"
+FORM = (
+    "KIND[@BUILD][.rebind|.first|.traffic].METRIC<NUMBER (or <= > >=; == for counts), or "
+    f"{MEMMAP_EQUAL}"
+)
 MAX_LENGTH = 200
 
-_RULE = re.compile(r"([^<>=]*?)\s*(<=|>=|<|>)\s*([^<>=]*)")
+_RULE = re.compile(r"([^<>=]*?)\s*(<=|>=|==|<|>)\s*([^<>=]*)")
 _SUBJECT = re.compile(r"([a-z0-9_]+)(?:@([A-Za-z0-9_.+-]+?))?(?:\.([a-z]+))?\.([a-z_]+)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -61,7 +67,7 @@ class Rule(msgspec.Struct, frozen=True):
             return value <= self.bound
         if self.relation == ">":
             return value > self.bound
-        return value >= self.bound
+        return value >= self.bound if self.relation == ">=" else value == self.bound
 
 
 def parse_rule(text: str) -> Rule:
@@ -80,7 +86,7 @@ def parse_rule(text: str) -> Rule:
     for what, name, known in (
         ("kind", kind, KINDS),
         ("binding", op or OPS[0], OPS),
-        ("metric", metric, tuple(METRICS)),
+        ("metric", metric, TRAFFIC if op == "traffic" else tuple(METRICS)),
     ):
         if name not in known:
             raise ValueError(f"no {what} {_short(name)}; expected one of {', '.join(known)}")
@@ -88,6 +94,8 @@ def parse_rule(text: str) -> Rule:
         raise ValueError(f"{_short(number)}is not a number; expected one like 0.6")
     if op == "first" and metric.startswith("instructions"):
         raise ValueError(f"{metric} is counted for rebinds; expected no .first")
+    if relation == "==" and op != "traffic" and not metric.startswith("instructions"):
+        raise ValueError(f"{metric} is measured, never exactly equal; expected one of < <= > >=")
     return Rule(
         text=rule,
         kind=kind,

@@ -10,7 +10,7 @@ from harness.judge.ratios import COUNTED, Effect
 from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
 from harness.judge.validity import RunEvidence
 from harness.memmap.compare import Verified
-from harness.record.record import BootRun, RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 
 _WHERE = "--gate"
 
@@ -53,6 +53,8 @@ def _hold(rule: Rule, found: RunEvidence) -> RuleResult:
     wanted = builds if rule.build == EACH else [rule.build or record.tip.name]
     if not set(wanted) <= set(builds):
         return _fails(rule, f"no build {rule.build!r}; the run has {', '.join(builds)}")
+    if rule.op == "traffic":
+        return _traffic(rule, wanted, record)
     values: dict[str, float] = {}
     for build in wanted:
         effect = _effect(rule, build, found.effects)
@@ -65,12 +67,28 @@ def _hold(rule: Rule, found: RunEvidence) -> RuleResult:
     return _judged(rule, values)
 
 
+def _traffic(rule: Rule, builds: Sequence[str], record: RunRecord) -> RuleResult:
+    counted = record.traffic if isinstance(record, ReplayRun) else ()
+    found = {t.build: getattr(t.lines, rule.metric) for t in counted if t.kind == rule.kind}
+    for build in builds:
+        if build not in found:
+            text = f"the traffic of {rule.kind} of {build} was not counted; see `harness replay"
+            return _fails(rule, f"{text} count`")
+    return _judged(rule, {build: found[build] for build in builds})
+
+
 def _judged(rule: Rule, values: dict[str, float]) -> RuleResult:
     """Return the result with the value that is nearest to failing, or furthest beyond the bound."""
-    worst = max if rule.relation in ("<", "<=") else min
-    build = worst(values, key=values.__getitem__)
+    sign = {"<": 1, "<=": 1, ">": -1, ">=": -1}.get(rule.relation)
+
+    def excess(build: str) -> float:
+        beyond = values[build] - rule.bound
+        return abs(beyond) if sign is None else sign * beyond
+
+    build = max(values, key=excess)
     ok = all(rule.holds(value) for value in values.values())
-    text = f"{rule.metric} of {build} is {values[build]:.4g}"
+    unit = " lines per page" if rule.op == "traffic" else ""
+    text = f"{rule.metric} of {build} is {values[build]:.4g}{unit}"
     verb = "holds" if ok else "fails"
     return RuleResult(
         rule.text, ok, values[build], f"{text}: {rule.relation} {rule.bound:g} {verb}"

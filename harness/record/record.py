@@ -22,7 +22,6 @@ from harness.record.applied import Applied
 #    (Boot.fitness). Their defaults mean "not known".
 #    A replay's memory traffic (ReplayRun.traffic), empty where it was not counted.
 SCHEMA = 6
-SCHEMA = 6
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]

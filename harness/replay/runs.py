@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Times builds, or counts their instructions, and stores the run."""
+"""Times builds, or counts their instructions and memory traffic, and stores the run."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ from harness.record.record import (
     Subject,
     own_patch_ids,
 )
-from harness.replay import counting
+from harness.replay import counting, trace
 from harness.replay.compare import CaseComparison
 from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
@@ -68,7 +68,7 @@ def time_builds(
     )
 
 
-def count_instructions(
+def count(
     project: Project,
     cache: Cache,
     runner: Runner,
@@ -76,9 +76,13 @@ def count_instructions(
     wanted: ReplayRequest,
     listen: Listener = silent,
 ) -> ReplayRun:
-    """Count the instructions per struct page of all builds; return the run, which is stored."""
+    """Count instructions and memory traffic per struct page of all builds.
+
+    Returns the run, which is stored.
+    """
     record = _record(cache, made, wanted, None)
     found = counting.count(runner, made.programs, listen)
+    traffic = trace.traffic(runner, made.programs, listen)
     record = msgspec.structs.replace(
         record,
         setup=msgspec.structs.replace(record.setup, rounds=0, passes=0),
@@ -87,6 +91,7 @@ def count_instructions(
             for one in found
             for kind, per_page in one.per_page.items()
         ),
+        traffic=traffic,
         outcome="complete",
         reason="",
     )

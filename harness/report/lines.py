@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 
 from harness.judge.conclude import Conclusion
 from harness.judge.prefixes import PrefixResult, bisectable
+from harness.judge.traffic import Explanation, explanations
 from harness.judge.verdict import Word
-from harness.record.record import FOLLOW_UP
+from harness.record.record import FOLLOW_UP, ReplayRun
 from harness.report import identity, phrases
 
 #: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
@@ -59,6 +60,35 @@ def own(conclusion: Conclusion) -> Iterator[Line]:
     """Yield that no claim is about the follow-up, if the run has one."""
     if conclusion.record.build(FOLLOW_UP) is not None:
         yield Line(FOLLOW_UP, "memmap-harness's own, in no posted version: no claim is about it")
+
+
+def traffic(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what memory traffic can explain of a gain, at most, for each page order."""
+    record = conclusion.record
+    if isinstance(record, ReplayRun):
+        for found in explanations(record, conclusion.verdicts):
+            build = phrases.build(record, found.build)
+            yield Line(f"traffic, {found.kind}", _explained(build, found))
+
+
+def _explained(build: str, found: Explanation) -> str:
+    base, ours, most = found.base_transfers, found.build_transfers, found.most_percent
+    text = f"memory transfers at least {ours:.2f} cache lines per struct page for {build}"
+    if f"{base:.2f}" == f"{ours:.2f}":
+        text += ", as for base: less traffic explains none of a gain"
+    elif most < 0:
+        text += f", {base:.2f} for base: more traffic, which explains no gain"
+    else:
+        text += f", {base:.2f} for base: if memory is the limit, this explains at most {most:.0f} %"
+        text += " of base's time"
+    if found.claimed_percent is not None and found.claimed_percent > max(most, 0):
+        left = found.claimed_percent - max(most, 0)
+        text += f", {left:.1f} points less than the claimed {found.claimed_percent:.1f} %"
+    if found.instructions is not None:
+        before, after = found.instructions
+        fewer = "fewer" if after < before else "not fewer"
+        text += f"; the rest would be {fewer} instructions ({before:.0f} to {after:.0f} per page)"
+    return text
 
 
 def rules(conclusion: Conclusion) -> Iterator[Line]:

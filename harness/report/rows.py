@@ -10,7 +10,7 @@ from harness.judge.prefixes import PrefixResult
 from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import Boot, BootRun, RunRecord
+from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.row import Number, ReportRow, Status
 
@@ -32,7 +32,18 @@ def results(conclusion: Conclusion) -> Iterator[ReportRow]:
 def groups(conclusion: Conclusion) -> Mapping[str, list[ReportRow]]:
     """Return the rows by group; names are unique within a group. The run itself is always a row."""
     found: dict[str, dict[str, ReportRow]] = {}
-    for make in (_run, _builds, _boots, _identity, _memmaps, _passes, _counts, _claims, _rules):
+    for make in (
+        _run,
+        _builds,
+        _boots,
+        _identity,
+        _memmaps,
+        _passes,
+        _counts,
+        _traffic,
+        _claims,
+        _rules,
+    ):
         for row in make(conclusion):
             group = found.setdefault(row.group, {})
             name, times = row.name, 1
@@ -168,6 +179,17 @@ def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
             )
             name = f"{phrases.prefix(conclusion.record, effect.build)}-{effect.op}-instructions"
             yield ReportRow(effect.kind, name, "done", "counted", effect.build, numbers=numbers)
+
+
+def _traffic(conclusion: Conclusion) -> Iterator[ReportRow]:
+    record = conclusion.record
+    for one in record.traffic if isinstance(record, ReplayRun) else ():
+        numbers = tuple(
+            Number(one.build, f"traffic_{name}", count, "lines/page")
+            for name, count in msgspec.structs.asdict(one.lines).items()
+        )
+        name = f"{phrases.prefix(record, one.build)}-traffic"
+        yield ReportRow(one.kind, name, "done", "counted", one.build, numbers=numbers)
 
 
 def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:

@@ -8,12 +8,15 @@ of evidence.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from harness.judge.conclude import Conclusion
 from harness.judge.prefixes import PrefixResult
 from harness.judge.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
+from harness.judge.traffic import transfers
 from harness.judge.verdict import Verdict
-from harness.record.record import BootRun, ReplayRun
+from harness.record.record import BootRun, Lines, ReplayRun
 from harness.report import phrases
 from harness.report.lines import Tone
 
@@ -36,7 +39,7 @@ class Table(NamedTuple):
 def measured(conclusion: Conclusion) -> list[Table]:
     """Return the tables of what was measured, without empty ones."""
     bound = prefixes(conclusion) if conclusion.prefixes else bindings(conclusion)
-    return [table for table in (bound, passes(conclusion)) if table.rows]
+    return [table for table in (bound, passes(conclusion), traffic(conclusion)) if table.rows]
 
 
 def bindings(conclusion: Conclusion) -> Table:
@@ -142,6 +145,26 @@ def effects(conclusion: Conclusion) -> Table:
     spread = f"95 %\n({record.evidence})"
     units = "processes" if isinstance(record, ReplayRun) else "boots"
     return Table(("build", "kind", "binding", "metric", "ratio", spread, units, "p"), rows, 4)
+
+
+def traffic(conclusion: Conclusion) -> Table:
+    """Return the cache lines per struct page that each build stores, and how."""
+    record = conclusion.record
+    counted = record.traffic if isinstance(record, ReplayRun) else ()
+    counts = record.counts if isinstance(record, ReplayRun) else ()
+    instructions = {(one.build, one.kind): f"{one.per_page:.3f}" for one in counts}
+    rows = [
+        (
+            one.build,
+            one.kind,
+            instructions.get((one.build, one.kind), "-"),
+            *(f"{count:.3f}" for count in msgspec.structs.astuple(one.lines)),
+            f"{transfers(one.lines):.3f}",
+        )
+        for one in counted
+    ]
+    lines = tuple(Lines.__struct_fields__)
+    return Table(("build", "kind", "instructions", *lines, "transfers\n(traffic)"), rows, 2)
 
 
 def prefixes(conclusion: Conclusion) -> Table:

@@ -38,16 +38,19 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     hold. With --gate only the rules count; a rule whose number is missing or unusable fails.
 
     \b
-    A rule is KIND[@BUILD][.rebind|.first].METRIC<NUMBER (or <= > >=), or memmap.equal.
+    A rule is KIND[@BUILD][.rebind|.first|.traffic].METRIC<NUMBER, or memmap.equal.
       KIND     nd_pmem, dax_pmem (boots); order0, order9 (a replay)
       BUILD    a prefix or a replay's variant, or each (default: the last build)
-      METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio
+      METRIC   ratio, ratio_low, ratio_high, ms, ns_per_page, instructions, instructions_ratio;
+               of .traffic: whole, partial, ordinary, twice, read_back (cache lines per page)
+      <        or <= > >=; == for counts
 
     \b
     Examples:
       harness judge
       harness judge --gate 'nd_pmem.rebind.ratio<0.6' --gate memmap.equal
       harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
+      harness judge --gate 'order0.traffic.ordinary==0'     a page is only streamed (a count)
       harness judge 20260101T120000-abcdef --gate 'order9.instructions_ratio<0.7' --json
     """
     from harness.cli.runs import concluded

@@ -14,6 +14,7 @@ from harness.cli.options import (
     json_option,
     kernel_options,
     print_json,
+    print_rich,
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
@@ -203,18 +204,23 @@ def check(options: ReplayOptions) -> None:
     _check(options)
 
 
-@replay.command(short_help="Count instructions per struct page.")
+@replay.command(short_help="Count instructions and memory traffic per struct page.")
 @kernel_options
 @build_choice
 @json_option
 @as_one(ReplayOptions)
 def count(options: ReplayOptions) -> None:
-    """Count the instructions per struct page of every prefix of WHAT; repeatable exactly.
+    """Count the work of every prefix of WHAT per struct page; repeatable exactly.
+
+    Counts instructions, and cache lines by how they are stored: whole by non-temporal stores,
+    partly by them, by ordinary stores (which read the line first), twice, or read back before the
+    drain. The counts are stored as a run, for `harness report` and `harness judge`.
 
     \b
     Examples:
       harness replay count
       harness replay count --prefix 7 --json
+      harness replay count && harness judge --gate 'order0.traffic.ordinary==0'
     """
     _count(options)
 
@@ -269,11 +275,12 @@ def _check(options: ReplayOptions) -> None:
 
 
 def _count(options: ReplayOptions) -> None:
-    from harness.jobs.replay import count_instructions
+    from harness.jobs.replay import count
 
+    project = Project.find()
     with watching() as listen:
-        record = count_instructions(Project.find(), chosen_cache(), options.request(), listen)
-    _show_counted(record, as_json=options.as_json)
+        record = count(project, chosen_cache(), options.request(), listen)
+    _show_counted(project, record, as_json=options.as_json)
 
 
 def _null(options: ReplayOptions, tries: int) -> None:
@@ -325,17 +332,25 @@ def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_js
     return all(result.ok for result in found.values())
 
 
-def _show_counted(record: "ReplayRun", *, as_json: bool) -> None:
-    found: dict[str, dict[str, float]] = {}
-    for count in record.counts:
-        found.setdefault(count.build, {})[count.kind] = count.per_page
+def _show_counted(project: Project, record: "ReplayRun", *, as_json: bool) -> None:
     by = record.counts[0].by
     if as_json:
-        print_json(
-            [{"build": build, "by": by, "per_page": kinds} for build, kinds in found.items()]
-        )
+        print_json([_counted(record, build.name, by) for build in record.builds])
         return
-    for build, kinds in found.items():
-        counts = ", ".join(f"{kind} {value:.3f}" for kind, value in kinds.items())
-        click.echo(f"{build:>10}  {counts}")
-    click.echo(f"instructions per struct page, counted by {by}")
+    from harness.report import lines, tables
+    from harness.report.terminal.run import grid, text
+
+    found = concluded(project, record)
+    print_rich(grid(tables.traffic(found)))
+    for line in lines.traffic(found):
+        print_rich(text(line))
+    click.echo(f"per struct page: instructions counted by {by}; cache lines by single-stepping")
+
+
+def _counted(record: "ReplayRun", build: str, by: str) -> dict[str, object]:
+    return {
+        "build": build,
+        "by": by,
+        "per_page": {one.kind: one.per_page for one in record.counts if one.build == build},
+        "traffic": {one.kind: one.lines for one in record.traffic if one.build == build},
+    }

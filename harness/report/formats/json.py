@@ -109,6 +109,7 @@ def _replayed(
             }
             for row in conclusion.rows
         ],
+        "traffic": _plain(record.traffic),
         "comparisons": _plain(record.comparisons),
     }
 

@@ -51,6 +51,7 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
     shown = [
         *lines.patches(conclusion),
         *lines.verdicts(conclusion),
+        *lines.traffic(conclusion),
         Line("evidence", phrases.evidence(record)),
         Line("setting", phrases.setting(record)),
         *lines.noise(conclusion),

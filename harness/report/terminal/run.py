@@ -25,7 +25,7 @@ def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> 
     title = f"{one_line(phrases.subject(record))}\n{one_line(phrases.setting(record))}"
     effects = tables.effects(conclusion)
     shown = [*tables.measured(conclusion), *([effects] if effects.rows else [])]
-    return Group(Text(title, "bold"), *map(_grid, shown), *map(_text, _lines(conclusion, titles)))
+    return Group(Text(title, "bold"), *map(grid, shown), *map(text, _lines(conclusion, titles)))
 
 
 def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
@@ -37,6 +37,7 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     if not conclusion.verdicts or record.outcome != "complete":
         yield Line("outcome", phrases.outcome(record), "doubt")
     yield from lines.verdicts(conclusion)
+    yield from lines.traffic(conclusion)
     yield from lines.rules(conclusion)
     yield from lines.memmaps(conclusion)
     yield from lines.noise(conclusion)
@@ -56,15 +57,16 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     )
 
 
-def _grid(table: Table) -> Grid:
+def grid(table: Table) -> Grid:
+    """Return a table as something rich can print."""
     gap = 1 if _width(table) + 2 * len(table.headings) <= WIDTH else 0
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
+    made = Grid(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
     for number, heading in enumerate(table.headings):
         justify = "left" if number < table.texts else "right"
-        grid.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        made.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in table.rows:
-        grid.add_row(*(Text(one_line(cell), _COLOURS[tables.TONES.get(cell, "")]) for cell in row))
-    return grid
+        made.add_row(*(Text(one_line(cell), _COLOURS[tables.TONES.get(cell, "")]) for cell in row))
+    return made
 
 
 def _width(table: Table) -> int:
@@ -75,10 +77,10 @@ def _width(table: Table) -> int:
     )
 
 
-def _text(line: Line) -> Text:
+def text(line: Line) -> Text:
     """Return `name: text`, with the text coloured up to its first colon."""
-    text = one_line(line.text)
-    word, colon, rest = text.partition(":") if line.tone else ("", "", text)
+    said = one_line(line.text)
+    word, colon, rest = said.partition(":") if line.tone else ("", "", said)
     return Text.assemble(
         (one_line(line.name), "bold"), ": ", (word, _COLOURS[line.tone]), colon + rest
     )

@@ -14,7 +14,7 @@ from harness.replay.check import Checked
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.prepare import ReplayRequest
 
-JOBS = ("time_prefixes", "check_prefixes", "count_instructions", "time_base_twice")
+JOBS = ("time_prefixes", "check_prefixes", "count", "time_base_twice")
 DEFAULT = "memcpy-streaming"
 
 
@@ -54,13 +54,13 @@ def run(*words: str) -> tuple[str, ReplayRequest]:
         ("check --cases 5 test", "check_prefixes", "test"),
         # The first word is a command, the second is not.
         ("check check", "check_prefixes", "check"),
-        ("count", "count_instructions", DEFAULT),
-        ("count test", "count_instructions", "test"),
+        ("count", "count", DEFAULT),
+        ("count test", "count", "test"),
         ("null test", "time_base_twice", "test"),
         # For one more release.
         ("--check", "check_prefixes", DEFAULT),
         ("test --check --cases 5", "check_prefixes", "test"),
-        ("--count test", "count_instructions", "test"),
+        ("--count test", "count", "test"),
         ("--null 7 test", "time_base_twice", "test"),
     ],
 )

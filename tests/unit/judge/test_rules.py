@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.judge.conclude import conclude
-from harness.judge.rule_syntax import METRICS, Rule, parse_rule
+from harness.judge.rule_syntax import METRICS, TRAFFIC, Rule, parse_rule
 from harness.judge.rules import RuleResult
-from harness.record.record import Count, Memmap, RunRecord
+from harness.record.record import Count, Lines, Memmap, ReplayRun, RunRecord, Traffic
 from tests.unit.builders import record
 from tests.unit.replays import replay
 
@@ -25,6 +25,9 @@ replace = msgspec.structs.replace
         (" dax_pmem.first.ratio < 1.05 ", ("dax_pmem", "", "first", "ratio", "<", 1.05)),
         ("order0@each.ratio>=1", ("order0", "each", "rebind", "ratio", ">=", 1.0)),
         ("order0@rep-movsb.first.ms>3", ("order0", "rep-movsb", "first", "ms", ">", 3.0)),
+        ("order0.traffic.ordinary==0", ("order0", "", "traffic", "ordinary", "==", 0.0)),
+        ("order9@7.traffic.whole>=0.99", ("order9", "7", "traffic", "whole", ">=", 0.99)),
+        ("order0.instructions==14", ("order0", "", "rebind", "instructions", "==", 14.0)),
         ("memmap.equal", ("", "", "rebind", "memmap.equal", "<", 0.0)),
     ],
 )
@@ -40,7 +43,13 @@ def test_a_rule_is_parsed(text: str, parts: tuple[object, ...]) -> None:
         ("", "is not a rule"),
         ("nd_pmem.ratio", "is not a rule"),
         ("nd_pmem.ratio=0.6", "is not a rule"),
-        ("nd_pmem.ratio==0.6", "is not a rule"),
+        ("nd_pmem.ratio==0.6", "ratio is measured, never exactly equal"),
+        ("order0.ms==0.6", "ms is measured, never exactly equal"),
+        ("order0.traffic.ratio<1", "expected one of whole, partial, ordinary, twice, read_back"),
+        ("order0.ordinary==0", "expected one of ratio, ratio_low"),
+        ("order0.traffic==0", "expected one of ratio, ratio_low"),
+        ("order0.traffic.ordinary=0", "is not a rule"),
+        ("order0.traffic.ordinary===0", "is not a rule"),
         ("nd_pmem.ratio<1<2", "is not a rule"),
         ("nd_pmem.ratio<", "is not a number"),
         ("nd_pmem.ratio<x", "is not a number"),
@@ -77,7 +86,7 @@ def test_any_text_is_a_rule_or_one_line(text: str) -> None:
     except ValueError as error:
         assert len(str(error).splitlines()) == 1
     else:
-        assert rule.metric in {*METRICS, "memmap.equal"}
+        assert rule.metric in {*METRICS, *TRAFFIC, "memmap.equal"}
 
 
 @given(st.floats(0.01, 5), st.floats(0.01, 5))
@@ -198,3 +207,47 @@ def test_a_null_run_that_differs_fails_the_rules_on_that_kind() -> None:
     gates = held(rec, "order0.ratio<0.6", "order9.ratio<0.6", nulls=(same,))
     assert [g.ok for g in gates] == [False, True]
     assert "20260102T000000-null00" in gates[0].reason
+
+
+def with_traffic() -> ReplayRun:
+    """A replay of base, which stores each line by ordinary stores, and of two prefixes."""
+    rec = replay({"base": [4000.0] * 5, "1": [4000.0] * 5, "2": [2000.0] * 5})
+    lines = {
+        "base": Lines(whole=0, partial=0, ordinary=1, twice=0, read_back=0),
+        "1": Lines(whole=0.5, partial=0, ordinary=0.5, twice=0, read_back=0),
+        "2": Lines(whole=1, partial=0, ordinary=0, twice=0, read_back=0),
+    }
+    return replace(rec, traffic=tuple(Traffic(b, "order0", found) for b, found in lines.items()))
+
+
+def test_rules_on_traffic() -> None:
+    gates = held(
+        with_traffic(),
+        "order0.traffic.ordinary==0",
+        "order0@1.traffic.ordinary==0",
+        "order0@each.traffic.whole>=0.5",
+        "order0@each.traffic.whole==1",
+        "order0.traffic.twice<0.01",
+    )
+    assert [(g.ok, g.value) for g in gates] == [
+        (True, 0),
+        (False, 0.5),
+        (True, 0.5),
+        (False, 0.5),
+        (True, 0),
+    ]
+    assert gates[1].reason == "ordinary of 1 is 0.5 lines per page: == 0 fails"
+
+
+@pytest.mark.parametrize(
+    ("rec", "text"),
+    [
+        (with_traffic(), "order9.traffic.ordinary==0"),
+        (replay({"base": [4000.0] * 5, "1": [4000.0] * 5}), "order0.traffic.ordinary==0"),
+        (record(), "nd_pmem.traffic.ordinary==0"),
+    ],
+)
+def test_traffic_that_was_not_counted_fails_a_rule(rec: RunRecord, text: str) -> None:
+    (gate,) = held(rec, text)
+    assert (gate.ok, gate.value) == (False, None)
+    assert "was not counted; see `harness replay count`" in gate.reason

@@ -62,7 +62,7 @@ def plain(conclusion: Conclusion) -> dict[str, object]:
 @pytest.mark.parametrize("name", CONCLUSIONS)
 def test_the_document_has_all_parts(name: str) -> None:
     found = plain(CONCLUSIONS[name])
-    own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "comparisons"}
+    own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "traffic", "comparisons"}
     if CONCLUSIONS[name].record.evidence != "replay":
         own = {"bisectable", "prefixes"} if CONCLUSIONS[name].prefixes else {"drivers"}
     assert set(found) == own | {
