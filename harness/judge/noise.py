@@ -11,22 +11,16 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.judge.host_conditions import REMEDY, ConditionKind, conditions
 from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
 from harness.judge.tabulate import BootTable, ReplayTable, RunTable
 from harness.record.record import HostUse
 
-NoiseKind = Literal[
-    "too-few",
-    "drift",
-    "load",
-    "steal",
-    "throttled",
-    "guest-cpu",
-    "coarse-clock",
-    "bimodal",
-    "outlier",
-]
+NoiseKind = (
+    Literal["too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"]
+    | ConditionKind
+)
 #: Largest shares of the machine's CPU time (all CPUs) for other programs, and for other guests.
 LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
 #: Largest difference between builds in either share.
@@ -38,13 +32,13 @@ DRIFT_SHARE, MODES_SHARE, OUTLIER_SHARE = 0.02, 0.05, 0.05
 #: Probability of a false finding of one kind in a run; divided by the number of tests.
 CHANCE = 0.05
 
-_REMEDY = {
+_REMEDY: dict[str, str] = {
+    **REMEDY,
     "too-few": "measure with more boots (plan) or --rounds",
     "drift": "wait until the machine is idle, or measure more rounds, which alternate builds",
     "load": "measure when nothing else is running",
     "steal": "measure on bare metal, or when the host's other guests are idle",
     "throttled": "cool the machine, or limit its frequency (no turbo)",
-    "guest-cpu": "measure on a machine that has all features of the guest file's cpu_model",
     "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
     "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
     "outlier": "check what else was running, then repeat; no sample is discarded",
@@ -97,7 +91,7 @@ def noise(table: RunTable, series: Sequence[Watched]) -> tuple[Noise, ...]:
     found = [
         *_few(table),
         *_host(table),
-        *_guest_cpu(table),
+        *_conditions(table),
         *(_coarse(table, series) if isinstance(table, BootTable) else _preempted(table)),
         *_drift(table, series),
         *_modes(series),
@@ -134,11 +128,10 @@ def _host(table: RunTable) -> Iterator[Noise]:
             yield _noise("load", "host", text)
 
 
-def _guest_cpu(table: RunTable) -> Iterator[Noise]:
-    machine = table.record.machine
-    if machine.accelerator == "kvm" and machine.guest_cpu_lacks:
-        lacks = ", ".join(machine.guest_cpu_lacks)
-        yield _noise("guest-cpu", machine.guest_cpu, f"lacks {lacks} of the guest file's CPU model")
+def _conditions(table: RunTable) -> Iterator[Noise]:
+    if isinstance(table, BootTable):
+        for found in conditions(table):
+            yield _noise(found.kind, found.where, found.text, spoils=found.spoils)
 
 
 def _host_uses(table: RunTable) -> dict[str, Sequence[HostUse]]:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.judge.fit import nested, other_cpu, unfit
 from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
@@ -152,7 +153,17 @@ def _decide(
         return "untested", f"version {record.subject.version} makes no claim about this driver"
     if why := _untested(record, claim, claimed):
         return "untested", why
-    return _measured(found, effect, claimed)
+    return _limited(record, claim, *_measured(found, effect, claimed))
+
+
+def _limited(record: BootRun, claim: Claim, word: Word, reason: str) -> tuple[Word, str]:
+    """Return a verdict as far as this host can carry it."""
+    if word not in ("reproduced", "contradicted"):
+        return word, reason
+    notes = [why for why in (nested(record.machine), other_cpu(record.machine, claim)) if why]
+    if word == "contradicted" and other_cpu(record.machine, claim):
+        word = "untested"
+    return word, "; ".join((reason, *notes))
 
 
 def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
@@ -162,6 +173,8 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
         return f"{claimed:.1f} % is claimed for a physical host; this run booted guests"
     if record.evidence != "boot-kvm":
         return _WHY_NOT[record.evidence]
+    if why := unfit(record.machine):
+        return why
     if not claim.guest:
         return "the claim does not describe a guest of guests/"
     if setup.guest != claim.guest:
@@ -205,6 +218,8 @@ def _doubt(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[W
     reduction = _reduction(effect)
     if spoiled or reduction is None:
         return "untested", f"{only}, and this one is not usable: {spoiled or effect.method}", ""
+    if why := unfit(record.machine):
+        return "untested", f"{only}, and this one is not usable: {why}", ""
     text = f"on this CPU {effect.kind} shows a {_interval(reduction)}), claimed {claimed:.1f} %"
     word = _held(reduction, claimed)
     if word == "":

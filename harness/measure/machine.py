@@ -12,6 +12,7 @@ from harness.guest import qemu
 from harness.guest.accelerator import Accelerator
 from harness.host import programs, venv, version
 from harness.host.cache import Cache
+from harness.host.hypervisor import hypervisor
 from harness.host.process import Deadline
 from harness.record.record import Machine
 
@@ -43,6 +44,11 @@ class Cpu(msgspec.Struct, frozen=True):
     flags: frozenset[str]
 
     @property
+    def id(self) -> str:
+        """Return vendor, family and model, like `GenuineIntel 6 106`; empty if unknown."""
+        return f"{self.vendor} {self.family} {self.model}" if self.vendor else ""
+
+    @property
     def is_ice_lake(self) -> bool:
         """Return whether it is an Ice Lake server, like the author's."""
         return self.vendor == "GenuineIntel" and (self.family, self.model) in _ICE_LAKE_SERVERS
@@ -65,6 +71,8 @@ def describe(cache: Cache, accelerator: Accelerator, guest_cpu: str) -> Machine:
         accelerator_proof=accelerator.proof,
         guest_cpu=guest_cpu,
         guest_cpu_lacks=accelerator.cpu.lacks,
+        hypervisor=hypervisor(),
+        cpu_id=found.id,
         tools={
             name: number
             for name, program in _MEASURING.items()

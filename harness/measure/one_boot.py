@@ -18,7 +18,7 @@ from harness.guest.console_findings import findings
 from harness.guest.qemu import Device
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.measure import checks
+from harness.measure import checks, host_settings
 from harness.measure.host_usage import Meter
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
@@ -54,7 +54,7 @@ def boot(
     Both logs are saved in the run's folder. Raises ToolMissing, ToolFailed or MachineError if QEMU
     cannot be started.
     """
-    meter = Meter()
+    settings, meter = host_settings.read(), Meter()
     logs = conditions.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     console_log = logs / f"{build}-{number}.console.log"
@@ -93,6 +93,7 @@ def boot(
         ),
         load_1min=used.load_before,
         host=used,
+        settings=settings,
     )
 
 

@@ -2,6 +2,7 @@
 """The claims of a series, as posted: figures and percentages, exactly."""
 
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -10,6 +11,7 @@ import msgspec
 
 #: Where the author measured, if his letter has figures of more than one machine or of no VM.
 Setup = Literal["vm", "physical"]
+_CPU = re.compile(r"\w+ \d{1,3} \d{1,3}")
 
 
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +42,8 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     `after_patch` None means the whole series; `reduction_percent` None, that only means are given.
     `setup` None means that the letter has one set-up, a VM or an unnamed one. `guest` is empty for
-    a physical host, and where no guest is like the author's.
+    a physical host, and where no guest is like the author's. `cpu` is vendor, family and model of
+    the author's CPU, as Machine.cpu_id has them; empty if he did not say.
     """
 
     version: int
@@ -54,6 +57,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     percent_decimals: int | None = None
     resolution_ms: int = 1
     setup: Setup | None = None
+    cpu: str = ""
     quotes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,6 +67,11 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if self.reduction_percent is not None and not -math.inf < self.reduction_percent <= 100:
             raise ValueError(f"reduction_percent: {self.reduction_percent}; expected 100 or less")
         _require_decimals("percent_decimals", self.percent_decimals)
+        if self.cpu and not _CPU.fullmatch(self.cpu):
+            raise ValueError(
+                f"cpu: {self.cpu}; expected vendor, family and model of /proc/cpuinfo, like "
+                "GenuineIntel 6 106"
+            )
 
     @property
     def about(self) -> str:

@@ -19,7 +19,7 @@ from harness.record.applied import Applied
 #    A replay has no boots, plan or guest, and a run of boots no passes; older records have all of
 #    them, empty.
 # 6: the guest's CPU model (Machine.guest_cpu), and what of the host matters for times
-#    (Boot.fitness). Their defaults mean "not known".
+#    (Machine.hypervisor, Boot.settings, Boot.placement). Their defaults mean "not known".
 #    A replay's memory traffic (ReplayRun.traffic), empty where it was not counted.
 SCHEMA = 6
 
@@ -101,6 +101,53 @@ class HostUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     throttles: int | None = None
 
 
+class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The host's settings before a boot, None or empty where the host does not say.
+
+    `governors` are those of all CPUs, each once; `idle_us` is the exit latency of the deepest idle
+    state that is enabled; `mitigations` are those of vulnerabilities that affect the CPU;
+    `other_guests` counts virtual machines beside ours.
+    """
+
+    governors: tuple[str, ...] = ()
+    turbo: bool | None = None
+    idle_us: int | None = None
+    smt: bool | None = None
+    mitigations: tuple[str, ...] = ()
+    microcode: str = ""
+    swap_bytes: int | None = None
+    other_guests: int | None = None
+
+
+class Backing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What backs a part of the guest's memory on the host: bytes by page size, swap, and node.
+
+    `huge_bytes` are backed by huge pages: hugetlbfs of `hugetlb_bytes` per page, or transparent
+    ones if that is 0. `nodes` has the bytes on each NUMA node, empty if unknown.
+    """
+
+    small_bytes: int
+    huge_bytes: int
+    hugetlb_bytes: int = 0
+    swap_bytes: int = 0
+    nodes: dict[str, int] = {}
+
+
+class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a guest ran: CPUs of its vCPU threads, and what backed its memory and namespaces.
+
+    `pinned` are CPUs that vCPUs were bound to, empty if none were; `node` is their NUMA node, None
+    if they have several. `sibling_share` is the time that hyper-threads beside them were busy, as a
+    share of the boot; None if they have no siblings or were not pinned.
+    """
+
+    pinned: tuple[int, ...] = ()
+    node: int | None = None
+    sibling_share: float | None = None
+    ram: Backing | None = None
+    namespaces: Backing | None = None
+
+
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One boot of one build. It is `lost` until the guest's end marker makes it `complete`."""
 
@@ -117,6 +164,8 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memmaps: tuple[Memmap, ...] = ()
     load_1min: float = 0.0
     host: HostUse | None = None
+    settings: HostSettings | None = None
+    placement: Placement | None = None
 
     @property
     def counts(self) -> bool:
@@ -291,7 +340,9 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The host: what two records must share before they may be compared.
 
     `guest_cpu` is QEMU's CPU model of all guests, empty if unknown; `guest_cpu_lacks` are features
-    of the model that the guest's file asks for, which the host's KVM does not have.
+    of the model that the guest's file asks for, which the host's KVM does not have. `hypervisor`
+    is what the host itself runs on (harness.host.hypervisor), `cpu_id` its CPU's vendor, family and
+    model; both are empty if unknown.
     """
 
     cpu: str
@@ -303,6 +354,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: dict[str, str]
     guest_cpu: str = ""
     guest_cpu_lacks: tuple[str, ...] = ()
+    hypervisor: str = ""
+    cpu_id: str = ""
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from harness.events import Listener, silent
 from harness.guest import backing_files
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
+from harness.host.hypervisor import hypervisor
 from harness.kernel import identity
 from harness.measure.machine import cpu
 from harness.project.project import Project
@@ -159,12 +160,15 @@ def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
 
 
 def _machine(made: Prepared) -> Machine:
+    found = cpu(Path("/proc/cpuinfo").read_text())
     return Machine(
-        cpu=cpu(Path("/proc/cpuinfo").read_text()).name,
+        cpu=found.name,
         cpus=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
         accelerator="native",
         accelerator_proof="the function runs as a process of this machine",
         tools={"cc": made.builds[0].program.compiler},
+        hypervisor=hypervisor(),
+        cpu_id=found.id,
     )

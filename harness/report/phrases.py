@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from harness.errors import RecordError
 from harness.host.units import format_bytes
+from harness.judge.fit import unfit
 from harness.judge.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
@@ -42,7 +43,14 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
 def evidence(record: RunRecord) -> str:
     """Return the kind of evidence, its clock and what its numbers may be used for."""
     kind = EVIDENCE[record.evidence]
-    return f"{record.evidence}, {kind.clock}: {kind.may}"
+    may = unfit_to_decide(record) or kind.may
+    return f"{record.evidence}, {kind.clock}: {may}"
+
+
+def unfit_to_decide(record: RunRecord) -> str:
+    """Return that the host is not fit to decide a claim, and why; empty if it is fit."""
+    why = unfit(record.machine)
+    return f"not fit to decide: {why}" if why else ""
 
 
 def count(number: int, noun: str) -> str:
@@ -67,17 +75,21 @@ def is_whole(record: RunRecord) -> bool:
 
 
 def setting(record: RunRecord) -> str:
-    """Return the guest and the number of rebinds and boots, or of rounds and passes."""
+    """Return the guest and the number of rebinds and boots, or of rounds and passes.
+
+    A host that is not fit to decide is named as well: this is in the first lines of every report.
+    """
+    why = f"; {unfit_to_decide(record)}" if unfit_to_decide(record) else ""
     if isinstance(record, ReplayRun):
-        return f"{count(record.setup.rounds, 'round')} of {record.setup.passes} passes"
+        return f"{count(record.setup.rounds, 'round')} of {record.setup.passes} passes{why}"
     setup = record.setup
     boots, rebinds = count(setup.boots, "boot"), count(setup.rebinds, "rebind")
-    return f"{setup.guest}, {boots} per build, {rebinds} per boot"
+    return f"{setup.guest}, {boots} per build, {rebinds} per boot{why}"
 
 
 def decides(record: RunRecord) -> bool:
-    """Return whether this kind of evidence can decide a claim at all."""
-    return record.evidence == "boot-kvm"
+    """Return whether this kind of evidence, from this host, can decide a claim at all."""
+    return record.evidence == "boot-kvm" and not unfit(record.machine)
 
 
 def is_posted(record: RunRecord) -> bool:

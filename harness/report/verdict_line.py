@@ -38,7 +38,8 @@ def headline(conclusion: Conclusion) -> str:
     parts = parts or ["no claims"]
     undecided = {verdict.verdict for verdict in conclusion.verdicts} <= {"untested"}
     if undecided and not phrases.decides(record):
-        parts.append(f"{record.evidence} {phrases.EVIDENCE[record.evidence].may}")
+        may = phrases.unfit_to_decide(record) or phrases.EVIDENCE[record.evidence].may
+        parts.append(f"{record.evidence} {may}")
     return "; ".join(parts)
 
 
@@ -64,7 +65,7 @@ def answer(conclusion: Conclusion) -> Answer:
         return Answer("No claim", "open", "No claim is about what was measured.")
     if len(counted) == 1:
         (word,) = counted
-        return Answer(_capital(word), TONE[word], "")
+        return Answer(_capital(word), TONE[word], _capital(phrases.unfit_to_decide(record)))
     words = ", ".join(f"{counted[word]} {word}" for word in TONE if word in counted)
     tones = {TONE[word] for word in counted}
     tone = next(tone for tone in ("bad", "doubt", "open", "good") if tone in tones)
