@@ -311,6 +311,36 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
     return None if version is None else Posted(version)
 
 
+def claim_options(command: F) -> F:
+    """Add --claim and --no-claims; the command takes them as `claims`."""
+
+    @functools.wraps(command)
+    def collected(*args: Any, stated: tuple[str, ...], no_claims: bool, **given: Any) -> Any:
+        from harness.claims.letter import RunStatement
+        from harness.claims.statement import parse_claims
+
+        claims = RunStatement(parse_claims(stated), no_claims)
+        return command(*args, claims=claims, **given)
+
+    decorate = adding(
+        click.option(
+            "--claim",
+            "stated",
+            multiple=True,
+            metavar="CLAIM",
+            help="Judge by this claim, instead of that of the cover letter or series.yaml about "
+            "the same driver; may be given again. DRIVER[@K]=P% or DRIVER[@K]=BASE->TIPms[,P%]: "
+            "after K patches, reduced by P %, or from BASE to TIP.",
+        ),
+        click.option(
+            "--no-claims",
+            is_flag=True,
+            help="Leave out the claims of the cover letter and series.yaml.",
+        ),
+    )
+    return decorate(collected)  # type: ignore[return-value]
+
+
 def gate_rule(text: str) -> "Rule":
     """Return the rule of a --gate option. Raises InputError."""
     from harness.judge.rule_syntax import parse_rule

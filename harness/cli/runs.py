@@ -16,8 +16,11 @@ from harness.record import store
 from harness.record.find import find_run
 
 if TYPE_CHECKING:
+    from harness.claims.letter import RunStatement
+    from harness.cli.options import KernelOptions
     from harness.judge.conclude import Conclusion
     from harness.judge.rule_syntax import Rule
+    from harness.project.run_claims import RunClaims
     from harness.record.record import RunRecord
 
 
@@ -40,6 +43,18 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
     project = Project.find()
     path = find_run(project.results, run)
     yield project, path, path / store.FILE if path.is_dir() else path
+
+
+def claims_for(
+    project: Project, cache: Cache, kernels: "KernelOptions", given: "RunStatement"
+) -> "RunClaims | None":
+    """Return the claims of a run that begins, and print which they are on stderr."""
+    from harness.cli.progress import watching
+    from harness.jobs.claims import ClaimsRequest, run_claims
+
+    wanted = ClaimsRequest(kernels.slug, kernels.source, kernels.plan, given)
+    with watching() as listen:
+        return run_claims(project, cache, wanted, listen)
 
 
 def concluded(

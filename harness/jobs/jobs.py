@@ -5,6 +5,8 @@ A job may run in another checkout than the user's. So it reads nothing of the pr
 guest's agent; all else is in the values.
 """
 
+from pathlib import Path
+
 import msgspec
 
 from harness.errors import InputError
@@ -12,9 +14,11 @@ from harness.guest.accelerator import BootChoice
 from harness.jobs.graph import Here, Job
 from harness.kernel import build as kernel_build
 from harness.measure import run
+from harness.project import run_claims
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
+from harness.project.run_claims import RunClaims
 from harness.record.applied import Applied
 from harness.record.record import FOLLOW_UP, BootRun, Unbuilt
 from harness.series import apply as series_apply
@@ -55,6 +59,7 @@ class BootComparison(msgspec.Struct, frozen=True):
 
     `version` is the posted version whose claims the patches must meet. With `keep_going`, a boot
     that fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
+    `claims` are stored beside the record before the first boot, None for those of series.yaml.
     """
 
     plan: Plan
@@ -65,6 +70,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     keep_images: bool = False
     keep_going: bool = False
     unbuilt: tuple[Unbuilt, ...] = ()
+    claims: RunClaims | None = None
 
 
 def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tuple[Job, Job]:
@@ -119,6 +125,11 @@ def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
 
 def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kernel) -> BootRun:
     """Boot all builds of a comparison, interleaved, on this machine; return the record."""
+
+    def begin(folder: Path) -> None:
+        run_claims.save(folder, given.claims)
+        here.export_run(folder)
+
     return run.run(
         here.project,
         here.cache,
@@ -129,7 +140,7 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         given.guest,
         given.choice,
         here.listen,
-        on_begin=here.export_run,
+        on_begin=begin,
         keep_images=given.keep_images,
         keep_going=given.keep_going,
         unbuilt=given.unbuilt,

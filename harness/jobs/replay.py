@@ -7,7 +7,10 @@ from harness.errors import InputError
 from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.judge.stats.ratio import FEWEST
+from harness.project import run_claims
 from harness.project.project import Project
+from harness.project.run_claims import RunClaims
+from harness.record import store
 from harness.record.record import ReplayRun
 from harness.replay import check, prepare, runs
 from harness.replay.check import Checked
@@ -27,14 +30,22 @@ class TimedReplay(NamedTuple):
 
 
 def time_prefixes(
-    project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
+    project: Project,
+    cache: Cache,
+    wanted: ReplayRequest,
+    listen: Listener = silent,
+    claims: RunClaims | None = None,
 ) -> TimedReplay:
-    """Compare the struct pages of all builds with base's, then time all builds."""
+    """Compare the struct pages of all builds with base's, then time all builds.
+
+    `claims` are what the run is judged by, None for those of series.yaml.
+    """
     with reserve.reserved(wanted.schedule.memory_bytes(1)):
         made = prepare.prepare(project, cache, wanted, listen)
         runner = prepare.make_runner(cache, listen)
         compared = check.compare_as_booted(runner, made, wanted, listen)
     record = runs.time_builds(project, cache, runner, made, wanted, compared, listen)
+    run_claims.save(store.folder_of(project.results, record), claims)
     titles = {build.name: build.title for build in made.builds if build.name != build.title}
     return TimedReplay(record, titles, not compared.unequal)
 

@@ -14,6 +14,7 @@ from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, r
 from harness.kernel import configure
 from harness.project.kernel import Recipe
 from harness.project.project import Project
+from harness.project.run_claims import RunClaims
 from harness.record import store
 from harness.record.record import BootRun
 from harness.series import read, trust
@@ -25,6 +26,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
 
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
     with itself, to measure the noise of this machine. `follow_up` is for a run patch by patch.
+    `claims` are what the run is judged by, None for those of series.yaml.
     """
 
     slug: str
@@ -38,6 +40,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     keep_images: bool = False
     null: bool = False
     follow_up: bool = False
+    claims: RunClaims | None = None
 
 
 def reproduce(
@@ -83,6 +86,7 @@ def plan(
         version=posted_version(wanted.source) or series.port_of,
         choice=wanted.choice,
         keep_images=wanted.keep_images,
+        claims=wanted.claims,
     )
     require_usable(project, cache, wanted.slug, wanted.source)
     return how, comparison

@@ -40,10 +40,9 @@ def contents(
     slug = record.subject.slug
     claims_of(project, record, folder)  # fails here if the receiver could not judge the run
     run = f"results/{slug}/{record.run_id}"
-    sources = {
-        f"series/{slug}/series.yaml": project.series_folder / slug / "series.yaml",
-        f"{run}/{store.FILE}": folder / store.FILE,
-    }
+    sources = {f"{run}/{store.FILE}": folder / store.FILE}
+    if slug in project.slugs():
+        sources[f"series/{slug}/series.yaml"] = project.series_file(slug)
     if null:
         noise = f"results/{slug}/{null}/{store.FILE}"
         sources[noise] = project.root / noise

@@ -33,17 +33,24 @@ class RunClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_open: tuple[str, ...] = ()
 
 
-def save(folder: Path, claims: RunClaims) -> None:
-    """Write the claims into a run's folder. Raises MachineError."""
-    entries = [_without_none(msgspec.to_builtins(claim)) for claim in claims.claims]
-    made = {"source": claims.source, "claims": entries, "left_open": [*claims.left_open]}
-    text = yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=100)
+def save(folder: Path, claims: RunClaims | None) -> None:
+    """Write the claims into a run's folder; None leaves it without. Raises MachineError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / FILE, f"{_HEAD}{text}".encode())
+        if claims is None:
+            (folder / FILE).unlink(missing_ok=True)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(folder / FILE, _text(claims))
     except OSError as error:
         where = str(folder / FILE)
         raise MachineError(f"cannot be written: {error.strerror}", where=where) from error
+
+
+def _text(claims: RunClaims) -> bytes:
+    entries = [_without_none(msgspec.to_builtins(claim)) for claim in claims.claims]
+    made = {"source": claims.source, "claims": entries, "left_open": [*claims.left_open]}
+    text = yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=100)
+    return f"{_HEAD}{text}".encode()
 
 
 def load(folder: Path) -> RunClaims | None:

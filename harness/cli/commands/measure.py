@@ -12,17 +12,19 @@ from harness.cli.options import (
     as_one,
     choice_options,
     chosen_cache,
+    claim_options,
     follow_up_option,
     json_option,
     kernel_options,
     prefix_option,
     print_json,
 )
-from harness.cli.runs import concluded, show
+from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from harness.claims.letter import RunStatement
     from harness.guest.accelerator import BootChoice
     from harness.record.record import BootRun
 
@@ -35,6 +37,7 @@ class BootOptions(NamedTuple):
     choice: "BootChoice"
     workers: EngineChoice
     keep_images: bool
+    claims: "RunStatement"
     as_json: bool
     each_patch: bool = False
     follow_up: bool = False
@@ -51,6 +54,7 @@ boot_options = adding(
         is_flag=True,
         help="Store the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
     ),
+    claim_options,
     json_option,
 )
 
@@ -59,18 +63,19 @@ def _measured(project: Project, options: BootOptions) -> "BootRun":
     from harness.jobs.per_patch import reproduce_each_patch
     from harness.jobs.reproduce import ReproduceRequest, reproduce
 
+    if options.follow_up and not options.each_patch:
+        raise InputError(
+            "given without --each-patch", where="--follow-up", expected="both, or neither"
+        )
+    cache = chosen_cache()
     request = ReproduceRequest(
         **options.kernels._asdict(),
         prefix=options.prefix,
         choice=options.choice,
         keep_images=options.keep_images,
         follow_up=options.follow_up,
+        claims=claims_for(project, cache, options.kernels, options.claims),
     )
-    if options.follow_up and not options.each_patch:
-        raise InputError(
-            "given without --each-patch", where="--follow-up", expected="both, or neither"
-        )
-    cache = chosen_cache()
     with engine(project, cache, options.workers) as (runs, notify):
         run = reproduce_each_patch if options.each_patch else reproduce
         return run(runs, project, cache, request, notify)
@@ -134,6 +139,7 @@ def reproduce(options: BootOptions) -> None:
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --base v7.3
       harness reproduce --plan quick --each-patch    the effect of each patch
+      harness reproduce my-series.mbox --claim 'nd_pmem=250.5->100.2ms,60%' --claim dax_pmem@2=20%
       harness reproduce --plan quick --each-patch --follow-up    and of our own on top
     """
     from harness.judge.exit_code import reproduce_exit_code

@@ -10,6 +10,7 @@ from harness.cli.options import (
     adding,
     as_one,
     chosen_cache,
+    claim_options,
     follow_up_option,
     json_option,
     kernel_options,
@@ -18,11 +19,12 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
-from harness.cli.runs import concluded, show
+from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
 
 if TYPE_CHECKING:
+    from harness.claims.letter import RunStatement
     from harness.record.record import ReplayRun
     from harness.replay.check import Checked
     from harness.replay.prepare import ReplayRequest
@@ -33,6 +35,7 @@ class ReplayOptions(NamedTuple):
 
     kernels: KernelOptions
     as_json: bool
+    claims: "RunStatement | None" = None
     prefixes: tuple[int, ...] = ()
     store: str | None = None
     follow_up: bool = False
@@ -142,6 +145,7 @@ seed_option = click.option(
 @time_options
 @cases_option
 @seed_option
+@claim_options
 @json_option
 # Now subcommands; to be removed after the next release.
 @click.option("--check", "only_check", is_flag=True, hidden=True)
@@ -255,9 +259,11 @@ def null(options: ReplayOptions) -> None:
 def _time(options: ReplayOptions) -> None:
     from harness.jobs.replay import time_prefixes
 
-    project = Project.find()
+    project, cache = Project.find(), chosen_cache()
+    request, given = options.request(), options.claims
+    claims = claims_for(project, cache, options.kernels, given) if given else None
     with watching() as listen:
-        timed = time_prefixes(project, chosen_cache(), options.request(), listen)
+        timed = time_prefixes(project, cache, request, listen, claims)
     show(project, concluded(project, timed.record), timed.titles, as_json=options.as_json)
     _exit(ok=timed.equal)
 

@@ -30,7 +30,7 @@ def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Project, "series", lambda _, slug: None)
     for name in JOBS:
 
-        def asked(_p: object, _c: object, wanted: Any, _l: object, name: str = name) -> None:
+        def asked(_p: object, _c: object, wanted: Any, *_: object, name: str = name) -> None:
             raise AskedError(name, wanted)
 
         monkeypatch.setattr(job, name, asked)
