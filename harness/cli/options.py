@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
     from harness.host.cache import Cache
     from harness.judge.rule_syntax import Rule
+    from harness.project.project import Project
     from harness.series.source import Source
     from harness.series.what import Given
 
-#: Where a command's context says whether --no-sandbox was given.
+#: Where a command's context says whether --no-sandbox was given, and which --repo.
 _NO_SANDBOX = f"{__name__}.no_sandbox"
+_REPOSITORY = f"{__name__}.repository"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_TREE = "v7.2"
 
 series_argument = click.argument("slug", metavar="[SERIES]", default=DEFAULT_SERIES)
-_TREE_HELP = "Tree of configs/trees.yaml, release (v7.2.12), or tag of a tree (mine@v7.3-rc2)."
+_BASE_HELP = (
+    "Revision of --repo, tree of `harness tree list`, release (v7.2.12) or PATH@REV of a clone "
+    "(default: the base that the patches name or fit)."
+)
 plan_option = click.option(
     "--plan",
     default="reproduce",
@@ -136,15 +141,20 @@ class Named(NamedTuple):
 
 def understood(named: Named) -> "Given":
     """Return what a user means, and print it as one line. Raises InputError."""
+    found = _understood(named)
+    click.get_current_context().meta[_REPOSITORY] = found.repository
+    return found
+
+
+def _understood(named: Named) -> "Given":
     from harness.cli.progress import watching
     from harness.events import Note
-    from harness.project.project import Project
     from harness.series.what import Given, understand
 
     if click.get_current_context().invoked_subcommand is not None:
         return Given("")  # the subcommand has its own
     old = chosen_source(named.version, named.port, named.mbox)
-    project, cache = Project.find(), chosen_cache()
+    project, cache = chosen_project(), chosen_cache()
     with watching() as listen:
         if named.mbox is not None or named.port is not None:
             slug = named.what or DEFAULT_SERIES
@@ -169,6 +179,13 @@ def chosen_cache() -> "Cache":
 
     unconfined = click.get_current_context().meta.get(_NO_SANDBOX, False)
     return Cache.default(Sandbox(NO_SANDBOX) if unconfined else None)
+
+
+def chosen_project() -> "Project":
+    """Return the project, in which the command's repository is one of the user's clones."""
+    from harness.project.project import Project
+
+    return Project.find(click.get_current_context().meta.get(_REPOSITORY))
 
 
 sandbox_option = click.option(
@@ -235,7 +252,7 @@ def on_base(command: F) -> F:
 
     decorate = adding(
         what_argument,
-        click.option("--base", "--tree", "base", cls=Renamed, metavar="B", help=_TREE_HELP),
+        click.option("--base", "--tree", "base", cls=Renamed, metavar="B", help=_BASE_HELP),
         repo_option,
         earlier_options,
     )
@@ -243,12 +260,26 @@ def on_base(command: F) -> F:
 
 
 def chosen_tree(given: "Given", base: str | None) -> str:
-    """Return the name of the tree to apply patches to."""
-    from harness.series.source import Commits
+    """Return the name of the tree to apply patches to, and print why it is that."""
+    if base is None and given.source is None:
+        return DEFAULT_TREE
+    from harness.cli.progress import watching
+    from harness.events import Note
+    from harness.series.choose_base import AS_ASKED, choose
 
-    if base is None and isinstance(given.source, Commits):
-        return f"{given.source.repository}@{given.source.base}"
-    return base or DEFAULT_TREE
+    with watching() as listen:
+        found = choose(
+            chosen_project(),
+            chosen_cache(),
+            given.slug,
+            given.source,
+            asked=base,
+            default=DEFAULT_TREE,
+            listen=listen,
+        )
+        if found.why != AS_ASKED:
+            listen(Note(found.line))
+    return found.tree
 
 
 #: A series on a tree and how to build it; the command takes them as `kernels`.

@@ -7,7 +7,7 @@ content is taken from the patches' own context: enough for comparing, not for me
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ from harness.trees import tree
 from harness.trees.names import of_same_source
 
 GIT_S = 600
-_NO_BLOB = re.compile(r"0+")
+NO_BLOB = re.compile(r"0+")
 
 
 class SeriesCommits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,18 +128,30 @@ def _candidates(project: Project, cache: Cache, named: str, beside: str | None) 
 
 def _made_from(cache: Cache, candidate: Tree, patches: Sequence[PatchMail]) -> bool:
     """Return whether a tree has exactly the old blobs that the patches' index lines name."""
+    git = Git(cache.repository, log=cache.log("origin"), deadline=Deadline(GIT_S))
+    wanted = old_blobs(patches)
+    return bool(wanted) and has_blobs(git, candidate.commit, wanted)
+
+
+def old_blobs(patches: Sequence[PatchMail]) -> dict[str, str]:
+    """Return the blobs that patches change, by path; all zeros for a file that they create."""
     wanted: dict[str, str] = {}
     for patch in patches:
         for file, blob in patch.blobs.items():
             wanted.setdefault(file, blob)
-    if not wanted:
-        return False
-    git = Git(cache.repository, log=cache.log("origin"), deadline=Deadline(GIT_S))
-    listed = git("ls-tree", "-z", candidate.commit, "--", *wanted).stdout
-    rows = (row.partition("\t") for row in listed.split("\0") if row)
+    return wanted
+
+
+def has_blobs(git: Git, commit: str, wanted: Mapping[str, str]) -> bool:
+    """Return whether a commit has these blobs, whose ids may be short, and lacks those of zeros.
+
+    False also if its folders cannot be read, as in a clone without them.
+    """
+    listed = git("ls-tree", "-z", commit, "--", *wanted, ok=None)
+    rows = (row.partition("\t") for row in listed.stdout.split("\0") if row)
     blobs = {path: mode.split(" ")[2] for mode, _, path in rows}
-    return all(
-        file not in blobs if _NO_BLOB.fullmatch(blob) else blobs.get(file, "").startswith(blob)
+    return listed.exit_code == 0 and all(
+        file not in blobs if NO_BLOB.fullmatch(blob) else blobs.get(file, "").startswith(blob)
         for file, blob in wanted.items()
     )
 

@@ -15,6 +15,7 @@ TAG_MARK = "@"
 #: How a path begins that is never a name.
 _PATH = re.compile(r"[/~]|\.\.?(?:/|@|$)")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+ABBREVIATED = re.compile(r"[0-9a-f]{12,40}")
 #: What may not stand in the name of a tree, which becomes a tag, a folder and a lock.
 _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 

@@ -20,7 +20,7 @@ from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import DebianSource, GitSource, TreeSource
 from harness.trees import clones, git_source, names, providers
-from harness.trees.names import COMMIT, TAG_MARK, worktree_name
+from harness.trees.names import TAG_MARK, worktree_name
 
 FETCH_S = 3600
 CHECKOUT_S = 900
@@ -90,10 +90,15 @@ class Searched(msgspec.Struct, frozen=True):
 
 
 def from_clones(project: Project, cache: Cache, ref: str, listen: Listener = silent) -> Tree | None:
-    """Return a commit or a release's tag as a tree, from the first known clone that has it."""
+    """Return a commit or a tag as a tree, from the first known clone that has it.
+
+    The commit's id may be shortened.
+    """
     log, deadline = cache.log("tree-clones"), Deadline(FETCH_S)
     for git in clones.opened(project, log, deadline, listen, entries=True):
-        if git.commit(ref if COMMIT.fullmatch(ref) else f"refs/tags/{ref}") is not None:
+        commit = git.commit(ref) if names.ABBREVIATED.fullmatch(ref) else None
+        is_there = commit is not None and commit.startswith(ref)
+        if is_there or git.commit(f"refs/tags/{ref}") is not None:
             return fetch(project, cache, f"{git.folder}{TAG_MARK}{ref}", listen)
     return None
 

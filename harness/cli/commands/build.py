@@ -6,6 +6,7 @@ import click
 from harness.cli.options import (
     KernelOptions,
     chosen_cache,
+    chosen_project,
     follow_up_option,
     json_option,
     kernel_options,
@@ -13,7 +14,6 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
-from harness.project.project import Project
 
 
 @click.command()
@@ -48,7 +48,7 @@ def build(
     from harness.series import apply as series_apply
     from harness.series import on_top, trust
 
-    project, cache = Project.find(), chosen_cache()
+    project, cache = chosen_project(), chosen_cache()
     how = configure.recipe(
         project,
         project.plan(kernels.plan).kconfig,

@@ -12,13 +12,13 @@ from harness.cli.options import (
     as_one,
     choice_options,
     chosen_cache,
+    chosen_project,
     json_option,
     print_json,
     print_rich,
     sandbox_option,
     what_options,
 )
-from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.guest.accelerator import BootChoice
@@ -89,7 +89,7 @@ def matrix(options: MatrixOptions) -> None:
     from harness.jobs.matrix.matrix import require_cells, run
     from harness.project.matrix_plan import worst
 
-    project, cache = Project.find(), chosen_cache()
+    project, cache = chosen_project(), chosen_cache()
     chosen = require_cells(project.matrix(options.plan), options.kernels)
     if options.only_list:
         for cell in chosen.expanded(options.trees):

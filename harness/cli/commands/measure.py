@@ -12,6 +12,7 @@ from harness.cli.options import (
     as_one,
     choice_options,
     chosen_cache,
+    chosen_project,
     claim_options,
     follow_up_option,
     json_option,
@@ -97,7 +98,7 @@ def measure(options: BootOptions) -> None:
     """
     from harness.record import store
 
-    project = Project.find()
+    project = chosen_project()
     record = _measured(project, options)
     if options.as_json:
         print_json(record)
@@ -144,7 +145,7 @@ def reproduce(options: BootOptions) -> None:
     """
     from harness.judge.exit_code import reproduce_exit_code
 
-    project = Project.find()
+    project = chosen_project()
     record = _measured(project, options)
     found = concluded(project, record)
     show(project, found, as_json=options.as_json)

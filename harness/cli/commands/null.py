@@ -11,6 +11,7 @@ from harness.cli.options import (
     as_one,
     choice_options,
     chosen_cache,
+    chosen_project,
     json_option,
     kernel_options,
     print_json,
@@ -80,7 +81,7 @@ def null(options: NullOptions) -> None:
     from harness.judge.runs.null_runs import read
     from harness.judge.tabulate import tabulate
 
-    project = Project.find()
+    project = chosen_project()
     record: BootRun | ReplayRun
     record = _replayed(project, options) if options.replayed else _booted(project, options)
     seen = read(record)

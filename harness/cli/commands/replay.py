@@ -10,6 +10,7 @@ from harness.cli.options import (
     adding,
     as_one,
     chosen_cache,
+    chosen_project,
     claim_options,
     follow_up_option,
     json_option,
@@ -259,7 +260,7 @@ def null(options: ReplayOptions) -> None:
 def _time(options: ReplayOptions) -> None:
     from harness.jobs.replay import time_prefixes
 
-    project, cache = Project.find(), chosen_cache()
+    project, cache = chosen_project(), chosen_cache()
     request, given = options.request(), options.claims
     claims = claims_for(project, cache, options.kernels, given) if given else None
     with watching() as listen:
@@ -272,7 +273,7 @@ def _check(options: ReplayOptions) -> None:
     from harness.jobs.replay import check_prefixes
 
     with watching() as listen:
-        checked = check_prefixes(Project.find(), chosen_cache(), options.request(), listen)
+        checked = check_prefixes(chosen_project(), chosen_cache(), options.request(), listen)
     if options.as_json:
         print_json({"ok": checked.ok, "seed": options.seed, "checked": checked})
     else:
@@ -283,7 +284,7 @@ def _check(options: ReplayOptions) -> None:
 def _count(options: ReplayOptions) -> None:
     from harness.jobs.replay import count
 
-    project = Project.find()
+    project = chosen_project()
     with watching() as listen:
         record = count(project, chosen_cache(), options.request(), listen)
     _show_counted(project, record, as_json=options.as_json)
@@ -293,7 +294,7 @@ def _null(options: ReplayOptions, tries: int) -> None:
     from harness.jobs.replay import time_base_twice
 
     with watching() as listen:
-        record = time_base_twice(Project.find(), chosen_cache(), options.request(), listen)
+        record = time_base_twice(chosen_project(), chosen_cache(), options.request(), listen)
     ok = _show_null(record, tries, options.rounds, options.seed, as_json=options.as_json)
     _exit(ok=ok)
 

@@ -12,6 +12,7 @@ from harness.cli.options import (
     as_one,
     build_options,
     chosen_cache,
+    chosen_project,
     gate_rule,
     json_option,
     plan_option,
@@ -102,7 +103,7 @@ def watch(options: WatchOptions) -> None:
     """
     from harness.jobs.trial import TrialRequest
 
-    project, cache = Project.find(), chosen_cache()
+    project, cache = chosen_project(), chosen_cache()
     wanted = TrialRequest(
         slug=options.slug,
         schedule=schedule_of(options.size, options.rounds),
