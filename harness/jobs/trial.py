@@ -14,6 +14,7 @@ from harness.errors import EXIT_VERDICT, DoesNotApply, DoesNotBuild, MachineErro
 from harness.events import Event, Listener, silent
 from harness.host.cache import Cache
 from harness.jobs import reproduce
+from harness.jobs.claims import ClaimsRequest, run_claims
 from harness.jobs.graph import Outcome
 from harness.jobs.local import Local
 from harness.judge.conclude import conclude
@@ -21,7 +22,7 @@ from harness.judge.exit_code import reproduce_exit_code
 from harness.judge.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
 from harness.project.project import Project
-from harness.project.run_claims import claims_of
+from harness.project.run_claims import RunClaims, claims_of, save
 from harness.record import store
 from harness.replay import check, prepare, runs
 from harness.replay.check import AS_BOOTED, Checked
@@ -98,7 +99,9 @@ def trial(
     if rebased.mbox:
         version = wanted.source.version if isinstance(wanted.source, Posted) else None
         source = RebasedSource(Path(rebased.mbox), rebased.label, version)
-        this = _OnTag(project, cache, wanted, tree, source, listen)
+        asked = ClaimsRequest(wanted.slug, wanted.source, wanted.plan)
+        claims = run_claims(project, cache, asked, listen)
+        this = _OnTag(project, cache, wanted, tree, source, listen, claims)
         for step in (_replayed, _booted) if wanted.boots else (_replayed,):
             try:
                 visit = step(this, visit)
@@ -118,6 +121,7 @@ class _OnTag(NamedTuple):
     tree: str
     source: RebasedSource
     listen: Listener
+    claims: RunClaims | None
 
     @property
     def series(self) -> dict[str, Any]:
@@ -149,6 +153,7 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[AS_BOOTED]
     record = runs.time_builds(project, cache, runner, ends, request, compared, listen)
+    save(store.folder_of(project.results, record), this.claims)
     rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
     concluded = conclude(record, (), rules=rules)
     visit = msgspec.structs.replace(
@@ -168,7 +173,7 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
             this.listen(event)
 
     project, cache, slug = this.project, this.cache, this.wanted.slug
-    request = reproduce.ReproduceRequest(**this.series)
+    request = reproduce.ReproduceRequest(**this.series, claims=this.claims)
     record = reproduce.reproduce(Local(project, cache), project, cache, request, notify)
     found = conclude(
         record,

@@ -12,6 +12,7 @@ from harness.host.cache import Cache
 from harness.jobs import trial as trials
 from harness.jobs.trial import TrialRequest, Visit, trial
 from harness.project.project import Project
+from harness.project.run_claims import RunClaims
 from harness.replay.timing.schedule import Schedule
 from harness.series.rebase.outcome import Rebased
 
@@ -30,7 +31,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(trials.rebase, "rebase", lambda *_: REBASED)
     monkeypatch.setattr(trials, "_replayed", replayed)
-    monkeypatch.setattr(Project, "claims", lambda *_: ())
+    monkeypatch.setattr(trials, "claims_of", lambda *_: ())
     return taken
 
 
@@ -114,4 +115,20 @@ def test_nothing_boots_unless_asked_or_if_the_replay_fails(
     failed = Visit("v7.3", "c" * 40, "7.3", 1, "check", "prefix 1 differs")
     monkeypatch.setattr(trials, "_replayed", lambda *_: failed)
     assert tried(tmp_path).stage == "check"
+    assert steps == ["replay"]
+
+
+def test_boots_are_judged_by_the_claims_of_the_mails(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    boots(monkeypatch, "complete", "reproduced")
+    asked: list[Any] = []
+    known = RunClaims("the cover letter")
+    monkeypatch.setattr(trials, "run_claims", lambda *_: known)
+    measured = trials.reproduce.reproduce
+    monkeypatch.setattr(
+        trials.reproduce, "reproduce", lambda *given: asked.append(given[3]) or measured()
+    )
+    tried(tmp_path)
+    assert [request.claims for request in asked] == [known]
     assert steps == ["replay"]
