@@ -40,7 +40,7 @@ class Case(msgspec.Struct, frozen=True):
         return self.nr - (self.reserve + self.free if self.altmap else 0)
 
     def line(self, **more: str | int) -> str:
-        """Return the plan line that runs this case; `more` adds soil, settle, digest or image."""
+        """Return the plan line that runs this case; `more` adds soil, settle, digest, image …"""
         words = {
             "type": TYPES.index(self.type),
             **{f: int(getattr(self, f)) for f in self.__struct_fields__ if f != "type"},

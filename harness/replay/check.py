@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks builds without timing them: equal struct pages on two configurations, sound objects."""
 
+from collections.abc import Collection, Iterator
+
 import msgspec
 
 from harness.events import Listener, silent
@@ -11,21 +13,26 @@ from harness.replay import compare, trace
 from harness.replay.cases import Case, corners, random_cases
 from harness.replay.compare import CaseComparison
 from harness.replay.object_checks import ObjectCheck
-from harness.replay.prepare import Prepared, ReplayRequest, recipe_with, with_fragment
+from harness.replay.prepare import Prepared, ReplayRequest, recipe_with, with_fragments
 from harness.replay.program import objects
 from harness.replay.runner.runner import Runner
 
-#: Fragments of configs/kconfig/: the tracepoint page_ref_set compiled in; KASAN.
-PAGE_REF, KASAN = "page-ref", "kasan"
+#: Fragments of configs/kconfig/: the tracepoint page_ref_set compiled in, and cond_resched() a call
+#: rather than nothing; KASAN.
+WATCHED, KASAN = ("page-ref", "resched"), "kasan"
 #: The name of the comparison on the objects that are timed.
 AS_BOOTED = "as booted"
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """The comparisons by configuration, and the object checks."""
+    """The comparisons by configuration, and the object checks.
+
+    `streaming` has the number of non-temporal stores in the code of each build that has some.
+    """
 
     compared: dict[str, CaseComparison]
     checks: tuple[ObjectCheck, ...]
+    streaming: dict[str, int] = {}
 
     @property
     def ok(self) -> bool:
@@ -52,28 +59,56 @@ def check(
 ) -> Checked:
     """Compare all builds with base on both configurations, and check the objects."""
     found = {AS_BOOTED: compare_as_booted(runner, made, wanted, listen)}
-    traceable = with_fragment(project, cache, made, PAGE_REF, listen)
+    watched = with_fragments(project, cache, made, WATCHED, listen).programs
     found["page_ref_set traceable"] = compare.compare(
-        runner, traceable.programs, _cases(wanted, page_ref=True), listen
+        runner, watched, _cases(wanted, page_ref=True), listen
     )
-    if not made.series.non_temporal:
-        return Checked(found, trace.object_checks(runner, made.programs, listen))
-    whole = [build.name for build in made.builds if build.commit == made.applied.tip]
-    checks = trace.object_checks(runner, made.programs, listen, streaming=whole, plain=[BASE])
-    return Checked(found, (*checks, _kasan_check(project, cache, runner, made, listen)))
+    stores = {name: trace.stores_of(runner, program) for name, program in made.programs.items()}
+    streaming = {name: count for name, count in stores.items() if count}
+    must, must_not = _expected(made)
+    checks = trace.object_checks(runner, made.programs, listen, streaming=must, plain=must_not)
+    return Checked(
+        found,
+        (
+            *checks,
+            *trace.rescheduled(runner, watched),
+            *_kasan_checks(project, cache, runner, made, streaming, listen),
+        ),
+        streaming,
+    )
 
 
-def _kasan_check(
-    project: Project, cache: Cache, runner: Runner, made: Prepared, listen: Listener
-) -> ObjectCheck:
-    """Check that the series has no non-temporal stores under KASAN, which would not see them."""
-    tip = made.builds[-1]
-    name = f"{tip.name} with KASAN"
-    how = recipe_with(project, made.how, KASAN)
-    file = objects.unlinked(
-        cache, made.tree, tip.commit, how, made.series.object, listen, title=name
-    )
-    return trace.plain(runner, name, file)
+def _expected(made: Prepared) -> tuple[list[str], list[str]]:
+    """Return the builds that must have non-temporal stores, and those that must not.
+
+    Of a series of which that is unknown, only base must not.
+    """
+    if made.series.non_temporal is False:
+        return [], [build.name for build in made.builds]
+    whole = (made.applied.tip, made.applied.last) if made.series.non_temporal else ()
+    return [build.name for build in made.builds if build.commit in whole], [BASE]
+
+
+def _kasan_checks(
+    project: Project,
+    cache: Cache,
+    runner: Runner,
+    made: Prepared,
+    streaming: Collection[str],
+    listen: Listener,
+) -> Iterator[ObjectCheck]:
+    """Check that no build has non-temporal stores under KASAN, which would not see them.
+
+    A build without them has none under KASAN either.
+    """
+    how = recipe_with(project, made.how, [KASAN])
+    for build in made.builds:
+        if build.name in streaming:
+            name = f"{build.name} with KASAN"
+            file = objects.unlinked(
+                cache, made.tree, build.commit, how, made.series.object, listen, title=name
+            )
+            yield trace.plain(runner, name, file, build.program.shim)
 
 
 def _cases(wanted: ReplayRequest, *, page_ref: bool) -> list[Case]:

@@ -101,18 +101,22 @@ def prepare(
     return Prepared(series, tree, applied, how, linked)
 
 
-def with_fragment(
-    project: Project, cache: Cache, made: Prepared, fragment: str, listen: Listener = silent
+def with_fragments(
+    project: Project,
+    cache: Cache,
+    made: Prepared,
+    fragments: Sequence[str],
+    listen: Listener = silent,
 ) -> Prepared:
-    """Return the same builds with one more fragment of configs/kconfig/."""
-    how = recipe_with(project, made.how, fragment)
+    """Return the same builds with more fragments of configs/kconfig/."""
+    how = recipe_with(project, made.how, fragments)
     builds = _linked(cache, made.tree, made.series, made.builds, how, listen)
     return msgspec.structs.replace(made, how=how, builds=builds)
 
 
-def recipe_with(project: Project, how: Recipe, fragment: str) -> Recipe:
-    """Return the recipe with one more fragment of configs/kconfig/."""
-    added = configure.recipe(project, [fragment]).fragments
+def recipe_with(project: Project, how: Recipe, fragments: Sequence[str]) -> Recipe:
+    """Return the recipe with more fragments of configs/kconfig/."""
+    added = configure.recipe(project, fragments).fragments
     return msgspec.structs.replace(how, fragments=(*how.fragments, *added))
 
 

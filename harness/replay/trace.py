@@ -11,20 +11,23 @@ import numpy as np
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, silent
 from harness.project.series import FUNCTION
-from harness.record.record import Lines, Traffic
+from harness.record.record import BASE, Lines, Traffic
 from harness.replay.accesses import TraceStep, touches_memory
 from harness.replay.cases import START_PFN, Case
 from harness.replay.object_checks import (
     ObjectCheck,
+    PageRead,
     StoreOrder,
     drained,
     has_stores,
     is_drain,
     non_temporal_stores,
     order,
+    rescheduling,
+    streaming_functions,
 )
 from harness.replay.program.link import Program, disassembled
-from harness.replay.runner.runner import VMEMMAP, Runner, Trapped
+from harness.replay.runner.runner import VMEMMAP, Resched, Runner, Trapped
 from harness.replay.traffic import UnknownSize, count_lines
 
 #: In the order of shim/trace.c.
@@ -49,6 +52,19 @@ COUNTED = {
 }
 
 
+#: Several sections, from a section boundary and from elsewhere.
+RESCHEDULED = {
+    f"{name}{place}": Case(kind, shift, START_PFN + offset, 4 << 15, early=True)
+    for name, kind, shift in (("order0", "fs_dax", 0), ("order9", "generic", 9))
+    for place, offset in (("", 0), (" off a section boundary", 1 << 9))
+} | {"order18": Case("generic", 18, START_PFN, 2 << 18, early=True)}
+#: Functions of the shim that are called with a pfn, where the kernel reads its struct page.
+READERS = {
+    "replay_saw_pageblock": "init_pageblock_migratetype",
+    "replay_saw_page_ref": "__page_ref_set",
+}
+
+
 def object_checks(
     runner: Runner,
     programs: Mapping[str, Program],
@@ -64,9 +80,8 @@ def object_checks(
     listen(Began(f"check {len(programs)} objects"))
     found: list[ObjectCheck] = []
     for build, program in programs.items():
-        stores = count(runner, program.object)
         if build in (*streaming, *plain):
-            found.append(has_stores(build, stores, wanted=build in streaming))
+            found.append(has_stores(build, stores_of(runner, program), wanted=build in streaming))
         for kind, case in TRACED.items():
             try:
                 found += drained(build, kind, traced(runner, program, case))
@@ -79,16 +94,47 @@ def object_checks(
     return tuple(found)
 
 
-def plain(runner: Runner, build: str, file: Path) -> ObjectCheck:
+def rescheduled(runner: Runner, programs: Mapping[str, Program]) -> tuple[ObjectCheck, ...]:
+    """Check that every build calls cond_resched() as often as base, to within a section.
+
+    The kernel must be configured so that it is a call (check.WATCHED).
+    """
+    section = runner(programs[BASE], []).facts.pages_per_section
+    base = _rescheds(runner, programs[BASE])
+    found: list[ObjectCheck] = []
+    for build, program in programs.items():
+        try:
+            found += rescheduling(base, build, _rescheds(runner, program), section)
+        except Trapped as trap:
+            found.append(ObjectCheck(build, "runs to its end", ok=False, detail=str(trap)))
+    return tuple(found)
+
+
+def _rescheds(runner: Runner, program: Program) -> dict[str, Resched]:
+    lines = [case.line(soil=1, resched=1) for case in RESCHEDULED.values()]
+    ran = runner(program, lines).ran
+    return {k: one.resched for k, one in zip(RESCHEDULED, ran, strict=True) if one.resched}
+
+
+def plain(runner: Runner, build: str, file: Path, shim: Path | None = None) -> ObjectCheck:
     """Check that an object has no non-temporal stores, without running it (KASAN)."""
-    return has_stores(build, count(runner, file), wanted=False)
+    return has_stores(build, count(runner, file, shim), wanted=False)
 
 
-def count(runner: Runner, file: Path) -> int:
-    """Return the number of non-temporal stores that the function can reach."""
+def stores_of(runner: Runner, program: Program) -> int:
+    """Return the number of non-temporal stores that a program's function can reach."""
+    return count(runner, program.object, program.shim)
+
+
+def count(runner: Runner, file: Path, shim: Path | None = None) -> int:
+    """Return the number of non-temporal stores that the function can reach.
+
+    A call of a function that has such stores in the shim counts as one.
+    """
+    callees = streaming_functions(disassembled(shim, runner.binutils)) if shim else ()
     code = disassembled(file, runner.binutils)
     try:
-        return non_temporal_stores(code, FUNCTION)
+        return non_temporal_stores(code, FUNCTION, callees)
     except ValueError as error:
         raise MachineError(str(error), where=str(file)) from error
 
@@ -115,7 +161,8 @@ def _lines(runner: Runner, build: str, program: Program, case: Case) -> Lines:
     nr_pages = case.nr // PARTS
     low = trace.low + nr_pages * trace.size
     try:
-        return count_lines(trace.steps, low, low + nr_pages * trace.size, nr_pages)
+        steps = (step for step in trace.steps if isinstance(step, TraceStep))
+        return count_lines(steps, low, low + nr_pages * trace.size, nr_pages)
     except UnknownSize as error:
         raise MachineError(
             str(error),
@@ -125,19 +172,19 @@ def _lines(runner: Runner, build: str, program: Program, case: Case) -> Lines:
 
 
 class Trace(NamedTuple):
-    """The steps of a call that touch memory or drain stores, in order.
+    """The steps of a call that touch memory or drain stores, in order, and what reads its pages.
 
     The struct pages of the case, of `size` bytes each, lie from address `low` up to `high`.
     """
 
-    steps: Iterator[TraceStep]
+    steps: Iterator[TraceStep | PageRead]
     low: int
     high: int
     size: int
 
 
 def traced(runner: Runner, program: Program, case: Case) -> StoreOrder:
-    """Run one call and return the order of its stores and fences."""
+    """Run one call and return the order of its accesses and fences."""
     found = single_stepped(runner, program, case)
     return order(found.steps, found.low, found.high, found.size)
 
@@ -151,15 +198,21 @@ def single_stepped(runner: Runner, program: Program, case: Case) -> Trace:
         for i in function.instructions
         if is_drain(i) or touches_memory(i)
     }
+    readers = {f.address: READERS[f.name] for f in code.functions if f.name in READERS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.array(sorted(watched), dtype=np.uint64).tofile(folder / "watch")
+        np.array(sorted({*watched, *readers}), dtype=np.uint64).tofile(folder / "watch")
         line = case.line(soil=1, watch=str(folder / "watch"), trace=str(folder / "trace"))
         size = runner(program, [line]).facts.page_struct_size
         values = np.fromfile(folder / "trace", dtype=np.uint64).reshape(-1, len(REGISTERS))
-    steps = (
-        TraceStep(watched[row[0]], dict(zip(REGISTERS, row, strict=True)))
-        for row in values.tolist()
-    )
+
+    def steps() -> Iterator[TraceStep | PageRead]:
+        for row in values.tolist():
+            registers = dict(zip(REGISTERS, row, strict=True))
+            if row[0] in readers:
+                yield PageRead(readers[row[0]], VMEMMAP + registers["%rdi"] * size)
+            if row[0] in watched:
+                yield TraceStep(watched[row[0]], registers)
+
     low = VMEMMAP + case.start * size
-    return Trace(steps, low, low + case.nr * size, size)
+    return Trace(steps(), low, low + case.nr * size, size)

@@ -197,8 +197,10 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
 def check(options: ReplayOptions) -> None:
     """Compare the struct pages of every prefix of WHAT with base's, and check the objects.
 
-    Compares on two kernel configurations, and checks that the series uses non-temporal stores where
-    series.yaml says so and nowhere else. Exits with 1 if anything differs or a check fails.
+    Compares on two kernel configurations. Checks that the series uses non-temporal stores where
+    series.yaml says so and nowhere else, that they are drained before anything accesses or reads
+    back those pages, and that cond_resched() is called as often as by base. Exits with 1 if
+    anything differs or a check fails.
 
     \b
     Examples:
@@ -312,6 +314,8 @@ def _show_checked(checked: "Checked") -> None:
     for check in checked.checks:
         if not check.ok:
             click.echo(f"  {check.build}: {check.name}: failed ({check.detail})")
+    stores = ", ".join(f"{build} ({count})" for build, count in checked.streaming.items())
+    click.echo(f"builds with non-temporal stores, and how many: {stores or 'none'}")
     failed = sum(not check.ok for check in checked.checks)
     click.echo(f"{len(checked.checks)} object checks: {failed} failed")
 

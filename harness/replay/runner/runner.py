@@ -45,12 +45,19 @@ class PageRef(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Resched(msgspec.Struct, frozen=True):
+    """The calls of cond_resched(), and the most struct pages initialized without one."""
+
+    calls: int
+    longest: int
+
+
 class Call(msgspec.Struct, frozen=True):
     """One call: wall and CPU time, and its calls to the rest of the kernel.
 
     `instructions` is negative if the machine has no counter; `huge_bytes` is the memory in huge
     pages; `before` the bytes of guard before the first struct page; `pageblocks` are (first pfn,
-    one past the last, migratetype, isolate).
+    one past the last, migratetype, isolate). `resched` and `digest` are there if asked for.
     """
 
     ns: int
@@ -61,6 +68,7 @@ class Call(msgspec.Struct, frozen=True):
     pageblocks: tuple[tuple[int, int, int, int], ...]
     page_ref: PageRef
     digest: str = ""
+    resched: Resched | None = None
 
 
 class Filled(msgspec.Struct, frozen=True):

@@ -62,12 +62,28 @@ const struct arena *arena_map(const struct replay_case *c, const struct replay_f
 }
 
 /* All words differ, so that a copy from elsewhere in the arena is detected too. */
+static uint64_t soil(const uint64_t *word)
+{
+	return (word - (uint64_t *)arena.low + 1) * 0x9e3779b97f4a7c15UL;
+}
+
 void arena_soil(void)
 {
-	uint64_t *word = (uint64_t *)arena.low;
+	for (uint64_t *word = (uint64_t *)arena.low; word < (uint64_t *)arena.high; word++)
+		*word = soil(word);
+}
 
-	for (size_t i = 0; word + i < (uint64_t *)arena.high; i++)
-		word[i] = (i + 1) * 0x9e3779b97f4a7c15UL;
+/* The number of struct pages whose first word is not as arena_soil() left it. */
+size_t arena_initialized(size_t page_struct_size)
+{
+	size_t count = 0;
+
+	for (size_t at = 0; at < memmap_bytes; at += page_struct_size) {
+		const uint64_t *word = (uint64_t *)(arena.start + at);
+
+		count += *word != soil(word);
+	}
+	return count;
 }
 
 uint64_t arena_digest(void)

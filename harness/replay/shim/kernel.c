@@ -30,15 +30,19 @@ struct cpuinfo_x86 boot_cpu_data;
 
 /*
  * Calls that a booted kernel has patched away (fentry, return thunks), which must preserve every
- * register, or that have nothing to do (rescheduling). Per-CPU variables are %gs:symbol, and the GS
- * base of a process is 0.
+ * register, or that have nothing to do here (rescheduling, which is only counted). Per-CPU variables
+ * are %gs:symbol, and the GS base of a process is 0.
  */
 asm(".pushsection .text, \"ax\"\n"
-    ".irp name, __cond_resched, __SCT__cond_resched, __SCT__might_resched\n"
+    ".irp name, __cond_resched, __SCT__cond_resched\n"
     ".globl \\name\n"
     ".type \\name, @function\n"
     "\\name:\n"
     ".endr\n"
+    "	jmp replay_saw_resched\n"
+    ".globl __SCT__might_resched\n"
+    ".type __SCT__might_resched, @function\n"
+    "__SCT__might_resched:\n"
     "	xorl %eax, %eax\n"
     ".irp name, __fentry__, __x86_return_thunk, preempt_schedule_thunk,"
     " preempt_schedule_notrace_thunk, __SCT__preempt_schedule,"
@@ -96,6 +100,17 @@ void replay_boot(unsigned long vmemmap_at)
 void init_pageblock_migratetype(struct page *page, enum migratetype migratetype, bool isolate)
 {
 	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
+}
+
+/* Of whole words, as struct page is; the kernel's own writes back what it stores ordinarily. */
+void __memcpy_flushcache(void *dst, const void *src, size_t cnt);
+void __memcpy_flushcache(void *dst, const void *src, size_t cnt)
+{
+	const u64 *from = src;
+	u64 *to = dst;
+
+	for (size_t i = 0; i < cnt / sizeof(*to); i++)
+		asm volatile("movntiq %1, %0" : "=m" (to[i]) : "r" (from[i]));
 }
 
 /* The pr_debug() at the end of the function, disabled as after boot. */

@@ -27,6 +27,7 @@ struct command {
 	unsigned int soil;	/* write a known pattern to the memory first */
 	unsigned long settle;	/* pages to initialize first, untimed, to warm up */
 	unsigned int digest;
+	unsigned int resched;	/* count the pages between calls of cond_resched(); needs soil */
 	char image[512];
 	char trace[512];	/* needs watch */
 	char watch[512];
@@ -44,7 +45,8 @@ static const struct {
 	KEY("type", c.type), KEY("shift", c.shift), KEY("nid", c.nid), KEY("altmap", c.altmap),
 	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
 	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
-	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("image", image),
+	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("resched", resched),
+	KEY("image", image),
 	KEY("how", how), KEY("trace", trace), KEY("watch", watch), KEY("file", file),
 #undef KEY
 };
@@ -138,6 +140,9 @@ static void run(const struct command *command, const struct replay_facts *facts,
 	if (command->settle)
 		settle(command, facts, room);
 	prepare(c, facts, room);
+	if (command->resched && !command->soil)
+		fail("resched needs soil");
+	seen_watch_resched(command->resched ? facts->page_struct_size : 0);
 	if (command->trace[0])
 		trace_open(command->watch, command->trace);
 	counter_start();

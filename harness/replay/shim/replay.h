@@ -50,6 +50,7 @@ unsigned long replay_room(void);
 /* User side, called from the kernel side, whose stack is only 8-byte aligned. */
 void replay_saw_pageblock(unsigned long pfn, int migratetype, int isolate);
 void replay_saw_page_ref(unsigned long pfn, int count);
+int replay_saw_resched(void);
 void replay_patch_text(void *at, const void *bytes, unsigned long nr_bytes);
 
 #endif

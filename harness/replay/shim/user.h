@@ -38,6 +38,7 @@ uint64_t arena_digest(void);
 void arena_save(const char *path);
 size_t arena_huge_bytes(void);
 size_t arena_memmap_bytes(void);
+size_t arena_initialized(size_t page_struct_size);
 
 /* trap.c: every fault and error ends the program with a line of JSON. */
 void trap_install(void);
@@ -46,6 +47,7 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* seen.c: records calls to the rest of the kernel. */
 void seen_reset(unsigned long pages_per_pageblock);
+void seen_watch_resched(size_t page_struct_size);	/* 0: do not */
 void seen_print(void);
 
 /* fill.c: fills memory with one instruction; false if the CPU does not support it. */

@@ -48,6 +48,13 @@ void init_pageblock(unsigned long pfn)
 	replay_saw_pageblock(pfn, 1, 0);
 }
 
+void copy_elsewhere(struct page *to, const struct page *from)
+{
+	for (int i = 0; i < 8; i++)
+		__asm__ volatile("movnti %1, %0" : "=m"(((unsigned long *)to)[i])
+				 : "r"(((const unsigned long *)from)[i]));
+}
+
 void page_ref_set(unsigned long pfn, int count)
 {
 	if (page_ref_on)

@@ -47,6 +47,8 @@ static inline struct page *pfn_to_page(unsigned long pfn)
 void memmap_init_zone_device(struct pgmap *pgmap, unsigned long start, unsigned long nr);
 void init_pageblock(unsigned long pfn);
 void page_ref_set(unsigned long pfn, int count);
+int cond_resched(void) __asm__("replay_saw_resched");
+void copy_elsewhere(struct page *to, const struct page *from);
 void not_provided(void);
 void only_on_error(void) __asm__("dump_page");
 

@@ -21,12 +21,19 @@ static void init_page(struct page *page, unsigned long pfn, struct pgmap *pgmap)
 
 static void stream_page(struct page *page)
 {
-#ifdef STREAMING
-	unsigned long *word = (unsigned long *)page;
+#ifdef STREAMING_ELSEWHERE
+	struct page copy = *page;
 
+	copy_elsewhere(page, &copy);
+	__asm__ volatile("sfence" : : : "memory");
+#elif defined(STREAMING)
+	struct page copy = *page;
+	unsigned long *from = (unsigned long *)&copy, *word = (unsigned long *)page;
+
+	__asm__ volatile("" : "+m"(copy) : : "memory");
 	for (int i = 0; i < 8; i++)
-		__asm__ volatile("movnti %1, %0" : "=m"(word[i]) : "r"(word[i]));
-#ifndef WRONG_NO_FENCE
+		__asm__ volatile("movnti %1, %0" : "=m"(word[i]) : "r"(from[i]));
+#if !defined(WRONG_NO_FENCE) && !defined(WRONG_LATE_FENCE)
 	__asm__ volatile("sfence" : : : "memory");
 #endif
 #endif
@@ -50,6 +57,10 @@ void memmap_init_zone_device(struct pgmap *pgmap, unsigned long start, unsigned 
 		}
 		if (step > 1)
 			pfn_to_page(pfn)->flags |= 64;
+#ifndef WRONG_NO_RESCHED
+		if (!(pfn & 32767))
+			cond_resched();
+#endif
 	}
 #ifdef WRONG_PAST_THE_END
 	pfn_to_page(start + ((end - start + step - 1) & -step))->private_[0] = 0;
@@ -70,4 +81,7 @@ void memmap_init_zone_device(struct pgmap *pgmap, unsigned long start, unsigned 
 #endif
 	for (unsigned long pfn = (start + 511) & ~511UL; pfn < end; pfn += 512)
 		init_pageblock(pfn);
+#ifdef WRONG_LATE_FENCE
+	__asm__ volatile("sfence" : : : "memory");
+#endif
 }

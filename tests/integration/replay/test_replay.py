@@ -16,7 +16,7 @@ from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing import rounds, timing
 from harness.replay.timing.schedule import KINDS, Schedule, require_memory
-from harness.replay.trace import TRACED, count, object_checks, traced
+from harness.replay.trace import TRACED, count, object_checks, rescheduled, stores_of, traced
 from tests.integration.replay.conftest import Maker
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
@@ -171,8 +171,59 @@ def test_streaming_with_fences_passes_the_checks(make: Maker, runner: Runner) ->
 def test_a_missing_fence_fails_the_checks(make: Maker, runner: Runner) -> None:
     found = object_checks(runner, {"tip": make("STREAMING", "WRONG_NO_FENCE")}, streaming=["tip"])
     failed = {g.name: g.detail for g in found if not g.ok}
-    assert set(failed) == {"drained before ordinary stores to a page", "drained before returning"}
+    assert set(failed) == {
+        "drained before ordinary stores to a page",
+        "drained before a page is read back",
+        "drained before returning",
+    }
     assert "pages pending" in failed["drained before returning"]
+
+
+def test_a_fence_behind_what_reads_the_pages_back_fails_the_checks(
+    make: Maker, runner: Runner
+) -> None:
+    found = object_checks(runner, {"tip": make("STREAMING", "WRONG_LATE_FENCE")})
+    failed = [(g.name, g.detail) for g in found if not g.ok and g.detail.startswith("order0")]
+    assert failed == [
+        (
+            "drained before a page is read back",
+            "order0: init_pageblock_migratetype() of page 0",
+        )
+    ]
+
+
+def test_stores_of_a_function_of_another_object_count(make: Maker, runner: Runner) -> None:
+    program = make("STREAMING_ELSEWHERE")
+    assert count(runner, program.object) == 0
+    assert stores_of(runner, program) == 1
+    assert stores_of(runner, make()) == 0
+    assert traced(runner, program, TRACED["order0"]).non_temporal == 8 << 10
+
+
+def test_a_loop_that_lost_its_rescheduling_points_fails_the_checks(
+    make: Maker, runner: Runner
+) -> None:
+    programs = {"base": make(), "1": make("STREAMING"), "2": make("WRONG_NO_RESCHED")}
+    found = rescheduled(runner, programs)
+    assert {g.build for g in found if not g.ok} == {"2"}
+    details = [g.detail for g in found if not g.ok]
+    assert "order0: 131072 pages without cond_resched(), 32768 in base" in details
+    # Of a range off a section boundary, the first run is shorter.
+    assert any(detail.startswith("order9 off a section boundary: 131072") for detail in details)
+    stopped = rescheduled(runner, {"base": make(), "1": make("WRONG_FAR_AWAY")})
+    assert [(g.build, g.name) for g in stopped if not g.ok] == [("1", "runs to its end")]
+
+
+def test_rescheduling_points_are_counted_only_where_the_memory_is_soiled(
+    make: Maker, runner: Runner
+) -> None:
+    case = Case("generic", 0, START_PFN, 1 << 16)
+    (plain, counted) = runner(make(), [case.line(soil=1), case.line(soil=1, resched=1)]).ran
+    assert plain.resched is None
+    assert counted.resched is not None
+    assert (counted.resched.calls, counted.resched.longest) == (2, 1 << 15)
+    with pytest.raises(Trapped, match="resched needs soil"):
+        runner(make(), [case.line(resched=1)])
 
 
 def test_an_object_that_cannot_run_to_its_end_fails_the_checks(make: Maker, runner: Runner) -> None:
