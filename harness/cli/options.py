@@ -293,10 +293,10 @@ kernel_options = adding(
 
 def _choice_of_boots(command: F) -> F:
     @functools.wraps(command)
-    def collected(*args: Any, accelerator: Any, patience: float, **given: Any) -> Any:
+    def collected(*args: Any, accelerator: Any, patience: float, pin: str, **given: Any) -> Any:
         from harness.guest.accelerator import BootChoice
 
-        return command(*args, choice=BootChoice(accelerator, patience), **given)
+        return command(*args, choice=BootChoice(accelerator, patience, pin), **given)
 
     return collected  # type: ignore[return-value]
 
@@ -317,6 +317,13 @@ choice_options = adding(
         show_default=True,
         metavar="F",
         help="Multiply the deadlines of boots, which follow this machine's speed and load.",
+    ),
+    click.option(
+        "--pin",
+        default="auto",
+        show_default=True,
+        metavar="auto|CPU|none",
+        help="CPU that the vCPU is bound to, with memory on its node; auto: a core under KVM.",
     ),
     _choice_of_boots,
 )

@@ -8,18 +8,21 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.doctor import requirements
-from harness.doctor.diagnosis import Diagnosis
+from harness.doctor.diagnosis import Decision, Diagnosis, decision
 from harness.errors import HarnessError
 from harness.events import Listener, silent
 from harness.guest import accelerator, backing_files, rootfs
 from harness.guest.accelerator import CpuWish
 from harness.host.cache import Cache
+from harness.host.hypervisor import hypervisor
 from harness.host.units import GIB, format_bytes
-from harness.measure import machine
+from harness.judge import host_conditions
+from harness.judge.fit import EMULATED
+from harness.measure import host_settings, machine
 from harness.project.guest import Guest
 from harness.project.plan import Plan
 from harness.project.project import Project
@@ -50,8 +53,26 @@ def examine(
     yield _disk(cache)
     yield _memory(guest, plan)
     yield _cpu(Path("/proc/cpuinfo").read_text(), guest)
+    yield _host()
+    yield from _settings()
     yield _load()
     yield _accelerator(cache, accelerator.cpu_wish(plan, guest), listen, fresh=fresh)
+
+
+def decides(project: Project, slug: str, found: Sequence[Diagnosis], guest: Guest) -> Decision:
+    """Return whether this machine can decide the claims of a series, from all of its checks.
+
+    Those count that the version makes in a VM which the series' ports implement.
+    """
+    proved = any((one.name, one.status) == ("accelerator", "ok") for one in found)
+    version = project.series(slug).port_of
+    claims = [
+        claim
+        for claim in project.claims(slug)
+        if claim.version == version and claim.setup != "physical"
+    ]
+    host = machine.here("kvm" if proved else "tcg", "", {})
+    return decision(found, host, guest.name, claims)
 
 
 def _architecture() -> Diagnosis:
@@ -114,6 +135,28 @@ def _cpu(cpuinfo: str, guest: Guest) -> Diagnosis:
         return Diagnosis("cpu", "ok", f"{found.name}: has the features of Ice Lake servers")
     hint = f"the guest's {guest.cpu_model} lacks features under KVM here; times may differ"
     return Diagnosis("cpu", "warning", f"{found.name}: no Ice Lake features", hint)
+
+
+def _host() -> Diagnosis:
+    kind = hypervisor()
+    if kind == "none":
+        return Diagnosis("host", "ok", "bare metal")
+    if kind == "tcg":
+        hint = "use a machine with a real CPU for times"
+        return Diagnosis("host", "warning", EMULATED, hint)
+    text = f"a virtual machine ({kind}): KVM is nested, and verdicts say so"
+    return Diagnosis("host", "warning", text, host_conditions.REMEDY["nested"])
+
+
+def _settings() -> Iterator[Diagnosis]:
+    """Yield the settings that may change times, or that none does."""
+    found = list(host_conditions.of_settings([host_settings.read()]))
+    for one in found:
+        yield Diagnosis(one.kind, "warning", one.text, host_conditions.REMEDY[one.kind])
+    if not found:
+        yield Diagnosis(
+            "settings", "ok", "no governor, turbo, idle state or swap that changes times"
+        )
 
 
 def _load() -> Diagnosis:

@@ -17,7 +17,7 @@ from msgspec import UnsetType
 
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Note, silent
-from harness.guest import boot, qemu, rootfs
+from harness.guest import boot, pinning, qemu, rootfs
 from harness.guest.console_findings import findings
 from harness.guest.cpu_models import CpuModel, candidates
 from harness.guest.waits import BootTimes, Waits
@@ -41,10 +41,11 @@ MEMORY = "kvm-proof.json"
 
 
 class BootChoice(msgspec.Struct, frozen=True):
-    """What the user chooses for boots: accelerator, and how many times longer to wait for them."""
+    """What the user chooses for boots: accelerator, patience with them, and CPUs to pin to."""
 
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     patience: float = 1.0
+    pin: str = pinning.AUTO
 
 
 class CpuWish(msgspec.Struct, frozen=True):

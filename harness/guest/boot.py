@@ -129,7 +129,10 @@ class _BootDeadline(process.Deadline):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What to boot on which guest, and the first line to expect from user space (`sign`)."""
+    """What to boot on which guest, and the first line to expect from user space (`sign`).
+
+    Memory is taken from NUMA node `node`, unless it is None.
+    """
 
     image: Path
     root: Path
@@ -141,6 +144,7 @@ class Command(msgspec.Struct, frozen=True):
     kernel_options: tuple[str, ...] = ()
     devices: tuple[qemu.Device, ...] = ()
     waits: Waits = Waits()
+    node: int | None = None
 
 
 def boot(
@@ -150,12 +154,14 @@ def boot(
     log: Path,
     seconds: float,
     on_message: Callable[[str], None] | None = None,
+    on_start: Callable[[int], None] | None = None,
 ) -> EndedBoot:
     """Boot, run the script, wait for the end, and return what was printed.
 
     `log` becomes the console's log. `seconds` is the boot's deadline on an idle server: a slow or
-    busy one gets more. Raises ToolMissing or ToolFailed if QEMU cannot be started; a guest that
-    fails is a value.
+    busy one gets more. `on_start` is called with the id of the process that QEMU is, or that starts
+    it, and then `on_message` with each line of the console. Raises ToolMissing or ToolFailed if
+    QEMU cannot be started; a guest that fails is a value.
     """
     programs.require(qemu.PROGRAM)
     waits = msgspec.structs.replace(command.waits, factor=speed.slowness())
@@ -173,7 +179,7 @@ def boot(
         argv = _argv(command, channel, confined=cache.sandbox.unusable is None)
         started = time.monotonic()
         stopped, passed, killed, excess = None, "", "", ""
-        watch = _Watch(command, channel, opened)
+        watch = _Watch(command, channel, opened, on_start)
         try:
             # Any exit code: the agent's end marker tells better how the script ended.
             done = process.run(argv, log=log, deadline=deadline, ok=None, on_line=hear, watch=watch)
@@ -201,8 +207,15 @@ class WroteTooMuch(MachineError):
 class _Watch:
     """Limits what a running guest writes, so that it fills neither disk nor memory."""
 
-    def __init__(self, command: Command, channel: Path, opened: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        command: Command,
+        channel: Path,
+        opened: contextlib.ExitStack,
+        on_start: Callable[[int], None] | None,
+    ) -> None:
         self._channel = channel
+        self._on_start = on_start
         self._limit = backing_files.room_bytes(command.guest)
         # Open, because they are unlinked once QEMU has opened them.
         paths = [device.backing for device in command.devices]
@@ -210,6 +223,9 @@ class _Watch:
 
     def __call__(self, pid: int) -> None:
         """Raise WroteTooMuch or TooManyProcesses if the guest must be killed."""
+        if self._on_start is not None:
+            self._on_start(pid)
+            self._on_start = None
         sandbox.watch(pid)
         self.look()
 
@@ -232,7 +248,7 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         # Bridges last: QEMU would place later devices behind them.
         devices = [*channelled, *qemu.cxl(guest.ram_bytes, command.devices)]
     else:
-        devices = [*qemu.nvdimms(guest.ram_bytes, command.devices), *channelled]
+        devices = [*qemu.nvdimms(guest.ram_bytes, command.devices, command.node), *channelled]
     argv = vng.command(
         command.image,
         command.root,
@@ -244,6 +260,8 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         qemu_options=[
             *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
             *devices,
+            *qemu.memory(guest.ram_bytes, command.node),
+            *qemu.DEBUG_THREADS,
         ],
     )
     if not confined:

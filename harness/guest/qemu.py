@@ -14,6 +14,8 @@ from harness.host.units import GIB
 PROGRAM = "qemu-system-x86_64"
 #: The name of the virtio-serial port that the agent looks for.
 PORT = "memmap-harness"
+#: Threads of vCPUs then have names.
+DEBUG_THREADS = ("-name", "debug-threads=on")
 CXL_DEVICE = "cxl-type3"
 #: A CXL device's label area, in memory; the smallest that drivers/nvdimm/label.c accepts.
 _LABEL_KIB = 128
@@ -49,10 +51,23 @@ def machine(
     return [*options, "-icount", "shift=0,sleep=off"] if icount else options
 
 
-def nvdimms(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
+def memory(memory_bytes: int, node: int | None) -> list[str]:
+    """Return options that bind the guest's memory to a NUMA node of the host."""
+    if node is None:
+        return []
+    ram = f"memory-backend-ram,id=ram,size={memory_bytes}{_bound(node)}"
+    return ["-object", ram, "-machine", "memory-backend=ram"]
+
+
+def _bound(node: int | None) -> str:
+    return "" if node is None else f",host-nodes={node},policy=bind"
+
+
+def nvdimms(memory_bytes: int, devices: Sequence[Device], node: int | None = None) -> list[str]:
     """Return options for the guest's memory and NVDIMMs; the first becomes region0, and so on.
 
     Without label-size: a label area would misalign the region, which ndctl refuses.
+    They are bound to NUMA node `node` of the host, unless it is None.
     """
     if not devices:
         return ["-m", f"size={memory_bytes >> 20}M"]
@@ -60,7 +75,7 @@ def nvdimms(memory_bytes: int, devices: Sequence[Device]) -> list[str]:
     most = memory_bytes + sum(d.size_bytes + GIB for d in devices) + GIB
     options = ["-m", f"size={memory_bytes >> 20}M,slots={len(devices)},maxmem={most >> 20}M"]
     for number, device in enumerate(devices):
-        options += ["-object", _backing(number, device)]
+        options += ["-object", _backing(number, device) + _bound(node)]
         options += ["-device", f"nvdimm,id=nvdimm{number},memdev=backing{number}"]
     return options
 

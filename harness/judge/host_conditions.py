@@ -65,12 +65,13 @@ def conditions(table: BootTable) -> Iterator[Condition]:
     if text := nested(machine):
         yield Condition("nested", "host", text)
     boots = [boot for found in table.counting.values() for boot in found]
-    yield from _of_settings([b.settings for b in boots if b.settings is not None])
+    yield from of_settings([b.settings for b in boots if b.settings is not None])
     yield from _of_placements([b.placement for b in boots if b.placement is not None])
     yield from _unequal(boots)
 
 
-def _of_settings(found: Sequence[HostSettings]) -> Iterator[Condition]:
+def of_settings(found: Sequence[HostSettings]) -> Iterator[Condition]:
+    """Yield the conditions in settings that were read before boots."""
     governors = sorted({name for one in found for name in one.governors})
     words = [f"governor {', '.join(governors)}"] if set(governors) - {"performance"} else []
     words += ["turbo on"] if any(one.turbo for one in found) else []

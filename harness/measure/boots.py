@@ -15,6 +15,7 @@ from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, silent
 from harness.guest import backing_files, qemu
 from harness.guest.accelerator import Accelerator
+from harness.guest.pinning import NOT_PINNED, Pinning
 from harness.host import process
 from harness.host.cache import Cache
 from harness.host.files import replace_file
@@ -49,6 +50,7 @@ def measure(
     keep_images: bool = False,
     after_boot: AfterBoot | None = None,
     keep_going: bool = False,
+    pinning: Pinning = NOT_PINNED,
 ) -> BootRun:
     """Run the boots that `record` lacks and return the finished record.
 
@@ -62,7 +64,7 @@ def measure(
     cache.sandbox.warn(listen)
     folder = store.folder_of(project.results, record)
     agent = project.guests_folder / "agent" / "agent"
-    conditions = Conditions(cache, folder, agent, guest, plan, accelerator)
+    conditions = Conditions(cache, folder, agent, guest, plan, accelerator, pinning)
     with cache.locked(f"run-{record.run_id}"):
         if (folder / store.FILE).exists():
             record = store.load_boots(folder)  # another process may have gone further meanwhile

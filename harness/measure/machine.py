@@ -4,6 +4,7 @@
 import os
 import platform
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -61,23 +62,34 @@ class Cpu(msgspec.Struct, frozen=True):
 
 def describe(cache: Cache, accelerator: Accelerator, guest_cpu: str) -> Machine:
     """Return the machine for a run record; `guest_cpu` is the model that guests boot with."""
-    found, deadline = cpu(Path("/proc/cpuinfo").read_text()), Deadline(_DESCRIBE_S)
+    deadline = Deadline(_DESCRIBE_S)
+    tools = {
+        name: number
+        for name, program in _MEASURING.items()
+        if (number := tool_version(cache, program, deadline))
+    }
+    return msgspec.structs.replace(
+        here(accelerator.name, accelerator.proof, tools),
+        guest_cpu=guest_cpu,
+        guest_cpu_lacks=accelerator.cpu.lacks,
+    )
+
+
+def here(
+    accelerator: Literal["kvm", "tcg", "native"], proof: str, tools: dict[str, str]
+) -> Machine:
+    """Return the machine with this accelerator, and the versions of the tools that matter."""
+    found = cpu(Path("/proc/cpuinfo").read_text())
     return Machine(
         cpu=found.name,
         cpus=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
-        accelerator=accelerator.name,
-        accelerator_proof=accelerator.proof,
-        guest_cpu=guest_cpu,
-        guest_cpu_lacks=accelerator.cpu.lacks,
+        accelerator=accelerator,
+        accelerator_proof=proof,
+        tools=tools,
         hypervisor=hypervisor(),
         cpu_id=found.id,
-        tools={
-            name: number
-            for name, program in _MEASURING.items()
-            if (number := tool_version(cache, program, deadline))
-        },
     )
 
 

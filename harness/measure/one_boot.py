@@ -15,11 +15,13 @@ from harness.guest import console, rootfs
 from harness.guest.accelerator import Accelerator
 from harness.guest.backing_files import Images
 from harness.guest.console_findings import findings
+from harness.guest.pinning import Pinning
 from harness.guest.qemu import Device
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure import checks, host_settings
 from harness.measure.host_usage import Meter
+from harness.measure.placement import Placing
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
@@ -39,6 +41,7 @@ class Conditions(msgspec.Struct, frozen=True):
     guest: Guest
     plan: Plan
     accelerator: Accelerator
+    pinning: Pinning = Pinning()
 
 
 def boot(
@@ -58,12 +61,16 @@ def boot(
     logs = conditions.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     console_log = logs / f"{build}-{number}.console.log"
+    files = [path.name for path in images.named.values()]
+    placing = Placing(conditions.pinning, conditions.guest.ram_bytes, files)
+    progress = _Progress(conditions, images, placing, listen)
     ran = guest.boot(
         conditions.cache,
         _command(conditions, kernel, images.named),
         log=console_log,
         seconds=conditions.plan.boot_s,
-        on_message=_Progress(conditions, images, listen).hear,
+        on_message=progress.hear,
+        on_start=progress.started,
     )
     used = meter.used()
     agent_log = replace_file(logs / f"{build}-{number}.agent.jsonl", ran.channel)
@@ -94,6 +101,7 @@ def boot(
         load_1min=used.load_before,
         host=used,
         settings=settings,
+        placement=placing.placement,
     )
 
 
@@ -124,6 +132,7 @@ def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path])
             *special,
         ),
         waits=conditions.accelerator.waits,
+        node=conditions.pinning.node,
         devices=tuple(
             Device(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
         ),
@@ -167,21 +176,35 @@ class _Progress:
     QEMU has opened them when the kernel prints its first line.
     """
 
-    def __init__(self, conditions: Conditions, images: Images, listen: Listener) -> None:
+    def __init__(
+        self, conditions: Conditions, images: Images, placing: Placing, listen: Listener
+    ) -> None:
         self._images = images
+        self._placing = placing
+        self._leader = 0
+        namespaces = conditions.guest.namespaces
+        last = namespaces[-1].driver if namespaces else ""
+        self._last = console.Marker("end", last, conditions.plan.rebinds)
         self._listen = listen
         self._total = sum(_expected_bindings(conditions).values())
         self._done = 0
         self._at = ""
 
+    def started(self, leader: int) -> None:
+        """Take note of the process that QEMU is, or that started it."""
+        self._leader = leader
+
     def hear(self, text: str) -> None:
         if text.startswith(guest.KERNEL_STARTED):
             self._images.forget_names()
+            self._placing.begin(self._leader)
         match console.read_line(text):
             case console.Marker("begin", driver, index):
                 self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"
             case console.BindingReport(_, ms):
                 self._done += 1
                 self._listen(Advanced(self._done, self._total, f"{self._at}: {ms} ms"))
+            case console.Marker() as marker if marker == self._last:
+                self._placing.end()
             case _:
                 pass

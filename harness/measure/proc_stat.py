@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Parses /proc/stat and /proc/loadavg (proc_stat(5), proc_loadavg(5)). Pure."""
 
+from typing import NamedTuple
+
 import msgspec
 
 
@@ -21,6 +23,26 @@ def cpu_ticks(stat: str) -> CpuTicks:
         raise ValueError(f"{stat[:80]!r} is not a line of CPU times")
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[1:9])
     return CpuTicks(user + nice + system + irq + softirq, steal)
+
+
+class CpuTime(NamedTuple):
+    """Busy time of one CPU, and all of its time, in ticks of USER_HZ."""
+
+    busy: int
+    whole: int
+
+
+def times_of_cpus(stat: str) -> dict[int, CpuTime]:
+    """Return the times of each CPU in /proc/stat, by its number."""
+    found = {}
+    for line in stat.splitlines():
+        name, *words = line.split() or [""]
+        number = name.removeprefix("cpu")
+        if name.startswith("cpu") and number.isdecimal() and len(words) >= 8:
+            user, nice, system, idle, iowait, irq, softirq, steal = map(int, words[:8])
+            busy = user + nice + system + irq + softirq
+            found[int(number)] = CpuTime(busy, busy + idle + iowait + steal)
+    return found
 
 
 def load_1min(loadavg: str) -> float:

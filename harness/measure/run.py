@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.events import Ended, Listener, silent
-from harness.guest import accelerator
+from harness.guest import accelerator, pinning
 from harness.guest.accelerator import DEFAULT_CHOICE, BootChoice
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
@@ -91,6 +91,7 @@ def run(
         keep_images=keep_images,
         after_boot=read.saver(folder),
         keep_going=keep_going,
+        pinning=pinning.choose(choice.pin, guest.cpus, chosen.name),
     )
 
 

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times builds, or counts their instructions and memory traffic, and stores the run."""
 
-import os
-import platform
-from pathlib import Path
-
 import msgspec
 
 from harness.errors import HarnessError
@@ -12,9 +8,8 @@ from harness.events import Listener, silent
 from harness.guest import backing_files
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.host.hypervisor import hypervisor
 from harness.kernel import identity
-from harness.measure.machine import cpu
+from harness.measure import machine
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import (
@@ -160,15 +155,5 @@ def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
 
 
 def _machine(made: Prepared) -> Machine:
-    found = cpu(Path("/proc/cpuinfo").read_text())
-    return Machine(
-        cpu=found.name,
-        cpus=len(os.sched_getaffinity(0)),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        kernel=platform.release(),
-        accelerator="native",
-        accelerator_proof="the function runs as a process of this machine",
-        tools={"cc": made.builds[0].program.compiler},
-        hypervisor=hypervisor(),
-        cpu_id=found.id,
-    )
+    proof = "the function runs as a process of this machine"
+    return machine.here("native", proof, {"cc": made.builds[0].program.compiler})

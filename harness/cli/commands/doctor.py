@@ -9,7 +9,7 @@ from harness.doctor.diagnosis import Diagnosis, missing, summary
 from harness.errors import MachineError
 from harness.events import Began, Event
 from harness.host.cache import Cache
-from harness.project.project import Project
+from harness.project.project import DEFAULT_SERIES, Project
 
 COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
@@ -21,8 +21,9 @@ COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 def doctor(plan: str, fresh: bool, as_json: bool) -> None:
     """Check whether this machine can run a plan: tools, disk, memory, CPU, load, sandbox, KVM.
 
-    The first line is the answer. KVM is usable only if a kernel boots under it. The plan runs in
-    spite of warnings; if something is missing, exits with 69.
+    The first line says whether a run here can decide the claims of the default series. KVM is
+    usable only if a kernel boots under it. The plan runs in spite of warnings; if something is
+    missing, exits with 69.
 
     \b
     Examples:
@@ -30,16 +31,19 @@ def doctor(plan: str, fresh: bool, as_json: bool) -> None:
       harness doctor --plan quick
       harness doctor --json          for programs
     """
-    from harness.doctor.doctor import examine
+    from harness.doctor.doctor import decides, examine
 
     project = Project.find()
     wanted = project.plan(plan)
     guest = project.guest(wanted.guest)
     found = list(examine(project, Cache.default(), wanted, guest, _show_step, fresh=fresh))
     answer, ok = summary(plan, found), not missing(found)
+    decided = decides(project, DEFAULT_SERIES, found, guest)
     if as_json:
-        print_json({"plan": plan, "ok": ok, "checks": found})
+        said = {"decides": decided.decides, "because": decided.because}
+        print_json({"plan": plan, "ok": ok, **said, "checks": found})
     else:
+        click.echo(printable(str(decided)))
         click.echo(answer)
         for one in found:
             _show(one)

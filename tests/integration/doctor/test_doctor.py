@@ -52,7 +52,7 @@ def examined(cache: Cache) -> dict[str, Diagnosis]:
 def test_every_need_and_every_part_of_the_machine_has_a_line(cache: Cache) -> None:
     found = examined(cache)
     assert {"git", "gcc", "gelf.h", "qemu-system-x86_64", "vng", "b4", "ensurepip"} <= set(found)
-    parts = {"architecture", "guest root", "sandbox", "disk", "memory", "cpu", "load"}
+    parts = {"architecture", "guest root", "sandbox", "disk", "memory", "cpu", "host", "load"}
     assert parts | {"accelerator"} <= set(found)
     assert found["ndctl"].text == "76.1"
     assert found["busybox"].text == "1.35.0"
@@ -156,7 +156,8 @@ def test_the_command(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", code, "doctor", "--plan", "quick"]
     env = os.environ | {"PATH": "/nonexistent", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False, timeout=120)
-    answer, *lines = done.stdout.splitlines()
+    decided, answer, *lines = done.stdout.splitlines()
+    assert decided.startswith("this machine can decide the claim: no, because the plan cannot run")
     assert answer.startswith("plan quick cannot run here: ")
     found = [line.split()[:2] for line in lines]
     # Some may be in sbin, which is searched in addition to PATH.
@@ -169,5 +170,6 @@ def test_the_command(tmp_path: Path) -> None:
     )
     made = json.loads(as_json.stdout)
     assert as_json.returncode == 69
-    assert (made["plan"], made["ok"]) == ("quick", False)
+    assert (made["plan"], made["ok"], made["decides"]) == ("quick", False, False)
+    assert made["because"].startswith("the plan cannot run: ")
     assert {"name", "status", "text", "hint"} == set(made["checks"][0])
