@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.host.cache import Cache
     from harness.judge.rule_syntax import Rule
     from harness.project.project import Project
-    from harness.series.source import Source
+    from harness.series.source import MailChoice, Source
     from harness.series.what import Given
 
 #: Where a command's context says whether --no-sandbox was given, and which --repo.
@@ -108,6 +108,20 @@ repo_option = click.option(
     metavar="R",
     help="Your kernel repository, only read (default: the kernel tree that you are in).",
 )
+#: For a WHAT that means mails.
+mail_choice_options = adding(
+    click.option(
+        "--archive",
+        default="",
+        metavar="URL",
+        help="Fetch mails from this public-inbox (default: your b4.midmask, or lore).",
+    ),
+    click.option(
+        "--with-fixes",
+        is_flag=True,
+        help="Put fixes that answer the series, such as akpm's -fix mails, on top of it.",
+    ),
+)
 #: Options of earlier releases, which WHAT and --base replace.
 earlier_options = adding(
     click.option("--version", type=int, hidden=True),
@@ -125,7 +139,7 @@ def what_options(command: F) -> F:
         found = understood(named)
         return command(*args, slug=found.slug, source=found.source, **given)
 
-    decorate = adding(what_argument, repo_option, earlier_options)
+    decorate = adding(what_argument, repo_option, mail_choice_options, earlier_options)
     return decorate(collected)  # type: ignore[return-value]
 
 
@@ -137,6 +151,8 @@ class Named(NamedTuple):
     version: int | None
     port: str | None
     mbox: Path | None
+    archive: str = ""
+    with_fixes: bool = False
 
 
 def understood(named: Named) -> "Given":
@@ -149,20 +165,25 @@ def understood(named: Named) -> "Given":
 def _understood(named: Named) -> "Given":
     from harness.cli.progress import watching
     from harness.events import Note
+    from harness.series.source import MailChoice, Mails, Message, Posted
     from harness.series.what import Given, understand
 
     if click.get_current_context().invoked_subcommand is not None:
         return Given("")  # the subcommand has its own
-    old = chosen_source(named.version, named.port, named.mbox)
+    choice = MailChoice(named.version, named.archive, named.with_fixes)
+    old = chosen_source(choice, named.port, named.mbox)
     project, cache = chosen_project(), chosen_cache()
     with watching() as listen:
         if named.mbox is not None or named.port is not None:
             slug = named.what or DEFAULT_SERIES
             project.require_series(slug)
-            return Given(slug, old, repository=named.repo)
-        if named.what is None and named.version is not None:
-            return Given(DEFAULT_SERIES, old, repository=named.repo)
-        found = understand(project, cache, named.what, named.repo, listen, version=named.version)
+            found = Given(slug, old, repository=named.repo)
+        elif named.what is None and named.version is not None:
+            found = Given(DEFAULT_SERIES, old, repository=named.repo)
+        else:
+            found = understand(project, cache, named.what, named.repo, listen, choice=choice)
+        if named.with_fixes and not isinstance(found.source, Mails | Posted | Message):
+            raise InputError("is for mails", where="--with-fixes", expected="mails as WHAT")
         if found.note:
             listen(Note(found.note))
     return found
@@ -254,6 +275,7 @@ def on_base(command: F) -> F:
         what_argument,
         click.option("--base", "--tree", "base", cls=Renamed, metavar="B", help=_BASE_HELP),
         repo_option,
+        mail_choice_options,
         earlier_options,
     )
     return decorate(collected)  # type: ignore[return-value]
@@ -329,14 +351,14 @@ choice_options = adding(
 )
 
 
-def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "Source | None":
+def chosen_source(choice: "MailChoice", port: str | None, mbox: Path | None) -> "Source | None":
     """Return the source that the options name; None is the tree's port.
 
     Raises InputError if a port and another one are given.
     """
     from harness.series.source import Mails, Port, Posted
 
-    if port is not None and (version is not None or mbox is not None):
+    if port is not None and (choice.version is not None or mbox is not None):
         raise InputError(
             "given together",
             where="--version, --port, --mbox",
@@ -345,8 +367,10 @@ def chosen_source(version: int | None, port: str | None, mbox: Path | None) -> "
     if port is not None:
         return Port(port)
     if mbox is not None:
-        return Mails(mbox, version)
-    return None if version is None else Posted(version)
+        return Mails(mbox, choice.version, choice.with_fixes)
+    if choice.version is None:
+        return None
+    return Posted(choice.version, choice.archive, choice.with_fixes)
 
 
 def claim_options(command: F) -> F:

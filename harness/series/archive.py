@@ -56,6 +56,14 @@ class Fetched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attestation: dict[str, str] = {}
 
 
+class Thread(msgspec.Struct, frozen=True):
+    """A thread in the cache: its mbox, the note beside it, and whether it was fetched just now."""
+
+    path: Path
+    note: Fetched
+    is_new: bool
+
+
 def fetch(
     cache: Cache,
     message_id: str,
@@ -63,8 +71,8 @@ def fetch(
     *,
     again: bool = False,
     listen: Listener = silent,
-) -> tuple[Path, Fetched]:
-    """Return the mbox of a message's thread and its note, from the cache unless `again`.
+) -> Thread:
+    """Return the thread of a message, from the cache unless `again`.
 
     `archive` is the URL of a public-inbox; "" is the one of the user's b4 configuration, or lore.
     Raises InputError for an invalid URL or an unknown message, MachineError if the archive cannot
@@ -75,7 +83,7 @@ def fetch(
     path = place(cache, message_id)
     note = None if again else noted(path, message_id)
     if note is not None and note.archive == name:
-        return path, note
+        return Thread(path, note, is_new=False)
     listen(Began(f"fetch the thread of {message_id}"))
     with cache.staging() as work:
         raw = _from_archive(cache, message_id, settings, work)
@@ -85,7 +93,7 @@ def fetch(
     # Last: an mbox is valid only with its note.
     _write(path, note)
     listen(Ended(f"fetched {len(read_mails(raw))} mails from {name}"))
-    return path, note
+    return Thread(path, note, is_new=True)
 
 
 def of_user(cache: Cache, repository: Path | None = None) -> dict[str, str]:
@@ -104,13 +112,18 @@ def of_user(cache: Cache, repository: Path | None = None) -> dict[str, str]:
     return settings
 
 
-def attested(
-    cache: Cache, path: Path, note: Fetched, patches: Sequence[PatchMail]
-) -> tuple[str, ...]:
+def of_repository(cache: Cache, repository: Path) -> str:
+    """Return the archive of the user's configuration and the repository's, "" for none."""
+    settings = of_user(cache, repository)
+    return archive_url.name_of(settings) if "midmask" in settings else ""
+
+
+def attested(cache: Cache, thread: Thread, patches: Sequence[PatchMail]) -> tuple[str, ...]:
     """Return what b4 prints about the signatures of a thread's patches; empty if nothing.
 
     b4 is asked once about each patch; the note keeps the answer.
     """
+    note = noted(thread.path, thread.note.message_id) or thread.note
     names = [patch.message_id for patch in patches]
     if not set(names) <= set(note.attestation):
         printed: tuple[str, ...] = ()
@@ -129,14 +142,14 @@ def attested(
             found = ("",) * len(patches)
         known = note.attestation | dict(zip(names, found, strict=True))
         note = msgspec.structs.replace(note, attestation=known)
-        _write(path, note)
+        _write(thread.path, note)
     lines = tuple(note.attestation[name] for name in names)
     return lines if all(lines) else ()
 
 
 def require_posted(project: Project, slug: str, version: int) -> tuple[Version, str]:
     """Return a posted version and its message-id. Raises InputError if either is unknown."""
-    versions = {v.version: v for v in project.series(slug).versions}
+    versions = {v.version: v for v in project.require_series(slug).versions if v.version}
     if version not in versions:
         raise InputError(
             f"no version {version}",
@@ -149,7 +162,7 @@ def require_posted(project: Project, slug: str, version: int) -> tuple[Version, 
             f"the message-id of v{version} is not known",
             where=f"series/{slug}/series.yaml",
             expected="key cover",
-            hint="add it, or give the mails with --mbox",
+            hint="add it, or name a file of the mails instead",
         )
     return posted, posted.cover
 

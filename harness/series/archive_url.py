@@ -9,11 +9,35 @@ import urllib.parse
 from collections.abc import Mapping
 
 from harness.errors import InputError
+from harness.series.messages import is_message_id
 
 #: b4's settings that say where mail comes from.
 SETTINGS = ("midmask", "linkmask", "searchmask")
 #: What b4 uses without settings.
 LORE = "https://lore.kernel.org/all"
+#: Hosts of lore, and of its redirects: their mails may come from the user's own archive.
+_LORE_HOSTS = ("lore.kernel.org", "lkml.kernel.org", "patch.msgid.link", "msgid.link")
+
+
+def parse_link(url: str) -> tuple[str, str] | None:
+    """Return the archive and the message-id that the URL of a mail names; None if it names none.
+
+    The archive is the URL of a public-inbox, or "" for lore. A link may lead to the thread (/T/),
+    its mbox or the raw mail, and have a fragment.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = (parts.hostname or "").removeprefix("www.")
+    except ValueError:
+        return None
+    pieces = parts.path.split("/")
+    names = [urllib.parse.unquote(piece).removesuffix(".mbox.gz") for piece in pieces]
+    at = next((n for n, name in enumerate(names) if is_message_id(name)), None)
+    if parts.scheme not in ("http", "https") or not host or at is None:
+        return None
+    if host in _LORE_HOSTS or pieces[at - 1] == "patch":  # of patchwork, which is no archive
+        return "", names[at]
+    return f"{parts.scheme}://{parts.netloc}{'/'.join(pieces[:at])}", names[at]
 
 
 def settings_of(url: str, where: str = "--archive") -> dict[str, str]:

@@ -5,22 +5,25 @@ A damaged mail is refused, with the command that fetches the raw one: archives w
 tabs into spaces and hide addresses, and none of that is repaired.
 """
 
+import contextlib
 import hashlib
 import re
 import shlex
+import urllib.parse
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import InputError, Unsupported
+from harness.errors import InputError, MachineError
 from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.series import Series
-from harness.series import b4, commits, lore
+from harness.series import archive, b4, commits
+from harness.series.fixes import on_top
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
-from harness.series.select import select
+from harness.series.select import Selected, select, version_of
 from harness.series.source import Commits, Mails, Message, Port, Posted, RebasedSource, Source
 
 #: A kernel series is kilobytes.
@@ -58,10 +61,10 @@ def patches(
     match source:
         case Port(base):
             return _port(project, series, base)
-        case Mails(path, version):
-            return _selected(cache, series, path, version, listen)
-        case Message(message_id):
-            raise Unsupported("cannot be fetched by its message-id", where=message_id)
+        case Mails():
+            return _of_files(cache, series, source, listen)
+        case Posted() | Message():
+            return _of_archive(project, cache, slug, source, listen)
         case Commits():
             raw, cover = commits.mails(cache, source)
             parsed = _parsed(raw, source.repository, series)
@@ -72,12 +75,6 @@ def patches(
                 cover=cover,
                 base_commit=source.base,
             )
-        case Posted(version):
-            path, note = lore.fetch(project, cache, slug, version, listen)
-            found = _mails(path, series, f"v{version}")
-            return msgspec.structs.replace(
-                found, message_id=note.message_id, attestation=note.attestation
-            )
         case RebasedSource(path, label, _):
             return _mails(path, series, label)
 
@@ -86,7 +83,7 @@ def require_readable(project: Project, cache: Cache, slug: str, source: Source |
     """Raise InputError for an unknown series or posted version, or for damaged mails."""
     project.series(slug)
     if isinstance(source, Posted):
-        lore.require_posted(project, slug, source.version)
+        archive.require_posted(project, slug, source.version)
     if isinstance(source, Port | Mails | Commits):
         patches(project, cache, slug, source)
 
@@ -100,13 +97,21 @@ def all_mails(project: Project, cache: Cache, slug: str, source: Source) -> tupl
             files = _files_of(path)
         case RebasedSource(path):
             files = [path]
-        case Posted(version):
-            files = [lore.place(cache, slug, version)]
-        case Message() | Commits():
+        case Posted() | Message():
+            name = message_id(project, slug, source)
+            files = [archive.fetch(cache, name, source.archive).path]
+        case Commits():
             found = patches(project, cache, slug, source)
             letters = (found.cover, *(patch.raw for patch in found.patches))
             return tuple(read_mails(raw)[0] for raw in letters if raw)
     return tuple(mail for file in files for mail in read_mails(_read(file)))
+
+
+def message_id(project: Project, slug: str, source: Posted | Message) -> str:
+    """Return the message-id that a source is fetched by. Raises InputError if it is unknown."""
+    if isinstance(source, Message):
+        return source.message_id
+    return archive.require_posted(project, slug, source.version)[1]
 
 
 def lost_tabs(patch: PatchMail) -> str | None:
@@ -138,10 +143,9 @@ def _port(project: Project, series: Series, base: str) -> SourceMails:
     return SourceMails(found, f"port {base}", tuple(digests[_body(mail.raw)] for mail in found))
 
 
-def _selected(
-    cache: Cache, series: Series, path: Path, version: int | None, listen: Listener
-) -> SourceMails:
+def _of_files(cache: Cache, series: Series, source: Mails, listen: Listener) -> SourceMails:
     """Return the series that b4 selects from an mbox, a maildir or a folder."""
+    path = source.path
     files = _files_of(path)
     raw = _read(files[0])
     if path.is_dir():
@@ -149,20 +153,113 @@ def _selected(
         raw = b4.mbox(mails)
         if len(raw) > MAX_MBOX_BYTES:
             raise InputError("is over 64 MiB", where=str(path), expected="one series")
+    label = f"mbox {path.name}" + (f" v{source.version}" if source.version else "")
     try:
-        selection = select(cache, raw, version)
+        selected = select(cache, raw, source.version)
+        found = _with_fixes(selected, label, with_fixes=source.with_fixes)
     except MailError as error:
         if path.is_dir():
             # Lines are counted per file.
             for file in files:
                 _require_whole(_read(file), file, series)
-        raise _damaged(error, raw, path, version, series) from error
-    for mail in (*selection.fixes, *selection.left_out):
-        listen(Note(f"left out: {mail.title} <{mail.message_id or path.name}>"))
-    label = f"mbox {path.name}" + (f" v{version}" if version else "")
-    chosen = selection.patches
-    found = SourceMails(chosen, label, _digests(chosen), introduced_by(chosen))
-    return _with_cover(found, selection.cover)
+        raise _damaged(error, raw, path, source.version, series) from error
+    _name_others(selected, path.name, listen, with_fixes=source.with_fixes)
+    return found
+
+
+def _of_archive(
+    project: Project, cache: Cache, slug: str, source: Posted | Message, listen: Listener
+) -> SourceMails:
+    """Return the series of a message, fetched from an archive unless it is cached."""
+    name = message_id(project, slug, source)
+    thread = archive.fetch(cache, name, source.archive, listen=listen)
+    try:
+        found = _of_thread(project, cache, slug, source, thread, listen)
+    except InputError:
+        if thread.is_new:
+            raise
+        # The rest may have arrived since.
+        with contextlib.suppress(MachineError):
+            thread = archive.fetch(cache, name, source.archive, again=True, listen=listen)
+        if not thread.is_new:
+            raise
+        found = _of_thread(project, cache, slug, source, thread, listen)
+    return msgspec.structs.replace(found, message_id=name)
+
+
+def _of_thread(
+    project: Project,
+    cache: Cache,
+    slug: str,
+    source: Posted | Message,
+    thread: archive.Thread,
+    listen: Listener,
+) -> SourceMails:
+    name = thread.note.message_id
+    raw = _read(thread.path)
+    mails = read_mails(raw)
+    version = source.version or version_of(mails, name)
+    label = f"v{version}" if isinstance(source, Posted) else f"mail {name[:100]}"
+    if isinstance(source, Message) and source.version:
+        label += f" v{source.version}"
+    try:
+        selected = select(cache, raw, version)
+        if not source.version:
+            _require_asked(selected, next(m for m in mails if m.message_id == name), source)
+        found = _with_fixes(selected, label, with_fixes=source.with_fixes)
+    except MailError as error:
+        raise InputError(
+            error.what,
+            where=f"{thread.path}:{error.line}" if error.line else str(thread.path),
+            expected="a whole series",
+            hint=f"see the thread: {thread.note.archive}/{urllib.parse.quote(name, safe='@')}/T/",
+        ) from error
+    if isinstance(source, Posted):
+        posted, _ = archive.require_posted(project, slug, source.version)
+        if posted.patches not in (None, len(selected.patches)):
+            raise InputError(
+                f"v{source.version} has {len(selected.patches)} patches",
+                where=str(thread.path),
+                expected=f"{posted.patches} (series/{slug}/series.yaml)",
+            )
+    _name_others(selected, name, listen, with_fixes=source.with_fixes)
+    # b4 shows one series: fixes are asked about alone.
+    count = len(selected.patches)
+    groups = [found.patches[:count], *((fix,) for fix in found.patches[count:])]
+    lines = [archive.attested(cache, thread, group) for group in groups]
+    attestation = tuple(line for group in lines for line in group) if all(lines) else ()
+    return msgspec.structs.replace(found, attestation=attestation)
+
+
+def _require_asked(selected: Selected, asked: Mail, source: Posted | Message) -> None:
+    """Raise MailError if the mail that was asked for is a patch or cover letter of another series.
+
+    Replies stand for the series that they answer.
+    """
+    taken = [patch.message_id for patch in selected.patches]
+    taken += [mail.message_id or "" for mail in (selected.cover,) if mail]
+    taken += [mail.message_id or "" for mail in selected.fixes if source.with_fixes]
+    is_patch = asked.has_diff or (asked.tag is not None and asked.tag.number == 0)
+    if is_patch and not asked.is_reply and asked.message_id not in taken:
+        raise MailError(f"holds another series than that of: {asked.title}", asked.first_line)
+
+
+def _with_fixes(selected: Selected, label: str, *, with_fixes: bool) -> SourceMails:
+    """Return a selection with its fixes on top, if they are wanted. Raises MailError."""
+    fixes = selected.fixes if with_fixes else ()
+    chosen = on_top(selected.patches, fixes)
+    if fixes:
+        label += f" with {len(fixes)} fix{'es' if len(fixes) > 1 else ''}"
+    found = SourceMails(chosen, label, _digests(chosen), introduced_by(selected.patches))
+    return _with_cover(found, selected.cover)
+
+
+def _name_others(selected: Selected, called: str, listen: Listener, *, with_fixes: bool) -> None:
+    for mail in selected.fixes:
+        how = "put on top" if with_fixes else "left out, a fix that --with-fixes takes"
+        listen(Note(f"{how}: {mail.title} <{mail.message_id or called}>"))
+    for mail in selected.left_out:
+        listen(Note(f"left out: {mail.title} <{mail.message_id or called}>"))
 
 
 def _with_cover(found: SourceMails, cover: Mail | None) -> SourceMails:

@@ -108,6 +108,19 @@ def _ancestors(name: str, offered: Mapping[str, _Offered]) -> set[str]:
     return found - {name}
 
 
+def version_of(mails: Sequence[Mail], name: str) -> int | None:
+    """Return the version of the series that a mail of a thread belongs to.
+
+    None if all mails are of one version, or its subject and those above it have no version.
+    """
+    if len({mail.tag.version for mail in mails if mail.tag}) < 2:
+        return None
+    known = {mail.message_id: mail for mail in mails}
+    mail = known[name]
+    above = [mail, *(known[answered] for answered in reversed(mail.answers) if answered in known)]
+    return next((one.tag.version for one in above if one.tag), None)
+
+
 def _require_other_version(mail: Mail, selected: int, wanted: int | None) -> None:
     found = (mail.tag or _ALONE).version
     if found == selected:

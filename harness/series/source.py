@@ -6,6 +6,14 @@ from pathlib import Path
 import msgspec
 
 
+class MailChoice(msgspec.Struct, frozen=True):
+    """Which mails to take: the version in a thread or mbox, from which archive, with fixes."""
+
+    version: int | None = None
+    archive: str = ""
+    with_fixes: bool = False
+
+
 class Port(msgspec.Struct, frozen=True, tag=True):
     """Our own implementation for a base: series/<slug>/ports/<base>/."""
 
@@ -13,16 +21,22 @@ class Port(msgspec.Struct, frozen=True, tag=True):
 
 
 class Mails(msgspec.Struct, frozen=True, tag=True):
-    """An mbox, a maildir or a folder of patches; `version` chooses among several versions."""
+    """An mbox, a maildir or a folder of patches; `version` chooses among several versions.
+
+    `with_fixes` puts fixes that answer the series on top of it, here and in the other sources.
+    """
 
     path: Path
     version: int | None = None
+    with_fixes: bool = False
 
 
 class Posted(msgspec.Struct, frozen=True, tag=True):
-    """A posted version of series.yaml, fetched from the mail archive."""
+    """A posted version of series.yaml, fetched from a mail archive; `archive` as in Message."""
 
     version: int
+    archive: str = ""
+    with_fixes: bool = False
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -34,6 +48,7 @@ class Message(msgspec.Struct, frozen=True, tag=True):
     message_id: str
     version: int | None = None
     archive: str = ""
+    with_fixes: bool = False
 
 
 class Commits(msgspec.Struct, frozen=True, tag=True):

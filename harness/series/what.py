@@ -4,27 +4,37 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
 
 import msgspec
 
 from harness.errors import InputError
-from harness.events import Listener, silent
+from harness.events import Event, Listener, Note, silent
 from harness.git.git import ForeignGit
 from harness.host.cache import Cache
 from harness.project.project import DEFAULT_SERIES, Project
-from harness.series import commits, read
+from harness.series import archive, commits, read
+from harness.series.archive_url import parse_link
 from harness.series.messages import is_message_id, read_mails
-from harness.series.source import Commits, Mails, Message, Port, Posted, Source
+from harness.series.source import (
+    Commits,
+    MailChoice,
+    Mails,
+    Message,
+    Port,
+    Posted,
+    Source,
+)
 
 #: These prefixes make a text a path, and nothing else.
 _PATHS = ("/", "./", "../", "~")
-#: Archives that the user's own b4 configuration stands for.
-_LORE = ("lore.kernel.org", "msgid.link", "patch.msgid.link", "www.msgid.link")
 _WORD = re.compile(r"[^a-z0-9]+")
 #: results/ has folders of these names.
 _RESERVED = ("matrix", "index")
 MAX_SLUG = 48
+_ANY = MailChoice()
+
+P = TypeVar("P", Posted, Message)
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -55,15 +65,15 @@ def understand(
     repository: Path | None = None,
     listen: Listener = silent,
     *,
-    version: int | None = None,
+    choice: MailChoice = _ANY,
 ) -> Given:
     """Return what an argument WHAT means; without one, the branch of the kernel tree one is in.
 
-    `repository` None is that kernel tree. `version` chooses among several in an mbox or thread.
-    Raises InputError for a text with no meaning, or with two.
+    `repository` None is that kernel tree. `choice` is for a text that means mails. Raises
+    InputError for a text with no meaning, or with two.
     """
     place = repository or commits.kernel_tree_at(Path.cwd())
-    this = _Reader(project, cache, place, listen, version)
+    this = _Reader(project, cache, place, listen, choice)
     if text is None:
         return this.default()
     meanings = this.meanings(text)
@@ -76,6 +86,17 @@ def understand(
             expected=" or ".join(f"`{one.force}`" for one in meanings),
         )
     return meanings[0].given()
+
+
+def mails_of(
+    project: Project, cache: Cache, text: str, choice: MailChoice
+) -> tuple[str, Posted | Message]:
+    """Return the slug and source of a text that names posted mails; the slug is "" for none.
+
+    Raises InputError for a text that names none.
+    """
+    place = commits.kernel_tree_at(Path.cwd())
+    return _Reader(project, cache, place, silent, choice).posted(text)
 
 
 def slug_of(project: Project, title: str, kind: str = "mails") -> str:
@@ -97,10 +118,11 @@ class _Reader:
         cache: Cache,
         repository: Path | None,
         listen: Listener,
-        version: int | None,
+        choice: MailChoice,
     ) -> None:
         self._project, self._cache, self._listen = project, cache, listen
-        self._version = version
+        self._version = choice.version
+        self._choice = choice
         self._repository = repository
         self._git: ForeignGit | None = None
 
@@ -162,8 +184,12 @@ class _Reader:
         if mark:
             which = "as posted" if isinstance(source, Posted) else "our port"
             note = f"the series {slug}, {which}: {what}"
-        given = Given(slug, source, note, self._repository)
-        return [_Meaning(f"a series ({slug})", f"series/{text}", lambda: given)]
+
+        def given() -> Given:
+            own = self._of_archive(source) if isinstance(source, Posted) else source
+            return Given(slug, own, note, self._repository)
+
+        return [_Meaning(f"a series ({slug})", f"series/{text}", given)]
 
     def _path(self, text: str) -> list[_Meaning]:
         try:
@@ -186,7 +212,7 @@ class _Reader:
         kind = "a folder" if path.is_dir() else "a file"
 
         def given() -> Given:
-            source = Mails(path, version)
+            source = Mails(path, version, self._choice.with_fixes)
             found = read.patches(self._project, self._cache, "", source)
             return self._of_mails(source, found, f"the mails in {path}")
 
@@ -194,40 +220,63 @@ class _Reader:
         return [_Meaning(f"{kind} ({path})", force, given)]
 
     def _url(self, text: str) -> list[_Meaning]:
-        parts = urlsplit(text)
-        pieces = [unquote(piece) for piece in parts.path.split("/")]
-        at = next((n for n, piece in enumerate(pieces) if is_message_id(piece)), None)
-        if parts.scheme not in ("http", "https") or at is None:
+        link = parse_link(text)
+        if link is None:
             raise InputError(
                 "is not the URL of a mail in a public-inbox",
                 where=text,
                 expected="https://ARCHIVE/LIST/MESSAGE-ID/",
             )
-        name = pieces[at].removesuffix(".mbox.gz")
-        archive = ""
-        if parts.hostname not in _LORE:
-            archive = f"{parts.scheme}://{parts.netloc}{'/'.join(parts.path.split('/')[:at])}/"
-        return [self._meaning_of_message(name, archive, text)]
+        return [self._meaning_of_message(link[1], link[0], text)]
 
     def _message(self, text: str) -> list[_Meaning]:
         name = text.strip("<>")
         return [self._meaning_of_message(name, "", f"<{name}>")] if is_message_id(name) else []
 
-    def _meaning_of_message(self, name: str, archive: str, force: str) -> _Meaning:
+    def posted(self, text: str) -> tuple[str, Posted | Message]:
+        """Return what `mails_of` does."""
+        for meaning in self._slug(text):
+            given = meaning.given()
+            if isinstance(given.source, Posted):
+                return given.slug, given.source
+            raise InputError(
+                "is not a posted version", where=text, expected=f"{given.slug}@vN, or --version N"
+            )
+        link = parse_link(text) or ("", text.removeprefix("<").removesuffix(">"))
+        if not is_message_id(link[1]):
+            raise self.unknown(text)
+        return self._of_message(link[1], link[0])
+
+    def _of_message(self, name: str, link: str) -> tuple[str, Posted | Message]:
+        """Return the series of series/ that a message-id belongs to, or "", and its source."""
+        for slug in () if link else self._project.slugs():
+            for version in self._project.series(slug).versions:
+                if version.cover == name and version.version is not None:
+                    return slug, self._of_archive(Posted(version.version))
+                if version.cover == name:
+                    return slug, self._of_archive(Message(name))
+        return "", self._of_archive(Message(name, self._version), link)
+
+    def _of_archive(self, source: P, link: str = "") -> P:
+        """Return a source with its archive: the one that is named, else the user's own."""
+        named = self._choice.archive or link
+        if not named and self._repository is not None:
+            named = archive.of_repository(self._cache, self._repository)
+        return msgspec.structs.replace(source, archive=named, with_fixes=self._choice.with_fixes)
+
+    def _steps(self, event: Event) -> None:
+        """Pass on what takes time; notes come when the patches are applied."""
+        if not isinstance(event, Note):
+            self._listen(event)
+
+    def _meaning_of_message(self, name: str, link: str, force: str) -> _Meaning:
         def given() -> Given:
-            for slug in self._project.slugs():
-                for version in self._project.series(slug).versions:
-                    if version.cover != name or archive:
-                        continue
-                    if version.version is None:
-                        source: Source = Message(name)
-                        note = f"<{name}>, a posting of the series {slug}"
-                    else:
-                        source = Posted(version.version)
-                        note = f"<{name}>, v{version.version} of the series {slug}"
-                    return Given(slug, source, note, self._repository)
-            source = Message(name, self._version, archive)
-            found = read.patches(self._project, self._cache, "", source, self._listen)
+            slug, source = self._of_message(name, link)
+            if slug:
+                which = f"v{source.version}" if isinstance(source, Posted) else "a posting"
+                note = f"<{name}>, {which} of the series {slug}"
+                return Given(slug, source, note, self._repository)
+            found = read.patches(self._project, self._cache, "", source, self._steps)
             return self._of_mails(source, found, f"the thread of <{name}>")
 
         return _Meaning(f"a message-id (<{name}>)", force, given)

@@ -33,7 +33,7 @@ def apply(
       harness apply                                  our port, on v7.2
       harness apply memcpy-streaming --base v7.3
       harness apply my-series.mbox
-      harness apply memcpy-streaming@v2              as posted, fetched from lore
+      harness apply memcpy-streaming@v2              as posted, fetched from the archive
     """
     from harness.series import apply as stage
 

@@ -15,6 +15,7 @@ from harness.cli.options import (
     earlier_options,
     gate_rule,
     json_option,
+    mail_choice_options,
     plan_option,
     print_json,
     understood,
@@ -47,6 +48,8 @@ class BisectOptions(NamedTuple):
     version: int | None
     port: str | None
     mbox: Path | None
+    archive: str
+    with_fixes: bool
     plan: str
     paths: tuple[str, ...]
     size: str
@@ -69,6 +72,7 @@ class BisectOptions(NamedTuple):
     "(default: the kernel tree that you are in).",
 )
 @click.option("--series", hidden=True)
+@mail_choice_options
 @earlier_options
 @click.option("--gate", metavar="RULE", help="Bad if this rule fails, like order0.ratio<1.05.")
 @click.option("--memmap", is_flag=True, help="Bad if the struct pages differ.")
@@ -117,6 +121,7 @@ def bisect(options: BisectOptions) -> None:
     clone = Path(repository).expanduser()
     what = options.what or options.series
     named = Named(what, None, options.version, options.port, options.mbox)
+    named = named._replace(archive=options.archive, with_fixes=options.with_fixes)
     given = (
         Given(DEFAULT_SERIES)
         if not any(named)

@@ -8,7 +8,7 @@ from harness.cli.commands.series_import import import_claims
 from harness.cli.options import json_option, print_json, series_argument
 from harness.cli.progress import watching
 from harness.host.cache import Cache
-from harness.project.project import Project
+from harness.project.project import DEFAULT_SERIES, Project
 
 
 @click.group()
@@ -46,7 +46,7 @@ def show(slug: str, *, as_json: bool) -> None:
       harness series show
       harness series show memcpy-streaming --json
     """
-    from harness.series import lore
+    from harness.series import archive
 
     project, cache = Project.find(), Cache.default()
     found = project.require_series(slug)
@@ -55,7 +55,7 @@ def show(slug: str, *, as_json: bool) -> None:
         return
     click.echo(printable(found.title))
     for one in found.versions:
-        fetched = one.version and lore.noted(lore.place(cache, slug, one.version), one.cover or "")
+        fetched = one.cover and archive.noted(archive.place(cache, one.cover), one.cover)
         state = (
             f"fetched, sha256 {fetched.sha256[:12]}"
             if fetched
@@ -72,26 +72,44 @@ def show(slug: str, *, as_json: bool) -> None:
         click.echo(printable(f"port {port}  implements v{found.port_of}{own}"))
 
 
-@series.command(short_help="Fetch a posted version from lore.")
-@series_argument
-@click.option("--version", type=int, required=True, metavar="N", help="Posted version to fetch.")
+@series.command(short_help="Fetch a posted version, or any thread, anew.")
+@click.argument("what", metavar="[WHAT]", default=DEFAULT_SERIES)
+@click.option("--version", type=int, metavar="N", help="Posted version to fetch.")
+@click.option("--archive", default="", metavar="URL", help="Fetch it from this public-inbox.")
 @json_option
-def fetch(slug: str, version: int, *, as_json: bool) -> None:
-    """Fetch posted version N of SERIES with b4, by message-id, unless it is cached.
+def fetch(what: str, version: int | None, archive: str, *, as_json: bool) -> None:
+    """Fetch a thread with b4, also if it is cached, and print where its mbox is.
+
+    WHAT is a series of series/ with a version, a message-id, or the URL of a mail. Other commands
+    fetch what they need by themselves, once.
 
     \b
     Examples:
-      harness series fetch memcpy-streaming --version 2
+      harness series fetch memcpy-streaming@v2
+      harness series fetch 20260521040124.10608-1-lizhe.67@bytedance.com
+      harness series fetch https://lore.kernel.org/linux-mm/MESSAGE-ID/
     """
-    from harness.series import lore
+    from harness.series import archive as stage
+    from harness.series import read
+    from harness.series.source import MailChoice
+    from harness.series.what import mails_of
 
     project, cache = Project.find(), Cache.default()
+    slug, source = mails_of(project, cache, what, MailChoice(version, archive))
+    name = read.message_id(project, slug, source)
     with watching() as listen:
-        path, note = lore.fetch(project, cache, slug, version, listen)
+        thread = stage.fetch(cache, name, source.archive, again=True, listen=listen)
+        found = read.patches(project, cache, slug, source, listen)
     if as_json:
-        print_json({"mbox": str(path), "fetched": note})
+        print_json(
+            {
+                "mbox": str(thread.path),
+                "fetched": thread.note,
+                "patches": [patch.message_id for patch in found.patches],
+            }
+        )
         return
-    click.echo(printable(str(path)))
+    click.echo(printable(str(thread.path)))
 
 
 series.add_command(import_claims)

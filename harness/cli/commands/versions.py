@@ -27,7 +27,7 @@ def versions(old: str, new: str, slug: str, whole: bool, as_json: bool) -> None:
     \b
     Examples:
       harness versions v7.2 v7.3               two of our ports
-      harness versions v4 v5 --diff            posted versions, fetched from lore
+      harness versions v4 v5 --diff            posted versions, fetched from the archive
       harness versions v7.2 thread.mbox@v2     a port against what was posted
       harness versions old.mbox new.mbox --json
     """

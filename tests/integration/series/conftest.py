@@ -20,3 +20,15 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailArchive]:
         pytest.skip("public-inbox is not installed")
     with mail_archive(tmp_path_factory.mktemp("archive"), LINUX) as made:
         yield made
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without configuration, and no proxy to loopback."""
+    made = tmp_path / "home"
+    made.mkdir()
+    monkeypatch.setenv("HOME", str(made))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(made / "config"))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    return made

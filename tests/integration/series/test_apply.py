@@ -318,7 +318,11 @@ def test_a_late_fix_in_the_thread_is_named_and_not_applied(scene: Scene) -> None
     path = scene.mbox(one + two + late)
     applied = apply(scene.project, scene.cache, "test", scene.tree, Mails(path), notes.append)
     assert len(applied.patches) == 2
-    assert Note("left out: fixup! mm/memremap: map more <3@example.org>") in notes
+    named = "left out, a fix that --with-fixes takes: fixup! mm/memremap: map more <3@example.org>"
+    assert Note(named) in notes
+    wanted = Mails(path, with_fixes=True)
+    with pytest.raises(DoesNotApply, match=r"patch 3/3 \(fixup! mm/memremap: map more\)"):
+        apply(scene.project, scene.cache, "test", scene.tree, wanted, notes.append)
 
 
 @pytest.mark.parametrize(("version", "marks"), [(1, "1024"), (2, "2048"), (None, "2048")])

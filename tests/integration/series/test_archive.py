@@ -27,6 +27,7 @@ from tests.fakes.mail_archive import (
     status,
 )
 
+pytestmark = pytest.mark.usefixtures("home")
 THREAD = mbox(
     Posting("one@example.org", "[PATCH] mm: one", "Text.\n"),
     *(Posting(f"{n}@example.org", "Re: [PATCH] mm: one", f"{n}\n" * 99) for n in range(99)),
@@ -37,18 +38,6 @@ THREAD = mbox(
 def cache(tmp_path: Path) -> Cache:
     made = Cache(tmp_path / "cache")
     made.root.mkdir()
-    return made
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without configuration, and no proxy to loopback."""
-    made = tmp_path / "home"
-    made.mkdir()
-    monkeypatch.setenv("HOME", str(made))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(made / "config"))
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1")
     return made
 
 
@@ -63,16 +52,16 @@ def configure(folder: Path, **settings: str) -> None:
 def test_a_message_id_brings_the_whole_thread(
     cache: Cache, archive: MailArchive, name: str
 ) -> None:
-    path, note = stage.fetch(cache, name, archive.url)
-    mails = read_mails(path.read_bytes())
+    thread = stage.fetch(cache, name, archive.url)
+    mails = read_mails(thread.path.read_bytes())
     assert len(mails) == 10
     assert {V1, V2, FIX, name} <= {mail.message_id for mail in mails}
-    assert (note.message_id, note.archive) == (name, archive.url)
+    assert (thread.note.message_id, thread.note.archive) == (name, archive.url)
 
 
 def test_a_late_fix_is_found_in_a_fetched_thread(cache: Cache, archive: MailArchive) -> None:
-    path, _ = stage.fetch(cache, V2, archive.url)
-    found = select(cache, path.read_bytes())
+    thread = stage.fetch(cache, V2, archive.url)
+    found = select(cache, thread.path.read_bytes())
     assert [p.message_id for p in found.patches] == ["v2-1@example.org", "v2-2@example.org"]
     assert [mail.message_id for mail in found.fixes] == [FIX]
     assert [mail.message_id for mail in found.left_out] == ["v1-1@example.org", "v1-2@example.org"]
@@ -83,60 +72,63 @@ def test_a_late_fix_is_found_in_a_fetched_thread(cache: Cache, archive: MailArch
 def test_a_line_that_begins_with_from_comes_back_as_it_was_sent(
     cache: Cache, archive: MailArchive
 ) -> None:
-    path, _ = stage.fetch(cache, V2, archive.url)
-    patch = select(cache, path.read_bytes()).patches[0]
+    thread = stage.fetch(cache, V2, archive.url)
+    patch = select(cache, thread.path.read_bytes()).patches[0]
     assert read_mails(patch.raw)[0].text.startswith("From now on it counts.\n")
 
 
 def test_signatures_are_recorded_per_patch_once(
     cache: Cache, archive: MailArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, note = stage.fetch(cache, V2, archive.url)
-    patches = select(cache, path.read_bytes()).patches
-    found = stage.attested(cache, path, note, patches)
+    thread = stage.fetch(cache, V2, archive.url)
+    patches = select(cache, thread.path.read_bytes()).patches
+    found = stage.attested(cache, thread, patches)
     assert found == ("none", "no key: ed25519/dev@example.org")
     monkeypatch.setattr(stage.b4, "attest", None)
-    again = stage.noted(path, V2)
-    assert again is not None
-    assert stage.attested(cache, path, again, patches) == found
+    again = stage.fetch(cache, V2, archive.url)
+    assert not again.is_new
+    assert stage.attested(cache, again, patches) == found
 
 
 def test_signatures_that_b4_cannot_check_are_not_checked_and_no_error(
     cache: Cache, archive: MailArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, note = stage.fetch(cache, V2, archive.url)
-    patches = select(cache, path.read_bytes()).patches
+    thread = stage.fetch(cache, V2, archive.url)
+    patches = select(cache, thread.path.read_bytes()).patches
     monkeypatch.setattr(stage, "ATTEST_S", 0)
-    assert stage.attested(cache, path, note, patches) == ()
+    assert stage.attested(cache, thread, patches) == ()
 
 
 def test_a_thread_is_fetched_once(cache: Cache) -> None:
     asked: list[str] = []
     with answering(counted(content(THREAD), asked)) as url:
         fetched = stage.fetch(cache, "one@example.org", url)
-        assert stage.fetch(cache, "one@example.org", url) == fetched
+        assert fetched.is_new
+        again = stage.fetch(cache, "one@example.org", url)
+        assert (again.path, again.note, again.is_new) == (fetched.path, fetched.note, False)
         assert len(asked) == 1
-        stage.fetch(cache, "one@example.org", url, again=True)
+        assert stage.fetch(cache, "one@example.org", url, again=True).is_new
         assert len(asked) == 2
-    assert stage.fetch(cache, "one@example.org", url) == fetched
+    # The archive is gone.
+    assert stage.fetch(cache, "one@example.org", url) == again
 
 
 @pytest.mark.parametrize("damage", ["text", "note", "other note"])
 def test_a_cached_thread_that_changed_is_fetched_again(cache: Cache, damage: str) -> None:
     with answering(content(THREAD)) as url:
-        path, _ = stage.fetch(cache, "one@example.org", url)
+        path = stage.fetch(cache, "one@example.org", url).path
         good = path.read_bytes()
         other = path.with_suffix(".json").read_text().replace("one@", "two@")
         file = path if damage == "text" else path.with_suffix(".json")
         file.write_text({"text": "changed", "note": "{", "other note": other}[damage])
         assert stage.noted(path, "one@example.org") is None
-        assert stage.fetch(cache, "one@example.org", url)[0].read_bytes() == good
+        assert stage.fetch(cache, "one@example.org", url).path.read_bytes() == good
 
 
 def test_a_thread_of_another_archive_is_fetched_again(cache: Cache) -> None:
     with answering(content(THREAD)) as one, answering(content(THREAD)) as two:
         stage.fetch(cache, "one@example.org", one)
-        assert stage.fetch(cache, "one@example.org", two)[1].archive == two
+        assert stage.fetch(cache, "one@example.org", two).note.archive == two
 
 
 def counted(answer: Answer, asked: list[str]) -> Answer:
@@ -229,7 +221,7 @@ def test_no_message_id_is_an_option_of_b4(cache: Cache, archive: MailArchive, na
 
 def test_the_users_own_archive_is_asked(cache: Cache, archive: MailArchive, home: Path) -> None:
     configure(home / ".gitconfig", midmask=f"{archive.url}/%s")
-    assert stage.fetch(cache, V2)[1].archive == archive.url
+    assert stage.fetch(cache, V2).note.archive == archive.url
 
 
 def test_nothing_else_of_the_users_b4_settings_counts(
@@ -242,10 +234,10 @@ def test_nothing_else_of_the_users_b4_settings_counts(
         save_maildirs="yes",
         am_perpatch_check_cmd=f"touch {tmp_path}/run",
     )
-    path, note = stage.fetch(cache, V2)
-    assert len(read_mails(path.read_bytes())) == 10
-    patches = select(cache, path.read_bytes()).patches
-    assert stage.attested(cache, path, note, patches)
+    thread = stage.fetch(cache, V2)
+    assert len(read_mails(thread.path.read_bytes())) == 10
+    patches = select(cache, thread.path.read_bytes()).patches
+    assert stage.attested(cache, thread, patches)
     assert not (tmp_path / "run").exists()
 
 
@@ -253,7 +245,7 @@ def test_a_named_archive_overrides_the_users(
     cache: Cache, archive: MailArchive, home: Path
 ) -> None:
     configure(home / ".gitconfig", midmask="http://127.0.0.1:9/none/%s")
-    assert stage.fetch(cache, V2, archive.url)[1].archive == archive.url
+    assert stage.fetch(cache, V2, archive.url).note.archive == archive.url
 
 
 @pytest.mark.parametrize("name", ["midmask", "linkmask", "searchmask"])

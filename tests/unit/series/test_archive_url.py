@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
-from harness.series.archive_url import is_mask, name_of, require_masks, settings_of
+from harness.series.archive_url import is_mask, name_of, parse_link, require_masks, settings_of
+from harness.series.messages import is_message_id
 
 LORE = "https://lore.kernel.org/linux-mm"
 
@@ -83,3 +84,46 @@ def test_any_text_gives_settings_or_an_error(text: str) -> None:
         return
     assert all(value.count("%s") == 1 == value.count("%") for value in settings.values())
     assert all(value.startswith(("http://", "https://")) for value in settings.values())
+
+
+ID = "20260521040124.10608-1-lizhe.67@bytedance.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "archive"),
+    [
+        (f"https://lore.kernel.org/linux-mm/{ID}", ""),
+        (f"https://lore.kernel.org/linux-mm/{ID}/T/#u", ""),
+        (f"https://lore.kernel.org/all/{ID}/t.mbox.gz", ""),
+        (f"https://lore.kernel.org/r/{ID}", ""),
+        (f"https://lkml.kernel.org/r/{ID}", ""),
+        (f"https://patch.msgid.link/{ID}", ""),
+        (f"https://patchwork.kernel.org/project/linux-mm/patch/{ID}/", ""),
+        (f"https://inbox.example.org/mm/{ID}/raw", "https://inbox.example.org/mm"),
+        (f"http://127.0.0.1:8080/a/b/{ID}/?x=1#m", "http://127.0.0.1:8080/a/b"),
+        (f"http://[::1]:8080/{ID.replace('@', '%40')}/", "http://[::1]:8080"),
+    ],
+)
+def test_a_link_names_an_archive_and_a_mail(url: str, archive: str) -> None:
+    assert parse_link(url) == (archive, ID)
+
+
+def test_a_link_has_any_message_id_encoded() -> None:
+    assert parse_link("https://h.example/mm/a%2Fb%2B1%25@example.org/T/") == (
+        "https://h.example/mm",
+        "a/b+1%@example.org",
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", ID, "https://lore.kernel.org/", f"ftp://h/{ID}", f"https:///{ID}", f"https://[::1/{ID}"],
+)
+def test_what_is_no_link_to_a_mail_names_none(url: str) -> None:
+    assert parse_link(url) is None
+
+
+@given(st.text(max_size=60) | st.text("htps:/%@[]?# .1", max_size=30).map("http://h/{}".format))
+def test_any_text_is_a_link_or_none(text: str) -> None:
+    link = parse_link(text)
+    assert link is None or is_message_id(link[1])
