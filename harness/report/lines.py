@@ -49,10 +49,16 @@ def patches(conclusion: Conclusion) -> Iterator[Line]:
 
 
 def verdicts(conclusion: Conclusion) -> Iterator[Line]:
-    """Yield the verdict on each claim, with its reason, and that none is about the follow-up."""
+    """Yield the verdict on each claim with its reason and the lines of the mail that state it.
+
+    Also that no claim is about the follow-up.
+    """
     for verdict in conclusion.verdicts:
+        about = phrases.about(verdict)
         text = f"{phrases.ruling(verdict)}: {verdict.reason}"
-        yield Line(phrases.about(verdict), text, TONE[verdict.verdict])
+        yield Line(about, text, TONE[verdict.verdict])
+        if quoted := phrases.quoted(verdict):
+            yield Line(f"{about}, as stated", quoted)
     yield from own(conclusion)
 
 

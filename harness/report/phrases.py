@@ -152,6 +152,11 @@ def about(verdict: Verdict) -> str:
     return verdict.driver if verdict.claim is None else verdict.claim.about
 
 
+def quoted(verdict: Verdict) -> str:
+    """Return the lines of the mail that state the claim, or "" if they are not known."""
+    return " / ".join(verdict.claim.quotes) if verdict.claim else ""
+
+
 def ruling(verdict: Verdict) -> str:
     """Return the verdict, and for a replay whether it supports or doubts the claim."""
     return f"{verdict.verdict}, {verdict.stance}" if verdict.stance else verdict.verdict

@@ -101,6 +101,7 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "about": phrases.about,
         "ruling": phrases.ruling,
+        "quoted": phrases.quoted,
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",
         "basename": lambda path: path.rpartition("/")[2],

@@ -61,7 +61,8 @@ def spoilt(text: str) -> Conclusion:
         boots=(*boots, last),
         reason=text,
     )
-    verdicts = tuple(replace(verdict, reason=text) for verdict in FAILED.verdicts)
+    claim = replace(claims()[0], quotes=(f"It is {text}", text))
+    verdicts = tuple(replace(verdict, reason=text, claim=claim) for verdict in FAILED.verdicts)
     noise = (Noise("load", text, text, text),)
     return replace(FAILED, record=changed, verdicts=verdicts, noise=noise)
 

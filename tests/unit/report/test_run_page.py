@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
 from harness.record.record import Log, RunRecord
+from harness.report.lines import verdicts
 from harness.report.page.run_page import page
 from harness.report.verdict_line import answer
 from tests.unit import markup
@@ -94,6 +95,19 @@ def test_verdicts_that_differ_are_counted() -> None:
     assert answer(mixed).word == "1 reproduced, 1 inconclusive"
     assert answer(mixed).tone == "doubt"
     assert answer(replace(made, verdicts=())).word == "No claim"
+
+
+def test_a_claim_is_shown_as_it_was_stated() -> None:
+    made = NAMED["reproduced"]
+    quotes = ("Base:", "Average of rebinds: 250.50 <ms>")
+    stated = tuple(
+        replace(v, claim=v.claim and replace(v.claim, quotes=quotes)) for v in made.verdicts
+    )
+    text = "Base: / Average of rebinds: 250.50 <ms>"
+    assert f"As stated: {text}" in rendered(replace(made, verdicts=stated)).text
+    assert "As stated" not in rendered(made).text
+    shown = [line.text for line in verdicts(replace(made, verdicts=stated))]
+    assert shown.count(text) == len(stated)
 
 
 # --- text of others ---
