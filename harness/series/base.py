@@ -22,7 +22,7 @@ from harness.project.project import Project
 from harness.series import apply, b4, read
 from harness.series.implied_base import HunkConflict, implied_base
 from harness.series.mail import PatchMail
-from harness.series.source import Port, Posted, Source
+from harness.series.source import Commits, Port, Posted, Source
 from harness.trees import tree
 from harness.trees.names import of_same_source
 
@@ -66,33 +66,41 @@ def find(
     beside: str | None = None,
     fetch: bool = False,
 ) -> SeriesCommits:
-    """Return a series on its base: the named one, or a cached tree with exactly its old files.
+    """Return a series on its base: the named one, or a known tree with exactly its old files.
 
     `base` is the name of a tree, not checked. `beside` names another tree whose source may have the
-    base as a tag. `fetch` allows a fetch of the base. Raises InputError for an invalid series.
+    base as a tag. A commit that the series itself names is looked for in clones. `fetch` allows a
+    fetch of the base. Raises InputError for an invalid series.
     """
     given = read.patches(project, cache, slug, source, listen)
-    patches, label = given.patches, given.label
     named = _named(project, slug, source)
 
     def on(found: Tree) -> SeriesCommits:
         applied = apply.apply(project, cache, slug, found, source, listen)
         commits = tuple(patch.commit for patch in applied.patches)
         note = f"based on {found.name} ({found.release})"
-        return SeriesCommits(label, found.commit, commits, found.release, note, named)
+        return SeriesCommits(given.label, found.commit, commits, found.release, note, named)
 
+    if base is None and isinstance(source, Commits):
+        base = f"{source.repository}@{source.base}"
     if base is not None:
         return on(tree.fetch(project, cache, base, listen))
-    for candidate in _candidates(project, cache, named, beside):
-        if _made_from(cache, candidate, patches):
-            return on(candidate)
+    commit = given.base_commit
+    known = tree.from_clones(project, cache, commit, listen, beside) if commit else None
+    candidates = _candidates(project, cache, named, beside)
+    known = known or next((c for c in candidates if _made_from(cache, c, given.patches)), None)
+    if known is not None:
+        return on(known)
     why = f"its base {named} is not fetched" if named else "its base is unknown"
     for name in _names(project, named, beside) if fetch else ():
         try:
             return on(tree.fetch(project, cache, name, listen))
         except HarnessError as error:
             why = f"its base {named} cannot be fetched ({error.what})"
-    return _implied(cache, patches, label, why, named)
+    far = tree.from_urls(project, cache, commit, listen).tree if fetch and commit else None
+    if far is not None:
+        return on(far)
+    return _implied(cache, given.patches, given.label, why, named)
 
 
 def _named(project: Project, slug: str, source: Source) -> str:

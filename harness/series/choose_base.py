@@ -7,7 +7,8 @@ default. A base that is named but cannot be had is noted, never replaced in sile
 """
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,6 +16,7 @@ from harness.errors import HarnessError, InputError
 from harness.events import Listener, Note, silent
 from harness.git.git import Git, lines
 from harness.host.cache import Cache
+from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
@@ -28,6 +30,9 @@ from harness.series.source import Commits, Port, Posted, Source
 from harness.trees import clones, git_source, names, tree
 
 SEARCH_S = 120
+#: Folder of the cache with a file per base that could not be had, and how long that is remembered.
+ABSENT = "absent"
+REMEMBERED_S = 3600
 #: Releases of one clone that are compared with the patches, newest first: three years of mainline.
 MAX_RELEASES = 200
 
@@ -119,7 +124,7 @@ class _Search:
 
     def _by_commit(self) -> Base | None:
         commit = self._mails.base_commit
-        found = self._of_commit(commit, "base-commit") if commit else None
+        found = self._of_commit(commit, "the patches' base-commit") if commit else None
         if found is None:
             return None
         why = "the patches' base-commit"
@@ -172,7 +177,7 @@ class _Search:
 
     def _of_named(self, named: NamedBase, why: str) -> Base | None:
         """Return a base by its commit, else by its name."""
-        found = self._of_commit(named.commit, "commit") if named.commit else None
+        found = self._of_commit(named.commit, "named in the letter") if named.commit else None
         if found is None and named.ref:
             found = self._of_ref(named.ref, why)
         if found is None:
@@ -190,23 +195,50 @@ class _Search:
                 return one
         found = tree.from_clones(self._project, self._cache, commit, self._listen)
         if found is None and names.COMMIT.fullmatch(commit):
-            found = self._of_urls(commit)
-        if found is None:
-            self._listen(Note(f"{called} {commit[:12]} is in no repository that answers"))
+            found = self._far(commit, called, lambda: self._of_urls(commit))
+        elif found is None:
+            self._listen(Note(f"{commit}, {called}, is in no repository here"))
         return found
 
     def _of_ref(self, ref: str, why: str) -> Tree | None:
         """Return a tree by a name that a letter uses."""
-        try:
-            if ref in self._project.trees() or order(ref) is not None:
+        is_entry = names.is_entry(self._project, ref)
+        is_named = is_entry or order(ref) is not None
+        found = tree.fetched(self._project, self._cache, ref) if is_named else None
+        if found is None and not is_entry:
+            found = tree.from_clones(self._project, self._cache, ref, self._listen)
+        if found is not None:
+            return found
+
+        def fetch() -> Tree | None:
+            if is_named:
                 return tree.fetch(self._project, self._cache, ref, self._listen)
+            return self._of_urls(ref)
+
+        return self._far(ref, why, fetch)
+
+    def _far(self, ref: str, why: str, fetch: Callable[[], Tree | None]) -> Tree | None:
+        """Return what may have to be fetched, or note why it cannot be had.
+
+        A search on the network can take a minute, so one that failed is not repeated for a while.
+        """
+        memory = self._cache.root / ABSENT / names.file_name(ref)
+        with contextlib.suppress(OSError):
+            age_s = time.time() - memory.stat().st_mtime
+            if 0 <= age_s < REMEMBERED_S:
+                minutes = f"{age_s / 60:.0f} minutes ago; `harness tree fetch` looks again"
+                self._listen(Note(f"{memory.read_text()} ({minutes})"))
+                return None
+        reason = "no repository that answers has it"
+        try:
+            found = fetch()
         except HarnessError as error:
-            self._listen(Note(f"{ref}, {why}, cannot be had: {tree.brief(error)}"))
-            return None
-        found = tree.from_clones(self._project, self._cache, ref, self._listen)
-        found = found or self._of_urls(ref)
+            found, reason = None, tree.brief(error)
         if found is None:
-            self._listen(Note(f"{ref}, {why}, is in no repository that answers"))
+            note = f"{names.shown_revision(ref)}, {why}, cannot be had: {reason}"
+            self._listen(Note(note))
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(memory, note.encode(), durable=False)
         return found
 
     def _of_urls(self, ref: str) -> Tree | None:

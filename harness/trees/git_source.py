@@ -184,7 +184,7 @@ def _remote_tags(ours: Git, source: GitSource) -> dict[str, str]:
     except TimedOut as error:
         raise _no_answer(source, f"does not answer within {deadline.seconds:.0f} s") from error
     except ToolFailed as error:
-        raise _no_answer(source, "cannot be fetched from", error.detail) from error
+        raise _no_answer(source, "cannot be fetched", error.detail) from error
     rows = (line.split("\t") for line in lines(listed))
     # The line of a tag object is followed by one for its commit, marked ^{}.
     return {name.removeprefix("refs/tags/").removesuffix("^{}"): oid for oid, name in rows}
@@ -195,10 +195,10 @@ def _no_answer(source: GitSource, what: str, detail: str | None = None) -> NoAns
     first = next((line for line in lines(detail or "") if line.startswith("fatal: ")), "")
     reason = first.removeprefix("fatal: ").rpartition("': ")[2]
     return NoAnswer(
-        f"{what} ({reason})" if reason else what,
+        f"{what}: {reason}" if reason else what,
         where=source.repository,
         hint="check the URL and the network, or give the path of a clone",
-        detail=detail,
+        detail=None if reason else detail,
     )
 
 

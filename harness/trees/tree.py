@@ -89,13 +89,24 @@ class Searched(msgspec.Struct, frozen=True):
     failures: tuple[HarnessError, ...] = ()
 
 
-def from_clones(project: Project, cache: Cache, ref: str, listen: Listener = silent) -> Tree | None:
+def from_clones(
+    project: Project,
+    cache: Cache,
+    ref: str,
+    listen: Listener = silent,
+    beside: str | None = None,
+) -> Tree | None:
     """Return a commit or a tag as a tree, from the first known clone that has it.
 
-    The commit's id may be shortened.
+    The commit's id may be shortened. `beside` names a tree whose clone, if any, is asked first.
     """
     log, deadline = cache.log("tree-clones"), Deadline(FETCH_S)
-    for git in clones.opened(project, log, deadline, listen, entries=True):
+    known = clones.opened(project, log, deadline, listen, entries=True)
+    first = names.repository_at(beside) if beside else None
+    if first is not None:
+        git = git_source.opened(project.root, first, log, deadline)
+        known = [git, *known] if git is not None else known
+    for git in known:
         commit = git.commit(ref) if names.ABBREVIATED.fullmatch(ref) else None
         is_there = commit is not None and commit.startswith(ref)
         if is_there or git.commit(f"refs/tags/{ref}") is not None:
@@ -202,12 +213,14 @@ def _fetch_release(project: Project, cache: Cache, wanted: _Wanted, listen: List
     if searched.tree is not None:
         return searched.tree
     failures += searched.failures
-    unknown = _no_tree(project, trees, wanted.name, "; ".join(map(brief, failures)))
     cause = failures[0] if failures else None
     if all(isinstance(failure, InputError) for failure in failures):
-        raise unknown from cause
+        why = "; ".join(map(brief, failures))
+        raise _no_tree(project, trees, wanted.name, why) from cause
+    tried = "; ".join(f"{failure.where}: {failure.what}" for failure in failures)
     raise MachineError(
-        unknown.what, where=unknown.where, expected=unknown.expected, hint="check the network"
+        f"{wanted.name} cannot be fetched ({tried})",
+        hint="check the network, or name a clone that has it in ~/.config/memmap-harness.yaml",
     ) from cause
 
 

@@ -168,8 +168,12 @@ def test_a_base_commit_that_no_repository_has_is_noted(scene: Scene) -> None:
     assert found.tree == "linux@v7.3-rc1"
     assert found.why == "the newest release that the patches' index lines fit"
     assert len(scene.notes) == 2
-    assert scene.notes[0].startswith(f"{silent}/a.git: cannot be fetched from (")
-    assert scene.notes[1] == f"base-commit {'1' * 12} is in no repository that answers"
+    assert scene.notes[0].startswith(f"{silent}/a.git: cannot be fetched: ")
+    said = f"{'1' * 12}, the patches' base-commit, cannot be had: no repository that answers has it"
+    assert scene.notes[1] == said
+    # The network is not asked again for a while; clones are.
+    scene.choose(scene.mbox("", trailer("1" * 40)))
+    assert scene.notes == [f"{said} (0 minutes ago; `harness tree fetch` looks again)"]
 
 
 @pytest.mark.parametrize("text", ["v7.2", "next-20260101", "mm-unstable"])
@@ -219,8 +223,12 @@ def test_a_named_base_that_cannot_be_had_is_noted(scene: Scene) -> None:
     assert found.tree == DEFAULT
     (note,) = scene.notes
     assert note.startswith("v7.1-rc3, named in the letter, cannot be had: ")
-    assert "cannot be fetched from" in note
+    assert "/a.git: cannot be fetched: " in note
     assert "\n" not in note
+    scene.use(scene.linux)
+    git(scene.linux, "tag", "v7.1-rc3", "v7.2")
+    found = scene.choose(scene.mbox("This series is based on v7.1-rc3."))
+    assert (found.tree, scene.notes) == ("linux@v7.1-rc3", [])
 
 
 def test_the_newest_release_that_fits_is_cached_or_in_a_clone(scene: Scene) -> None:
@@ -251,7 +259,9 @@ def test_a_shallow_clone_is_searched(scene: Scene) -> None:
     assert scene.choose(scene.mbox()).tree == "shallow@v7.3-rc1"
     old = scene.commit_of("v7.2")
     assert scene.choose(scene.mbox("", trailer(old))).tree == "shallow@v7.3-rc1"
-    assert scene.notes == [f"base-commit {old[:12]} is in no repository that answers"]
+    assert scene.notes == [
+        f"{old[:12]}, the patches' base-commit, cannot be had: no repository that answers has it"
+    ]
 
 
 def test_new_files_alone_fit_no_release(scene: Scene) -> None:

@@ -270,6 +270,31 @@ def test_onto_a_revision_of_a_clone(kernels: Kernels, monkeypatch: pytest.Monkey
     assert no_worktree_waits(kernels)
 
 
+@pytest.mark.parametrize("where", ["the same clone", "a clone of the user's", "a URL"])
+def test_the_base_commit_of_mails_is_their_base(kernels: Kernels, where: str) -> None:
+    kernels.release("v7.3-rc1", {27: "\ttheirs 27;"})
+    # No index line, and no release, tells this base from others.
+    mails = git(kernels.linux, "format-patch", "--stdout", "--base=v7.2", "v7.2..series")
+    given = kernels.linux.parent / "given.mbox"
+    given.write_text("".join(f"{x}\n" for x in mails.split("\n") if not x.startswith("index ")))
+    other = kernels.linux.parent / "other"
+    git(kernels.linux.parent, "clone", "-q", str(kernels.linux), str(other))
+    onto = f"{other}@v7.3-rc1"
+    kernels.trees()
+    if where != "the same clone":
+        shutil.rmtree(other)
+        git(kernels.linux.parent, "init", "-q", str(other))
+        git(other, "fetch", "-q", "--depth=1", kernels.linux.as_uri(), "v7.3-rc1")
+        git(other, "reset", "-q", "--hard", "FETCH_HEAD")
+        onto = f"{other}@HEAD"
+        kernels.trees(far=kernels.entry("main", url=where == "a URL"))
+    found = rebase_onto(kernels, onto, source=Mails(given))
+    base = git(kernels.linux, "rev-parse", "v7.2")
+    assert how(found) == ["three-way", "plain", "plain"]
+    assert found.origin.startswith("based on ")
+    assert f"@{base[:12]} (7.2)" in found.origin
+
+
 def test_a_branch_of_a_clone_is_exported_under_its_commit(kernels: Kernels) -> None:
     kernels.release("v7.3-rc1", {60: "\ttheirs;"}, insert=True)
     tip = git(kernels.linux, "rev-parse", "main")
