@@ -265,15 +265,28 @@ def on_base(command: F) -> F:
     """Add WHAT, --repo and --base; the command takes them as `slug`, `source` and `tree`."""
 
     @functools.wraps(command)
-    def collected(*args: Any, base: str | None, **given: Any) -> Any:
+    def collected(
+        *args: Any, base: str | None, tip: str | None, without: tuple[str, ...], **given: Any
+    ) -> Any:
         named = Named(*(given.pop(field) for field in Named._fields))
-        found = understood(named)
+        found = understood(named) if tip is None else _compared(named, base, tip, without)
+        if tip is None and without:
+            raise InputError("given without --tip", where="--without", expected="both")
         chosen = chosen_tree(found, base)
         return command(*args, slug=found.slug, source=found.source, tree=chosen, **given)
 
     decorate = adding(
         what_argument,
         click.option("--base", "--tree", "base", cls=Renamed, metavar="B", help=_BASE_HELP),
+        click.option(
+            "--tip", metavar="REV", help="Compare this commit of the repository with --base."
+        ),
+        click.option(
+            "--without",
+            multiple=True,
+            metavar="COMMIT",
+            help="Compare --tip with a base that has COMMIT reverted; may be given again.",
+        ),
         repo_option,
         mail_choice_options,
         earlier_options,
@@ -281,10 +294,29 @@ def on_base(command: F) -> F:
     return decorate(collected)  # type: ignore[return-value]
 
 
+def _compared(named: Named, base: str | None, tip: str, without: tuple[str, ...]) -> "Given":
+    """Return the two commits that the options name, and print them as one line."""
+    from harness.cli.progress import watching
+    from harness.events import Note
+    from harness.series.what import compared
+
+    if any(named._replace(repo=None)):
+        raise InputError("given with WHAT", where="--tip", expected="one of them")
+    with watching() as listen:
+        found = compared(chosen_project(), chosen_cache(), named.repo, base, tip, without)
+        listen(Note(found.note))
+    click.get_current_context().meta[_REPOSITORY] = found.repository
+    return found
+
+
 def chosen_tree(given: "Given", base: str | None) -> str:
     """Return the name of the tree to apply patches to, and print why it is that."""
+    from harness.series.source import Merged, Without
+
     if base is None and given.source is None:
         return DEFAULT_TREE
+    if isinstance(given.source, Merged | Without):
+        return f"{given.source.repository}@{given.source.tree}"
     from harness.cli.progress import watching
     from harness.events import Note
     from harness.series.choose_base import AS_ASKED, choose

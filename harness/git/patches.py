@@ -50,6 +50,20 @@ def check(git: Git, mail: Path) -> str | None:
     return next(iter(_failures(git("apply", "--check", str(mail), ok=None))), None)
 
 
+def revert(git: Git, diff: Path, env: dict[str, str]) -> list[str]:
+    """Apply a diff in reverse to an index, three-way if need be; return where it fails."""
+    arguments = ("apply", "--reverse", "--cached", "--whitespace=nowarn")
+    places = _failures(git(*arguments, str(diff), ok=None, env=env))
+    if places and git(*arguments, "--3way", str(diff), ok=None, env=env).exit_code == 0:
+        return []
+    return places
+
+
+def patch_id_of(git: Git, diff: Path) -> str:
+    """Return git's stable patch-id of a diff."""
+    return git("patch-id", "--stable", stdin=diff).stdout.partition(" ")[0].strip()
+
+
 def is_applied(git: Git, diff: Path) -> bool:
     """Return whether the worktree has the change already: whether it applies in reverse."""
     arguments = ("apply", "--check", "--reverse", "--index", "--whitespace=nowarn", str(diff))

@@ -12,7 +12,17 @@ from harness.project.series import Series
 from harness.series import read
 from harness.series.messages import read_mails
 from harness.series.read import SourceMails
-from harness.series.source import Port, Posted, RebasedSource, Source, posted_version
+from harness.series.source import (
+    Merged,
+    Port,
+    Posted,
+    RebasedSource,
+    Source,
+    Without,
+    posted_version,
+)
+
+_WITHOUT_LETTER = Port | RebasedSource | Merged | Without
 
 
 class ClaimsRequest(msgspec.Struct, frozen=True):
@@ -36,7 +46,7 @@ def run_claims(
     """
     source = wanted.source
     mails = None
-    if source is not None and not isinstance(source, Port | RebasedSource):
+    if source is not None and not isinstance(source, _WITHOUT_LETTER):
         mails = read.patches(project, cache, wanted.slug, source, listen)
     elif wanted.given == RunStatement():
         return None

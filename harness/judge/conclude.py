@@ -55,6 +55,8 @@ def conclude(
     `nulls` are runs of base against itself; the newest that is comparable with the run is used.
     Raises InputError for a rule that this kind of evidence cannot decide.
     """
+    if record.subject.other_commits:
+        claims = ()  # the difference is not that of a series
     found = gather(record, nulls)
     table = found.table
     prefixes: tuple[PrefixResult, ...] = ()

@@ -24,7 +24,8 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of the tags `<tags>/base`, `<tags>/1` ... `<tags>/tip` in the cache repository. `message_id` is
     the mail that introduced the series, without brackets, if known; `attestation` is b4's result
     for each patch's signatures, empty if they were not checked. `follow_up` are our own patches on
-    top, if they were asked for.
+    top, if they were asked for. If two commits of a repository are compared, `commits` are those
+    that differ (id and subject), and `other_commits` is the number of those not named.
     """
 
     slug: str
@@ -37,6 +38,8 @@ class Applied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_id: str = ""
     attestation: tuple[str, ...] = ()
     follow_up: tuple[Patch, ...] = ()
+    commits: tuple[str, ...] = ()
+    other_commits: int = 0
 
     @property
     def tip(self) -> str:

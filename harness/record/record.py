@@ -364,7 +364,8 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `version` is the posted version whose claims apply to these patches. `patch_sha256` are digests
     of the patches as given (applied.Patch), `patch_subjects` their subjects, `message_id` the mail
     that introduced them; all are empty in records older than these fields. `attestation` is b4's
-    result for each patch's signatures, empty if they were not checked.
+    result for each patch's signatures, empty if they were not checked. `commits` differ between
+    base and tip, and `other_commits` more, if two commits of a repository are compared.
     """
 
     slug: str
@@ -378,6 +379,8 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_id: str = ""
     patch_subjects: tuple[str, ...] = ()
     attestation: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    other_commits: int = 0
 
     @classmethod
     def of(cls, applied: Applied, version: int) -> "Subject":
@@ -394,6 +397,8 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             message_id=applied.message_id,
             patch_subjects=tuple(patch.subject for patch in applied.patches),
             attestation=applied.attestation,
+            commits=applied.commits,
+            other_commits=applied.other_commits,
         )
 
 

@@ -60,6 +60,18 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)
     yield from own(conclusion)
+    yield from commits(conclusion)
+
+
+def commits(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the commits that differ between base and tip, if these are two of a repository."""
+    subject = conclusion.record.subject
+    for text in subject.commits:
+        yield Line("commit", text)
+    if subject.other_commits:
+        others = phrases.count(subject.other_commits, "other commit")
+        text = f"{others} between base and tip: no claim of a series is judged"
+        yield Line("commits", text, "open")
 
 
 def own(conclusion: Conclusion) -> Iterator[Line]:

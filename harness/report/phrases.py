@@ -169,11 +169,14 @@ def noise(found: Noise) -> str:
 
 def environment(record: RunRecord) -> list[tuple[str, str]]:
     """Return names and values of what is needed to repeat the run."""
-    host = record.machine
+    host, tested = record.machine, record.subject
+    difference = ("patches", f"{tested.source}, {len(tested.patch_ids)} patches")
+    if differing := len(tested.commits) + tested.other_commits:
+        difference = ("commits", f"{tested.source}, {differing} between base and tip")
     rows = [
         ("run", record.run_id),
         ("base", f"v{record.subject.release}, commit {record.subject.base[:12]}"),
-        ("patches", f"{record.subject.source}, {len(record.subject.patch_ids)} patches"),
+        difference,
         ("CPU", f"{host.cpu}, {host.cpus} CPUs"),
         ("memory", format_bytes(host.memory_bytes)),
         ("host kernel", host.kernel),

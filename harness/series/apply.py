@@ -22,9 +22,9 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied, Patch
-from harness.series import b4, ports, read
+from harness.series import b4, merged, ports, read
 from harness.series.mail import PatchMail
-from harness.series.source import Source
+from harness.series.source import Merged, Source, Without
 from harness.trees.tree import checked_out, fetch
 
 APPLY_S = 600
@@ -62,6 +62,8 @@ def apply(
 
     Raises InputError for an incomplete or damaged series, DoesNotApply naming patch, file and hunk.
     """
+    if isinstance(source, Merged | Without):
+        return merged.applied(project, cache, slug, tree, source, listen)
     mails = read.patches(project, cache, slug, source, listen)
     git = Git(cache.repository, log=cache.log(f"apply-{tree.name}"), deadline=Deadline(APPLY_S))
     digest = hashlib.sha256(b"\0".join([tree.commit.encode(), *(p.raw for p in mails.patches)]))

@@ -84,10 +84,10 @@ def understood(git: ForeignGit, text: str) -> Understood:
     if not mark:
         base_name, tip_name = "", text
     tip_name = tip_name or "HEAD"
-    tip = _commit(git, tip_name)
+    tip = commit_of(git, tip_name)
     branch = _branch(git, tip_name)
     if mark:
-        named = _commit(git, base_name or "HEAD")
+        named = commit_of(git, base_name or "HEAD")
         base = Fork(_merge_base(git, named, tip, text), base_name or "HEAD")
         if base.commit != named:
             base = Fork(base.commit, f"{base.commit[:12]}, where it forked from {base_name}")
@@ -122,7 +122,8 @@ def mails(cache: Cache, source: Commits) -> tuple[bytes, bytes]:
     return b4.mbox(texts), b4_prep.mail(git, source, letter, len(texts)) if letter else b""
 
 
-def _commit(git: ForeignGit, name: str) -> str:
+def commit_of(git: ForeignGit, name: str) -> str:
+    """Return the full id of a revision. Raises InputError."""
     found = git.commit(name) if _REVISION.fullmatch(name) else None
     if found is None:
         raise InputError(

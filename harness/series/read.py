@@ -24,7 +24,17 @@ from harness.series.fixes import on_top
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
 from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
 from harness.series.select import Selected, select, version_of
-from harness.series.source import Commits, Mails, Message, Port, Posted, RebasedSource, Source
+from harness.series.source import (
+    Commits,
+    Mails,
+    Merged,
+    Message,
+    Port,
+    Posted,
+    RebasedSource,
+    Source,
+    Without,
+)
 
 #: A kernel series is kilobytes.
 MAX_MBOX_BYTES = 64 << 20
@@ -77,6 +87,8 @@ def patches(
             )
         case RebasedSource(path, label, _):
             return _mails(path, series, label)
+        case Merged(label=label) | Without(label=label):
+            raise InputError("has commits, not patches", where=label, expected="WHAT")
 
 
 def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
@@ -100,7 +112,7 @@ def all_mails(project: Project, cache: Cache, slug: str, source: Source) -> tupl
         case Posted() | Message():
             name = message_id(project, slug, source)
             files = [archive.fetch(cache, name, source.archive).path]
-        case Commits():
+        case Commits() | Merged() | Without():
             found = patches(project, cache, slug, source)
             letters = (found.cover, *(patch.raw for patch in found.patches))
             return tuple(read_mails(raw)[0] for raw in letters if raw)

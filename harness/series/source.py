@@ -64,6 +64,40 @@ class Commits(msgspec.Struct, frozen=True, tag=True):
     branch: str = ""
 
 
+class Merged(msgspec.Struct, frozen=True, tag=True):
+    """Two commits of a repository by full ids, whatever lies between; `label` is how to call them.
+
+    It has no patches.
+    """
+
+    repository: Path
+    base: str
+    tip: str
+    label: str
+
+    @property
+    def tree(self) -> str:
+        """The commit that is the tree."""
+        return self.base
+
+
+class Without(msgspec.Struct, frozen=True, tag=True):
+    """A commit of a repository, and some that base has reverted, oldest first, by full ids.
+
+    It has no patches; prefix k has the oldest k commits. `label` is how to call the tip.
+    """
+
+    repository: Path
+    tip: str
+    commits: tuple[str, ...]
+    label: str
+
+    @property
+    def tree(self) -> str:
+        """The commit that is the tree; base is made from it."""
+        return self.tip
+
+
 class RebasedSource(msgspec.Struct, frozen=True, tag=True):
     """The mbox that `harness rebase` wrote for a tree, and the name of its patches.
 
@@ -75,7 +109,7 @@ class RebasedSource(msgspec.Struct, frozen=True, tag=True):
     version: int | None = None
 
 
-Source = Port | Mails | Posted | Message | Commits | RebasedSource
+Source = Port | Mails | Posted | Message | Commits | Merged | Without | RebasedSource
 
 
 def posted_version(source: Source | None) -> int | None:

@@ -2,7 +2,7 @@
 """Finds out what a command's argument WHAT means: a series that is kept here, mails, or commits."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from harness.events import Event, Listener, Note, silent
 from harness.git.git import ForeignGit
 from harness.host.cache import Cache
 from harness.project.project import DEFAULT_SERIES, Project
-from harness.series import archive, commits, read
+from harness.series import archive, commits, merged, read
 from harness.series.archive_url import parse_link
 from harness.series.messages import is_message_id, read_mails
 from harness.series.source import (
@@ -24,6 +24,7 @@ from harness.series.source import (
     Port,
     Posted,
     Source,
+    Without,
 )
 
 #: These prefixes make a text a path, and nothing else.
@@ -97,6 +98,41 @@ def mails_of(
     """
     place = commits.kernel_tree_at(Path.cwd())
     return _Reader(project, cache, place, silent, choice).posted(text)
+
+
+def compared(
+    project: Project,
+    cache: Cache,
+    repository: Path | None,
+    base: str | None,
+    tip: str,
+    reverted: Sequence[str],
+) -> Given:
+    """Return two commits to compare: `base` and `tip`, or `tip` with and without some commits.
+
+    `repository` None is the kernel tree that one is in. Raises InputError.
+    """
+    place = repository or commits.kernel_tree_at(Path.cwd())
+    if place is None:
+        raise InputError(
+            "needs a repository", where="--tip", expected="--repo, or a kernel tree as this folder"
+        )
+    if bool(base) == bool(reverted):
+        raise InputError(
+            "needs another commit to compare with" if not base else "given with --base",
+            where="--tip" if not base else "--without",
+            expected="one of --base and --without",
+        )
+    source = (
+        merged.between(cache, place, base, tip)
+        if base
+        else merged.without(cache, place, tip, reverted)
+    )
+    count = len(source.commits) if isinstance(source, Without) else 0
+    what = f"with and without {count} commit{'s' if count > 1 else ''}" if count else "compared"
+    note = f"{source.label} of {source.repository}, {what}"
+    name = source.label if base else f"{source.label} without {' '.join(reverted)}"
+    return Given(slug_of(project, name, "commits"), source, note, source.repository)
 
 
 def slug_of(project: Project, title: str, kind: str = "mails") -> str:

@@ -143,6 +143,11 @@ def complete(ours: Git, users: ForeignGit, commit: str, called: str) -> None:
     raise failed
 
 
+def is_partial(users: ForeignGit) -> bool:
+    """Return whether a repository is a partial clone, which lacks objects."""
+    return bool(_promisors(users))
+
+
 def with_objects_of(ours: Git) -> dict[str, str]:
     """Return an environment in which git also reads the objects of the cache repository."""
     # Quoted as git expects: a path may have a colon.

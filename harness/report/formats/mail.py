@@ -154,6 +154,8 @@ def _patches(record: RunRecord) -> str:
         tested = f"version {subject.version} of this series as posted"
     elif message_id := phrases.message_id(record):
         tested = f"the patches of <{message_id}>"
+    elif not subject.version:
+        tested = subject.source
     else:
         tested = f"{subject.source} instead of version {subject.version} as posted"
     if isinstance(record, BootRun) and record.is_per_patch:
