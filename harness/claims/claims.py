@@ -199,7 +199,8 @@ def _of_setups(figures: Sequence[Stated], problems: list[LineProblem]) -> Iterat
     """Yield the figures whose set-up is known, where a letter may have figures of several."""
     for figure in figures:
         if figure.setup in ("vm", "physical"):
-            yield figure
+            lines = tuple(sorted({*figure.lines, *figure.setup_lines}))
+            yield msgspec.structs.replace(figure, lines=lines)
         else:
             what = f"{figure.value} {figure.unit} may be of a VM or of a physical host"
             problems.append(LineProblem(figure.at, what))

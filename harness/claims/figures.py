@@ -29,7 +29,7 @@ class Stated(msgspec.Struct, frozen=True):
     """A stated figure: milliseconds, or a percentage of the mean.
 
     `driver`, `scope` and `setup` are None if the text does not say. `at` is the figure's own line,
-    `lines` are all lines that say what it is.
+    `lines` are all lines that say what it is, `setup_lines` those that name the set-up.
     """
 
     kind: Kind
@@ -41,6 +41,7 @@ class Stated(msgspec.Struct, frozen=True):
     at: int
     lines: tuple[int, ...]
     setup: NamedSetup | None = None
+    setup_lines: tuple[int, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -62,6 +63,16 @@ def read_figures(passages: Sequence[Passage]) -> FiguresRead:
     for passage in passages:
         reader.read(passage)
     return FiguresRead(reader.stated, reader.problems, reader.setups)
+
+
+class _SetupRead(NamedTuple):
+    """A set-up, and the lines that name it."""
+
+    named: NamedSetup | None
+    lines: tuple[int, ...]
+
+
+_NO_SETUP = _SetupRead(None, ())
 
 
 class _Block(msgspec.Struct):
@@ -101,9 +112,9 @@ class _FigureReader:
         #: The sentence above a block, its last line, and the set-up that was named last.
         self._title, self._title_line = "", 0
         self.setups: set[NamedSetup] = set()
-        self._setup: NamedSetup | None = None
+        self._setup = _NO_SETUP
         #: The set-up that a text without figures named last: it is that of the paragraphs below.
-        self._titled: NamedSetup | None = None
+        self._titled = _NO_SETUP
         self._changelog = ""
 
     def read(self, passage: Passage) -> None:
@@ -150,7 +161,7 @@ class _FigureReader:
         builds = [Placed(0, block.build)]
         sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title)
         before = self._setup
-        self._set_up(line, has_figures=bool(found))
+        self._set_up(line, (number,), has_figures=bool(found))
         if found:
             self._state(sentence, found)
             self._setup = before  # that of another row is its own
@@ -188,7 +199,8 @@ class _FigureReader:
             text = passage.text[start:end]
             self._changelog = vocabulary.changelog(text, self._changelog)
             found = quantities(text)
-            self._set_up(text, has_figures=bool(found))
+            lines_of_it = passage.numbers_of(start, max(start, end - 1))
+            self._set_up(text, lines_of_it, has_figures=bool(found))
             is_title = text.rstrip().endswith(":") or vocabulary.title_driver(text)
             self._title = text if is_title and not found else ""
             if not found:
@@ -202,14 +214,14 @@ class _FigureReader:
             self._state(sentence, found)
         self._title_line = lines[-1][0]
 
-    def _set_up(self, text: str, *, has_figures: bool) -> None:
+    def _set_up(self, text: str, lines: tuple[int, ...], *, has_figures: bool) -> None:
         """Note the set-up that a text names: for its paragraph, and as a title for those below."""
         if (named := vocabulary.setup(text)) is None:
             return
         self.setups.add(named)
-        self._setup = named
+        self._setup = _SetupRead(named, lines)
         if not has_figures:
-            self._titled = named
+            self._titled = self._setup
 
     def _state(self, sentence: _Sentence, found: list[Quantity]) -> None:
         """Add each figure of a sentence with its driver, binding and build."""
@@ -278,7 +290,9 @@ class _FigureReader:
             return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]
         figure, lines = (item.value, item.decimals, at), sentence.lines()
-        self.stated.append(Stated(kind, build, driver, sentence.scope, *figure, lines, self._setup))
+        self.stated.append(
+            Stated(kind, build, driver, sentence.scope, *figure, lines, *self._setup)
+        )
 
     def _drop_ambiguous(self, first: int) -> None:
         """Drop figures since index `first` that differ for the same driver, build and kind."""

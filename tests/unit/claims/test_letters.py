@@ -271,6 +271,14 @@ def test_figures_of_a_vm_and_of_a_physical_host_stay_apart(
         assert any("may be of a VM or of a physical host" in p.what for p in posting.problems)
 
 
+def test_the_lines_that_name_a_set_up_state_its_claims() -> None:
+    row = "  nd_pmem average rebind {} ms -> {} ms\n"
+    posting = read(f"In a VM:\n\n{row.format(250, 100)}\nOn bare metal:\n\n{row.format(150, 80)}")
+    assert posting.lines == ((FIRST, 10), (12, 14))
+    assert [c.quotes[0] for c in posting.claims] == ["In a VM:", "On bare metal:"]
+    assert [c.quotes[1:] for c in read(f"In a VM:\n\n{SENTENCE}").claims] == [()]
+
+
 def test_a_title_does_not_outlive_an_unread_line() -> None:
     text = block(250.5, 100.2, "nd_pmem:\n") + "\n> dax_pmem:\n\n" + block(300.5, 120.2)
     posting = read(text)
