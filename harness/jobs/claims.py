@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Finds the claims of a run: those of series.yaml, of the cover letter, or stated by the user."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from harness.claims.letter import RunStatement, choose, read_letter
+from harness.errors import InputError
 from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
+from harness.project.claim import Claim
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
 from harness.project.series import Series
@@ -42,7 +46,7 @@ def run_claims(
 ) -> RunClaims | None:
     """Return the claims of a run, and tell which they are; None if they are those of series.yaml.
 
-    Raises HarnessError if the patches cannot be read.
+    Raises HarnessError if the patches cannot be read, or a stated claim is about more of them.
     """
     source = wanted.source
     mails = None
@@ -52,6 +56,8 @@ def run_claims(
         return None
     series, plan = project.series(wanted.slug), project.plan(wanted.plan)
     setting = (plan.guest, plan.rebinds)
+    if mails:
+        _require_patches(wanted.given.stated, len(mails.patches))
     number = _number(series, source, mails)
     kept = tuple(c for c in project.claims(wanted.slug) if c.version == number)
     raw, named = _letter(mails) if mails else (b"", "")
@@ -63,6 +69,17 @@ def run_claims(
         # Its record names another version: that of our ports.
         return RunClaims(f"series.yaml, v{number}", kept)
     return chosen.own
+
+
+def _require_patches(stated: Sequence[Claim], count: int) -> None:
+    """Raise InputError for a claim about more patches than there are."""
+    for claim in stated:
+        if (claim.after_patch or 0) > count:
+            raise InputError(
+                f"no patch {claim.after_patch}",
+                where=claim.quotes[0],
+                expected=f"1 to {count}, or none for the whole series",
+            )
 
 
 def _number(series: Series, source: Source | None, mails: SourceMails | None) -> int | None:

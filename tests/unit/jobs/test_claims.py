@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from harness.claims.letter import RunStatement
 from harness.claims.statement import parse_claims
+from harness.errors import InputError
 from harness.events import Event, Note
 from harness.host.cache import Cache
 from harness.jobs.claims import ClaimsRequest, run_claims
@@ -135,3 +136,14 @@ def test_no_claims_are_used_if_none_are_wanted(asked: Asked, source: Source | No
     asked.mails = MAILS
     assert asked(source, slug=SLUG, given=RunStatement(no_others=True)) == RunClaims("--no-claims")
     assert asked.said == ["no claims are used: --no-claims"]
+
+
+def test_a_claim_about_a_patch_that_there_is_not_is_refused(asked: Asked) -> None:
+    asked.mails = MAILS
+    stated = RunStatement(parse_claims(["nd_pmem@2=5%"]))
+    own = asked(BRANCH, given=stated)
+    assert own is not None
+    assert [c.after_patch for c in own.claims] == [None, 2]
+    with pytest.raises(InputError) as caught:
+        asked(BRANCH, given=RunStatement(parse_claims(["nd_pmem@3=5%"])))
+    assert str(caught.value).startswith("--claim nd_pmem@3=5%: no patch 3; expected 1 to 2")
