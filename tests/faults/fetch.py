@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trees that cannot be fetched: broken connections, damaged archives, full disks."""
+"""Trees and mails that cannot be fetched: broken connections, damaged archives, full disks."""
 
 import hashlib
 import http.server
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.mail_archive import Answer, Posting, answering, content, mbox, status
 from tests.fakes.trees import edit, git
 from tests.faults.scene import Ended, Scene
 from tests.faults.table import fault
@@ -245,3 +246,71 @@ def tmpfs(folder: Path, size: str) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     script = f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"'
     return ["unshare", "--mount", "--map-root-user", "sh", "-c", script, str(folder)]
+
+
+ASKED = "one@example.org"
+THREAD = mbox(Posting("other@example.org", "[PATCH] mm: other", "Text.\n"))
+
+
+def _from_archive(scene: Scene, answer: Answer, patience: str = "") -> Ended:
+    scene.env["no_proxy"] = "127.0.0.1"
+    with answering(answer) as url:
+        return scene.harness("apply", ASKED, "--archive", url, patience=patience)
+
+
+@fault(
+    "fetch-mail-unknown",
+    "the mail archive does not have the message",
+    2,
+    r"http://\S+: has no mail <one@example\.org>\. Check the message-id",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    return _from_archive(scene, status(404))
+
+
+@fault(
+    "fetch-mail-page",
+    "the mail archive sends a web page instead of a mailbox",
+    69,
+    r"http://\S+: does not send a mailbox, or a damaged one\. Check the network and the archive",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    return _from_archive(scene, content(b"<html>Log in</html>"))
+
+
+@fault(
+    "fetch-mail-other",
+    "the mail archive sends another thread",
+    69,
+    r"http://\S+: sends a thread without <one@example\.org>, or nothing",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    return _from_archive(scene, content(THREAD))
+
+
+@fault(
+    "fetch-mail-cut",
+    "the mail archive closes the connection in the middle of a thread",
+    69,
+    r"http://\S+: its answer is cut off\. Check the network and the archive",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    return _from_archive(scene, content(THREAD[:50], len(THREAD)))
+
+
+@fault(
+    "fetch-mail-slow",
+    "the mail archive does not answer",
+    69,
+    r"http://\S+: does not send the thread of <one@example\.org> within 1 s",
+)
+def _(scene: Scene) -> Ended:
+    return _from_archive(
+        scene,
+        lambda _: time.sleep(9),
+        patience="import harness.series.archive as a; a.FETCH_S = 1",
+    )
