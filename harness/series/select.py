@@ -5,6 +5,7 @@ b4 takes any new mail of a thread that has a diff for one more patch, so a late 
 the series, or the whole of it.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,6 +19,8 @@ from harness.series.mail import MailError, PatchMail, checked, refuse_damaged
 from harness.series.messages import MAX_MAILS, Mail, Tag, read_mails
 
 SELECT_S = 60
+#: How many selections are kept in memory.
+MAX_SELECTED = 16
 _ALONE = Tag(version=1, number=1, total=1)
 
 
@@ -44,12 +47,26 @@ class Selected(msgspec.Struct, frozen=True):
     left_out: tuple[Mail, ...] = ()
 
 
+_SELECTED: dict[tuple[bytes, int | None], Selected] = {}
+
+
 def select(cache: Cache, raw: bytes, version: int | None = None) -> Selected:
     """Return the series that mails hold, and what else in them has a diff.
 
     `version` None is the latest. Raises MailError if b4 selects no complete series, or contradicts
     the mails' subjects; ToolFailed, TimedOut.
     """
+    # Commands read a series more than once, and b4 takes most of a second.
+    key = (hashlib.sha256(raw).digest(), version)
+    if key not in _SELECTED:
+        found = _select(cache, raw, version)
+        if len(_SELECTED) >= MAX_SELECTED:
+            _SELECTED.clear()
+        _SELECTED[key] = found
+    return _SELECTED[key]
+
+
+def _select(cache: Cache, raw: bytes, version: int | None) -> Selected:
     mails = read_mails(raw)
     if len(mails) > MAX_MAILS:
         raise MailError(f"holds over {MAX_MAILS} mails")

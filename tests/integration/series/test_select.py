@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.host.cache import Cache
+from harness.series import b4
 from harness.series.fixes import on_top
 from harness.series.mail import MailError
 from harness.series.messages import Mail
@@ -278,6 +279,17 @@ def test_a_damaged_fix_is_refused(cache: Cache) -> None:
     fix = mail("fix", "[PATCH] mm: fix", "p1", diff=DIFF.format(at=1).replace("-4,1", "-4,9"))
     with pytest.raises(MailError, match=r"cut short|damaged"):
         fixes_of(cache, [*series("PATCH {}/2"), fix])
+
+
+def test_b4_is_asked_once_about_the_same_mails(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = b"".join(series("PATCH v4 {}/2"))
+    found = select(cache, mails)
+    monkeypatch.setattr(b4, "select", None)
+    assert select(cache, mails) is found
+    with pytest.raises(TypeError):
+        select(cache, mails, 4)
 
 
 def test_the_cover_letter_is_that_of_the_chosen_version(cache: Cache) -> None:
