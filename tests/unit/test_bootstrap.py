@@ -19,7 +19,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "configs" / "packages.txt"
 REAL = "sh cat chmod cp cut date dirname env flock git grep head id mkdir mktemp mv rm sha256sum"
-REAL += " sleep sort tr touch xargs"
+REAL += " ln readlink sleep sort tr touch xargs"
 
 # A fake appends its name and arguments to $CALLS.
 LOGGED = '#!/bin/sh\necho "${0##*/} $*" >>"$CALLS"\n'
@@ -448,3 +448,58 @@ def test_shell_files_are_found_by_their_first_line(machine: Machine) -> None:
     assert machine.run("test", "--fast").returncode == 0
     assert machine.calls("^shellcheck .*agent") == machine.calls("^shellcheck .*bootstrap")
     assert not machine.calls("^shellcheck .*not.txt")
+
+
+def linked(
+    machine: Machine, *arguments: str, path: bool = True
+) -> subprocess.CompletedProcess[str]:
+    home = machine.checkout.parent / "home"
+    home.mkdir(exist_ok=True)
+    machine.env["HOME"] = str(home)
+    if path:
+        machine.env["PATH"] = f"{machine.bin}:{home}/.local/bin"
+    return machine.run("link", *arguments)
+
+
+def test_link_puts_harness_on_the_path(machine: Machine) -> None:
+    done = linked(machine)
+    assert done.returncode == 0, done.stderr
+    link = machine.checkout.parent / "home/.local/bin/harness"
+    assert link.readlink() == machine.checkout / ".venv/bin/harness"
+    assert "not on PATH" not in done.stderr
+    for shell in ("bash", "zsh", "fish"):
+        assert f"_HARNESS_COMPLETE={shell}_source harness" in done.stdout
+    # A link of another checkout, or one that is gone, is replaced.
+    link.unlink()
+    link.symlink_to("/gone/.venv/bin/harness")
+    assert linked(machine).returncode == 0
+    assert link.readlink() == machine.checkout / ".venv/bin/harness"
+
+
+def test_link_says_if_the_folder_is_not_on_the_path(machine: Machine) -> None:
+    done = linked(machine, path=False)
+    assert done.returncode == 0
+    assert ".local/bin is not on PATH" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_link_replaces_nothing_that_is_not_ours(machine: Machine, kind: str) -> None:
+    place = machine.checkout.parent / "home/.local/bin"
+    place.mkdir(parents=True)
+    link = place / "harness"
+    if kind == "file":
+        link.write_text("mine")
+    elif kind == "link":
+        link.symlink_to("/usr/bin/true")
+    else:
+        link.mkdir()
+    done = linked(machine)
+    assert done.returncode == 2
+    assert "move it away, then link again" in done.stderr
+    assert not link.is_symlink() or str(link.readlink()) == "/usr/bin/true"
+    assert kind != "file" or link.read_text() == "mine"
+
+
+def test_link_takes_no_argument(machine: Machine) -> None:
+    done = linked(machine, "more")
+    assert (done.returncode, done.stderr) == (2, "bootstrap: link takes no argument: more\n")
