@@ -23,7 +23,9 @@ from harness.project.tree_source import GitSource
 
 #: How long a server may take for the list of its tags, and be silent while it sends objects.
 ANSWER_S = 30
-_SILENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+SILENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+#: What git says of a connection that broke.
+_BROKEN = ("unable to access", "RPC failed", "hung up", "early EOF", "Could not read from remote")
 #: git's exit code after "fatal:".
 _FATAL = 128
 #: For a fetch of single objects.
@@ -197,8 +199,8 @@ def _remote_tags(ours: Git, source: GitSource) -> dict[str, str]:
 
 def _no_answer(source: GitSource, what: str, detail: str | None = None) -> NoAnswer:
     # "fatal: unable to access 'https://…': Could not resolve host: git.example.org"
-    first = next((line for line in lines(detail or "") if line.startswith("fatal: ")), "")
-    reason = first.removeprefix("fatal: ").rpartition("': ")[2]
+    said = (line for line in lines(detail or "") if line.startswith(("fatal: ", "error: RPC")))
+    reason = next(said, "").partition(": ")[2].rpartition("': ")[2]
     return NoAnswer(
         f"{what}: {reason}" if reason else what,
         where=source.repository,
@@ -213,7 +215,7 @@ def _fetched(ours: Git, source: GitSource) -> tuple[str, dict[str, str]]:
     git = _users(ours)
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--", source.repository, source.ref)
     try:
-        git(*fetch, env=_SILENCE)
+        git(*fetch, env=SILENCE)
     except ToolFailed as error:
         said = error.detail or ""
         if "unadvertised object" in said:
@@ -224,6 +226,8 @@ def _fetched(ours: Git, source: GitSource) -> tuple[str, dict[str, str]]:
             ) from error
         if "find remote ref" in said or "not our ref" in said:
             raise no_ref(source, tags) from error
+        if any(words in said for words in _BROKEN):
+            raise _no_answer(source, "cannot be fetched", said) from error
         raise
     return git.commit("FETCH_HEAD") or "", tags
 

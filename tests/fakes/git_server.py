@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,16 @@ class _Backend(http.server.BaseHTTPRequestHandler):
 
     root: ClassVar[Path]
     asked: ClassVar[list[str]]
+    stall_s: ClassVar[float]
 
     def do_GET(self) -> None:
         self._run(b"")
 
     def do_POST(self) -> None:
-        self._run(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if b"command=fetch" in body:
+            time.sleep(self.stall_s)
+        self._run(body)
 
     def _run(self, body: bytes) -> None:
         url = urllib.parse.urlsplit(self.path)
@@ -55,9 +60,12 @@ class _Backend(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Serve the repositories below a folder; yield the URL of the folder and what was asked."""
-    handler = type("Handler", (_Backend,), {"root": root, "asked": []})
+def served(root: Path, *, stall_s: float = 0) -> Iterator[tuple[str, list[str]]]:
+    """Serve the repositories below a folder; yield the URL of the folder and what was asked.
+
+    Objects are sent after `stall_s`.
+    """
+    handler = type("Handler", (_Backend,), {"root": root, "asked": [], "stall_s": stall_s})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes import git_server
 from tests.fakes.mail_archive import Answer, Posting, answering, content, mbox, status
 from tests.fakes.trees import edit, git
 from tests.faults.scene import Ended, Scene
@@ -172,6 +173,69 @@ def _(scene: Scene) -> Ended:
     tree = git(scene.linux, "rev-parse", "v7.2^{tree}")
     (scene.linux / ".git/objects" / tree[:2] / tree[2:]).unlink()
     return scene.harness(*FETCH)
+
+
+@fault(
+    "fetch-git-unreachable",
+    "there is no network, or no such host, for a git tree",
+    69,
+    r"http://\S+: cannot be fetched: Could not resolve host: \S+\. Check the URL and the network",
+    quick=True,
+)
+def _(scene: Scene) -> Ended:
+    scene.trees({"provider": "git", "repository": "http://harness.invalid/l.git", "ref": "main"})
+    return scene.harness(*FETCH)
+
+
+@fault(
+    "fetch-git-silent",
+    "the server of a git tree takes the connection and says nothing",
+    69,
+    r"http://\S+: does not answer within 1 s\. Check the URL and the network",
+)
+def _(scene: Scene) -> Ended:
+    patience = "import harness.trees.git_source as g; g.ANSWER_S = 1"
+    with git_server.mute() as url:
+        scene.trees({"provider": "git", "repository": f"{url}/l.git", "ref": "main"})
+        return scene.harness(*FETCH, patience=patience)
+
+
+@fault(
+    "fetch-git-stalls",
+    "the server of a git tree answers, but sends no objects",
+    69,
+    r"http://\S+: cannot be fetched: .*too slow.*\. Check the URL and the network",
+)
+def _(scene: Scene) -> Ended:
+    patience = "import harness.trees.git_source as g; g.SILENCE['GIT_HTTP_LOW_SPEED_TIME'] = '1'"
+    with git_server.served(scene.folder, stall_s=6) as (url, _):
+        scene.trees({"provider": "git", "repository": f"{url}/linux/.git", "ref": "v7.2"})
+        return scene.harness(*FETCH, patience=patience)
+
+
+@fault(
+    "fetch-git-ref-gone",
+    "the branch of a git tree no longer exists",
+    2,
+    r"http://\S+: no ref 'mm-gone'; expected a tag, branch or commit of it",
+)
+def _(scene: Scene) -> Ended:
+    with git_server.served(scene.folder) as (url, _):
+        scene.trees({"provider": "git", "repository": f"{url}/linux/.git", "ref": "mm-gone"})
+        return scene.harness(*FETCH)
+
+
+@fault(
+    "fetch-base-unknown",
+    "the mails name a base-commit that no repository has",
+    0,
+    r"1{12}, the patches' base-commit, cannot be had: no repository that answers has it",
+)
+def _(scene: Scene) -> Ended:
+    file = scene.mbox()
+    text = file.read_text().replace("\n-- \n", f"\nbase-commit: {'1' * 40}\n-- \n", 1)
+    file.write_text(text)
+    return scene.harness("apply", str(file))
 
 
 @fault(
