@@ -34,6 +34,12 @@ class RunEvidence(msgspec.Struct, frozen=True):
     null: NullSeen | None
     uncounted: str = ""
 
+    @property
+    def boots(self) -> BootTable:
+        """The table, of a run of boots."""
+        assert isinstance(self.table, BootTable)  # noqa: S101 (a replay's caller knows it)
+        return self.table
+
     def effect(self, kind: str, build: str, op: str, metric: str) -> Effect | None:
         """Return the effect of that kind, build, binding and metric, if there is one."""
         for e in self.effects:

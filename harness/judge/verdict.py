@@ -10,18 +10,19 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.fit import nested, other_cpu, unfit
 from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.judge.validity import RunEvidence, why_uncounted
-from harness.project.claim import Claim, Setup
+from harness.project.claim import Claim, Figures, Setup
 from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
 
 #: A claim is a rounded figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
 
-_WHY_FLOOR = f"the claim less {TOLERANCE_POINTS:g} points"
+_WHY_FLOOR = f"the claim less {TOLERANCE_POINTS:g} points and its own error"
 
 Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
 #: What a replay says of a claim, which it cannot decide.
@@ -32,7 +33,9 @@ class Verdict(msgspec.Struct, frozen=True):
     """The verdict on one claim, or on a driver without a claim (`claim` None).
 
     `build` is the build that the claim is about (`tip`, or a prefix). `summary` has the means of
-    the boots, none for a replay; `effect` is the effect that decides, if one was measured.
+    the boots, none for a replay; `effect` is the effect that decides, if one was measured. `first`
+    is the verdict on the first binding's reduction, with its reason, if its times were posted;
+    `figures` are those on all posted times.
     """
 
     summary: DriverSummary
@@ -43,6 +46,8 @@ class Verdict(msgspec.Struct, frozen=True):
     claim: Claim | None = None
     effect: Effect | None = None
     stance: Stance = ""
+    first: tuple[Word, str] | None = None
+    figures: tuple[FigureVerdict, ...] = ()
 
     @property
     def driver(self) -> str:
@@ -91,7 +96,49 @@ def _booted(
         effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
-    return Verdict(summary, claimed, word, reason, tip.name, claim, effect)
+    verdict = Verdict(summary, claimed, word, reason, tip.name, claim, effect)
+    if claim is None or effect is None:
+        return verdict
+    why_not = _why_no_figures(found, record, effect, claim)
+    other = other_cpu(record.machine, claim) if claim.cpu else "the claim names no CPU"
+    return msgspec.structs.replace(
+        verdict,
+        first=_first(found, record, summary.driver, claim, why_not),
+        figures=figures(found.boots, summary.driver, tip.name, claim, why_not or other),
+    )
+
+
+def _why_no_figures(found: RunEvidence, record: BootRun, effect: Effect, claim: Claim) -> str:
+    """Return why none of a claim's times can be tested by this run; empty if they can."""
+    if record.outcome != "complete":
+        return f"the run is {record.outcome}"
+    return _untested(record, claim, claim.claimed_percent or 0.0) or found.spoiled(
+        effect.kind, effect.build
+    )
+
+
+def _first(
+    found: RunEvidence, record: BootRun, driver: str, claim: Claim, why_not: str
+) -> tuple[Word, str] | None:
+    """Return the verdict on the reduction of the first binding, which the author measured once.
+
+    None if its times were not posted.
+    """
+    if claim.base is None or claim.tip is None or not claim.base.first_ms or not claim.tip.first_ms:
+        return None
+    if why_not:
+        return "untested", why_not
+    once = msgspec.structs.replace(
+        claim,
+        base=Figures(claim.base.first_ms),
+        tip=Figures(claim.tip.first_ms),
+        rebinds=1,
+        reduction_percent=None,
+        percent_decimals=None,
+    )
+    effect = found.effect(driver, record.builds[-1].name, "first", clock(record))
+    assert once.claimed_percent is not None  # noqa: S101 (both times are given)
+    return _limited(record, claim, *_measured(found, effect, once, once.claimed_percent))
 
 
 def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
@@ -103,7 +150,7 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
             for claim in _claims(record, claims, driver, build):
                 if (claimed := claim.claimed_percent) is None:
                     continue
-                word, reason, stance = _doubt(found, effect, claimed)
+                word, reason, stance = _doubt(found, effect, claim, claimed)
                 yield Verdict(
                     DriverSummary(driver, None, None),
                     claimed,
@@ -153,7 +200,7 @@ def _decide(
         return "untested", f"version {record.subject.version} makes no claim about this driver"
     if why := _untested(record, claim, claimed):
         return "untested", why
-    return _limited(record, claim, *_measured(found, effect, claimed))
+    return _limited(record, claim, *_measured(found, effect, claim, claimed))
 
 
 def _limited(record: BootRun, claim: Claim, word: Word, reason: str) -> tuple[Word, str]:
@@ -190,7 +237,9 @@ _WHY_NOT = {
 }
 
 
-def _measured(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[Word, str]:
+def _measured(
+    found: RunEvidence, effect: Effect | None, claim: Claim, claimed: float
+) -> tuple[Word, str]:
     if effect is None:
         return "inconclusive", "a time of 0 ms has no ratio: the clock is too coarse"
     spoiled = found.spoiled(effect.kind, effect.build)
@@ -200,13 +249,16 @@ def _measured(found: RunEvidence, effect: Effect | None, claimed: float) -> tupl
     if reduction is None:
         return "inconclusive", effect.method
     text = f"{_interval(reduction)}, {effect.n_base} and {effect.n_build} boots)"
-    word = _held(reduction, claimed)
+    floor = _floor(claim, claimed)
+    word = _held(reduction, floor)
     if word == "":
-        return "inconclusive", f"{text} is above and below {_floor(claimed):.1f} %, {_WHY_FLOOR}"
+        return "inconclusive", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
     return word, f"{text}, claimed {claimed:.1f} %"
 
 
-def _doubt(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[Word, str, Stance]:
+def _doubt(
+    found: RunEvidence, effect: Effect | None, claim: Claim, claimed: float
+) -> tuple[Word, str, Stance]:
     """Return the verdict on a claim by a replay, which at most supports or doubts it."""
     record = found.table.record
     if record.outcome != "complete":
@@ -221,7 +273,7 @@ def _doubt(found: RunEvidence, effect: Effect | None, claimed: float) -> tuple[W
     if why := unfit(record.machine):
         return "untested", f"{only}, and this one is not usable: {why}", ""
     text = f"on this CPU {effect.kind} shows a {_interval(reduction)}), claimed {claimed:.1f} %"
-    word = _held(reduction, claimed)
+    word = _held(reduction, _floor(claim, claimed))
     if word == "":
         return "untested", f"{only}, and this one neither supports nor doubts it: {text}", ""
     stance: Stance = "supports" if word == "reproduced" else "doubts"
@@ -246,12 +298,12 @@ def _interval(reduction: _Reduction) -> str:
     return f"reduction of {reduction.low:.1f} % to {reduction.high:.1f} % (95 %"
 
 
-def _held(reduction: _Reduction, claimed: float) -> Literal["reproduced", "contradicted", ""]:
+def _held(reduction: _Reduction, floor: float) -> Literal["reproduced", "contradicted", ""]:
     """Return what the whole interval says about a claim; empty if it includes the limit."""
-    if reduction.low >= _floor(claimed):
+    if reduction.low >= floor:
         return "reproduced"
-    return "contradicted" if reduction.high < _floor(claimed) else ""
+    return "contradicted" if reduction.high < floor else ""
 
 
-def _floor(claimed: float) -> float:
-    return claimed - TOLERANCE_POINTS
+def _floor(claim: Claim, claimed: float) -> float:
+    return claimed - TOLERANCE_POINTS - percent_error(claim)

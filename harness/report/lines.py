@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from harness.judge.conclude import Conclusion
+from harness.judge.figures import FigureWord
 from harness.judge.prefixes import PrefixResult, bisectable
 from harness.judge.traffic import Explanation, explanations
-from harness.judge.verdict import Word
+from harness.judge.verdict import Verdict, Word
 from harness.record.record import FOLLOW_UP, ReplayRun
 from harness.report import identity, phrases
 
@@ -16,6 +17,14 @@ Tone = Literal["good", "bad", "doubt", "open", ""]
 TONE: dict[Word, Tone] = {
     "reproduced": "good",
     "contradicted": "bad",
+    "inconclusive": "doubt",
+    "untested": "open",
+}
+
+
+FIGURE_TONE: dict[FigureWord, Tone] = {
+    "as the author's": "good",
+    "not as the author's": "doubt",
     "inconclusive": "doubt",
     "untested": "open",
 }
@@ -59,6 +68,7 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
         yield Line(about, text, TONE[verdict.verdict])
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)
+        yield from _figures(verdict)
     yield from own(conclusion)
     yield from commits(conclusion)
 
@@ -72,6 +82,18 @@ def commits(conclusion: Conclusion) -> Iterator[Line]:
         others = phrases.count(subject.other_commits, "other commit")
         text = f"{others} between base and tip: no claim of a series is judged"
         yield Line("commits", text, "open")
+
+
+def _figures(verdict: Verdict) -> Iterator[Line]:
+    """Yield what was found about the other posted figures, if they could be tested."""
+    name = phrases.about(verdict)
+    if verdict.first is not None and verdict.first[0] != "untested":
+        word, reason = verdict.first
+        yield Line(f"{name}, first binding", f"{word}: {reason}", TONE[word])
+    for one in verdict.figures:
+        if one.verdict != "untested":
+            text = f"{one.verdict}: {one.reason}"
+            yield Line(f"{name}, {one.name}", text, FIGURE_TONE[one.verdict])
 
 
 def own(conclusion: Conclusion) -> Iterator[Line]:

@@ -15,6 +15,7 @@ _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
 _VERDICT = (
     *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "stance", "reason"),
+    *("first", "figures"),
 )
 _PREFIX = (
     *(
@@ -115,7 +116,7 @@ def _replayed(
 
 
 def _chosen(value: object, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in names}
+    return {name: _plain(getattr(value, name)) for name in names}
 
 
 def _rounded(value: object, digits: int = 2) -> Any:
