@@ -6,7 +6,9 @@ from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.kernel import configure
 from harness.memmap import read
-from harness.memmap.compare import Finder, Verified, finder, verify
+from harness.memmap.compare import Verified, verify
+from harness.memmap.decode import Decoder
+from harness.memmap.struct_pages import role
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import BootRun
@@ -27,14 +29,14 @@ def verify_run(
     return verify(
         record,
         lambda build, number, driver: read.load(folder, build, number, driver),
-        lambda driver: member_finder(project, cache, record, driver, listen),
+        lambda driver: page_decoder(project, cache, record, driver, listen),
     )
 
 
-def member_finder(
+def page_decoder(
     project: Project, cache: Cache, record: BootRun, driver: str, listen: Listener = silent
-) -> Finder:
-    """Return what names struct page members, from the debug information of base's object.
+) -> Decoder:
+    """Return the decoder of a driver's struct pages, from the debug information of base's object.
 
     Raises InputError if the guest has no namespace of the driver any more.
     """
@@ -56,4 +58,4 @@ def member_finder(
             where=f"guests/{record.setup.guest}.yaml",
             expected=f"the guest that run {record.run_id} booted",
         )
-    return finder(*compare.layouts(program), orders[driver])
+    return compare.decoder(program, orders[driver], words=role)

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compares memmaps page by page and names the members of struct page that differ. Pure."""
+"""Compares memmaps page by page. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.memmap.struct_layout import Layout, Member
+from harness.memmap.decode import Bytes, Decoder
 from harness.memmap.struct_pages import Runs
 from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 
-Bytes = npt.NDArray[np.uint8]
-#: Returns the members at a byte, from the page's number and the byte's offset in it.
-Finder = Callable[[int, int], Sequence[Member]]
-_PADDING = "padding"
 #: In place of a driver, for the comparison of a replay's cases.
 CASES = "cases"
 UNEQUAL = "its digest is not base's; `harness verify` names the pages that differ"
@@ -23,10 +19,10 @@ SHOWN = 3
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A page that differs: its number from the first struct page, and the members that differ.
+    """A page that differs: its number from the first struct page, and what differs.
 
-    Each of `fields` is a place in the page with all its names, joined by `|`. `base` and `tip` are
-    the whole pages in hex. A number outside the memmap is a guard page's.
+    Each of `fields` is a line: a member, the build's value and base's. `base` and `tip` are the
+    whole pages in hex. A number outside the memmap is a guard page's.
     """
 
     page: int
@@ -35,37 +31,17 @@ class Difference(msgspec.Struct, frozen=True):
     tip: str
 
 
-def finder(page: Layout, folio: Layout, order: int, first: int = 0) -> Finder:
-    """Return a Finder for struct page and, in the first pages of a compound, struct folio.
-
-    `first` is the number of the first compound's head. struct folio repeats struct page's members
-    with names that begin with `page` or `__page`.
-    """
-
-    def find(number: int, offset: int) -> tuple[Member, ...]:
-        start = (number - first) % (1 << order) * page.size
-        own = [m for m in folio.at(start + offset) if not m.name.startswith(("page.", "__page"))]
-        return (*page.at(offset), *own)
-
-    return find
-
-
 def differing(base: Bytes, tip: Bytes, size: int) -> npt.NDArray[np.int64]:
     """Return the numbers of the struct pages that differ between two images."""
     pages = np.flatnonzero((base.reshape(-1, size) != tip.reshape(-1, size)).any(axis=1))
     return pages.astype(np.int64)
 
 
-def describe(number: int, base: Bytes, tip: Bytes, find: Finder) -> Difference:
+def describe(
+    number: int, base: Bytes, tip: Bytes, decoder: Decoder, before: Bytes | None = None
+) -> Difference:
     """Return what differs between two struct pages; `number` is their place in the memmap."""
-    places: dict[int, dict[str, None]] = {}
-    for offset in np.flatnonzero(base != tip):
-        members = find(number, int(offset))
-        # A smaller member is another name for a part of the largest one.
-        place = max((m.size, m.offset) for m in members)[1] if members else -1
-        names = places.setdefault(place, {})
-        names.update(dict.fromkeys([m.name for m in members] or [_PADDING]))
-    fields = tuple("|".join(names) for names in places.values())
+    fields = decoder.differences(number, base, tip, before)
     return Difference(number, fields, base.tobytes().hex(), tip.tobytes().hex())
 
 
@@ -91,12 +67,12 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def verify(
-    record: BootRun, load: Callable[[str, int, str], Runs], find: Callable[[str], Finder]
+    record: BootRun, load: Callable[[str, int, str], Runs], decoder: Callable[[str], Decoder]
 ) -> tuple[Verified, ...]:
     """Compare every namespace of every boot with the same one of base's first boot.
 
-    `load` returns the saved memmap of (build, number, driver), `find` the Finder of a driver; both
-    are called only if digests differ.
+    `load` returns the saved memmap of (build, number, driver), `decoder` the Decoder of a driver;
+    both are called only if digests differ.
     """
     found = []
     for v in by_digest(record):
@@ -104,7 +80,7 @@ def verify(
         if v.problem == UNEQUAL and first is not None:
             theirs = load(first.build, first.number, v.driver)
             at = (v.build, v.number, v.driver)
-            found.append(_unequal(at, theirs, load(*at), find(v.driver)))
+            found.append(_unequal(at, theirs, load(*at), decoder(v.driver)))
         else:
             found.append(v)
     return tuple(found)
@@ -175,7 +151,7 @@ def _of_cases(record: ReplayRun) -> Iterator[Verified]:
         yield Verified(c.build, 0, CASES, c.cases, c.cases * c.equal, problem)
 
 
-def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> Verified:
+def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, decoder: Decoder) -> Verified:
     if base.nr_pages != tip.nr_pages:
         problem = f"{tip.nr_pages} struct pages, base has {base.nr_pages}"
         return Verified(*at, 0, 0, problem)
@@ -188,7 +164,7 @@ def _unequal(at: tuple[str, int, str], base: Runs, tip: Runs, find: Finder) -> V
             int(starts[n]),
             base.pages[builds[0][n]].view(np.uint8),
             tip.pages[builds[1][n]].view(np.uint8),
-            find,
+            decoder,
         )
         for n in np.flatnonzero(unequal)[:SHOWN]
     )

@@ -4,7 +4,9 @@
 A byte of a struct page is in several members, because of its unions. All of them are returned.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from elftools.common.exceptions import DWARFError, ELFError
@@ -17,6 +19,7 @@ _DAMAGED = (
     *(ELFError, DWARFError, ConstructError, LookupError, TypeError, AttributeError),
     *(OSError, OverflowError, MemoryError, RecursionError, AssertionError, UnicodeError),
 )
+T = TypeVar("T")
 _QUALIFIERS = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
 _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
@@ -44,6 +47,31 @@ class Layout(msgspec.Struct, frozen=True):
 
 def structure(file: Path, name: str) -> Layout:
     """Return the layout of `struct <name>`. Raises ValueError if the file does not have it."""
+
+    def layout(die: DIE) -> Layout:
+        members = sorted(_members(die, "", 0), key=lambda m: (m.offset, m.name))
+        return Layout(name, _number(die, "DW_AT_byte_size"), tuple(members))
+
+    found = _defined(file, "DW_TAG_structure_type", name, layout)
+    if found is None:
+        raise ValueError(f"{file} does not define struct {name}")
+    return found
+
+
+def enumerators(file: Path, name: str) -> dict[str, int]:
+    """Return the values of `enum <name>` in their order; empty if the file does not have it.
+
+    Raises ValueError if the file cannot be read.
+    """
+
+    def values(die: DIE) -> dict[str, int]:
+        return {_name(one): _number(one, "DW_AT_const_value") for one in die.iter_children()}
+
+    return _defined(file, "DW_TAG_enumeration_type", name, values) or {}
+
+
+def _defined(file: Path, tag: str, name: str, read: Callable[[DIE], T]) -> T | None:
+    """Return what `read` makes of the definition of that tag and name; None if there is none."""
     try:
         with file.open("rb") as handle:
             elf = ELFFile(handle)
@@ -51,20 +79,12 @@ def structure(file: Path, name: str) -> Layout:
                 raise ValueError(f"{file} has no debug information")
             for unit in elf.get_dwarf_info().iter_CUs():
                 for die in unit.get_top_DIE().iter_children():
-                    if _defines(die, name):
-                        members = sorted(_members(die, "", 0), key=lambda m: (m.offset, m.name))
-                        return Layout(name, _number(die, "DW_AT_byte_size"), tuple(members))
+                    declared = "DW_AT_declaration" in die.attributes
+                    if die.tag == tag and not declared and _name(die) == name:
+                        return read(die)
     except _DAMAGED as error:
         raise ValueError(f"{file} cannot be read: {error}") from error
-    raise ValueError(f"{file} does not define struct {name}")
-
-
-def _defines(die: DIE, name: str) -> bool:
-    return (
-        die.tag == "DW_TAG_structure_type"
-        and "DW_AT_declaration" not in die.attributes
-        and _name(die) == name
-    )
+    return None
 
 
 def _members(die: DIE, path: str, base: int) -> list[Member]:

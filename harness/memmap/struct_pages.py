@@ -78,6 +78,17 @@ def read(file: BinaryIO, nr_pages: int, size: int, address: int, first: int, chu
     return folded.runs()
 
 
+def role(value: int) -> str:
+    """Return what a word says that replaced a pointer; "" for a word that never was one."""
+    kind, rest = value >> 60, value & ((1 << 60) - 1)
+    if kind == int(ELSEWHERE) >> 60 and rest < _MAX_OBJECTS:
+        return f"object {rest + 1} of those outside the memmap"
+    if kind == int(IN_MEMMAP) >> 60 and rest < 1 << 56:
+        distance = rest - (rest >> 55 << 56)
+        return f"{distance} bytes from the head" if distance else "the head"
+    return ""
+
+
 class _Folded:
     """Collects pages as runs."""
 

@@ -2,7 +2,9 @@
 """Test cases for memmap_init_zone_device(): fixed corner cases plus seeded random ones."""
 
 import random
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -18,6 +20,9 @@ MAX_NODE = 63
 #: The most struct pages of a case, except for compound pages of 1 GiB: boundaries matter, sizes do
 #: not, and a case should take milliseconds.
 MAX_PAGES = 3 << 15
+#: Of a case that the user gives: 2 GiB of struct pages, and MAX_SHIFT of shim/main.c.
+MAX_NR, MAX_SHIFT, MAX_START = 1 << 25, 18, 1 << 33
+_NUMBER = re.compile(r"0x[0-9a-f]{1,13}|0|[1-9][0-9]{0,15}")
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -48,16 +53,66 @@ class Case(msgspec.Struct, frozen=True):
         }
         return " ".join(["run", *(f"{key}={value}" for key, value in words.items())])
 
+    @property
+    def argument(self) -> str:
+        """The case as `replay check --case` takes it; what has its default is left out."""
+        words = []
+        for name in self.__struct_fields__[1:]:
+            value = getattr(self, name)
+            if name in _REQUIRED or value:
+                words.append(f"{name}={value:#x}" if name == "start" else f"{name}={int(value)}")
+        return ",".join((self.type, *words))
+
     def __str__(self) -> str:
         """Describe the case in one line."""
-        words = [f"{self.type} order {self.shift}", f"{self.nr} pages from pfn {self.start:#x}"]
-        words.append(
-            f"altmap reserve {self.reserve} free {self.free}" if self.altmap else "no altmap"
-        )
+        end = self.start + self.nr
+        words = [f"{self.nr} {self.type} pages of order {self.shift}, pfn {self.start:#x}-{end:#x}"]
+        if self.altmap:
+            words.append(f"{self.reserve} reserved and {self.free} free for the altmap")
+        else:
+            words.append("no altmap")
         words.append(f"node {self.nid}")
-        words += ["early section"] if self.early else []
-        words += ["page_ref_set on"] if self.page_ref else []
+        words += ["sections present since boot"] if self.early else []
+        words += ["tracepoint page_ref_set on"] if self.page_ref else []
         return ", ".join(words)
+
+
+_REQUIRED = ("shift", "start", "nr")
+_FLAGS = ("altmap", "early", "page_ref")
+
+
+def parse_case(text: str) -> Case:
+    """Return the case of a `--case` argument. Raises ValueError with what is wrong."""
+    form = "TYPE,shift=N,start=PFN,nr=N[,KEY=N...]"
+    kind, *words = text.split(",")
+    if kind not in TYPES:
+        raise ValueError(f"no type {kind!r}; expected {form}, TYPE one of {', '.join(TYPES)}")
+    found: dict[str, int] = {}
+    known = Case.__struct_fields__[1:]
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in known or key in found:
+            raise ValueError(f"{word!r}: expected each key once, of {', '.join(known)}")
+        if not _NUMBER.fullmatch(value):
+            raise ValueError(f"{word!r} is not a number; expected one like 512 or 0x100000")
+        found[key] = int(value, 0)
+        if key in _FLAGS and found[key] > 1:
+            raise ValueError(f"{word!r}: expected {key}=0 or {key}=1")
+    if missing := [key for key in _REQUIRED if key not in found]:
+        raise ValueError(f"lacks {', '.join(missing)}; expected {form}")
+    values: dict[str, Any] = {
+        key: bool(value) if key in _FLAGS else value for key, value in found.items()
+    }
+    case = Case(kind, **values)
+    for wrong, what in (
+        (case.shift > MAX_SHIFT, f"shift is {case.shift}; expected 0 to {MAX_SHIFT}"),
+        (not 0 < case.nr <= MAX_NR, f"nr is {case.nr}; expected 1 to {MAX_NR}"),
+        (case.start > MAX_START, f"start is {case.start:#x}; expected 0 to {MAX_START:#x}"),
+        (case.nr_pages < 1, "the altmap takes all pages; expected reserve + free below nr"),
+    ):
+        if wrong:
+            raise ValueError(what)
+    return case
 
 
 def namespace(kind: str, size_bytes: int, align_bytes: int = 2 * MIB) -> Case:

@@ -13,12 +13,13 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.events import Advanced, Began, Ended, Listener, silent
-from harness.memmap.compare import Bytes, Difference, describe, differing, finder
-from harness.memmap.struct_layout import Layout, structure
+from harness.memmap.compare import Difference, describe, differing
+from harness.memmap.decode import Bytes, Decoder, FlagsLayout, Words, flags_layout
+from harness.memmap.struct_layout import Layout, enumerators, structure
 from harness.record.record import BASE
 from harness.replay.cases import Case
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import Call, Facts, Runner, Trapped
+from harness.replay.runner.runner import PGMAP, VMEMMAP, Call, Facts, Runner, Trapped
 
 #: Pages of a case that are decoded; all are counted.
 SHOWN = 3
@@ -156,32 +157,70 @@ def _named(
             where=f"{build}, {case}",
             expected="both equal or both different",
         )
-    page, folio = layouts(base)
-    find = finder(page, folio, case.shift, case.nr - case.nr_pages)
+    decode = decoder(
+        base, case.shift, case.nr - case.nr_pages, words=lambda value: _pointer(value, case, size)
+    )
+    soil = _soil(skip, len(ours)).reshape(-1, size)
     shown = tuple(
         describe(
             int(at) - before // size,
             ours[at * size : (at + 1) * size],
             theirs[at * size : (at + 1) * size],
-            find,
+            decode,
+            soil[at],
         )
         for at in pages[:SHOWN]
     )
     first = shown[0]
     place = _place(first.page, case)
     count = "1 struct page differs" if len(pages) == 1 else f"{len(pages)} struct pages differ"
-    what = f"{count}, the first {place}: {', '.join(first.fields)}"
+    what = f"{count}, the first is {place}: {'; '.join(first.fields)}"
     return Unequal(build, case, what, len(pages), shown)
 
 
 def _place(page: int, case: Case) -> str:
     """Describe the place of a page relative to the range that is initialized."""
+    pfn = f"pfn {case.start + page:#x}"
     skipped = case.nr - case.nr_pages
     if page < skipped:
-        return f"{skipped - page} before the range"
+        return f"{pfn}, {skipped - page} before the range"
     if page >= case.nr:
-        return f"{page - case.nr} past the end of the range"
-    return f"number {page - skipped}"
+        return f"{pfn}, {page - case.nr} past the end of the range"
+    number = page - skipped
+    if not case.shift:
+        return f"{pfn}, page {number} of the range"
+    tail = number % (1 << case.shift)
+    head = f"the compound page at pfn {case.start + page - tail:#x}"
+    return f"{pfn}, {f'tail {tail}' if tail else 'head'} of {head}"
+
+
+def _soil(skip: int, nr_bytes: int) -> Bytes:
+    """Return what arena_soil() of shim/arena.c leaves, from `skip` bytes on."""
+    numbers = np.arange(1, (skip + nr_bytes) // 8 + 2, dtype=np.uint64)
+    soil = (numbers * np.uint64(0x9E3779B97F4A7C15)).view(np.uint8)
+    return soil[skip : skip + nr_bytes]
+
+
+def _pointer(value: int, case: Case, size: int) -> str:
+    """Return what a word points to in a replay; "" if it is no address that a page may hold."""
+    if value == PGMAP:
+        return "the pgmap of the call"
+    number, rest = divmod(value - VMEMMAP, size)
+    if 0 <= number < case.start + case.nr + (1 << 20):
+        return f"pfn {number:#x}" + (f" + {rest} bytes" if rest else "")
+    return ""
+
+
+def decoder(program: Program, order: int, first: int = 0, *, words: Words) -> Decoder:
+    """Return the decoder of struct pages, with the layouts of the shim's kernel side."""
+    return Decoder(*layouts(program), order, first, flags(program), words)
+
+
+def flags(program: Program) -> FlagsLayout:
+    """Return what page->flags holds where."""
+    return flags_layout(
+        enumerators(program.shim, "replay_flags"), enumerators(program.shim, "pageflags")
+    )
 
 
 def layouts(program: Program) -> tuple[Layout, Layout]:

@@ -15,6 +15,7 @@ from harness.project.project import Project
 from harness.project.series import Series
 from harness.record.applied import Applied
 from harness.record.record import AGAIN, BASE, FOLLOW_UP
+from harness.replay.cases import Case
 from harness.replay.program import objects, variants
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
@@ -28,8 +29,9 @@ RUN_S = 3600
 class ReplayRequest(msgspec.Struct, frozen=True):
     """What to replay: base and some prefixes, or base and variants of the whole series.
 
-    `prefixes` is None for all of them; with `stores` (names of variants) it has no effect. With
-    `follow_up` the series' follow-up is the last build.
+    Compares `cases` random calls beside the fixed ones, or those of `only`. `prefixes` is None for
+    all of them; with `stores` (names of variants) it has no effect. With `follow_up` the series'
+    follow-up is the last build.
     """
 
     slug: str
@@ -42,6 +44,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     prefixes: tuple[int, ...] | None = None
     stores: tuple[str, ...] = ()
     cases: int = 100
+    only: tuple[Case, ...] = ()
     follow_up: bool = False
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from harness.cli import printable
 from harness.cli.options import (
     KernelOptions,
     adding,
@@ -23,11 +24,14 @@ from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of,
 from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.project.project import Project
+from harness.record import store
 
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
     from harness.record.record import ReplayRun
+    from harness.replay.cases import Case
     from harness.replay.check import Checked
+    from harness.replay.compare import Unequal
     from harness.replay.prepare import ReplayRequest
 
 
@@ -45,6 +49,7 @@ class ReplayOptions(NamedTuple):
     turns: int = TURNS
     passes: int = PASSES
     cases: int = 100
+    only: tuple[str, ...] = ()
     seed: int = SEED
     tries: int | None = None
     only_check: bool = False
@@ -62,8 +67,18 @@ class ReplayOptions(NamedTuple):
             prefixes=(0,) if self.tries else self.prefixes or None,
             stores=tuple(self.store.split(",")) if self.store else (),
             cases=self.cases,
+            only=tuple(_case(text) for text in self.only),
             follow_up=self.follow_up,
         )
+
+
+def _case(text: str) -> "Case":
+    from harness.replay.cases import parse_case
+
+    try:
+        return parse_case(text)
+    except ValueError as error:
+        raise InputError(str(error), where="--case") from error
 
 
 class _ReplayGroup(click.Group):
@@ -191,6 +206,13 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
 @kernel_options
 @build_choice
 @cases_option
+@click.option(
+    "--case",
+    "only",
+    multiple=True,
+    metavar="CASE",
+    help="Compare this call alone, as a failed comparison prints it; may be given again.",
+)
 @seed_option
 @json_option
 @as_one(ReplayOptions)
@@ -206,6 +228,7 @@ def check(options: ReplayOptions) -> None:
     Examples:
       harness replay check
       harness replay check --cases 5000 --seed 7
+      harness replay check --case generic,shift=9,start=0x100000,nr=1024
       harness replay check memcpy-streaming --base v7.3 --json
     """
     _check(options)
@@ -310,7 +333,7 @@ def _show_checked(checked: "Checked") -> None:
     for name, compared in checked.compared.items():
         click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} builds differ")
         for found in compared.unequal:
-            click.echo(f"  {found.build}: {found.case}: {found.what}")
+            _show_unequal(found)
     for check in checked.checks:
         if not check.ok:
             click.echo(f"  {check.build}: {check.name}: failed ({check.detail})")
@@ -318,6 +341,15 @@ def _show_checked(checked: "Checked") -> None:
     click.echo(f"builds with non-temporal stores, and how many: {stores or 'none'}")
     failed = sum(not check.ok for check in checked.checks)
     click.echo(f"{len(checked.checks)} object checks: {failed} failed")
+
+
+def _show_unequal(found: "Unequal") -> None:
+    what, fields = found.what, found.pages[0].fields if found.pages else ()
+    click.echo(printable(f"  {found.build}: {what.partition(': ')[0] if fields else what}"))
+    for field in fields:
+        click.echo(f"    {field}")
+    click.echo(f"    in a call for {found.case}")
+    click.echo(f"    alone: the same command with --case {found.case.argument}")
 
 
 def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
@@ -356,6 +388,7 @@ def _show_counted(project: Project, record: "ReplayRun", *, as_json: bool) -> No
     for line in lines.traffic(found):
         print_rich(text(line))
     click.echo(f"per struct page: instructions counted by {by}; cache lines by single-stepping")
+    click.echo(printable(f"record: {store.folder_of(project.results, record) / store.FILE}"))
 
 
 def _counted(record: "ReplayRun", build: str, by: str) -> dict[str, object]:

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 #: shim/trap.c: the program stopped itself; the last line of its output says why.
 EXIT_TRAPPED = 70
-#: shim/user.h and shim/arena.c.
-VMEMMAP = 1 << 40
+#: shim/user.h and shim/arena.c. The pgmap is at the start of the room.
+VMEMMAP, PGMAP = 1 << 40, 0xE0 << 32
 
 
 class Facts(msgspec.Struct, frozen=True):

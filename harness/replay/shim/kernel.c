@@ -72,6 +72,17 @@ struct mem_section **mem_section = roots;
 #error "this configuration has no CONFIG_SPARSEMEM_EXTREME"
 #endif
 
+/* Where page->flags has what; read from the debug information. */
+enum replay_flags {
+	replay_section_shift = SECTIONS_PGSHIFT, replay_section_width = SECTIONS_WIDTH,
+	replay_node_shift = NODES_PGSHIFT, replay_node_width = NODES_WIDTH,
+	replay_zone_shift = ZONES_PGSHIFT, replay_zone_width = ZONES_WIDTH,
+	replay_last_cpupid_shift = LAST_CPUPID_PGSHIFT,
+	replay_last_cpupid_width = LAST_CPUPID_WIDTH,
+};
+enum replay_flags replay_known_parts;
+enum pageflags replay_known_flags;
+
 struct room {
 	struct dev_pagemap pgmap;
 	struct pglist_data pgdat;

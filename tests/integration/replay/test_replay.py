@@ -40,9 +40,12 @@ def test_equal_code_leaves_equal_memmaps(make: Maker, runner: Runner) -> None:
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ("WRONG_REFCOUNT", "_refcount"),
-        ("WRONG_COMPOUND_INFO", "compound_info|lru.next"),
-        ("WRONG_PAST_THE_END", "0 past the end of the range: private_"),
+        ("WRONG_REFCOUNT", "page 0 of the range: _refcount: 1, expected 0"),
+        (
+            "WRONG_COMPOUND_INFO",
+            "tail 1 of the compound page at pfn 0x100000: compound_info: 0x100001, expected tail",
+        ),
+        ("WRONG_PAST_THE_END", "0 past the end of the range: written, expected to be left"),
         ("WRONG_PAGEBLOCKS", "pageblocks initialized"),
         ("WRONG_FAR_AWAY", "beyond the memmap and its guard pages"),
     ],
@@ -59,7 +62,7 @@ def test_a_refcount_of_one_type_is_found_in_a_case_of_that_type(
     (found,) = against_base(make, runner, "WRONG_REFCOUNT").unequal
     assert found.case.type == "coherent"
     assert found.nr_differing == found.case.nr_pages
-    assert found.pages[0].fields == ("_refcount",)
+    assert found.pages[0].fields == ("_refcount: 1, expected 0",)
     assert found.pages[0].base != found.pages[0].tip
 
 

@@ -78,6 +78,12 @@ def test_options_reach_the_request() -> None:
     assert (request.prefixes, request.stores) == (None, ("movnti", "memcpy"))
 
 
+def test_cases_may_be_named() -> None:
+    named = ("generic,shift=9,start=0x100000,nr=1024", "coherent,shift=0,start=0x100000,nr=1")
+    _, request = run("check", *(word for case in named for word in ("--case", case)))
+    assert [case.argument for case in request.only] == list(named)
+
+
 @pytest.mark.parametrize(
     ("words", "rounds"),
     [
@@ -108,6 +114,8 @@ def test_base_is_timed_for_all_tries_at_once(words: tuple[str, ...], rounds: int
         ("--null 5 --rounds 2", InputError, "--rounds: 2 rounds per try .* expected at least 3"),
         ("null --rounds 1", InputError, "--rounds: 1 rounds per try .* expected at least 3"),
         ("--size 100M", InputError, "--size"),
+        ("check --case generic", InputError, "--case: lacks shift, start, nr"),
+        ("check --case dax,nr=1", InputError, "--case: no type 'dax'"),
     ],
 )
 def test_bad_arguments_are_refused(words: str, error: type[Exception], message: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from harness.errors import InputError
 from harness.host.cache import Cache
-from harness.jobs.verify import member_finder
-from harness.memmap.compare import Finder
+from harness.jobs.verify import page_decoder
+from harness.memmap.decode import Decoder, FlagsLayout
 from harness.memmap.struct_layout import Layout, Member
 from harness.project.project import Project
 from harness.replay import compare
@@ -23,11 +23,11 @@ PAGE = Layout("page", 64, (Member("flags", 0, 8),))
 FOLIO = Layout("folio", 128, (Member("_nr_pages", 124, 4),))
 
 
-def found(project: Project, guest: str, driver: str) -> Finder:
+def found(project: Project, guest: str, driver: str) -> Decoder:
     made = record()
     setup = msgspec.structs.replace(made.setup, guest=guest)
     made = msgspec.structs.replace(made, setup=setup)
-    return member_finder(project, Cache.default(), made, driver)
+    return page_decoder(project, Cache.default(), made, driver)
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(objects, "programs", nothing)
     monkeypatch.setattr(tree, "fetch", nothing)
     monkeypatch.setattr(compare, "layouts", lambda _: (PAGE, FOLIO))
+    monkeypatch.setattr(compare, "flags", lambda _: FlagsLayout())
     made = checkout(tmp_path / "project")
     (made.root / "guests").unlink()
     made.guests_folder.mkdir()
@@ -71,7 +72,7 @@ def test_compounds_are_as_large_as_the_namespace_is_aligned(
     assert namespace.order == order
     find = found(project, "g", namespace.driver)
     # Of a compound of 1 GiB, page 513 is a tail like any other; of 2 MiB ones it is the second.
-    named = [page for page in (1, 513, (1 << 18) + 1) if find(page, 60)]
+    named = [page for page in (1, 513, (1 << 18) + 1) if find.member(page, 60)]
     assert named == {0: [], 9: [1, 513, (1 << 18) + 1], 18: [1, (1 << 18) + 1]}[order]
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.memmap import info_block, struct_pages
-from harness.memmap.compare import Difference, Verified, finder, verify
+from harness.memmap.compare import Difference, Verified, verify
+from harness.memmap.decode import Decoder
 from harness.memmap.struct_layout import Layout, Member
 from harness.memmap.struct_pages import Runs
 from harness.record.record import Memmap, RunRecord
@@ -184,7 +185,7 @@ def verified(base: Runs | str, tip: Runs | str) -> list[Verified]:
         assert isinstance(found, Runs)
         return found
 
-    found = verify(run_with(builds), load, lambda _: finder(PAGE, FOLIO, ORDER))
+    found = verify(run_with(builds), load, lambda _: Decoder(PAGE, FOLIO, ORDER))
     return list(found)
 
 
@@ -202,7 +203,10 @@ def test_differences_are_counted_and_the_first_named() -> None:
     words[FIRST + 33, 7] = 5 << 32  # the second page of the third compound
     _, tip = verified(fold(memmap()), fold(words))
     assert (tip.compared, tip.equal, tip.ok) == (640, 638, False)
-    assert [(d.page, d.fields) for d in tip.first] == [(33, ("_nr_pages",)), (100, ("_refcount",))]
+    assert [(d.page, d.fields) for d in tip.first] == [
+        (33, ("_nr_pages: 5, expected 0",)),
+        (100, ("_refcount: 1, expected 0",)),
+    ]
     assert isinstance(tip.first[0], Difference)
 
 
