@@ -186,7 +186,7 @@ def _of_namespaces(
     described = {MODES[space.mode]: space for space in procedure.namespaces}
     text = {n: line for passage in passages for n, line in passage.lines()}
     for figure in figures:
-        lines = "\n".join(text[n] for n in figure.lines)
+        lines = "\n".join((figure.titles, *(text[n] for n in figure.lines)))
         space = described.get(figure.driver or "")
         if space and (other := other_namespace(lines, space)):
             what = f"is about {other}; the namespace described has {space.known}"

@@ -29,7 +29,8 @@ class Stated(msgspec.Struct, frozen=True):
     """A stated figure: milliseconds, or a percentage of the mean.
 
     `driver`, `scope` and `setup` are None if the text does not say. `at` is the figure's own line,
-    `lines` are all lines that say what it is, `setup_lines` those that name the set-up.
+    `lines` are all lines that say what it is, `setup_lines` those that name the set-up;
+    `titles` are above them.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Stated(msgspec.Struct, frozen=True):
     lines: tuple[int, ...]
     setup: NamedSetup | None = None
     setup_lines: tuple[int, ...] = ()
+    titles: str = ""
 
     @property
     def unit(self) -> str:
@@ -96,6 +98,7 @@ class _Sentence(msgspec.Struct):
     scope: Scope | None
     block: _Block | None = None
     title: str = ""
+    above: str = ""
 
     def lines(self) -> tuple[int, ...]:
         stripped = self.text.lstrip()
@@ -116,6 +119,8 @@ class _FigureReader:
         #: The set-up that a text without figures named last: it is that of the paragraphs below.
         self._titled = _NO_SETUP
         self._changelog = ""
+        #: The title that the paragraphs below it are under.
+        self._above = ""
 
     def read(self, passage: Passage) -> None:
         prose: list[tuple[int, str]] = []
@@ -159,7 +164,7 @@ class _FigureReader:
         drivers = [name.value for name in vocabulary.drivers(line)]
         passage = Passage.of([(number, line)])
         builds = [Placed(0, block.build)]
-        sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title)
+        sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title, self._above)
         before = self._setup
         self._set_up(line, (number,), has_figures=bool(found))
         if found:
@@ -204,10 +209,12 @@ class _FigureReader:
             is_title = text.rstrip().endswith(":") or vocabulary.title_driver(text)
             self._title = text if is_title and not found else ""
             if not found:
+                if not vocabulary.title_driver(text):
+                    self._above = self._title
                 continue
             scopes, builds = vocabulary.scopes(text)
             scope = scopes.pop() if len(scopes) == 1 else None
-            sentence = _Sentence(text, passage, start, builds, scope)
+            sentence = _Sentence(text, passage, start, builds, scope, above=self._above)
             if len(scopes) > 1:
                 self._leave(sentence, found[0], "is in a sentence about several patches")
                 continue
@@ -282,7 +289,8 @@ class _FigureReader:
     def _add(
         self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, build: Build
     ) -> None:
-        text = f"{sentence.title}\n{sentence.text}"
+        above = sentence.above if vocabulary.is_condition(sentence.above) else ""
+        text = f"{above}\n{sentence.title}\n{sentence.text}"
         scope = sentence.block.scope if sentence.block else None
         unclear = vocabulary.unclear_patches(sentence.text, scope)
         if word := self._changelog or vocabulary.unclear_word(text) or unclear:
@@ -290,8 +298,9 @@ class _FigureReader:
             return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]
         figure, lines = (item.value, item.decimals, at), sentence.lines()
+        titles = f"{sentence.above}\n{sentence.title}"
         self.stated.append(
-            Stated(kind, build, driver, sentence.scope, *figure, lines, *self._setup)
+            Stated(kind, build, driver, sentence.scope, *figure, lines, *self._setup, titles)
         )
 
     def _drop_ambiguous(self, first: int) -> None:

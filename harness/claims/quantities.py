@@ -96,7 +96,7 @@ def _problem(text: str, start: int, end: int, number: str) -> str:
         return "is zero"
     if len(number) > MAX_DIGITS:
         return f"has over {MAX_DIGITS} digits"
-    if text[end : end + 1] == "/":
+    if text[end:].lstrip(" \t").startswith("/"):
         return "is a rate"
     before = text[max(0, start - _BEFORE) : start]
     return next((what for pattern, what in _SPOILED_BY if pattern.search(before)), "")

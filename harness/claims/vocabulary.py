@@ -51,7 +51,7 @@ _KNOWN = re.compile(
     r"|numbers|times|follow(?:s|ing)?|below|here|using|gives?|shows?|every|run|loaded"
     r"|vms?|virtual|physical|real|machine|host|hardware|bare|metal|bare-metal|qemu|kvm|guest"
     r"|(?:reduc|lower|decreas|cut|shorte|improv|drop|fall|shr[iu]nk|increas|rise)\w*|fell|rose|less"
-    r"|down|more|longer|slower",
+    r"|down|more|longer|slower|optane|dcpmms?|nvdimms?",
     re.IGNORECASE,
 )
 #: Where a letter begins to tell what earlier versions were like; only a line of dashes ends it.
@@ -97,6 +97,10 @@ _EXCLUDES = _words(
     r"n't\b|\b(?:not?|never|nor|neither|none|without|unlike|except|but|other|instead|unaffected"
     r"|unchanged|only)\b"
 )
+_CONDITION = _words(
+    r"\W*(?:(?:and|also) )?(?:on|in|with|without|for|under|when|if|using|old|expected|before|after"
+    r"|previous\w*|from|at|by)\b"
+)
 #: What makes a sentence about a physical host say that it was measured there.
 _MEASURED = _words(
     r"\b(?:tested|measured|ran|run|results?|figures|numbers|times|benchmark\w*|set-?up|using)\b"
@@ -113,7 +117,10 @@ _HEADING = _words(
 )
 #: Beside these words, a percentage may not be the reduction of a time.
 _MORE = _words(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
-_SENTENCE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*[-*\u2022]\s)")
+_SENTENCE_END = re.compile(
+    r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*[-*\u2022]\s)"
+    r"|\n(?=[^\n:]{1,60}:[ \t]*(?:\n|\Z))"
+)
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"
 #: What is in front of a reduction, behind it, and between two ("59.4% for nd_pmem and 64.8%").
 _BY = _words(rf"\b(?:by|(?:reduction|decrease|saving|improvement)(?: of|:)) {_ABOUT}\Z")
@@ -184,6 +191,11 @@ def drivers(text: str) -> list[Placed[str]]:
     """Return the drivers that a text names, directly or by the mode of their namespaces."""
     found = ((m.start(), m[1].lower()) for m in _DRIVER.finditer(text))
     return [Placed(at, MODES.get(name, name)) for at, name in found]
+
+
+def is_condition(title: str) -> bool:
+    """Whether a title may say that what is below it was measured otherwise."""
+    return _CONDITION.match(title) is not None and bool(unclear_word(title))
 
 
 def excludes_drivers(text: str) -> bool:

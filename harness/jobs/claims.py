@@ -51,6 +51,7 @@ def run_claims(
     source = wanted.source
     mails = None
     if source is not None and not isinstance(source, _WITHOUT_LETTER):
+        project.measurable_series(wanted.slug)  # before anything is fetched
         mails = read.patches(project, cache, wanted.slug, source, listen)
     elif wanted.given == RunStatement():
         return None

@@ -207,6 +207,15 @@ def test_an_unknown_word_leaves_a_sentence_open(word: str, at: int) -> None:
         ("Average rebind (ms)  base  patched\nnd_pmem  250.50 \u00b13  100.20 \u00b12", [9]),
         ("Average rebind (ms)  base  patched\nnd_pmem  1,250  2,100", [9]),
         ("Tested in a VM and on bare metal.\n\n" + block(250, 100, "nd_pmem:\n"), [12, 14]),
+        # Below a title that names another machine, kernel or series.
+        (f"On arm64:\n\n{SENTENCE}", [10]),
+        (f"In a nested VM:\n\n{SENTENCE}", [10]),
+        (f"With v2:\n\nnd_pmem:\n\n{SENTENCE}", [12]),
+        # The next driver's title is no part of a sentence.
+        (("nd_pmem:\n* the average rebind falls from 250 ms to 100 ms\ndax_pmem:\n"
+          "* the average rebind falls from 300 ms to 120 ms"), [9, 11]),
+        ("The average rebind of nd_pmem falls by 20 % / 30 rebinds.", [8]),
+        ("The average rebind of nd_pmem falls from 250 ms / 150 ms to 100 ms / 80 ms.", [8]),
         # A driver that is named for another reason.
         (block(250, 100) + "\nWe did not measure dax_pmem.", [9, 11]),
         (block(250, 100) + "\ndax_pmem isn't affected.", [9, 11]),
@@ -256,6 +265,7 @@ ON_HOST = "On bare metal the average rebind of nd_pmem falls from 150 ms to 80 m
         (f"Real hardware behaves alike.\n\n{SENTENCE}", []),
         (f"Not on bare metal, but in a VM.\n\n{SENTENCE}", []),
         (f"Tested with physical NVDIMMs.\n\n{SENTENCE}", [("nd_pmem", 250.5, "physical")]),
+        (f"On an Optane machine:\n\n{SENTENCE}", [("nd_pmem", 250.5, "physical")]),
         (f"Tested on an Optane machine.\n\n{SENTENCE}", [("nd_pmem", 250.5, "physical")]),
         (f"Tested without KVM.\n\n{SENTENCE}", []),
         (f"Tested on a real machine rather than in a VM.\n\n{SENTENCE}", []),
@@ -386,6 +396,10 @@ SPACES = "Tested with a 100 GB fsdax namespace (map=dev) and a devdax namespace 
         (f"With 1 TB, t{SENTENCE[1:]}", False),
         (block(250.5, 100.2, "nd_pmem, map=mem:\n"), False),
         (block(250.5, 100.2, "nd_pmem, map=dev:\n"), True),
+        (f"10 GB namespaces:\n\n{SENTENCE}", False),
+        (f"100 GB namespaces:\n\n{SENTENCE}", True),
+        (f"For map=mem:\n\nnd_pmem:\n\n{SENTENCE}", False),
+        ("10 GB namespaces:\n" + block(250.5, 100.2).replace("nds:", "nds of nd_pmem:"), False),
         # That of the other driver, which has another size.
         (SENTENCE.replace("nd_pmem", "nd_pmem of 64 GB"), False),
     ],
