@@ -65,7 +65,9 @@ def mail(body: str, tag: str = "PATCH v2 5/8") -> str:
 def test_every_posted_version_is_read(version: int) -> None:
     posting = read((DATA / f"claims-v{version}.mbox").read_bytes())
     project = Project.find()
-    known = [c for c in project.claims("memcpy-streaming") if c.version == version]
+    claims = project.claims("memcpy-streaming")
+    # A letter's CPU is not read.
+    known = [msgspec.structs.replace(c, cpu="") for c in claims if c.version == version]
     posted = next(v for v in project.series("memcpy-streaming").versions if v.version == version)
     assert posting.fatal is None
     assert (posting.version, posting.patches, posting.date) == (
