@@ -317,6 +317,15 @@ def chosen_tree(given: "Given", base: str | None) -> str:
         return DEFAULT_TREE
     if isinstance(given.source, Merged | Without):
         return f"{given.source.repository}@{given.source.tree}"
+    return _chosen(given.slug, given.source, base)
+
+
+def named_tree(name: str) -> str:
+    """Return the tree that a user names, by a name without a path, and print what it is."""
+    return _chosen("", None, name)
+
+
+def _chosen(slug: str, source: "Source | None", asked: str | None) -> str:
     from harness.cli.progress import watching
     from harness.events import Note
     from harness.series.choose_base import AS_ASKED, choose
@@ -325,9 +334,9 @@ def chosen_tree(given: "Given", base: str | None) -> str:
         found = choose(
             chosen_project(),
             chosen_cache(),
-            given.slug,
-            given.source,
-            asked=base,
+            slug,
+            source,
+            asked=asked,
             default=DEFAULT_TREE,
             listen=listen,
         )

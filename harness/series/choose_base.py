@@ -110,7 +110,8 @@ class _Search:
     ) -> None:
         self._project, self._cache, self._slug, self._listen = project, cache, slug, listen
         self._source = source
-        self._mails = read.patches(project, cache, slug, source, listen)
+        # What is left out of the mails is said when they are applied.
+        self._mails = read.patches(project, cache, slug, source)
 
     def choose(self, default: str) -> Base:
         """Return the first base that can be had."""

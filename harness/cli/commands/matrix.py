@@ -14,6 +14,7 @@ from harness.cli.options import (
     chosen_cache,
     chosen_project,
     json_option,
+    named_tree,
     print_json,
     print_rich,
     sandbox_option,
@@ -50,7 +51,7 @@ class MatrixOptions(NamedTuple):
     cls=Renamed,
     multiple=True,
     metavar="B",
-    help="Use this tree instead of the plan's; may be given again.",
+    help="Use this tree, release or PATH@REV instead of the plan's; may be given again.",
 )
 @click.option(
     "--kernel",
@@ -91,14 +92,16 @@ def matrix(options: MatrixOptions) -> None:
 
     project, cache = chosen_project(), chosen_cache()
     chosen = require_cells(project.matrix(options.plan), options.kernels)
+    # Names of cells are names of folders.
+    trees = tuple(named_tree(name) for name in options.trees)
     if options.only_list:
-        for cell in chosen.expanded(options.trees):
+        for cell in chosen.expanded(trees):
             click.echo(cell.name)
         return
     request = CellRequest(
         options.slug,
         chosen,
-        options.trees,
+        trees,
         options.source,
         options.choice,
         options.fresh,

@@ -29,8 +29,9 @@ def fetch(name: str, *, refresh: bool, as_json: bool) -> None:
       harness tree fetch                newest 7.2.x from Debian's archive
       harness tree fetch v7.3
       harness tree fetch v7.2.12        this release, if Debian has it
+      harness tree fetch ~/linux@v7.3   a revision of a clone
       harness tree fetch mine@v7.3-rc2  a tag of the git tree `mine`
-      harness tree fetch v7.2 --refresh
+      harness tree fetch mm-unstable --refresh
     """
     from harness.trees import tree as stage
 

@@ -257,6 +257,15 @@ def test_an_impossible_guest_is_reported_and_one_in_ram_is_not_compared(
     assert message in done.stderr
 
 
+def test_a_revision_of_a_clone_is_a_tree_of_the_matrix(machine: FakeMachine) -> None:
+    linux = machine.folder / "linux"
+    git(linux, "tag", "v7.2.99", "main")
+    only = ("--base", f"{linux}@v7.2.99", "--kernel", "traced", "--json")
+    done = machine.harness(*MATRIX, *only)
+    assert done.returncode == 0, done.stderr
+    assert {cell["tree"] for cell in json.loads(done.stdout)["cells"]} == {"linux@v7.2.99"}
+
+
 def test_an_unknown_tree_is_named(machine: FakeMachine) -> None:
     done = machine.harness(*MATRIX, "--tree", "v9.9")
     assert done.returncode == 2
