@@ -8,6 +8,7 @@ run it with every CPU model that QEMU has.
 import contextlib
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,8 @@ _ALIVE = "memmap-harness: <alive>"
 #: A kernel without built-in 9p cannot mount the root. By then it has run all of its
 #: initialization, which proves the accelerator.
 _NO_ROOT = "VFS: Unable to mount root fs"
+#: KVM cannot enable the CPU's virtualization: EIO, in older kernels EBUSY.
+_IN_USE = re.compile("failed to initialize kvm: (?:Device or resource busy|Input/output error)")
 _PROOF_S = 90.0
 #: `query-cpu-definitions` takes a tenth of a second.
 _QEMU_S = 20.0
@@ -216,7 +219,8 @@ def _try(cache: Cache, image: Path, cpu: CpuWish, waits: Waits) -> Proof:
 
 def _failure(ran: boot.EndedBoot) -> dict[str, str]:
     if ran.stopped is None:
-        return {"reason": f"QEMU ended without booting ({ran.last_words})"}
+        used = "; another hypervisor may be using it" if _IN_USE.search(ran.console) else ""
+        return {"reason": f"QEMU ended without booting ({ran.last_words}){used}"}
     waited = ran.stopped.removeprefix(ran.passed)
     return {"reason": f"a boot under it: {ran.passed}", "waited": waited}
 

@@ -15,7 +15,7 @@ import msgspec
 
 from harness.errors import MachineError, TimedOut
 from harness.guest import backing_files, qemu, vng
-from harness.guest.console import message
+from harness.guest.console import is_logged, message
 from harness.guest.waits import BootTimes, Waits
 from harness.host import process, programs, sandbox, speed
 from harness.host.cache import Cache
@@ -27,6 +27,7 @@ _MAX_CHANNEL_BYTES = 64 << 20
 #: Limit of files that QEMU writes: only the channel grows; namespaces are mapped.
 MAX_FILE_BYTES = 4 * _MAX_CHANNEL_BYTES
 KERNEL_STARTED = "Linux version "
+_REBOOT = "reboot: "
 _NOT_OVER = "not over"
 AGENT_STARTED = "memmap-harness: <started>"
 _KERNEL_OPTIONS = (
@@ -72,10 +73,16 @@ class EndedBoot(msgspec.Struct, frozen=True):
 
     @property
     def last_words(self) -> str:
-        """Return the console's last line, and how QEMU was killed if it was."""
-        lines = [text for line in self.console.splitlines() if (text := message(line).strip())]
-        last = f"last: {lines[-1][:200]}" if lines else "nothing was printed"
-        return f"{last}; QEMU {self.killed}" if self.killed else last
+        """Return the console's last line, and how QEMU or the guest ended if that is known."""
+        lines = [line for line in self.console.splitlines() if message(line).strip()]
+        last = f"last: {message(lines[-1]).strip()[:200]}" if lines else "nothing was printed"
+        if self.killed:
+            return f"{last}; QEMU {self.killed}"
+        # QEMU explains its own end, and a kernel that ends or reboots the machine says so.
+        is_silent = not lines or (is_logged(lines[-1]) and _REBOOT not in self.console)
+        if is_silent and self.stopped is None:
+            return f"{last}; the guest was reset without a message, as by a triple fault"
+        return last
 
 
 class _BootDeadline(process.Deadline):

@@ -85,6 +85,12 @@ class Cut(msgspec.Struct, frozen=True):
     """An incomplete marker or report."""
 
 
+def is_logged(line: str) -> bool:
+    """Return whether the kernel has printed a console line: it has a level or a time."""
+    match = _PREFIX.match(_ANSI.sub("", line[:_MAX_LINE]))
+    return match is not None and match.end() > 0
+
+
 def message(line: str) -> str:
     """Return a console line without colours, carriage return, level, time and caller.
 

@@ -78,6 +78,20 @@ def test_the_reason_of_a_failing_kvm_is_named(
     assert "failed to initialize kvm: Permission denied" in prove(cache, image).proof
 
 
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("busy", "initialize kvm: Input/output error); another hypervisor may be using it"),
+        ("resets", "nothing was printed; the guest was reset without a message, as by a triple"),
+    ],
+)
+def test_a_kvm_that_is_in_use_and_a_guest_that_is_reset_are_named(
+    cache: Cache, image: Path, monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
+) -> None:
+    monkeypatch.setenv("MEMMAP_HARNESS_FAKE_KVM", mode)
+    assert reason in prove(cache, image).proof
+
+
 def test_without_the_device_nothing_is_booted(cache: Cache, image: Path) -> None:
     accelerator.KVM.unlink()
     heard: list[Event] = []
