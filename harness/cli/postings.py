@@ -11,6 +11,7 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import F, adding
+from harness.cli.progress import watching
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ _LINES = re.compile(r"([1-9]\d{0,8})-([1-9]\d{0,8})")
 
 
 def read_mails(file: str) -> bytes:
-    """Return the content of a file, or of standard input for `-`. Raises InputError."""
+    """Return the content of a file, of standard input for `-`, or of a posted series' mails.
+
+    Raises InputError; MachineError if the mails cannot be fetched.
+    """
+    if is_posted(file):
+        return _fetched(file)
     try:
         if file == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -36,6 +42,30 @@ def read_mails(file: str) -> bytes:
     if len(raw) > MAX_BYTES:
         raise InputError("is over 64 MiB", where=file, expected="a mail, an mbox, or a page")
     return raw
+
+
+def is_posted(text: str) -> bool:
+    """Return whether a text is a message-id, the URL of a mail, or SLUG@VERSION, and no file."""
+    from harness.series.archive_url import parse_link
+    from harness.series.messages import is_message_id
+
+    named = parse_link(text) is not None or is_message_id(text.removeprefix("<").removesuffix(">"))
+    return named and not Path(text).exists()
+
+
+def _fetched(text: str) -> bytes:
+    """Return the cover letter and the patches of a posted series."""
+    from harness.host.cache import Cache
+    from harness.project.project import Project
+    from harness.series import read
+    from harness.series.source import MailChoice
+    from harness.series.what import mails_of
+
+    project, cache = Project.find(), Cache.default()
+    slug, source = mails_of(project, cache, text, MailChoice())
+    with watching() as listen:
+        found = read.patches(project, cache, slug, source, listen)
+    return b"".join((found.cover, *(patch.raw for patch in found.patches)))
 
 
 def mail_options(command: F) -> F:

@@ -22,7 +22,7 @@ from harness.record.store import digest
 from harness.series import archive_url, b4
 from harness.series.attestation import attestations
 from harness.series.mail import PatchMail
-from harness.series.messages import read_mails
+from harness.series.messages import MAX_MBOX_BYTES, read_mails
 
 FETCH_S = 60
 #: b4 asks the DNS for keys, one patch after the other.
@@ -170,7 +170,9 @@ def require_posted(project: Project, slug: str, version: int) -> tuple[Version, 
 def place(cache: Cache, message_id: str) -> Path:
     """Return the path of a thread's mbox in the cache."""
     readable = urllib.parse.quote(message_id, safe="@+=")[:100]
-    return cache.mails / f"{readable}.{hashlib.sha256(message_id.encode()).hexdigest()[:12]}.mbox"
+    # One folder is one entry of the cache.
+    short = hashlib.sha256(message_id.encode()).hexdigest()[:12]
+    return cache.mails / f"{readable}.{short}" / "thread.mbox"
 
 
 def noted(path: Path, message_id: str) -> Fetched | None:
@@ -193,9 +195,14 @@ def _from_archive(cache: Cache, message_id: str, settings: dict[str, str], work:
     printed: list[str] = []
     log = cache.log("archive-fetch")
     try:
-        raw = b4.thread(
+        made = b4.thread(
             message_id, settings, work, log=log, deadline=Deadline(FETCH_S), on_line=printed.append
         )
+        if made.stat().st_size > MAX_MBOX_BYTES:
+            raise MachineError(
+                f"the thread of <{message_id}> is over 64 MiB", where=name, hint=_HINT
+            )
+        raw = made.read_bytes()
     except TimedOut as error:
         raise MachineError(
             f"does not send the thread of <{message_id}> within {FETCH_S} s", where=name, hint=_HINT

@@ -91,18 +91,18 @@ def thread(
     log: Path,
     deadline: process.Deadline,
     on_line: Callable[[str], None] | None = None,
-) -> bytes:
-    """Return the thread of a message as an mbox, with all replies.
+) -> Path:
+    """Fetch the thread of a message, with all replies, into `folder`; return the mbox.
 
-    `settings` are b4's that say where mail comes from. Works in `folder`. `on_line` gets each line
-    that b4 prints. Raises ToolFailed, TimedOut.
+    `settings` are b4's that say where mail comes from. `on_line` gets each line that b4 prints.
+    Raises ToolFailed, TimedOut.
     """
     argv = [installed("b4"), "--no-stdin", "mbox", "--outdir", str(folder)]
     # In brackets it cannot be taken for an option.
     argv += ["--mbox-name", "thread.mbx", f"<{message_id}>"]
     env = _environment(folder, folder / "home", settings)
     process.run(argv, log=log, deadline=deadline, cwd=folder, env=env, called="b4", on_line=on_line)
-    return (folder / "thread.mbx").read_bytes()
+    return folder / "thread.mbx"
 
 
 def attest(

@@ -39,6 +39,7 @@ _CHARSET = re.compile(
 _WHOLE_ID = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}@[\w.:\[\]-]{1,200}", re.ASCII)
 #: More than any series with all its replies.
 MAX_MAILS = 2000
+MAX_MBOX_BYTES = 64 << 20
 #: RFC 5322 allows 998 characters a line.
 MAX_SUBJECT = 2000
 #: How many lines of a page without headers may hold its title.

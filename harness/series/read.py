@@ -22,7 +22,7 @@ from harness.project.series import Series
 from harness.series import archive, b4, commits
 from harness.series.fixes import on_top
 from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
-from harness.series.messages import MAX_MAILS, Mail, is_message_id, read_mails
+from harness.series.messages import MAX_MAILS, MAX_MBOX_BYTES, Mail, is_message_id, read_mails
 from harness.series.select import Selected, select, version_of
 from harness.series.source import (
     Commits,
@@ -36,8 +36,6 @@ from harness.series.source import (
     Without,
 )
 
-#: A kernel series is kilobytes.
-MAX_MBOX_BYTES = 64 << 20
 #: An old line of C whose indentation, at least one tab in the kernel, is spaces.
 _SPACES = re.compile(r"^[ -] {7}", re.MULTILINE)
 #: What `git format-patch --base` and b4 write below the cover letter or the first patch.

@@ -29,6 +29,11 @@ REVIEWER = "R Viewer <rev@example.org>"
 #: Characters that a URL has to encode.
 V1, V2 = "v1/cover+1%@example.org", "v2-cover@example.org"
 FIX = "mm-memremap-fix@example.org"
+CLAIM = """\
+It was slow. Both drivers were rebound 30 times.
+
+The average rebind of nd_pmem falls from 250.50 ms to 100.20 ms.
+"""
 #: Starts a server on a socket that listens already, as systemd does: its port cannot be taken.
 _ON_SOCKET = """\
 import os, sys
@@ -78,7 +83,7 @@ def thread(linux: Path) -> list[Posting]:
         Posting(
             "r1@example.org", f"Re: [PATCH 1/2] {one}", review, (V1, "v1-1@example.org"), REVIEWER
         ),
-        Posting(V2, "[PATCH v2 0/2] mm: faster memmap", "It was slow.\n", (V1,)),
+        Posting(V2, "[PATCH v2 0/2] mm: faster memmap", CLAIM, (V1,)),
         # The line that begins with "From " is escaped in mboxes.
         Posting(
             again.format(1),

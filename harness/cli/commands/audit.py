@@ -9,6 +9,7 @@ import click
 from harness.cli import printable
 from harness.cli.options import json_option, print_json
 from harness.cli.postings import (
+    is_posted,
     mail_options,
     patch_name,
     posting_of,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", metavar="[SERIES|FILE]", default=DEFAULT_SERIES)
+@click.argument("what", metavar="[SERIES|FILE|MAIL]", default=DEFAULT_SERIES)
 @click.option(
     "--mbox", metavar="F", help="Audit these mails, or a saved web page (-: standard input)."
 )
@@ -43,7 +44,9 @@ def audit(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Check the figures that SERIES, or a mail in FILE, claims against each other.
+    """Check the figures that SERIES, a mail in FILE, or a posted MAIL claims against each other.
+
+    MAIL is a message-id or the URL of a mail, whose series is fetched from the mail archive.
 
     Checks that each percentage follows from its means, that each mean can be the mean of that many
     whole milliseconds, that the first binding is the longest, and that the clock is fine enough. A
@@ -77,7 +80,11 @@ def audit(
 
 def _claims(what: str, mbox: str | None, answers: "UserAnswers") -> "Sequence[Claim]":
     project = Project.find()
-    if mbox is None and what not in project.slugs() and (what == "-" or Path(what).is_file()):
+    if (
+        mbox is None
+        and what not in project.slugs()
+        and (what == "-" or Path(what).is_file() or is_posted(what))
+    ):
         mbox = what
     if mbox is not None:
         posting = posting_of(read_mails(mbox), mbox, answers)

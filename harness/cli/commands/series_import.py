@@ -35,7 +35,7 @@ class ImportOptions(NamedTuple):
 
 
 @click.command("import", short_help="Import the claims of a mail into series.yaml.")
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="FILE|MAIL|-")
 @click.option("--slug", metavar="S", help="Series it belongs to; created if new.")
 @mail_options
 @click.option("--base", metavar="TAG", help="Base it was made for.")
@@ -52,6 +52,8 @@ class ImportOptions(NamedTuple):
 def import_claims(options: ImportOptions) -> None:
     """Read the claims of a patch mail, an mbox or an archive's page and write them to series.yaml.
 
+    MAIL is a message-id or the URL of a mail, whose series is fetched from the mail archive.
+
     Shows base, procedure, first bindings, averages and percentages first, and the lines with
     figures that it does not understand. Existing entries and comments of the file stay; a claim
     that contradicts them is refused (exit code 2). --json only shows, unless --yes is given.
@@ -59,6 +61,7 @@ def import_claims(options: ImportOptions) -> None:
     \b
     Examples:
       harness series import cover.mbox
+      harness series import https://lore.kernel.org/linux-mm/MESSAGE-ID/
       harness series import page.txt --version 2 --dry-run
       harness series import mails.mbox --slug my-series     a new series
       harness series import - --yes < cover.mbox

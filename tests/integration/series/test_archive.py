@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.doctor import prune
 from harness.errors import HarnessError, InputError, MachineError
 from harness.host.cache import Cache
 from harness.series import archive as stage
@@ -113,6 +114,15 @@ def test_a_thread_is_fetched_once(cache: Cache) -> None:
     assert stage.fetch(cache, "one@example.org", url) == again
 
 
+def test_a_thread_is_one_entry_of_the_cache(cache: Cache) -> None:
+    with answering(content(THREAD)) as url:
+        stage.fetch(cache, "one@example.org", url)
+    (entry,) = [one for one in prune.entries(cache) if one.kind == "mails"]
+    assert entry.name.startswith("one@example.org.")
+    prune.prune(cache, prune.PruneRule(limit_bytes=0))
+    assert stage.noted(stage.place(cache, "one@example.org"), "one@example.org") is None
+
+
 @pytest.mark.parametrize("damage", ["text", "note", "other note"])
 def test_a_cached_thread_that_changed_is_fetched_again(cache: Cache, damage: str) -> None:
     with answering(content(THREAD)) as url:
@@ -195,6 +205,15 @@ def test_an_archive_that_fails_is_named_in_one_line(
     assert str(caught.value).startswith(f"{url}: ")
     assert "\n" not in str(caught.value)
     assert caught.value.detail is None
+    assert not cache.mails.exists()
+
+
+def test_a_thread_that_is_too_large_is_refused(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "MAX_MBOX_BYTES", 10)
+    with answering(content(THREAD)) as url, pytest.raises(MachineError, match="is over 64 MiB"):
+        stage.fetch(cache, "one@example.org", url)
     assert not cache.mails.exists()
 
 

@@ -229,6 +229,23 @@ def test_a_user_fetches_and_applies_by_link_id_and_version(
     assert "mm-memremap-map-more-fix" in done.stdout
 
 
+def test_the_claims_of_a_posted_series_are_audited_and_imported(
+    kernels: Kernels, archive: MailArchive, home: Path
+) -> None:
+    (home / ".gitconfig").write_text(f"[b4]\nmidmask = {archive.url}/%s\n")
+    for what in (V2, "v2-1@example.org", f"{archive.url}/{V2}/T/", "test@v2"):
+        done = kernels.harness("audit", what, "--json")
+        assert done.returncode == 0, done.stderr
+        claims = [one["claim"] for one in json.loads(done.stdout)["claims"]]
+        assert [(claim["version"], claim["driver"]) for claim in claims] == [(2, "nd_pmem")]
+    done = kernels.harness("series", "import", V2, "--slug", "test", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "250.50          -, 100.20" in done.stdout
+    done = kernels.harness("series", "import", "no@example.org", "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no mail <no@example.org>" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
