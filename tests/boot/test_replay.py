@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.host.cache import Cache
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.replay import check, counting, prepare, runs
+from harness.replay import check, counting, prepare, runs, trace
 from harness.replay.check import Checked
 from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
@@ -79,13 +79,62 @@ def test_a_wrong_series_is_caught_by_name(
     assert any(named in what for what in unequal), unequal
 
 
-def test_missing_fences_are_caught_where_the_memmap_is_right(
+OVERTAKEN = "drained before ordinary stores to a page"
+READ_BACK = "drained before a page is read back"
+RETURNED = "drained before returning"
+NO_STORE = "has no non-temporal store"
+
+
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [
+        ("undrained", {OVERTAKEN, READ_BACK, RETURNED, NO_STORE}),
+        ("late-drain", {READ_BACK}),
+        ("copies-the-page-before", {READ_BACK}),
+        ("drained-by-smp-wmb", {READ_BACK, RETURNED}),
+        ("drained-per-section", {READ_BACK, RETURNED}),
+        ("no-resched", {"reschedules like base"}),
+        ("resched-of-aligned-ranges", {"reschedules like base"}),
+        ("streams-under-kasan", {NO_STORE}),
+    ],
+)
+def test_a_wrong_series_that_leaves_the_right_memmap_fails_its_checks(
+    project: Project, cache: Cache, runner: Runner, name: str, failed: set[str]
+) -> None:
+    found = checked_wrong(project, cache, runner, name)
+    assert all(not compared.unequal for compared in found.compared.values())
+    # The whole series has non-temporal stores; some of these have none.
+    names = {check.name for check in found.checks if not check.ok}
+    assert names - {"has non-temporal stores"} == failed
+
+
+def test_of_a_series_without_a_folder_the_objects_say_what_streams(
+    project: Project, cache: Cache, runner: Runner, port: Prepared
+) -> None:
+    series = msgspec.structs.replace(port.series, non_temporal=None)
+    unknown = msgspec.structs.replace(port, series=series)
+    found = check.check(project, cache, runner, unknown, REQUEST)
+    assert found.ok
+    assert list(found.streaming) == ["7"]
+    names = {(check.build, check.name) for check in found.checks}
+    assert ("base", NO_STORE) in names
+    assert ("7 with KASAN", NO_STORE) in names
+    none = msgspec.structs.replace(port.series, non_temporal=False)
+    found = check.check(project, cache, runner, msgspec.structs.replace(port, series=none), REQUEST)
+    assert {c.build for c in found.checks if not c.ok} == {"7"}
+
+
+def test_the_follow_up_is_equal_and_passes_the_checks(
     project: Project, cache: Cache, runner: Runner
 ) -> None:
-    found = checked_wrong(project, cache, runner, "undrained")
-    assert all(not compared.unequal for compared in found.compared.values())
-    failed = {check.name for check in found.checks if not check.ok}
-    assert {"drained before ordinary stores to a page", "drained before returning"} <= failed
+    wanted = msgspec.structs.replace(REQUEST, prefixes=(7,), follow_up=True)
+    made = prepare.prepare(project, cache, wanted)
+    assert [build.name for build in made.builds] == ["base", "7", "follow-up"]
+    found = check.check(project, cache, runner, made, wanted)
+    assert found.ok
+    assert list(found.streaming) == ["7", "follow-up"]
+    lines = {one.build: one for one in trace.traffic(runner, made.programs) if one.kind == "order9"}
+    assert lines["7"] != lines["follow-up"]
 
 
 def test_a_symbol_of_the_booted_kernel_is_named_before_anything_runs(
