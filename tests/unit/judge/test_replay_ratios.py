@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rows of a replay: costs, equality and the limit."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from scipy.stats import binom
@@ -8,6 +10,7 @@ from scipy.stats import binom
 from harness.cli.commands.replay import _show_null
 from harness.judge.conclude import conclude
 from harness.judge.passes import by_slice, paired
+from harness.judge.per_patch import cost_steps
 from harness.judge.ratios import effects
 from harness.judge.replay_ratios import (
     Null,
@@ -18,9 +21,12 @@ from harness.judge.replay_ratios import (
     null,
 )
 from harness.judge.tabulate import of_passes, tabulate
+from harness.record import store
 from harness.record.record import Comparison, Pass, ReplayRun
-from tests.unit.builders import build
-from tests.unit.replays import blank
+from harness.report.phrases import is_whole
+from tests.unit.builders import build, claims
+from tests.unit.replays import blank, replay
+from tests.unit.reports import as_terminal
 
 PAGES, SIZE = 1000, 64
 
@@ -210,3 +216,32 @@ def test_costs_of_slices_are_scaled_to_the_whole_namespace() -> None:
 def test_without_a_call_on_the_whole_namespace_there_is_no_row() -> None:
     passes = [p for p in in_slices() if p.slice is not None]
     assert all(not row.kinds for row in rows(replayed(passes)))
+
+
+def of_port(patches: int, *names: str) -> ReplayRun:
+    """A replay of base, builds of a port with so many patches, and its follow-up."""
+    costs = {name: [4000.0 if name == "base" else 1500.0] * 5 for name in ("base", *names)}
+    made = replay(costs, prefixes={"follow-up": patches})
+    subject = msgspec.structs.replace(
+        made.subject, patch_ids=tuple(f"{n:040}" for n in range(patches)), source="port v7.2"
+    )
+    return msgspec.structs.replace(made, subject=subject)
+
+
+def test_the_last_patch_of_a_port_answers_to_the_claims_and_its_follow_up_to_none() -> None:
+    found = conclude(of_port(7, "3", "7", "follow-up"), claims())
+    assert {(v.driver, v.build) for v in found.verdicts} == {("nd_pmem", "7"), ("dax_pmem", "7")}
+    assert [row.build for row in found.rows] == ["base", "3", "7", "follow-up"]
+    (costs, *_) = cost_steps(found)
+    assert [step.build for step in costs.steps] == ["3", "7"]
+    part = of_port(7, "3", "follow-up")
+    assert not is_whole(part)
+    assert [step.build for step in cost_steps(conclude(part, claims()))[0].steps] == ["3"]
+
+
+def test_a_record_of_a_port_with_8_patches_is_read_as_it_was_made(tmp_path: Path) -> None:
+    made = of_port(8, *map(str, range(1, 9)))
+    loaded = store.load(store.save(tmp_path, made))
+    assert loaded == made
+    assert {v.build for v in conclude(loaded, claims()).verdicts} == {"8"}
+    assert "8" in as_terminal(conclude(loaded, claims()))
