@@ -249,8 +249,12 @@ class _Search:
         return searched.tree
 
     def _cached(self) -> Iterator[Tree]:
-        """Yield the cached trees that can be named: an entry that changed has another commit."""
-        for one in tree.all_fetched(self._cache):
+        """Yield the cached trees that can be named: an entry that changed has another commit.
+
+        Entries come first: objects of theirs are more likely to be cached.
+        """
+        entries = self._project.trees()
+        for one in sorted(tree.all_fetched(self._cache), key=lambda one: one.name not in entries):
             with contextlib.suppress(InputError):
                 if tree.fetched(self._project, self._cache, one.name) == one:
                     yield one

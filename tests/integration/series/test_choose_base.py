@@ -234,6 +234,9 @@ def test_a_named_base_that_cannot_be_had_is_noted(scene: Scene) -> None:
 def test_the_newest_release_that_fits_is_cached_or_in_a_clone(scene: Scene) -> None:
     fetch(scene.project, scene.cache, f"{scene.linux}@v7.2")
     assert scene.choose(scene.mbox()).tree == "linux@v7.2"
+    scene.trees(mine=scene.entry("v7.2"))
+    fetch(scene.project, scene.cache, "mine")
+    assert scene.choose(scene.mbox("", trailer(scene.commit_of("v7.2")))).tree == "mine"
     scene.use(scene.linux)
     assert scene.choose(scene.mbox()).tree == "linux@v7.3-rc1"
 
