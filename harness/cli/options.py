@@ -356,12 +356,24 @@ kernel_options = adding(
 
 def _choice_of_boots(command: F) -> F:
     @functools.wraps(command)
-    def collected(*args: Any, accelerator: Any, patience: float, pin: str, **given: Any) -> Any:
+    def collected(*args: Any, **given: Any) -> Any:
         from harness.guest.accelerator import BootChoice
 
-        return command(*args, choice=BootChoice(accelerator, patience, pin), **given)
+        chosen = {name: given.pop(name) for name in BootChoice.__struct_fields__}
+        return command(*args, choice=BootChoice(**chosen), **given)
 
     return collected  # type: ignore[return-value]
+
+
+def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    number = value.removesuffix("%")
+    try:
+        share = float(number) / 100 if value else 0.0
+    except ValueError:
+        share = -1.0
+    if not (value == "" or 0.1 <= share * 100 <= 50):
+        raise InputError(f"no width {value!r}", where="--until", expected="0.1% to 50%, like 2%")
+    return share
 
 
 #: How kernels are booted; the command takes them as `choice`.
@@ -387,6 +399,13 @@ choice_options = adding(
         show_default=True,
         metavar="auto|CPU|none",
         help="CPU that the vCPU is bound to, with memory on its node; auto: a core under KVM.",
+    ),
+    click.option(
+        "--until",
+        callback=_share,
+        default="",
+        metavar="W%",
+        help="Add boots until the interval of each ratio is no wider, 2% of it, say.",
     ),
     _choice_of_boots,
 )

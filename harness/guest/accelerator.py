@@ -44,11 +44,15 @@ MEMORY = "kvm-proof.json"
 
 
 class BootChoice(msgspec.Struct, frozen=True):
-    """What the user chooses for boots: accelerator, patience with them, and CPUs to pin to."""
+    """What the user chooses for boots: accelerator, patience with them, and CPUs to pin to.
+
+    With `until`, boots are added until the interval of each ratio is no wider than that share.
+    """
 
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     patience: float = 1.0
     pin: str = pinning.AUTO
+    until: float = 0.0
 
 
 class CpuWish(msgspec.Struct, frozen=True):

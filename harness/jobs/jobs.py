@@ -5,6 +5,7 @@ A job may run in another checkout than the user's. So it reads nothing of the pr
 guest's agent; all else is in the values.
 """
 
+import functools
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from harness.errors import InputError
 from harness.guest.accelerator import BootChoice
 from harness.jobs.graph import Here, Job
+from harness.judge.precision import more_boots
 from harness.kernel import build as kernel_build
 from harness.measure import run
 from harness.project import run_claims
@@ -144,6 +146,7 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         keep_images=given.keep_images,
         keep_going=given.keep_going,
         unbuilt=given.unbuilt,
+        more=functools.partial(more_boots, until=given.choice.until),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from harness.judge.passes import paired
-from harness.judge.stats.ratio import Ratio, rank_test, ratio, unpaired, widened
+from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
 from harness.judge.tabulate import OPS, BootTable, Metric, Op, ReplayTable, RunTable, Units
 from harness.record.record import BootRun, Build, RunRecord
 
@@ -115,21 +115,26 @@ def _ratio(table: RunTable, base: Units, build: Units, op: Op) -> tuple[Ratio, s
         value = build.median / base.median
         exact = Ratio(value, value, value)
         return widened(exact, base.step / base.median, build.step / build.median), COUNTED
+    looks = table.record.setup.looks if isinstance(table.record, BootRun) else 0
+    confidence = of_look(looks)
     rounds = sorted(base.costs.keys() & build.costs.keys())
     # A replay's process begins with a random kind, so first passes do not pair.
     if (isinstance(table, ReplayTable) and op == "first") or not rounds:
-        found = unpaired(base.values, build.values)
+        found = unpaired(base.values, build.values, confidence)
         method, few = APART, min(len(base.costs), len(build.costs))
     elif base.slices and build.slices:
         found = paired(base.slices, build.slices)
         several = any(len(slices) > 1 for slices in build.slices.values())
         method, few = (BY_SLICES if several else PAIRED).format(n=len(rounds)), len(rounds)
     else:
-        found = ratio([base.costs[r] for r in rounds], [build.costs[r] for r in rounds])
+        costs = [[of.costs[r] for r in rounds] for of in (base, build)]
+        found = ratio(costs[0], costs[1], confidence)
         method, few = PAIRED.format(n=len(rounds)), len(rounds)
     if found.low is None:
         unit = "boot" if isinstance(table, BootTable) else "process"
         return found, ALONE.format(n=few, unit=unit)
+    if looks:
+        method += f", corrected for {looks} look(s) at it"
     # A reading is off by less than a step, and on average by half of one.
     return widened(found, base.step / 2 / base.median, build.step / 2 / build.median), method
 

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.fit import nested, other_cpu, unfit
+from harness.judge.precision import Precision, precision
 from harness.judge.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
@@ -35,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `build` is the build that the claim is about (`tip`, or a prefix). `summary` has the means of
     the boots, none for a replay; `effect` is the effect that decides, if one was measured. `first`
     is the verdict on the first binding's reduction, with its reason, if its times were posted;
-    `figures` are those on all posted times.
+    `figures` are those on all posted times. `precision` says how many boots the verdict needed.
     """
 
     summary: DriverSummary
@@ -48,6 +49,7 @@ class Verdict(msgspec.Struct, frozen=True):
     stance: Stance = ""
     first: tuple[Word, str] | None = None
     figures: tuple[FigureVerdict, ...] = ()
+    precision: Precision | None = None
 
     @property
     def driver(self) -> str:
@@ -105,6 +107,9 @@ def _booted(
         verdict,
         first=_first(found, record, summary.driver, claim, why_not),
         figures=figures(found.boots, summary.driver, tip.name, claim, why_not or other),
+        precision=None
+        if why_not or claimed is None
+        else precision(found.boots, effect, _floor(claim, claimed)),
     )
 
 

@@ -6,13 +6,13 @@ The record is saved after every boot, so an interrupted run loses one boot at mo
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
-from harness.events import Began, Ended, Listener, silent
+from harness.events import Began, Ended, Listener, Note, silent
 from harness.guest import backing_files, qemu
 from harness.guest.accelerator import Accelerator
 from harness.guest.pinning import NOT_PINNED, Pinning
@@ -51,14 +51,16 @@ def measure(
     after_boot: AfterBoot | None = None,
     keep_going: bool = False,
     pinning: Pinning = NOT_PINNED,
+    more: Callable[[BootRun], int] = lambda _record: 0,
 ) -> BootRun:
     """Run the boots that `record` lacks and return the finished record.
 
     `keep_images` copies the backing files beside the record, as `<build>-<number>-<driver>.img`.
     `after_boot` returns the memmaps that a boot left; if builds left different ones, the run
     failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `keep_going`,
-    only the other boots of that build are left out, and the run failed. Raises MachineError if
-    there is no room for a boot.
+    only the other boots of that build are left out, and the run failed. `more` returns how many
+    boots per build to add to a record whose boots are done. Raises MachineError if there is no room
+    for a boot.
     """
     _require_device(cache, guest)
     cache.sandbox.warn(listen)
@@ -73,13 +75,10 @@ def measure(
         else:
             store.save(project.results, record)
         _copy_configs(record, kernels, folder)
-        planned = list(order(record))
-        done = {(b.build, b.number) for b in record.boots}
         lost = {b.build: f"boot {b.number} of {b.build}: {b.reason}" for b in _lost(record)}
-        for position, (build, number) in enumerate(planned, 1):
-            if (build, number) in done or build in lost:
-                continue
-            title = f"boot {position} of {len(planned)}, {build}"
+        while due := [one for one in _due(record) if one[1] not in lost]:
+            position, build, number = due[0]
+            title = f"boot {position} of {len(record.builds) * record.setup.boots}, {build}"
             listen(Began(title))
             with backing_files.images(cache, guest, listen) as images:
                 ended = boot(conditions, kernels[build], build, number, images, listen)
@@ -94,10 +93,28 @@ def measure(
             elif ended.outcome != "complete":
                 _finish(project, record, _of_run(ended.outcome), f"{title}: {ended.reason}")
                 raise _error(ended, title, folder)
-            store.save(project.results, record)
             listen(Ended(f"{title}: {_summary(ended)}"))
+            if record.setup.until and not lost and not _due(record):
+                record = _extended(record, more, listen)
+            store.save(project.results, record)
         failures = "; ".join(lost.values()) or compare.unequal(record)
         return _finish(project, record, "failed" if failures else "complete", failures)
+
+
+def _due(record: BootRun) -> list[tuple[int, str, int]]:
+    """Return position, build and number of the boots that a record lacks."""
+    done = {(b.build, b.number) for b in record.boots}
+    return [(at, *one) for at, one in enumerate(order(record), 1) if one not in done]
+
+
+def _extended(record: BootRun, more: Callable[[BootRun], int], listen: Listener) -> BootRun:
+    """Return the record after one more look at it, with more boots planned if `more` says so."""
+    setup = msgspec.structs.replace(record.setup, looks=record.setup.looks + 1)
+    boots = more(msgspec.structs.replace(record, setup=setup))
+    if boots:
+        listen(Note(f"an interval is wider than {setup.until:.1%}: {boots} more boots per build"))
+    setup = msgspec.structs.replace(setup, boots=setup.boots + boots)
+    return msgspec.structs.replace(record, setup=setup)
 
 
 def _require_device(cache: Cache, guest: Guest) -> None:

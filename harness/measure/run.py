@@ -54,13 +54,15 @@ def run(
     keep_images: bool = False,
     keep_going: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
+    more: Callable[[BootRun], int] = lambda _record: 0,
 ) -> BootRun:
     """Measure the kernels, by build, and return the finished record.
 
     `version` is the posted version whose claims apply. KVM is proved with the first build's kernel,
     and decides the guest's CPU model. `on_begin` is called with the run's folder,
     where `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With
-    `keep_going` a failed boot does not end the run. Raises HarnessError.
+    `keep_going` a failed boot does not end the run. `more` returns how many boots per build to add
+    to a record whose boots are done, where the user wants narrow intervals. Raises HarnessError.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
@@ -73,7 +75,8 @@ def run(
     host = machine.describe(cache, chosen, model)
     record = _record(applied, version, kernels, plan, guest, host)
     record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
-    record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt))
+    setup = msgspec.structs.replace(record.setup, until=choice.until)
+    record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup)
     if unfinished := store.resumable(project.results, record):
         listen(Ended(f"resuming run {unfinished.run_id}"))
         record = unfinished
@@ -91,6 +94,7 @@ def run(
         keep_images=keep_images,
         after_boot=read.saver(folder),
         keep_going=keep_going,
+        more=more,
         pinning=pinning.choose(choice.pin, guest.cpus, chosen.name),
     )
 

@@ -405,7 +405,9 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setup of a run of boots: plan and guest by name, each with a digest of its content.
 
-    `boots` are planned per build, `rebinds` per driver and boot.
+    `boots` are planned per build, `rebinds` per driver and boot. With `until`, boots were added
+    until the interval of each ratio was no wider than that share of it; `looks` is how often that
+    was asked, and intervals are corrected for it.
     """
 
     plan: str
@@ -415,6 +417,8 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rebinds: int
     nr_pages: dict[str, int]
     boots: int
+    until: float = 0.0
+    looks: int = 0
 
 
 class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from harness.judge.conclude import Conclusion
 from harness.judge.figures import FigureWord
+from harness.judge.precision import MOST_BOOTS, Precision
 from harness.judge.prefixes import PrefixResult, bisectable
 from harness.judge.traffic import Explanation, explanations
 from harness.judge.verdict import Verdict, Word
@@ -94,6 +95,28 @@ def _figures(verdict: Verdict) -> Iterator[Line]:
         if one.verdict != "untested":
             text = f"{one.verdict}: {one.reason}"
             yield Line(f"{name}, {one.name}", text, FIGURE_TONE[one.verdict])
+
+
+def precision(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield how many boots each verdict needed, and what twice the time would bring."""
+    for verdict in conclusion.verdicts:
+        if (cost := verdict.precision) is not None:
+            yield Line(f"{phrases.about(verdict)}, boots", _cost(verdict, cost))
+
+
+def _cost(verdict: Verdict, cost: Precision) -> str:
+    is_decided = verdict.verdict in ("reproduced", "contradicted")
+    if cost.sufficient is None:
+        enough = f"a verdict would take more than {MOST_BOOTS} boots per build"
+    elif not is_decided:
+        enough = f"a verdict would take about {cost.sufficient} boots per build"
+    elif cost.sufficient < cost.boots:
+        enough = f"{cost.sufficient} per build would have sufficed"
+    else:
+        enough = f"all {cost.boots} per build were needed"
+    rebinds = f"{phrases.count(cost.rebinds, 'rebind')} per boot would have sufficed"
+    widths = f"from {cost.width:.1%} to {cost.doubled:.1%}"
+    return f"{enough}; {rebinds}; twice the time would narrow the interval {widths}"
 
 
 def own(conclusion: Conclusion) -> Iterator[Line]:

@@ -70,7 +70,19 @@ def ratio(base: Sequence[float], build: Sequence[float], confidence: float = CON
     return _difference(_logs(build) - _logs(base), np.zeros(len(base)), confidence)
 
 
-def unpaired(base: Sequence[float], build: Sequence[float]) -> Ratio:
+def of_look(look: int) -> float:
+    """Return the t's confidence at a look at data that may be followed by more data; 0 is none.
+
+    Look k may be wrong with a probability of 1/(k (k + 1)) of the whole, so all looks together
+    have the confidence of one that was planned (alpha spending: Lan and DeMets, Biometrika 70,
+    1983).
+    """
+    return 1 - (1 - CONFIDENCE) / (look * (look + 1)) if look else CONFIDENCE
+
+
+def unpaired(
+    base: Sequence[float], build: Sequence[float], confidence: float = CONFIDENCE
+) -> Ratio:
     """Return build/base from costs that do not form pairs, such as first bindings.
 
     The same means, with the t interval for two samples of unequal spread (Yuen, Biometrika 61,
@@ -79,7 +91,7 @@ def unpaired(base: Sequence[float], build: Sequence[float]) -> Ratio:
     """
     if not base or not build:
         raise ValueError(f"{len(base)} and {len(build)} costs make no ratio")
-    return _difference(_logs(build), _logs(base))
+    return _difference(_logs(build), _logs(base), confidence)
 
 
 def widened(found: Ratio, base_step: float, build_step: float) -> Ratio:

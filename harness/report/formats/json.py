@@ -15,7 +15,7 @@ _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
 _VERDICT = (
     *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "stance", "reason"),
-    *("first", "figures"),
+    *("first", "figures", "precision"),
 )
 _PREFIX = (
     *(

@@ -54,6 +54,7 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
         *lines.traffic(conclusion),
         Line("evidence", phrases.evidence(record)),
         Line("setting", phrases.setting(record)),
+        *lines.precision(conclusion),
         *lines.noise(conclusion),
         *lines.memmaps(conclusion),
     ]

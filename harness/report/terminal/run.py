@@ -40,6 +40,7 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     yield from lines.traffic(conclusion)
     yield from lines.rules(conclusion)
     yield from lines.memmaps(conclusion)
+    yield from lines.precision(conclusion)
     yield from lines.noise(conclusion)
     yield from lines.null(conclusion)
     yield from lines.sameness(conclusion, identity.SHOWN)

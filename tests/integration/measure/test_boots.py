@@ -202,6 +202,27 @@ def test_a_healthy_run(bench: Bench) -> None:
     assert list((bench.cache.root / "staging").iterdir()) == []
 
 
+def test_boots_are_added_while_an_interval_is_wide(bench: Bench) -> None:
+    record = bench.record()
+    planned = record.setup.boots
+    record = msgspec.structs.replace(
+        record, setup=msgspec.structs.replace(record.setup, until=0.02)
+    )
+    asked: list[tuple[int, int]] = []
+
+    def more(seen: BootRun) -> int:
+        asked.append((len(seen.boots), seen.setup.looks))
+        return 1 if len(asked) == 1 else 0
+
+    ended = bench.measure(record, more=more)
+    builds = len(record.builds)
+    assert asked == [(planned * builds, 1), ((planned + 1) * builds, 2)]
+    assert ended.outcome == "complete"
+    assert (ended.setup.boots, ended.setup.looks) == (planned + 1, 2)
+    assert len(ended.boots) == (planned + 1) * builds
+    assert any(isinstance(e, Note) and "1 more boots per build" in e.text for e in bench.heard)
+
+
 def test_each_sample_is_reported_as_it_arrives(bench: Bench) -> None:
     bench.measure()
     events = [e for e in bench.heard if isinstance(e, Advanced)]

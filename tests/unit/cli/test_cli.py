@@ -8,6 +8,7 @@ import click
 import pytest
 
 from harness import cli
+from harness.cli import options
 from harness.errors import Defect, HarnessError, InputError
 from harness.project.project import Project
 
@@ -155,3 +156,17 @@ def test_a_defect_exits_with_70() -> None:
 
 def test_control_characters_never_reach_the_terminal() -> None:
     assert cli.printable("a\x1b[2Jb\x07\x9bc\n\td") == "a\\x1b[2Jb\\x07\\x9bc\n\td"
+
+
+@pytest.mark.parametrize("width", ["0%", "-1%", "51", "wide", "%", "nan"])
+def test_a_width_that_is_none_is_refused(width: str) -> None:
+    with pytest.raises(InputError, match=r"expected 0.1% to 50%, like 2%"):
+        options._share(click.Context(click.Command("x")), click.Option(["--until"]), width)
+
+
+def test_a_width_is_a_share() -> None:
+    given = {
+        width: options._share(click.Context(click.Command("x")), click.Option(["--until"]), width)
+        for width in ("", "2%", "0.5", "50%")
+    }
+    assert given == {"": 0.0, "2%": 0.02, "0.5": 0.005, "50%": 0.5}
