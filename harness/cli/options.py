@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Where a command's context says whether --no-sandbox was given, and which --repo.
 _NO_SANDBOX = f"{__name__}.no_sandbox"
+_CACHE = f"{__name__}.cache"
 _REPOSITORY = f"{__name__}.repository"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -194,12 +195,19 @@ def _give_up_sandbox(context: click.Context, _option: click.Parameter, value: ob
 
 
 def chosen_cache() -> "Cache":
-    """Return the user's cache, in which --no-sandbox, if given, lets programs run unconfined."""
+    """Return the user's cache, in which --no-sandbox, if given, lets programs run unconfined.
+
+    It is the same one in all of a command, which reads its patches and tries bubblewrap once.
+    """
     from harness.host.cache import Cache
     from harness.host.sandbox import NO_SANDBOX, Sandbox
 
-    unconfined = click.get_current_context().meta.get(_NO_SANDBOX, False)
-    return Cache.default(Sandbox(NO_SANDBOX) if unconfined else None)
+    meta = click.get_current_context().meta
+    if _CACHE not in meta:
+        meta[_CACHE] = Cache.default(Sandbox(NO_SANDBOX) if meta.get(_NO_SANDBOX) else None)
+    found = meta[_CACHE]
+    assert isinstance(found, Cache)  # noqa: S101 (for mypy)
+    return found
 
 
 def chosen_project() -> "Project":

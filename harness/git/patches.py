@@ -6,6 +6,7 @@ What applies or merges works on index and files of a worktree and leaves the com
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,16 @@ def revert(git: Git, diff: Path, env: dict[str, str]) -> list[str]:
     if places and git(*arguments, "--3way", str(diff), ok=None, env=env).exit_code == 0:
         return []
     return places
+
+
+def patch_ids(git: Git, commits: Sequence[str], work: Path) -> list[str]:
+    """Return git's stable patch-id of each commit. Writes files into `work`."""
+    (work / "commits").write_text("".join(f"{commit}\n" for commit in commits))
+    diffs = f"--output={work / 'diffs'}"
+    git("diff-tree", "--stdin", "--patch", diffs, stdin=work / "commits")
+    listed = git("patch-id", "--stable", stdin=work / "diffs").stdout
+    found = {commit: patch_id for patch_id, commit in map(str.split, listed.splitlines())}
+    return [found.get(commit, "") for commit in commits]
 
 
 def patch_id_of(git: Git, diff: Path) -> str:
@@ -160,5 +171,6 @@ def format_patches(git: Git, base: str, tip: str, into: Path, version: int = 1) 
     how = ("--diff-algorithm=myers", "--no-ext-diff", "--no-textconv", "--submodule=short")
     reroll = (f"--reroll-count={version}",) if version > 1 else ()
     options = (*arguments, *plain, *mail, *named, *diff, *how, *reroll)
-    git("format-patch", *options, f"--output-directory={into}", f"{base}..{tip}", "--")
+    # A path leaves out commits that change nothing, from the numbers too.
+    git("format-patch", *options, f"--output-directory={into}", f"{base}..{tip}", "--", ":/")
     return sorted(into.glob("*.patch"))

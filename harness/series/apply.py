@@ -22,9 +22,9 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied, Patch
-from harness.series import b4, merged, ports, read
+from harness.series import b4, commits, merged, ports, read
 from harness.series.mail import PatchMail
-from harness.series.source import Merged, Source, Without
+from harness.series.source import Commits, Merged, Source, Without
 from harness.trees.tree import checked_out, fetch
 
 APPLY_S = 600
@@ -71,7 +71,9 @@ def apply(
     applied = _stored(git, stored)
     if applied is None:
         listen(Began(f"apply {slug} ({mails.label}) to {tree.name}"))
-        applied = _apply(cache, git, slug, tree, mails)
+        applied = _as_committed(cache, git, slug, tree, mails, source) or _apply(
+            cache, git, slug, tree, mails
+        )
         _tag(git, applied)
         with cache.staging() as work:
             (work / "applied.json").write_bytes(msgspec.json.encode(applied))
@@ -106,31 +108,68 @@ def _stored(git: Git, file: Path) -> Applied | None:
     return found
 
 
+def _as_committed(
+    cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMails, source: Source
+) -> Applied | None:
+    """Return a series whose commits are on the tree already; None if it has to be applied.
+
+    git would write what the user's repository has, and so set the time of the user's files.
+    """
+    if not isinstance(source, Commits) or source.base != tree.commit:
+        return None
+    found = commits.borrowed(cache, git, source)
+    if found is None or len(found) != len(mails.patches):
+        return None
+    _require_files(git, tree, source.tip)
+    with cache.staging() as work:
+        ids = git_patches.patch_ids(git, [commit for commit, _ in found], work)
+    return _applied(slug, tree, mails, found, ids)
+
+
+def _applied(
+    slug: str,
+    tree: Tree,
+    mails: read.SourceMails,
+    made: Sequence[tuple[str, str]],
+    patch_ids: Sequence[str],
+) -> Applied:
+    rows = zip(mails.patches, made, patch_ids, mails.sha256, strict=True)
+    return Applied(
+        slug=slug,
+        source=mails.label,
+        tree=tree.name,
+        release=tree.release,
+        base=tree.commit,
+        patches=tuple(
+            Patch(p.number, subject, commit, patch_id, sha256)
+            for p, (commit, subject), patch_id, sha256 in rows
+        ),
+        tags=f"series/{slug}/{_word(mails.label)}/{tree.release}",
+    )
+
+
+def _require_files(git: Git, tree: Tree, tip: str) -> None:
+    """Raise InputError for a series that makes anything but files."""
+    # git reads all parts of a mail, in any encoding.
+    if _LINK.search(git("log", "--raw", "--format=", f"{tree.commit}..{tip}").stdout):
+        raise InputError(
+            "the series makes a link or submodule", where=tree.name, expected="files only"
+        )
+
+
 def _apply(cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMails) -> Applied:
     with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
         worktree = Git(folder, log=git.log, deadline=git.deadline)
         try:
-            commits = _am(worktree, tree, mails.patches, work)
+            made = _am(worktree, tree, mails.patches, work)
+            ids = git_patches.patch_ids(worktree, [commit for commit, _ in made], work)
         except BaseException:
             # With a deadline of its own, and without hiding the first error.
             cleaner = Git(folder, log=git.log, deadline=Deadline(CLEAN_S))
             with contextlib.suppress(HarnessError):
                 cleaner.clean_to(tree.commit)
             raise
-        return Applied(
-            slug=slug,
-            source=mails.label,
-            tree=tree.name,
-            release=tree.release,
-            base=tree.commit,
-            patches=tuple(
-                Patch(p.number, subject, commit, worktree.patch_id(commit), sha256)
-                for p, (commit, subject), sha256 in zip(
-                    mails.patches, commits, mails.sha256, strict=True
-                )
-            ),
-            tags=f"series/{slug}/{_word(mails.label)}/{tree.release}",
-        )
+        return _applied(slug, tree, mails, made, ids)
 
 
 def _am(
@@ -144,19 +183,15 @@ def _am(
     except ToolFailed as failed:
         worktree.clean_to(tree.commit)
         raise _first_failure(worktree, patches, work) or failed from failed
-    commits = worktree.commits_since(tree.commit)
-    if len(commits) != len(patches):
+    made = worktree.commits_since(tree.commit)
+    if len(made) != len(patches):
         raise DoesNotApply(
-            f"git made {len(commits)} commits of {len(patches)} patches on {tree.name}",
+            f"git made {len(made)} commits of {len(patches)} patches on {tree.name}",
             hint=f"the whole log is in {worktree.log}",
-            detail="\n".join(subject for _, subject in commits),
+            detail="\n".join(subject for _, subject in made),
         )
-    # git reads all parts of a mail, in any encoding.
-    if _LINK.search(worktree("log", "--raw", "--format=", f"{tree.commit}..HEAD").stdout):
-        raise InputError(
-            "the series makes a link or submodule", where=tree.name, expected="files only"
-        )
-    return commits
+    _require_files(worktree, tree, "HEAD")
+    return made
 
 
 def _first_failure(worktree: Git, patches: Sequence[PatchMail], work: Path) -> HarnessError | None:

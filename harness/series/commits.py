@@ -9,7 +9,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.git import patches
-from harness.git.git import ForeignGit, lines
+from harness.git.git import ForeignGit, Git, lines
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.series import b4, b4_prep
@@ -120,6 +120,29 @@ def mails(cache: Cache, source: Commits) -> tuple[bytes, bytes]:
             "change no file", where=f"{source.base[:12]}..{source.tip[:12]}", expected="patches"
         )
     return b4.mbox(texts), b4_prep.mail(git, source, letter, len(texts)) if letter else b""
+
+
+def borrowed(cache: Cache, ours: Git, source: Commits) -> list[tuple[str, str]] | None:
+    """Make the commits readable in the cache repository; return each with its subject, in order.
+
+    Those that change nothing are left out. Returns None if the cache cannot have them as they are:
+    one of them may be there already, as a tree without history.
+    """
+    users = opened(cache, source.repository)
+    between = f"{source.base}..{source.tip}"
+    listed = users("log", "--reverse", "--format=%H %T %s", between).stdout
+    rows = [line.split(" ", 2) for line in lines(listed)]
+    with cache.locked("trees"):
+        git_source.borrow(ours, users, [commit for commit, *_ in rows])
+    if ours("rev-list", "--count", between, ok=None).stdout.strip() != str(len(rows)):
+        return None
+    before = ours("rev-parse", "--verify", f"{source.base}^{{tree}}").stdout.strip()
+    found = []
+    for commit, tree, subject in rows:
+        if tree != before:
+            found.append((commit, subject))
+        before = tree
+    return found
 
 
 def commit_of(git: ForeignGit, name: str) -> str:

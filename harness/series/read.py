@@ -6,6 +6,7 @@ tabs into spaces and hide addresses, and none of that is repaired.
 """
 
 import contextlib
+import functools
 import hashlib
 import re
 import shlex
@@ -74,7 +75,7 @@ def patches(
         case Posted() | Message():
             return _of_archive(project, cache, slug, source, listen)
         case Commits():
-            raw, cover = commits.mails(cache, source)
+            raw, cover = _mails_of(cache, source)
             parsed = _parsed(raw, source.repository, series)
             return SourceMails(
                 parsed,
@@ -87,6 +88,11 @@ def patches(
             return _mails(path, series, label)
         case Merged(label=label) | Without(label=label):
             raise InputError("has commits, not patches", where=label, expected="WHAT")
+
+
+# A command reads its patches for their title, their base, their claims, and to apply them.
+_selected = functools.lru_cache(maxsize=4)(select)
+_mails_of = functools.lru_cache(maxsize=4)(commits.mails)
 
 
 def require_readable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:
@@ -165,7 +171,7 @@ def _of_files(cache: Cache, series: Series, source: Mails, listen: Listener) -> 
             raise InputError("is over 64 MiB", where=str(path), expected="one series")
     label = f"mbox {path.name}" + (f" v{source.version}" if source.version else "")
     try:
-        selected = select(cache, raw, source.version)
+        selected = _selected(cache, raw, source.version)
         found = _with_fixes(selected, label, with_fixes=source.with_fixes)
     except MailError as error:
         if path.is_dir():
@@ -213,7 +219,7 @@ def _of_thread(
     if isinstance(source, Message) and source.version:
         label += f" v{source.version}"
     try:
-        selected = select(cache, raw, version)
+        selected = _selected(cache, raw, version)
         if not source.version:
             _require_asked(selected, next(m for m in mails if m.message_id == name), source)
         found = _with_fixes(selected, label, with_fixes=source.with_fixes)

@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import InputError, MachineError, TimedOut, ToolFailed
@@ -143,6 +144,17 @@ def complete(ours: Git, users: ForeignGit, commit: str, called: str) -> None:
         else:
             return
     raise failed
+
+
+def borrow(ours: Git, users: ForeignGit, commits: Sequence[str]) -> None:
+    """Make commits of a local repository readable in the cache, with their history.
+
+    The caller holds the lock `trees`. Raises as `complete` does.
+    """
+    if is_partial(users):
+        for commit in commits:
+            complete(ours, users, commit, commit[:12])
+    _borrow(ours.folder, str(users.path("objects")))
 
 
 def is_partial(users: ForeignGit) -> bool:

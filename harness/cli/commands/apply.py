@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
-from harness.cli.options import chosen_project, json_option, on_base, print_json
+from harness.cli.options import chosen_cache, chosen_project, json_option, on_base, print_json
 from harness.cli.progress import watching
-from harness.host.cache import Cache
 
 if TYPE_CHECKING:
     from harness.series.source import Source
@@ -37,7 +36,7 @@ def apply(
     """
     from harness.series import apply as stage
 
-    project, cache = chosen_project(), Cache.default()
+    project, cache = chosen_project(), chosen_cache()
     with watching() as listen:
         _, applied = stage.on_tree(project, cache, slug, tree, source, listen)
     if as_json:

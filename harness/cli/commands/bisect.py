@@ -12,6 +12,7 @@ from harness.cli.options import (
     Named,
     Renamed,
     as_one,
+    chosen_cache,
     earlier_options,
     gate_rule,
     json_option,
@@ -24,7 +25,6 @@ from harness.cli.options import (
 from harness.cli.progress import watching
 from harness.cli.replay_options import ROUNDS, schedule_of
 from harness.errors import EXIT_VERDICT, InputError
-from harness.host.cache import Cache
 from harness.project.project import DEFAULT_SERIES, Project
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def bisect(options: BisectOptions) -> None:
         cases=options.cases,
     )
     with watching() as listen:
-        found = run.bisect(Project.find(), Cache.default(), wanted, listen)
+        found = run.bisect(Project.find(), chosen_cache(), wanted, listen)
     if options.as_json:
         print_json(found)
     else:

@@ -8,6 +8,7 @@ import click
 from harness.cli import printable
 from harness.cli.options import (
     as_one,
+    chosen_cache,
     chosen_project,
     json_option,
     print_json,
@@ -15,7 +16,6 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.errors import InputError
-from harness.host.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def rebase(options: RebaseOptions) -> None:
         raise InputError(
             "given together", where="--continue, --skip, --abort", expected="one of them at most"
         )
-    project, cache = chosen_project(), Cache.default()
+    project, cache = chosen_project(), chosen_cache()
     slug = options.slug
     if options.abort:
         stage.abort(cache, slug, state.choose(cache, slug, options.onto))

@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What WHAT means, with real git repositories and b4."""
 
+import contextlib
+import json
+import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
-from harness.errors import InputError
-from harness.series import read
+from harness.errors import HarnessError, InputError
+from harness.host.cache import Cache
+from harness.project.project import Project
+from harness.record.applied import Applied
+from harness.series import b4_prep, read
+from harness.series.apply import on_tree
+from harness.series.messages import Tag, read_mails
 from harness.series.source import Commits, Mails, Port, Posted
-from harness.series.what import Given, understand
+from harness.series.what import Given, slug_of, understand
 from tests.fakes.kernels import Kernels
-from tests.fakes.trees import git
+from tests.fakes.trees import everything, git
+
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 COVER = "20260101000000.1-1-dev@example.org"
 
@@ -89,3 +103,230 @@ def test_without_what_it_is_the_branch_that_is_checked_out(
 def test_a_text_without_meaning_is_refused(kernels: Kernels, text: str) -> None:
     with pytest.raises(InputError):
         what(kernels, text, kernels.linux)
+
+
+def applied(kernels: Kernels, given: Given) -> Applied:
+    """Apply commits to their own base, as a command does."""
+    source = commits(given)
+    tree = f"{source.repository}@{source.base}"
+    found = on_tree(kernels.project, kernels.cache, given.slug, tree, source)
+    return found[1]
+
+
+def test_a_branch_on_its_own_base_keeps_its_commits(kernels: Kernels) -> None:
+    made = applied(kernels, what(kernels, "series", kernels.linux))
+    listed = git(kernels.linux, "rev-list", "--reverse", "v7.2..series").split()
+    assert [patch.commit for patch in made.patches] == listed
+    for patch in made.patches:
+        shown = git(kernels.linux, "diff-tree", "-p", patch.commit)
+        ids = git(kernels.linux, "patch-id", "--stable", stdin=f"{shown}\n")
+        assert patch.patch_id == ids.split()[0]
+
+
+def test_a_repository_is_only_read(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(kernels.linux, "checkout", "-q", "series")
+    # An index that git would refresh.
+    os.utime(kernels.linux / "mm/zone.c", (1, 1))
+    monkeypatch.chdir(kernels.linux)
+    before = everything(kernels.linux)
+    for text in (None, "v7.2..series", "main..", "nonesuch"):
+        with contextlib.suppress(InputError):
+            applied(kernels, what(kernels, text))
+    assert everything(kernels.linux) == before
+
+
+def test_uncommitted_changes_are_named(kernels: Kernels) -> None:
+    git(kernels.linux, "checkout", "-q", "series")
+    (kernels.linux / "mm/zone.c").write_text("changed\n")
+    end = "; uncommitted changes are not measured"
+    assert what(kernels, None, kernels.linux).note.endswith(end)
+    # What is not checked out is not concerned.
+    assert not what(kernels, "series", kernels.linux).note.endswith(end)
+
+
+def test_a_detached_head_is_named_by_its_patch(kernels: Kernels) -> None:
+    git(kernels.linux, "checkout", "-q", "--detach", "series~2")
+    given = what(kernels, None, kernels.linux)
+    assert given.slug == "mm-zone-ours-early"
+    assert given.note.startswith("detached HEAD (")
+
+
+def test_an_upstream_is_where_a_branch_forked(kernels: Kernels) -> None:
+    git(kernels.linux, "branch", "-q", "review", "series~1")
+    git(kernels.linux, "branch", "-q", "--set-upstream-to=review", "series")
+    given = what(kernels, "series", kernels.linux)
+    assert commits(given).base == git(kernels.linux, "rev-parse", "review")
+    assert "1 commit on " in given.note
+    assert "where it forked from review" in given.note
+
+
+@pytest.mark.parametrize("make", ["tag", "file", "maildir"])
+def test_two_meanings_are_both_named(
+    kernels: Kernels, make: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    if make == "tag":
+        git(kernels.linux, "tag", "series", "main")
+        forces = ("refs/heads/series", "refs/tags/series")
+    else:
+        forces = ("./series", "refs/heads/series")
+        if make == "file":
+            Path("series").write_text("")
+        else:
+            for part in ("cur", "new"):
+                Path("series", part).mkdir(parents=True)
+            Path("series/new/1").write_text("From: x\n\n")
+    with pytest.raises(InputError, match="has 2 meanings") as raised:
+        what(kernels, "series", kernels.linux)
+    assert all(f"`{force}`" in (raised.value.expected or "") for force in forces)
+    assert what(kernels, "refs/heads/series", kernels.linux).slug == "series"
+
+
+def test_a_branch_named_like_a_series_does_not_claim_what_that_does(kernels: Kernels) -> None:
+    git(kernels.linux, "branch", "-q", "test", "series")
+    with pytest.raises(InputError, match=r"a series \(test\) and a revision"):
+        what(kernels, "test", kernels.linux)
+    assert what(kernels, "refs/heads/test", kernels.linux).slug == "test-branch"
+    assert what(kernels, "series/test", kernels.linux).slug == "test"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("main...series", "names the commits of two branches"),
+        ("series..v7.2", "has no commits"),
+        ("v7.2..merge", "has a merge"),
+        ("main", "has no commits beside mainline and releases"),
+        ("nonesuch..series", "nor a revision"),
+    ],
+)
+def test_ranges_that_are_no_series_are_refused(kernels: Kernels, text: str, message: str) -> None:
+    git(kernels.linux, "checkout", "-q", "-b", "merge", "series")
+    git(kernels.linux, "commit", "-q", "--allow-empty", "-m", "more")
+    git(kernels.linux, "merge", "-q", "--no-ff", "-m", "merge", "series~1", "-s", "ours")
+    git(kernels.linux, "checkout", "-q", "-b", "side", "v7.2")
+    git(kernels.linux, "commit", "-q", "--allow-empty", "-m", "side")
+    git(kernels.linux, "checkout", "-q", "merge")
+    git(kernels.linux, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    with pytest.raises(InputError, match=re.escape(message)):
+        what(kernels, text, kernels.linux)
+
+
+COVER_TEXT = """\
+mm: make it fast
+
+# A comment of the author.
+The average rebind of nd_pmem falls from 250.50 ms to 100.20 ms.
+
+>## Notes
+"""
+TRACKING = {"series": {"revision": 3, "change-id": "x", "base-branch": "main", "prefixes": []}}
+
+
+def prepare(kernels: Kernels, strategy: str) -> None:
+    """Make a branch `b4/fast` of three patches as `b4 prep` does, with each of its strategies."""
+    place = kernels.linux
+    magic = f"{COVER_TEXT}\n{b4_prep.MARKER}\n# For b4.\n{json.dumps(TRACKING, indent=2)}"
+    cover = ("commit", "-q", "--allow-empty", "--cleanup=verbatim", "-m", magic)
+    git(place, "checkout", "-q", "-b", "b4/fast", "v7.2")
+    if strategy == "commit":
+        git(place, *cover)
+    git(place, "cherry-pick", "v7.2..series")
+    if strategy == "tip-commit":
+        git(place, *cover)
+    if strategy == "branch-description":
+        git(place, "config", "branch.b4/fast.description", COVER_TEXT)
+        git(place, "config", "branch.b4/fast.b4-tracking", json.dumps(TRACKING))
+
+
+@pytest.mark.parametrize("strategy", ["commit", "tip-commit", "branch-description"])
+def test_a_branch_of_b4_prep_brings_its_cover_and_its_base(kernels: Kernels, strategy: str) -> None:
+    prepare(kernels, strategy)
+    given = what(kernels, None, kernels.linux)
+    assert given.slug == "fast"
+    found = read.patches(kernels.project, kernels.cache, "fast", commits(given))
+    assert [(patch.version, patch.number) for patch in found.patches] == [(3, 1), (3, 2), (3, 3)]
+    (cover,) = read_mails(found.cover)
+    assert (cover.title, cover.tag) == ("mm: make it fast", Tag(3, 0, 3))
+    assert "falls from 250.50 ms to 100.20 ms" in cover.text
+    assert "A comment" not in cover.text
+    assert "\n## Notes" in cover.text
+    made = applied(kernels, given)
+    assert made.patches[0].subject == "mm/zone: ours, early"
+    assert made.base == git(kernels.linux, "rev-parse", "v7.2")
+
+
+@pytest.mark.parametrize("tracking", ["{", "[]", '{"series": 3}', '{"series": {"revision": "x"}}'])
+def test_a_damaged_tracking_of_b4_is_not_fatal(kernels: Kernels, tracking: str) -> None:
+    git(kernels.linux, "config", "branch.series.description", "a title\n\ntext")
+    git(kernels.linux, "config", "branch.series.b4-tracking", tracking)
+    found = read.patches(
+        kernels.project, kernels.cache, "", commits(what(kernels, "series", kernels.linux))
+    )
+    assert len(found.patches) == 3
+
+
+def test_the_settings_of_a_repository_do_not_change_its_patches(
+    kernels: Kernels, tmp_path: Path
+) -> None:
+    plain = read.patches(
+        kernels.project, kernels.cache, "", commits(what(kernels, "series", kernels.linux))
+    )
+    own = {
+        "diff.noprefix": "true",
+        "diff.mnemonicPrefix": "true",
+        "diff.context": "0",
+        "diff.external": "/bin/false",
+        "format.attach": "true",
+        "format.coverLetter": "true",
+        "format.subjectPrefix": "RFC",
+        "format.suffix": ".txt",
+        "format.outputDirectory": str(kernels.linux / "out"),
+        "format.signature": "me",
+        "format.headers": "X-Mine: 1\n",
+        "format.noprefix": "true",
+    }
+    for key, value in own.items():
+        git(kernels.linux, "config", key, value)
+    # Another cache: a process reads the same commits once.
+    kernels.cache = Cache(tmp_path / "other")
+    again = read.patches(
+        kernels.project, kernels.cache, "", commits(what(kernels, "series", kernels.linux))
+    )
+    assert [patch.raw for patch in again.patches] == [patch.raw for patch in plain.patches]
+    assert not (kernels.linux / "out").exists()
+
+
+_WORDS = "test series v7.2 .. @ v1 / refs/heads/ < > ~ ^ : a@b.c https:// x.mbox - { } é %00 . [::"
+WORDS = (*_WORDS.split(), " ", "\n", "\x00")
+TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.lists(
+        st.sampled_from(WORDS),
+        max_size=6,
+    ).map("".join),
+)
+
+
+@given_(TEXTS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_has_one_meaning_or_an_error(kernels: Kernels, text: str) -> None:
+    try:
+        found = what(kernels, text, kernels.linux)
+    except HarnessError as error:
+        assert error.exit_code in (2, 69)
+        return
+    assert SLUG.fullmatch(found.slug)
+    again = what(kernels, text, kernels.linux)
+    assert again == found
+
+
+@given_(st.text(max_size=200))
+def test_a_slug_is_a_name_of_a_folder(title: str) -> None:
+    project = Project.find()
+    made = slug_of(project, title)
+    assert SLUG.fullmatch(made)
+    assert made not in project.slugs()
+    assert made not in ("matrix", "index")
+    assert len(made) <= 60
