@@ -5,8 +5,6 @@ Neither needs its base: the context in the patches is enough, so two files of ma
 without a tree and without network.
 """
 
-from pathlib import Path
-
 import msgspec
 
 from harness.errors import InputError
@@ -18,9 +16,9 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.series import base as origin
-from harness.series import read
+from harness.series import read, what
 from harness.series.base import SeriesCommits
-from harness.series.source import Mails, Port, Posted, Source
+from harness.series.source import Port, Posted, Source
 from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600
@@ -69,8 +67,8 @@ def compare(
     return ComparedVersions(ours, theirs, parse_range_diff(text))
 
 
-def named(project: Project, slug: str, text: str) -> Source:
-    """Return the version that a user names: v4 or 4, a port's base, a file, FILE@v4.
+def named(project: Project, cache: Cache, slug: str, text: str) -> Source:
+    """Return the version that a user names: v4 or 4, a port's base, or any WHAT with patches.
 
     Raises InputError for anything else.
     """
@@ -80,17 +78,21 @@ def named(project: Project, slug: str, text: str) -> Source:
         return Posted(int(number))
     if text in series.ports:
         return Port(text)
-    path, at, version = text.rpartition("@")
-    if Path(text).is_file():
-        return Mails(Path(text))
-    if at and Path(path).is_file() and version.removeprefix("v").isdigit():
-        return Mails(Path(path), int(version.removeprefix("v")))
-    posted = ", ".join(f"v{v.version}" for v in series.versions if v.version is not None)
-    raise InputError(
-        f"no version {text!r} of {slug}",
-        where=f"series/{slug}/series.yaml",
-        expected=f"one of {posted}, a port ({', '.join(series.ports)}), or a file of mails",
-    )
+    try:
+        given = what.understand(project, cache, text)
+    except what.Unknown as error:
+        posted = ", ".join(f"v{v.version}" for v in series.versions if v.version is not None)
+        raise InputError(
+            f"no version {text!r} of {slug}",
+            where=f"series/{slug}/series.yaml",
+            expected=f"one of {posted}, a port ({', '.join(series.ports)}), mails, a message-id, "
+            "or a branch or range",
+        ) from error
+    if given.source is None or (isinstance(given.source, Port | Posted) and given.slug != slug):
+        raise InputError(
+            "is another series, not a version", where=text, expected=f"a version of {slug}"
+        )
+    return given.source
 
 
 def _version(

@@ -29,6 +29,9 @@ from harness.series.source import (
 
 #: These prefixes make a text a path, and nothing else.
 _PATHS = ("/", "./", "../", "~")
+#: What follows the @ of a file or slug; no mail's host is called so.
+_VERSION = re.compile(r"@v?\d+(?:\.\d+)*(?:-rc\d+)?$", re.ASCII)
+_NUMBER = re.compile(r"v?(\d{1,4})", re.ASCII)
 _WORD = re.compile(r"[^a-z0-9]+")
 #: results/ has folders of these names.
 _RESERVED = ("matrix", "index")
@@ -36,6 +39,10 @@ MAX_SLUG = 48
 _ANY = MailChoice()
 
 P = TypeVar("P", Posted, Message)
+
+
+class Unknown(InputError):
+    """A text has no meaning."""
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -183,16 +190,15 @@ class _Reader:
             return self._url(text)
         if text.startswith("<") and text.endswith(">"):
             return self._message(text)
-        # SLUG@VERSION has the form of a message-id, which brackets are for.
-        named = self._slug(text)
-        mails = [] if named and "@" in text else self._message(text)
-        return [*named, *self._path(text), *mails, *self._revision(text)]
+        # NAME@VERSION has the form of a message-id.
+        mails = [] if _VERSION.search(text) else self._message(text)
+        return [*self._slug(text), *self._path(text), *mails, *self._revision(text)]
 
     def unknown(self, text: str) -> InputError:
         """Return the error for a text without a meaning."""
         known = ", ".join(self._project.slugs())
         place = f", nor a revision of {self._repository}" if self._repository else ""
-        return InputError(
+        return Unknown(
             f"is not a series, a file, a message-id or a URL{place}",
             where=text or "WHAT",
             expected=f"a series ({known}), a file or folder of mails, a message-id, the URL of a "
@@ -231,9 +237,9 @@ class _Reader:
         try:
             path = Path(text).expanduser()
             version = self._version
-            file, mark, number = text.rpartition("@v")
-            if mark and number.isdigit() and not path.exists():
-                path, version = Path(file).expanduser(), int(number)
+            file, _, name = text.rpartition("@")
+            if (number := _NUMBER.fullmatch(name)) and not path.exists():
+                path, version = Path(file).expanduser(), int(number[1])
             if not path.exists():
                 return []
             full = path.resolve()

@@ -25,8 +25,9 @@ CODES = {
 #: Run by other tests: they would take too long here, or change the checkout.
 ELSEWHERE = {
     "test": "bootstrap test is what runs this",
+    "link": "tests/unit/test_bootstrap.py",
     "null": "tests/integration/jobs/test_reproduce.py",
-    "bisect v7.2 v7.3 --tree ~/linux --memmap": "tests/integration/jobs/test_bisect.py",
+    "bisect v7.2 v7.3 --repo ~/linux --memmap": "tests/integration/jobs/test_bisect.py",
     "watch --tree v7.3 --check": "tests/integration/jobs/test_watch.py",
     "reproduce --plan quick --each-patch": "tests/integration/jobs/test_per_patch.py",
     "matrix quick": "tests/integration/jobs/test_matrix.py",

@@ -147,7 +147,7 @@ def test_one_file_may_hold_both(kernels: Kernels, versions: tuple[Path, Path]) -
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("v9", "no version 'v9' of test; expected one of v1, a port (v7.2), or a file of mails"),
+        ("v9", "no version 'v9' of test; expected one of v1, a port (v7.2), mails, "),
         ("thread.mbox@v3", "no version 'thread.mbox@v3'"),
         ("empty.mbox", "holds no patch"),
         ("both.mbox@v3", "holds no version 3"),

@@ -13,14 +13,15 @@ from hypothesis import given as given_
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, InputError
+from harness.events import silent
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record.applied import Applied
-from harness.series import b4_prep, read
+from harness.series import b4_prep, read, versions
 from harness.series.apply import on_tree
 from harness.series.messages import Tag, read_mails
-from harness.series.source import Commits, Mails, Port, Posted
-from harness.series.what import Given, slug_of, understand
+from harness.series.source import Commits, MailChoice, Mails, Port, Posted
+from harness.series.what import Given, _Reader, slug_of, understand
 from tests.fakes.kernels import Kernels
 from tests.fakes.trees import everything, git
 
@@ -330,3 +331,30 @@ def test_a_slug_is_a_name_of_a_folder(title: str) -> None:
     assert made not in project.slugs()
     assert made not in ("matrix", "index")
     assert len(made) <= 60
+
+
+def test_versions_takes_branches_and_mails(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(kernels.linux)
+    for text in ("series", "v7.2..series"):
+        found = versions.named(kernels.project, kernels.cache, "test", text)
+        assert isinstance(found, Commits)
+    for text, message in (("test", "is another series"), ("nonesuch", "no version 'nonesuch'")):
+        with pytest.raises(InputError, match=message):
+            versions.named(kernels.project, kernels.cache, "test", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_message"),
+    [
+        ("x.mbox@v3", False),
+        ("x@7", False),
+        ("test@v9.1", False),
+        ("1@163.com", True),
+        ("1@v.x", True),
+    ],
+)
+def test_a_version_is_no_host(kernels: Kernels, text: str, is_message: bool) -> None:
+    reader = _Reader(kernels.project, kernels.cache, None, silent, MailChoice())
+    assert [one.force for one in reader.meanings(text)] == ([f"<{text}>"] if is_message else [])
