@@ -90,11 +90,11 @@ def _select(cache: Cache, raw: bytes, version: int | None) -> Selected:
         if not mail.is_reply and name not in late:
             _require_other_version(mail, patches[0].version, version)
     cover = _cover(patches, offered)
-    series = {*selected, *([cover.message_id] if cover else [])}
+    series: set[str | None] = {*selected, *([cover.message_id] if cover else [])}
     answers = [
         mail
         for name, mail in others.items()
-        if (name in late or mail.is_reply) and series & _ancestors(name, offered)
+        if (name in late or mail.is_reply) and _answers(name, series, late, offered)
     ]
     fixes = fixes_among(answers, patches[0].version)
     left_out = tuple(mail for mail in others.values() if mail not in fixes)
@@ -114,15 +114,22 @@ def _cover(patches: Sequence[PatchMail], offered: Mapping[str, _Offered]) -> Mai
     return covers[0] if covers else None
 
 
-def _ancestors(name: str, offered: Mapping[str, _Offered]) -> set[str]:
-    """Return the message-ids of the mails above a mail; not all mailers write all of them."""
-    found: set[str] = set()
-    ahead = {name}
+def _answers(
+    name: str, series: set[str | None], late: set[str], offered: Mapping[str, _Offered]
+) -> bool:
+    """Return whether the nearest series above a mail is this one: versions may share a thread."""
+    seen, ahead = {name}, [name]
     while ahead:
-        answers = {above for below in ahead for above in offered[below].mail.answers}
-        ahead = {above for above in answers if above in offered} - found
-        found |= answers
-    return found - {name}
+        for above in reversed(offered[ahead.pop(0)].mail.answers):
+            if above in series:
+                return True
+            if above in offered and above not in seen:
+                mail = offered[above].mail
+                if not mail.is_reply and mail.tag and above not in late:
+                    return False
+                seen.add(above)
+                ahead.append(above)
+    return False
 
 
 def version_of(mails: Sequence[Mail], name: str) -> int | None:
