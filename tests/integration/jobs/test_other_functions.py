@@ -41,7 +41,6 @@ def refused(machine: FakeMachine, done: subprocess.CompletedProcess[str]) -> Non
     "arguments",
     [
         ("reproduce", "test", "--plan", "quick"),
-        ("reproduce", "test", "--plan", "quick", "--version", "1"),
         ("reproduce", "test", "--plan", "quick", "--each-patch"),
         ("measure", "test", "--plan", "quick"),
         ("null", "test", "--plan", "quick"),
