@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.events import Listener, Note, silent
+from harness.guest import huge_pages
 from harness.host.cache import Cache
 from harness.host.units import MIB
 from harness.project.guest import Guest
@@ -64,8 +65,11 @@ def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Im
 
     Raises MachineError if neither memory nor the cache's file system has room.
     """
-    if fits_in_memory(guest):
-        place = _in_memory()
+    if huge := huge_pages.for_namespaces(guest, room_bytes(guest)):
+        _sweep(huge)
+        place = _in_memory(huge)
+    elif fits_in_memory(guest):
+        place = _in_memory(SHARED_MEMORY)
     else:
         cache.require_room(room_bytes(guest), "for the guest's memmaps")
         listen(Note(f"too little memory for the memmaps: backing files are in {cache.root}"))
@@ -81,7 +85,7 @@ def images(cache: Cache, guest: Guest, listen: Listener = silent) -> Iterator[Im
 
 def fits_in_memory(guest: Guest) -> bool:
     """Return whether /dev/shm has room, and the machine memory for that and for the guest."""
-    _sweep()
+    _sweep(SHARED_MEMORY)
     try:
         free = shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
@@ -91,21 +95,21 @@ def fits_in_memory(guest: Guest) -> bool:
 
 
 @contextlib.contextmanager
-def _in_memory() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHARED_MEMORY))
+def _in_memory(parent: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
         with (folder / "owner").open("w") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
-            owner.write(f"{os.getpid()}\n")
-            owner.flush()
+            with contextlib.suppress(OSError):  # hugetlbfs has no write()
+                os.write(owner.fileno(), f"{os.getpid()}\n".encode())
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep() -> None:
+def _sweep(parent: Path) -> None:
     """Remove the folders of killed runs: their locks are free."""
-    for folder in SHARED_MEMORY.glob(f"{PREFIX}*"):
+    for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another process sweeps, or another user owns it
             status = folder.lstat()
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:

@@ -6,15 +6,17 @@ Deadlines and limits end a guest that hangs or writes too much.
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import UnsetType
 
 from harness.errors import MachineError, TimedOut
-from harness.guest import backing_files, qemu, vng
+from harness.guest import backing_files, huge_pages, qemu, vng
 from harness.guest.console import is_logged, message
 from harness.guest.waits import BootTimes, Waits
 from harness.host import process, programs, sandbox, speed
@@ -207,6 +209,13 @@ def boot(
     )
 
 
+#: Runs a program whose memory gets no transparent huge pages: PR_SET_THP_DISABLE (prctl(2)).
+_WITHOUT_HUGE_PAGES = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 class WroteTooMuch(MachineError):
     """The guest wrote more into the host's files than a healthy guest does."""
 
@@ -251,11 +260,14 @@ class _Watch:
 def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]:
     guest = command.guest
     channelled = qemu.channel(channel)
+    huge = huge_pages.for_memory(guest)
     if guest.place == "cxl":
         # Bridges last: QEMU would place later devices behind them.
         devices = [*channelled, *qemu.cxl(guest.ram_bytes, command.devices)]
     else:
-        devices = [*qemu.nvdimms(guest.ram_bytes, command.devices, command.node), *channelled]
+        reserve = isinstance(guest.hugepages, UnsetType) or guest.hugepages == "none"
+        nvdimms = qemu.nvdimms(guest.ram_bytes, command.devices, command.node, reserve=reserve)
+        devices = [*nvdimms, *channelled]
     argv = vng.command(
         command.image,
         command.root,
@@ -267,14 +279,16 @@ def _argv(command: Command, channel: Path, *, confined: bool) -> tuple[str, ...]
         qemu_options=[
             *qemu.machine(command.accelerator, guest.cpu_model, icount=command.icount),
             *devices,
-            *qemu.memory(guest.ram_bytes, command.node),
+            *qemu.memory(guest.ram_bytes, command.node, huge),
             *qemu.DEBUG_THREADS,
         ],
     )
+    if guest.hugepages == "none":
+        argv = (sys.executable, "-c", _WITHOUT_HUGE_PAGES, *argv)
     if not confined:
         return argv
     writable = {channel.parent, *(device.backing.parent for device in command.devices)}
     readable = [command.root, command.image]
-    return sandbox.wrap(
-        argv, writable=sorted(writable), readable=readable, max_file_bytes=MAX_FILE_BYTES
-    )
+    # QEMU resizes a file in memory to all of the guest's.
+    limit = MAX_FILE_BYTES + (guest.ram_bytes if huge else 0)
+    return sandbox.wrap(argv, writable=sorted(writable), readable=readable, max_file_bytes=limit)

@@ -51,11 +51,15 @@ def machine(
     return [*options, "-icount", "shift=0,sleep=off"] if icount else options
 
 
-def memory(memory_bytes: int, node: int | None) -> list[str]:
-    """Return options that bind the guest's memory to a NUMA node of the host."""
-    if node is None:
+def memory(memory_bytes: int, node: int | None, huge: str = "") -> list[str]:
+    """Return options that bind the guest's memory to a NUMA node, and take it from hugetlbfs.
+
+    `huge` is the size of its pages; empty for those that the host gives.
+    """
+    if node is None and not huge:
         return []
-    ram = f"memory-backend-ram,id=ram,size={memory_bytes}{_bound(node)}"
+    kind = f"memory-backend-memfd,hugetlb=on,hugetlbsize={huge}" if huge else "memory-backend-ram"
+    ram = f"{kind},id=ram,size={memory_bytes}{_bound(node)}"
     return ["-object", ram, "-machine", "memory-backend=ram"]
 
 
@@ -63,11 +67,14 @@ def _bound(node: int | None) -> str:
     return "" if node is None else f",host-nodes={node},policy=bind"
 
 
-def nvdimms(memory_bytes: int, devices: Sequence[Device], node: int | None = None) -> list[str]:
+def nvdimms(
+    memory_bytes: int, devices: Sequence[Device], node: int | None = None, *, reserve: bool = True
+) -> list[str]:
     """Return options for the guest's memory and NVDIMMs; the first becomes region0, and so on.
 
     Without label-size: a label area would misalign the region, which ndctl refuses.
-    They are bound to NUMA node `node` of the host, unless it is None.
+    They are bound to NUMA node `node` of the host, unless it is None. Huge pages are reserved for
+    the whole of a sparse file without `reserve=off`.
     """
     if not devices:
         return ["-m", f"size={memory_bytes >> 20}M"]
@@ -75,7 +82,8 @@ def nvdimms(memory_bytes: int, devices: Sequence[Device], node: int | None = Non
     most = memory_bytes + sum(d.size_bytes + GIB for d in devices) + GIB
     options = ["-m", f"size={memory_bytes >> 20}M,slots={len(devices)},maxmem={most >> 20}M"]
     for number, device in enumerate(devices):
-        options += ["-object", _backing(number, device) + _bound(node)]
+        backing = _backing(number, device) + _bound(node)
+        options += ["-object", backing if reserve else f"{backing},reserve=off"]
         options += ["-device", f"nvdimm,id=nvdimm{number},memdev=backing{number}"]
     return options
 

@@ -4,6 +4,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness.guest import qemu_process
 from harness.guest.pinning import Pinning
 from harness.measure.proc_stat import CpuTime, times_of_cpus
@@ -15,7 +17,8 @@ _PROC = Path("/proc")
 class Placing:
     """Pins when the kernel has started, and reads when the last binding is over.
 
-    Earlier there is no vCPU thread, and reading the page tables would disturb a binding.
+    Earlier there is no vCPU thread, and reading the page tables would disturb a binding. A guest
+    that powers off before it can be read leaves its memory unknown.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class Placing:
         if self._pid is not None and self._pinning.cpus:
             cpus, others = self._pinning.cpus, self._pinning.others
             self._pinned = qemu_process.pin(self._pid, cpus, others, self._proc)
+        if self._pinned:
+            self.placement = Placement(self._pinning.cpus, self._pinning.node)
         self._before = self._cpu_times()
 
     def end(self) -> None:
@@ -40,9 +45,8 @@ class Placing:
         if self._pid is None:
             return
         ram, namespaces = qemu_process.backing(self._pid, self._ram_bytes, self._files, self._proc)
-        self.placement = Placement(
-            pinned=self._pinning.cpus if self._pinned else (),
-            node=self._pinning.node if self._pinned else None,
+        self.placement = msgspec.structs.replace(
+            self.placement,
             sibling_share=self._sibling_share() if self._pinned else None,
             ram=ram,
             namespaces=namespaces,

@@ -13,6 +13,9 @@ from harness.project.expected_pages import PAGE_BYTES, counted_nr_pages, expecte
 #: What namespaces are on: emulated NVDIMMs; RAM that `memmap=` on the kernel's command line marks
 #: as persistent, bound to e820_pmem or ramdax; CXL type 3 devices.
 Provider = Literal["nvdimm", "e820", "ramdax", "cxl"]
+#: What backs memory and namespaces on the host: hugetlbfs, or 4 KiB pages alone. By default QEMU
+#: asks for transparent huge pages.
+HugePages = Literal["2M", "1G", "none"]
 #: The author's kind of CPU.
 DEFAULT_CPU_MODEL = "Icelake-Server"
 #: The unit of a CXL device's size (its mailbox's Identify).
@@ -96,6 +99,7 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     provider: Provider | UnsetType = UNSET
     test_hmm: bool | UnsetType = UNSET
+    hugepages: HugePages | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.memory_bytes % MIB or not self.memory_bytes:

@@ -2,11 +2,13 @@
 """A real QEMU accepts the options, without running a guest."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from harness.guest import qemu
+from harness.guest import boot, qemu
 from harness.host.process import Deadline, run
 from harness.host.units import GIB, MIB
 
@@ -51,3 +53,11 @@ def test_qemu_names_what_the_hosts_kvm_lacks(tmp_path: Path, log: Path) -> None:
     elif found is not None:  # a /dev/kvm that opens may still be refused
         assert found["host"] == ()
         assert "Icelake-Server" in found
+
+
+def test_a_program_without_huge_pages_has_none() -> None:
+    show = "print([l for l in open('/proc/self/status') if 'THP' in l])"
+    argv = [sys.executable, "-c", boot._WITHOUT_HUGE_PAGES, sys.executable, "-c", show]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    # Kernels before 6.x do not say.
+    assert done.stdout.strip() in ("[]", "['THP_enabled:\\t0\\n']")
