@@ -23,13 +23,18 @@ _NODE = re.compile(r"\bN(\d+)=(\d+)\b")
 
 def find(leader: int, proc: Path = _PROC) -> int | None:
     """Return the process id of QEMU, which is `leader` or a descendant of it; None without one."""
+    children: dict[int, list[int]] = {}
+    # Not from /proc/PID/task/TID/children, which needs CONFIG_PROC_CHILDREN.
+    for folder in proc.glob("[0-9]*"):
+        fields = _text(folder / "stat").rpartition(") ")[2].split()
+        if len(fields) > 1:
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
     todo = [leader]
     while todo:
         pid = todo.pop()
         if _text(proc / str(pid) / "comm").startswith("qemu-system"):
             return pid
-        for task in sorted((proc / str(pid) / "task").glob("[0-9]*")):
-            todo += [int(child) for child in _text(task / "children").split()]
+        todo += children.get(pid, [])
     return None
 
 

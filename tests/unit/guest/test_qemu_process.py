@@ -55,23 +55,25 @@ FILES = ("nd_pmem.img", "dax_pmem.img")
 
 
 def process(
-    proc: Path, pid: int, comm: str, children: str = "", threads: tuple[str, ...] = ()
+    proc: Path, pid: int, comm: str, parent: int = 1, threads: tuple[str, ...] = ()
 ) -> Path:
     folder = proc / str(pid)
     for number, name in enumerate((comm, *threads)):
         task = folder / "task" / str(pid + number)
         task.mkdir(parents=True)
         (task / "comm").write_text(f"{name}\n")
-        (task / "children").write_text("" if number else children)
     (folder / "comm").write_text(f"{comm}\n")
+    (folder / "stat").write_text(f"{pid} ({comm}) ) S {parent} {pid} {pid} 0\n")
     return folder
 
 
 def test_qemu_is_found_below_its_wrappers(tmp_path: Path) -> None:
-    process(tmp_path, 10, "bwrap", "20 30 ")
-    process(tmp_path, 20, "sleep")
-    process(tmp_path, 30, "virtme-run", "40")
-    process(tmp_path, 40, "qemu-system-x86")
+    process(tmp_path, 10, "bwrap")
+    process(tmp_path, 20, "sleep", parent=10)
+    process(tmp_path, 30, "virtme-run", parent=10)
+    process(tmp_path, 40, "qemu-system-x86", parent=30)
+    process(tmp_path, 50, "qemu-system-x86", parent=7)
+    (tmp_path / "60").mkdir()
     assert qemu_process.find(10, tmp_path) == 40
     assert qemu_process.find(40, tmp_path) == 40
     assert qemu_process.find(20, tmp_path) is None
