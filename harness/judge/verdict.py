@@ -202,7 +202,9 @@ def _decide(
     if record.is_null:
         return "untested", "base against itself: no claim is about that"
     if claim is None or claimed is None:
-        return "untested", f"version {record.subject.version} makes no claim about this driver"
+        version = record.subject.version
+        claimant = f"version {version} makes" if version else "these patches make"
+        return "untested", f"{claimant} no claim about this driver"
     if why := _untested(record, claim, claimed):
         return "untested", why
     return _limited(record, claim, *_measured(found, effect, claim, claimed))

@@ -44,7 +44,8 @@ FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")
 
 def group_facets(group: Group) -> tuple[str, ...]:
     """Return the values that the filters choose a trend by, in the order of FACETS."""
-    return (group.slug, f"v{group.version}", group.machine, group.evidence)
+    version = f"v{group.version}" if group.version else "not posted"
+    return (group.slug, version, group.machine, group.evidence)
 
 
 class Broken(msgspec.Struct, frozen=True):

@@ -75,7 +75,9 @@ def _question(record: RunRecord) -> str:
     here = f"on v{tested.release}, on this machine?"
     if record.is_null:
         return f"Does base differ from itself, {here}"
-    series = f"{tested.slug} v{tested.version}"
+    if tested.commits or tested.other_commits:
+        return f"What do the commits of {tested.source} change, {here}"
+    series = f"{tested.slug} v{tested.version}" if tested.version else tested.slug
     if phrases.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
     if isinstance(record, BootRun) and record.is_per_patch:

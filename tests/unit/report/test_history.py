@@ -323,3 +323,16 @@ def test_an_unwritable_folder_is_one_line(project: Project) -> None:
     (project.root / "file").write_text("in the way")
     with pytest.raises(MachineError, match="cannot be written"):
         write_site(project, project.root / "file" / "site", silent)
+
+
+def test_patches_of_no_posted_version_have_no_version(project: Project) -> None:
+    made = run("01")
+    tested = replace(made.subject, slug="fast", version=0, source="branch fast")
+    store.save(project.results, replace(made, subject=tested))
+    index = write_site(project, project.results, silent)
+    page = next(project.results.glob("fast/*/*.html")).read_text()
+    for text in (index.read_text(), page):
+        shown = markup.check(text).text
+        assert "fast" in shown
+        assert "v0" not in shown
+        assert "version 0" not in shown
