@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sizes and durations: text to bytes and seconds, and back. Pure."""
+"""Sizes, durations and numbers of things as text, and back. Pure."""
 
 import re
 
@@ -36,3 +36,8 @@ def format_bytes(nr_bytes: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun in singular or plural."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

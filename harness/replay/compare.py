@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.events import Advanced, Began, Ended, Listener, silent
+from harness.host.units import count
 from harness.memmap.compare import Difference, describe, differing
 from harness.memmap.decode import Bytes, Decoder, FlagsLayout, Words, flags_layout
 from harness.memmap.struct_layout import Layout, enumerators, structure
@@ -60,7 +61,11 @@ def compare(
     Decodes the first unequal case of each build. A build whose program stops itself is unequal;
     raises Trapped only for base.
     """
-    listen(Began(f"compare {len(programs) - 1} builds with base on {len(cases)} cases"))
+    listen(
+        Began(
+            f"compare {count(len(programs) - 1, 'build')} with base on {count(len(cases), 'case')}"
+        )
+    )
     base = programs[BASE]
     facts = runner(base, []).facts
     cases = [msgspec.structs.replace(c, nid=c.nid % facts.max_nodes) for c in cases]
@@ -73,7 +78,8 @@ def compare(
         unequal = _first(runner, programs, build, cases, lines, expected)
         if unequal is not None:
             found.append(unequal)
-    listen(Ended(f"{len(cases)} cases on {len(others)} builds, {len(found)} builds differ"))
+    text = f"{count(len(cases), 'case')} on {count(len(others), 'build')}"
+    listen(Ended(f"{text}: {len(found)} with a difference"))
     return CaseComparison(len(cases), tuple(found))
 
 

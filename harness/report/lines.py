@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.figures import FigureWord
 from harness.judge.precision import MOST_BOOTS, Precision
@@ -80,7 +81,7 @@ def commits(conclusion: Conclusion) -> Iterator[Line]:
     for text in subject.commits:
         yield Line("commit", text)
     if subject.other_commits:
-        others = phrases.count(subject.other_commits, "other commit")
+        others = units.count(subject.other_commits, "other commit")
         text = f"{others} between base and tip: no claim of a series is judged"
         yield Line("commits", text, "open")
 
@@ -114,7 +115,7 @@ def _cost(verdict: Verdict, cost: Precision) -> str:
         enough = f"{cost.sufficient} per build would have sufficed"
     else:
         enough = f"all {cost.boots} per build were needed"
-    rebinds = f"{phrases.count(cost.rebinds, 'rebind')} per boot would have sufficed"
+    rebinds = f"{units.count(cost.rebinds, 'rebind')} per boot would have sufficed"
     widths = f"from {cost.width:.1%} to {cost.doubled:.1%}"
     return f"{enough}; {rebinds}; twice the time would narrow the interval {widths}"
 
@@ -206,7 +207,7 @@ def fault(prefix: PrefixResult) -> str:
 
 def new_warnings(prefix: PrefixResult) -> str:
     """Return the number of compiler warnings that the last patch of a prefix adds."""
-    return phrases.count(len(prefix.new_warnings or ()), "compiler warning")
+    return units.count(len(prefix.new_warnings or ()), "compiler warning")
 
 
 def prefix_name(prefix: PrefixResult) -> str:

@@ -5,7 +5,7 @@ import datetime
 from typing import NamedTuple
 
 from harness.errors import RecordError
-from harness.host.units import format_bytes
+from harness.host.units import count, format_bytes
 from harness.judge.fit import unfit
 from harness.judge.noise import Noise
 from harness.judge.verdict import Verdict
@@ -51,11 +51,6 @@ def unfit_to_decide(record: RunRecord) -> str:
     """Return that the host is not fit to decide a claim, and why; empty if it is fit."""
     why = unfit(record.machine)
     return f"not fit to decide: {why}" if why else ""
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun in singular or plural."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def subject(record: RunRecord) -> str:

@@ -48,5 +48,5 @@ def apply(
         if applied.attestation:
             click.echo(printable(f"      {applied.attestation[patch.number - 1]}"))
     if not applied.attestation:
-        click.echo("signatures not checked; b4 checks them when it fetches a series (--version)")
+        click.echo("signatures not checked: only b4 does, for a series that it fetches")
     click.echo(f"tags  {applied.tags}/… in {cache.repository}")

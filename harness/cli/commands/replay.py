@@ -330,8 +330,11 @@ def _exit(*, ok: bool) -> None:
 
 
 def _show_checked(checked: "Checked") -> None:
+    from harness.host import units
+
     for name, compared in checked.compared.items():
-        click.echo(f"{compared.cases} cases, {name}: {len(compared.unequal)} builds differ")
+        differ = units.count(len(compared.unequal), "build")
+        click.echo(f"{units.count(compared.cases, 'case')}, {name}: {differ} with a difference")
         for found in compared.unequal:
             _show_unequal(found)
     for check in checked.checks:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from email.headerregistry import Address
 from typing import NamedTuple
 
+from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
@@ -142,7 +143,7 @@ def _tested(record: RunRecord) -> str:
     *most, last = map(str, booted)
     return (
         f"{tested}. {builds} were booted alternately, {', '.join(most)} and {last} times, with "
-        f"{phrases.count(record.setup.rebinds, 'rebind')} of each driver per boot."
+        f"{units.count(record.setup.rebinds, 'rebind')} of each driver per boot."
     )
 
 
