@@ -16,7 +16,8 @@ from harness.series.messages import Mail, Tag
 
 _ALONE = Tag(version=1, number=1, total=1)
 #: Subjects of akpm and git.
-_NAME = re.compile(r"(?:fixup|squash|amend)! |.*-fix(?:-\d+|-fix)*(?:\.patch)?$", re.IGNORECASE)
+_AUTOSQUASH = re.compile(r"(?:fixup|squash|amend)! ", re.IGNORECASE)
+_QUEUED = re.compile(r".*-fix(?:-\d+|-fix)*(?:\.patch)?$", re.IGNORECASE)
 _QUILT = re.compile(r"^--- a/\S+~\S*-fix", re.MULTILINE)
 _ASKED = re.compile(r"^(?![>|]).*\b(?:fold|squash|fixup)\b", re.IGNORECASE | re.MULTILINE)
 _FIRST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
@@ -26,6 +27,11 @@ def fixes_among(mails: Sequence[Mail], version: int) -> tuple[Mail, ...]:
     """Return the fixes among the mails that answer a series of a version, oldest first."""
     fixes = [m for m in mails if (_is_fix(m) if m.is_reply else _version(m) <= version)]
     return tuple(sorted(fixes, key=lambda mail: mail.sent or _FIRST))
+
+
+def fixes_another(title: str) -> bool:
+    """Return whether a title is one that git gives a fix: `fixup! TITLE`, `squash!`, `amend!`."""
+    return _AUTOSQUASH.match(title) is not None
 
 
 def on_top(patches: tuple[PatchMail, ...], fixes: Sequence[Mail]) -> tuple[PatchMail, ...]:
@@ -48,7 +54,12 @@ def _is_fix(reply: Mail) -> bool:
     """Return whether the diff in a reply is meant as a fix, not as an example or a test."""
     message = reply.text.partition("\ndiff --git ")[0]
     return any(
-        (_NAME.match(reply.title), _QUILT.search(reply.text), _ASKED.search(message)),
+        (
+            fixes_another(reply.title),
+            _QUEUED.match(reply.title),
+            _QUILT.search(reply.text),
+            _ASKED.search(message),
+        ),
     )
 
 

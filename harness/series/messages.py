@@ -22,7 +22,7 @@ _SEPARATOR = re.compile(rb"^From \S+ .*\d\d:\d\d:\d\d .*$", re.MULTILINE)
 #: All tags before a subject's words: [PATCH …], others before or after it.
 _TAGS = re.compile(r"((?:\[[^\]]*\]\s*)+)(.*)", re.DOTALL)
 _POSTED = re.compile(r"\[[^\]]*\b(?:PATCH|RFC\b)[^\]]*\]", re.IGNORECASE)
-_REPLY = re.compile(r"(?:re|fwd?|aw):", re.IGNORECASE)
+_REPLY = re.compile(r"(?:(?:re|fwd?|aw):\s*)+", re.IGNORECASE)
 #: Not the releases in [PATCH 5.10/5.15].
 _PLACE = re.compile(r"(?<![\w./-])(\d{1,4})/(\d{1,4})(?![\w./-])")
 _VERSION = re.compile(r"(?:(?<![\w./-])|PATCH)v(\d{1,3})(?![\w./-])", re.IGNORECASE)
@@ -82,6 +82,11 @@ class Mail(msgspec.Struct, frozen=True):
     def has_diff(self) -> bool:
         """Whether the text has a diff, not quoted."""
         return has_diff(self.lines)
+
+    @property
+    def about(self) -> Tag | None:
+        """Its tag or, of a reply, the tag in the subject of the mail that it replies to."""
+        return _tagged(_REPLY.sub("", self.title, count=1))[1] if self.is_reply else self.tag
 
     @property
     def date(self) -> datetime.date | None:

@@ -14,7 +14,7 @@ from harness.errors import ToolFailed
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.series import b4
-from harness.series.fixes import fixes_among
+from harness.series.fixes import fixes_among, fixes_another
 from harness.series.mail import MailError, PatchMail, checked, refuse_damaged
 from harness.series.messages import MAX_MAILS, Mail, Tag, read_mails
 
@@ -75,11 +75,15 @@ def _select(cache: Cache, raw: bytes, version: int | None) -> Selected:
         if not any(mail.has_diff and not mail.is_reply for mail in mails):
             checked([])
         selected = _selected(cache, offered, version)
-        patches = checked([_as_read(name, tag, offered) for name, tag in selected.items()])
+        chosen = [_as_read(name, tag, offered) for name, tag in selected.items()]
+        patches = checked(chosen)
     except (MailError, ToolFailed):
         # The damage may be why b4 did not see the patch.
         refuse_damaged(mails)
         raise
+    _require_series(chosen)
+    if version is None:
+        _require_latest(mails, patches[0].version)
     others = {
         name: one.mail
         for name, one in offered.items()
@@ -88,7 +92,7 @@ def _select(cache: Cache, raw: bytes, version: int | None) -> Selected:
     late = {name for name in others if _is_late(name, selected, offered)}
     for name, mail in others.items():
         if not mail.is_reply and name not in late:
-            _require_other_version(mail, patches[0].version, version)
+            _require_other_version(mail, patches[0].version)
     cover = _cover(patches, offered)
     series: set[str | None] = {*selected, *([cover.message_id] if cover else [])}
     answers = [
@@ -145,12 +149,27 @@ def version_of(mails: Sequence[Mail], name: str) -> int | None:
     return next((one.tag.version for one in above if one.tag), None)
 
 
-def _require_other_version(mail: Mail, selected: int, wanted: int | None) -> None:
-    found = (mail.tag or _ALONE).version
-    if found == selected:
-        raise MailError(f"holds another patch of v{found}: {mail.title}", mail.first_line)
-    if found > selected and wanted is None:
-        raise MailError(f"holds a later version, v{found}, than b4 selects: v{selected}")
+def _require_series(chosen: Sequence[Mail]) -> None:
+    """Raise MailError if the only patch is a fix of another one."""
+    if len(chosen) == 1 and fixes_another(chosen[0].title):
+        raise MailError(
+            f"holds a fix without the patch that it fixes: {chosen[0].title}", chosen[0].first_line
+        )
+
+
+def _require_latest(mails: Sequence[Mail], selected: int) -> None:
+    """Raise MailError if a patch, cover letter or reply to one is of a later version."""
+    for mail in mails:
+        if mail.about and mail.about.version > selected:
+            raise MailError(
+                f"holds a later version, v{mail.about.version}, than b4 selects: v{selected}",
+                mail.first_line,
+            )
+
+
+def _require_other_version(mail: Mail, selected: int) -> None:
+    if (mail.tag or _ALONE).version == selected:
+        raise MailError(f"holds another patch of v{selected}: {mail.title}", mail.first_line)
 
 
 def _offered(mails: tuple[Mail, ...]) -> dict[str, _Offered]:
@@ -168,7 +187,13 @@ def _selected(cache: Cache, offered: Mapping[str, _Offered], version: int | None
 
     What answers the series later is kept from b4, which then selects again.
     """
-    late: set[str] = set()
+    # b4 may number a second patch without a version as a version that the mails hold, and lose that
+    # version's patches.
+    late = {name for name in offered if _answers_patch(name, offered)}
+    posted = {name for name, one in offered.items() if one.mail.has_diff and not one.mail.is_reply}
+    if posted and posted <= late:
+        first = offered[min(posted, key=lambda name: offered[name].mail.first_line)].mail
+        raise MailError(f"lacks the patches that this answers: {first.title}", first.first_line)
     while True:
         given = [one.copy for name, one in offered.items() if name not in late]
         selected = _by_b4(cache, given, version)
@@ -192,20 +217,43 @@ def _is_late(name: str, selected: Mapping[str, Tag], offered: Mapping[str, _Offe
     """Return whether a mail without a number answers a series, so is no patch of it."""
     if name not in offered or (tag := offered[name].tag).total != 1:
         return False
-    if any(offered[other].tag.total > 1 for other in selected if other in offered):
-        return True
+    numbered = [
+        _version(other, offered)
+        for other in selected
+        if other in offered and offered[other].tag.total > 1
+    ]
+    # A patch alone with a higher version is the series' next version.
+    return tag.version <= max(numbered, default=0) or _answers_patch(name, offered)
+
+
+def _answers_patch(name: str, offered: Mapping[str, _Offered]) -> bool:
+    """Return whether a mail without a number answers a patch of its version or a later one."""
+    tag = offered[name].tag
+    # What a reply replies to may be missing.
+    answered = [
+        mail.about or _ALONE
+        for mail in _above(name, offered)
+        if mail.about or (mail.has_diff and not mail.is_reply)
+    ]
     # A cover letter's only patch answers it, and so may a later version.
-    return any(
-        above.version >= tag.version and (above.number, above.total) != (0, 1)
-        for above in _above(name, offered)
+    return tag.total == 1 and any(
+        above.version >= tag.version and (above.number, above.total) != (0, 1) for above in answered
     )
 
 
-def _above(name: str, offered: Mapping[str, _Offered]) -> list[Tag]:
-    """Return the tags of the cover letters and patches that a mail answers."""
-    answers = [offered[x].mail for x in offered[name].mail.answers if x in offered and x != name]
-    posted = [mail for mail in answers if not mail.is_reply and (mail.tag or mail.has_diff)]
-    return [mail.tag or _ALONE for mail in posted]
+def _version(name: str, offered: Mapping[str, _Offered]) -> int:
+    """Return the version of a patch, or of its cover letter if only that has one."""
+    covers = [
+        mail.tag.version
+        for mail in _above(name, offered)
+        if mail.tag and mail.tag.number == 0 and not mail.is_reply
+    ]
+    return max([offered[name].tag.version, *covers])
+
+
+def _above(name: str, offered: Mapping[str, _Offered]) -> list[Mail]:
+    """Return the mails that a mail answers, the thread's first one first."""
+    return [offered[x].mail for x in offered[name].mail.answers if x in offered and x != name]
 
 
 def _as_read(name: str, read: Tag, offered: Mapping[str, _Offered]) -> Mail:
@@ -219,6 +267,5 @@ def _as_read(name: str, read: Tag, offered: Mapping[str, _Offered]) -> Mail:
             f"{read.number}/{read.total} of v{read.version}",
             mail.first_line,
         )
-    covers = [above.version for above in _above(name, offered) if above.number == 0]
-    version = max([tag.version, *covers])
-    return msgspec.structs.replace(mail, tag=msgspec.structs.replace(tag, version=version))
+    tag = msgspec.structs.replace(tag, version=_version(name, offered))
+    return msgspec.structs.replace(mail, tag=tag)

@@ -82,8 +82,9 @@ class Thread:
         self.chosen = self.wanted or self.versions[-1]
         self.damage = ""
         if self.dice.random() < 0.5:
-            # A series of one patch without it is no series.
-            kinds = [name for name in DAMAGE if len(self.of("patch")) > 1 or name not in GONE]
+            # Without its only patch, a thread may be that of a fix alone.
+            is_alone = len(self.of("patch")) == 1
+            kinds = [name for name in DAMAGE if not is_alone or name != "a patch is missing"]
             self.damage = self.dice.choice(kinds)
             DAMAGE[self.damage](self)
         if self.dice.random() < 0.7:
@@ -247,7 +248,6 @@ DAMAGE: dict[str, Callable[[Thread], None]] = {
     "a part of the next version": _part,
     "a mail came twice": _twice,
 }
-GONE = ("a patch is missing", "a patch is called a reply")
 #: With these, a series can still be selected; all other damage has to be refused.
 HARMLESS = ("a mail came twice", "a part of the next version", "another patch is in the mbox")
 

@@ -266,6 +266,28 @@ def test_a_fix_belongs_to_the_version_that_it_answers(cache: Cache) -> None:
     assert fixes_of(cache, mails, 1) == ["fix1"]
 
 
+def test_a_fix_of_a_later_single_patch_is_no_fix_of_the_series_above_it(cache: Cache) -> None:
+    mails = [
+        cover("top", "[PATCH 0/2] mm: top"),
+        *series("PATCH {}/2", above=["top"]),
+        mail("fix1", "[PATCH] fixup! mm: one", "top", "p1", day=2),
+        mail("again", "[PATCH v2] mm: one", "top", day=3),
+        mail("fix2", "[PATCH] fixup! mm: one", "top", "again", day=4),
+    ]
+    assert fixes_of(cache, mails, 1) == ["fix1"]
+    assert fixes_of(cache, mails, 2) == ["fix2"]
+
+
+@pytest.mark.parametrize("fixes", [("[PATCH] mm: one", "[PATCH] mm: two"), LATE])
+def test_fixes_that_b4_numbers_as_the_series_version_do_not_replace_it(
+    cache: Cache, fixes: Sequence[str]
+) -> None:
+    one, two = series("PATCH v3 {}/2")
+    late = [mail(f"fix{n}", subject, "p2", day=n + 2) for n, subject in enumerate(fixes)]
+    named = [f"fix{n}" for n in range(len(fixes))]
+    assert chosen(cache, [two, *late, one], 3) == (["p1", "p2"], named)
+
+
 def test_two_versions_of_a_fix_are_refused(cache: Cache) -> None:
     fixes = [mail(f"f{n}", f"[PATCH v{n}] mm: fix", "p1", day=n) for n in (1, 2)]
     found = select(cache, b"".join([*series("PATCH v3 {}/2"), *fixes]))
@@ -328,6 +350,51 @@ def test_a_version_with_an_older_date_than_the_one_before_is_not_passed_over(cac
     with pytest.raises(MailError, match="holds a later version, v2, than b4 selects: v1"):
         chosen(cache, mails)
     assert chosen(cache, mails, 2)[0] == ["q1", "q2"]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        cover("top", "[PATCH v2 0/2] mm: top", day=3),
+        cover("reply", "Re: [PATCH v2 1/2] mm: one", day=3),
+        mail("reply", "Re: [PATCH v2] mm: one", day=3),
+        mail("single", "[PATCH v2] mm: one", "p1", day=1),
+    ],
+)
+def test_a_later_version_without_its_patches_is_not_passed_over(cache: Cache, later: bytes) -> None:
+    mails = [*series("PATCH {}/2", day=2), later]
+    with pytest.raises(MailError, match="holds a later version, v2, than b4 selects: v1"):
+        chosen(cache, mails)
+    assert chosen(cache, mails, 1)[0] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("tag", ["PATCH", "PATCH v2", "PATCH 1/1"])
+@pytest.mark.parametrize("name", ["fixup", "squash", "amend"])
+def test_a_fix_alone_is_no_series(cache: Cache, tag: str, name: str) -> None:
+    mails = [mail("reply", "Re: mm: one"), mail("fix", f"[{tag}] {name}! mm: one", "reply")]
+    with pytest.raises(MailError, match=f"a fix without the patch that it fixes: {name}! mm: one"):
+        chosen(cache, mails)
+
+
+@pytest.mark.parametrize("subject", LATE)
+def test_a_fix_of_a_patch_that_only_a_reply_names_is_no_series(cache: Cache, subject: str) -> None:
+    mails = [mail("one", "Re: [PATCH v2] mm: one"), mail("fix", subject, "one")]
+    with pytest.raises(MailError, match="lacks the patches that this answers: ") as caught:
+        chosen(cache, mails)
+    assert caught.value.line == 1 + mails[0].count(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("above", "tag"),
+    [
+        ("Re: [PATCH] mm: one", "PATCH v2"),
+        ("Re: it is slow", "PATCH"),
+        ("Re: [PATCH 0/1]", "PATCH"),
+    ],
+)
+def test_a_single_patch_may_answer_a_reply(cache: Cache, above: str, tag: str) -> None:
+    mails = [mail("reply", above), mail("one", f"[{tag}] mm: one", "reply", day=2)]
+    assert chosen(cache, mails) == (["one"], ["reply"])
 
 
 ONE, TWO = series("PATCH {}/2")

@@ -50,6 +50,23 @@ def test_a_series_comes_out_without_cover_letter_and_replies() -> None:
         series(cover, two, reply, one)
 
 
+@pytest.mark.parametrize(
+    ("subject", "about"),
+    [
+        ("[PATCH v2 1/2] mm: one", Tag(2, 1, 2)),
+        ("Re: [PATCH v2 1/2] mm: one", Tag(2, 1, 2)),
+        ("RE:Fwd: aw: [RFC v3] mm: one", Tag(3, 1, 1)),
+        ("Re: mm: more: re: [PATCH v2] mm: one", None),
+        ("Re: ", None),
+        ("mm: one", None),
+    ],
+)
+def test_a_reply_is_about_what_its_subject_names(subject: str, about: Tag | None) -> None:
+    (found,) = read_mails(f"From: A\nSubject: {subject}\n\nText.\n".encode())
+    assert found.about == about
+    assert found.tag == (None if found.is_reply else about)
+
+
 def test_hunks_know_their_file_and_line() -> None:
     (patch,) = parse_series(mail().encode())
     (hunk,) = patch.hunks
