@@ -129,7 +129,7 @@ def objects(
         if author and not (cache.objects / name).exists():
             with cache.locked(f"objects-{shared}"):
                 _copy_objects(cache, cache.objects / shared, cache.objects / name, listen)
-        source = stack.enter_context(checked_out(cache, tree, commit))
+        source = stack.enter_context(checked_out(cache, tree, commit, listen))
         deadline = Deadline(BUILD_S)
         make = Make(
             source,

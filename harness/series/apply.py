@@ -72,7 +72,7 @@ def apply(
     if applied is None:
         listen(Began(f"apply {slug} ({mails.label}) to {tree.name}"))
         applied = _as_committed(cache, git, slug, tree, mails, source) or _apply(
-            cache, git, slug, tree, mails
+            cache, git, slug, tree, mails, listen
         )
         _tag(git, applied)
         with cache.staging() as work:
@@ -157,8 +157,10 @@ def _require_files(git: Git, tree: Tree, tip: str) -> None:
         )
 
 
-def _apply(cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMails) -> Applied:
-    with cache.staging() as work, checked_out(cache, tree, tree.commit) as folder:
+def _apply(
+    cache: Cache, git: Git, slug: str, tree: Tree, mails: read.SourceMails, listen: Listener
+) -> Applied:
+    with cache.staging() as work, checked_out(cache, tree, tree.commit, listen) as folder:
         worktree = Git(folder, log=git.log, deadline=git.deadline)
         try:
             made = _am(worktree, tree, mails.patches, work)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError, InputError, MachineError
-from harness.events import Listener, silent
+from harness.events import Listener, Note, silent
 from harness.git.git import Git
 from harness.git.repository import CachedTrees
 from harness.git.worktree import Worktree
@@ -272,14 +272,17 @@ def listing(project: Project, cache: Cache) -> tuple[TreeRow, ...]:
 
 
 @contextlib.contextmanager
-def checked_out(cache: Cache, tree: Tree | str, commit: str) -> Iterator[Path]:
+def checked_out(
+    cache: Cache, tree: Tree | str, commit: str, listen: Listener = silent
+) -> Iterator[Path]:
     """Check out `commit` in a tree's private worktree, locked until the block ends.
 
     Only files that differ are written, so that O= folders built from it stay valid.
     """
     name = worktree_name(tree if isinstance(tree, str) else tree.name)
     folder = cache.worktrees / name
-    with cache.locked(f"worktree-{name}"):
+    note = Note(f"waiting until another harness has built or applied patches on {name}")
+    with cache.locked(f"worktree-{name}", waiting=lambda: listen(note)):
         log, deadline = cache.log(f"worktree-{name}"), Deadline(CHECKOUT_S)
         git = Git(cache.repository, log=log, deadline=deadline, git_dir=cache.repository)
         Worktree(git, folder).bring_to(commit)

@@ -35,6 +35,7 @@ def apply(
       harness apply memcpy-streaming@v2              as posted, fetched from the archive
     """
     from harness.series import apply as stage
+    from harness.series.attestation import NONE
 
     project, cache = chosen_project(), chosen_cache()
     with watching() as listen:
@@ -42,11 +43,14 @@ def apply(
     if as_json:
         print_json(applied)
         return
+    signed = set(applied.attestation) - {NONE}
     click.echo(f"base  {applied.base[:12]}  v{applied.release}")
     for patch in applied.patches:
         click.echo(printable(f"{patch.number:4}  {patch.commit[:12]}  {patch.subject}"))
-        if applied.attestation:
-            click.echo(printable(f"      {applied.attestation[patch.number - 1]}"))
+        if signed:
+            click.echo(printable(f"      signature {applied.attestation[patch.number - 1]}"))
     if not applied.attestation:
         click.echo("signatures not checked: only b4 does, for a series that it fetches")
+    elif not signed:
+        click.echo("no patch has a signature")
     click.echo(f"tags  {applied.tags}/… in {cache.repository}")

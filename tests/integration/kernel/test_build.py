@@ -51,7 +51,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     subprocess.run(["git", "clone", "-q", "--bare", source, cache.repository], check=True)
 
     @contextmanager
-    def checked_out(_cache: Cache, _tree: Tree, _commit: str) -> Iterator[Path]:
+    def checked_out(_cache: Cache, _tree: Tree, _commit: str, *_: object) -> Iterator[Path]:
         yield source
 
     monkeypatch.setattr(build, "checked_out", checked_out)

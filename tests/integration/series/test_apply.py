@@ -86,7 +86,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
 
     @contextmanager
-    def checked_out(_cache: Cache, _tree: Tree, commit: str) -> Iterator[Path]:
+    def checked_out(_cache: Cache, _tree: Tree, commit: str, *_: object) -> Iterator[Path]:
         Git(made.worktree, log=made.cache.log("t"), deadline=process.Deadline(30)).clean_to(commit)
         yield made.worktree
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_a_tarball_is_stored_byte_for_byte_with_its_release(scene: Scene) -> Non
         assert os.access(folder / "scripts" / "run me.sh", os.X_OK)
         mine = {p for p in state(folder) if p != ".git"}
     assert mine == {p for p in state(scene.linux) if not p.startswith(".git/")}
+
+
+def test_a_checkout_that_waits_for_another_says_so(scene: Scene) -> None:
+    scene.trees(mine=scene.packed())
+    found = scene.fetch("mine")
+    events: list[Event] = []
+    with ExitStack() as held:
+        held.enter_context(Cache(scene.cache.root).locked("worktree-mine"))
+
+        def hear(event: Event) -> None:
+            events.append(event)
+            held.close()
+
+        with checked_out(scene.cache, found, found.commit, hear):
+            pass
+    assert events == [Note("waiting until another harness has built or applied patches on mine")]
 
 
 def test_the_same_source_is_the_same_commit_on_every_machine(
