@@ -280,14 +280,32 @@ def _borrow(repository: Path, *objects: str) -> None:
     _rewrite(alternates, [*there, *objects])
 
 
-def forget_gone(cache: Cache) -> None:
-    """Remove repositories that are gone from the cache's alternates: git prints an error for each.
+def forget_gone(cache: Cache, ours: Git) -> None:
+    """Remove repositories that are gone from the cache's alternates, and tags of their commits.
 
+    git prints an error for each of these repositories, and stops at such a tag when it lists tags.
     Does nothing while another process holds the lock `trees`.
     """
     with cache.free("trees") as is_free:
         if is_free and cache.repository.is_dir():
             _borrow(cache.repository)
+            if (cache.repository / "objects" / "info" / "alternates").exists():
+                _delete_lost_tags(cache, ours)
+
+
+def _delete_lost_tags(cache: Cache, ours: Git) -> None:
+    """Delete the tags of applied series whose commits the cache repository cannot read."""
+    form = "--format=%(objectname) %(refname)"
+    tags = lines(ours("for-each-ref", form, "refs/tags/series").stdout)
+    with cache.staging() as work:
+        names, deletions = work / "names", work / "deletions"
+        names.write_text("".join(f"{tag.partition(' ')[0]}\n" for tag in tags))
+        known = lines(ours("cat-file", "--batch-check", stdin=names).stdout)
+        pairs = zip(tags, known, strict=True)
+        lost = [tag.partition(" ")[2] for tag, answer in pairs if answer.endswith(" missing")]
+        deletions.write_text("".join(f"delete {name}\n" for name in lost))
+        if lost:
+            ours("update-ref", "--stdin", stdin=deletions)
 
 
 def _lines(file: Path) -> list[str]:

@@ -54,7 +54,7 @@ def fetch(
     """
     name = name.removeprefix("tree/")
     trees = CachedTrees(cache, log=cache.log("tree"), deadline=Deadline(FETCH_S))
-    git_source.forget_gone(cache)
+    git_source.forget_gone(cache, trees.git)
     wanted = _wanted(project, trees, name)
     released = _released(trees, wanted)
     if released is not None:

@@ -454,6 +454,22 @@ def test_a_repository_that_is_gone_is_removed_from_the_alternates(scene: Scene) 
     assert git_errors(scene) == ""
 
 
+def test_tags_of_commits_in_a_repository_that_is_gone_are_deleted(scene: Scene) -> None:
+    """git for-each-ref stops at them, and so would every build."""
+    packed = scene.packed()
+    first, second = scene.repository()
+    scene.trees(mine=git_entry(scene, "v7.2.99"), packed=packed)
+    stays = scene.fetch("packed").commit
+    scene.fetch("mine")
+    for number, commit in enumerate((first, stays, second)):
+        git(scene.cache.repository, "tag", f"series/test/x/7.2/{number}", commit)
+    shutil.rmtree(scene.linux)
+    scene.fetch("packed")
+    assert git(scene.cache.repository, "tag", "--list", "series/*") == "series/test/x/7.2/1"
+    argv = ("for-each-ref", "--format=%(refname)", f"--points-at={stays}", "refs/tags/series")
+    assert git(scene.cache.repository, *argv) == "refs/tags/series/test/x/7.2/1"
+
+
 def test_switching_touches_only_what_differs_and_leaves_nothing_else(scene: Scene) -> None:
     one, two = scene.repository()
     scene.trees(mine=git_entry(scene, "v7.2.99"), one=git_entry(scene, "v7.2.98"))
