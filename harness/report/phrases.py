@@ -43,8 +43,9 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
 def evidence(record: RunRecord) -> str:
     """Return the kind of evidence, its clock and what its numbers may be used for."""
     kind = EVIDENCE[record.evidence]
-    may = unfit_to_decide(record) or kind.may
-    return f"{record.evidence}, {kind.clock}: {may}"
+    if reason := unfit_to_decide(record):
+        return f"{record.evidence}, {reason}"
+    return f"{record.evidence}, {kind.clock}: {kind.may}"
 
 
 def unfit_to_decide(record: RunRecord) -> str:

@@ -48,7 +48,7 @@ def bindings(conclusion: Conclusion) -> Table:
     rows: list[tuple[str, ...]] = []
     for verdict in _of_last_build(conclusion) if isinstance(record, BootRun) else ():
         base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
-        average = f"average of {_rebind_counts(verdict)} rebinds"
+        average = f"average of {_rebind_counts(verdict)}"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
         below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
         rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
@@ -73,10 +73,10 @@ def _binding(means: BindingMeans | None) -> tuple[str, str]:
 
 
 def _rebind_counts(verdict: Verdict) -> str:
-    """Return the number of rebinds of base and tip that were averaged: `25`, or `25 and 20`."""
+    """Return the number of rebinds of base and tip that were averaged: `25 rebinds`."""
     builds = (verdict.summary.base, verdict.summary.tip)
     counts = sorted({build.rebinds for build in builds if build is not None})
-    return " and ".join(map(str, counts)) or "no"
+    return f"{' and '.join(map(str, counts)) or 'no'} rebind{'' if counts == [1] else 's'}"
 
 
 def ms(value: float | None) -> str:
