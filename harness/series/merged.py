@@ -14,6 +14,7 @@ from harness.events import Advanced, Began, Ended, Listener
 from harness.git import patches
 from harness.git.diff import DiffError, parse_diff
 from harness.git.git import AUTHOR, ForeignGit, Git, lines
+from harness.host import units
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
@@ -138,7 +139,7 @@ def _without(
 ) -> Applied:
     users = commits.opened(cache, source.repository)
     count = len(source.commits)
-    listen(Began(f"revert {count} commits of {source.label}"))
+    listen(Began(f"revert {units.count(count, 'commit')} of {source.label}"))
     subjects = [_subject(users, commit) for commit in source.commits]
     if git_source.is_partial(users):
         with cache.locked("trees"):
@@ -156,7 +157,7 @@ def _without(
             states.insert(0, apart.revert(states[0], commit, subject, diffs[number - 1], source))
         apart.keep(states[0])
         ids = [patches.patch_id_of(git, diff) for diff in diffs]
-    listen(Ended(f"reverted {count} commits of {source.label}"))
+    listen(Ended(f"reverted {units.count(count, 'commit')} of {source.label}"))
     return Applied(
         slug=slug,
         source=f"{source.label} without {count} commit{'s' if count > 1 else ''}",

@@ -21,6 +21,7 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.tree_source import GitSource
+from harness.trees.names import shown_revision
 
 #: How long a server may take for the list of its tags, and be silent while it sends objects.
 ANSWER_S = 30
@@ -60,13 +61,15 @@ def commit_of(
     Paths are relative to `root`. The caller holds the lock `trees`. Raises InputError (no
     repository, no such ref: NotThere), MachineError (no network: NoAnswer).
     """
-    listen(Began(f"look for {source.ref} in {source.repository}"))
+    name = shown_revision(source.ref)
+    listen(Began(f"look for {name} in {source.repository}"))
     users = opened(root, source, ours.log, ours.deadline)
     commit, tags = _fetched(ours, source) if users is None else _borrowed(ours, users, source)
     end_history(ours.folder, commit)
     if not ours.has_commit(commit) or not ours.has_tree(commit):
         raise _unreadable(source.ref, source.repository)
-    listen(Ended(f"{source.ref} is {commit[:12]}"))
+    if commit != source.ref:
+        listen(Ended(f"{source.ref} is {commit[:12]}"))
     return commit, tags
 
 
