@@ -17,7 +17,7 @@ from harness.claims.message import LineProblem, Passage, read_message
 from harness.claims.procedure import MODES, Procedure, other_namespace, read_procedure
 from harness.claims.vocabulary import NamedSetup, drivers, excludes_drivers
 from harness.project.claim import Claim, Figures, PostedNumber
-from harness.series.messages import Mail, read_mails
+from harness.series.mails.messages import Mail, read_mails
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 #: C files in a diffstat, as in cover letters, and in diffs.

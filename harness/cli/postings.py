@@ -46,8 +46,8 @@ def read_mails(file: str) -> bytes:
 
 def is_posted(text: str) -> bool:
     """Return whether a text is a message-id, the URL of a mail, or SLUG@VERSION, and no file."""
-    from harness.series.archive_url import parse_link
-    from harness.series.messages import is_message_id
+    from harness.series.mails.archive_url import parse_link
+    from harness.series.mails.messages import is_message_id
 
     named = parse_link(text) is not None or is_message_id(text.removeprefix("<").removesuffix(">"))
     return named and not Path(text).exists()

@@ -14,7 +14,7 @@ from harness.project.project import Project
 from harness.project.run_claims import RunClaims
 from harness.project.series import Series
 from harness.series import read
-from harness.series.messages import read_mails
+from harness.series.mails.messages import read_mails
 from harness.series.read import SourceMails
 from harness.series.source import (
     Merged,

@@ -10,7 +10,8 @@ from harness.judge.runs import versions as analysis
 from harness.project.claim import Claim
 from harness.project.project import Project
 from harness.report.terminal.versions import VersionsSummary
-from harness.series import b4, read, versions
+from harness.series import read, versions
+from harness.series.mails import b4
 from harness.series.source import Port, Posted, Source
 
 

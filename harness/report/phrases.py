@@ -10,7 +10,7 @@ from harness.judge.fit import unfit
 from harness.judge.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
-from harness.series.messages import is_message_id
+from harness.series.mails.messages import is_message_id
 
 
 class _EvidenceWords(NamedTuple):

@@ -22,8 +22,9 @@ from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied, Patch
-from harness.series import b4, commits, merged, ports, read
-from harness.series.mail import PatchMail
+from harness.series import commits, merged, ports, read
+from harness.series.mails import b4
+from harness.series.mails.mail import PatchMail
 from harness.series.source import Commits, Merged, Source, Without
 from harness.trees.tree import checked_out, fetch
 

@@ -19,9 +19,10 @@ from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.series import apply, b4, read
+from harness.series import apply, read
 from harness.series.implied_base import HunkConflict, implied_base
-from harness.series.mail import PatchMail
+from harness.series.mails import b4
+from harness.series.mails.mail import PatchMail
 from harness.series.source import Commits, Port, Posted, Source
 from harness.trees import tree
 from harness.trees.names import of_same_source

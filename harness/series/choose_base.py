@@ -24,7 +24,7 @@ from harness.project.release import Order, order
 from harness.project.tree_source import GitSource, TreeSource
 from harness.series import base as origin
 from harness.series import read
-from harness.series.messages import read_mails
+from harness.series.mails.messages import read_mails
 from harness.series.named_base import NamedBase, named_bases, prerequisites
 from harness.series.source import Commits, Port, Posted, Source
 from harness.trees import clones, git_source, names, tree

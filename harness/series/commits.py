@@ -12,7 +12,8 @@ from harness.git import patches
 from harness.git.git import ForeignGit, Git, lines
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.series import b4, b4_prep
+from harness.series import b4_prep
+from harness.series.mails import b4
 from harness.series.source import Commits
 from harness.trees import git_source, release_of_tree
 

@@ -20,11 +20,12 @@ from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.series import Series
-from harness.series import archive, b4, commits
-from harness.series.fixes import on_top
-from harness.series.mail import MailError, PatchMail, introduced_by, parse_series
-from harness.series.messages import MAX_MAILS, MAX_MBOX_BYTES, Mail, is_message_id, read_mails
-from harness.series.select import Selected, select, version_of
+from harness.series import commits
+from harness.series.mails import archive, b4
+from harness.series.mails.fixes import on_top
+from harness.series.mails.mail import MailError, PatchMail, introduced_by, parse_series
+from harness.series.mails.messages import MAX_MAILS, MAX_MBOX_BYTES, Mail, is_message_id, read_mails
+from harness.series.mails.select import Selected, select, version_of
 from harness.series.source import (
     Commits,
     Mails,

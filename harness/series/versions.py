@@ -18,8 +18,8 @@ from harness.project.project import Project
 from harness.series import base as origin
 from harness.series import read, what
 from harness.series.base import SeriesCommits
+from harness.series.mails.trailers import Trailer, trailers
 from harness.series.source import Port, Posted, Source
-from harness.series.trailers import Trailer, trailers
 
 COMPARE_S = 600
 

@@ -13,9 +13,10 @@ from harness.events import Event, Listener, Note, silent
 from harness.git.git import ForeignGit
 from harness.host.cache import Cache
 from harness.project.project import DEFAULT_SERIES, Project
-from harness.series import archive, commits, merged, read
-from harness.series.archive_url import parse_link
-from harness.series.messages import is_message_id, read_mails
+from harness.series import commits, merged, read
+from harness.series.mails import archive
+from harness.series.mails.archive_url import parse_link
+from harness.series.mails.messages import is_message_id, read_mails
 from harness.series.source import (
     Commits,
     MailChoice,

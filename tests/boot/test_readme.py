@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.project.project import Project
-from harness.series import b4
+from harness.series.mails import b4
 from tests.boot.test_reproduce import harness
 
 pytestmark = pytest.mark.boot

@@ -69,7 +69,7 @@ def _(scene: Scene) -> Ended:
 )
 def _(scene: Scene) -> Ended:
     scene.program("b4", "sleep 1000")
-    patience = "import harness.series.select as s; s.SELECT_S = 4"
+    patience = "import harness.series.mails.select as s; s.SELECT_S = 4"
     return scene.harness(*APPLY, "--mbox", str(scene.mbox()), patience=patience)
 
 

@@ -376,5 +376,5 @@ def _(scene: Scene) -> Ended:
     return _from_archive(
         scene,
         lambda _: time.sleep(9),
-        patience="import harness.series.archive as a; a.FETCH_S = 1",
+        patience="import harness.series.mails.archive as a; a.FETCH_S = 1",
     )

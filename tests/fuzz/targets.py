@@ -40,7 +40,7 @@ from harness.project.tree_source import TreeSource
 from harness.project.yaml_file import YamlFile
 from harness.record import store
 from harness.record.bundle import archive
-from harness.series import attestation, mail
+from harness.series.mails import attestation, mail
 from harness.trees import apt_sources, release_of_tree
 
 Target = Callable[[bytes], None]

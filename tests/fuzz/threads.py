@@ -24,8 +24,8 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.host.cache import Cache
-from harness.series.mail import MailError
-from harness.series.select import Selected, select
+from harness.series.mails.mail import MailError
+from harness.series.mails.select import Selected, select
 
 AUTHOR, REVIEWER = "A Developer <dev@example.org>", "R Viewer <rev@example.org>"
 #: Tags with the version, number and total in their places.

@@ -35,7 +35,7 @@ def apply(
       harness apply memcpy-streaming@v2              as posted, fetched from the archive
     """
     from harness.series import apply as stage
-    from harness.series.attestation import NONE
+    from harness.series.mails.attestation import NONE
 
     project, cache = chosen_project(), chosen_cache()
     with watching() as listen:

@@ -43,7 +43,7 @@ def b4_check() -> None:
 def _newest(project: Project, raw: bytes) -> Path | None:
     """Return the folder of the newest run of a mail's series, or None."""
     from harness.judge.runs.mail_to_run import answers
-    from harness.series.messages import read_mails
+    from harness.series.mails.messages import read_mails
 
     mail = read_mails(raw)[0]
     if mail.tag is None or mail.is_reply:

@@ -46,7 +46,7 @@ def show(slug: str, *, as_json: bool) -> None:
       harness series show
       harness series show memcpy-streaming --json
     """
-    from harness.series import archive
+    from harness.series.mails import archive
 
     project, cache = Project.find(), Cache.default()
     found = project.require_series(slug)
@@ -89,8 +89,8 @@ def fetch(what: str, version: int | None, archive: str, *, as_json: bool) -> Non
       harness series fetch 20260521040124.10608-1-lizhe.67@bytedance.com
       harness series fetch https://lore.kernel.org/linux-mm/MESSAGE-ID/
     """
-    from harness.series import archive as stage
     from harness.series import read
+    from harness.series.mails import archive as stage
     from harness.series.source import MailChoice
     from harness.series.what import mails_of
 

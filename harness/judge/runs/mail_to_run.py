@@ -7,7 +7,7 @@ mbox is not identified by its version alone.
 
 from harness.project.series import Series
 from harness.record.record import Subject
-from harness.series.messages import Mail, Tag
+from harness.series.mails.messages import Mail, Tag
 
 
 def answers(subject: Subject, mail: Mail, series: Series, patch_id: str = "") -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.git.range_diff import Pair
 from harness.project.claim import Claim, Setup
-from harness.series.trailers import Trailer
+from harness.series.mails.trailers import Trailer
 
 Change = Literal["same", "message", "context", "spacing", "renamed", "changed", "dropped", "new"]
 #: Changes that leave a patch's code the same, so that its trailers still count.

@@ -12,7 +12,8 @@ from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
 from harness.project.project import Project
-from harness.series import apply, b4, ports
+from harness.series import apply, ports
+from harness.series.mails import b4
 from harness.series.rebase.outcome import LEFT_OUT, Rebased
 from harness.series.rebase.state import RebaseState
 from harness.series.source import RebasedSource

@@ -12,9 +12,9 @@ import pytest
 from harness.doctor import prune
 from harness.errors import HarnessError, InputError, MachineError
 from harness.host.cache import Cache
-from harness.series import archive as stage
-from harness.series.messages import read_mails
-from harness.series.select import select
+from harness.series.mails import archive as stage
+from harness.series.mails.messages import read_mails
+from harness.series.mails.select import select
 from tests.fakes.mail_archive import (
     FIX,
     V1,

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import InputError, MachineError
 from harness.events import Event, Note
 from harness.series import apply, read
-from harness.series import archive as stage
+from harness.series.mails import archive as stage
 from harness.series.source import MailChoice, Message, Posted
 from harness.series.what import understand
 from tests.fakes.kernels import Kernels

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError
 from harness.host.cache import Cache
-from harness.series import b4
-from harness.series.fixes import on_top
-from harness.series.mail import MailError
-from harness.series.messages import Mail
-from harness.series.select import select
+from harness.series.mails import b4
+from harness.series.mails.fixes import on_top
+from harness.series.mails.mail import MailError
+from harness.series.mails.messages import Mail
+from harness.series.mails.select import select
 
 DIFF = """\
 diff --git a/mm/x{at}.c b/mm/x{at}.c

@@ -19,7 +19,7 @@ from harness.project.project import Project
 from harness.record.applied import Applied
 from harness.series import b4_prep, read, versions
 from harness.series.apply import on_tree
-from harness.series.messages import Tag, read_mails
+from harness.series.mails.messages import Tag, read_mails
 from harness.series.source import Commits, MailChoice, Mails, Port, Posted
 from harness.series.what import Given, _Reader, slug_of, understand
 from tests.fakes.kernels import Kernels

@@ -15,7 +15,7 @@ from harness.jobs.claims import ClaimsRequest, run_claims
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
 from harness.series import read
-from harness.series.mail import PatchMail
+from harness.series.mails.mail import PatchMail
 from harness.series.read import SourceMails
 from harness.series.source import Commits, Mails, Message, Port, Posted, Source
 from tests.unit.claims.test_letter import SPACES

@@ -9,7 +9,7 @@ import pytest
 from harness.judge.runs.mail_to_run import answers
 from harness.project.series import Series, Version
 from harness.record.record import Subject
-from harness.series.messages import Mail, read_mails
+from harness.series.mails.messages import Mail, read_mails
 from tests.unit.builders import record
 
 replace = msgspec.structs.replace

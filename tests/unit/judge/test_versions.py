@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.git.range_diff import Pair
 from harness.judge.runs.versions import became, moved, renames, vouched, words
 from harness.project.claim import Claim, Figures
-from harness.series.trailers import Trailer
+from harness.series.mails.trailers import Trailer
 
 SAME = Pair(1, 1, "=", "mm: one")
 DROPPED = Pair(3, None, "<", "mm: three")

@@ -4,8 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
-from harness.series.archive_url import is_mask, name_of, parse_link, require_masks, settings_of
-from harness.series.messages import is_message_id
+from harness.series.mails.archive_url import (
+    is_mask,
+    name_of,
+    parse_link,
+    require_masks,
+    settings_of,
+)
+from harness.series.mails.messages import is_message_id
 
 LORE = "https://lore.kernel.org/linux-mm"
 

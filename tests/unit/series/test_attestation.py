@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import pytest
 
-from harness.series.attestation import attestations
+from harness.series.mails.attestation import attestations
 
 ALIKE = """\
 Grabbing thread from the archive

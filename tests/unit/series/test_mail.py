@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.diff import DiffError, parse_diff
-from harness.series.mail import MailError, introduced_by, parse_series
-from harness.series.messages import Tag, is_message_id, read_mails
+from harness.series.mails.mail import MailError, introduced_by, parse_series
+from harness.series.mails.messages import Tag, is_message_id, read_mails
 
 DIFF = """\
 diff --git a/mm/mm_init.c b/mm/mm_init.c

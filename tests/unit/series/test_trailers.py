@@ -4,8 +4,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.series.messages import read_mails
-from harness.series.trailers import Trailer, trailers
+from harness.series.mails.messages import read_mails
+from harness.series.mails.trailers import Trailer, trailers
 
 COVER = """\
 From a Thu Jan  1 00:00:00 2026

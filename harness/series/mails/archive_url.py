@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Mapping
 
 from harness.errors import InputError
-from harness.series.messages import is_message_id
+from harness.series.mails.messages import is_message_id
 
 #: b4's settings that say where mail comes from.
 SETTINGS = ("midmask", "linkmask", "searchmask")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from harness.git.diff import DiffError, Hunk, parse_diff, preimages
-from harness.series.messages import MAX_MAILS, Mail, Tag, is_message_id, read_mails
+from harness.series.mails.messages import MAX_MAILS, Mail, Tag, is_message_id, read_mails
 
 #: An archive hides addresses, which the commit needs: author, sign-off, code.
 _HIDDEN = re.compile(r"(?:From: |Signed-off-by: |\+).*\[email[ \u00a0]protected\]", re.IGNORECASE)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.series.mail import MailError, PatchMail, checked
-from harness.series.messages import Mail, Tag
+from harness.series.mails.mail import MailError, PatchMail, checked
+from harness.series.mails.messages import Mail, Tag
 
 _ALONE = Tag(version=1, number=1, total=1)
 #: Subjects of akpm and git.

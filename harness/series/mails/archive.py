@@ -19,10 +19,10 @@ from harness.host.process import Deadline
 from harness.project.project import Project
 from harness.project.series import Version
 from harness.record.store import digest
-from harness.series import archive_url, b4
-from harness.series.attestation import attestations
-from harness.series.mail import PatchMail
-from harness.series.messages import MAX_MBOX_BYTES, read_mails
+from harness.series.mails import archive_url, b4
+from harness.series.mails.attestation import attestations
+from harness.series.mails.mail import PatchMail
+from harness.series.mails.messages import MAX_MBOX_BYTES, read_mails
 
 FETCH_S = 60
 #: b4 asks the DNS for keys, one patch after the other.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.series.messages import Mail
+from harness.series.mails.messages import Mail
 
 #: Trailers that are about the patch as it was posted.
 KINDS = ("Tested-by", "Reviewed-by", "Acked-by")

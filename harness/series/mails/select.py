@@ -13,10 +13,10 @@ import msgspec
 from harness.errors import ToolFailed
 from harness.host.cache import Cache
 from harness.host.process import Deadline
-from harness.series import b4
-from harness.series.fixes import fixes_among, fixes_another
-from harness.series.mail import MailError, PatchMail, checked, refuse_damaged
-from harness.series.messages import MAX_MAILS, Mail, Tag, read_mails
+from harness.series.mails import b4
+from harness.series.mails.fixes import fixes_among, fixes_another
+from harness.series.mails.mail import MailError, PatchMail, checked, refuse_damaged
+from harness.series.mails.messages import MAX_MAILS, Mail, Tag, read_mails
 
 SELECT_S = 60
 #: How many selections are kept in memory.
