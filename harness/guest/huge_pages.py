@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where huge pages of hugetlbfs can be had for a guest: free ones in the pool, and a mount."""
 
-import contextlib
 import os
 from pathlib import Path
 
+from harness.host.files import text_of
 from harness.host.units import parse_size
 from harness.project.guest import Guest
 
@@ -31,7 +31,7 @@ def for_namespaces(guest: Guest, room: int, root: Path = Path("/")) -> Path | No
     taken = guest.ram_bytes if for_memory(guest, root) else 0
     if any(n.size_bytes % page for n in guest.namespaces) or _free(page, root) < room + taken:
         return None
-    for line in _text(root / "proc/mounts").splitlines():
+    for line in text_of(root / "proc/mounts").splitlines():
         words = line.split()
         if len(words) > 3 and words[2] == "hugetlbfs" and f"pagesize={size}" in words[3].split(","):
             folder = Path(words[1].replace("\\040", " "))
@@ -48,11 +48,5 @@ def _asked(guest: Guest) -> str:
 def _free(page: int, root: Path) -> int:
     """Return how much of the pool is free and not reserved."""
     pool = root / _POOLS / f"hugepages-{page >> 10}kB"
-    free, reserved = (_text(pool / f"{name}_hugepages") for name in ("free", "resv"))
+    free, reserved = (text_of(pool / f"{name}_hugepages") for name in ("free", "resv"))
     return (int(free) - int(reserved)) * page if free.isdecimal() and reserved.isdecimal() else 0
-
-
-def _text(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace").strip()
-    return ""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Chooses the CPUs that vCPU threads are bound to, and the NUMA node of the guest's memory."""
 
-import contextlib
 import os
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import InputError
+from harness.host.files import text_of
 
 _CPUS, _NODES = "sys/devices/system/cpu", "sys/devices/system/node"
 AUTO, NONE = "auto", "none"
@@ -72,7 +72,7 @@ def _from_number(wanted: str, allowed: set[int], cores: list[frozenset[int]]) ->
 
 def _siblings(root: Path, cpu: int) -> set[int]:
     """Return the hyper-threads of a CPU's core, itself included."""
-    listed = _text(root / _CPUS / f"cpu{cpu}/topology/thread_siblings_list")
+    listed = text_of(root / _CPUS / f"cpu{cpu}/topology/thread_siblings_list")
     return {cpu, *cpu_list(listed)}
 
 
@@ -90,9 +90,3 @@ def _node(root: Path, cpu: int) -> int | None:
     for link in (root / _CPUS / f"cpu{cpu}").glob("node[0-9]*"):
         return int(link.name.removeprefix("node"))
     return None
-
-
-def _text(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace").strip()
-    return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.host.files import text_of
 from harness.record.record import Backing
 
 _PROC = Path("/proc")
@@ -26,13 +27,13 @@ def find(leader: int, proc: Path = _PROC) -> int | None:
     children: dict[int, list[int]] = {}
     # Not from /proc/PID/task/TID/children, which needs CONFIG_PROC_CHILDREN.
     for folder in proc.glob("[0-9]*"):
-        fields = _text(folder / "stat").rpartition(") ")[2].split()
+        fields = text_of(folder / "stat").rpartition(") ")[2].split()
         if len(fields) > 1:
             children.setdefault(int(fields[1]), []).append(int(folder.name))
     todo = [leader]
     while todo:
         pid = todo.pop()
-        if _text(proc / str(pid) / "comm").startswith("qemu-system"):
+        if text_of(proc / str(pid) / "comm").startswith("qemu-system"):
             return pid
         todo += children.get(pid, [])
     return None
@@ -42,7 +43,7 @@ def vcpus(pid: int, proc: Path = _PROC) -> dict[int, int]:
     """Return the thread id of each vCPU, by its number."""
     found = {}
     for task in (proc / str(pid) / "task").glob("[0-9]*"):
-        if match := _VCPU.fullmatch(_text(task / "comm")):
+        if match := _VCPU.fullmatch(text_of(task / "comm")):
             found[int(match[1])] = int(task.name)
     return found
 
@@ -74,8 +75,8 @@ def backing(
     RAM is the mapping of at least `ram_bytes` that is used most and of no file named in `files`:
     TCG's buffer for translated code may be as large.
     """
-    nodes = _nodes(_text(proc / str(pid) / "numa_maps"))
-    found = list(_mappings(_text(proc / str(pid) / "smaps")))
+    nodes = _nodes(text_of(proc / str(pid) / "numa_maps"))
+    found = list(_mappings(text_of(proc / str(pid) / "smaps")))
     of_files = [one for one in found if one.file.rpartition("/")[2].split(" ")[0] in files]
     rest = [one for one in found if one not in of_files and one.nr_bytes >= ram_bytes]
     ram = max(rest, key=lambda one: one.used_bytes, default=None)
@@ -138,9 +139,3 @@ def _nodes(numa_maps: str) -> dict[int, dict[str, int]]:
             start = int(line.split(" ")[0], 16)
             found[start] = {node: int(count) * page for node, count in _NODE.findall(line)}
     return found
-
-
-def _text(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace").strip()
-    return ""

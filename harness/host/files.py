@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Atomic replacement of files."""
+"""Reading of files that may be missing, and atomic replacement."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
+
+
+def text_of(path: Path) -> str:
+    """Return a file's text without white space around it; "" if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text(errors="replace").strip()
+    return ""
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> Path:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What this machine itself runs on: bare metal, a hypervisor, or an emulator."""
 
-import contextlib
 import ctypes
 import mmap
 import platform
 from collections.abc import Callable
 from pathlib import Path
+
+from harness.host.files import text_of
 
 #: What a hypervisor calls itself in CPUID leaf 0x40000000 (Linux: arch/x86/kernel/cpu/*.c; QEMU:
 #: target/i386/cpu.c).
@@ -36,26 +37,20 @@ def hypervisor(root: Path = Path("/"), leaf: Callable[[], bytes] | None = None) 
 
     `unknown` is a virtual machine of a kind that is not known. `leaf` reads the signature.
     """
-    cpuinfo = _read(root / "proc/cpuinfo")
+    cpuinfo = text_of(root / "proc/cpuinfo")
     if "QEMU TCG" in cpuinfo:
         return "tcg"
     flags = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "").split()
     if "hypervisor" in flags:
         return _SIGNATURES.get((leaf or _signature)(), "unknown")
-    if kind := _read(root / "sys/hypervisor/type").strip():
+    if kind := text_of(root / "sys/hypervisor/type").strip():
         return kind
     names = [
-        _read(root / "sys/class/dmi/id" / name).lower() for name in ("sys_vendor", "product_name")
+        text_of(root / "sys/class/dmi/id" / name).lower() for name in ("sys_vendor", "product_name")
     ]
     said = " ".join(names)
     is_virtual = _METAL not in said and any(word in said for word in _DMI)
     return "unknown" if is_virtual else "none"
-
-
-def _read(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace")
-    return ""
 
 
 def _signature() -> bytes:

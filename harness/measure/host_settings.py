@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads the host's settings that affect times, from /proc and /sys; changes none of them."""
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.host.files import text_of
 from harness.record.record import HostSettings
 
 _CPUS = "sys/devices/system/cpu"
@@ -29,18 +29,12 @@ def read(root: Path = Path("/")) -> HostSettings:
     )
 
 
-def _text(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace").strip()
-    return ""
-
-
 def _flag(path: Path) -> bool | None:
-    return {"0": False, "1": True}.get(_text(path))
+    return {"0": False, "1": True}.get(text_of(path))
 
 
 def _distinct(folder: Path, pattern: str) -> tuple[str, ...]:
-    return tuple(sorted({text for path in folder.glob(pattern) if (text := _text(path))}))
+    return tuple(sorted({text for path in folder.glob(pattern) if (text := text_of(path))}))
 
 
 def _turbo(cpus: Path) -> bool | None:
@@ -52,7 +46,7 @@ def _idle_us(cpus: Path) -> int | None:
     """Return how long the deepest idle state that is enabled takes to leave."""
     found = []
     for state in cpus.glob("cpu0/cpuidle/state*"):
-        latency = _text(state / "latency")
+        latency = text_of(state / "latency")
         if _flag(state / "disable") is not True and latency.isdecimal():
             found.append(int(latency))
     return max(found, default=None)
@@ -61,13 +55,13 @@ def _idle_us(cpus: Path) -> int | None:
 def _mitigations(folder: Path) -> Iterator[str]:
     """Yield `name: text` of each vulnerability that affects this CPU."""
     for path in sorted(folder.glob("*")):
-        text = _text(path)
+        text = text_of(path)
         if text and text != "Not affected":
             yield f"{path.name}: {text}"
 
 
 def _microcode(root: Path) -> str:
-    for line in _text(root / "proc/cpuinfo").splitlines():
+    for line in text_of(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "microcode":
             return value.strip()
@@ -77,7 +71,7 @@ def _microcode(root: Path) -> str:
 def _swap_bytes(root: Path) -> int | None:
     """Return how much is swapped out."""
     found = {}
-    for line in _text(root / "proc/meminfo").splitlines():
+    for line in text_of(root / "proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name in ("SwapTotal", "SwapFree") and value.split()[:1]:
             found[name] = int(value.split()[0]) * 1024
@@ -86,5 +80,5 @@ def _swap_bytes(root: Path) -> int | None:
 
 def _other_guests(root: Path) -> int:
     """Count the virtual machines that run now, before ours is started."""
-    names = [_text(path) for path in root.glob("proc/[0-9]*/comm")]
+    names = [text_of(path) for path in root.glob("proc/[0-9]*/comm")]
     return sum(name.startswith(_VIRTUAL_MACHINES) for name in names)
