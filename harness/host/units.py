@@ -40,4 +40,5 @@ def format_bytes(nr_bytes: int) -> str:
 
 def count(number: int, noun: str) -> str:
     """Return a number with its noun in singular or plural."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    ending = "es" if noun.endswith(("ch", "x")) else "s"
+    return f"{number} {noun}{'' if number == 1 else ending}"

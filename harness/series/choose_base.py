@@ -15,6 +15,7 @@ import msgspec
 from harness.errors import HarnessError, InputError
 from harness.events import Listener, Note, silent
 from harness.git.git import Git, lines
+from harness.host import units
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.process import Deadline
@@ -124,15 +125,14 @@ class _Search:
         )
 
     def _by_commit(self) -> Base | None:
-        commit = self._mails.base_commit
-        found = self._of_commit(commit, "the patches' base-commit") if commit else None
+        commit, why = self._mails.base_commit, "the patches' base-commit"
+        found = self._of_commit(commit, why) if commit else None
         if found is None:
             return None
-        why = "the patches' base-commit"
         needed = max(prerequisites(read_mails(raw)[0].text) for raw in self._letters())
         if needed:
-            count = f"{needed} patch{'es' if needed > 1 else ''}"
-            why += f", without the {count} that they also need (prerequisite-patch-id)"
+            patches = units.count(needed, "patch")
+            why += f", without the {patches} that they also need (prerequisite-patch-id)"
         return Base(found.name, why)
 
     def _by_words(self) -> Base | None:

@@ -10,6 +10,7 @@ import msgspec
 from harness.errors import InputError
 from harness.git import patches
 from harness.git.git import ForeignGit, Git, lines
+from harness.host import units
 from harness.host.cache import Cache
 from harness.host.process import Deadline
 from harness.series import b4_prep
@@ -239,7 +240,7 @@ def _note(git: ForeignGit, commits: Commits, base: Fork, count: int, tip_name: s
     if tip_name == "HEAD" and not commits.branch:
         what = f"detached HEAD ({tip})"
     name = base.name or base.commit[:12]
-    note = f"{what} of {git.folder}: {count} commit{'s' if count > 1 else ''} on {name}"
+    note = f"{what} of {git.folder}: {units.count(count, 'commit')} on {name}"
     if tip_name == "HEAD" and _is_dirty(git):
         note += "; uncommitted changes are not measured"
     return note

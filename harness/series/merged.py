@@ -111,7 +111,7 @@ def _merged(
     file = project.series(slug).object.removesuffix(".o") + ".c"
     named, others = _differing(users, source, file)
     listen(Ended(f"{len(named)} commits to {file} and {others} others from {source.label}"))
-    patch = Patch(1, f"{source.label}", source.tip, "", _sha256(source.tip))
+    patch = Patch(1, source.label, source.tip, "", _sha256(source.tip))
     return Applied(
         slug=slug,
         source=source.label,
@@ -160,7 +160,7 @@ def _without(
     listen(Ended(f"reverted {units.count(count, 'commit')} of {source.label}"))
     return Applied(
         slug=slug,
-        source=f"{source.label} without {count} commit{'s' if count > 1 else ''}",
+        source=f"{source.label} without {units.count(count, 'commit')}",
         tree=tree.name,
         release=tree.release,
         base=states[0],

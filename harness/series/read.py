@@ -17,6 +17,7 @@ import msgspec
 
 from harness.errors import InputError, MachineError
 from harness.events import Listener, Note, silent
+from harness.host import units
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.project.series import Series
@@ -266,7 +267,7 @@ def _with_fixes(selected: Selected, label: str, *, with_fixes: bool) -> SourceMa
     fixes = selected.fixes if with_fixes else ()
     chosen = on_top(selected.patches, fixes)
     if fixes:
-        label += f" with {len(fixes)} fix{'es' if len(fixes) > 1 else ''}"
+        label += f" with {units.count(len(fixes), 'fix')}"
     found = SourceMails(chosen, label, _digests(chosen), introduced_by(selected.patches))
     return _with_cover(found, selected.cover)
 

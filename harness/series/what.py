@@ -11,6 +11,7 @@ import msgspec
 from harness.errors import InputError
 from harness.events import Event, Listener, Note, silent
 from harness.git.git import ForeignGit
+from harness.host import units
 from harness.host.cache import Cache
 from harness.project.project import DEFAULT_SERIES, Project
 from harness.series import commits, merged, read
@@ -137,7 +138,7 @@ def compared(
         else merged.without(cache, place, tip, reverted)
     )
     count = len(source.commits) if isinstance(source, Without) else 0
-    what = f"with and without {count} commit{'s' if count > 1 else ''}" if count else "compared"
+    what = f"with and without {units.count(count, 'commit')}" if count else "compared"
     note = f"{source.label} of {source.repository}, {what}"
     name = source.label if base else f"{source.label} without {' '.join(reverted)}"
     return Given(slug_of(project, name, "commits"), source, note, source.repository)
@@ -346,8 +347,7 @@ class _Reader:
 
     def _of_mails(self, source: Source, found: read.SourceMails, called: str) -> Given:
         letter = read_mails(found.cover)[0].title if found.cover else found.patches[0].subject
-        count = len(found.patches)
-        note = f"{called}: {count} patch{'es' if count > 1 else ''}, {letter}"
+        note = f"{called}: {units.count(len(found.patches), 'patch')}, {letter}"
         return Given(slug_of(self._project, letter), source, note, self._repository)
 
     def _of_commits(self, found: commits.Understood) -> Given:

@@ -17,6 +17,7 @@ from harness.cli.postings import (
     show_problems,
 )
 from harness.errors import EXIT_VERDICT, InputError
+from harness.host import units
 from harness.project.project import DEFAULT_SERIES, Project
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ def audit(
         for one in found:
             _show(one, show_all=show_all)
         checks = sum(len(one.checks) for one in found)
-        click.echo(
-            f"{_count(len(found), 'claim')}, {checks} checks: {_count(len(findings), 'finding')}"
-        )
+        audited, failed = units.count(len(found), "claim"), units.count(len(findings), "finding")
+        click.echo(f"{audited}, {checks} checks: {failed}")
     if strict and findings:
         raise click.exceptions.Exit(EXIT_VERDICT)
 
@@ -123,16 +123,12 @@ def _finding(claim: "Claim", check: "AuditResult") -> dict[str, object]:
     }
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _show(one: "Audited", *, show_all: bool) -> None:
     from harness.project.claim import on_setup
 
     claim = one.claim
     version = f"v{claim.version} " if claim.version else ""
-    result = _count(len(one.findings), "finding") if one.findings else "consistent"
+    result = units.count(len(one.findings), "finding") if one.findings else "consistent"
     about = f"{claim.driver}{on_setup(claim.setup)}, {patch_name(claim.after_patch)}"
     click.echo(printable(f"{version}{about}: {result}"))
     for check in one.checks:
