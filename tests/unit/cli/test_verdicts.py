@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness.cli import cli
 from harness.errors import HarnessError
 from harness.judge.conclude import conclude
+from harness.judge.figures import percent_error
 from harness.judge.verdict import Verdict
 from harness.project.claim import Claim, Figures
 from harness.project.project import Project as Inputs
@@ -75,7 +76,8 @@ def test_a_claim_is_decided_by_the_whole_interval(base: list[int], percent: int)
     assert found.effect is not None
     low, high = found.effect.low, found.effect.high
     assert low is not None and high is not None
-    ceiling = 1 - (percent - 5) / 100
+    assert found.claim is not None
+    ceiling = 1 - (percent - 5 - percent_error(found.claim)) / 100
     assert (found.verdict == "reproduced") == (high <= ceiling + 1e-12)
     assert (found.verdict == "contradicted") == (low > ceiling)
 
