@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs git without the user's configuration: no hooks, no signing, a fixed committer."""
 
-import tempfile
 from pathlib import Path
 
 from harness.host import process
@@ -144,13 +143,6 @@ class Git:
         self("am", "--abort", ok=None)
         self("checkout", "--quiet", "--force", "--detach", commit)
         self("clean", "-ffdxq")
-
-    def patch_id(self, commit: str) -> str:
-        """Return git's stable patch-id of a commit."""
-        with tempfile.TemporaryDirectory(prefix="memmap-harness-") as work:
-            file = Path(work) / "diff"
-            self("diff-tree", "--patch", f"--output={file}", commit)
-            return self("patch-id", "--stable", stdin=file).stdout.split(" ")[0]
 
     def am(self, file: Path) -> None:
         """Commit a mailed patch. Raises ToolFailed."""

@@ -51,14 +51,13 @@ def vcpus(pid: int, proc: Path = _PROC) -> dict[int, int]:
 def pin(pid: int, cpus: Sequence[int], others: frozenset[int], proc: Path = _PROC) -> bool:
     """Bind each vCPU thread to a CPU, other threads to `others`; return whether all vCPUs are.
 
-
     A thread that has ended, or whose CPUs may not be changed, is left as it is.
     """
-    threads = vcpus(pid, proc)
+    numbers = {tid: number for number, tid in vcpus(pid, proc).items()}
     pinned = 0
     for task in (proc / str(pid) / "task").glob("[0-9]*"):
         tid = int(task.name)
-        number = next((n for n, thread in threads.items() if thread == tid), None)
+        number = numbers.get(tid)
         wanted = others if number is None else frozenset(cpus[number : number + 1])
         with contextlib.suppress(OSError):
             if wanted:

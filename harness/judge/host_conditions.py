@@ -100,22 +100,22 @@ def _of_placements(found: Sequence[Placement]) -> Iterator[Condition]:
             least = min(share_huge(one) for one in backings)
             text = f"{least:.0%} of it on huge pages of the host, the rest on 4 KiB pages"
             yield Condition("small-pages", where, text)
-        remote = max((_remote(p, b) for p in found for b in _parts(p).get(where, ())), default=0.0)
+        remote = max(_remote(p, _parts(p)[where]) for p in found if where in _parts(p))
         if remote > REMOTE_SHARE:
             text = f"{remote:.0%} of it on another NUMA node than the vCPU"
             yield Condition("numa", where, text)
 
 
-def _parts(placement: Placement) -> dict[str, Sequence[Backing]]:
+def _parts(placement: Placement) -> dict[str, Backing]:
     parts = {"guest memory": placement.ram, "namespaces": placement.namespaces}
-    return {name: [one] for name, one in parts.items() if one is not None}
+    return {name: one for name, one in parts.items() if one is not None}
 
 
 def _by_part(found: Sequence[Placement]) -> dict[str, list[Backing]]:
     parts: dict[str, list[Backing]] = {}
     for placement in found:
-        for name, backings in _parts(placement).items():
-            parts.setdefault(name, []).extend(backings)
+        for name, backing in _parts(placement).items():
+            parts.setdefault(name, []).append(backing)
     return parts
 
 
@@ -145,9 +145,8 @@ _COMPARED: dict[str, Callable[[Boot], object]] = {
 
 
 def _is_huge(boot: Boot, part: str) -> bool | None:
-    for backing in _parts(boot.placement).get(part, ()) if boot.placement else ():
-        return share_huge(backing) >= HUGE_SHARE
-    return None
+    backing = _parts(boot.placement).get(part) if boot.placement else None
+    return None if backing is None else share_huge(backing) >= HUGE_SHARE
 
 
 def _unequal(boots: Sequence[Boot]) -> Iterator[Condition]:

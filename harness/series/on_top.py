@@ -85,7 +85,11 @@ def commit(
             worktree.clean_to(applied.tip)
         # Keeps git from pruning them.
         worktree.tag(f"{applied.tags}/{name}", made[-1][0])
+        with cache.staging() as work:
+            ids = patches.patch_ids(worktree, [its for its, _ in made], work)
         return tuple(
-            Patch(number, subject, its, worktree.patch_id(its), hashlib.sha256(mail).hexdigest())
-            for number, ((its, subject), mail) in enumerate(zip(made, raw, strict=True), 1)
+            Patch(number, subject, its, patch_id, hashlib.sha256(mail).hexdigest())
+            for number, ((its, subject), patch_id, mail) in enumerate(
+                zip(made, ids, raw, strict=True), 1
+            )
         )

@@ -59,7 +59,7 @@ class Picker:
         """Put a patch on top of HEAD and commit it. Raises Stopped, ToolFailed."""
         git = self._git
         diff = patches.diff_of(git, commit, self._work / f"{number}.diff")
-        same_id = self._upstream.by_patch_id.get(git.patch_id(commit))
+        same_id = self._upstream.by_patch_id.get(patches.patch_ids(git, [commit], self._work)[0])
         same_subject = self._upstream.by_subject.get(subject)
         if same_id and patches.is_applied(git, diff):
             return PatchStep(number, subject, "upstream", detail=f"as {same_id} (same patch-id)")
