@@ -413,7 +413,7 @@ choice_options = adding(
         callback=_share,
         default="",
         metavar="W%",
-        help="Add boots until the interval of each ratio is no wider, 2% of it, say.",
+        help="Add boots until each ratio's interval is at most this share of it wide, like 2%.",
     ),
     _choice_of_boots,
 )

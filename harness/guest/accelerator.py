@@ -46,7 +46,7 @@ MEMORY = "kvm-proof.json"
 class BootChoice(msgspec.Struct, frozen=True):
     """What the user chooses for boots: accelerator, patience with them, and CPUs to pin to.
 
-    With `until`, boots are added until the interval of each ratio is no wider than that share.
+    With `until`, boots are added until the interval of each ratio is at most that share of it wide.
     """
 
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
@@ -200,7 +200,7 @@ def remembered(cache: Cache) -> Proof | None:
 def _try(cache: Cache, image: Path, cpu: CpuWish, waits: Waits) -> Proof:
     """Boot with one CPU model after the other until nothing is wrong on the console.
 
-    If there is no such model, the first that reached user space is used.
+    If none is clean, the first that reached user space is used.
     """
     models = (CpuModel(cpu.model),) if cpu.only else candidates(cpu.model, _missing(cache))
     alive: Proof | None = None

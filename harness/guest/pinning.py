@@ -77,7 +77,7 @@ def _siblings(root: Path, cpu: int) -> set[int]:
 
 
 def cpu_list(text: str) -> set[int]:
-    """Return the CPUs of a list like `0-2,7`; those of words that are none are left out."""
+    """Return the CPUs of a list like `0-2,7`; words that are not CPUs are left out."""
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.strip().partition("-")

@@ -50,7 +50,7 @@ class CostSteps(msgspec.Struct, frozen=True):
 def cost_steps(conclusion: Conclusion) -> tuple[CostSteps, ...]:
     """Return the prefixes' costs for each kind and metric of rebinds, in the order of the effects.
 
-    Variants, the follow-up and base against itself are left out: they are no prefixes.
+    Variants, the follow-up and base against itself are left out: they are not prefixes.
     """
     others = {build.name for build in conclusion.record.builds if build.kind != "prefix"}
     rebinds = [e for e in conclusion.effects if e.op == "rebind" and e.build not in others]

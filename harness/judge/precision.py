@@ -40,7 +40,7 @@ class Precision(msgspec.Struct, frozen=True):
 def precision(table: BootTable, effect: Effect, floor_percent: float) -> Precision | None:
     """Return what the interval of an effect cost, which is held against a floor in percent.
 
-    None if there is no interval.
+    None if the effect has no interval.
     """
     width = relative_width(effect)
     boots = effect.n_base

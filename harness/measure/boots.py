@@ -59,8 +59,8 @@ def measure(
     `after_boot` returns the memmaps that a boot left; if builds left different ones, the run
     failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `keep_going`,
     only the other boots of that build are left out, and the run failed. `more` returns how many
-    boots per build to add to a record whose boots are done. Raises MachineError if there is no room
-    for a boot.
+    boots per build to add to a record whose boots are done. Raises MachineError if the machine
+    lacks room for a boot.
     """
     _require_device(cache, guest)
     cache.sandbox.warn(listen)

@@ -17,8 +17,8 @@ _PROC = Path("/proc")
 class Placing:
     """Pins when the kernel has started, and reads when the last binding is over.
 
-    Earlier there is no vCPU thread, and reading the page tables would disturb a binding. A guest
-    that powers off before it can be read leaves its memory unknown.
+    Before that QEMU has no vCPU thread, and reading the page tables earlier would disturb a
+    binding. A guest that powers off before it can be read leaves its memory unknown.
     """
 
     def __init__(

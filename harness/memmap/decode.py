@@ -46,7 +46,7 @@ def flags_layout(parts: Mapping[str, int], flags: Mapping[str, int]) -> FlagsLay
 
 
 class Decoder(msgspec.Struct, frozen=True):
-    """Decodes pages of compounds of `order`, of which number `first` is the first head."""
+    """Decodes struct pages of compounds of `order`; page `first` is the first head."""
 
     page: Layout
     folio: Layout

@@ -74,7 +74,7 @@ def claims_of(project: Project, record: RunRecord, path: Path | None = None) -> 
     own = load(folder if folder.is_dir() else folder.parent)
     if own is None:
         return project.claims(project.measurable_series(record.subject.slug).slug)
-    # They are about the patches of this run, of whatever posted version.
+    # They are about the patches of this run, so they get its version.
     version = record.subject.version
     return tuple(msgspec.structs.replace(claim, version=version) for claim in own.claims)
 

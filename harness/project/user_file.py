@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""~/.config/memmap-harness.yaml: what a user has on this machine, whatever the checkout."""
+"""~/.config/memmap-harness.yaml: what a user has on this machine, for all checkouts."""
 
 import os
 from pathlib import Path

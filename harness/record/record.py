@@ -406,7 +406,7 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setup of a run of boots: plan and guest by name, each with a digest of its content.
 
     `boots` are planned per build, `rebinds` per driver and boot. With `until`, boots were added
-    until the interval of each ratio was no wider than that share of it; `looks` is how often that
+    until the interval of each ratio was at most that share of it wide; `looks` is how often that
     was asked, and intervals are corrected for it.
     """
 

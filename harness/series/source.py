@@ -65,7 +65,7 @@ class Commits(msgspec.Struct, frozen=True, tag=True):
 
 
 class Merged(msgspec.Struct, frozen=True, tag=True):
-    """Two commits of a repository by full ids, whatever lies between; `label` is how to call them.
+    """Two commits of a repository by full ids; `label` is their name in reports.
 
     It has no patches.
     """

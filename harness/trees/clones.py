@@ -118,6 +118,6 @@ def _names(git: ForeignGit, source: GitSource) -> Iterator[str]:
 
 
 def _same(one: str, other: str) -> bool:
-    """Return whether two URLs name one repository, by whichever protocol."""
+    """Return whether two URLs name one repository, regardless of protocol."""
     one, other = (_SCHEME.sub("", url).rstrip("/").removesuffix(".git") for url in (one, other))
     return one == other

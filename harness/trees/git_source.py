@@ -46,7 +46,7 @@ _OBJECTS_ONLY = {
 
 
 class NoAnswer(MachineError):
-    """A server did not answer: no network, or no such host or repository."""
+    """A server did not answer: the network is down, or host or repository is unknown."""
 
 
 class NotThere(InputError):

@@ -177,7 +177,7 @@ def _(scene: Scene) -> Ended:
 
 @fault(
     "fetch-git-unreachable",
-    "there is no network, or no such host, for a git tree",
+    "the network is down, or the host of a git tree is unknown",
     69,
     r"http://\S+: cannot be fetched: Could not resolve host: \S+\. Check the URL and the network",
     quick=True,
