@@ -200,7 +200,7 @@ def chosen_cache() -> "Cache":
     It is the same one in all of a command, which reads its patches and tries bubblewrap once.
     """
     from harness.host.cache import Cache
-    from harness.host.sandbox import NO_SANDBOX, Sandbox
+    from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 
     meta = click.get_current_context().meta
     if _CACHE not in meta:
@@ -336,7 +336,7 @@ def named_tree(name: str) -> str:
 def _chosen(slug: str, source: "Source | None", asked: str | None) -> str:
     from harness.cli.progress import watching
     from harness.events import Note
-    from harness.series.choose_base import AS_ASKED, choose
+    from harness.series.bases.choose import AS_ASKED, choose
 
     with watching() as listen:
         found = choose(

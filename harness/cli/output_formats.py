@@ -100,7 +100,7 @@ def _mail(project: Project, conclusion: "Conclusion") -> bytes:
 def _person() -> "Person | None":
     """Return git's user.name and user.email; None unless both are set."""
     from harness.git.git import configured
-    from harness.host.process import Deadline
+    from harness.host.processes.process import Deadline
     from harness.report.formats.tested_by import Person
 
     log, deadline = Cache.default().log("identity"), Deadline(IDENTITY_S)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.judge.fit import nested, other_cpu, unfit
+from harness.judge.conditions.fit import nested, other_cpu, unfit
 from harness.project.claim import Claim
 from harness.record.record import Machine
 

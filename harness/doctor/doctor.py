@@ -20,8 +20,8 @@ from harness.guest.accelerator import CpuWish
 from harness.host.cache import Cache
 from harness.host.hypervisor import hypervisor
 from harness.host.units import GIB, format_bytes
-from harness.judge import host_conditions
-from harness.judge.fit import EMULATED
+from harness.judge.conditions import host_conditions
+from harness.judge.conditions.fit import EMULATED
 from harness.measure import host_settings, machine
 from harness.project.guest import Guest
 from harness.project.plan import Plan

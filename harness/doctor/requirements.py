@@ -12,8 +12,9 @@ from harness.doctor.diagnosis import Diagnosis
 from harness.doctor.packages import Need, distribution, needs
 from harness.errors import HarnessError, InputError, ToolMissing
 from harness.guest import busybox
-from harness.host import process, programs, venv, version
+from harness.host import version
 from harness.host.cache import Cache
+from harness.host.processes import process, programs, venv
 from harness.measure.machine import PYTHON_PROGRAMS
 from harness.project.project import Project
 

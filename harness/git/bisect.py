@@ -15,7 +15,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.git.git import Git
-from harness.host import process
+from harness.host.processes import process
 
 Word = Literal["good", "bad", "skip"]
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from harness.host import process
+from harness.host.processes import process
 
 #: Fixed, so that equal content gives equal commits on every machine.
 COMMITTER = {

@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.errors import ToolFailed
 from harness.git.git import Git
-from harness.host.process import Finished
+from harness.host.processes.process import Finished
 
 Picked = Literal["merged", "recorded", "empty", "conflict"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from harness.git.git import Git
-from harness.host import process
 from harness.host.cache import Cache, publish
+from harness.host.processes import process
 from harness.project.kernel import Tree
 
 #: Trees are stored byte for byte: git must not convert line ends or keywords.

@@ -18,13 +18,16 @@ from msgspec import UnsetType
 
 from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Note, silent
-from harness.guest import boot, pinning, qemu, rootfs
-from harness.guest.console_findings import findings
-from harness.guest.cpu_models import CpuModel, candidates
+from harness.guest import boot, rootfs
+from harness.guest.console.console_findings import findings
+from harness.guest.qemu import options as qemu
+from harness.guest.qemu import pinning
+from harness.guest.qemu.cpu_models import CpuModel, candidates
 from harness.guest.waits import BootTimes, Waits
-from harness.host import process, speed
+from harness.host import speed
 from harness.host.cache import Cache, host_boot
 from harness.host.files import replace_file
+from harness.host.processes import process
 from harness.project.guest import DEFAULT_CPU_MODEL, Guest, Namespace
 from harness.project.plan import Plan
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.events import Listener, Note, silent
-from harness.guest import huge_pages
+from harness.guest.qemu import huge_pages
 from harness.host.cache import Cache
 from harness.host.units import MIB
 from harness.project.guest import Guest

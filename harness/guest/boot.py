@@ -16,11 +16,14 @@ import msgspec
 from msgspec import UnsetType
 
 from harness.errors import MachineError, TimedOut
-from harness.guest import backing_files, huge_pages, qemu, vng
-from harness.guest.console import is_logged, message
+from harness.guest import backing_files, vng
+from harness.guest.console.console import is_logged, message
+from harness.guest.qemu import huge_pages
+from harness.guest.qemu import options as qemu
 from harness.guest.waits import BootTimes, Waits
-from harness.host import process, programs, sandbox, speed
+from harness.host import speed
 from harness.host.cache import Cache
+from harness.host.processes import process, programs, sandbox
 from harness.host.units import format_bytes
 from harness.project.guest import Guest
 

@@ -4,8 +4,8 @@
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.host import programs, shared_libraries
-from harness.host.process import Deadline, run
+from harness.host.processes import programs, shared_libraries
+from harness.host.processes.process import Deadline, run
 
 #: openSUSE has both; the static one has a name of its own.
 NAMES = ("busybox-static", "busybox")

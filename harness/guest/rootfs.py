@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.guest import busybox
-from harness.host import programs, shared_libraries
 from harness.host.cache import Cache, publish, used
-from harness.host.process import Deadline
+from harness.host.processes import programs, shared_libraries
+from harness.host.processes.process import Deadline
 
 AGENT = "/agent"
 #: ldd and busybox take milliseconds.

@@ -8,7 +8,7 @@ would split them.
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.host import venv
+from harness.host.processes import venv
 
 
 def command(

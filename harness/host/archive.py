@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from harness.errors import InputError, of_machine
-from harness.host import process
+from harness.host.processes import process
 from harness.host.units import GIB, format_bytes
 
 #: Three times a kernel tree of 2026.

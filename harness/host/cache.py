@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import MachineError
-from harness.host import cancel
-from harness.host.sandbox import Sandbox
+from harness.host.processes import cancel
+from harness.host.processes.sandbox import Sandbox
 
 #: How often a thread that no signal interrupts tries to take a lock.
 _POLL_S = 0.1

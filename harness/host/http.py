@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import InputError, MachineError, of_machine
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.host.units import format_bytes
 
 #: Eight times the tarball of a kernel of 2026.

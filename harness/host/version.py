@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.host.process import Deadline, run
+from harness.host.processes.process import Deadline, run
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 #: Programs without --version.

@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import InputError
 from harness.guest.accelerator import BootChoice
 from harness.jobs.graph import Here, Job
-from harness.judge.precision import more_boots
+from harness.judge.ratios.precision import more_boots
 from harness.kernel import build as kernel_build
 from harness.measure import run
 from harness.project import run_claims

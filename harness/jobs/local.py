@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from harness.events import Event
-from harness.host import cancel
 from harness.host.cache import Cache
+from harness.host.processes import cancel
 from harness.jobs.execute import perform
 from harness.jobs.graph import Graph, GraphRun, Here, Job, Notify, Outcome, ignore
 from harness.project.project import Project

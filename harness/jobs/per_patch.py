@@ -15,7 +15,7 @@ from harness.errors import InputError, ToolMissing
 from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
 from harness.jobs.reproduce import ReproduceRequest, plan, raising

@@ -19,7 +19,7 @@ from harness.jobs.graph import Outcome
 from harness.jobs.local import Local
 from harness.judge.conclude import conclude
 from harness.judge.exit_code import reproduce_exit_code
-from harness.judge.replay_ratios import ReplayRow
+from harness.judge.ratios.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims, claims_of, save

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.judge.comparable import Identity
-from harness.judge.noise import Noise
-from harness.judge.prefixes import PrefixResult, judged, results
-from harness.judge.ratios import Effect
-from harness.judge.replay_ratios import Filling, ReplayRow, fillings, rows
+from harness.judge.conditions.comparable import Identity
+from harness.judge.conditions.noise import Noise
+from harness.judge.conditions.validity import gather
+from harness.judge.ratios.prefixes import PrefixResult, judged, results
+from harness.judge.ratios.ratios import Effect
+from harness.judge.ratios.replay_ratios import Filling, ReplayRow, fillings, rows
 from harness.judge.rule_syntax import Rule
 from harness.judge.rules import RuleResult, hold
 from harness.judge.runs.null_runs import NullSeen
 from harness.judge.tabulate import BootTable, ReplayTable
-from harness.judge.validity import gather
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.errors import InputError
-from harness.judge.ratios import COUNTED, Effect
+from harness.judge.conditions.validity import RunEvidence
+from harness.judge.ratios.ratios import COUNTED, Effect
 from harness.judge.rule_syntax import EACH, MEMMAP_EQUAL, Rule
-from harness.judge.validity import RunEvidence
 from harness.memmap.compare import Verified
 from harness.record.record import BootRun, ReplayRun, RunRecord
 

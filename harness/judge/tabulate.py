@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.judge.passes import Slices, by_round, by_slice, compared, firsts, of_namespace
+from harness.judge.ratios.passes import Slices, by_round, by_slice, compared, firsts, of_namespace
 from harness.record.record import LIMIT, Boot, BootRun, Pass, ReplayRun, RunRecord, Sample
 
 Op = Literal["first", "rebind"]

@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.judge.conditions.fit import nested, other_cpu, unfit
+from harness.judge.conditions.validity import RunEvidence, why_uncounted
 from harness.judge.figures import FigureVerdict, figures, percent_error
-from harness.judge.fit import nested, other_cpu, unfit
-from harness.judge.precision import Precision, precision
-from harness.judge.ratios import Effect, clock
+from harness.judge.ratios.precision import Precision, precision
+from harness.judge.ratios.ratios import Effect, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
-from harness.judge.validity import RunEvidence, why_uncounted
 from harness.project.claim import Claim, Figures, Setup
 from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.host.process import Deadline
-from harness.host.sandbox import Sandbox
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import Sandbox
 
 _BUILD_ID = re.compile(r"Build ID: ([0-9a-f]{16,})")
 

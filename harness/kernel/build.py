@@ -18,10 +18,11 @@ import msgspec
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, Note, silent
 from harness.git.git import Git
-from harness.host import process, venv, version
+from harness.host import version
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
-from harness.host.process import Deadline
+from harness.host.processes import process, venv
+from harness.host.processes.process import Deadline
 from harness.kernel import compiler_warnings, configure, kbuild, make_output
 from harness.kernel.binutils import Binutils
 from harness.kernel.kbuild import Make

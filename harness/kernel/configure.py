@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError, ToolFailed, Unsupported
-from harness.host import venv
 from harness.host.digest import value_digest
+from harness.host.processes import venv
 from harness.host.untrusted_folder import NotMade, UntrustedFolder
 from harness.kernel.kbuild import Make
 from harness.kernel.kconfig import Option, dropped, needs, parse_config, parse_fragment

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.git.git import Git
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.kernel.binutils import Binutils
 from harness.kernel.kconfig import options
 from harness.kernel.symbols import changed, sizes

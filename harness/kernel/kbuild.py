@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import ToolFailed
-from harness.host import process
-from harness.host.sandbox import Sandbox
+from harness.host.processes import process
+from harness.host.processes.sandbox import Sandbox
 from harness.host.untrusted_folder import UntrustedFolder
 from harness.kernel import compiler_warnings
 from harness.kernel.warning_lines import Reader

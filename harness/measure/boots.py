@@ -13,12 +13,13 @@ import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Note, silent
-from harness.guest import backing_files, qemu
+from harness.guest import backing_files
 from harness.guest.accelerator import Accelerator
-from harness.guest.pinning import NOT_PINNED, Pinning
-from harness.host import process
+from harness.guest.qemu import options as qemu
+from harness.guest.qemu.pinning import NOT_PINNED, Pinning
 from harness.host.cache import Cache
 from harness.host.files import replace_file
+from harness.host.processes import process
 from harness.measure.one_boot import LOGS, Conditions, boot
 from harness.memmap import compare
 from harness.memmap.read import AfterBoot

@@ -7,8 +7,8 @@ fails.
 
 import re
 
-from harness.guest.agent_log import AgentReport, NamespaceLine
-from harness.guest.console import Bindings, LogProblem
+from harness.guest.console.agent_log import AgentReport, NamespaceLine
+from harness.guest.console.console import Bindings, LogProblem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan

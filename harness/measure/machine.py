@@ -9,12 +9,13 @@ from typing import Literal
 import msgspec
 
 from harness.errors import ToolMissing
-from harness.guest import qemu
 from harness.guest.accelerator import Accelerator
-from harness.host import programs, venv, version
+from harness.guest.qemu import options as qemu
+from harness.host import version
 from harness.host.cache import Cache
 from harness.host.hypervisor import hypervisor
-from harness.host.process import Deadline
+from harness.host.processes import programs, venv
+from harness.host.processes.process import Deadline
 from harness.record.record import Machine
 
 #: `--version` of each program takes up to a second.

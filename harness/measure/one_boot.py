@@ -9,14 +9,15 @@ import msgspec
 from msgspec import UnsetType
 
 from harness.events import Advanced, Listener, silent
-from harness.guest import agent_log as agent
 from harness.guest import boot as guest
-from harness.guest import console, rootfs
+from harness.guest import rootfs
 from harness.guest.accelerator import Accelerator
 from harness.guest.backing_files import Images
-from harness.guest.console_findings import findings
-from harness.guest.pinning import Pinning
-from harness.guest.qemu import Device
+from harness.guest.console import agent_log as agent
+from harness.guest.console import console
+from harness.guest.console.console_findings import findings
+from harness.guest.qemu.options import Device
+from harness.guest.qemu.pinning import Pinning
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure import checks, host_settings

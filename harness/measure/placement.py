@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.guest import qemu_process
-from harness.guest.pinning import Pinning
+from harness.guest.qemu import process as qemu_process
+from harness.guest.qemu.pinning import Pinning
 from harness.measure.proc_stat import CpuTime, times_of_cpus
 from harness.record.record import Placement
 

@@ -11,8 +11,9 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.events import Ended, Listener, silent
-from harness.guest import accelerator, pinning
+from harness.guest import accelerator
 from harness.guest.accelerator import DEFAULT_CHOICE, BootChoice
+from harness.guest.qemu import pinning
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build as kernel_build

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.errors import MachineError, ToolMissing
 from harness.events import Began, Ended, Listener, silent
-from harness.host import programs as locate
+from harness.host.processes import programs as locate
 from harness.project.series import FUNCTION
 from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program

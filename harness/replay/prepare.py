@@ -8,7 +8,7 @@ import msgspec
 from harness.errors import InputError
 from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.kernel import configure
 from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project

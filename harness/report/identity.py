@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.judge.comparable import Identity, SymbolSize
 from harness.judge.conclude import Conclusion
+from harness.judge.conditions.comparable import Identity, SymbolSize
 from harness.memmap.compare import Verified
 from harness.report import phrases
 

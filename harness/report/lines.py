@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.figures import FigureWord
-from harness.judge.precision import MOST_BOOTS, Precision
-from harness.judge.prefixes import PrefixResult, bisectable
-from harness.judge.traffic import Explanation, explanations
+from harness.judge.ratios.precision import MOST_BOOTS, Precision
+from harness.judge.ratios.prefixes import PrefixResult, bisectable
+from harness.judge.ratios.traffic import Explanation, explanations
 from harness.judge.verdict import Verdict, Word
 from harness.record.record import FOLLOW_UP, ReplayRun
 from harness.report import identity, phrases

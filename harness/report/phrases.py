@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from harness.errors import RecordError
 from harness.host.units import count, format_bytes
-from harness.judge.fit import unfit
-from harness.judge.noise import Noise
+from harness.judge.conditions.fit import unfit
+from harness.judge.conditions.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.series.mails.messages import is_message_id

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import PrefixResult
-from harness.judge.replay_ratios import ReplayCost
+from harness.judge.ratios.prefixes import PrefixResult
+from harness.judge.ratios.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, BootRun, ReplayRun, RunRecord

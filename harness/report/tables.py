@@ -11,10 +11,10 @@ from typing import NamedTuple
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import PrefixResult
-from harness.judge.replay_ratios import ReplayCost
+from harness.judge.ratios.prefixes import PrefixResult
+from harness.judge.ratios.replay_ratios import ReplayCost
+from harness.judge.ratios.traffic import transfers
 from harness.judge.summary import BindingMeans
-from harness.judge.traffic import transfers
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Lines, ReplayRun
 from harness.report import phrases

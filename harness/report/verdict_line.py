@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import PrefixResult
+from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.runs import null_runs
 from harness.record.record import RunRecord
 from harness.report import identity, lines, phrases

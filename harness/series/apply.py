@@ -18,7 +18,7 @@ from harness.events import Began, Ended, Listener, silent
 from harness.git import patches as git_patches
 from harness.git.git import Git
 from harness.host.cache import Cache, publish
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied, Patch

@@ -12,7 +12,7 @@ from harness.git import patches
 from harness.git.git import ForeignGit, Git, lines
 from harness.host import units
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.series import b4_prep
 from harness.series.mails import b4
 from harness.series.source import Commits

@@ -16,7 +16,7 @@ from harness.git.diff import DiffError, parse_diff
 from harness.git.git import AUTHOR, ForeignGit, Git, lines
 from harness.host import units
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource

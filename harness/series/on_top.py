@@ -14,7 +14,7 @@ from harness.errors import DoesNotApply, InputError
 from harness.git import patches
 from harness.git.git import Git
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.record.applied import Applied, Patch

@@ -13,11 +13,11 @@ from harness.git import patches as git_patches
 from harness.git.git import Git
 from harness.git.range_diff import Pair, parse_range_diff
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.project import Project
-from harness.series import base as origin
 from harness.series import read, what
-from harness.series.base import SeriesCommits
+from harness.series.bases import base as origin
+from harness.series.bases.base import SeriesCommits
 from harness.series.mails.trailers import Trailer, trailers
 from harness.series.source import Port, Posted, Source
 

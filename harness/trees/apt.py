@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import InputError, MachineError, ToolMissing
-from harness.host import process, programs
+from harness.host.processes import process, programs
 from harness.trees.apt_sources import AptSource, Archive, deb822, debian, one_line
 
 ETC = Path("/etc/apt")

@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.events import Listener, Note
 from harness.git.git import ForeignGit, lines
 from harness.git.repository import CachedTrees
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import GitSource

@@ -7,7 +7,7 @@ from harness.errors import InputError, MachineError
 from harness.events import Began, Ended, Listener, Note
 from harness.host import archive
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.host.units import GIB
 from harness.project.tree_source import DebianSource, upstream_version
 from harness.trees import apt

@@ -19,7 +19,7 @@ from harness.events import Began, Ended, Listener
 from harness.git.git import ForeignGit, Git, UsersGit, lines
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.tree_source import GitSource
 from harness.trees.names import shown_revision
 

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.host import process
+from harness.host.processes import process
 
 
 def check(

@@ -4,7 +4,7 @@
 from harness.errors import InputError
 from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.project import Project
 from harness.project.release import order
 from harness.project.tree_source import DebianSource, GitSource, Tarball

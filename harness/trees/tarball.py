@@ -7,7 +7,7 @@ from harness.errors import InputError
 from harness.events import Began, Ended, Listener
 from harness.host import archive, http
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.host.units import GIB
 from harness.project.tree_source import Tarball
 from harness.record.store import digest

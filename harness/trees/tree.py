@@ -14,7 +14,7 @@ from harness.git.repository import CachedTrees
 from harness.git.worktree import Worktree
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.release import order

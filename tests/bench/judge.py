@@ -30,8 +30,8 @@ import numpy as np
 
 from harness.cli.replay_options import ROUNDS, SEED, schedule_of
 from harness.host.cache import Cache
-from harness.judge.ratios import Effect, effects
-from harness.judge.replay_ratios import dealt
+from harness.judge.ratios.ratios import Effect, effects
+from harness.judge.ratios.replay_ratios import dealt
 from harness.judge.stats.ratio import ratio, unpaired
 from harness.judge.tabulate import tabulate
 from harness.project.project import Project

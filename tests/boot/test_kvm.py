@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.guest.cpu_models import SAFE_HOST
+from harness.guest.qemu.cpu_models import SAFE_HOST
 from harness.host.cache import Cache
 from harness.kernel import build, configure
 from harness.project.kernel import Tree

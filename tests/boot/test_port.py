@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.host import process
 from harness.host.cache import Cache
+from harness.host.processes import process
 from harness.kernel import build, configure
 from harness.project.kernel import Tree
 from harness.project.project import Project

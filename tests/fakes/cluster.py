@@ -20,7 +20,7 @@ import pytest
 
 from harness.events import Event, Note
 from harness.guest.accelerator import BootChoice
-from harness.host import venv
+from harness.host.processes import venv
 from harness.jobs.cluster.dask import Dask
 from harness.jobs.graph import Graph, Job, Outcome
 from harness.jobs.local import Local

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.host import venv
 from harness.host.cache import Cache
+from harness.host.processes import venv
 from harness.project.project import Project
 from tests.fakes.trees import edit, git
 

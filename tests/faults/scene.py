@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.host import process as proc
+from harness.host.processes import process as proc
 from harness.project.project import Project
 from tests.fakes.trees import edit, git
 
@@ -285,7 +285,7 @@ def adopting() -> Iterator[None]:
     """Adopt the orphans of programs that run in the block, so that `strays` finds them."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # Starts the reaper (harness.host.reaper), which stays.
+    # Starts the reaper (harness.host.processes.reaper), which stays.
     proc.run(["true"], log=Path(os.devnull), deadline=proc.Deadline(10))
     _earlier.update(children())
     try:

@@ -18,7 +18,7 @@ from harness.claims import claims
 from harness.doctor import packages
 from harness.errors import InputError, RecordError
 from harness.git import conflict, diff, range_diff
-from harness.guest import agent_log, console, console_findings
+from harness.guest.console import agent_log, console, console_findings
 from harness.host.units import parse_duration, parse_size
 from harness.judge import rule_syntax
 from harness.kernel import (

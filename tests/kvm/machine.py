@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from harness.errors import HarnessError, MachineError, Unsupported
 from harness.events import Listener, silent
-from harness.guest import qemu
-from harness.host import process
+from harness.guest.qemu import options as qemu
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes import process
+from harness.host.processes.process import Deadline
 from harness.kernel import build, configure
 from harness.project.kernel import Kernel
 from harness.project.project import Project

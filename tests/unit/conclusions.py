@@ -3,9 +3,9 @@
 
 import msgspec
 
-from harness.judge.comparable import Identity, Pin, SymbolSize
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.noise import Noise
+from harness.judge.conditions.comparable import Identity, Pin, SymbolSize
+from harness.judge.conditions.noise import Noise
 from harness.judge.rules import RuleResult
 from harness.judge.runs.null_runs import NullSeen
 from harness.memmap.compare import Verified

@@ -63,7 +63,7 @@ def _newest(project: Project, raw: bytes) -> Path | None:
 def _patch_id(raw: bytes) -> str:
     """Return git's patch-id of a mailed patch; "" if git finds no patch."""
     from harness.git.git import mailed_patch_id
-    from harness.host.process import Deadline
+    from harness.host.processes.process import Deadline
 
     with tempfile.NamedTemporaryFile() as file:
         file.write(raw)

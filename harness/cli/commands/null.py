@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.guest.accelerator import BootChoice
-    from harness.judge.ratios import Effect
+    from harness.judge.ratios.ratios import Effect
     from harness.record.record import BootRun, ReplayRun
 
 
@@ -77,7 +77,7 @@ def null(options: NullOptions) -> None:
       harness null --replay              without a boot, in half a minute
     """
     from harness.judge.exit_code import null_exit_code
-    from harness.judge.ratios import clock, effects
+    from harness.judge.ratios.ratios import clock, effects
     from harness.judge.runs.null_runs import read
     from harness.judge.tabulate import tabulate
 

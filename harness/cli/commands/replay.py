@@ -356,7 +356,7 @@ def _show_unequal(found: "Unequal") -> None:
 
 
 def _show_null(record: "ReplayRun", tries: int, rounds: int, seed: int, *, as_json: bool) -> bool:
-    from harness.judge.replay_ratios import COVERAGE, LEVEL, null
+    from harness.judge.ratios.replay_ratios import COVERAGE, LEVEL, null
 
     found = null(record, tries, rounds, seed)
     if as_json:

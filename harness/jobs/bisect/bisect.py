@@ -17,7 +17,7 @@ from harness.git.bisect import Bisect, Word
 from harness.git.git import ForeignGit
 from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.jobs.bisect import predicates
 from harness.jobs.bisect.outcome import Bisected, FoundCommit, Judged
 from harness.jobs.bisect.predicates import CommitAnswer, Question
@@ -32,8 +32,8 @@ from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing.schedule import Schedule
-from harness.series import base as origin
 from harness.series import ports
+from harness.series.bases import base as origin
 from harness.series.rebase import rebase
 from harness.series.source import Source
 from harness.trees import clones, git_source, names, release_of_tree

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import InputError
 from harness.git.bisect import Word
-from harness.judge.passes import by_slice, paired
+from harness.judge.ratios.passes import by_slice, paired
 from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import BASE, Pass

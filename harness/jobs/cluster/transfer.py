@@ -19,7 +19,7 @@ from harness.git.git import Git
 from harness.git.repository import CachedTrees
 from harness.host.cache import Cache, publish
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.jobs.cluster.store import Store
 from harness.kernel import build
 from harness.project.kernel import Kernel, Tree

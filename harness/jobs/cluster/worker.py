@@ -15,8 +15,8 @@ from distributed import get_worker
 
 from harness.errors import HarnessError
 from harness.events import Advanced, Event, Listener, Note
-from harness.host import cancel
 from harness.host.cache import Cache, host_boot
+from harness.host.processes import cancel
 from harness.jobs.cluster import transfer
 from harness.jobs.cluster.store import Store
 from harness.jobs.execute import perform

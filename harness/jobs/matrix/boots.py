@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import GuestLost, Unsupported
 from harness.git.git import Git
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Here
 from harness.memmap import compare

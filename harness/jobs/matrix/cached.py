@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from harness.guest import qemu
+from harness.guest.qemu import options as qemu
 from harness.host import cache as caches
 from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.jobs.cluster import fingerprint
 from harness.measure.machine import tool_version
 from harness.project.kernel import Recipe

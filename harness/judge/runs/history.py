@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.ratios import Effect
+from harness.judge.ratios.ratios import Effect
 from harness.judge.tabulate import Metric
 from harness.project.release import Order, order
 from harness.record.record import BootRun

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.judge.ratios import Effect, effects
+from harness.judge.ratios.ratios import Effect, effects
 from harness.judge.runs.run_diff import differing
 from harness.judge.tabulate import tabulate
 from harness.record.record import RunRecord

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.errors import NotComparable
-from harness.judge.comparable import NOT_KNOWN, identity
-from harness.judge.ratios import Effect, clock, effects
+from harness.judge.conditions.comparable import NOT_KNOWN, identity
+from harness.judge.ratios.ratios import Effect, clock, effects
 from harness.judge.runs.pair import beside_base
 from harness.judge.stats.ratio import Ratio, unpaired
 from harness.judge.tabulate import Op, RunTable, tabulate

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import MachineError
-from harness.host.process import Deadline, run
+from harness.host.processes.process import Deadline, run
 from harness.kernel.binutils import Binutils
 from harness.kernel.call_graph import reach
 from harness.kernel.objdump import Code, parse_disassembly

@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.host import cancel
+from harness.host.processes import cancel
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Answers, Runner, Trapped
 

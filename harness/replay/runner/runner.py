@@ -12,8 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import MachineError
-from harness.host.process import Deadline
-from harness.host.sandbox import Sandbox
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import Sandbox
 from harness.kernel.binutils import Binutils
 from harness.replay.program.link import Program
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.judge.conclude import Conclusion
-from harness.judge.ratios import Effect
+from harness.judge.ratios.ratios import Effect
 from harness.report import phrases
 from harness.report.escaping import one_line
 from harness.report.verdict_line import headline

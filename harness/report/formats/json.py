@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.prefixes import bisectable
+from harness.judge.ratios.prefixes import bisectable
 from harness.record.record import ReplayRun
 from harness.report.verdict_line import headline
 

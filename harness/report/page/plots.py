@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.per_patch import cost_steps
+from harness.judge.ratios.per_patch import cost_steps
 from harness.report import phrases
 from harness.report.escaping import one_line
 from harness.report.page.run_page import environment

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from harness.host.units import format_bytes
 from harness.judge.conclude import Conclusion
-from harness.judge.per_patch import cost_steps
-from harness.judge.ratios import Effect
+from harness.judge.ratios.per_patch import cost_steps
+from harness.judge.ratios.ratios import Effect
 from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import lines, phrases, tables
 from harness.report.escaping import printable

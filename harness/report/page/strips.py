@@ -13,7 +13,7 @@ import msgspec
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.passes import compared, of_namespace
+from harness.judge.ratios.passes import compared, of_namespace
 from harness.record.record import LIMIT, BootRun, ReplayRun
 from harness.report.page.scale import AXIS_PX, Scale, Tick, scale
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.judge.per_patch import CostSteps, PrefixCost
+from harness.judge.ratios.per_patch import CostSteps, PrefixCost
 from harness.report.page import NOTHING
 from harness.report.page.scale import AXIS_PX, Scale, Tick, scale
 

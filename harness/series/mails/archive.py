@@ -15,7 +15,7 @@ from harness.events import Began, Ended, Listener, silent
 from harness.git import git
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.project import Project
 from harness.project.series import Version
 from harness.record.store import digest

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.host import process
-from harness.host.venv import installed
+from harness.host.processes import process
+from harness.host.processes.venv import installed
 
 _HAS_ID = re.compile(rb"^message-id:\s*<[^<>\s]+>", re.IGNORECASE | re.MULTILINE)
 #: b4 reads [PATCH v6,1/2] as one word.

@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import ToolFailed
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.series.mails import b4
 from harness.series.mails.fixes import fixes_among, fixes_another
 from harness.series.mails.mail import MailError, PatchMail, checked, refuse_damaged

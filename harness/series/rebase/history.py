@@ -12,11 +12,11 @@ import msgspec
 from harness.errors import TimedOut, ToolFailed
 from harness.events import Listener
 from harness.git.git import Git, lines
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.tree_source import GitSource
-from harness.series.base import SeriesCommits
+from harness.series.bases.base import SeriesCommits
 from harness.trees import clones, git_source
 from harness.trees.names import source_of
 

@@ -13,7 +13,7 @@ from harness.errors import TimedOut, ToolFailed
 from harness.git import conflict, patches
 from harness.git.diff import Hunk, parse_diff
 from harness.git.git import Git
-from harness.series.base import SeriesCommits
+from harness.series.bases.base import SeriesCommits
 from harness.series.rebase.history import History, Upstream
 from harness.series.rebase.outcome import ConflictPlace, PatchStep
 

@@ -16,10 +16,11 @@ from harness.git import patches
 from harness.git.git import Git
 from harness.git.worktree import Worktree
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
-from harness.series import base, ports
+from harness.series import ports
+from harness.series.bases import base
 from harness.series.rebase import resolution, verify
 from harness.series.rebase import state as states
 from harness.series.rebase.history import history

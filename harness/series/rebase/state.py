@@ -14,7 +14,7 @@ from harness.git import worktree as worktrees
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.project.kernel import Tree
-from harness.series.base import SeriesCommits
+from harness.series.bases.base import SeriesCommits
 from harness.series.rebase.outcome import Conflict, PatchStep, Rebased
 from harness.trees.names import file_name
 

@@ -10,7 +10,7 @@ from harness.git.git import Git
 from harness.git.range_diff import Pair, parse_range_diff
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.project import Project
 from harness.series import apply, ports
 from harness.series.mails import b4

@@ -15,8 +15,8 @@ from harness.doctor.diagnosis import Diagnosis
 from harness.events import silent
 from harness.guest import accelerator, backing_files, waits
 from harness.guest.accelerator import CpuWish
-from harness.host import programs, venv
 from harness.host.cache import Cache
+from harness.host.processes import programs, venv
 from harness.project.project import Project
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"

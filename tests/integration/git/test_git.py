@@ -9,7 +9,7 @@ import pytest
 
 from harness.git import patches
 from harness.git.git import Git, mailed_patch_id
-from harness.host import process
+from harness.host.processes import process
 from tests.fakes.trees import git
 
 #: Latin-1, invalid UTF-8, CR and CRLF, and UTF-8.

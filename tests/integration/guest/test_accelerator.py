@@ -12,9 +12,10 @@ from harness.errors import MachineError
 from harness.events import Began, Ended, Event
 from harness.guest import accelerator, waits
 from harness.guest.accelerator import Accelerator, BootChoice, CpuWish, prove
-from harness.guest.cpu_models import SAFE_HOST, CpuModel
-from harness.host import speed, venv
+from harness.guest.qemu.cpu_models import SAFE_HOST, CpuModel
+from harness.host import speed
 from harness.host.cache import Cache
+from harness.host.processes import venv
 
 KVM_ALONE = BootChoice("kvm")
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.guest import boot, qemu
-from harness.host.process import Deadline, run
+from harness.guest import boot
+from harness.guest.qemu import options as qemu
+from harness.host.processes.process import Deadline, run
 from harness.host.units import GIB, MIB
 
 MAKERS = {"nvdimm": qemu.nvdimms, qemu.CXL_DEVICE: qemu.cxl}

@@ -9,9 +9,9 @@ import pytest
 
 from harness.errors import MachineError, ToolMissing
 from harness.guest.rootfs import assemble
-from harness.host import programs, shared_libraries
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes import programs, shared_libraries
+from harness.host.processes.process import Deadline
 
 FAKES = Path(__file__).parents[2] / "fakes" / "bin"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ToolFailed
-from harness.host import sandbox
 from harness.host.cache import Cache
-from harness.host.process import Deadline, Finished, run
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes import sandbox
+from harness.host.processes.process import Deadline, Finished, run
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.binutils import Binutils
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.git.bisect import Bisect, Word
 from harness.git.git import ForeignGit
-from harness.host import process
+from harness.host.processes import process
 from harness.jobs.bisect.bisect import BisectRequest, bisect
 from harness.replay.timing.schedule import Schedule
 from harness.trees import git_source, tree

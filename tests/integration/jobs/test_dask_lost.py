@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import MachineError
-from harness.host import process
 from harness.host.cache import Cache
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes import process
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.jobs.cluster import remote_jobs
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Skipped
 from harness.jobs.local import Local

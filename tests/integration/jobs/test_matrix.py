@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.guest.accelerator import BootChoice
-from harness.host import venv
+from harness.host.processes import venv
 from harness.jobs.local import Local
 from harness.jobs.matrix import matrix
 from harness.jobs.matrix.jobs import CellRequest

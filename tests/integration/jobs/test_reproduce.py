@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.judge.comparable import identity
+from harness.judge.conditions.comparable import identity
 from harness.judge.tabulate import tabulate
 from harness.record import store
 from tests.fakes.machine import FakeMachine

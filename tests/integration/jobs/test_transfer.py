@@ -11,8 +11,9 @@ import pytest
 
 from harness.errors import MachineError
 from harness.git.git import Git
-from harness.host import files, process
+from harness.host import files
 from harness.host.cache import Cache
+from harness.host.processes import process
 from harness.jobs import jobs
 from harness.jobs.cluster import transfer
 from harness.jobs.cluster.store import Store

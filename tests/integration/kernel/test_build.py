@@ -13,8 +13,8 @@ import pytest
 
 from harness.errors import DoesNotBuild, InputError, TimedOut
 from harness.events import Advanced, Event, Note
-from harness.host import process
 from harness.host.cache import Cache
+from harness.host.processes import process
 from harness.kernel import build, configure
 from harness.project.kernel import Fragment, Recipe, Tree
 

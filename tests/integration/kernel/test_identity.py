@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.host.cache import Cache
-from harness.judge.comparable import identity
+from harness.judge.conditions.comparable import identity
 from harness.judge.tabulate import tabulate
 from harness.kernel.identity import Built, with_differences
 from harness.record.record import Build, RunRecord

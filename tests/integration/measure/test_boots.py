@@ -20,8 +20,9 @@ from harness.errors import GuestLost, HarnessError, MachineError, TimedOut
 from harness.events import Advanced, Event, Note
 from harness.guest import backing_files, waits
 from harness.guest.accelerator import Accelerator
-from harness.host import sandbox, speed, venv
+from harness.host import speed
 from harness.host.cache import Cache
+from harness.host.processes import sandbox, venv
 from harness.measure.boots import measure, order
 from harness.project.kernel import Kernel
 from harness.project.project import Project

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.binutils import Binutils
 from harness.replay.program import link
 from harness.replay.program.link import Program

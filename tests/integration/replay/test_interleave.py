@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, TimedOut
-from harness.host import cancel
 from harness.host.cache import Cache
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes import cancel
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner import interleave

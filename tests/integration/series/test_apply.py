@@ -16,8 +16,8 @@ import pytest
 from harness.errors import DoesNotApply, HarnessError, InputError
 from harness.events import Event, Note
 from harness.git.git import Git
-from harness.host import process
 from harness.host.cache import Cache
+from harness.host.processes import process
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import apply as stage

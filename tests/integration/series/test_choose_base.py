@@ -8,7 +8,7 @@ import pytest
 from harness.errors import InputError
 from harness.events import Event, Note
 from harness.project.project import Project
-from harness.series.choose_base import Base, choose
+from harness.series.bases.choose import Base, choose
 from harness.series.source import Commits, Mails, Port, Source
 from harness.trees.tree import fetch
 from tests.fakes.git_server import closed

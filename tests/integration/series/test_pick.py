@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness.git import patches
 from harness.git.git import AUTHOR, Git
-from harness.host import process
-from harness.series.base import SeriesCommits
+from harness.host.processes import process
+from harness.series.bases.base import SeriesCommits
 from harness.series.rebase.history import History
 from harness.series.rebase.outcome import PatchStep
 from harness.series.rebase.pick import Picker, Stopped

@@ -15,7 +15,7 @@ import pytest
 from harness.errors import DoesNotApply, InputError, MachineError
 from harness.events import Event, Note
 from harness.git.git import Git
-from harness.host import process as proc
+from harness.host.processes import process as proc
 from harness.series import apply
 from harness.series.rebase import state, verify
 from harness.series.rebase.outcome import Rebased

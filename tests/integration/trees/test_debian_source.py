@@ -12,8 +12,8 @@ import pytest
 
 from harness.errors import InputError, MachineError, ToolMissing
 from harness.events import Event, Note
-from harness.host import programs
 from harness.host.cache import Cache
+from harness.host.processes import programs
 from harness.project.project import Project
 from harness.trees import apt
 from harness.trees.tags import offered

@@ -20,7 +20,7 @@ from harness.events import Event, Note
 from harness.git.git import ForeignGit
 from harness.host import http
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.trees import tarball
 from harness.trees.tree import checked_out, fetch, listing
 from tests.fakes.scene import Scene, git_entry, state

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.agent_log import AgentReport, build_id, parse
+from harness.guest.console.agent_log import AgentReport, build_id, parse
 
 BUILD_ID = "b25c3b9fc2029e45dd168dce5511f617f3a6aea6"
 

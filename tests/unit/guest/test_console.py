@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console import FUNCTION, Binding, BindingReport, Cut, Marker, bindings, read_line
+from harness.guest.console.console import (
+    FUNCTION,
+    Binding,
+    BindingReport,
+    Cut,
+    Marker,
+    bindings,
+    read_line,
+)
 
 DATA = Path(__file__).parents[2] / "data" / "console"
 DRIVERS = ("nd_pmem", "dax_pmem")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console import bindings
-from harness.guest.console_findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
+from harness.guest.console.console import bindings
+from harness.guest.console.console_findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
 
 DATA = Path(__file__).parents[2] / "data" / "console"
 ASKED = {"nd_pmem": 3, "dax_pmem": 3}

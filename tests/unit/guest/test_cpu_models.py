@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.cpu_models import SAFE_HOST, CpuModel, candidates
+from harness.guest.qemu.cpu_models import SAFE_HOST, CpuModel, candidates
 
 ASKED = "Icelake-Server"
 NO_TSX = "Icelake-Server-noTSX"

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.guest import qemu
-from harness.guest.huge_pages import for_memory, for_namespaces
+from harness.guest.qemu import options as qemu
+from harness.guest.qemu.huge_pages import for_memory, for_namespaces
 from harness.host.digest import value_digest
 from harness.host.units import GIB, MIB
 from harness.project.guest import Guest, HugePages, Namespace
@@ -83,7 +83,7 @@ def test_a_pool_that_cannot_be_read_is_empty(tmp_path: Path, free: str) -> None:
 def test_a_mount_that_may_not_be_written_to_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.guest.huge_pages.os.access", lambda _path, _mode: False)
+    monkeypatch.setattr("harness.guest.qemu.huge_pages.os.access", lambda _path, _mode: False)
     assert for_namespaces(guest("2M"), ROOM, host(tmp_path, 600)) is None
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InputError
-from harness.guest import pinning
-from harness.guest.pinning import NOT_PINNED, Pinning, choose, cpu_list
+from harness.guest.qemu import pinning
+from harness.guest.qemu.pinning import NOT_PINNED, Pinning, choose, cpu_list
 
 
 def machine(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from pathlib import Path
 
-from harness.guest import qemu
+from harness.guest.qemu import options as qemu
 from harness.host.units import GIB, MIB
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.guest import qemu_process
+from harness.guest.qemu import process as qemu_process
 from harness.record.record import Backing
 
 SMAPS = """\

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import MachineError, TimedOut, ToolFailed, ToolMissing
-from harness.host import process as proc
+from harness.host.processes import process as proc
 
 
 def python(code: str) -> list[str]:
@@ -296,7 +296,7 @@ def test_a_program_and_its_children_are_killed_with_the_harness(
     tmp_path: Path, program: str
 ) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom harness.host import process as proc\n"
+        "import sys\nfrom pathlib import Path\nfrom harness.host.processes import process as proc\n"
         "proc.run(['true'], log=Path(sys.argv[1]), deadline=proc.Deadline(60))\n"
         "proc.run([sys.executable, '-c', sys.argv[2]], log=Path(sys.argv[1]),"
         " deadline=proc.Deadline(60))"

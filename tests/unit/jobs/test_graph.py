@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from harness.errors import DoesNotBuild, HarnessError, InputError, MachineError
 from harness.events import Began, Note
-from harness.host import process
 from harness.host.cache import Cache
+from harness.host.processes import process
 from harness.jobs.graph import Done, Failed, Graph, Here, Job, Kind, Outcome, Skipped
 from harness.jobs.local import Local
 from harness.project.project import Project

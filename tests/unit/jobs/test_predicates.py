@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from harness.errors import InputError, MachineError
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.jobs.bisect import predicates
 from harness.jobs.bisect.predicates import BASE, TESTED, Busier, CommitAnswer, Differs, Slower
 from harness.judge.rule_syntax import parse_rule

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from harness.errors import NotComparable
-from harness.guest.command_line import boot_command
-from harness.judge.comparable import Identity, identity
+from harness.guest.qemu.command_line import boot_command
+from harness.judge.conditions.comparable import Identity, identity
 from harness.judge.runs.null_runs import newest, read
 from harness.judge.runs.run_diff import compare, differing
 from harness.judge.tabulate import tabulate

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from harness.judge.conclude import conclude
-from harness.judge.host_conditions import REMEDY
-from harness.judge.validity import gather
+from harness.judge.conditions.host_conditions import REMEDY
+from harness.judge.conditions.validity import gather
 from harness.judge.verdict import Verdict
 from harness.record.record import Backing, Boot, BootRun, HostSettings, Machine, Placement
 from tests.unit.builders import claims, record

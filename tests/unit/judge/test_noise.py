@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from harness.judge.noise import Noise, watched
-from harness.judge.noise import noise as findings
+from harness.judge.conditions.noise import Noise, watched
+from harness.judge.conditions.noise import noise as findings
 from harness.judge.stats.distribution import far, modes, trend
 from harness.judge.tabulate import tabulate
 from harness.record.record import Boot, HostUse, RunRecord

@@ -13,12 +13,12 @@ from rich.console import Console
 from harness.errors import NotComparable
 from harness.jobs.per_patch import build_order
 from harness.judge.conclude import conclude
-from harness.judge.per_patch import cost_steps
-from harness.judge.prefixes import PrefixResult
+from harness.judge.conditions.validity import gather, of_pair
+from harness.judge.ratios.per_patch import cost_steps
+from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.rule_syntax import parse_rule
 from harness.judge.runs import pair as pairs
 from harness.judge.runs.run_diff import compare
-from harness.judge.validity import gather, of_pair
 from harness.judge.verdict import judge
 from harness.memmap.compare import by_digest
 from harness.project.claim import Claim

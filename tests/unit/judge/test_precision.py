@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judge.conclude import conclude
-from harness.judge.precision import MOST_BOOTS, expected_width, more_boots, relative_width
-from harness.judge.ratios import effects
+from harness.judge.ratios.precision import MOST_BOOTS, expected_width, more_boots, relative_width
+from harness.judge.ratios.ratios import effects
 from harness.judge.stats.ratio import CONFIDENCE, of_look, ratio
 from harness.judge.tabulate import tabulate
 from harness.record.record import BootRun, Sample

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge.ratios import Effect, effects
+from harness.judge.ratios.ratios import Effect, effects
 from harness.judge.tabulate import tabulate
 from harness.record.record import Count, RunRecord
 from tests.unit.builders import boot, record, samples

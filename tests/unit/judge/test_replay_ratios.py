@@ -9,10 +9,10 @@ from scipy.stats import binom
 
 from harness.cli.commands.replay import _show_null
 from harness.judge.conclude import conclude
-from harness.judge.passes import by_slice, paired
-from harness.judge.per_patch import cost_steps
-from harness.judge.ratios import effects
-from harness.judge.replay_ratios import (
+from harness.judge.ratios.passes import by_slice, paired
+from harness.judge.ratios.per_patch import cost_steps
+from harness.judge.ratios.ratios import effects
+from harness.judge.ratios.replay_ratios import (
     Null,
     ReplayRow,
     dealt,
@@ -144,7 +144,7 @@ def test_the_message_about_a_null_run(
     held: int, ok: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = {"order0": Null(100, 200, held, 0.01, fewest_held(100))}
-    monkeypatch.setattr("harness.judge.replay_ratios.null", lambda *_: made)
+    monkeypatch.setattr("harness.judge.ratios.replay_ratios.null", lambda *_: made)
     assert _show_null(replayed([]), 100, 14, 1, as_json=False) == ok
     said = "holds 1 in fewer than 87 of 100 tries with a probability below 0.1%"
     assert (said in capsys.readouterr().out) != ok

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judge.conclude import conclude
-from harness.judge.ratios import Effect
+from harness.judge.conditions.validity import RunEvidence
+from harness.judge.ratios.ratios import Effect
 from harness.judge.summary import summarize
 from harness.judge.tabulate import of_boots
-from harness.judge.validity import RunEvidence
 from harness.judge.verdict import Verdict, _reduction
 from harness.memmap.compare import by_digest
 from harness.project.claim import Claim

@@ -7,8 +7,8 @@ import pytest
 
 from harness.cli import cli
 from harness.errors import InputError
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.kernel.cmd_file import compiling, saved_command
 from harness.kernel.kbuild import Make
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ToolFailed
-from harness.host import process
-from harness.host.process import Deadline
-from harness.host.sandbox import NO_SANDBOX, Sandbox
+from harness.host.processes import process
+from harness.host.processes.process import Deadline
+from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.host.untrusted_folder import UntrustedFolder
 from harness.kernel import compiler_warnings
 from harness.kernel.compiler_warnings import STARTED, WARNINGS

@@ -4,7 +4,7 @@
 import msgspec
 import pytest
 
-from harness.guest import agent_log, console
+from harness.guest.console import agent_log, console
 from harness.measure import checks
 from harness.project.guest import Guest, Namespace
 from harness.project.plan import Plan

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.guest import qemu_process
-from harness.guest.pinning import NOT_PINNED, Pinning
+from harness.guest.qemu import process as qemu_process
+from harness.guest.qemu.pinning import NOT_PINNED, Pinning
 from harness.measure.placement import Placing
 from harness.measure.proc_stat import CpuTime, times_of_cpus
 from harness.record.record import Backing, Placement

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import RecordError
 from harness.judge.conclude import conclude
-from harness.judge.noise import Noise
+from harness.judge.conditions.noise import Noise
 from harness.report.formats.b4 import b4
 from harness.report.formats.github import MAX_OF_A_KIND, annotations
 from harness.report.formats.junit import junit

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.noise import Noise
+from harness.judge.conditions.noise import Noise
 from harness.record.record import Finding, Unbuilt
 from harness.report.escaping import one_line, printable
 from harness.report.formats.b4 import b4

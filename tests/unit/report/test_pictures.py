@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.per_patch import cost_steps
-from harness.judge.ratios import Effect
+from harness.judge.ratios.per_patch import cost_steps
+from harness.judge.ratios.ratios import Effect
 from harness.record.record import Check
 from harness.report.page.scale import scale
 from harness.report.page.strips import draw_strip, strips

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.judge.traffic import transfers
+from harness.judge.ratios.traffic import transfers
 from harness.record.record import Count, Lines, Traffic
 from harness.report import lines
 from tests.unit.builders import claims

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.git.diff import Hunk, parse_diff, preimages
-from harness.series.implied_base import HunkConflict, implied_base
+from harness.series.bases.implied import HunkConflict, implied_base
 
 LINES = st.lists(st.sampled_from(["a", "b", "", "\tif (x)", "}"]), max_size=30)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.series.named_base import NamedBase, named_bases, prerequisites
+from harness.series.bases.named import NamedBase, named_bases, prerequisites
 
 TREES = ("mm-unstable", "mm-new", "mm-stable", "linux-next")
 COMMIT = "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d"

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.judge.conditions.validity import RunEvidence, of_pair
 from harness.judge.tabulate import BootTable, Op
-from harness.judge.validity import RunEvidence, of_pair
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import UNEQUAL, Verified
 from harness.project.claim import Claim

@@ -16,11 +16,11 @@ from harness.events import Listener, silent
 from harness.git.git import AUTHOR, Git
 from harness.git.repository import CachedTrees
 from harness.host.cache import Cache
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.series import apply, read
-from harness.series.implied_base import HunkConflict, implied_base
+from harness.series.bases.implied import HunkConflict, implied_base
 from harness.series.mails import b4
 from harness.series.mails.mail import PatchMail
 from harness.series.source import Commits, Port, Posted, Source

@@ -24,7 +24,7 @@ from typing import IO, TypeVar
 import msgspec
 
 from harness.errors import HarnessError, MachineError, TimedOut, ToolFailed, ToolMissing, of_machine
-from harness.host import cancel, reaper
+from harness.host.processes import cancel, reaper
 
 E = TypeVar("E", bound=MachineError)
 

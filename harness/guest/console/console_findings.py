@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.guest.console import message, read_line
+from harness.guest.console.console import message, read_line
 from harness.record.record import Finding
 
 #: A splat without end line goes on to the next binding, or for this many lines.

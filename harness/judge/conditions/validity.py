@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.judge.comparable import Identity, identity
-from harness.judge.noise import Noise, Watched, noise, watched
-from harness.judge.ratios import Effect, effects
+from harness.judge.conditions.comparable import Identity, identity
+from harness.judge.conditions.noise import Noise, Watched, noise, watched
+from harness.judge.ratios.ratios import Effect, effects
 from harness.judge.runs.null_runs import NullSeen, newest
 from harness.judge.runs.pair import beside_base
 from harness.judge.tabulate import BootTable, RunTable, tabulate

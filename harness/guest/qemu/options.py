@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.host.process import Deadline, run
+from harness.host.processes.process import Deadline, run
 from harness.host.units import GIB
 
 PROGRAM = "qemu-system-x86_64"

@@ -18,15 +18,15 @@ from harness.git.git import Git, lines
 from harness.host import units
 from harness.host.cache import Cache
 from harness.host.files import replace_file
-from harness.host.process import Deadline
+from harness.host.processes.process import Deadline
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.project.release import Order, order
 from harness.project.tree_source import GitSource, TreeSource
-from harness.series import base as origin
 from harness.series import read
+from harness.series.bases import base as origin
+from harness.series.bases.named import NamedBase, named_bases, prerequisites
 from harness.series.mails.messages import read_mails
-from harness.series.named_base import NamedBase, named_bases, prerequisites
 from harness.series.source import Commits, Port, Posted, Source
 from harness.trees import clones, git_source, names, tree
 

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.errors import HarnessError, ToolFailed
 from harness.events import Listener, Note
-from harness.host import process
+from harness.host.processes import process
 from harness.host.units import GIB
 
 _PROBE_S = 20

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.guest.command_line import boot_command
+from harness.guest.qemu.command_line import boot_command
 from harness.judge.tabulate import ReplayTable, RunTable
 from harness.record.record import Boot, Build
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.judge.ratios import Effect, effects
+from harness.judge.ratios.ratios import Effect, effects
 from harness.judge.stats.ratio import CONFIDENCE, FEWEST
 from harness.judge.tabulate import BootTable, tabulate
 from harness.record.record import BootRun, Sample

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.judge.passes import by_round, by_slice, counting, paired
-from harness.judge.ratios import Effect
+from harness.judge.ratios.passes import by_round, by_slice, counting, paired
+from harness.judge.ratios.ratios import Effect
 from harness.judge.stats.ratio import FEWEST, Ratio
 from harness.judge.tabulate import ReplayTable, of_passes
 from harness.memmap.compare import CASES, Verified

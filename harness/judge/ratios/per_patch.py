@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.judge.conclude import Conclusion
-from harness.judge.ratios import Effect
+from harness.judge.ratios.ratios import Effect
 from harness.judge.tabulate import Metric
 from harness.record.record import PROXY_KIND
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.host.process import Deadline, run
+from harness.host.processes.process import Deadline, run
 
 _LOADED = re.compile(r"(?:\S+ => )?(/\S.*) \(0x[0-9a-f]+\)")
 _LOST = re.compile(r"(\S+) => not found")

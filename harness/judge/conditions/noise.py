@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.judge.host_conditions import REMEDY, ConditionKind, conditions
+from harness.judge.conditions.host_conditions import REMEDY, ConditionKind, conditions
 from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
 from harness.judge.tabulate import BootTable, ReplayTable, RunTable

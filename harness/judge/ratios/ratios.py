@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.judge.passes import paired
+from harness.judge.ratios.passes import paired
 from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
 from harness.judge.tabulate import OPS, BootTable, Metric, Op, ReplayTable, RunTable, Units
 from harness.record.record import BootRun, Build, RunRecord

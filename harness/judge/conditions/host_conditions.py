@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from harness.host.units import format_bytes
-from harness.judge.fit import nested
+from harness.judge.conditions.fit import nested
 from harness.judge.tabulate import BootTable
 from harness.record.record import Backing, Boot, HostSettings, Placement
 
