@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Collects the files of a run that its verdict depends on.
 
-These are the record, its logs and memmaps, the kernels' configurations, the claims of the run and
-the series, and the plan and guest unless they have changed since the run.
+These are the record, the replay beside it, logs and memmaps, the kernels' configurations, the
+claims of the run and the series, and the plan and guest unless they have changed since the run.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from harness.project.project import Project
 from harness.project.run_claims import claims_of
 from harness.record import store
 from harness.record.bundle.manifest import Absent
-from harness.record.record import BootRun, RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
 
 Files = dict[str, bytes]
 
@@ -35,7 +35,7 @@ def contents(
     """Return a run's files by their path in a checkout, and the files that are missing.
 
     `null` is the id of the null run that limits the verdicts. Raises RecordError if a log has
-    changed, InputError if the series is unknown.
+    changed or the replay cannot be used, InputError if the series is unknown.
     """
     slug = record.subject.slug
     claims_of(project, record, folder)  # fails here if the receiver could not judge the run
@@ -46,10 +46,12 @@ def contents(
     if null:
         noise = f"results/{slug}/{null}/{store.FILE}"
         sources[noise] = project.root / noise
+    replay = store.replay_beside(folder)
     beside = [*folder.glob("memmap-*.npz"), *folder.glob(run_claims.FILE)]
+    beside += [folder / store.REPLAY] if replay else []
     sources |= {f"{run}/{path.name}": path for path in beside}
     files: Files = {path: source.read_bytes() for path, source in sources.items()}
-    found = [*_configs(cache, record)]
+    found = [*_configs(cache, record, replay)]
     if isinstance(record, BootRun):
         found += [*_logs(folder, record), *_inputs(project, record)]
     absent = []
@@ -75,11 +77,16 @@ def _logs(folder: Path, record: BootRun) -> Iterator[tuple[str, bytes | str]]:
             yield log.path, data
 
 
-def _configs(cache: Cache, record: RunRecord) -> Iterator[tuple[str, bytes | str]]:
-    """Yield the .config of each build, as cached with its kernel."""
+def _configs(
+    cache: Cache, record: RunRecord, replay: ReplayRun | None
+) -> Iterator[tuple[str, bytes | str]]:
+    """Yield the .config of each build, as cached with its kernel, and those of the replay alone."""
     cached = dict(_cached_configs(cache))
-    for build in record.builds:
-        name = f"{build.name}.config"
+    wanted = [(build, f"{build.name}.config") for build in record.builds]
+    booted = {build.config_sha256 for build in record.builds}
+    alone = [b for b in (replay.builds if replay else ()) if b.config_sha256 not in booted]
+    wanted += [(build, f"replay-{build.name}.config") for build in alone]
+    for build, name in wanted:
         path = cached.get(build.config_sha256)
         data = path.read_bytes() if path is not None and path.is_file() else b""
         is_same = hashlib.sha256(data).hexdigest() == build.config_sha256

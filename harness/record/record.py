@@ -481,7 +481,8 @@ class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     """A run that called the function on trial outside any kernel, on this CPU.
 
     `rounds` is the host's use during each round. A run that has only `counts` and `traffic` timed
-    nothing.
+    nothing. Beside a run of boots, a replay may have failed before it had programs: its outcome is
+    `failed`, `reason` says why, and it has no builds.
     """
 
     setup: ReplaySetup

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run records on disk: results/<slug>/<run id>/record.json, written whole or not at all."""
+"""Run records on disk: results/<slug>/<run id>/record.json, written whole or not at all.
+
+A run of boots may have a replay of the same patches beside it, in replay.json.
+"""
 
 import contextlib
 import datetime
@@ -30,6 +33,9 @@ from harness.record.record import (
 )
 
 FILE = "record.json"
+#: Beside the record of a run of boots: the record of the replay that preceded them.
+REPLAY = "replay.json"
+_RESTORE = "restore the file, or remove it to judge the boots alone"
 #: A folder beside the series' folders: the boots of a matrix, which are not compared with claims.
 MATRIX = "matrix"
 
@@ -57,11 +63,22 @@ def folder_of(results: Path, record: RunRecord) -> Path:
 
 def save(results: Path, record: RunRecord) -> Path:
     """Write a record atomically and return its path. Raises MachineError."""
-    folder = folder_of(results, record)
+    return _write(folder_of(results, record), FILE, record)
+
+
+def save_replay(folder: Path, replay: ReplayRun) -> Path:
+    """Write a replay atomically into a run's folder, as replay.json. Raises MachineError.
+
+    The folder may be a run of boots, or the replay's own until boots take it over.
+    """
+    return _write(folder, REPLAY, replay)
+
+
+def _write(folder: Path, name: str, record: RunRecord) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = msgspec.json.format(msgspec.json.encode(record), indent=1)
-        return replace_file(folder / FILE, text + b"\n")
+        return replace_file(folder / name, text + b"\n")
     except OSError as error:
         raise MachineError(
             f"the run record cannot be written: {error.strerror}",
@@ -86,7 +103,10 @@ def require_writable(results: Path) -> None:
 
 def load(path: Path) -> RunRecord:
     """Load a record from its file or its run's folder. Raises RecordError."""
-    file = path / FILE if path.is_dir() else path
+    return _load(path / FILE if path.is_dir() else path)
+
+
+def _load(file: Path, *, may_lack_builds: bool = False) -> RunRecord:
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -117,7 +137,7 @@ def load(path: Path) -> RunRecord:
             where=str(file),
             expected="base and another build; only a matrix boots a prefix alone",
         )
-    if why := _invalid(found):
+    if (found.builds or not may_lack_builds) and (why := _invalid(found)):
         raise RecordError(f"is damaged: {why}", where=str(file))
     return found
 
@@ -136,6 +156,29 @@ def load_replay(path: Path) -> ReplayRun:
     if not isinstance(found, ReplayRun):
         raise RecordError("is a run of guests", where=str(path), expected="a replay")
     return found
+
+
+def replay_beside(path: Path) -> ReplayRun | None:
+    """Return the replay beside a run of boots, from the run's folder or record; None without one.
+
+    A replay that failed before it had programs has no builds. Raises RecordError if the file cannot
+    be used, or is not about the patches of the boots.
+    """
+    file = (path if path.is_dir() else path.parent) / REPLAY
+    if not file.exists() or not is_of_boots(path):
+        return None
+    found, boots = _load(file, may_lack_builds=True), load_boots(path)
+    if not isinstance(found, ReplayRun) or (not found.builds and found.outcome != "failed"):
+        raise RecordError("is not the record of a replay", where=str(file), hint=_RESTORE)
+    if _patches(found) != _patches(boots):
+        what = f"is a replay of other patches than run {boots.run_id}"
+        raise RecordError(what, where=str(file), hint=_RESTORE)
+    return found
+
+
+def _patches(record: RunRecord) -> tuple[object, ...]:
+    subject = record.subject
+    return subject.slug, subject.base, subject.patch_ids
 
 
 def _is_alone(record: RunRecord) -> bool:
@@ -242,6 +285,20 @@ def is_null(path: Path) -> bool:
         keys = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys)
         builds = keys.builds or keys.sides
         return len(builds) > 1 and all(build == builds[0] for build in builds)
+    return False
+
+
+class _Kind(msgspec.Struct):
+    run: str = ""
+    evidence: str = ""
+
+
+def is_of_boots(path: Path) -> bool:
+    """Whether a run's folder or record holds a run of boots; False if it cannot be read."""
+    file = path / FILE if path.is_dir() else path
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        kind = msgspec.json.decode(file.read_bytes(), type=_Kind)
+        return kind.run == "boot" or kind.evidence.startswith("boot")  # schema 4 has no `run`
     return False
 
 

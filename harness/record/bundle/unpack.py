@@ -35,10 +35,13 @@ def unpack(bundle: Path, folder: Path) -> tuple[Manifest, RunRecord]:
 
 def _record(bundle: Path, folder: Path, found: Manifest, files: Mapping[str, bytes]) -> RunRecord:
     """Return the record, whose digests of logs must be those of the logs beside it."""
+    name = store.FILE
     try:
         record = store.load(folder / found.run)
+        name = store.REPLAY
+        store.replay_beside(folder / found.run)
     except RecordError as error:
-        raise RecordError(f"{found.run}/{store.FILE} {error.what}", where=str(bundle)) from error
+        raise RecordError(f"{found.run}/{name} {error.what}", where=str(bundle)) from error
     if (record.subject.slug, record.run_id) != (found.slug, found.run_id):
         raise RecordError(f"holds the record of another run than {found.run}", where=str(bundle))
     for boot in record.boots if isinstance(record, BootRun) else ():

@@ -287,3 +287,19 @@ def test_compare_names_the_field_or_the_change(project: Project) -> None:
     assert isinstance(done.exception, HarnessError)
     assert done.exception.exit_code == 65
     assert "machine.cpus differs: 2 and 9" in str(done.exception)
+
+
+def test_a_replay_is_compared_with_that_of_a_run_of_boots(project: Project) -> None:
+    earlier = replay({"base": [4000.0] * 5, "1": [1500.0] * 5})
+    project.keep(replace(earlier, outcome="complete"), "20260101T000000-replay")
+    project.keep(record(), "20260102T000000-boots0")
+    later = replay({"base": [4000.0] * 5, "1": [2000.0] * 5})
+    folder = project.root / "results" / record().subject.slug / "20260102T000000-boots0"
+    runs = ["20260101T000000-replay", "20260102T000000-boots0"]
+    done = CliRunner().invoke(cli, ["compare", *runs])
+    assert "evidence differs" in str(done.exception)
+    store.save_replay(folder, replace(later, outcome="complete"))
+    done = CliRunner().invoke(cli, ["compare", *runs])
+    assert "order0 rebind: tip/base 0.375, then 0.5" in done.output, done.exception
+    done = CliRunner().invoke(cli, ["compare", *reversed(runs)])
+    assert "order0 rebind: tip/base 0.5" in done.output

@@ -27,6 +27,7 @@ from harness.record.bundle.manifest import Absent
 from harness.record.bundle.unpack import unpack
 from harness.record.record import Log, RunRecord
 from tests.unit.builders import checkout, record
+from tests.unit.replays import blank
 
 replace = msgspec.structs.replace
 SLUG, RUN = "memcpy-streaming", "20260101T000000-abcdef"
@@ -395,6 +396,36 @@ def test_a_run_is_packed_and_comes_back_as_a_checkout(project: Project, tmp_path
     assert len(list((run / "logs").iterdir())) == len(made.boots)
 
 
+def test_the_replay_beside_a_run_is_packed(project: Project, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    digest = kept_kernel(cache, b"CONFIG_ZONE_DEVICE=y\n")
+    folder, made = stored(project)
+    base, tip = made.builds
+    replayed = replace(blank(), builds=(base, replace(tip, name="1", config_sha256=digest)))
+    store.save_replay(folder, replayed)
+    files, absent = contents(project, cache, folder, made)
+    assert f"{HERE}/replay-1.config" in files
+    assert f"{HERE}/replay-base.config" not in files  # as booted
+    write(tmp_path / "x.tar.gz", SLUG, RUN, files, absent)
+    there = tmp_path / "there"
+    there.mkdir()
+    found, again = unpack(tmp_path / "x.tar.gz", there)
+    assert again == made
+    assert store.replay_beside(there / HERE) == replayed
+    with tarfile.open(tmp_path / "x.tar.gz") as tar:
+        sums = tar.extractfile(f"{found.top}/{manifest.SUMS}")
+        assert sums is not None
+        assert f"{HERE}/replay.json".encode() in sums.read()
+
+
+def test_a_replay_of_other_patches_is_not_packed(project: Project, tmp_path: Path) -> None:
+    folder, made = stored(project)
+    other = replace(blank().subject, patch_ids=("f" * 40,))
+    store.save_replay(folder, replace(blank(), subject=other))
+    with pytest.raises(RecordError, match="other patches"):
+        contents(project, Cache(tmp_path / "cache"), folder, made)
+
+
 def test_the_claims_of_the_run_are_packed(project: Project, tmp_path: Path) -> None:
     folder, made = stored(project)
     own = (replace(project.claims(SLUG)[0], version=made.subject.version, quotes=("as said",)),)
@@ -451,6 +482,7 @@ def packed(project: Project, tmp_path: Path, change: dict[str, bytes]) -> Path:
     [
         ({f"{HERE}/logs/tip-1.console.log": b"faster\n"}, "is not the log of its record"),
         ({f"{HERE}/record.json": b"{}"}, r"record\.json is not a run record"),
+        ({f"{HERE}/replay.json": b"{}"}, r"replay\.json is not a run record"),
         (
             {f"{HERE}/record.json": msgspec.json.encode(replace(record(), run_id="x"))},
             "another run",

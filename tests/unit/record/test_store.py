@@ -307,3 +307,94 @@ def test_a_replay_may_be_of_base_alone(tmp_path: Path) -> None:
     passes = (PASS, replace(PASS, build="limit", kind="movnti", nr_pages=0))
     made = replace(blank(), builds=(BASE,), passes=passes)
     assert store.load(store.save(tmp_path, made)) == made
+
+
+# --- a replay beside a run of boots ---
+
+
+def test_a_replay_is_saved_beside_a_run_and_is_no_run_of_its_own(tmp_path: Path) -> None:
+    folder = store.save(tmp_path, record()).parent
+    assert store.replay_beside(folder) is None
+    made = replace(replay({"base": (100, 101), "1": (50, 51)}), run_id="20260101T000000-000001")
+    assert store.save_replay(folder, made) == folder / "replay.json"
+    assert store.replay_beside(folder) == made
+    assert store.replay_beside(folder / "record.json") == made
+    assert store.load(folder) == record()
+    assert store.runs(tmp_path) == [folder]
+    assert store.newest(tmp_path) == folder
+
+
+def test_a_replay_has_no_replay_beside_it(tmp_path: Path) -> None:
+    folder = store.save(tmp_path, blank()).parent
+    store.save_replay(folder, blank())
+    assert store.replay_beside(folder) is None
+    assert store.replay_beside(tmp_path / "nothing") is None
+
+
+def test_a_replay_beside_boots_of_an_older_schema(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text(json.dumps(older(record(), 4)))
+    store.save_replay(tmp_path, blank())
+    assert store.replay_beside(tmp_path) == blank()
+
+
+def test_a_replay_that_could_not_be_made_has_no_builds(tmp_path: Path) -> None:
+    folder = store.save(tmp_path, record()).parent
+    failed = replace(blank(), builds=(), outcome="failed", reason="no object")
+    store.save_replay(folder, failed)
+    assert store.replay_beside(folder) == failed
+    # A run of its own must have builds.
+    with pytest.raises(RecordError, match="its builds are none"):
+        store.load(folder / "replay.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not a run record"),
+        (b"{", "is not a run record"),
+        (b'{"schema": 99}', "made by a newer harness"),
+        (msgspec.json.encode(record()), "is not the record of a replay"),
+        (msgspec.json.encode(replace(blank(), builds=())), "is not the record of a replay"),
+        (msgspec.json.encode(replace(blank(), builds=(TIP, BASE))), "its builds are tip, base"),
+        (
+            msgspec.json.encode(
+                replace(blank(), subject=replace(blank().subject, patch_ids=("f" * 40,)))
+            ),
+            "of other patches than run 20260101T000000-abcdef",
+        ),
+        (
+            msgspec.json.encode(replace(blank(), subject=replace(blank().subject, base="f" * 40))),
+            "of other patches",
+        ),
+    ],
+)
+def test_a_replay_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    folder = store.save(tmp_path, record()).parent
+    (folder / "replay.json").write_bytes(content)
+    with pytest.raises(RecordError, match=said) as caught:
+        store.replay_beside(folder)
+    assert "replay.json" in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_replay_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.save(tmp_path, record()).parent
+    store.save_replay(folder, blank())
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(MachineError, match="No space left"):
+        store.save_replay(folder, replace(blank(), outcome="failed"))
+    assert store.replay_beside(folder) == blank()
+
+
+def test_the_kind_of_a_run_is_known_without_loading_it(tmp_path: Path) -> None:
+    booted, replayed = (store.save(tmp_path / str(n), r) for n, r in enumerate((record(), blank())))
+    assert store.is_of_boots(booted)
+    assert store.is_of_boots(booted.parent)
+    assert not store.is_of_boots(replayed)
+    booted.write_text("{")
+    assert not store.is_of_boots(booted)
