@@ -154,8 +154,10 @@ def _third_party(cache: Cache, tree: Tree, commit: str) -> str:
     if commit == tree.commit:
         return ""
     git = Git(cache.repository, log=cache.log("author"), deadline=Deadline(GIT_S))
-    argv = ("for-each-ref", "--format=%(refname)", f"--points-at={commit}", "refs/tags/series")
-    labels = sorted(ref.split("/")[4] for ref in git(*argv).stdout.splitlines())
+    # Not --points-at: git reads every tag's commit for it, and stops at one that went with a clone.
+    tags = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/series").stdout
+    named = (tag.partition(" ") for tag in tags.splitlines())
+    labels = sorted(ref.split("/")[4] for tagged, _, ref in named if tagged == commit)
     if any(label.startswith("port-") for label in labels):
         return ""
     return labels[0] if labels else tree.name
