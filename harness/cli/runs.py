@@ -13,7 +13,7 @@ from harness.cli.options import print_json, print_rich
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
-from harness.record.find import find_run
+from harness.record.find import find_run, reference_run
 
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
@@ -41,8 +41,23 @@ def opened(run: str | None) -> Iterator[tuple[Project, Path, Path]]:
             yield Project(folder), folder / manifest.run, Path(run)
         return
     project = Project.find()
-    path = find_run(project.results, run)
+    path = _run_or_reference(project.results, run)
     yield project, path, path / store.FILE if path.is_dir() else path
+
+
+def _run_or_reference(results: Path, run: str | None) -> Path:
+    """Return the folder of a run, or of the reference run if none is named and none is stored."""
+    reference = None if run is not None or store.runs(results) else reference_run(results)
+    if reference is None:
+        return find_run(results, run)
+    machine = store.load(reference).machine
+    where = printable(f"{reference.relative_to(results.parent)}, made on {machine.cpu}")
+    click.echo(
+        f"no run here yet: this is the reference run of the repository ({where}).\n"
+        "`harness reproduce` makes one of this machine.\n",
+        err=True,
+    )
+    return reference
 
 
 def claims_for(

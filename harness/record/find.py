@@ -23,6 +23,12 @@ def find_run(results: Path, run: str | None, *, booted: bool = False) -> Path:
     return next((folder for folder in store.runs(results) if folder.name == run), named)
 
 
+def reference_run(results: Path) -> Path | None:
+    """Return the folder of the repository's own run, for who has none yet; None without one."""
+    found = results.glob(f"reference/*/reproduce/{store.FILE}")
+    return min((file.parent for file in found), default=None)
+
+
 def _newest(results: Path, *, booted: bool) -> Path | None:
     for folder in reversed(store.runs(results)):
         with contextlib.suppress(RecordError):

@@ -79,8 +79,8 @@ def report(
 ) -> None:
     """Show what RUN measured, what was claimed, and what may be concluded.
 
-    RUN is a run id, a run's folder, its record.json or a bundle (default: the newest run). Every
-    format is made from the record alone.
+    RUN is a run id, a run's folder, its record.json or a bundle (default: the newest run, or the
+    repository's reference run before there is one). Every format is made from the record alone.
 
     \b
     Formats:

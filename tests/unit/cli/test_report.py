@@ -4,6 +4,7 @@
 import email
 import io
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -271,3 +272,23 @@ def test_damaged_and_foreign_records_are_skipped_for_b4(
     store.save(project.results, foreign)
     (entry,) = answered(cover("cover@example.org"), monkeypatch, capsys)
     assert run.run_id in entry["details"]
+
+
+def test_who_has_no_run_yet_is_shown_the_reference_run(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says on stderr that it is one, so that what reads the report does not read it for ours."""
+    folder = project.results / "reference" / "memcpy-streaming" / "reproduce"
+    shutil.copytree(store.save(project.root / "elsewhere", borne_out()).parent, folder)
+    typed("report")
+    shown = capsys.readouterr()
+    assert "no run here yet" in shown.err
+    assert "results/reference/memcpy-streaming/reproduce" in shown.err
+    assert "results/reference/memcpy-streaming/reproduce/record.json" in shown.out
+    assert store.runs(project.results) == []
+
+    ours = store.save(project.results, borne_out())
+    typed("report")
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert str(ours) in shown.out
