@@ -109,6 +109,21 @@ repo_option = click.option(
     metavar="R",
     help="Your kernel repository, only read (default: the kernel tree that you are in).",
 )
+require_options = adding(
+    click.option(
+        "--require",
+        type=click.Choice(["reproduced", "supported"]),
+        metavar="WORD",
+        help="Exit with 1 unless every claim is reproduced, or supported (which reproduced meets).",
+    ),
+    click.option(
+        "--require-verdict",
+        "require",
+        flag_value="reproduced",
+        help="The same as --require reproduced.",
+    ),
+)
+
 #: For a WHAT that means mails.
 mail_choice_options = adding(
     click.option(

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Exit codes of the commands that conclude something from a run. Pure: values in, numbers out."""
 
+from typing import Literal
+
 from harness.errors import EXIT_VERDICT, DoesNotBuild
 from harness.judge.conclude import Conclusion
 from harness.judge.runs.null_runs import NullSeen
+from harness.judge.verdict import Word
 from harness.record.record import BootRun
 
+#: What a user may require of every claim, and the verdicts that meet it.
+Required = Literal["reproduced", "supported"]
+_MEETS: dict[Required, set[Word]] = {
+    "reproduced": {"reproduced"},
+    "supported": {"reproduced", "supported"},
+}
 
-def reproduce_exit_code(found: Conclusion, *, require_verdict: bool = False) -> int:
+
+def reproduce_exit_code(found: Conclusion, require: Required | None = None) -> int:
     """Return 0 unless a patch does not build (3), or does not hold, or a claim or rule fails (1).
 
-    An untested claim fails only with `require_verdict`.
+    A claim that no boot decided fails only if more is required.
     """
     record = found.record
     if isinstance(record, BootRun) and record.unbuilt:
@@ -21,21 +31,26 @@ def reproduce_exit_code(found: Conclusion, *, require_verdict: bool = False) -> 
         and not words & {"contradicted", "inconclusive"}
         and all(prefix.holds for prefix in found.prefixes)
         and all(rule.ok for rule in found.rules)
-        and (not require_verdict or words == {"reproduced"})
+        and (require is None or _met(words, require))
     )
     return 0 if ok else EXIT_VERDICT
 
 
-def judge_exit_code(found: Conclusion, *, require_verdict: bool = False) -> int:
+def judge_exit_code(found: Conclusion, require: Required | None = None) -> int:
     """Return 0 if every rule holds; without rules, if every claim is reproduced and patch holds.
 
-    With `require_verdict` both must be so. A run that answers to no claim has reproduced none.
+    What is required of the claims must be so as well. A run that answers to no claim meets nothing.
     """
     by_rules = all(rule.ok for rule in found.rules)
     words = {verdict.verdict for verdict in found.verdicts}
-    by_claims = words == {"reproduced"} and all(prefix.holds for prefix in found.prefixes)
-    ok = by_rules and (by_claims or (bool(found.rules) and not require_verdict))
+    by_claims = _met(words, require or "reproduced")
+    by_claims = by_claims and all(prefix.holds for prefix in found.prefixes)
+    ok = by_rules and (by_claims or (bool(found.rules) and require is None))
     return 0 if ok else EXIT_VERDICT
+
+
+def _met(words: set[Word], require: Required) -> bool:
+    return bool(words) and words <= _MEETS[require]
 
 
 def null_exit_code(seen: NullSeen | None) -> int:

@@ -2,11 +2,11 @@
 """A verdict on each claim about a run, with its reason in one sentence. Pure.
 
 What may decide a claim is fixed before anything is measured. Missing, spoiled or insufficient
-evidence makes a verdict `inconclusive` or `untested`, never `reproduced` or `contradicted`.
+evidence makes a verdict `inconclusive`, `open` or `untested`, never `reproduced` or `contradicted`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from harness.judge.conditions.fit import nested, other_cpu, unfit
 from harness.judge.conditions.validity import RunEvidence, why_uncounted
 from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.ratios.precision import Precision, precision
-from harness.judge.ratios.ratios import Effect, clock
+from harness.judge.ratios.ratios import Effect, Reduction, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
@@ -25,9 +25,11 @@ TOLERANCE_POINTS = 5.0
 
 _WHY_FLOOR = f"the claim less {TOLERANCE_POINTS:g} points and its own error"
 
-Word = Literal["reproduced", "contradicted", "inconclusive", "untested"]
-#: What a replay says of a claim, which it cannot decide.
-Stance = Literal["supports", "doubts", ""]
+#: Boots under KVM reproduce or contradict a claim, or are inconclusive. A replay decides none: it
+#: supports or doubts a claim, or leaves it open. Untested is what was not measured.
+Word = Literal[
+    "reproduced", "supported", "contradicted", "doubted", "inconclusive", "open", "untested"
+]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -46,7 +48,6 @@ class Verdict(msgspec.Struct, frozen=True):
     build: str = "tip"
     claim: Claim | None = None
     effect: Effect | None = None
-    stance: Stance = ""
     first: tuple[Word, str] | None = None
     figures: tuple[FigureVerdict, ...] = ()
     precision: Precision | None = None
@@ -155,17 +156,9 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
             for claim in _claims(record, claims, driver, build):
                 if (claimed := claim.claimed_percent) is None:
                     continue
-                word, reason, stance = _doubt(found, effect, claim, claimed)
-                yield Verdict(
-                    DriverSummary(driver, None, None),
-                    claimed,
-                    word,
-                    reason,
-                    build.name,
-                    claim,
-                    effect,
-                    stance,
-                )
+                word, reason = _doubt(found, effect, claim, claimed)
+                summary = DriverSummary(driver, None, None)
+                yield Verdict(summary, claimed, word, reason, build.name, claim, effect)
 
 
 def _claims(
@@ -252,64 +245,48 @@ def _measured(
     spoiled = found.spoiled(effect.kind, effect.build)
     if spoiled:
         return "inconclusive", spoiled
-    reduction = _reduction(effect)
+    reduction = effect.reduction
     if reduction is None:
         return "inconclusive", effect.method
     text = f"{_interval(reduction)}, {effect.n_base} and {effect.n_build} boots)"
     floor = _floor(claim, claimed)
-    word = _held(reduction, floor)
-    if word == "":
+    held = _held(reduction, floor)
+    if held is None:
         return "inconclusive", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
-    return word, f"{text}, claimed {claimed:.1f} %"
+    return "reproduced" if held else "contradicted", f"{text}, claimed {claimed:.1f} %"
 
 
 def _doubt(
     found: RunEvidence, effect: Effect | None, claim: Claim, claimed: float
-) -> tuple[Word, str, Stance]:
+) -> tuple[Word, str]:
     """Return the verdict on a claim by a replay, which at most supports or doubts it."""
     record = found.table.record
     if record.outcome != "complete":
-        return "inconclusive", f"the run is {record.outcome}: {record.reason}", ""
-    only = "a replay decides nothing"
+        return "open", f"the run is {record.outcome}: {record.reason}"
     if effect is None:
-        return "untested", f"{only}, and this one timed no proxy for it", ""
-    spoiled = found.spoiled(effect.kind, effect.build)
-    reduction = _reduction(effect)
-    if spoiled or reduction is None:
-        return "untested", f"{only}, and this one is not usable: {spoiled or effect.method}", ""
+        return "untested", "no proxy for it was timed"
     if why := unfit(record.machine):
-        return "untested", f"{only}, and this one is not usable: {why}", ""
-    text = f"on this CPU {effect.kind} shows a {_interval(reduction)}), claimed {claimed:.1f} %"
-    word = _held(reduction, _floor(claim, claimed))
-    if word == "":
-        return "untested", f"{only}, and this one neither supports nor doubts it: {text}", ""
-    stance: Stance = "supports" if word == "reproduced" else "doubts"
-    return "untested", f"{only}, but this one {stance} it: {text}", stance
+        return "untested", why
+    spoiled = found.spoiled(effect.kind, effect.build)
+    reduction = effect.reduction
+    if spoiled or reduction is None:
+        return "open", spoiled or effect.method
+    text, floor = f"{effect.kind} on this CPU: {_interval(reduction)})", _floor(claim, claimed)
+    held = _held(reduction, floor)
+    if held is None:
+        return "open", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
+    return "supported" if held else "doubted", f"{text}, claimed {claimed:.1f} %"
 
 
-class _Reduction(NamedTuple):
-    """The interval of the reduction relative to base, in percent."""
-
-    low: float
-    high: float
-
-
-def _reduction(effect: Effect) -> _Reduction | None:
-    """Return the interval of the reduction; None where a bound of the ratio is missing."""
-    if effect.low is None or effect.high is None:
-        return None
-    return _Reduction((1 - effect.high) * 100, (1 - effect.low) * 100)
-
-
-def _interval(reduction: _Reduction) -> str:
+def _interval(reduction: Reduction) -> str:
     return f"reduction of {reduction.low:.1f} % to {reduction.high:.1f} % (95 %"
 
 
-def _held(reduction: _Reduction, floor: float) -> Literal["reproduced", "contradicted", ""]:
-    """Return what the whole interval says about a claim; empty if it includes the limit."""
+def _held(reduction: Reduction, floor: float) -> bool | None:
+    """Return whether the whole interval is above the limit, or below; None if it includes it."""
     if reduction.low >= floor:
-        return "reproduced"
-    return "contradicted" if reduction.high < floor else ""
+        return True
+    return False if reduction.high < floor else None
 
 
 def _floor(claim: Claim, claimed: float) -> float:

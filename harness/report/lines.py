@@ -18,8 +18,11 @@ from harness.report import identity, phrases
 Tone = Literal["good", "bad", "doubt", "open", ""]
 TONE: dict[Word, Tone] = {
     "reproduced": "good",
+    "supported": "good",
     "contradicted": "bad",
+    "doubted": "doubt",
     "inconclusive": "doubt",
+    "open": "open",
     "untested": "open",
 }
 
@@ -66,7 +69,7 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
     """
     for verdict in conclusion.verdicts:
         about = phrases.about(verdict)
-        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
+        text = f"{verdict.verdict}: {verdict.reason}"
         yield Line(about, text, TONE[verdict.verdict])
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)

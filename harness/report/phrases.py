@@ -153,11 +153,6 @@ def quoted(verdict: Verdict) -> str:
     return " / ".join(verdict.claim.quotes) if verdict.claim else ""
 
 
-def ruling(verdict: Verdict) -> str:
-    """Return the verdict, and for a replay whether it supports or doubts the claim."""
-    return f"{verdict.verdict}, {verdict.stance}" if verdict.stance else verdict.verdict
-
-
 def noise(found: Noise) -> str:
     """Return a noise finding without its hint."""
     return f"{found.where}: {found.text}"

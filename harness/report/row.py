@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 
 #: fail: the series is at fault. error: the test broke, or cannot decide. miss: the harness broke.
-#: skip: not applicable here. done: measured, no conclusion. Only fail and pass judge the series.
-Status = Literal["pass", "fail", "error", "miss", "skip", "done"]
+#: skip: not applicable here. done: measured, decides nothing. doubt: the same, and not as claimed.
+#: Only fail and pass judge the series.
+Status = Literal["pass", "fail", "error", "miss", "skip", "done", "doubt"]
 
-_GRAVEST: tuple[Status, ...] = ("fail", "error", "miss", "skip", "done", "pass")
+_GRAVEST: tuple[Status, ...] = ("fail", "error", "miss", "doubt", "skip", "done", "pass")
 
 
 class Number(msgspec.Struct, frozen=True):

@@ -14,11 +14,14 @@ from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.row import Number, ReportRow, Status
 
-#: The status of each verdict: only a reproduced claim passes.
+#: The status of each verdict: only a reproduced claim passes, and only a contradicted one fails.
 _OF_VERDICT: dict[Word, Status] = {
     "reproduced": "pass",
+    "supported": "done",
     "contradicted": "fail",
+    "doubted": "doubt",
     "inconclusive": "error",
+    "open": "doubt",
     "untested": "skip",
 }
 
@@ -206,8 +209,11 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
             numbers.append(claimed)
         effect = verdict.effect
         if effect is not None and conclusion.record.evidence != "boot-tcg":
+            if effect.unit == "process":
+                measured = Number("", "reduction", effect.reduction_percent, "percent")
+                numbers.insert(0, measured)
             numbers += _ratio(effect.ratio, effect.low, effect.high)
-        text = f"{phrases.ruling(verdict)}: {verdict.reason}"
+        text = f"{verdict.verdict}: {verdict.reason}"
         status = _OF_VERDICT[verdict.verdict]
         # With two builds a claim is about both.
         build = verdict.build if conclusion.prefixes else ""

@@ -34,10 +34,9 @@ def headline(conclusion: Conclusion) -> str:
     for rule in conclusion.rules:
         if not rule.ok:
             return f"rule {rule.rule} fails: {rule.reason}"
-    parts = [f"{phrases.about(v)} {phrases.ruling(v)}" for v in conclusion.verdicts]
+    parts = [f"{phrases.about(v)} {v.verdict}" for v in conclusion.verdicts]
     parts = parts or ["no claims"]
-    undecided = {verdict.verdict for verdict in conclusion.verdicts} <= {"untested"}
-    if undecided and not phrases.decides(record):
+    if not phrases.decides(record):
         may = phrases.unfit_to_decide(record) or phrases.EVIDENCE[record.evidence].may
         parts.append(f"{record.evidence} {may}")
     return "; ".join(parts)

@@ -20,6 +20,7 @@ COMMANDS = list(dict.fromkeys(re.findall(r"\./bootstrap ([a-z][^`#\n]*[^`#\n ])"
 #: Codes other than 0. Lore is out of many machines' reach, which must be said, not hidden.
 CODES = {
     "reproduce --plan quick --require-verdict": {0, 1},
+    "judge --require supported": {0, 1},
     "series fetch memcpy-streaming@v2": {0, 69},
 }
 #: Run by other tests: they would take too long here, or change the checkout.

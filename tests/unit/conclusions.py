@@ -191,4 +191,5 @@ def named() -> dict[str, Conclusion]:
     made = {name: conclude(rec, claims()) for name, rec in records.items()}
     prefixes = {"prefixes": posted(per_patch()), "prefixes-broken": per_patch_broken()}
     made |= {name: conclude(rec, after_patches()) for name, rec in prefixes.items()}
+    made["replay-doubts"] = conclude(replay(), claims(90.0))
     return made | {"everything": everything()}

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import printable
-from harness.cli.options import gate_rule, json_option, print_json
+from harness.cli.options import gate_rule, json_option, print_json, require_options
 from harness.project.project import Project
 from harness.record import store
 from harness.record.find import find_run
 
 if TYPE_CHECKING:
     from harness.judge.conclude import Conclusion
+    from harness.judge.exit_code import Required
 
 
 @click.command()
@@ -24,18 +25,17 @@ if TYPE_CHECKING:
     metavar="RULE",
     help="Judge by this rule instead of the claims; may be given again.",
 )
-@click.option(
-    "--require-verdict",
-    is_flag=True,
-    help="With --gate: require every claim to be reproduced as well.",
-)
+@require_options
 @json_option
-def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_json: bool) -> None:
+def judge(
+    run: str | None, gates: tuple[str, ...], require: "Required | None", as_json: bool
+) -> None:
     """Judge RUN from its record alone; exit with 0 only if everything required holds.
 
     RUN is a run id, a run's folder or its record.json (default: the newest run that is not a null
-    run). Without --gate, every claim must be reproduced and every patch of a per-patch run must
-    hold. With --gate only the rules count; a rule whose number is missing or unusable fails.
+    run). Without --gate, every claim must be reproduced (or what --require says) and every patch of
+    a per-patch run must hold. With --gate only the rules count, and what --require says; a rule
+    whose number is missing or unusable fails.
 
     \b
     A rule is KIND[@BUILD][.rebind|.first|.traffic].METRIC<NUMBER, or memmap.equal.
@@ -48,6 +48,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     \b
     Examples:
       harness judge
+      harness judge --require supported                     a replay is enough
       harness judge --gate 'nd_pmem.rebind.ratio<0.6' --gate memmap.equal
       harness judge --gate 'order0@each.ratio_low<=1.02'    no patch is slower (a replay)
       harness judge --gate 'order0.traffic.ordinary==0'     a page is only streamed (a count)
@@ -62,7 +63,7 @@ def judge(run: str | None, gates: tuple[str, ...], require_verdict: bool, as_jso
     record = store.load(folder)
     found = concluded(project, record, rules, folder)
     path = store.folder_of(project.results, record) / store.FILE
-    code = judge_exit_code(found, require_verdict=require_verdict)
+    code = judge_exit_code(found, require)
     if as_json:
         print_json(_document(found, str(path), ok=code == 0))
     else:
@@ -107,7 +108,6 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
                 "setup": v.setup,
                 "claimed_percent": v.claimed_percent,
                 "verdict": v.verdict,
-                "stance": v.stance,
                 "reason": v.reason,
             }
             for v in found.verdicts

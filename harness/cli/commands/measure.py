@@ -19,6 +19,7 @@ from harness.cli.options import (
     kernel_options,
     prefix_option,
     print_json,
+    require_options,
 )
 from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
@@ -27,6 +28,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
     from harness.guest.accelerator import BootChoice
+    from harness.judge.exit_code import Required
     from harness.record.record import BootRun
 
 
@@ -42,7 +44,7 @@ class BootOptions(NamedTuple):
     as_json: bool
     each_patch: bool = False
     follow_up: bool = False
-    require_verdict: bool = False
+    require: "Required | None" = None
 
 
 boot_options = adding(
@@ -116,11 +118,7 @@ def measure(options: BootOptions) -> None:
     help="Build, boot and measure every prefix, patch by patch.",
 )
 @follow_up_option
-@click.option(
-    "--require-verdict",
-    is_flag=True,
-    help="Exit with 1 unless every claim is reproduced; an untested claim is not.",
-)
+@require_options
 @as_one(BootOptions)
 def reproduce(options: BootOptions) -> None:
     """Repeat the measurement that the cover letter of WHAT describes, and judge its claims.
@@ -149,5 +147,5 @@ def reproduce(options: BootOptions) -> None:
     record = _measured(project, options)
     found = concluded(project, record)
     show(project, found, as_json=options.as_json)
-    if code := reproduce_exit_code(found, require_verdict=options.require_verdict):
+    if code := reproduce_exit_code(found, options.require):
         raise click.exceptions.Exit(code)

@@ -5,7 +5,7 @@ Pure: a table in, effects out.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,13 @@ BY_SLICES = f"{PAIRED}; a round's is the median of its slices'"
 APART = "mean of the logarithms, with Welch's t interval"
 ALONE = "{n} {unit}(s) per build: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
+
+
+class Reduction(NamedTuple):
+    """The interval of what a build saves of base's cost, in percent."""
+
+    low: float
+    high: float
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -54,6 +61,13 @@ class Effect(msgspec.Struct, frozen=True):
     def reduction_percent(self) -> float:
         """What the build saves of base's cost, in percent."""
         return (1 - self.ratio) * 100
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """The interval of what the build saves; None where a bound of the ratio is missing."""
+        if self.low is None or self.high is None:
+            return None
+        return Reduction((1 - self.high) * 100, (1 - self.low) * 100)
 
     @property
     def differs(self) -> bool:

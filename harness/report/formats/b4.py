@@ -21,6 +21,7 @@ _STATUS: dict[Status, str] = {
     "miss": "warn",
     "skip": "warn",
     "done": "pass",
+    "doubt": "warn",
 }
 
 

@@ -14,7 +14,7 @@ from harness.report.verdict_line import headline
 _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
 _VERDICT = (
-    *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "stance", "reason"),
+    *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "reason"),
     *("first", "figures", "precision"),
 )
 _PREFIX = (

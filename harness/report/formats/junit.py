@@ -82,8 +82,8 @@ def _case(group: str, row: ReportRow) -> TestCase:
             return case
         case "fail":
             found = Failure(text, "fail")
-        case "skip":
-            found = Skipped(text, "skip")
+        case "skip" | "doubt":
+            found = Skipped(text, row.status)
         case "error" | "miss":
             found = Error(text, row.status)
     found.text = printable(row.log)

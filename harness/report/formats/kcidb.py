@@ -2,7 +2,8 @@
 """A conclusion as a KCIDB report, schema 5.3, checked with kcidb-io and never submitted.
 
 There is one checkout per build: a base with patches on it. Each number is a test of its own with
-status DONE, each row another test without a number: a number alone passes nothing.
+status DONE: a number alone passes nothing. Each row is another test without a number, but for a
+claim that a replay supports, doubts or leaves open: that is DONE with the reduction measured.
 """
 
 import hashlib
@@ -152,7 +153,11 @@ class _Report:
 
     def _row(self, row: ReportRow, build: Object) -> Object:
         made = self._test(build, row.group, row.name)
-        made |= {"status": row.status.upper(), "comment": one_line(row.text)}
+        status = "done" if row.status == "doubt" else row.status
+        made |= {"status": status.upper(), "comment": one_line(row.text)}
+        by_replay = status == "done" and [n for n in row.numbers if n.name == "reduction"]
+        if by_replay:
+            made["number"] = _value(by_replay[0])
         if row.log:
             made["log_excerpt"] = printable(row.log)[:MAX_EXCERPT]
         if row.duration_s:
@@ -165,13 +170,7 @@ class _Report:
     def _number(self, row: ReportRow, number: Number, build: Object) -> Object:
         name = "" if number.build == row.build else number.build
         path = [part for part in (row.group, row.name, name, number.name) if part]
-        unit, factor = _UNITS.get(number.unit, (number.unit, 1.0))
-        measured: Object = {"value": number.value * factor}
-        if unit:
-            measured["unit"] = "%" if unit == "percent" else unit
-        if number.unit in _UNITS:
-            measured["prefix"] = "metric"
-        return self._test(build, *path) | {"status": "DONE", "number": measured}
+        return self._test(build, *path) | {"status": "DONE", "number": _value(number)}
 
     def _test(self, build: Object, *path: str) -> Object:
         """Return what all tests share; the path names the evidence: no trend may mix clocks."""
@@ -189,3 +188,13 @@ class _Report:
             },
             "misc": {"evidence": record.evidence},
         }
+
+
+def _value(number: Number) -> Object:
+    unit, factor = _UNITS.get(number.unit, (number.unit, 1.0))
+    made: Object = {"value": number.value * factor}
+    if unit:
+        made["unit"] = "%" if unit == "percent" else unit
+    if number.unit in _UNITS:
+        made["prefix"] = "metric"
+    return made

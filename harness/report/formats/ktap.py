@@ -58,7 +58,7 @@ def _result(number: int, row: ReportRow, group: str) -> list[str]:
     if name == group:
         name += "_"  # the parser would take it for the end of the group
     match row.status:
-        case "skip":
+        case "skip" | "doubt":
             return [f"ok {number} {name} # SKIP {_text(row.text)}"]
         case "error" | "miss":
             line = f"not ok {number} {name} # ERROR {_text(row.text)}"
@@ -72,9 +72,9 @@ def _result(number: int, row: ReportRow, group: str) -> list[str]:
 def _summary(number: int, name: str, rows: Sequence[ReportRow]) -> str:
     """Return the line of a group: failed if any row failed, skipped if all rows are skipped."""
     statuses = {row.status for row in rows}
-    if statuses == {"skip"}:
+    if statuses <= {"skip", "doubt"}:
         return f"ok {number} {name} # SKIP all of its results are skipped"
-    return f"{'ok' if statuses <= {'pass', 'skip', 'done'} else 'not ok'} {number} {name}"
+    return f"{'not ok' if statuses & {'fail', 'error', 'miss'} else 'ok'} {number} {name}"
 
 
 def _measured(number: Number, evidence: str) -> str:

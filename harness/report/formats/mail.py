@@ -18,6 +18,7 @@ from typing import NamedTuple
 from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
+from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import lines, phrases, tables
 from harness.report.escaping import one_line
@@ -97,6 +98,8 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     if record.outcome != "complete":
         yield _wrapped(_safe(f"The run is not complete: {phrases.outcome(record)}."))
     yield _wrapped(_EXPLAINED[record.evidence])
+    if sentences := [text for v in conclusion.verdicts if (text := _replayed(record, v))]:
+        yield _wrapped(_safe(" ".join(sentences)))
     yield from _blocks(conclusion)
     if (table := tables.passes(conclusion)).rows:
         yield _columns(table)
@@ -164,6 +167,22 @@ def _patches(record: RunRecord) -> str:
     elif not phrases.is_whole(record):
         tested += f" ({phrases.patches(record, record.tip.prefix)} only)"
     return tested
+
+
+def _replayed(record: RunRecord, verdict: Verdict) -> str:
+    """Return what a replay measured for a claim, in a sentence; empty for boots and prefixes."""
+    effect = verdict.effect
+    if effect is None or effect.unit != "process" or effect.reduction is None:
+        return ""
+    if verdict.build != record.tip.name:
+        return ""
+    low, high = effect.reduction
+    build = phrases.build(record, verdict.build)
+    return (
+        f"With {'the series' if build == 'series' else build} the function takes {low:.1f} % to "
+        f"{high:.1f} % less time on this CPU (95 % interval, {effect.kind}); "
+        f"{verdict.claimed_percent:.1f} % is claimed for {phrases.about(verdict)}."
+    )
 
 
 def _blocks(conclusion: Conclusion) -> Iterator[str]:

@@ -102,7 +102,6 @@ def environment() -> jinja2.Environment:
     made.globals |= {"style": Markup(style), "style_hash": style_hash(style)}  # noqa: S704 (ours)
     made.filters |= {
         "about": phrases.about,
-        "ruling": phrases.ruling,
         "quoted": phrases.quoted,
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",

@@ -22,6 +22,7 @@ def by(*rules: str, percent: float = 59.4) -> Conclusion:
     [
         (MADE["reproduced"], 0, 0),
         (MADE["tcg"], 0, 1),
+        (MADE["replay"], 0, 1),
         (MADE["contradicted"], 1, 1),
         (MADE["inconclusive"], 1, 1),
         (MADE["failed"], 1, 1),
@@ -35,7 +36,7 @@ def by(*rules: str, percent: float = 59.4) -> Conclusion:
 )
 def test_reproduce(found: Conclusion, plain: int, required: int) -> None:
     assert reproduce_exit_code(found) == plain
-    assert reproduce_exit_code(found, require_verdict=True) == required
+    assert reproduce_exit_code(found, "reproduced") == required
 
 
 def test_reproduce_fails_for_a_patch_that_builds_and_does_not_hold() -> None:
@@ -66,7 +67,29 @@ def test_judge_by_rules_alone_where_there_are_some(
     found: Conclusion, plain: int, required: int
 ) -> None:
     assert judge_exit_code(found) == plain
-    assert judge_exit_code(found, require_verdict=True) == required
+    assert judge_exit_code(found, "reproduced") == required
+
+
+@pytest.mark.parametrize(
+    ("words", "supported"),
+    [
+        ("reproduced supported", 0),
+        ("supported supported", 0),
+        ("supported doubted", 1),
+        ("supported open", 1),
+        ("supported untested", 1),
+        ("", 1),
+    ],
+)
+def test_what_is_required_of_the_claims(words: str, supported: int) -> None:
+    one = MADE["replay"].verdicts[0]
+    verdicts = tuple(msgspec.structs.replace(one, verdict=word) for word in words.split())
+    found = msgspec.structs.replace(MADE["replay"], verdicts=verdicts)
+    for code in (reproduce_exit_code, judge_exit_code):
+        assert code(found, "supported") == supported
+        assert code(found, "reproduced") == 1
+    assert reproduce_exit_code(found) == 0
+    assert judge_exit_code(found) == 1
 
 
 def test_null() -> None:

@@ -11,7 +11,7 @@ from harness.judge.conditions.validity import RunEvidence
 from harness.judge.ratios.ratios import Effect
 from harness.judge.summary import summarize
 from harness.judge.tabulate import of_boots
-from harness.judge.verdict import Verdict, _reduction
+from harness.judge.verdict import Verdict
 from harness.memmap.compare import by_digest
 from harness.project.claim import Claim
 from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
@@ -77,7 +77,7 @@ def test_a_claim_about_a_physical_host_is_not_judged_by_a_guests_boots() -> None
     made = replay({"base": [100.0] * 6, "8": [30.0] * 6})
     asked = [replace(c, after_patch=8) for c in (*host, *vm)]
     assert [v.setup for v in judge(made, asked)] == ["vm", "physical"] * 2
-    assert {v.stance for v in judge(made, asked)} == {"supports"}
+    assert {v.verdict for v in judge(made, asked)} == {"supported"}
 
 
 def test_a_claim_without_a_guest_is_untested() -> None:
@@ -107,11 +107,10 @@ def test_a_missing_bound_is_not_a_saving(
     verdicts = judge(run, asked)
     assert verdicts
     for verdict in verdicts:
-        assert verdict.verdict == ("inconclusive" if evidence == "boot-kvm" else "untested")
-        assert verdict.stance == ""
+        assert verdict.verdict == ("inconclusive" if evidence == "boot-kvm" else "open")
         assert "no interval" in verdict.reason
         assert verdict.claim is not None and verdict.effect is not None
-        assert _reduction(verdict.effect) is None
+        assert verdict.effect.reduction is None
 
 
 def test_too_few_boots_are_inconclusive() -> None:
@@ -205,5 +204,5 @@ def test_a_replay_with_other_struct_pages_supports_nothing() -> None:
     equal, other = replay(costs), replay(costs, digests={"8": "x"})
     unlike = replace(equal, comparisons=(Comparison("8", 9, 1, equal=False, detail="flags"),))
     asked = [replace(c, after_patch=8) for c in claims()]
-    stances = [{v.stance for v in judge(rec, asked)} for rec in (equal, other, unlike)]
-    assert stances == [{"supports"}, {""}, {""}]
+    found = [{v.verdict for v in judge(rec, asked)} for rec in (equal, other, unlike)]
+    assert found == [{"supported"}, {"open"}, {"open"}]

@@ -230,6 +230,7 @@ def test_github_gets_no_annotation_for_passed_results() -> None:
         ("failed", "fail"),
         ("lost", "warn"),
         ("replay", "warn"),
+        ("replay-doubts", "warn"),
         ("memmaps-differ", "fail"),
     ],
 )

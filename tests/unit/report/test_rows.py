@@ -36,7 +36,9 @@ def statuses(conclusion: Conclusion, group: str) -> dict[str, Status]:
         ("tcg", "skip"),
         ("failed", "error"),
         ("lost", "error"),
-        ("replay", "skip"),
+        ("replay", "done"),
+        ("replay-doubts", "doubt"),
+        ("replay-differs", "doubt"),
     ],
 )
 def test_a_claim_passes_only_if_reproduced(name: str, status: Status) -> None:
