@@ -15,7 +15,7 @@ from harness.doctor import requirements
 from harness.doctor.diagnosis import Decision, Diagnosis, decision
 from harness.errors import HarnessError
 from harness.events import Listener, silent
-from harness.guest import accelerator, backing_files, rootfs
+from harness.guest import accelerator, agent, backing_files, rootfs
 from harness.guest.accelerator import CpuWish
 from harness.host.cache import Cache
 from harness.host.hypervisor import hypervisor
@@ -86,7 +86,7 @@ def _architecture() -> Diagnosis:
 
 def _root(project: Project, cache: Cache) -> Diagnosis:
     try:
-        folder = rootfs.assemble(cache, project.guests_folder / "agent" / "agent")
+        folder = rootfs.assemble(cache, agent.agent(project.agent_folder))
     except HarnessError as error:
         return Diagnosis("guest root", "missing", error.what, "install what is missing above")
     files = (p for p in folder.rglob("*") if p.is_file() and not p.is_symlink())

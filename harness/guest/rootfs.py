@@ -31,23 +31,27 @@ _TEXTS = {
 }
 
 
-def assemble(cache: Cache, agent: Path | None = None) -> Path:
-    """Return the root folder, with ndctl and `agent` (as /agent) if `agent` is given.
+def assemble(cache: Cache, agent: str = "") -> Path:
+    """Return the root folder, with ndctl and the script `agent` (as /agent) if one is given.
 
     Raises ToolMissing or MachineError if the host lacks one of the programs.
     """
     log, deadline = cache.log("root"), Deadline(_ASSEMBLE_S)
     shell = busybox.require_static(log, deadline)
     files = {"bin/busybox": shell}
-    if agent is not None:
+    if agent:
         ndctl = programs.require("ndctl")
-        files |= {"bin/ndctl": ndctl, AGENT.lstrip("/"): agent}
+        files["bin/ndctl"] = ndctl
         libraries = shared_libraries.libraries(ndctl, log=log, deadline=deadline)
         files |= {str(path).lstrip("/"): path for path in libraries}
-    folder = cache.roots / _digest(files)
+    folder = cache.roots / _digest(files, agent)
     if not folder.is_dir():
         with cache.staging() as work:
             _fill(work, files, busybox.applets(shell, log, deadline))
+            if agent:
+                script = work / AGENT.lstrip("/")
+                script.write_text(agent)
+                script.chmod(0o755)
             publish(work, folder)
     used(folder)
     return folder
@@ -68,10 +72,10 @@ def _fill(root: Path, files: Mapping[str, Path], applets: list[str]) -> None:
             (root / "bin" / applet).symlink_to("busybox")
 
 
-def _digest(files: Mapping[str, Path]) -> str:
-    """Return a digest of the files' names and contents, and of this module."""
+def _digest(files: Mapping[str, Path], agent: str) -> str:
+    """Return a digest of the files' names and contents, of the agent, and of this module."""
     made_by = Path(__file__).read_bytes()
-    hasher = hashlib.sha256(made_by)
+    hasher = hashlib.sha256(made_by + agent.encode())
     for name, path in sorted(files.items()):
         with path.open("rb") as handle:
             content = hashlib.file_digest(handle, "sha256").hexdigest()

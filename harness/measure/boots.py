@@ -13,7 +13,7 @@ import msgspec
 
 from harness.errors import GuestLost, HarnessError, TimedOut, Unsupported
 from harness.events import Began, Ended, Listener, Note, silent
-from harness.guest import backing_files
+from harness.guest import agent, backing_files
 from harness.guest.accelerator import Accelerator
 from harness.guest.qemu import options as qemu
 from harness.guest.qemu.pinning import NOT_PINNED, Pinning
@@ -66,8 +66,8 @@ def measure(
     _require_device(cache, guest)
     cache.sandbox.warn(listen)
     folder = store.folder_of(project.results, record)
-    agent = project.guests_folder / "agent" / "agent"
-    conditions = Conditions(cache, folder, agent, guest, plan, accelerator, pinning)
+    script = agent.agent(project.agent_folder)
+    conditions = Conditions(cache, folder, script, guest, plan, accelerator, pinning)
     with cache.locked(f"run-{record.run_id}"):
         if (folder / store.FILE).exists():
             record = store.load_boots(folder)  # another process may have gone further meanwhile

@@ -38,7 +38,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
     cache: Cache
     folder: Path
-    agent: Path
+    agent: str
     guest: Guest
     plan: Plan
     accelerator: Accelerator

@@ -68,6 +68,7 @@ class Project:
         self.series_folder = root / "series"
         self.configs = root / "configs"
         self.guests_folder = root / "guests"
+        self.agent_folder = self.guests_folder / "agent"
         self.results = root / "results"
 
     @classmethod

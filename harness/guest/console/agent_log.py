@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parses what the agent (guests/agent/agent) writes to its port. Pure.
+"""Parses what the agent (guests/agent/) writes to its port, and the procedure to its log. Pure.
 
 A report is complete if its end marker counts its lines. An incomplete one is parsed as far as it
 goes, to explain the failure.
@@ -42,13 +42,14 @@ class AgentNamespace(msgspec.Struct, frozen=True):
 
 
 class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"):
-    """A namespace that the agent made, as ndctl and sysfs show it."""
+    """A namespace that is rebound, as ndctl and sysfs show it; `sysfs_size` is its raw size."""
 
     driver: str
     device: str
     listed: tuple[AgentNamespace, ...] | None
     sysfs_mode: str
     sysfs_align: str
+    sysfs_size: str = ""
 
 
 class EventsLine(msgspec.Struct, frozen=True, tag_field="is", tag="events"):
@@ -60,6 +61,23 @@ class EventsLine(msgspec.Struct, frozen=True, tag_field="is", tag="events"):
     driver: str
     index: int
     count: int
+
+
+class MachineLine(msgspec.Struct, frozen=True, tag_field="is", tag="machine"):
+    """The machine of the procedure, and how often it rebinds. `hz` is 0 if it is not known.
+
+    `hres` is 1 if high resolution timers are on, `tainted` the kernel's mask of that name.
+    """
+
+    cpu: str
+    cpu_id: str
+    cpus: int
+    memory_kib: int
+    hypervisor: str
+    hz: int
+    hres: str
+    tainted: int
+    rebinds: int
 
 
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
@@ -86,6 +104,7 @@ _Line = (
     | TracepointLine
     | NamespaceLine
     | EventsLine
+    | MachineLine
     | LogLine
     | FailedLine
     | EndLine
@@ -105,6 +124,7 @@ class AgentReport(msgspec.Struct, frozen=True):
     ended: bool
     problems: tuple[str, ...]
     events: tuple[EventsLine, ...] = ()
+    machine: MachineLine | None = None
 
     @property
     def build_id(self) -> str:
@@ -129,6 +149,7 @@ def parse(raw: bytes) -> AgentReport:
         problems.append("lines after the end marker")
     if ended and isinstance(end := read[-1], EndLine) and end.lines != len(lines) - 2:
         problems.append(f"{len(lines) - 2} lines, but the end marker counts {end.lines}")
+    machine = _only(read, MachineLine, problems)
     return AgentReport(
         kernel=_only(read, KernelLine, problems),
         site=site.text if (site := _only(read, SiteLine, problems)) else None,
@@ -139,6 +160,7 @@ def parse(raw: bytes) -> AgentReport:
         ended=ended and not problems,
         problems=tuple(problems),
         events=tuple(line for line in read if isinstance(line, EventsLine)),
+        machine=machine,
     )
 
 

@@ -115,12 +115,13 @@ def read_line(line: str) -> Marker | BindingReport | Started | Cut | None:
     return None
 
 
-def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
+def bindings(text: str, asked: Mapping[str, int], lowest: Mapping[str, int] = {}) -> Bindings:
     """Return the bindings, of which `asked[driver]` are expected, and all problems.
 
-    There are no problems if exactly the expected bindings were found.
+    `lowest` are the indices of the first expected bindings, 0 by default. There are no problems if
+    exactly the expected bindings were found.
     """
-    reader = _ConsoleReader(asked)
+    reader = _ConsoleReader(asked, lowest)
     for number, line in enumerate(text.split("\n"), 1):
         reader.read(number, read_line(line))
     return reader.result()
@@ -129,14 +130,17 @@ def bindings(text: str, asked: Mapping[str, int]) -> Bindings:
 class _ConsoleReader:
     """Reads the lines of a log in order."""
 
-    def __init__(self, asked: Mapping[str, int]) -> None:
-        self._asked = asked
+    def __init__(self, asked: Mapping[str, int], lowest: Mapping[str, int]) -> None:
+        self._wanted = {
+            driver: range(lowest.get(driver, 0), lowest.get(driver, 0) + number)
+            for driver, number in asked.items()
+        }
         self._reports: defaultdict[tuple[str, int], list[tuple[int, BindingReport]]] = defaultdict(
             list
         )
         self._begun: Counter[tuple[str, int]] = Counter()
         self._ended: Counter[tuple[str, int]] = Counter()
-        self._next: Counter[str] = Counter()
+        self._next = dict(lowest)
         self._problems: list[LogProblem] = []
         self._open: tuple[str, int] | None = None
         self._last_line = 0
@@ -164,23 +168,23 @@ class _ConsoleReader:
     def result(self) -> Bindings:
         if self._open is not None:
             self._problem("no end", self._last_line, self._open)
-        found = [b for b in map(self._binding, self._wanted()) if b is not None]
+        found = [b for b in map(self._binding, self._expected()) if b is not None]
         return Bindings(tuple(found), tuple(self._problems), tuple(self._booted))
 
-    def _wanted(self) -> Iterator[tuple[str, int]]:
-        for driver, number in self._asked.items():
-            for index in range(number):
+    def _expected(self) -> Iterator[tuple[str, int]]:
+        for driver, indices in self._wanted.items():
+            for index in indices:
                 yield driver, index
 
     def _begin(self, number: int, binding: tuple[str, int]) -> None:
         driver, index = binding
         if self._open is not None:
             self._problem("no end", number, self._open)
-        if index >= self._asked.get(driver, 0):
+        if index not in self._wanted.get(driver, ()):
             self._problem("not asked for", number, binding)
         elif self._begun[binding]:
             self._problem("begun twice", number, binding)
-        elif index != self._next[driver]:
+        elif index != self._next.get(driver, 0):
             self._problem("out of order", number, binding)
         self._next[driver] = index + 1
         self._begun[binding] += 1

@@ -31,7 +31,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
 def own() -> Fingerprint:
     """Return the fingerprint of this harness. Raises InputError if there is no project."""
     package = Path(harness.__file__).parent
-    agent = Project.find().guests_folder / "agent"
+    agent = Project.find().agent_folder
     sha256 = hashlib.sha256()
     for folder in (package, agent):
         for path in sorted(folder.rglob("*")):

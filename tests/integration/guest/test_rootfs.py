@@ -22,10 +22,8 @@ def cache(tmp_path: Path) -> Cache:
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Path:
-    path = tmp_path / "agent.sh"
-    path.write_text("#!/bin/sh\n")
-    return path
+def agent() -> str:
+    return "#!/bin/sh\n"
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -36,9 +34,9 @@ def program(folder: Path, name: str, text: str) -> None:
 
 @pytest.mark.skipif(programs.find("ndctl") is None, reason="ndctl is not installed")
 @pytest.mark.skipif(programs.find("busybox") is None, reason="busybox is not installed")
-def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -> None:
+def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: str) -> None:
     root = assemble(cache, agent)
-    assert (root / "agent").read_text() == agent.read_text()
+    assert (root / "agent").read_text() == agent
     assert os.access(root / "agent", os.X_OK)
     assert (root / "bin/sh").readlink() == Path("busybox")
     assert not (root / "bin/busybox").is_symlink()
@@ -60,15 +58,14 @@ def test_the_distributions_own_programs_run_from_it(cache: Cache, agent: Path) -
 
 
 def test_it_is_made_again_only_if_the_agent_changes(
-    cache: Cache, agent: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, agent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
     first = assemble(cache, agent)
     (first / "witness").touch()
     assert assemble(cache, agent) == first
     assert (first / "witness").exists()
-    agent.write_text("#!/bin/sh\nexit 1\n")
-    second = assemble(cache, agent)
+    second = assemble(cache, "#!/bin/sh\nexit 1\n")
     assert second != first
     assert (second / "agent").read_text() == "#!/bin/sh\nexit 1\n"
     assert assemble(cache) not in (first, second)
@@ -85,7 +82,7 @@ def test_a_dynamic_busybox_is_refused(
 
 
 def test_a_program_with_missing_libraries_is_refused(
-    cache: Cache, agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(
         tmp_path / "bin",

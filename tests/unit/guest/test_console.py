@@ -218,3 +218,12 @@ def test_unrelated_lines_between_change_nothing(data: st.DataObject, noise: str)
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
     assert len(bindings(text, asked(1)).found) == 0
+
+
+def test_a_namespace_that_was_there_begins_with_rebind_1() -> None:
+    lines = [*binding("nd_pmem", 1, 40), *binding("nd_pmem", 2, 41)]
+    found = bindings("\n".join(lines), {"nd_pmem": 2}, {"nd_pmem": 1})
+    assert [b.index for b in found.found] == [1, 2]
+    assert found.problems == ()
+    found = bindings("\n".join(lines[3:]), {"nd_pmem": 2}, {"nd_pmem": 1})
+    assert next((p.kind, p.index) for p in found.problems) == ("out of order", 2)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The report: one JSON object per line on descriptor 3. The last is the end marker, which counts the
+# others. Markers in the kernel log enclose every binding, so that each line of
+# memmap_init_zone_device() belongs to one binding or to none; brackets show that a marker is
+# complete.
+#
+# The script that includes this part defines kernel_log, which prints the kernel log, and $work, a
+# folder for temporary files.
+
+bus=/sys/bus/nd
+tracing=/sys/kernel/tracing
+page_ref=$tracing/events/page_ref/page_ref_set
+func=memmap_init_zone_device
+lines=0
+
+# Write a line of the report.
+say() {
+	printf '%s\n' "$1" >&3
+	lines=$((lines + 1))
+}
+
+# Escape text for JSON strings, line by line.
+escaped() {
+	tr -d '\000-\010\013-\037\177' | sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g'
+}
+
+quoted() {
+	printf '"%s"' "$(printf '%s' "$1" | escaped)"
+}
+
+mark() {
+	echo "memmap-harness: <$*>" >/dev/kmsg
+}
+
+finish() {
+	mark finished
+	kernel_log >"$work/kernel.log"
+	escaped <"$work/kernel.log" | sed 's/.*/{"is":"log","text":"&"}/' >&3
+	lines=$((lines + $(wc -l <"$work/kernel.log")))
+	printf '{"is":"end","lines":%d}\n' "$lines" >&3
+	exit "$1"
+}
+
+fail() {
+	say "{\"is\":\"failed\",\"what\":$(quoted "$*")}"
+	finish 1
+}
+
+# The line of the pr_debug() site in the control file of dynamic debug.
+debug_site() {
+	grep -h "$func =" /sys/kernel/debug/dynamic_debug/control /proc/dynamic_debug/control \
+		2>/dev/null | head -n 1
+}
+
+# Report the kernel, its pr_debug() site and its tracepoint.
+describe_kernel() {
+	notes=$(od -An -v -tx1 /sys/kernel/notes | tr -d ' \n')
+	say "{\"is\":\"kernel\",\"release\":$(quoted "$(uname -r)"),\"notes\":\"$notes\",\
+\"command_line\":$(quoted "$(cat /proc/cmdline)")}"
+	say "{\"is\":\"site\",\"text\":$(quoted "$(debug_site)")}"
+
+	# The series does not use its fast path while this tracepoint is enabled.
+	state=$(cat "$page_ref/enable" 2>/dev/null)
+	[ -n "$state" ] || [ -d "$tracing/events" ] || ! grep -q 'tracefs$' /proc/filesystems ||
+		state=unknown
+	say "{\"is\":\"tracepoint\",\"state\":\"${state:-absent}\"}"
+}
