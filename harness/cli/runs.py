@@ -87,7 +87,8 @@ def concluded(
 
     slug = project.measurable_series(record.subject.slug).slug
     nulls = store.null_runs(project.results, slug)
-    return conclude(record, claims_of(project, record, path), nulls, rules)
+    replay = store.replay_beside(path or store.folder_of(project.results, record))
+    return conclude(record, claims_of(project, record, path), nulls, rules, replay)
 
 
 def show(

@@ -102,7 +102,8 @@ def _one(
     try:
         slug = record.subject.slug
         ours = [n for n in nulls if n.subject.slug == slug]
-        conclusion = conclude(record, claims_of(project, record, folder), ours)
+        claims, replay = claims_of(project, record, folder), store.replay_beside(folder)
+        conclusion = conclude(record, claims, ours, replay=replay)
         page = site / name / run_page.NAME
         text = run_page.page(
             conclusion,

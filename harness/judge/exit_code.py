@@ -31,7 +31,8 @@ def reproduce_exit_code(found: Conclusion, require: Required | None = None) -> i
         and not words & {"contradicted", "inconclusive"}
         and all(prefix.holds for prefix in found.prefixes)
         and all(rule.ok for rule in found.rules)
-        and (require is None or _met(words, require))
+        and not any(one.compared and not one.ok for part in found.parts for one in part.memmaps)
+        and (require is None or _met(found, require))
     )
     return 0 if ok else EXIT_VERDICT
 
@@ -42,14 +43,16 @@ def judge_exit_code(found: Conclusion, require: Required | None = None) -> int:
     What is required of the claims must be so as well. A run that answers to no claim meets nothing.
     """
     by_rules = all(rule.ok for rule in found.rules)
-    words = {verdict.verdict for verdict in found.verdicts}
-    by_claims = _met(words, require or "reproduced")
+    by_claims = _met(found, require or "reproduced")
     by_claims = by_claims and all(prefix.holds for prefix in found.prefixes)
     ok = by_rules and (by_claims or (bool(found.rules) and require is None))
     return 0 if ok else EXIT_VERDICT
 
 
-def _met(words: set[Word], require: Required) -> bool:
+def _met(found: Conclusion, require: Required) -> bool:
+    """Return whether all claims meet it; only claims that boots were about can be reproduced."""
+    verdicts = found.booted if require == "reproduced" else found.verdicts
+    words = {verdict.verdict for verdict in verdicts}
     return bool(words) and words <= _MEETS[require]
 
 

@@ -18,7 +18,7 @@ from harness.judge.ratios.ratios import Effect, Reduction, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
-from harness.record.record import PROXY_KIND, BootRun, Build, ReplayRun, RunRecord
+from harness.record.record import PROXY_KIND, BootRun, Build, Evidence, ReplayRun, RunRecord
 
 #: A claim is a rounded figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
@@ -39,18 +39,24 @@ class Verdict(msgspec.Struct, frozen=True):
     the boots, none for a replay; `effect` is the effect that decides, if one was measured. `first`
     is the verdict on the first binding's reduction, with its reason, if its times were posted;
     `figures` are those on all posted times. `precision` says how many boots the verdict needed.
+    `evidence` is what the verdict stands on. Where a replay was made beside the boots, `boots` and
+    `replay` are the verdicts of each, and `disagrees` says that their intervals exclude each other.
     """
 
     summary: DriverSummary
     claimed_percent: float | None
     verdict: Word
     reason: str
+    evidence: Evidence
     build: str = "tip"
     claim: Claim | None = None
     effect: Effect | None = None
     first: tuple[Word, str] | None = None
     figures: tuple[FigureVerdict, ...] = ()
     precision: Precision | None = None
+    boots: "Verdict | None" = None
+    replay: "Verdict | None" = None
+    disagrees: str = ""
 
     @property
     def driver(self) -> str:
@@ -99,7 +105,7 @@ def _booted(
         effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
-    verdict = Verdict(summary, claimed, word, reason, tip.name, claim, effect)
+    verdict = Verdict(summary, claimed, word, reason, record.evidence, tip.name, claim, effect)
     if claim is None or effect is None:
         return verdict
     why_not = _why_no_figures(found, record, effect, claim)
@@ -158,7 +164,8 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
                     continue
                 word, reason = _doubt(found, effect, claim, claimed)
                 summary = DriverSummary(driver, None, None)
-                yield Verdict(summary, claimed, word, reason, build.name, claim, effect)
+                about = (build.name, claim, effect)
+                yield Verdict(summary, claimed, word, reason, record.evidence, *about)
 
 
 def _claims(

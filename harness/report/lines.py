@@ -74,8 +74,17 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)
         yield from _figures(verdict)
+    yield from disagreements(conclusion)
     yield from own(conclusion)
     yield from commits(conclusion)
+
+
+def disagreements(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield each claim for which the intervals of boots and of the replay exclude each other."""
+    for verdict in conclusion.verdicts:
+        if verdict.disagrees:
+            name = f"{phrases.about(verdict)}, boots and replay"
+            yield Line(name, verdict.disagrees, "doubt")
 
 
 def commits(conclusion: Conclusion) -> Iterator[Line]:
@@ -131,9 +140,9 @@ def own(conclusion: Conclusion) -> Iterator[Line]:
 
 def traffic(conclusion: Conclusion) -> Iterator[Line]:
     """Yield what memory traffic can explain of a gain, at most, for each page order."""
-    record = conclusion.record
-    if isinstance(record, ReplayRun):
-        for found in explanations(record, conclusion.verdicts):
+    for part in conclusion.parts:
+        record = part.record
+        for found in explanations(record, part.verdicts) if isinstance(record, ReplayRun) else ():
             build = phrases.build(record, found.build)
             yield Line(f"traffic, {found.kind}", _explained(build, found))
 
@@ -158,6 +167,12 @@ def _explained(build: str, found: Explanation) -> str:
     return text
 
 
+def replay(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield how the replay beside the boots ended, unless it is complete."""
+    if conclusion.replay is not None and conclusion.replay.record.outcome != "complete":
+        yield Line("replay", phrases.outcome(conclusion.replay.record), "doubt")
+
+
 def rules(conclusion: Conclusion) -> Iterator[Line]:
     """Yield the result of each rule."""
     for rule in conclusion.rules:
@@ -167,18 +182,21 @@ def rules(conclusion: Conclusion) -> Iterator[Line]:
 
 def memmaps(conclusion: Conclusion) -> Iterator[Line]:
     """Yield each build whose struct pages failed the comparison with base, or that all passed."""
-    failed = [found for found in identity.memmaps(conclusion) if found.failed]
-    for found in failed:
-        build = phrases.build(conclusion.record, found.build)
-        yield Line(f"struct pages of {found.driver}, {build}", found.sentence, "bad")
-    if conclusion.memmaps and not failed:
-        yield Line("struct pages", identity.identical(len(conclusion.memmaps)), "good")
+    found = [(part, one) for part in conclusion.parts for one in identity.memmaps(part)]
+    failed = [(part, one) for part, one in found if one.failed]
+    for part, one in failed:
+        build = phrases.build(part.record, one.build)
+        yield Line(f"struct pages of {one.driver}, {build}", one.sentence, "bad")
+    if found and not failed:
+        compared = sum(one.compared for _, one in found)
+        yield Line("struct pages", identity.identical(compared), "good")
 
 
 def noise(conclusion: Conclusion) -> Iterator[Line]:
     """Yield each noise finding with its hint."""
-    for found in conclusion.noise:
-        yield Line("noise", f"{phrases.noise(found)}; hint: {found.remedy}", "doubt")
+    for part in conclusion.parts:
+        for found in part.noise:
+            yield Line("noise", f"{phrases.noise(found)}; hint: {found.remedy}", "doubt")
 
 
 def null(conclusion: Conclusion) -> Iterator[Line]:
@@ -190,10 +208,13 @@ def null(conclusion: Conclusion) -> Iterator[Line]:
 
 def sameness(conclusion: Conclusion, pins_shown: int = 100) -> Iterator[Line]:
     """Yield what each build has in common with base, and in what it differs."""
-    for found in conclusion.identity:
-        name = phrases.build(conclusion.record, found.build)
-        for text in identity.sameness(found, pins_shown):
-            yield Line(name, text, "" if found.ok else "bad")
+    for part in conclusion.parts:
+        for found in part.identity:
+            name = phrases.build(part.record, found.build)
+            if part is not conclusion:
+                name = f"{name}, replay"
+            for text in identity.sameness(found, pins_shown):
+                yield Line(name, text, "" if found.ok else "bad")
 
 
 def failed_prefix(conclusion: Conclusion) -> PrefixResult | None:

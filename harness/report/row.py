@@ -14,20 +14,33 @@ Status = Literal["pass", "fail", "error", "miss", "skip", "done", "doubt"]
 _GRAVEST: tuple[Status, ...] = ("fail", "error", "miss", "doubt", "skip", "done", "pass")
 
 
+#: The origin of a number that was not measured.
+CLAIMED = "claimed"
+
+
 class Number(msgspec.Struct, frozen=True):
-    """A value of one build (`build` is "" for a comparison of two), measured or claimed."""
+    """A value of one build (`build` is "" for a comparison of two), measured or claimed.
+
+    `origin` is the evidence that it was measured with, or `claimed`.
+    """
 
     build: str
     name: str
     value: float
     unit: str
-    measured: bool = True
+    origin: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether this was measured, not claimed."""
+        return self.origin != CLAIMED
 
 
 class ReportRow(msgspec.Struct, frozen=True):
     """One result: `text` gives the reason for its status in a sentence.
 
-    `build` is "" for a result about both builds; `log` holds console or compiler output.
+    `build` is "" for a result about both builds; `log` holds console or compiler output. `evidence`
+    is that of the run which has the build.
     """
 
     group: str
@@ -38,6 +51,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     log: str = ""
     numbers: tuple[Number, ...] = ()
     duration_s: float = 0.0
+    evidence: str = ""
 
 
 def worst(rows: Iterable[ReportRow]) -> Status:

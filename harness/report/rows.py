@@ -10,9 +10,9 @@ from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.ratios.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
+from harness.record.record import Boot, BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
-from harness.report.row import Number, ReportRow, Status
+from harness.report.row import CLAIMED, Number, ReportRow, Status
 
 #: The status of each verdict: only a reproduced claim passes, and only a contradicted one fails.
 _OF_VERDICT: dict[Word, Status] = {
@@ -33,28 +33,43 @@ def results(conclusion: Conclusion) -> Iterator[ReportRow]:
 
 
 def groups(conclusion: Conclusion) -> Mapping[str, list[ReportRow]]:
-    """Return the rows by group; names are unique within a group. The run itself is always a row."""
+    """Return the rows by group; names are unique within a group. The run itself is always a row.
+
+    The rows of the replay beside boots follow, in groups of their own.
+    """
     found: dict[str, dict[str, ReportRow]] = {}
-    for make in (
-        _run,
-        _builds,
-        _boots,
-        _identity,
-        _memmaps,
-        _passes,
-        _counts,
-        _traffic,
-        _claims,
-        _rules,
-    ):
-        for row in make(conclusion):
-            group = found.setdefault(row.group, {})
-            name, times = row.name, 1
-            while name in group:
-                times += 1
-                name = f"{row.name}-again-{times}"
-            group[name] = msgspec.structs.replace(row, name=name)
+    for row in _all(conclusion):
+        group = found.setdefault(row.group, {})
+        name, times = row.name, 1
+        while name in group:
+            times += 1
+            name = f"{row.name}-again-{times}"
+        group[name] = msgspec.structs.replace(row, name=name)
     return {name: list(group.values()) for name, group in found.items()}
+
+
+def _all(conclusion: Conclusion) -> Iterator[ReportRow]:
+    for part in conclusion.parts:
+        for make in (_run, _builds, _boots, _identity, _memmaps, _passes, _counts, _traffic):
+            for row in make(part):
+                # A replay's kinds are groups of no other run.
+                both = part is not conclusion and row.group not in part.record.setup.nr_pages
+                group = f"replay-{row.group}" if both else row.group
+                yield _from(part.record.evidence, msgspec.structs.replace(row, group=group))
+    if conclusion.replay is not None and conclusion.replay not in conclusion.parts:
+        (row,) = _run(conclusion.replay)
+        yield msgspec.structs.replace(row, group="replay-run", evidence=conclusion.record.evidence)
+    for make in (_claims, _rules):
+        for row in make(conclusion):
+            yield _from(conclusion.record.evidence, row)
+
+
+def _from(evidence: Evidence, row: ReportRow) -> ReportRow:
+    """Return the row with its evidence, and that of its numbers, where they have none."""
+    numbers = tuple(
+        n if n.origin else msgspec.structs.replace(n, origin=evidence) for n in row.numbers
+    )
+    return msgspec.structs.replace(row, numbers=numbers, evidence=row.evidence or evidence)
 
 
 def _run(conclusion: Conclusion) -> Iterator[ReportRow]:
@@ -205,19 +220,28 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)
         shown.add(about)
         if verdict.claimed_percent is not None:
-            claimed = Number("", "reduction", verdict.claimed_percent, "percent", measured=False)
-            numbers.append(claimed)
-        effect = verdict.effect
-        if effect is not None and conclusion.record.evidence != "boot-tcg":
-            if effect.unit == "process":
-                measured = Number("", "reduction", effect.reduction_percent, "percent")
-                numbers.insert(0, measured)
-            numbers += _ratio(effect.ratio, effect.low, effect.high)
+            numbers.append(Number("", "reduction", verdict.claimed_percent, "percent", CLAIMED))
+        by = [one for one in (verdict.boots, verdict.replay) if one is not None] or [verdict]
+        numbers += [number for one in by for number in _of_claim(one)]
         text = f"{verdict.verdict}: {verdict.reason}"
         status = _OF_VERDICT[verdict.verdict]
         # With two builds a claim is about both.
-        build = verdict.build if conclusion.prefixes else ""
-        yield ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
+        own = verdict.boots is not None or verdict.evidence == conclusion.record.evidence
+        build = verdict.build if conclusion.prefixes or not own else ""
+        row = ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
+        yield msgspec.structs.replace(row, evidence=verdict.evidence)
+
+
+def _of_claim(verdict: Verdict) -> Iterator[Number]:
+    """Yield the numbers that a verdict stands on, with their evidence."""
+    effect = verdict.effect
+    if effect is None or verdict.evidence == "boot-tcg":
+        return
+    found = _ratio(effect.ratio, effect.low, effect.high)
+    if verdict.evidence == "replay":
+        found.insert(0, Number("", "reduction", effect.reduction_percent, "percent"))
+    for number in found:
+        yield msgspec.structs.replace(number, origin=verdict.evidence)
 
 
 def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:

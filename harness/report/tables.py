@@ -39,7 +39,10 @@ class Table(NamedTuple):
 def measured(conclusion: Conclusion) -> list[Table]:
     """Return the tables of what was measured, without empty ones."""
     bound = prefixes(conclusion) if conclusion.prefixes else bindings(conclusion)
-    return [table for table in (bound, passes(conclusion), traffic(conclusion)) if table.rows]
+    found = [bound]
+    for part in conclusion.parts:
+        found += [passes(part), traffic(part)]
+    return [table for table in found if table.rows]
 
 
 def bindings(conclusion: Conclusion) -> Table:

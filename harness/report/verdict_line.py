@@ -8,6 +8,7 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.runs import null_runs
+from harness.judge.verdict import Verdict
 from harness.record.record import RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.lines import TONE, Tone
@@ -34,19 +35,24 @@ def headline(conclusion: Conclusion) -> str:
     for rule in conclusion.rules:
         if not rule.ok:
             return f"rule {rule.rule} fails: {rule.reason}"
-    parts = [f"{phrases.about(v)} {v.verdict}" for v in conclusion.verdicts]
-    parts = parts or ["no claims"]
+    parts = [_ruling(conclusion, verdict) for verdict in conclusion.verdicts] or ["no claims"]
     if not phrases.decides(record):
         may = phrases.unfit_to_decide(record) or phrases.EVIDENCE[record.evidence].may
         parts.append(f"{record.evidence} {may}")
     return "; ".join(parts)
 
 
+def _ruling(conclusion: Conclusion, verdict: Verdict) -> str:
+    by = " by replay" if verdict.evidence != conclusion.record.evidence else ""
+    return f"{phrases.about(verdict)} {verdict.verdict}{by}"
+
+
 def answer(conclusion: Conclusion) -> Answer:
     """Return the answer to whether the series does what its cover letter says."""
     record = conclusion.record
     because = f"{_capital(headline(conclusion))}."
-    if failed := [one for one in identity.memmaps(conclusion) if one.failed]:
+    compared = [one for part in conclusion.parts for one in identity.memmaps(part)]
+    if failed := [one for one in compared if one.failed]:
         if any(one.at_fault for one in failed):
             return Answer("Struct pages differ", "bad", because)
         return Answer("Struct pages not comparable", "doubt", because)

@@ -74,17 +74,18 @@ def judge(
 
 
 def _show(found: "Conclusion") -> None:
-    from harness.report import phrases
-    from harness.report.lines import fault
+    from harness.report import lines, phrases
 
     for prefix in found.prefixes:
         if not prefix.holds:
-            click.echo(printable(fault(prefix)))
+            click.echo(printable(lines.fault(prefix)))
     for v in found.verdicts:
         click.echo(printable(f"{phrases.about(v)}: {v.verdict}: {v.reason}"))
     if not found.verdicts:
         click.echo(f"version {found.record.subject.version} has no claim that this run measured")
-    for noise in found.noise:
+    for line in (*lines.replay(found), *lines.disagreements(found)):
+        click.echo(printable(f"{line.name}: {line.text}"))
+    for noise in (one for part in found.parts for one in part.noise):
         click.echo(printable(f"noise: {noise.where}: {noise.text}; {noise.remedy}"))
     if found.null is not None:
         result = found.null.finds or "no difference, as expected"
@@ -109,6 +110,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
                 "claimed_percent": v.claimed_percent,
                 "verdict": v.verdict,
                 "reason": v.reason,
+                "evidence": v.evidence,
             }
             for v in found.verdicts
         ],

@@ -36,9 +36,9 @@ def b4(conclusion: Conclusion) -> str:
         summary = f"tested {record.subject.source}, not the posted patches: {summary}"
     lines = [
         f"{phrases.subject(record)}; {phrases.setting(record)}",
-        phrases.evidence(record),
+        *(phrases.evidence(part.record) for part in conclusion.parts),
         *(f"{row.group} {row.name}: {row.text}" for row in rows if _is_listed(row)),
-        *map(phrases.noise, conclusion.noise),
+        *(phrases.noise(one) for part in conclusion.parts for one in part.noise),
         f"run {record.run_id}, started {record.started}",
     ]
     entry = {

@@ -31,30 +31,36 @@ _LEGEND = (
 
 def fastpath(conclusion: Conclusion) -> str:
     """Return the report: what was measured, the tables, and what limits their use."""
+    head = [phrases.subject(conclusion.record)]
+    for part in conclusion.parts:
+        record = part.record
+        head += [
+            f"{phrases.setting(record)}; {record.machine.cpu}; run {record.run_id}",
+            phrases.evidence(record),
+        ]
+    blocks = [_sentences([*head, headline(conclusion)])]
+    for part in conclusion.parts:
+        blocks += _of_part(part)
+    if found := [one for part in conclusion.parts for one in part.noise]:
+        blocks.append(_sentences(f"{phrases.noise(one)}; hint: {one.remedy}" for one in found))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _of_part(conclusion: Conclusion) -> list[str]:
+    """Return the tables of a run and what their signs mean; nothing without an effect."""
     record = conclusion.record
-    head = [
-        phrases.subject(record),
-        f"{phrases.setting(record)}; {record.machine.cpu}; run {record.run_id}",
-        phrases.evidence(record),
-        headline(conclusion),
-    ]
-    blocks = [_sentences(head)]
     # An interval of emulated time would look like a finding.
     effects = [] if record.evidence == "boot-tcg" else conclusion.effects
     names = [build.name for build in record.builds[1:]]
     columns = (names[start : start + COLUMNS] for start in range(0, len(names), COLUMNS))
     tables = (list(_rows(conclusion, effects, builds)) for builds in columns)
-    blocks += (_table(rows) for rows in tables if rows)
-    if len(blocks) > 1:
+    blocks = [_table(rows) for rows in tables if rows]
+    if blocks:
         timed = any(effect.metric == "ns" for effect in effects)
         better, worse = ("faster", "slower") if timed else ("fewer instructions", "more")
         legend = _LEGEND.format(evidence=record.evidence, better=better, worse=worse)
         blocks.append(_sentences([legend]))
-    if conclusion.noise:
-        blocks.append(
-            _sentences(f"{phrases.noise(one)}; hint: {one.remedy}" for one in conclusion.noise)
-        )
-    return "\n\n".join(blocks) + "\n"
+    return blocks
 
 
 def _sentences(texts: Iterable[str]) -> str:

@@ -21,9 +21,9 @@ def annotations(conclusion: Conclusion) -> str:
     found: dict[str, list[str]] = {"error": [], "warning": []}
     for row in results(conclusion):
         if row.status not in ("pass", "done"):
-            text = f"{row.group} {row.name} ({record.evidence}): {row.text}"
+            text = f"{row.group} {row.name} ({row.evidence}): {row.text}"
             found["error" if row.status == "fail" else "warning"].append(text)
-    found["warning"] += map(phrases.noise, conclusion.noise)
+    found["warning"] += [phrases.noise(one) for part in conclusion.parts for one in part.noise]
     title = _data(phrases.subject(record)).replace(":", "%3A").replace(",", "%2C")
     return "".join(
         f"::{kind} title={title}::{_data(text)}\n"

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import bisectable
+from harness.judge.verdict import Verdict
 from harness.record.record import ReplayRun
 from harness.report.verdict_line import headline
 
@@ -15,8 +16,10 @@ _NO_TITLES: Mapping[str, str] = {}
 _CLAIM = ("driver", "claimed_percent", "verdict", "reason")
 _VERDICT = (
     *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "reason"),
-    *("first", "figures", "precision"),
+    *("evidence", "first", "figures", "precision", "disagrees"),
 )
+#: A verdict's parts, where a replay was made beside the boots.
+_PART = ("verdict", "reason", "evidence")
 _PREFIX = (
     *(
         "name",
@@ -41,7 +44,7 @@ def document(
     `path` is that of the record; `titles` are the subjects of the builds of a replay.
     """
     record = conclusion.record
-    found = {
+    found: dict[str, Any] = {
         "record": path,
         "outcome": record.outcome,
         "evidence": record.evidence,
@@ -51,14 +54,27 @@ def document(
         found |= _replayed(conclusion, record, titles)
     else:
         found |= _prefixes(conclusion) if conclusion.prefixes else _booted(conclusion)
+    if conclusion.replay is not None:
+        replay = conclusion.replay
+        if replay in conclusion.parts:
+            found["replay"] = document(replay, path, titles)
+        else:
+            found["replay"] = {"outcome": replay.record.outcome, "reason": replay.record.reason}
     return found | {
-        "verdicts": [_chosen(verdict, _VERDICT) for verdict in conclusion.verdicts],
+        "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),
         "memmaps": [{"ok": one.ok, **_plain(one)} for one in conclusion.memmaps],
         "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
         "noise": _plain(conclusion.noise),
         "null": _plain(conclusion.null),
         "gates": _plain(conclusion.rules),
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    parts = {"boots": verdict.boots, "replay": verdict.replay}
+    return _chosen(verdict, _VERDICT) | {
+        name: _chosen(part, _PART) for name, part in parts.items() if part is not None
     }
 
 

@@ -55,11 +55,12 @@ def _suite(conclusion: Conclusion, number: int, name: str, rows: Sequence[Report
     suite.id, suite.package = str(number), PACKAGE
     suite.hostname = "localhost"  # a record does not name its host
     suite.timestamp = phrases.started(record).strftime("%Y-%m-%dT%H:%M:%S")
-    suite.add_property("evidence", phrases.evidence(record))
+    of = next((p.record for p in conclusion.parts if p.record.evidence == rows[0].evidence), record)
+    suite.add_property("evidence", phrases.evidence(of))
     suite.add_property("run", one_line(record.run_id))
     for row in rows:
         for value in row.numbers:
-            suite.add_property(_key(row, value, record.evidence), f"{value.value:.6g}")
+            suite.add_property(_key(row, value), f"{value.value:.6g}")
     suite.add_testcases([_case(name, row) for row in rows])
     suite.append(SystemOut(_summary(conclusion) if number == 0 else ""))
     suite.append(SystemErr(""))
@@ -67,9 +68,9 @@ def _suite(conclusion: Conclusion, number: int, name: str, rows: Sequence[Report
 
 
 def _summary(conclusion: Conclusion) -> str:
-    record = conclusion.record
-    texts = [phrases.subject(record), phrases.setting(record), headline(conclusion)]
-    texts += [line.text for line in lines.noise(conclusion)]
+    texts = [phrases.subject(conclusion.record)]
+    texts += [phrases.setting(part.record) for part in conclusion.parts]
+    texts += [headline(conclusion), *(line.text for line in lines.noise(conclusion))]
     return "\n".join(one_line(text) for text in texts)
 
 
@@ -91,11 +92,10 @@ def _case(group: str, row: ReportRow) -> TestCase:
     return case
 
 
-def _key(row: ReportRow, number: Number, evidence: str) -> str:
+def _key(row: ReportRow, number: Number) -> str:
     """Return the name of a property, starting with the evidence: `boot-kvm.claim.tip.first.ms`."""
-    origin = evidence if number.measured else "claimed"
     build = "" if number.build == row.build else number.build
-    parts = (origin, row.name, build, number.name, number.unit)
+    parts = (number.origin, row.name, build, number.name, number.unit)
     return ".".join(_name(part) for part in parts if part)
 
 

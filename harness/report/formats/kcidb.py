@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.judge.conclude import Conclusion
-from harness.record.record import BootRun, Build, ReplayRun, Unbuilt
+from harness.record.record import BootRun, Build, ReplayRun, RunRecord, Unbuilt
 from harness.report import phrases
 from harness.report.escaping import one_line, printable
 from harness.report.row import Number, ReportRow
@@ -55,18 +55,22 @@ def patchset_hash(digests: tuple[str, ...]) -> str:
 
 
 class _Report:
-    """The objects of one conclusion: checkouts by id, builds by name."""
+    """The objects of one conclusion: checkouts by id, builds by evidence and name."""
 
     def __init__(self, conclusion: Conclusion, origin: str) -> None:
         self.conclusion = conclusion
+        self.records: dict[str, RunRecord] = {
+            part.record.evidence: part.record for part in conclusion.parts
+        }
         self.record = conclusion.record
         self.origin = origin
         self.checkouts: dict[str, Object] = {}
-        self.builds: dict[str, Object] = {}
-        for build in self.record.builds:
-            self.builds[build.name] = self._build(build)
-        for missing in self.record.unbuilt if isinstance(self.record, BootRun) else ():
-            self.builds[str(missing.prefix)] = self._failed_build(missing)
+        self.builds: dict[tuple[str, str], Object] = {}
+        for evidence, record in self.records.items():
+            for build in record.builds:
+                self.builds[evidence, build.name] = self._build(build, record)
+            for missing in record.unbuilt if isinstance(record, BootRun) else ():
+                self.builds[evidence, str(missing.prefix)] = self._failed_build(missing)
 
     def _object(self, *id_parts: str) -> Object:
         digest = hashlib.sha256("\0".join(id_parts).encode()).hexdigest()[:24]
@@ -106,7 +110,7 @@ class _Report:
         self.checkouts.setdefault(made["id"], made)
         return str(made["id"])
 
-    def _build(self, build: Build) -> Object:
+    def _build(self, build: Build, record: RunRecord) -> Object:
         # A variant and a follow-up have patches on top of the series.
         is_prefix = build.kind == "prefix"
         checkout = self._checkout(build.name, build.prefix, build.commit, has_patchset=is_prefix)
@@ -122,7 +126,7 @@ class _Report:
                 "config_sha256": build.config_sha256,
             },
         }
-        if isinstance(self.record, ReplayRun):
+        if isinstance(record, ReplayRun):
             made["comment"] = "only the object with the tested function, run outside a kernel"
         return made
 
@@ -143,19 +147,24 @@ class _Report:
 
     def tests(self) -> Iterator[Object]:
         """Yield a test per row and one per measured number."""
-        last = self.builds[self.record.tip.name]
         for row in results(self.conclusion):
-            build = self.builds.get(row.build, last)
+            build = self._built(row.evidence, row.build)
             yield self._row(row, build)
             for number in row.numbers:
                 if number.measured:
-                    yield self._number(row, number, self.builds.get(number.build, build))
+                    name = number.build or row.build
+                    yield self._number(row, number, self._built(number.origin, name))
+
+    def _built(self, evidence: str, name: str) -> Object:
+        """Return a build by evidence and name; that of the whole series for any other name."""
+        last = self.records[evidence].tip.name
+        return self.builds.get((evidence, name), self.builds[evidence, last])
 
     def _row(self, row: ReportRow, build: Object) -> Object:
-        made = self._test(build, row.group, row.name)
+        made = self._test(build, row.evidence, row.group, row.name)
         status = "done" if row.status == "doubt" else row.status
         made |= {"status": status.upper(), "comment": one_line(row.text)}
-        by_replay = status == "done" and [n for n in row.numbers if n.name == "reduction"]
+        by_replay = status == "done" and [n for n in row.numbers if _is_saving(n)]
         if by_replay:
             made["number"] = _value(by_replay[0])
         if row.log:
@@ -170,12 +179,15 @@ class _Report:
     def _number(self, row: ReportRow, number: Number, build: Object) -> Object:
         name = "" if number.build == row.build else number.build
         path = [part for part in (row.group, row.name, name, number.name) if part]
-        return self._test(build, *path) | {"status": "DONE", "number": _value(number)}
+        return self._test(build, number.origin, *path) | {
+            "status": "DONE",
+            "number": _value(number),
+        }
 
-    def _test(self, build: Object, *path: str) -> Object:
+    def _test(self, build: Object, evidence: str, *path: str) -> Object:
         """Return what all tests share; the path names the evidence: no trend may mix clocks."""
-        record = self.record
-        parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, record.evidence, *path)]
+        record = self.records[evidence]
+        parts = [_NO_PATH.sub("_", part) for part in (ORIGIN, evidence, *path)]
         where = ".".join(part or "_" for part in parts)
         return {
             "build_id": build["id"],
@@ -188,6 +200,11 @@ class _Report:
             },
             "misc": {"evidence": record.evidence},
         }
+
+
+def _is_saving(number: Number) -> bool:
+    """Whether a number is the reduction that a replay measured."""
+    return (number.name, number.origin) == ("reduction", "replay")
 
 
 def _value(number: Number) -> Object:

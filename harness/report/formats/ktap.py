@@ -26,21 +26,22 @@ _ENDS = re.compile(
 
 def ktap(conclusion: Conclusion) -> str:
     """Return the report, as `kunit.py parse` and other readers of KTAP expect it."""
-    record = conclusion.record
     found = groups(conclusion)
-    head = [phrases.subject(record), phrases.setting(record), phrases.evidence(record)]
-    head += map(phrases.noise, conclusion.noise)
+    head = [phrases.subject(conclusion.record)]
+    for part in conclusion.parts:
+        head += [phrases.setting(part.record), phrases.evidence(part.record)]
+        head += map(phrases.noise, part.noise)
     lines = ["KTAP version 1", f"1..{len(found)}", *map(_diagnostic, head)]
     for number, (group, rows) in enumerate(found.items(), 1):
-        lines += [f"  {line}" for line in _subtest(_name(group), rows, record.evidence)]
+        lines += [f"  {line}" for line in _subtest(_name(group), rows)]
         lines.append(_summary(number, _name(group), rows))
     return "\n".join(lines) + "\n"
 
 
-def _subtest(name: str, rows: Sequence[ReportRow], evidence: str) -> list[str]:
+def _subtest(name: str, rows: Sequence[ReportRow]) -> list[str]:
     lines = ["KTAP version 1", f"# Subtest: {name}", f"1..{len(rows)}"]
     for position, row in enumerate(rows, 1):
-        lines += [_measured(number, evidence) for number in row.numbers]
+        lines += [_measured(number) for number in row.numbers]
         log = row.log.splitlines()
         lines += [_diagnostic(f"| {line}") for line in log[:MAX_LOG_LINES]]
         if len(log) > MAX_LOG_LINES:
@@ -77,10 +78,10 @@ def _summary(number: int, name: str, rows: Sequence[ReportRow]) -> str:
     return f"{'not ok' if statuses & {'fail', 'error', 'miss'} else 'ok'} {number} {name}"
 
 
-def _measured(number: Number, evidence: str) -> str:
+def _measured(number: Number) -> str:
     of = f"{number.build} " if number.build else ""
-    by = evidence if number.measured else "claimed"
-    return _diagnostic(f"{of}{number.name} ({by}): {number.value:.3f} {number.unit}".rstrip())
+    text = f"{of}{number.name} ({number.origin}): {number.value:.3f} {number.unit}"
+    return _diagnostic(text.rstrip())
 
 
 def _diagnostic(text: str) -> str:

@@ -98,12 +98,10 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     if record.outcome != "complete":
         yield _wrapped(_safe(f"The run is not complete: {phrases.outcome(record)}."))
     yield _wrapped(_EXPLAINED[record.evidence])
-    if sentences := [text for v in conclusion.verdicts if (text := _replayed(record, v))]:
-        yield _wrapped(_safe(" ".join(sentences)))
     yield from _blocks(conclusion)
-    if (table := tables.passes(conclusion)).rows:
-        yield _columns(table)
-        yield "Build N is base with the first N patches; ratios are relative to base."
+    for part in conclusion.parts:
+        if isinstance(part.record, ReplayRun):
+            yield from _of_replay(part, beside_boots=part is not conclusion)
     if conclusion.prefixes:
         yield _columns(tables.prefixes(conclusion))
         yield "Reductions are of the mean rebind time; `parent` is the prefix before."
@@ -112,16 +110,17 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
         for line in (
             *lines.patches(conclusion),
             *lines.verdicts(conclusion),
+            *lines.replay(conclusion),
             *(tuple(lines.memmaps(conclusion)) or (Line("struct pages", "not compared"),)),
             *lines.sameness(conclusion),
             *lines.rules(conclusion),
         )
     )
-    if conclusion.noise:
-        yield f"Possible disturbances:\n{_list(map(phrases.noise, conclusion.noise))}"
+    if noise := [phrases.noise(one) for part in conclusion.parts for one in part.noise]:
+        yield f"Possible disturbances:\n{_list(noise)}"
     yield _environment(record)
     if isinstance(record, BootRun) and person is not None and not withheld(conclusion, person):
-        drivers = " and ".join(dict.fromkeys(verdict.driver for verdict in conclusion.verdicts))
+        drivers = " and ".join(dict.fromkeys(verdict.driver for verdict in conclusion.booted))
         scope = (
             f"Scope of the test: {drivers} bound and rebound in guest {record.setup.guest} "
             f"under KVM, on v{record.subject.release}."
@@ -169,15 +168,23 @@ def _patches(record: RunRecord) -> str:
     return tested
 
 
-def _replayed(record: RunRecord, verdict: Verdict) -> str:
-    """Return what a replay measured for a claim, in a sentence; empty for boots and prefixes."""
+def _of_replay(conclusion: Conclusion, *, beside_boots: bool) -> Iterator[str]:
+    if beside_boots:
+        yield _wrapped(_EXPLAINED["replay"])
+    if sentences := [text for v in conclusion.verdicts if (text := _replayed(conclusion, v))]:
+        yield _wrapped(_safe(" ".join(sentences)))
+    if (table := tables.passes(conclusion)).rows:
+        yield _columns(table)
+        yield "Build N is base with the first N patches; ratios are relative to base."
+
+
+def _replayed(conclusion: Conclusion, verdict: Verdict) -> str:
+    """Return what a replay measured for a claim about its last build, in a sentence, or ""."""
     effect = verdict.effect
-    if effect is None or effect.unit != "process" or effect.reduction is None:
-        return ""
-    if verdict.build != record.tip.name:
+    if effect is None or effect.reduction is None or verdict.build != conclusion.record.tip.name:
         return ""
     low, high = effect.reduction
-    build = phrases.build(record, verdict.build)
+    build = phrases.build(conclusion.record, verdict.build)
     return (
         f"With {'the series' if build == 'series' else build} the function takes {low:.1f} % to "
         f"{high:.1f} % less time on this CPU (95 % interval, {effect.kind}); "
@@ -188,7 +195,7 @@ def _replayed(record: RunRecord, verdict: Verdict) -> str:
 def _blocks(conclusion: Conclusion) -> Iterator[str]:
     """Yield a block of figures per build, as in the cover letter, without unmeasured drivers."""
     record = conclusion.record
-    summaries = {verdict.driver: verdict.summary for verdict in conclusion.verdicts}
+    summaries = {verdict.driver: verdict.summary for verdict in conclusion.booted}
     for heading, build in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
         pairs = [(driver, getattr(summary, build)) for driver, summary in summaries.items()]
         blocks = [_block(driver, found, record) for driver, found in pairs if found is not None]

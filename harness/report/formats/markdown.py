@@ -52,8 +52,15 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
         *lines.patches(conclusion),
         *lines.verdicts(conclusion),
         *lines.traffic(conclusion),
-        Line("evidence", phrases.evidence(record)),
-        Line("setting", phrases.setting(record)),
+        *lines.replay(conclusion),
+        *(
+            line
+            for part in conclusion.parts
+            for line in (
+                Line("evidence", phrases.evidence(part.record)),
+                Line("setting", phrases.setting(part.record)),
+            )
+        ),
         *lines.precision(conclusion),
         *lines.noise(conclusion),
         *lines.memmaps(conclusion),
@@ -63,12 +70,16 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
 
 def _folded(conclusion: Conclusion) -> Iterator[str]:
     """Yield the folded blocks, the shortest first."""
-    if (table := tables.effects(conclusion)).rows:
-        yield _details("Cost of each build relative to base", _table(table))
-    for found in conclusion.identity:
-        build = phrases.build(conclusion.record, found.build)
-        body = "\n".join(f"- {_text(text)}" for text in identity.sameness(found))
-        yield _details(f"Comparability of {build} with base", body)
+    for part in conclusion.parts:
+        if (table := tables.effects(part)).rows:
+            of = ", replay" if part is not conclusion else ""
+            yield _details(f"Cost of each build relative to base{of}", _table(table))
+    for part in conclusion.parts:
+        for found in part.identity:
+            build = phrases.build(part.record, found.build)
+            build += ", replay," if part is not conclusion else ""
+            body = "\n".join(f"- {_text(text)}" for text in identity.sameness(found))
+            yield _details(f"Comparability of {build} with base", body)
     environment = Table(("", ""), phrases.environment(conclusion.record), 2)
     yield _details("Environment", _table(environment))
     rows = list(results(conclusion))

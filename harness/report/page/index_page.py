@@ -11,7 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from harness.judge.conclude import Conclusion
-from harness.judge.runs.history import Group, Seen, release_key, seen, trends
+from harness.judge.runs.history import CostRatio, Group, Seen, release_key, seen, trends
 from harness.judge.verdict import Word
 from harness.record.record import Outcome
 from harness.report.page.run_page import environment, style_hash
@@ -22,9 +22,13 @@ NAME = "index.html"
 
 
 class IndexRun(msgspec.Struct, frozen=True):
-    """A run on the index; `href` is the path from the index to the page of the run."""
+    """A run on the index; `href` is the path from the index to the page of the run.
+
+    `also` has the replay beside boots, whose ratios form trends of their own.
+    """
 
     seen: Seen
+    also: tuple[Seen, ...]
     answer: Answer
     outcome: Outcome
     verdicts: tuple[Word, ...]
@@ -32,20 +36,26 @@ class IndexRun(msgspec.Struct, frozen=True):
     href: str
 
     @property
-    def facets(self) -> tuple[str, ...]:
+    def costs(self) -> tuple[CostRatio, ...]:
+        """The ratios of the run and of the replay beside it."""
+        return tuple(cost for one in (self.seen, *self.also) for cost in one.costs)
+
+    @property
+    def facets(self) -> tuple[tuple[str, ...], ...]:
         """The values that the filters choose by, in the order of FACETS."""
         group = self.seen.group
-        known = (*group_facets(group), self.seen.release)
-        return (*known, self.answer.word)
+        slug, version, machine, evidence = group_facets(group)
+        kinds = (*evidence, *(one.group.evidence for one in self.also))
+        return slug, version, machine, kinds, (self.seen.release,), (self.answer.word,)
 
 
 FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")
 
 
-def group_facets(group: Group) -> tuple[str, ...]:
+def group_facets(group: Group) -> tuple[tuple[str], ...]:
     """Return the values that the filters choose a trend by, in the order of FACETS."""
     version = f"v{group.version}" if group.version else "not posted"
-    return (group.slug, version, group.machine, group.evidence)
+    return (group.slug,), (version,), (group.machine,), (group.evidence,)
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -67,7 +77,8 @@ def run_of(conclusion: Conclusion, href: str) -> IndexRun:
     record = conclusion.record
     words = tuple(verdict.verdict for verdict in conclusion.verdicts)
     made = answer(conclusion)
-    return IndexRun(seen(conclusion), made, record.outcome, words, record.started, href)
+    first, *also = map(seen, conclusion.parts)
+    return IndexRun(first, tuple(also), made, record.outcome, words, record.started, href)
 
 
 def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
@@ -76,10 +87,11 @@ def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
     choices = [_choice(number, name, ordered) for number, name in enumerate(FACETS)]
     places = [{value: n for n, (value, _) in enumerate(choice.values)} for choice in choices]
 
-    def at(facets: Sequence[str]) -> list[int]:
-        return [places[n][value] for n, value in enumerate(facets)]
+    def at(facets: Sequence[Sequence[str]]) -> list[str]:
+        return [" ".join(str(places[n][v]) for v in values) for n, values in enumerate(facets)]
 
-    drawn = [draw_trend(trend) for trend in trends(run.seen for run in ordered)]
+    every = [one for run in ordered for one in (run.seen, *run.also)]
+    drawn = [draw_trend(trend) for trend in trends(every)]
     style = _filters(choices)
     return (
         environment()
@@ -98,7 +110,7 @@ def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
 
 
 def _choice(number: int, name: str, runs: Iterable[IndexRun]) -> Choice:
-    counted = Counter(run.facets[number] for run in runs)
+    counted = Counter(value for run in runs for value in run.facets[number])
     by_release = name == "Tag"
     values = sorted(counted, key=lambda v: release_key(v) if by_release else ((0, 0, 0, 0), v))
     return Choice(name, tuple((value, counted[value]) for value in values))
@@ -109,7 +121,7 @@ def _filters(choices: Sequence[Choice]) -> str:
     for n, choice in enumerate(choices):
         lines += [
             f"main:has(#choose-{n} option[value='{value}']:checked) "
-            f"[data-{n}]:not([data-{n}='{value}']){{display:none}}"
+            f"[data-{n}]:not([data-{n}~='{value}']){{display:none}}"
             for value in range(len(choice.values))
         ]
     return "\n".join(lines)

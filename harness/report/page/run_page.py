@@ -39,35 +39,55 @@ def page(
     the path from the page to that folder, `index` that to the page of all runs, if there is one.
     """
     record = conclusion.record
+    parts = conclusion.parts
     return (
         environment()
         .get_template("run.html")
         .render(
             it=conclusion,
+            parts=[_Part(part) for part in parts],
             question=_question(record),
             setting=phrases.setting(record),
-            named=functools.partial(phrases.build, record),
             answer=answer(conclusion),
             tone=TONE,
             evidence=phrases.EVIDENCE[record.evidence],
-            own=list(lines.own(conclusion)),
+            own=[
+                *lines.disagreements(conclusion),
+                *lines.own(conclusion),
+                *lines.replay(conclusion),
+            ],
             patches=list(lines.patches(conclusion)),
             bindings=tables.bindings(conclusion),
-            passes=tables.passes(conclusion),
             prefixes=tables.prefixes(conclusion),
-            strips=[draw_strip(strip) for strip in strips(conclusion)],
-            samples=_samples(record),
+            explained=list(lines.traffic(conclusion)),
+            strips=[draw_strip(strip) for part in parts for strip in strips(part)],
             replayed=isinstance(record, ReplayRun),
             spoiled=isinstance(record, BootRun)
             and any(boot.samples and not boot.counts for boot in record.boots),
             waterfalls=[
-                draw_waterfall(one, record.subject.patch_subjects) for one in cost_steps(conclusion)
+                draw_waterfall(one, record.subject.patch_subjects)
+                for part in parts
+                for one in cost_steps(part)
             ],
             has=lambda path: ".." not in path.split("/") and has(path),
             home=home,
             index=index,
         )
     )
+
+
+class _Part:
+    """One of a conclusion's runs, as templates show it."""
+
+    def __init__(self, it: Conclusion) -> None:
+        self.it = it
+        self.record = it.record
+        self.replayed = isinstance(it.record, ReplayRun)
+        self.setting = phrases.setting(it.record)
+        self.evidence = phrases.EVIDENCE[it.record.evidence]
+        self.passes, self.traffic = tables.passes(it), tables.traffic(it)
+        self.samples = _samples(it.record)
+        self.named = functools.partial(phrases.build, it.record)
 
 
 def _question(record: RunRecord) -> str:

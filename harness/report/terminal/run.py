@@ -37,6 +37,7 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     if not conclusion.verdicts or record.outcome != "complete":
         yield Line("outcome", phrases.outcome(record), "doubt")
     yield from lines.verdicts(conclusion)
+    yield from lines.replay(conclusion)
     yield from lines.traffic(conclusion)
     yield from lines.rules(conclusion)
     yield from lines.memmaps(conclusion)

@@ -29,7 +29,9 @@ from tests.unit import reports
 
 Golden = Callable[[str, str], None]
 ROOT = Path(__file__).parents[2].parent
-RUNS = sorted(path.stem for path in (GOLDENS / "runs").glob("*.json"))
+#: Runs of boots with another stored run as the replay beside them.
+BESIDE = {"boot-kvm-replayed": ("boot-kvm", "replay"), "boot-tcg-replayed": ("boot-tcg", "replay")}
+RUNS = sorted([*(path.stem for path in (GOLDENS / "runs").glob("*.json")), *BESIDE])
 SERIES = "memcpy-streaming"
 BASE_AGAIN = "null"
 #: Base against itself is judged beside this run, so that a report says what it found.
@@ -115,11 +117,14 @@ def _digest(match: re.Match[str]) -> str:
 
 def stored(name: str, root: Path) -> str:
     """Put a stored run into the project and return its id."""
-    record = GOLDENS / "runs" / f"{name}.json"
+    first, *beside = BESIDE.get(name, (name,))
+    record = GOLDENS / "runs" / f"{first}.json"
     run_id: str = json.loads(record.read_text())["run_id"]
     folder = root / "results" / SERIES / run_id
     folder.mkdir(parents=True)
     shutil.copy(record, folder / "record.json")
+    for replay in beside:
+        shutil.copy(GOLDENS / "runs" / f"{replay}.json", folder / "replay.json")
     return run_id
 
 
@@ -146,6 +151,7 @@ SAMPLED = (
     "boot-kvm-failed",
     "boot-kvm-noisy",
     "boot-tcg",
+    "boot-tcg-replayed",
     "boot-icount",
     "null",
     "per-patch-broken",

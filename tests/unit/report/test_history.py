@@ -336,3 +336,16 @@ def test_patches_of_no_posted_version_have_no_version(project: Project) -> None:
         assert "fast" in shown
         assert "v0" not in shown
         assert "version 0" not in shown
+
+
+def test_the_replay_beside_boots_has_a_trend_of_its_own() -> None:
+    made = [
+        conclude(record("boot-tcg"), claims(), replay=replay()),
+        conclude(replace(record(), run_id="20260102T000000-abcdef"), claims()),
+    ]
+    runs = [run_of(one, f"x/{one.record.run_id}/report.html") for one in made]
+    text = page(runs, ())
+    assert runs[0].facets[3] == ("boot-tcg", "replay")
+    assert [cost.kind for cost in runs[0].costs][-2:] == ["order0", "order9"]
+    assert "boot-tcg, replay" in text and "order0: time, as a share" in text
+    assert runs[0].verdicts == ("supported", "supported")
