@@ -13,6 +13,8 @@ COMMITTER = {
 }
 #: For commits that have no author of their own.
 AUTHOR = {name.replace("COMMITTER", "AUTHOR"): value for name, value in COMMITTER.items()}
+#: git knows this tree in every SHA-1 repository.
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",

@@ -139,7 +139,8 @@ class _Sink:
         *lines, rest = (self._partial.get(is_error, b"") + data).split(b"\n")
         # Limits a line that never ends.
         self._partial[is_error] = rest[-65536:]
-        for line in lines:
+        # Of a listing of all files, a listener wants each line, and an error message the last ones.
+        for line in lines if self._on_line is not None else lines[-_TAIL_LINES:]:
             self._line(line)
 
     @property
@@ -391,10 +392,10 @@ def _is_over(process: subprocess.Popen[bytes]) -> bool:
     """Return whether the leader has ended and only zombies are left in its group."""
     if not _has_ended(process):
         return False
-    for folder in Path("/proc").iterdir():
+    for name in os.listdir("/proc"):  # noqa: PTH208 (many names, and often)
         with contextlib.suppress(OSError):  # it ended meanwhile
-            if folder.name.isdecimal() and os.getpgid(int(folder.name)) == process.pid:
-                stat = (folder / "stat").read_text(errors="replace")
+            if name.isdecimal() and os.getpgid(int(name)) == process.pid:
+                stat = Path("/proc", name, "stat").read_text(errors="replace")
                 if stat.rpartition(")")[2].split()[0] != "Z":
                     return False
     return True
