@@ -4,6 +4,7 @@
 A model object reports a wrong value as ValueError("KEY: what; expected …").
 """
 
+import functools
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -83,7 +84,7 @@ class YamlFile:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise InputError("file is over 1 MiB", where=str(path), expected="a short file")
-            return cls(path, path.read_text(encoding="utf-8"))
+            return _parsed(path, path.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
         except UnicodeDecodeError as error:
@@ -187,6 +188,12 @@ def _replaced(data: Any, steps: Steps, value: Any) -> Any:
     copy = data.copy()
     copy[steps[0]] = _replaced(data[steps[0]], steps[1:], value)
     return copy
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(path: Path, text: str) -> YamlFile:
+    # A command asks for its series and trees several times.
+    return YamlFile(path, text)
 
 
 def _below(node: Any, step: str | int, line: int) -> tuple[Any, int]:

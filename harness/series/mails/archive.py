@@ -2,6 +2,7 @@
 """Fetches threads from a mail archive, by message-id, and keeps them in the cache."""
 
 import contextlib
+import functools
 import hashlib
 import re
 import urllib.parse
@@ -96,6 +97,7 @@ def fetch(
     return Thread(path, note, is_new=True)
 
 
+@functools.lru_cache(maxsize=4)  # a command asks at each step
 def of_user(cache: Cache, repository: Path | None = None) -> dict[str, str]:
     """Return b4's settings that say where mail comes from, from the user's git configuration.
 

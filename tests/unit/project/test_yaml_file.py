@@ -305,3 +305,11 @@ def test_every_key_is_documented(kind: type) -> None:
     for field in msgspec.structs.fields(kind):
         if field.name not in FROM_PATH or kind is Variant:
             assert f"`{field.name}`" in text, field.name
+
+
+def test_a_file_that_changed_is_parsed_again(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    for value in ("1", "2"):
+        file.write_text(f"a: {value}\n")
+        assert YamlFile.read(file).load(dict[str, int]) == {"a": int(value)}
+        assert YamlFile.read(file) is YamlFile.read(file)
