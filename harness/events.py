@@ -7,9 +7,17 @@ import msgspec
 
 
 class Began(msgspec.Struct, frozen=True, tag=True):
-    """A stage, or a long step of it, began."""
+    """A stage, or a long step of it, began: the one of that `number` if there are more like it."""
 
     title: str
+    number: int = 1
+    of: int = 1
+
+
+class Planned(msgspec.Struct, frozen=True, tag=True):
+    """The steps that will follow, by the names of their jobs, in order."""
+
+    steps: tuple[str, ...]
 
 
 class Advanced(msgspec.Struct, frozen=True, tag=True):
@@ -32,7 +40,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
-Event = Began | Advanced | Note | Ended
+Event = Began | Planned | Advanced | Note | Ended
 Listener = Callable[[Event], None]
 
 

@@ -26,7 +26,7 @@ class _Entry(NamedTuple):
 
 #: Every command with its line in the list of commands, in the order of the work.
 COMMANDS = {
-    "reproduce": _Entry("measure:reproduce", "Fetch, apply, build and boot; judge every claim."),
+    "reproduce": _Entry("reproduce:reproduce", "Replay, build and boot; judge every claim."),
     "doctor": _Entry("doctor:doctor", "Check whether this machine can run a plan."),
     "tree": _Entry("tree:tree", "Fetch and list kernel trees."),
     "series": _Entry("series:series", "List, show, fetch and import patch series."),

@@ -63,6 +63,18 @@ def engine(
     project: Project, cache: Cache, workers: EngineChoice, *, named: bool = False
 ) -> "Iterator[tuple[Engine, Notify]]":
     """Yield the chosen engine, and a listener that draws its progress, by job if `named`."""
+    with (
+        chosen_engine(project, cache, workers) as (runs, at_once),
+        watching_jobs(named=named or at_once) as notify,
+    ):
+        yield runs, notify
+
+
+@contextlib.contextmanager
+def chosen_engine(
+    project: Project, cache: Cache, workers: EngineChoice
+) -> "Iterator[tuple[Engine, bool]]":
+    """Yield the chosen engine, and whether it runs several jobs at once."""
     chosen = workers.engine or ("dask" if workers.scheduler else "local")
     if chosen == "local":
         from harness.jobs.local import Local
@@ -70,8 +82,7 @@ def engine(
         for option, value in (("--scheduler", workers.scheduler), ("--store", workers.store)):
             if value is not None:
                 raise InputError("only for a cluster", where=option, expected="--engine dask")
-        with watching_jobs(named=named or workers.jobs > 1) as notify:
-            yield Local(project, cache, workers.jobs), notify
+        yield Local(project, cache, workers.jobs), workers.jobs > 1
         return
     if workers.jobs > 1:
         raise InputError("only for this machine", where="--jobs", expected="no --scheduler")
@@ -85,11 +96,8 @@ def engine(
             hint="run .venv/bin/pip install -e '.[cluster]' in the checkout",
         ) from error
     opened = Dask(project, cache, workers.scheduler, _place(workers.store))
-    with (
-        contextlib.closing(opened) as cluster,
-        watching_jobs(named=True) as notify,
-    ):
-        yield cluster, notify
+    with contextlib.closing(opened) as cluster:
+        yield cluster, True
 
 
 def _place(store: str | None) -> str | None:

@@ -38,6 +38,18 @@ def format_bytes(nr_bytes: int) -> str:
     return f"{value:.1f} TiB"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration for people, like `38 s`, `6 min 10 s` or `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun in singular or plural."""
     ending = "es" if noun.endswith(("ch", "x")) else "s"

@@ -21,8 +21,9 @@ from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.project.plan import Plan
 from harness.project.run_claims import RunClaims
+from harness.record import store
 from harness.record.applied import Applied
-from harness.record.record import FOLLOW_UP, BootRun, Unbuilt
+from harness.record.record import FOLLOW_UP, BootRun, ReplayRun, Unbuilt
 from harness.series import apply as series_apply
 from harness.series import on_top, ports
 from harness.series.source import Source
@@ -61,7 +62,8 @@ class BootComparison(msgspec.Struct, frozen=True):
 
     `version` is the posted version whose claims the patches must meet. With `keep_going`, a boot
     that fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
-    `claims` are stored beside the record before the first boot, None for those of series.yaml.
+    `claims` are stored beside the record before the first boot, None for those of series.yaml, and
+    so is `replay`, whose id and folder the run takes over.
     """
 
     plan: Plan
@@ -73,6 +75,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     keep_going: bool = False
     unbuilt: tuple[Unbuilt, ...] = ()
     claims: RunClaims | None = None
+    replay: ReplayRun | None = None
 
 
 def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tuple[Job, Job]:
@@ -130,6 +133,8 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
 
     def begin(folder: Path) -> None:
         run_claims.save(folder, given.claims)
+        if given.replay is not None and store.replay_beside(folder) is None:
+            store.save_replay(folder, given.replay)
         here.export_run(folder)
 
     return run.run(
@@ -147,6 +152,7 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         keep_going=given.keep_going,
         unbuilt=given.unbuilt,
         more=functools.partial(more_boots, until=given.choice.until),
+        run_id=given.replay.run_id if given.replay is not None else "",
     )
 
 

@@ -7,19 +7,26 @@ that is, is the question.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
-from harness.errors import InputError, ToolMissing
+from harness.errors import InputError
 from harness.events import Event, Note
 from harness.git.git import Git
 from harness.host.cache import Cache
 from harness.host.processes.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
-from harness.jobs.reproduce import ReproduceRequest, plan, raising
-from harness.kernel import build as kernel_build
+from harness.jobs.reproduce import (
+    First,
+    ReproduceRequest,
+    answered,
+    cached_kernel,
+    on_tree,
+    plan,
+    planned,
+    raising,
+)
 from harness.project.kernel import Recipe
 from harness.project.project import Project
 from harness.record.applied import Applied
@@ -34,18 +41,23 @@ def reproduce_each_patch(
     cache: Cache,
     wanted: ReproduceRequest,
     notify: Notify = ignore,
+    first: First | None = None,
 ) -> BootRun:
     """Build all prefixes, boot those that build, and return the finished record.
 
-    Raises HarnessError for a failure that is not due to a patch of the series: base or the
-    follow-up does not build, for example.
+    `first` is as for reproduce(). Raises HarnessError for a failure that is not due to a patch of
+    the series: base or the follow-up does not build, for example.
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
     how, comparison = plan(project, cache, wanted)
-    patches = jobs.Patches(wanted.slug, wanted.source, follow_up=wanted.follow_up)
-    done = engine.run(Graph(jobs.on_tree(wanted.tree, patches)), raising(notify))
+    done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
+    commits = {_name(k): applied.prefix(k) for k in range(len(applied.patches) + 1)}
+    if wanted.follow_up:
+        commits[FOLLOW_UP] = applied.last
+    notify("", planned(cache, how, commits, first))
+    replay = answered(first, done)
     prefixes = _in_build_order(cache, how, applied, notify)
     # The follow-up last: it shares most objects with the whole series.
     own = (FOLLOW_UP,) if wanted.follow_up else ()
@@ -59,6 +71,7 @@ def reproduce_each_patch(
         builds=(*(_name(k) for k in range(len(prefixes)) if k not in failed), *own),
         keep_going=True,
         unbuilt=unbuilt,
+        replay=replay,
     )
     boots = Graph([jobs.measure_job(comparison)], done)
     return result(engine.run(boots, raising(notify))["measure"], BootRun)
@@ -117,16 +130,10 @@ def _in_build_order(cache: Cache, how: Recipe, applied: Applied, notify: Notify)
 
 def _cached(cache: Cache, how: Recipe, applied: Applied) -> dict[int, float]:
     """Return the prefixes whose kernels are in the cache, with the time each was built at."""
-    found = {}
-    for k in range(len(applied.patches) + 1):
-        try:
-            folder = cache.kernels / kernel_build.key(cache, applied.prefix(k), how)
-        except ToolMissing:
-            return {}  # another machine may have the compiler
-        meta = Path(folder) / kernel_build.META
-        if meta.exists():
-            found[k] = meta.stat().st_mtime
-    return found
+    metas = (
+        (k, cached_kernel(cache, how, applied.prefix(k))) for k in range(len(applied.patches) + 1)
+    )
+    return {k: meta.stat().st_mtime for k, meta in metas if meta is not None}
 
 
 def _raising_unless_due_to_a_patch(notify: Notify) -> Notify:

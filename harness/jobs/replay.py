@@ -14,7 +14,6 @@ from harness.judge.stats.ratio import FEWEST
 from harness.project import run_claims
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
-from harness.record import store
 from harness.record.record import ReplayRun
 from harness.replay import check, prepare, runs
 from harness.replay.check import Checked
@@ -44,14 +43,20 @@ def time_prefixes(
 
     `claims` are what the run is judged by, None for those of series.yaml.
     """
-    with reserve.reserved(wanted.schedule.memory_bytes(1)), _scipy_imported():
+    with reserve.reserved(wanted.schedule.memory_bytes(1)), scipy_imported():
         made = prepare.prepare(project, cache, wanted, listen)
         runner = prepare.make_runner(cache, listen)
         compared = check.compare_as_booted(runner, made, wanted, listen)
-    record = runs.time_builds(project, cache, runner, made, wanted, compared, listen)
-    run_claims.save(store.folder_of(project.results, record), claims)
-    titles = {build.name: build.title for build in made.builds if build.name != build.title}
-    return TimedReplay(record, titles, not compared.unequal)
+    record = runs.time_builds(
+        project,
+        runner,
+        made,
+        wanted,
+        runs.new(cache, made, wanted, compared),
+        listen,
+        on_begin=lambda folder: run_claims.save(folder, claims),
+    )
+    return TimedReplay(record, made.titles, not compared.unequal)
 
 
 def check_prefixes(
@@ -77,11 +82,12 @@ def time_base_twice(
     with reserve.reserved(wanted.schedule.memory_bytes(1)):
         made = prepare.base_twice(prepare.prepare(project, cache, wanted, listen))
         runner = prepare.make_runner(cache, listen)
-    return runs.time_builds(project, cache, runner, made, wanted, None, listen)
+    record = runs.new(cache, made, wanted, None)
+    return runs.time_builds(project, runner, made, wanted, record, listen)
 
 
 @contextlib.contextmanager
-def _scipy_imported() -> Iterator[None]:
+def scipy_imported() -> Iterator[None]:
     """Import what ratios are computed with while the block waits for make: a second of CPU time.
 
     It has been imported when the block ends, so that no timing is disturbed.

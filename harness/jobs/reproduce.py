@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fetches a tree, applies a series, builds base and tip, boots both; leaves one run record.
 
+A replay may come between: as soon as tree and series are there, and before anything is built.
+
 Every job stores what it finished, so a run that was killed continues where it was.
 """
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import msgspec
 
-from harness.events import Event
+from harness.errors import ToolMissing
+from harness.events import Event, Planned
 from harness.guest.accelerator import BootChoice
 from harness.host.cache import Cache
 from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
+from harness.kernel import build as kernel_build
 from harness.kernel import configure
-from harness.project.kernel import Recipe
+from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
 from harness.record import store
-from harness.record.record import BootRun
+from harness.record.applied import Applied
+from harness.record.record import BootRun, ReplayRun
 from harness.series import read, trust
 from harness.series.source import Source, posted_version
+
+#: Called with a tree and the series that was applied to it, before any kernel is built.
+First = Callable[[Tree, Applied], ReplayRun | None]
+#: The name of that step, beside those of the jobs.
+REPLAY = "replay"
 
 
 class ReproduceRequest(msgspec.Struct, frozen=True):
@@ -49,23 +62,79 @@ def reproduce(
     cache: Cache,
     wanted: ReproduceRequest,
     notify: Notify = ignore,
+    first: First | None = None,
 ) -> BootRun:
     """Build and boot base and tip and return the finished record, failed boots included.
 
-    Raises HarnessError from the job that failed.
+    `first` is called before anything is built; the replay that it returns is stored beside the
+    record. Raises HarnessError from the job that failed.
     """
     how, comparison = plan(project, cache, wanted)
     prefixes = {"base": 0, "again": 0} if wanted.null else {"base": 0, "tip": wanted.prefix}
-    patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix)
-    comparison = msgspec.structs.replace(comparison, builds=tuple(prefixes))
+    done = on_tree(engine, wanted, notify)
+    applied = result(done["apply"], Applied)
+    commits = {
+        name: applied.tip if prefix is None else applied.prefix(prefix)
+        for name, prefix in prefixes.items()
+    }
+    notify("", planned(cache, how, commits, first))
+    comparison = msgspec.structs.replace(
+        comparison, builds=tuple(prefixes), replay=answered(first, done)
+    )
     graph = Graph(
         [
-            *jobs.on_tree(wanted.tree, patches),
             *(jobs.build_job(how, name, prefix) for name, prefix in prefixes.items()),
             jobs.measure_job(comparison),
-        ]
+        ],
+        done,
     )
     return result(engine.run(graph, raising(notify))["measure"], BootRun)
+
+
+def answer_only(
+    engine: Engine,
+    project: Project,
+    cache: Cache,
+    wanted: ReproduceRequest,
+    notify: Notify,
+    first: Callable[[Tree, Applied], ReplayRun],
+) -> ReplayRun:
+    """Fetch the tree, apply the series, and return what `first` makes of them; boot nothing."""
+    plan(project, cache, wanted)
+    done = on_tree(engine, wanted, notify)
+    notify("", Planned((REPLAY,)))
+    return first(result(done["fetch"], Tree), result(done["apply"], Applied))
+
+
+def on_tree(engine: Engine, wanted: ReproduceRequest, notify: Notify) -> dict[str, Outcome]:
+    """Fetch the tree and apply the series; return the outcomes of both jobs."""
+    patches = jobs.Patches(wanted.slug, wanted.source, wanted.prefix, wanted.follow_up)
+    return engine.run(Graph(jobs.on_tree(wanted.tree, patches)), raising(notify))
+
+
+def answered(first: First | None, done: Mapping[str, Outcome]) -> ReplayRun | None:
+    """Return what `first` makes of the tree and the applied series."""
+    if first is None:
+        return None
+    return first(result(done["fetch"], Tree), result(done["apply"], Applied))
+
+
+def planned(cache: Cache, how: Recipe, commits: Mapping[str, str], first: First | None) -> Planned:
+    """Return the steps that follow: the replay, the kernels that are not cached, the boots."""
+    builds = [
+        jobs.building(n) for n, commit in commits.items() if not cached_kernel(cache, how, commit)
+    ]
+    return Planned((*([REPLAY] if first is not None else []), *builds, "measure"))
+
+
+def cached_kernel(cache: Cache, how: Recipe, commit: str) -> Path | None:
+    """Return the file that describes the cached kernel of a commit; None if it is not cached."""
+    try:
+        folder = cache.kernels / kernel_build.key(cache, commit, how)
+    except ToolMissing:
+        return None  # another machine may have the compiler
+    meta = folder / kernel_build.META
+    return meta if meta.exists() else None
 
 
 def plan(

@@ -152,8 +152,15 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
         return msgspec.structs.replace(visit, reason=equal)
     ends = msgspec.structs.replace(made, builds=(made.builds[0], made.builds[-1]))
     compared = found.compared[AS_BOOTED]
-    record = runs.time_builds(project, cache, runner, ends, request, compared, listen)
-    save(store.folder_of(project.results, record), this.claims)
+    record = runs.time_builds(
+        project,
+        runner,
+        ends,
+        request,
+        runs.new(cache, ends, request, compared),
+        listen,
+        on_begin=lambda folder: save(folder, this.claims),
+    )
     rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
     concluded = conclude(record, (), rules=rules)
     visit = msgspec.structs.replace(

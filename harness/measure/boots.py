@@ -69,7 +69,8 @@ def measure(
     script = agent.agent(project.agent_folder)
     conditions = Conditions(cache, folder, script, guest, plan, accelerator, pinning)
     with cache.locked(f"run-{record.run_id}"):
-        if (folder / store.FILE).exists():
+        # Until now, the folder may have held the replay that preceded the boots.
+        if store.is_of_boots(folder):
             record = store.load_boots(folder)  # another process may have gone further meanwhile
             if record.outcome != "lost":
                 return record
@@ -79,8 +80,9 @@ def measure(
         lost = {b.build: f"boot {b.number} of {b.build}: {b.reason}" for b in _lost(record)}
         while due := [one for one in _due(record) if one[1] not in lost]:
             position, build, number = due[0]
-            title = f"boot {position} of {len(record.builds) * record.setup.boots}, {build}"
-            listen(Began(title))
+            count = len(record.builds) * record.setup.boots
+            title = f"boot {position} of {count}, {build}"
+            listen(Began(title, position, count))
             with backing_files.images(cache, guest, listen) as images:
                 ended = boot(conditions, kernels[build], build, number, images, listen)
                 if ended.outcome == "complete" and after_boot is not None:

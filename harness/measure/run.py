@@ -56,6 +56,7 @@ def run(
     keep_going: bool = False,
     unbuilt: Sequence[Unbuilt] = (),
     more: Callable[[BootRun], int] = lambda _record: 0,
+    run_id: str = "",
 ) -> BootRun:
     """Measure the kernels, by build, and return the finished record.
 
@@ -63,7 +64,8 @@ def run(
     and decides the guest's CPU model. `on_begin` is called with the run's folder,
     where `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With
     `keep_going` a failed boot does not end the run. `more` returns how many boots per build to add
-    to a record whose boots are done, where the user wants narrow intervals. Raises HarnessError.
+    to a record whose boots are done, where the user wants narrow intervals. A new run gets the id
+    `run_id`, if given. Raises HarnessError.
     """
     _require_one_compiler(kernels)
     first = next(iter(kernels.values()))
@@ -78,6 +80,8 @@ def run(
     record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
     setup = msgspec.structs.replace(record.setup, until=choice.until)
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup)
+    if run_id:
+        record = msgspec.structs.replace(record, run_id=run_id)
     if unfinished := store.resumable(project.results, record):
         listen(Ended(f"resuming run {unfinished.run_id}"))
         record = unfinished

@@ -369,6 +369,31 @@ def resumable(results: Path, wanted: BootRun) -> BootRun | None:
     return None
 
 
+def resumable_replay(results: Path, wanted: ReplayRun) -> ReplayRun | None:
+    """Return the newest replay of exactly this whose boots have not ended, if any.
+
+    It is lost or complete: the replay beside boots that were interrupted, or a replay that awaits
+    its boots, in whose folder save_replay() has left another copy.
+    """
+    for folder in reversed(runs(results, wanted.subject.slug)):
+        if not (folder / REPLAY).exists():
+            continue
+        with contextlib.suppress(RecordError):
+            found: RunRecord | None = load(folder)
+            if isinstance(found, BootRun):
+                found = replay_beside(folder) if found.outcome == "lost" else None
+            if found is None or found.outcome not in ("lost", "complete"):
+                continue
+            assert isinstance(found, ReplayRun)  # noqa: S101 (for mypy)
+            if _replayed(found) == _replayed(wanted):
+                return found
+    return None
+
+
+def _replayed(record: ReplayRun) -> tuple[object, ...]:
+    return record.subject, record.setup, record.machine, record.builds
+
+
 def _pinned(record: BootRun) -> tuple[object, ...]:
     setup = record.setup
     if setup.until:  # its boots are those that it has asked for until now

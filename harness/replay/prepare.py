@@ -77,26 +77,45 @@ class Prepared(msgspec.Struct, frozen=True):
         """The programs by name of the build."""
         return {build.name: build.program for build in self.builds}
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles by name of the build, of builds whose title is another."""
+        return {build.name: build.title for build in self.builds if build.name != build.title}
+
 
 def prepare(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> Prepared:
     """Fetch, apply, compile and link. Raises the HarnessError of the step that failed."""
-    series = project.measurable_series(wanted.slug)
+    project.measurable_series(wanted.slug)
     trust.require(cache, wanted.source)
+    found = apply.on_tree(project, cache, wanted.slug, wanted.tree, wanted.source, listen)
+    return of_applied(project, cache, wanted, *found, listen)
+
+
+def of_applied(
+    project: Project,
+    cache: Cache,
+    wanted: ReplayRequest,
+    tree: Tree,
+    applied: Applied,
+    listen: Listener = silent,
+) -> Prepared:
+    """Compile and link the builds of a series that was applied to a tree."""
+    series = project.measurable_series(wanted.slug)
     how = configure.recipe(
         project,
         project.plan(wanted.plan).kconfig,
         profile=wanted.profile,
         compiler=wanted.compiler,
     )
-    tree, applied = apply.on_tree(project, cache, wanted.slug, wanted.tree, wanted.source, listen)
     if wanted.stores:
         builds = _variants(project, cache, tree, applied, series, wanted.stores, listen)
     else:
         builds = _prefixes(applied, wanted.prefixes)
     if wanted.follow_up:
-        applied = on_top.with_follow_up(project, cache, tree, applied)
+        if not applied.follow_up:
+            applied = on_top.with_follow_up(project, cache, tree, applied)
         title = applied.follow_up[-1].subject
         builds.append(UnlinkedBuild(FOLLOW_UP, len(applied.patches), applied.last, title))
     base = UnlinkedBuild(BASE, 0, applied.base, BASE)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times builds, or counts their instructions and memory traffic, and stores the run."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import msgspec
 
 from harness.errors import HarnessError
@@ -11,7 +14,9 @@ from harness.host.digest import value_digest
 from harness.kernel import identity
 from harness.measure import machine
 from harness.project.project import Project
+from harness.project.series import Series
 from harness.record import store
+from harness.record.applied import Applied
 from harness.record.record import (
     BASE,
     Build,
@@ -31,28 +36,42 @@ from harness.replay.timing import timing
 from harness.replay.timing.schedule import Timed, require_memory
 from harness.series.source import posted_version
 
+_PROOF = "the function runs as a process of this machine"
+
 
 def time_builds(
     project: Project,
-    cache: Cache,
     runner: Runner,
     made: Prepared,
     wanted: ReplayRequest,
-    compared: CaseComparison | None,
+    record: ReplayRun,
     listen: Listener = silent,
+    *,
+    on_begin: Callable[[Path], None] = lambda _folder: None,
 ) -> ReplayRun:
-    """Time all builds and return the run; it is stored after every round."""
+    """Time all builds and return the finished run; it is stored after every round.
+
+    `record` is a new run, or one that was interrupted, whose rounds are not repeated. `on_begin` is
+    called with the run's folder.
+    """
     builds = len(made.builds) + 1  # LIMIT is one as well
     require_memory(wanted.schedule, builds, backing_files.available_bytes())
-    record = _record(cache, made, wanted, compared)
+    done = Timed(record.passes, record.rounds)
 
     def save(so_far: Timed) -> None:
         store.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
 
-    save(Timed((), ()))
+    save(done)
+    on_begin(store.folder_of(project.results, record))
     try:
         whole = timing.measure(
-            runner, made.programs, wanted.schedule, save, listen, limit_with=made.programs[BASE]
+            runner,
+            made.programs,
+            wanted.schedule,
+            save,
+            listen,
+            limit_with=made.programs[BASE],
+            done=done,
         )
     except HarnessError as error:
         lost = store.load_replay(store.folder_of(project.results, record))
@@ -76,7 +95,7 @@ def count(
 
     Returns the run, which is stored.
     """
-    record = _record(cache, made, wanted, None)
+    record = new(cache, made, wanted, None)
     found = counting.count(runner, made.programs, listen)
     traffic = trace.traffic(runner, made.programs, listen)
     record = msgspec.structs.replace(
@@ -100,36 +119,59 @@ def _finish(project: Project, record: ReplayRun) -> ReplayRun:
     return record
 
 
-def _record(
+def new(
     cache: Cache, made: Prepared, wanted: ReplayRequest, compared: CaseComparison | None
 ) -> ReplayRun:
+    """Return a run of these builds that has measured nothing yet."""
+    record = msgspec.structs.replace(
+        _without_builds(made.series, made.applied, wanted),
+        machine=_machine(made),
+        builds=_builds(cache, made),
+    )
+    return record if compared is None else with_comparisons(record, compared, wanted.schedule.seed)
+
+
+def with_comparisons(record: ReplayRun, compared: CaseComparison, seed: int) -> ReplayRun:
+    """Return the run with what the comparison of struct pages found."""
+    unequal = {u.build: f"{u.case}: {u.what}" for u in compared.unequal}
+    comparisons = tuple(
+        Comparison(
+            build=build.name,
+            cases=compared.cases,
+            seed=seed,
+            equal=build.name not in unequal,
+            detail=unequal.get(build.name, ""),
+        )
+        for build in record.builds
+        if build.name != BASE
+    )
+    return msgspec.structs.replace(record, comparisons=comparisons)
+
+
+def failed(series: Series, applied: Applied, wanted: ReplayRequest, reason: str) -> ReplayRun:
+    """Return a run that failed before it had programs."""
+    record = _without_builds(series, applied, wanted)
+    return msgspec.structs.replace(
+        record, outcome="failed", reason=reason, finished=store.now().isoformat()
+    )
+
+
+def _without_builds(series: Series, applied: Applied, wanted: ReplayRequest) -> ReplayRun:
     schedule = wanted.schedule
     version = posted_version(wanted.source)
-    unequal = {u.build: f"{u.case}: {u.what}" for u in (compared.unequal if compared else ())}
     now = store.now()
     return ReplayRun(
         run_id=store.new_run_id(now),
-        subject=Subject.of(made.applied, made.series.port_of if version is None else version),
+        subject=Subject.of(applied, series.port_of if version is None else version),
         setup=ReplaySetup(
             schedule_sha256=value_digest(schedule),
             rounds=schedule.rounds,
             passes=schedule.slices * schedule.passes,
             nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
         ),
-        machine=_machine(made),
-        builds=_builds(cache, made),
+        machine=machine.here("native", _PROOF, {}),
+        builds=(),
         started=now.isoformat(),
-        comparisons=tuple(
-            Comparison(
-                build=build.name,
-                cases=compared.cases,
-                seed=schedule.seed,
-                equal=build.name not in unequal,
-                detail=unequal.get(build.name, ""),
-            )
-            for build in made.builds
-            if compared is not None and build.name != BASE
-        ),
     )
 
 
@@ -155,5 +197,4 @@ def _builds(cache: Cache, made: Prepared) -> tuple[Build, ...]:
 
 
 def _machine(made: Prepared) -> Machine:
-    proof = "the function runs as a process of this machine"
-    return machine.here("native", proof, {"cc": made.builds[0].program.compiler})
+    return machine.here("native", _PROOF, {"cc": made.builds[0].program.compiler})

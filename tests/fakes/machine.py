@@ -79,7 +79,8 @@ def add_bubblewrap(folder: Path, **knobs: str) -> None:
 
 
 #: The command line of the harness, with the fakes.
-COMMAND = (sys.executable, "-c", f"{USE_FAKES}from harness.cli import main\nmain()")
+RUN = "from harness.cli import main\nmain()"
+COMMAND = (sys.executable, "-c", f"{USE_FAKES}{RUN}")
 
 
 def command_lines(*wanted: str) -> dict[str, str]:
@@ -100,6 +101,7 @@ class FakeMachine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.command = COMMAND
         self.root = folder / "project"
         self.project = Project(self.root)
         self.cache = Cache(folder / "cache" / "memmap-harness")
@@ -161,7 +163,7 @@ class FakeMachine:
     def harness(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the harness as a user would."""
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -173,7 +175,7 @@ class FakeMachine:
     def interrupted(self, prefix: str, *arguments: str) -> tuple[int, str]:
         """Stop a command at the first line with this prefix; return exit code and later lines."""
         child = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=self.environment,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`harness measure` and `harness reproduce`: boot base and tip; reproduce also judges."""
+"""`harness measure`: boot base and tip, and judge nothing."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,22 +14,20 @@ from harness.cli.options import (
     chosen_cache,
     chosen_project,
     claim_options,
-    follow_up_option,
     json_option,
     kernel_options,
     prefix_option,
     print_json,
-    require_options,
 )
-from harness.cli.runs import claims_for, concluded, show
+from harness.cli.runs import claims_for
 from harness.errors import EXIT_VERDICT, InputError
-from harness.project.project import Project
 
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
     from harness.guest.accelerator import BootChoice
+    from harness.jobs.reproduce import ReproduceRequest
     from harness.judge.exit_code import Required
-    from harness.record.record import BootRun
+    from harness.project.run_claims import RunClaims
 
 
 class BootOptions(NamedTuple):
@@ -44,7 +42,26 @@ class BootOptions(NamedTuple):
     as_json: bool
     each_patch: bool = False
     follow_up: bool = False
+    no_replay: bool = False
+    no_boot: bool = False
     require: "Required | None" = None
+
+    def request(self, claims: "RunClaims | None") -> "ReproduceRequest":
+        """Return what the options ask for, judged by these claims. Raises InputError."""
+        from harness.jobs.reproduce import ReproduceRequest
+
+        if self.follow_up and not self.each_patch:
+            raise InputError(
+                "given without --each-patch", where="--follow-up", expected="both, or neither"
+            )
+        return ReproduceRequest(
+            **self.kernels._asdict(),
+            prefix=self.prefix,
+            choice=self.choice,
+            keep_images=self.keep_images,
+            follow_up=self.follow_up,
+            claims=claims,
+        )
 
 
 boot_options = adding(
@@ -62,28 +79,6 @@ boot_options = adding(
 )
 
 
-def _measured(project: Project, options: BootOptions) -> "BootRun":
-    from harness.jobs.per_patch import reproduce_each_patch
-    from harness.jobs.reproduce import ReproduceRequest, reproduce
-
-    if options.follow_up and not options.each_patch:
-        raise InputError(
-            "given without --each-patch", where="--follow-up", expected="both, or neither"
-        )
-    cache = chosen_cache()
-    request = ReproduceRequest(
-        **options.kernels._asdict(),
-        prefix=options.prefix,
-        choice=options.choice,
-        keep_images=options.keep_images,
-        follow_up=options.follow_up,
-        claims=claims_for(project, cache, options.kernels, options.claims),
-    )
-    with engine(project, cache, options.workers) as (runs, notify):
-        run = reproduce_each_patch if options.each_patch else reproduce
-        return run(runs, project, cache, request, notify)
-
-
 @click.command()
 @boot_options
 @as_one(BootOptions)
@@ -98,54 +93,16 @@ def measure(options: BootOptions) -> None:
       harness measure --plan quick
       harness measure --plan quick --prefix 3        base against the first three patches
     """
+    from harness.jobs.reproduce import reproduce
     from harness.record import store
 
-    project = chosen_project()
-    record = _measured(project, options)
+    project, cache = chosen_project(), chosen_cache()
+    request = options.request(claims_for(project, cache, options.kernels, options.claims))
+    with engine(project, cache, options.workers) as (runs, notify):
+        record = reproduce(runs, project, cache, request, notify)
     if options.as_json:
         print_json(record)
     else:
         click.echo(store.folder_of(project.results, record) / store.FILE)
     if record.outcome != "complete":
         raise click.exceptions.Exit(EXIT_VERDICT)
-
-
-@click.command()
-@boot_options
-@click.option(
-    "--each-patch",
-    is_flag=True,
-    help="Build, boot and measure every prefix, patch by patch.",
-)
-@follow_up_option
-@require_options
-@as_one(BootOptions)
-def reproduce(options: BootOptions) -> None:
-    """Repeat the measurement that the cover letter of WHAT describes, and judge its claims.
-
-    Fetches the tree, applies the series, builds base and tip, boots both under virtme-ng
-    with emulated namespaces, rebinds nd_pmem and dax_pmem, and compares. Continues an interrupted
-    run. Without a working KVM the times are emulated: nothing is concluded about speed, and the
-    exit code is 0 if everything ran.
-
-    With --each-patch every prefix must build without new compiler warnings, boot, bind and leave
-    base's struct pages; otherwise exits with 3 (does not build) or 1. Builds the kernels that are
-    not cached, in the order that compiles least.
-
-    \b
-    Examples:
-      harness reproduce                      100 GiB namespaces, 30 rebinds
-      harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
-      harness reproduce --base v7.3
-      harness reproduce --plan quick --each-patch    the effect of each patch
-      harness reproduce my-series.mbox --claim 'nd_pmem=250.5->100.2ms,60%' --claim dax_pmem@2=20%
-      harness reproduce --plan quick --each-patch --follow-up    and of our own on top
-    """
-    from harness.judge.exit_code import reproduce_exit_code
-
-    project = chosen_project()
-    record = _measured(project, options)
-    found = concluded(project, record)
-    show(project, found, as_json=options.as_json)
-    if code := reproduce_exit_code(found, options.require):
-        raise click.exceptions.Exit(code)

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import DoesNotBuild, ToolFailed
-from harness.events import Began, Ended, Listener, silent
+from harness.events import Advanced, Began, Ended, Listener, silent
+from harness.host import units
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
 from harness.kernel import build as kernel_build
@@ -54,12 +55,15 @@ def programs(
         one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
         for one in wanted
     }
-    for one in wanted:
-        if _cached(folders[one.commit]) is None:
-            listen(Began(f"object {one.title}"))
+    missing = [one for one in wanted if _cached(folders[one.commit]) is None]
+    if missing:
+        what = f"{units.count(len(missing), 'build')} of {source_object}"
+        listen(Began(f"compile and link {what}"))
+        for number, one in enumerate(missing):
+            listen(Advanced(number, len(missing), one.title))
             with kernel_build.objects(cache, tree, one.commit, how, listen) as make:
                 _make(cache, make, source_object, folders[one.commit], compiler)
-            listen(Ended(f"linked {one.title}"))
+        listen(Ended(f"compiled and linked {what}"))
     found = [_cached(folder) for folder in (folders[one.commit] for one in wanted)]
     return tuple(program for program in found if program is not None)
 

@@ -25,7 +25,7 @@ from harness.record.record import LIMIT, NON_TEMPORAL, Pass
 from harness.replay.program.link import Program
 from harness.replay.runner.interleave import Slice, run_slices
 from harness.replay.runner.runner import Call, Filled, Runner
-from harness.replay.timing.schedule import Save, Schedule, Timed
+from harness.replay.timing.schedule import NOTHING, Save, Schedule, Timed
 
 #: Instructions of shim/fill.c that fill through the cache.
 ORDINARY = ("mov", "rep-stosb")
@@ -48,23 +48,25 @@ def measure(
     listen: Listener = silent,
     *,
     limit_with: Program | None = None,
+    first: int = 1,
 ) -> Timed:
-    """Run all rounds, numbered from 1, and return their samples; call `save` after each.
+    """Run all rounds from number `first`, and return their samples; call `save` after each.
 
     `limit_with` is a program to fill memory with. Raises Trapped, TimedOut.
     """
-    rng = random.Random(schedule.seed)  # noqa: S311 (repeatable, no secret)
     builds = dict(programs) | ({LIMIT: limit_with} if limit_with is not None else {})
-    so_far = Timed((), ())
+    so_far = NOTHING
     listen(Began(f"time {len(builds)} builds in slices, in {schedule.rounds} rounds"))
-    for number in range(1, schedule.rounds + 1):
+    for number in range(first, schedule.rounds + 1):
+        # One seed per round: an interrupted run goes on as it would have.
+        rng = random.Random(f"{schedule.seed} {number}")  # noqa: S311 (repeatable, no secret)
         listen(Advanced(number - 1, schedule.rounds, f"round {number}"))
         meter = Meter()
         # The order of starting may decide which memory each gets.
         started = {build: builds[build] for build in rng.sample(list(builds), len(builds))}
         # Process numbers are unique in a run; the first ones ran alone.
-        first = len(programs) * len(schedule.kinds) + (number - 1) * len(builds)
-        numbers = {build: first + index for index, build in enumerate(started)}
+        used = len(programs) * len(schedule.kinds) + (number - 1) * len(builds)
+        numbers = {build: used + index for index, build in enumerate(started)}
         passes = tuple(
             msgspec.structs.replace(p, process=numbers[p.build], round=number)
             for p in _round(runner, started, schedule, rng)

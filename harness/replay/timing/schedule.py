@@ -57,6 +57,7 @@ class Timed(NamedTuple):
         return Timed(self.passes + later.passes, self.rounds + later.rounds)
 
 
+NOTHING = Timed((), ())
 #: Called with all samples so far.
 Save = Callable[[Timed], None]
 

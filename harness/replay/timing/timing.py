@@ -16,7 +16,7 @@ from harness.record.record import Pass
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
-from harness.replay.timing.schedule import Save, Schedule, Timed
+from harness.replay.timing.schedule import NOTHING, Save, Schedule, Timed
 
 #: Calls on the whole namespace after a process's first.
 PASSES = 2
@@ -30,15 +30,19 @@ def measure(
     listen: Listener = silent,
     *,
     limit_with: Program | None = None,
+    done: Timed = NOTHING,
 ) -> Timed:
     """Measure the whole namespace (round 0), then the rounds; call `save` after each.
 
-    `limit_with` is a program to fill memory with: any build's. Raises Trapped, TimedOut.
+    `limit_with` is a program to fill memory with: any build's. `done` is from an interrupted call,
+    and is not measured again. Raises Trapped, TimedOut.
     """
-    meter = Meter()
-    alone = tuple(_alone(runner, programs, schedule, listen))
-    whole = Timed(alone, (meter.used(),))
-    save(whole)
+    whole = done
+    if not done.rounds:
+        meter = Meter()
+        alone = tuple(_alone(runner, programs, schedule, listen))
+        whole = Timed(alone, (meter.used(),))
+        save(whole)
     in_slices = rounds.measure(
         runner,
         programs,
@@ -46,7 +50,9 @@ def measure(
         lambda so_far: save(whole.then(so_far)),
         listen,
         limit_with=limit_with,
+        first=max(1, len(done.rounds)),
     )
+    alone = tuple(p for p in whole.passes if p.round == 0)
     if alone and not any(p.huge_bytes for p in alone):
         listen(Note("no huge pages were available: times include TLB misses"))
     return whole.then(in_slices)

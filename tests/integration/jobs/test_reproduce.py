@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.host.durations import FILE
 from harness.judge.conditions.comparable import identity
 from harness.judge.tabulate import tabulate
 from harness.record import store
 from tests.fakes.machine import FakeMachine
+from tests.fakes.replays import REPLAYING
 from tests.fakes.trees import edit
 
 REPRODUCE = ("reproduce", "test", "--plan", "quick", "--accelerator", "tcg", "--json")
@@ -41,6 +43,10 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     assert (base.files, base.symbols, base.config_diff) == ((), (), ())
     assert tip.files == ("mm/memremap.c", "mm/mm_init.c")
     assert tip.config_diff == () and tip.options_sha256 == base.options_sha256 != ""
+    # The fake object has no function that can be replayed: the boots say so, and are made.
+    replay = store.replay_beside(Path(made["record"]))
+    assert replay is not None and (replay.outcome, replay.builds) == ("failed", ())
+    assert "the build left no mm/.mm_init.o.cmd" in replay.reason
     (proof,) = identity(tabulate(record))
     assert [pin for pin in proof.pins if not pin.equal] == []
     assert {"kernel command line", "QEMU options"} <= {pin.name for pin in proof.pins}
@@ -48,7 +54,7 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     again = machine.harness(*REPRODUCE, "--jobs", "2")
     assert result(again)["drivers"] == made["drivers"]
     assert "measure: boot 4 of 4" in again.stderr
-    assert "build" not in again.stderr, "stored kernels were built again"
+    assert "build tip" not in again.stderr, "stored kernels were built again"
 
 
 def test_a_null_run_is_recognized_by_its_builds(machine: FakeMachine) -> None:
@@ -123,6 +129,98 @@ def test_cluster_options_without_a_cluster_are_refused(machine: FakeMachine, opt
     done = machine.harness(*REPRODUCE, "--engine", "local", option, "tcp://127.0.0.1:1")
     assert done.returncode == 2
     assert done.stderr == f"harness: {option}: only for a cluster; expected --engine dask\n"
+
+
+@pytest.fixture
+def replaying(machine: FakeMachine) -> FakeMachine:
+    """A machine on which the fake kernel can be replayed."""
+    machine.command = REPLAYING
+    return machine
+
+
+def test_the_first_answer_comes_before_a_build_and_the_boots_take_over_its_folder(
+    replaying: FakeMachine,
+) -> None:
+    done = replaying.harness(*REPRODUCE[:-1])
+    assert done.returncode == 0, done.stderr
+    first, _, final = done.stdout.partition("boots follow:\n")[2].partition("record: ")
+    assert "order0" in first and "rebinds" not in first
+    assert "2 rebinds per boot" in final
+    assert done.stderr.index("round 2") < done.stderr.index("build base")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("took ") and ", boots " in last
+
+    (folder,) = store.runs(replaying.project.results)
+    boots, replay = store.load_boots(folder), store.replay_beside(folder)
+    assert replay is not None
+    assert boots.run_id == replay.run_id == folder.name
+    assert (boots.outcome, replay.outcome, len(replay.rounds)) == ("complete", "complete", 3)
+    assert [build.name for build in replay.builds] == ["base", "1", "2"]
+    assert "measure" in json.loads((replaying.cache.root / FILE).read_bytes())["reproduce quick"]
+
+    # A run that has ended is not continued.
+    again = result(replaying.harness(*REPRODUCE))
+    assert again["outcome"] == "complete"
+    assert Path(again["record"]).parent != folder
+    assert len(store.runs(replaying.project.results)) == 2
+
+
+def test_an_interrupted_replay_continues(replaying: FakeMachine) -> None:
+    exit_code, _ = replaying.interrupted("  round 1", *REPRODUCE)
+    assert exit_code == 130
+    (folder,) = store.runs(replaying.project.results)
+    lost = store.load_replay(folder)
+    assert lost.outcome == "lost" and len(lost.rounds) == 1
+    done = replaying.harness(*REPRODUCE)
+    assert f"resuming run {folder.name}" in done.stderr
+    assert "round 0" not in done.stderr and "round 1" in done.stderr
+    assert result(done)["record"] == str(folder / store.FILE)
+    replay = store.replay_beside(folder)
+    assert replay is not None and replay.passes[: len(lost.passes)] == lost.passes
+
+
+def test_what_was_answered_is_not_asked_again_after_boots_were_interrupted(
+    replaying: FakeMachine,
+) -> None:
+    assert replaying.interrupted("boot 2 of 4", *REPRODUCE)[0] == 130
+    (folder,) = store.runs(replaying.project.results)
+    first = store.replay_beside(folder)
+    assert first is not None and first.outcome == "complete"
+    done = replaying.harness(*REPRODUCE)
+    assert "round" not in done.stderr
+    assert result(done)["record"] == str(folder / store.FILE)
+    assert store.replay_beside(folder) == first
+
+
+def test_a_failed_build_leaves_the_first_answer(replaying: FakeMachine) -> None:
+    (port,) = (replaying.root / "series/test/ports/v7.2").glob("0002-*")
+    edit(port, "1024", "nonesuch")
+    done = replaying.harness(*REPRODUCE[:-1])
+    assert done.returncode == 3
+    assert "first answer" in done.stdout
+    (folder,) = store.runs(replaying.project.results)
+    assert store.load_replay(folder).outcome == "complete"
+    assert replaying.harness("report").returncode == 0
+
+
+def test_one_chapter_alone(replaying: FakeMachine) -> None:
+    replayed = json.loads(replaying.harness(*REPRODUCE, "--no-boot").stdout)
+    folder = Path(replayed["record"]).parent
+    assert store.load_replay(folder).outcome == "complete"
+    assert [path.name for path in folder.iterdir()] == ["record.json"]
+    assert not replaying.cache.kernels.exists()
+    booted = result(replaying.harness(*REPRODUCE, "--no-replay"))
+    assert Path(booted["record"]).parent != folder
+    assert store.replay_beside(Path(booted["record"])) is None
+    refused = replaying.harness(*REPRODUCE, "--no-replay", "--no-boot")
+    assert refused.returncode == 2
+    assert "harness: --no-replay, --no-boot: given together" in refused.stderr
+
+
+def test_each_patch_has_a_first_answer_too(replaying: FakeMachine) -> None:
+    made = result(replaying.harness(*REPRODUCE, "--each-patch"))
+    replay = store.replay_beside(Path(made["record"]))
+    assert replay is not None and replay.outcome == "complete"
 
 
 def test_an_interrupted_run_continues(machine: FakeMachine) -> None:

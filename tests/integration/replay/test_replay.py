@@ -15,7 +15,7 @@ from harness.replay.compare import CaseComparison, compare
 from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
 from harness.replay.timing import rounds, timing
-from harness.replay.timing.schedule import KINDS, Schedule, require_memory
+from harness.replay.timing.schedule import KINDS, Schedule, Timed, require_memory
 from harness.replay.trace import TRACED, count, object_checks, rescheduled, stores_of, traced
 from tests.integration.replay.conftest import Maker
 
@@ -285,6 +285,22 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert {p.slice for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
     assert min(p.index for p in filled) == 1  # the call that faults the memory in is dropped
+
+
+def test_an_interrupted_replay_goes_on_as_it_would_have(make: Maker, runner: Runner) -> None:
+    schedule = Schedule(SMALL, rounds=3, passes=1, seed=5, slices=2)
+    programs = {"base": make(), "1": make("STREAMING")}
+    saved: list[Timed] = []
+    whole = timing.measure(runner, programs, schedule, saved.append)
+    for done in (saved[0], saved[1], saved[3]):
+        rest = timing.measure(runner, programs, schedule, lambda _: None, done=done)
+        assert rest.passes[: len(done.passes)] == done.passes
+        assert rest.rounds[: len(done.rounds)] == done.rounds
+        assert len(rest.rounds) == len(whole.rounds)
+        same = [(p.build, p.process, p.round, p.kind, p.slice, p.settles) for p in whole.passes]
+        assert [(p.build, p.process, p.round, p.kind, p.slice, p.settles) for p in rest.passes] == (
+            same
+        )
 
 
 def test_the_seed_decides_the_order_of_builds(make: Maker, runner: Runner) -> None:

@@ -69,12 +69,12 @@ def test_jobs_are_commands_of_this_harness() -> None:
     (row,) = matrix(printed("--format", "github", *chosen, "--", "--require-verdict"))
     words = shlex.split(row["arguments"])
     assert words[-1] == "--require-verdict"
-    from harness.cli.commands.measure import reproduce
+    from harness.cli.commands.reproduce import reproduce
 
     context = reproduce.make_context("reproduce", words[1:], **cli.context_settings)
     assert words[0] == context.command.name
     assert (context.params["what"], context.params["plan"]) == ("memcpy-streaming", "reproduce")
-    assert context.params["require_verdict"]
+    assert context.params["require"] == "reproduced"
 
 
 def test_the_childs_jobs_extend_what_the_example_includes() -> None:
