@@ -12,13 +12,36 @@ def saved_command(text: str, target: str) -> list[str]:
 
     Later commands on the object (objtool, say) follow after a semicolon and are left out.
     """
+    words = shlex.split(_saved(text, target))
+    return words[: words.index(";")] if ";" in words else words
+
+
+def saved_commands(text: str, target: str) -> list[list[str]]:
+    """Return the argvs of all commands that make an object, in order.
+
+    Raises ValueError if they need a shell for more than quotes and semicolons.
+    """
+    command = _saved(text, target)
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    found: list[list[str]] = [[]]
+    for word in lexer:
+        if word == ";":
+            found.append([])
+        elif set(word) <= set("();<>|&") or "$" in word or "`" in word:
+            raise ValueError(f"needs a shell: {command[:200]}")
+        else:
+            found[-1].append(word)
+    return [argv for argv in found if argv]
+
+
+def _saved(text: str, target: str) -> str:
     for line in text.splitlines():
         name, found, command = line.partition(" := ")
         if found and name in (f"savedcmd_{target}", f"cmd_{target}"):
             if len(command) > _MAX_COMMAND:
                 raise ValueError(f"the command for {target} has {len(command)} characters")
-            words = shlex.split(command)
-            return words[: words.index(";")] if ";" in words else words
+            return command
     raise ValueError(f"no command for {target} in it")
 
 

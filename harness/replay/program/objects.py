@@ -14,11 +14,12 @@ import msgspec
 
 from harness.errors import DoesNotBuild, ToolFailed
 from harness.events import Advanced, Began, Ended, Listener, silent
+from harness.git.git import Git
 from harness.host import units
 from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
+from harness.kernel import alone, configure
 from harness.kernel import build as kernel_build
-from harness.kernel import configure
 from harness.kernel.binutils import Binutils
 from harness.kernel.cmd_file import compiling, saved_command
 from harness.kernel.kbuild import Make
@@ -62,7 +63,7 @@ def programs(
         for number, one in enumerate(missing):
             listen(Advanced(number, len(missing), one.title))
             with kernel_build.objects(cache, tree, one.commit, how, listen) as make:
-                _make(cache, make, source_object, folders[one.commit], compiler)
+                _make(cache, make, one.commit, source_object, folders[one.commit], compiler)
         listen(Ended(f"compiled and linked {what}"))
     found = [_cached(folder) for folder in (folders[one.commit] for one in wanted)]
     return tuple(program for program in found if program is not None)
@@ -77,9 +78,11 @@ def _cached(folder: Path) -> Program | None:
     return None
 
 
-def _make(cache: Cache, make: Make, source_object: str, folder: Path, compiler: str) -> None:
+def _make(
+    cache: Cache, make: Make, commit: str, source_object: str, folder: Path, compiler: str
+) -> None:
     with cache.staging() as work:
-        _compile(make, source_object, work)
+        _compile(cache, make, commit, source_object, work)
         _compile_shim(make, source_object, work)
         make.output.copy(configure.CONFIG, work / CONFIG)
         binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), make.deadline, make.sandbox)
@@ -112,7 +115,7 @@ def unlinked(
         listen(Began(f"object {title or commit[:12]}"))
         with cache.staging() as work:
             with kernel_build.objects(cache, tree, commit, how, listen) as make:
-                _compile(make, source_object, work)
+                _compile(cache, make, commit, source_object, work)
             publish(work, folder)
         listen(Ended(f"compiled {title or commit[:12]}"))
     return folder / OBJECT
@@ -122,12 +125,16 @@ def _folder(cache: Cache, *parts: str | Recipe) -> Path:
     return cache.root / "replay" / value_digest(parts)[:24]
 
 
-def _compile(make: Make, source_object: str, into: Path) -> None:
+def _compile(cache: Cache, make: Make, commit: str, source_object: str, into: Path) -> None:
+    git = Git(cache.repository, log=make.log, deadline=make.deadline)
+    if alone.compiled(make, git, commit, source_object, into / OBJECT):
+        return
     try:
         make.build(source_object)
     except ToolFailed as error:
         raise kernel_build.failure(error, f"{source_object} does not build") from error
     make.output.copy(source_object, into / OBJECT)
+    alone.remember(make, commit)
 
 
 def _compile_shim(make: Make, source_object: str, into: Path) -> None:

@@ -9,7 +9,7 @@ from harness.cli import cli
 from harness.errors import InputError
 from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
-from harness.kernel.cmd_file import compiling, saved_command
+from harness.kernel.cmd_file import compiling, saved_command, saved_commands
 from harness.kernel.kbuild import Make
 
 TEXT = """savedcmd_mm/mm_init.o := gcc -Wp,-MMD,mm/.mm_init.o.d -nostdinc -I../include -O2 \
@@ -33,6 +33,20 @@ def test_quotes_and_later_commands_are_removed() -> None:
         "mm/mm_init.o",
         "../mm/mm_init.c",
     ]
+
+
+def test_all_commands_of_an_object_are_returned() -> None:
+    first, second = saved_commands(TEXT, "mm/mm_init.o")
+    assert first == saved_command(TEXT, "mm/mm_init.o")
+    assert second == ["./tools/objtool/objtool", "--orc", "mm/mm_init.o"]
+
+
+@pytest.mark.parametrize(
+    "more", ["&& true", "| cat", "> x", "; (true)", "; echo $$HOME", "; echo `id`", "& wait"]
+)
+def test_commands_that_need_a_shell_are_refused(more: str) -> None:
+    with pytest.raises(ValueError, match="needs a shell"):
+        saved_commands(f"cmd_a.o := gcc -c -o a.o a.c {more}\n", "a.o")
 
 
 def test_another_source_is_compiled_the_same_way_with_debug_information() -> None:
