@@ -59,6 +59,7 @@ esac
 """,
     "tool": r"""
 name=${0##*/}
+[ "$name" != pytest ] || echo "bytecode: ${PYTHONDONTWRITEBYTECODE-kept}" >>"$CALLS"
 [ "$name" != pytest ] || echo "boot required: ${MEMMAP_HARNESS_REQUIRE_BOOT-no}" >>"$CALLS"
 for argument; do printf '[%s]' "$argument"; done
 echo " from $name"
@@ -406,6 +407,11 @@ def test_fast_tests_run_every_check(machine: Machine) -> None:
     # The environment of the tests serves the verbs as well.
     machine.run("doctor")
     assert len(machine.calls("-m pip")) == 1
+
+
+def test_workers_share_their_bytecode(machine: Machine) -> None:
+    machine.run("test", "--fast", PYTHONDONTWRITEBYTECODE="1")
+    assert machine.calls("bytecode: ") == ["bytecode: kept"]
 
 
 def test_a_failed_check_does_not_hide_the_others(machine: Machine) -> None:
