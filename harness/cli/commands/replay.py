@@ -23,6 +23,7 @@ from harness.cli.progress import watching
 from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
 from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
+from harness.host.units import count as counted
 from harness.project.project import Project
 from harness.record import store
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.replay.check import Checked
     from harness.replay.compare import Unequal
     from harness.replay.prepare import ReplayRequest
+    from harness.report.lines import Tone
 
 
 class ReplayOptions(NamedTuple):
@@ -330,27 +332,42 @@ def _exit(*, ok: bool) -> None:
 
 
 def _show_checked(checked: "Checked") -> None:
-    from harness.host import units
+    from harness.report.lines import Line
+    from harness.report.terminal.run import text
 
+    tone: Tone = "good" if checked.ok else "bad"
+    print_rich(text(Line("replay check", _answer(checked), tone)))
     for name, compared in checked.compared.items():
-        differ = units.count(len(compared.unequal), "build")
-        click.echo(f"{units.count(compared.cases, 'case')}, {name}: {differ} with a difference")
         for found in compared.unequal:
-            _show_unequal(found)
+            _show_unequal(name, found)
     for check in checked.checks:
         if not check.ok:
-            click.echo(f"  {check.build}: {check.name}: failed ({check.detail})")
+            click.echo(printable(f"  {check.build}: {check.name}: failed ({check.detail})"))
     stores = ", ".join(f"{build} ({count})" for build, count in checked.streaming.items())
     click.echo(f"builds with non-temporal stores, and how many: {stores or 'none'}")
-    failed = sum(not check.ok for check in checked.checks)
-    click.echo(f"{len(checked.checks)} object checks: {failed} failed")
 
 
-def _show_unequal(found: "Unequal") -> None:
+def _answer(checked: "Checked") -> str:
+    """Return whether all is equal and holds, and what was compared, in one sentence."""
+    compared, held = checked.compared, sum(check.ok for check in checked.checks)
+    builds = {found.build for one in compared.values() for found in one.unequal}
+    cases = ", ".join(f"{counted(one.cases, 'case')} ({name})" for name, one in compared.items())
+    pages = f"every build leaves base's struct pages in {cases or 'no case'}"
+    if builds:
+        pages = f"struct pages differ from base's in {counted(len(builds), 'build')}, of {cases}"
+    objects = f"{counted(held, 'object check')} held"
+    if held < len(checked.checks):
+        objects = f"{len(checked.checks) - held} of {len(checked.checks)} object checks failed"
+    parts = (pages, objects) if builds or checked.ok else (objects, pages)
+    return f"{'good' if checked.ok else 'failed'}: {'; '.join(parts)}"
+
+
+def _show_unequal(configuration: str, found: "Unequal") -> None:
     what, fields = found.what, found.pages[0].fields if found.pages else ()
-    click.echo(printable(f"  {found.build}: {what.partition(': ')[0] if fields else what}"))
+    what = what.partition(": ")[0] if fields else what
+    click.echo(printable(f"  {found.build}, {configuration}: {what}"))
     for field in fields:
-        click.echo(f"    {field}")
+        click.echo(printable(f"    {field}"))
     click.echo(f"    in a call for {found.case}")
     click.echo(f"    alone: the same command with --case {found.case.argument}")
 
