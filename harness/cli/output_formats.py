@@ -41,16 +41,18 @@ SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 IDENTITY_S = 10
 
 
-def rendered(project: Project, form: str, conclusion: "Conclusion", origin: str) -> bytes:
+def rendered(
+    project: Project, form: str, conclusion: "Conclusion", origin: str, *, verbose: bool = False
+) -> bytes:
     """Return a conclusion in one of FORMATS. Prints notes for the user on stderr."""
     if form == "mail":
         return _mail(project, conclusion)
+    if form == "terminal":
+        return _plain(conclusion, verbose=verbose).encode()
     return _text(form, conclusion, origin).encode()
 
 
 def _text(form: str, conclusion: "Conclusion", origin: str) -> str:
-    if form == "terminal":
-        return _plain(conclusion)
     if form == "kcidb":
         from harness.report.formats.kcidb import kcidb
 
@@ -67,7 +69,7 @@ def text_format(form: str) -> "Callable[[Conclusion], str]":
     return found
 
 
-def _plain(conclusion: "Conclusion") -> str:
+def _plain(conclusion: "Conclusion", *, verbose: bool) -> str:
     """Return the terminal format, 80 columns wide and without colours."""
     import io
 
@@ -76,7 +78,9 @@ def _plain(conclusion: "Conclusion") -> str:
     from harness.report.terminal.run import terminal
 
     out = io.StringIO()
-    Console(file=out, width=80, highlight=False, no_color=True).print(terminal(conclusion))
+    Console(file=out, width=80, highlight=False, no_color=True).print(
+        terminal(conclusion, verbose=verbose)
+    )
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 

@@ -98,6 +98,7 @@ def show(
     *,
     as_json: bool,
     path: Path | None = None,
+    verbose: bool = False,
 ) -> None:
     """Print a conclusion on the terminal; `titles` are the titles of a replay's builds.
 
@@ -111,5 +112,5 @@ def show(
         return
     from harness.report.terminal.run import terminal
 
-    print_rich(terminal(found, titles or {}))
+    print_rich(terminal(found, titles or {}, verbose=verbose))
     click.echo(printable(f"record: {path}"))

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.conditions.comparable import Identity, SymbolSize
 from harness.memmap.compare import Verified
@@ -40,6 +41,30 @@ def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
         sizes = [_symbol(symbol) for symbol in found.symbols]
         lines.append(f"symbols that changed size: {_list(sizes)}")
     return lines
+
+
+#: Pins that a summary names, by the words it uses.
+_NAMED = {
+    "compiler": "compiler",
+    "configuration": "configuration",
+    "kernel command line": "command line",
+    "guest": "guest",
+}
+
+
+def summary(conclusion: Conclusion) -> str:
+    """Return in what alone base and the last build differ; empty if they are not comparable."""
+    record = conclusion.record
+    if not conclusion.identity or not all(found.ok for found in conclusion.identity):
+        return ""
+    found = conclusion.identity[-1]
+    equal = [word for name, word in _NAMED.items() if name in {pin.name for pin in found.pins}]
+    names = f"base and {phrases.build(record, found.build)}"
+    if found.files:
+        first, *others = found.files
+        more = f" and {units.count(len(others), 'more file')}" if others else ""
+        return f"{names} differ only in {first}{more}; same {', '.join(equal)}"
+    return f"{names}: same {', '.join(equal)}"
 
 
 def _symbol(symbol: SymbolSize) -> str:

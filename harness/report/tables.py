@@ -12,16 +12,17 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import PrefixResult
-from harness.judge.ratios.replay_ratios import ReplayCost
+from harness.judge.ratios.replay_ratios import ReplayCost, ReplayRow
 from harness.judge.ratios.traffic import transfers
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Lines, ReplayRun
 from harness.report import phrases
-from harness.report.lines import Tone
+from harness.report.lines import TONE, Tone
 
 #: Cells that are shown in colour.
 TONES: dict[str, Tone] = {
+    **{str(word): tone for word, tone in TONE.items()},
     **dict.fromkeys(("equal", "yes", "0 new"), "good"),
     **dict.fromkeys(("differs", "no", "unbuilt"), "bad"),
 }
@@ -104,6 +105,45 @@ def passes(conclusion: Conclusion) -> Table:
         for kind, cost in row.kinds.items()
     ]
     return Table((*headings, "limit", "memmap"), rows, 2)
+
+
+def by_build(conclusion: Conclusion, *, wide: bool) -> Table:
+    """Return a row per build of a replay, the kinds of page side by side: at most 12 columns."""
+    base = conclusion.record.builds[0].name
+    shown = ("ratio", "95 %", "ns/page", "limit", *(("ms",) if wide else ()))
+    kinds = dict.fromkeys(kind for row in conclusion.rows for kind in row.kinds)
+    headings = [
+        f"{'' if number else kind}\n{name}" for kind in kinds for number, name in enumerate(shown)
+    ]
+    rows = [
+        (
+            row.build,
+            *(cell for kind in kinds for cell in _of_kind(row, kind, base, shown)),
+            *(("" if row.build == base else _equal(row),) if wide else ()),
+        )
+        for row in conclusion.rows
+    ]
+    last = ("\nmemmap",) if wide else ()
+    return Table((f"build\n({conclusion.record.evidence})", *headings, *last), rows, 1)
+
+
+def _of_kind(row: ReplayRow, kind: str, base: str, shown: Sequence[str]) -> Sequence[str]:
+    if (cost := row.kinds.get(kind)) is None:
+        return ("-",) * len(shown)
+    is_base = row.build == base
+    cells = {
+        "ratio": "" if is_base else f"{cost.ratio:.3f}",
+        "95 %": "" if is_base else interval(cost.ratio_low, cost.ratio_high),
+        "ns/page": f"{cost.ns_per_page:.2f}",
+        "limit": "" if cost.limit_share is None else f"{cost.limit_share:.0%}",
+        "ms": f"{cost.ms:.1f}",
+    }
+    return [cells[name] for name in shown]
+
+
+def _equal(row: ReplayRow) -> str:
+    found = {cost.equal_memmap for cost in row.kinds.values()}
+    return "differs" if False in found else "equal" if found == {True} else ""
 
 
 def _cost(cost: ReplayCost, *, is_base: bool) -> tuple[str, ...]:

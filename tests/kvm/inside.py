@@ -165,9 +165,7 @@ def test_a_killed_run_resumes_and_is_judged() -> None:
     assert f"resuming run {first.run_id}" in errors
     assert "without bubblewrap" not in errors
     said = " ".join(output.split())
-    assert "the host's CPU is itself emulated" in said
-    assert "nd_pmem: untested: " in said
-    assert "dax_pmem: untested: " in said
+    assert "nd_pmem, dax_pmem: untested: the host's CPU is itself emulated" in said
     record, folder = last_run()
     assert record.run_id == first.run_id
     assert record.boots[0] == first.boots[0]

@@ -33,9 +33,9 @@ def as_mail(conclusion: Conclusion, person: Person | None = PERSON) -> bytes:
     return mail(conclusion, THREAD, person, DATE)
 
 
-def printed(renderable: RenderableType) -> str:
+def printed(renderable: RenderableType, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=80, highlight=False, no_color=True).print(renderable)
+    Console(file=out, width=width, highlight=False, no_color=True).print(renderable)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 

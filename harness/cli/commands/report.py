@@ -65,6 +65,7 @@ from harness.record import store
     callback=known_origin,
     help="With kcidb: the name of the reporting system.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="With the terminal's format: show everything.")
 @json_option
 def report(
     run: str | None,
@@ -75,6 +76,7 @@ def report(
     gates: tuple[str, ...],
     github: bool,
     origin: str,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Show what RUN measured, what was claimed, and what may be concluded.
@@ -84,7 +86,7 @@ def report(
 
     \b
     Formats:
-      terminal  tables and verdicts, 80 columns
+      terminal  verdicts, a table, exceptions; -v: everything
       html      one page with pictures, every log one click away
       md        GitHub's Markdown, within the size limit of a job's summary
       mail      a reply to the list, for you to check, address and send
@@ -97,6 +99,7 @@ def report(
     \b
     Examples:
       harness report
+      harness report -v
       harness report results/memcpy-streaming/20260101T120000-abcdef --json
       harness report --format mail --output reply.eml
       harness report --format junit --output junit.xml --gate memmap.equal
@@ -111,6 +114,10 @@ def report(
         raise InputError(
             "given together", where="--json, --format, --output", expected="--json alone"
         )
+    if verbose and (form != "terminal" or as_json):
+        raise InputError(
+            "given together", where="-v, --json, --format", expected="-v with the terminal's format"
+        )
     if github:
         output_formats.require_github()
     rules = [gate_rule(text) for text in gates]
@@ -124,9 +131,10 @@ def report(
         elif form == "html":
             page.write_page(found, shown, output)
         elif form == "terminal" and output is None:
-            show(project, found, as_json=as_json, path=shown)
+            show(project, found, as_json=as_json, path=shown, verbose=verbose)
         else:
-            output_formats.put(output_formats.rendered(project, form, found, origin), output)
+            text = output_formats.rendered(project, form, found, origin, verbose=verbose)
+            output_formats.put(text, output)
         if github:
             output_formats.write_github(found)
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.host.units import count
 from harness.judge.conditions.host_conditions import REMEDY, ConditionKind, conditions
 from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
@@ -105,13 +106,14 @@ def _noise(kind: NoiseKind, where: str, text: str, *, spoils: bool = False) -> N
 
 
 def _few(table: RunTable) -> Iterator[Noise]:
-    unit = "boots" if isinstance(table, BootTable) else "processes"
+    unit = "boot" if isinstance(table, BootTable) else "process"
     for build in table.record.builds:
         few = min(
             (len(table.units[build.name, kind, "rebind"].costs) for kind in table.kinds), default=0
         )
         if few < FEWEST:
-            text = f"{few} of the {unit} count; an interval needs {FEWEST}"
+            counted = f"{count(few, unit)} {'counts' if few == 1 else 'count'}"
+            text = f"{counted}; an interval needs {FEWEST}"
             yield _noise("too-few", build.name, text)
 
 

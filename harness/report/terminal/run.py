@@ -1,34 +1,126 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A conclusion for a terminal, 80 columns wide: tables, verdicts, noise, circumstances."""
+"""A conclusion for a terminal: verdicts, one table, exceptions; with `verbose` everything."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as Grid
 from rich.text import Text
 
+from harness.host import units
 from harness.judge.conclude import Conclusion
+from harness.record.record import Evidence, ReplayRun
 from harness.report import identity, lines, phrases, tables
 from harness.report.escaping import one_line
 from harness.report.lines import Line
 from harness.report.tables import Table
+from harness.report.terminal import answer
+from harness.report.terminal.exceptions import SHOWN, exceptions
 
 _COLOURS = {"good": "green", "bad": "red", "doubt": "yellow", "open": "yellow", "": ""}
 _NO_TITLES: Mapping[str, str] = {}
-WIDTH = 80
+#: From this width tables have more columns and wider gaps.
+WIDE = 100
+#: What was measured, after the setting.
+_BRIEF: dict[Evidence, str] = {
+    "boot-kvm": "",
+    "boot-tcg": "; emulated: nothing is concluded about speed",
+    "boot-icount": "; instructions counted: nothing is concluded about speed",
+    "replay": " of the function in user space, on this CPU",
+}
 
 
-def terminal(conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES) -> RenderableType:
+class _Report:
+    """A conclusion that rich can print, laid out for the width of the terminal."""
+
+    def __init__(self, conclusion: Conclusion, titles: Mapping[str, str], *, verbose: bool) -> None:
+        self.conclusion = conclusion
+        self.titles = titles
+        self.verbose = verbose
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from _head(self.conclusion)
+        if not self.verbose:
+            yield from map(text, _faults(self.conclusion))
+        for table in (answer.claims(self.conclusion), *self._tables(options.max_width >= WIDE)):
+            if table.rows:
+                yield Text()
+                yield grid(table, options.max_width)
+        yield Text()
+        found = _all(self.conclusion, self.titles) if self.verbose else _brief(self.conclusion)
+        yield from map(text, found)
+
+    def _tables(self, wide: bool) -> Iterator[Table]:  # noqa: FBT001 (one argument)
+        """Yield one table per run."""
+        if self.verbose:
+            yield from tables.measured(self.conclusion)
+            yield from map(tables.effects, self.conclusion.parts)
+            return
+        for part in self.conclusion.parts:
+            if not isinstance(part.record, ReplayRun):
+                yield tables.prefixes(part) if part.prefixes else tables.bindings(part)
+            elif any(row.kinds for row in part.rows):
+                yield tables.by_build(part, wide=wide)
+            else:
+                yield tables.traffic(part) if part.record.traffic else tables.effects(part)
+
+
+def terminal(
+    conclusion: Conclusion, titles: Mapping[str, str] = _NO_TITLES, *, verbose: bool = False
+) -> RenderableType:
     """Return the report as something rich can print; `titles` are those of a replay's builds."""
-    record = conclusion.record
-    title = f"{one_line(phrases.subject(record))}\n{one_line(phrases.setting(record))}"
-    effects = tables.effects(conclusion)
-    shown = [*tables.measured(conclusion), *([effects] if effects.rows else [])]
-    return Group(Text(title, "bold"), *map(grid, shown), *map(text, _lines(conclusion, titles)))
+    return _Report(conclusion, titles, verbose=verbose)
 
 
-def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
+def _head(conclusion: Conclusion) -> Iterator[Text]:
+    yield Text(one_line(phrases.subject(conclusion.record)), "bold")
+    for part in conclusion.parts:
+        record = part.record
+        setting = f"{record.evidence}: {phrases.setting(record)}{_BRIEF[record.evidence]}"
+        yield Text(one_line(setting))
+
+
+def _faults(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what makes the result void, which is said first."""
+    yield from _few("fault", [one for one in exceptions(conclusion) if one.tone == "bad"])
+    for prefix in conclusion.prefixes:
+        for line in prefix.detail.splitlines()[:SHOWN]:
+            yield Line(lines.prefix_name(prefix), line)
+
+
+def _brief(conclusion: Conclusion) -> Iterator[Line]:
+    yield from answer.reasons(conclusion)
+    yield from _same(conclusion)
+    yield from lines.traffic(conclusion)
+    yield from lines.rules(conclusion)
+    yield from lines.own(conclusion)
+    yield from _few("commit", list(lines.commits(conclusion)))
+    yield from _few("exception", [one for one in exceptions(conclusion) if one.tone != "bad"])
+
+
+def _same(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what is equal, as it must be: struct pages and what else was compared, patches."""
+    same = next(filter(None, map(identity.summary, conclusion.parts)), "")
+    pages = [line for line in lines.memmaps(conclusion) if line.tone == "good"]
+    for line in pages:
+        yield line._replace(text="; ".join(filter(None, (line.text, same))), tone="")
+    if same and not pages:
+        yield Line("compared", same)
+    yield from (line for line in lines.patches(conclusion) if line.tone == "good")
+
+
+def _few(what: str, found: Sequence[Line]) -> Iterator[Line]:
+    """Yield the first lines; the last says how many more there are."""
+    *first, last = found[:SHOWN] or [Line("", "")]
+    yield from first
+    if len(found) > SHOWN:
+        left = units.count(len(found) - SHOWN, f"more {what}")
+        last = last._replace(text=f"{last.text} ({left}: `harness report -v`)")
+    if found:
+        yield last
+
+
+def _all(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     record, host = conclusion.record, conclusion.record.machine
     yield from (Line(name, text) for name, text in titles.items())
     yield from lines.patches(conclusion)
@@ -45,13 +137,15 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     yield from lines.noise(conclusion)
     yield from lines.null(conclusion)
     yield from lines.sameness(conclusion, identity.SHOWN)
-    if conclusion.fillings:
-        rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in conclusion.fillings)
-        text = f"{rates} GB/s; `limit` is the share of the fastest non-temporal store"
-        yield Line("memory bandwidth", text)
-    if any(row.kinds for row in conclusion.rows):
-        yield Line("ms, first", "calls on the whole namespace; the first one faults its memory in")
-    yield Line("evidence", phrases.evidence(record))
+    for part in conclusion.parts:
+        if part.fillings:
+            rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in part.fillings)
+            text = f"{rates} GB/s; `limit` is the share of the fastest non-temporal store"
+            yield Line("memory bandwidth", text)
+        if any(row.kinds for row in part.rows):
+            text = "calls on the whole namespace; the first one faults its memory in"
+            yield Line("ms, first", text)
+        yield Line("evidence", phrases.evidence(part.record))
     yield Line(
         "machine",
         f"{host.cpu}, {host.cpus} CPUs; {host.accelerator}: {host.accelerator_proof}; "
@@ -59,10 +153,10 @@ def _lines(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     )
 
 
-def grid(table: Table) -> Grid:
-    """Return a table as something rich can print."""
-    gap = 1 if _width(table) + 2 * len(table.headings) <= WIDTH else 0
-    made = Grid(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False)
+def grid(table: Table, width: int = 80) -> Grid:
+    """Return a table as something rich can print in that width."""
+    gap = 2 if _width(table) + 2 * len(table.headings) <= width else 1
+    made = Grid(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
     for number, heading in enumerate(table.headings):
         justify = "left" if number < table.texts else "right"
         made.add_column(Text(heading), justify=justify, no_wrap=True)  # type: ignore[arg-type]

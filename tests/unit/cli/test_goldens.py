@@ -135,6 +135,8 @@ def test_help(path: tuple[str, ...], golden: Golden, typed: Callable[..., str]) 
 
 REPORTS: dict[str, tuple[str, ...]] = {
     **{form: ("report", "RUN", "--format", form, "--output", "-") for form in FORMATS},
+    "terminal-120": ("report", "RUN"),
+    "terminal-verbose": ("report", "RUN", "-v"),
     "json": ("report", "RUN", "--json"),
     "github": ("report", "RUN", "--github", "--output", "report.txt"),
     "judge": ("judge", "RUN"),
@@ -145,7 +147,7 @@ REPORTS: dict[str, tuple[str, ...]] = {
 
 
 #: Long, and much the same for runs of one kind: stored for one or two runs of each.
-LONG = ("html", "kcidb", "json", "judge-json")
+LONG = ("html", "kcidb", "json", "judge-json", "terminal-120", "terminal-verbose")
 SAMPLED = (
     "boot-kvm",
     "boot-kvm-failed",
@@ -174,7 +176,8 @@ def test_report(
     run = stored(name, machine)
     if name == WITH_NULL:
         stored(BASE_AGAIN, machine)
-    shown = typed(*(word.replace("RUN", run) for word in REPORTS[form]))
+    words = (word.replace("RUN", run) for word in REPORTS[form])
+    shown = typed(*words, width=120 if form == "terminal-120" else 80)
     golden(f"reports/{name}/{form}.txt", shown)
 
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a terminal shows first: a line per claim, and why a claim is not decided. Pure."""
+
+from collections.abc import Iterator
+
+from harness.judge.conclude import Conclusion
+from harness.judge.conditions.fit import nested, other_cpu
+from harness.judge.ratios.ratios import Effect, clock
+from harness.judge.verdict import Verdict
+from harness.record.record import PROXY_KIND
+from harness.report import phrases, tables
+from harness.report.lines import TONE, Line
+from harness.report.tables import Table
+
+#: Verdicts whose reason is more than the measured interval.
+_REASONED = ("inconclusive", "open", "untested")
+
+
+def claims(conclusion: Conclusion) -> Table:
+    """Return a row per claim: claimed and measured reduction, by each kind of evidence, verdict.
+
+    Claims about the whole series come first. Kinds that no claim is about have a row without a
+    verdict. Emulated times are not shown.
+    """
+    kinds = _kinds(conclusion)
+    brief = len(kinds) > 1
+    rows = [
+        (
+            _brief(verdict) if brief else phrases.about(verdict),
+            tables.percent(verdict.shown_percent) if verdict.shown_percent is not None else "-",
+            *(_cell(_effect(verdict, kind), brief=brief) for kind in kinds),
+            verdict.verdict,
+        )
+        for verdict in sorted(conclusion.verdicts, key=lambda v: v.after_patch is not None)
+    ]
+    rows += [
+        (
+            f"{effect.kind}, no claim",
+            "-",
+            *(_cell(effect, brief=brief) if k == kind else "-" for k in kinds),
+            "",
+        )
+        for kind, effect in _unclaimed(conclusion)
+    ]
+    headings = [f"reduction, %\n({kind})" for kind in kinds]
+    if len(kinds) == 1:
+        headings = [f"reduction ({kinds[0]}), 95 %"]
+    return Table(("claim", "claimed", *headings, "verdict"), rows, 1)
+
+
+def _kinds(conclusion: Conclusion) -> list[str]:
+    """Return the kinds of evidence that measured by a clock, in the order of the runs."""
+    return [
+        part.record.evidence
+        for part in conclusion.parts
+        if part.record.evidence != "boot-tcg"
+        and any(effect.metric == clock(part.record) for effect in part.effects)
+    ]
+
+
+def _effect(verdict: Verdict, kind: str) -> Effect | None:
+    for one in (verdict.boots, verdict.replay, verdict):
+        if one is not None and one.evidence == kind:
+            return one.effect
+    return None
+
+
+def _unclaimed(conclusion: Conclusion) -> Iterator[tuple[str, Effect]]:
+    """Yield what a replay measured of the whole series, for kinds that no claim is about."""
+    for part in conclusion.parts:
+        record = part.record
+        if record.evidence != "replay" or record.is_null:
+            continue
+        whole = (v for v in part.verdicts if v.build == record.tip.name)
+        claimed = {PROXY_KIND.get(verdict.driver) for verdict in whole}
+        for effect in part.effects:
+            is_tip = (effect.build, effect.op) == (record.tip.name, "rebind")
+            if is_tip and effect.metric == "ns" and effect.kind not in claimed:
+                yield record.evidence, effect
+
+
+def _brief(verdict: Verdict) -> str:
+    """Return what a claim is about as --claim takes it, `nd_pmem@3`, and its set-up."""
+    after = "" if verdict.after_patch is None else f"@{verdict.after_patch}"
+    return f"{verdict.driver}{after}" + (f" ({verdict.setup})" if verdict.setup else "")
+
+
+def _cell(effect: Effect | None, *, brief: bool) -> str:
+    if effect is None:
+        return "-"
+    if effect.reduction is None:
+        return f"{effect.reduction_percent:.1f} % (too few)"
+    low, high = effect.reduction
+    if brief:
+        return f"{effect.reduction_percent:.1f} ({low:.1f}..{high:.1f})"
+    return f"{effect.reduction_percent:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def reasons(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield why claims are not decided, and what limits those that are: one line per reason."""
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in conclusion.verdicts:
+        for reason in _reasons(conclusion, verdict):
+            found.setdefault((verdict.verdict, reason), []).append(verdict)
+    for (word, reason), verdicts in found.items():
+        about = ", ".join(map(phrases.about, verdicts))
+        yield Line(about, f"{word}: {reason}", TONE[verdicts[0].verdict])
+
+
+def _reasons(conclusion: Conclusion, verdict: Verdict) -> Iterator[str]:
+    if verdict.boots is not None and verdict.evidence == "replay":
+        yield f"by the replay; boots {verdict.boots.verdict}: {verdict.boots.reason}"
+        verdict = verdict.replay or verdict
+    if verdict.verdict in _REASONED:
+        yield verdict.reason
+    elif verdict.verdict in ("reproduced", "contradicted") and verdict.claim is not None:
+        machine = conclusion.record.machine
+        yield from filter(None, (nested(machine), other_cpu(machine, verdict.claim)))
