@@ -230,6 +230,7 @@ def _config_inputs(cache: Cache, commit: str, recipe: Recipe, deadline: Deadline
 
 def compiler_version(cache: Cache, program: str) -> str:
     """Return the first line of `PROGRAM --version`. Raises ToolMissing."""
+    kbuild.require(program)
     deadline = Deadline(VERSION_S)
     done = process.run([program, "--version"], log=cache.log("compiler"), deadline=deadline)
     return done.stdout.splitlines()[0]

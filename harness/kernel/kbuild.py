@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import ToolFailed
-from harness.host.processes import process
+from harness.errors import ToolFailed, ToolMissing
+from harness.host.processes import process, programs
 from harness.host.processes.sandbox import Sandbox
 from harness.host.untrusted_folder import UntrustedFolder
 from harness.kernel import compiler_warnings
@@ -114,6 +114,28 @@ class Make:
             ok=ok,
             on_line=on_line,
         )
+
+
+def require(program: str) -> None:
+    """Raise ToolMissing unless a compiler, and what kbuild uses with it, is installed."""
+    packages = {program: _package(program)}
+    if program.startswith("clang"):
+        version = program.removeprefix("clang")
+        packages |= {f"ld.lld{version}": f"lld{version}", f"llvm-ar{version}": f"llvm{version}"}
+    missing = [name for name in packages if programs.find(name) is None]
+    if missing:
+        wanted = " ".join(packages[name] for name in missing)
+        raise ToolMissing(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            where=f"compiler {program}",
+            hint=f"install {wanted} (names of Debian's packages), or choose another compiler",
+        )
+
+
+def _package(program: str) -> str:
+    """Return Debian's package of a compiler, which may be for another architecture."""
+    target, gnu, name = program.rpartition("-gnu-")
+    return f"{name}-{target}-gnu" if gnu else program
 
 
 def _tools(compiler: str, arch: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def _(scene: Scene) -> Ended:
     "build-compiler-missing",
     "the compiler is not installed",
     69,
-    r"gcc is not installed\. Run `harness doctor`",
+    r"compiler gcc: gcc is not installed\. Install gcc",
     quick=True,
 )
 def _(scene: Scene) -> Ended:
