@@ -242,13 +242,16 @@ sandbox_option = click.option(
 )
 
 
-def _compiler(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+def _compiler(ctx: click.Context, _param: click.Parameter, value: str) -> str:
     from harness.project.kernel import COMPILER
 
-    if not COMPILER.fullmatch(value):
-        raise InputError(
-            f"no compiler {value!r}", where="--compiler", expected="gcc, clang, gcc-14, clang-19 …"
-        )
+    several = getattr(ctx.command, "several_compilers", False)
+    names = value.split(",") if several else [value]
+    if not all(map(COMPILER.fullmatch, names)) or len(set(names)) < len(names):
+        expected = "gcc, clang, gcc-14, clang-19 …"
+        if several:
+            expected += ", or several of them: gcc,clang-19"
+        raise InputError(f"no compiler {value!r}", where="--compiler", expected=expected)
     return value
 
 

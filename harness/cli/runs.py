@@ -114,3 +114,49 @@ def show(
 
     print_rich(terminal(found, titles or {}, verbose=verbose))
     click.echo(printable(f"record: {path}"))
+
+
+def show_replays(
+    project: Project,
+    found: "Sequence[tuple[Conclusion, Mapping[str, str]]]",
+    *,
+    as_json: bool,
+) -> None:
+    """Print the conclusions of a replay per compiler, each with its titles, and compare them."""
+    if len(found) == 1:
+        show(project, *found[0], as_json=as_json)
+        return
+    if as_json:
+        from harness.judge.runs.compilers import by_compiler
+        from harness.report.formats.json import document
+
+        paths = [str(store.folder_of(project.results, one.record) / store.FILE) for one, _ in found]
+        replays = [document(one, at, t) for (one, t), at in zip(found, paths, strict=True)]
+        print_json({"replays": replays, "compilers": by_compiler([one for one, _ in found])})
+        return
+    for one, titles in found:
+        click.echo(printable(f"\nobjects compiled by {one.record.builds[0].compiler}"))
+        show(project, one, titles, as_json=False)
+    show_compilers([one for one, _ in found])
+
+
+def show_compilers(found: "Sequence[Conclusion]") -> None:
+    """Print what several compilers make of the same builds, timed in the same rounds."""
+    from harness.judge.runs.compilers import by_compiler
+    from harness.report import compilers
+    from harness.report.terminal.run import grid, text
+
+    compared = by_compiler(found)
+    print_rich(grid(compilers.table(compared)))
+    for line in compilers.lines(compared):
+        print_rich(text(line))
+
+
+def same_rounds(project: Project, found: "Conclusion") -> "list[Conclusion]":
+    """Return a conclusion and those of replays in the same rounds, if they are still stored."""
+    from harness.record.record import ReplayRun
+
+    others = found.record.same_rounds if isinstance(found.record, ReplayRun) else ()
+    folder = store.folder_of(project.results, found.record).parent
+    stored = [folder / run for run in others if (folder / run / store.FILE).is_file()]
+    return [found, *(concluded(project, store.load(path)) for path in stored)]

@@ -4,13 +4,16 @@
 import contextlib
 import importlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from harness.errors import InputError
 from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.judge.stats.ratio import FEWEST
+from harness.kernel import kbuild
 from harness.project import run_claims
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
@@ -43,20 +46,45 @@ def time_prefixes(
 
     `claims` are what the run is judged by, None for those of series.yaml.
     """
+    (timed,) = time_compilers(project, cache, wanted, (wanted.compiler,), listen, claims)
+    return timed
+
+
+def time_compilers(
+    project: Project,
+    cache: Cache,
+    wanted: ReplayRequest,
+    compilers: Sequence[str],
+    listen: Listener = silent,
+    claims: RunClaims | None = None,
+) -> tuple[TimedReplay, ...]:
+    """Do the same with several compilers, whose builds are timed in the same rounds.
+
+    Returns a run per compiler. Raises ToolMissing before anything else if one is not installed.
+    """
+    for compiler in compilers:
+        kbuild.require(compiler)
+    requests = [msgspec.structs.replace(wanted, compiler=compiler) for compiler in compilers]
     with reserve.reserved(wanted.schedule.memory_bytes(1)), scipy_imported():
-        made = prepare.prepare(project, cache, wanted, listen)
+        made = [prepare.prepare(project, cache, request, listen) for request in requests]
         runner = prepare.make_runner(cache, listen)
-        compared = check.compare_as_booted(runner, made, wanted, listen)
-    record = runs.time_builds(
+        compared = [check.compare_as_booted(runner, one, wanted, listen) for one in made]
+    begun = [
+        (one, runs.new(cache, one, wanted, found))
+        for one, found in zip(made, compared, strict=True)
+    ]
+    records = runs.time_together(
         project,
         runner,
-        made,
+        begun,
         wanted,
-        runs.new(cache, made, wanted, compared),
         listen,
         on_begin=lambda folder: run_claims.save(folder, claims),
     )
-    return TimedReplay(record, made.titles, not compared.unequal)
+    return tuple(
+        TimedReplay(record, one.titles, not found.unequal)
+        for record, one, found in zip(records, made, compared, strict=True)
+    )
 
 
 def check_prefixes(

@@ -63,9 +63,10 @@ class Binutils:
         argv = ["objcopy", "--wildcard", f"--keep-global-symbol={pattern}", str(file)]
         self._run(argv, [], file.parent)
 
-    def program(self, objects: Sequence[Path], into: Path) -> None:
-        """Link objects into a program at fixed addresses."""
+    def program(self, objects: Sequence[Path], into: Path, script: Path | None = None) -> None:
+        """Link objects into a program at fixed addresses; `script` adds to the linker's."""
         argv = ["cc", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--strip-debug", "-o", str(into)]
+        argv += [f"-Wl,-T,{script}"] if script else []
         self._run([*argv, *map(str, objects)], objects, into.parent)
 
     def _read(self, file: Path, *argv: str) -> str:

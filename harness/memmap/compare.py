@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from harness.memmap.decode import Bytes, Decoder
 from harness.memmap.struct_pages import Runs
-from harness.record.record import Boot, BootRun, ReplayRun, RunRecord
+from harness.record.record import Boot, BootRun, Pass, ReplayRun, RunRecord
 
 #: In place of a driver, for the comparison of a replay's cases.
 CASES = "cases"
@@ -89,7 +89,8 @@ def verify(
 def by_digest(record: RunRecord) -> tuple[Verified, ...]:
     """Compare all memmaps by the record alone: by their digests.
 
-    A replay has a result per digest of a full-size memmap, and one per build for its cases.
+    A replay has a result per digest of a full-size memmap, one per build and kind for all slices,
+    and one per build for its cases.
     """
     if isinstance(record, ReplayRun):
         return (*_of_passes(record), *_of_cases(record))
@@ -138,11 +139,17 @@ def _of_boots(record: BootRun, driver: str) -> Iterator[Verified]:
 def _of_passes(record: ReplayRun) -> Iterator[Verified]:
     base = record.builds[0].name
     expected = {(p.kind, p.digest) for p in record.passes if p.build == base and p.digest}
+    # One result for all slices: a run has hundreds.
+    found: dict[tuple[str, str, int | None], list[Pass]] = {}
     for p in record.passes:
         if p.build != base and p.digest:
-            equal = (p.kind, p.digest) in expected
-            problem = "" if equal else "its digest is not base's"
-            yield Verified(p.build, p.process, p.kind, p.nr_pages, p.nr_pages * equal, problem)
+            process = p.process if p.slice is None else None
+            found.setdefault((p.build, p.kind, process), []).append(p)
+    for (build, kind, _), passes in found.items():
+        compared = sum(p.nr_pages for p in passes)
+        equal = sum(p.nr_pages for p in passes if (kind, p.digest) in expected)
+        problem = "" if equal == compared else "its digest is not base's"
+        yield Verified(build, passes[0].process, kind, compared, equal, problem)
 
 
 def _of_cases(record: ReplayRun) -> Iterator[Verified]:

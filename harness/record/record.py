@@ -20,7 +20,8 @@ from harness.record.applied import Applied
 #    them, empty.
 # 6: the guest's CPU model (Machine.guest_cpu), and what of the host matters for times
 #    (Machine.hypervisor, Boot.settings, Boot.placement). Their defaults mean "not known".
-#    A replay's memory traffic (ReplayRun.traffic), empty where it was not counted.
+#    A replay's memory traffic (ReplayRun.traffic), its canary, its links (ReplaySetup.placements)
+#    and compilers, empty where they are not known.
 SCHEMA = 6
 
 #: A negative count shows that a record was tampered with.
@@ -425,13 +426,17 @@ class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setup of a replay: a digest of its schedule, and the schedule's numbers.
 
     `passes` is the number of passes of each kind that count, per round and process. `nr_pages` are
-    the whole namespace's. A replay that only counts instructions has no rounds.
+    the whole namespace's. A replay that only counts instructions has no rounds. `compiler` is its
+    name, like clang-19; `placements` has for each build the link that ran in each round, since the
+    same code takes another time at other addresses. They are empty in older records.
     """
 
     schedule_sha256: str
     rounds: int
     passes: int
     nr_pages: dict[str, int]
+    compiler: str = ""
+    placements: dict[str, tuple[int, ...]] = {}
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="run"):
@@ -480,9 +485,11 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
 class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):
     """A run that called the function on trial outside any kernel, on this CPU.
 
-    `rounds` is the host's use during each round. A run that has only `counts` and `traffic` timed
-    nothing. Beside a run of boots, a replay may have failed before it had programs: its outcome is
-    `failed`, `reason` says why, and it has no builds.
+    `rounds` is the host's use during each round; `canary` has the ns of CPU time that a fixed
+    number of cycles took before each slice of it. A run that has only `counts` and `traffic` timed
+    nothing. `same_rounds` are the ids of replays with other compilers, whose builds were timed in
+    slices between this one's. Beside a run of boots, a replay may have failed before it had
+    programs: its outcome is `failed`, `reason` says why, and it has no builds.
     """
 
     setup: ReplaySetup
@@ -491,6 +498,8 @@ class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     counts: tuple[Count, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    canary: tuple[tuple[int, ...], ...] = ()
+    same_rounds: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> Literal["replay"]:

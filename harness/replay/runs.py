@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Times builds, or counts their instructions and memory traffic, and stores the run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,10 +19,12 @@ from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import (
     BASE,
+    LIMIT,
     Build,
     Comparison,
     Count,
     Machine,
+    Pass,
     ReplayRun,
     ReplaySetup,
     Subject,
@@ -33,7 +35,7 @@ from harness.replay.compare import CaseComparison
 from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
 from harness.replay.timing import timing
-from harness.replay.timing.schedule import Timed, require_memory
+from harness.replay.timing.schedule import Timed, placements, require_memory
 from harness.series.source import posted_version
 
 _PROOF = "the function runs as a process of this machine"
@@ -54,33 +56,101 @@ def time_builds(
     `record` is a new run, or one that was interrupted, whose rounds are not repeated. `on_begin` is
     called with the run's folder.
     """
-    builds = len(made.builds) + 1  # LIMIT is one as well
-    require_memory(wanted.schedule, builds, backing_files.available_bytes())
-    done = Timed(record.passes, record.rounds)
+    (run,) = time_together(project, runner, [(made, record)], wanted, listen, on_begin=on_begin)
+    return run
+
+
+def time_together(
+    project: Project,
+    runner: Runner,
+    begun: Sequence[tuple[Prepared, ReplayRun]],
+    wanted: ReplayRequest,
+    listen: Listener = silent,
+    *,
+    on_begin: Callable[[Path], None] = lambda _folder: None,
+) -> tuple[ReplayRun, ...]:
+    """Do the same for several compilers, whose builds are timed in the same rounds.
+
+    Returns a run per compiler. Their records are new, unless there is only one.
+    """
+    schedule = wanted.schedule
+    names = [_names(made, alone=len(begun) == 1) for made, _ in begun]
+    programs = {
+        timed: made.programs[name]
+        for (made, _), own in zip(begun, names, strict=True)
+        for timed, name in own.items()
+    }
+    # LIMIT is a build as well.
+    require_memory(schedule, len(programs) + 1, backing_files.available_bytes())
+    ids = [record.run_id for _, record in begun]
+    records = [
+        msgspec.structs.replace(
+            record,
+            setup=msgspec.structs.replace(
+                record.setup,
+                compiler=made.how.compiler,
+                placements={name: placements(schedule, timed) for timed, name in own.items()},
+            ),
+            same_rounds=tuple(run_id for run_id in ids if run_id != record.run_id),
+        )
+        for (made, record), own in zip(begun, names, strict=True)
+    ]
+
+    def measured(so_far: Timed) -> list[ReplayRun]:
+        return [
+            msgspec.structs.replace(
+                record,
+                passes=tuple(_own(so_far.passes, own)),
+                rounds=so_far.rounds,
+                canary=so_far.canary,
+            )
+            for record, own in zip(records, names, strict=True)
+        ]
 
     def save(so_far: Timed) -> None:
-        store.save(project.results, msgspec.structs.replace(record, **so_far._asdict()))
+        for record in measured(so_far):
+            store.save(project.results, record)
 
+    done = Timed(records[0].passes, records[0].rounds, records[0].canary)
     save(done)
-    on_begin(store.folder_of(project.results, record))
+    for record in records:
+        on_begin(store.folder_of(project.results, record))
     try:
         whole = timing.measure(
             runner,
-            made.programs,
-            wanted.schedule,
+            programs,
+            schedule,
             save,
             listen,
-            limit_with=made.programs[BASE],
+            limit_with=next(iter(programs.values())),
             done=done,
         )
     except HarnessError as error:
-        lost = store.load_replay(store.folder_of(project.results, record))
-        _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
+        for record in records:
+            lost = store.load_replay(store.folder_of(project.results, record))
+            _finish(project, msgspec.structs.replace(lost, outcome="failed", reason=error.what))
         raise
-    return _finish(
-        project,
-        msgspec.structs.replace(record, outcome="complete", reason="", **whole._asdict()),
+    return tuple(
+        _finish(project, msgspec.structs.replace(record, outcome="complete", reason=""))
+        for record in measured(whole)
     )
+
+
+def _names(made: Prepared, *, alone: bool) -> dict[str, str]:
+    """Return the builds' names by the names that they have among those of all compilers."""
+    return {
+        build.name if alone else f"{build.name} by {made.how.compiler}": build.name
+        for build in made.builds
+    }
+
+
+def _own(passes: Sequence[Pass], names: Mapping[str, str]) -> Iterator[Pass]:
+    """Yield the passes of one compiler's builds, and those of LIMIT."""
+    for p in passes:
+        if p.build in names:
+            yield msgspec.structs.replace(p, build=names[p.build])
+        elif p.build == LIMIT:
+            yield p
 
 
 def count(

@@ -22,6 +22,8 @@ CODES = {
     "reproduce --plan quick --require-verdict": {0, 1},
     "judge --require supported": {0, 1},
     "series fetch memcpy-streaming@v2": {0, 69},
+    # Where clang-19 is not installed.
+    "replay --compiler gcc,clang-19": {0, 69},
 }
 #: Run by other tests: they would take too long here, or change the checkout.
 ELSEWHERE = {

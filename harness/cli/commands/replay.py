@@ -21,7 +21,7 @@ from harness.cli.options import (
 )
 from harness.cli.progress import watching
 from harness.cli.replay_options import PASSES, ROUNDS, SEED, TURNS, schedule_of, size_option
-from harness.cli.runs import claims_for, concluded, show
+from harness.cli.runs import claims_for, concluded, show_replays
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.units import count as counted
 from harness.project.project import Project
@@ -57,6 +57,11 @@ class ReplayOptions(NamedTuple):
     only_check: bool = False
     only_count: bool = False
 
+    @property
+    def compilers(self) -> list[str]:
+        """The compilers; more than one for `harness replay` alone."""
+        return self.kernels.compiler.split(",")
+
     def request(self) -> "ReplayRequest":
         """Return what the options ask for. Raises InputError for a size that cannot be."""
         from harness.jobs.replay import null_rounds
@@ -64,7 +69,7 @@ class ReplayOptions(NamedTuple):
 
         rounds = null_rounds(self.rounds, self.tries) if self.tries else self.rounds
         return ReplayRequest(
-            **self.kernels._asdict(),
+            **self.kernels._replace(compiler=self.compilers[0])._asdict(),
             schedule=schedule_of(self.size, rounds, self.passes, self.seed, self.turns),
             prefixes=(0,) if self.tries else self.prefixes or None,
             stores=tuple(self.store.split(",")) if self.store else (),
@@ -88,6 +93,9 @@ class _ReplayGroup(click.Group):
 
     Subcommands are looked up first; `refs/heads/check` is a branch named like one of them.
     """
+
+    #: Its --compiler may name several.
+    several_compilers = True
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         # A subcommand asks for its usage line, in which this WHAT has no place.
@@ -185,12 +193,19 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
       harness replay --prefix 7         base and the first seven patches
       harness replay --follow-up        and our own patches on top
       harness replay --store movnti,movdir64b,avx512,rep-movsb,memcpy
+      harness replay --compiler gcc,clang-19
+                                        both in the same rounds, a table for each
       harness replay --size 4G --json   smaller, for programs
       harness replay check              compare struct pages, time nothing
     """
     if context.invoked_subcommand is not None:
         return
-    if options.only_check + options.only_count + (options.tries is not None) > 1:
+    others = options.only_check + options.only_count + (options.tries is not None)
+    if others and len(options.compilers) > 1:
+        raise InputError(
+            f"no compiler {options.kernels.compiler!r}", where="--compiler", expected="one"
+        )
+    if others > 1:
         raise InputError(
             "given together", where="--check, --null, --count", expected="one of them at most"
         )
@@ -285,15 +300,16 @@ def null(options: ReplayOptions) -> None:
 
 
 def _time(options: ReplayOptions) -> None:
-    from harness.jobs.replay import time_prefixes
+    from harness.jobs.replay import time_compilers
 
     project, cache = chosen_project(), chosen_cache()
     request, given = options.request(), options.claims
     claims = claims_for(project, cache, options.kernels, given) if given else None
     with watching() as listen:
-        timed = time_prefixes(project, cache, request, listen, claims)
-    show(project, concluded(project, timed.record), timed.titles, as_json=options.as_json)
-    _exit(ok=timed.equal)
+        timed = time_compilers(project, cache, request, options.compilers, listen, claims)
+    found = [(concluded(project, one.record), one.titles) for one in timed]
+    show_replays(project, found, as_json=options.as_json)
+    _exit(ok=all(one.equal for one in timed))
 
 
 def _check(options: ReplayOptions) -> None:

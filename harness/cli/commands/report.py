@@ -8,7 +8,7 @@ import click
 from harness.cli import printable
 from harness.cli.options import gate_rule, json_option
 from harness.cli.output_formats import FORMATS, known_origin
-from harness.cli.runs import concluded, opened, show
+from harness.cli.runs import concluded, opened, same_rounds, show, show_compilers
 from harness.errors import InputError
 from harness.project.project import Project
 from harness.record import store
@@ -132,6 +132,9 @@ def report(
             page.write_page(found, shown, output)
         elif form == "terminal" and output is None:
             show(project, found, as_json=as_json, path=shown, verbose=verbose)
+            compared = same_rounds(project, found)
+            if len(compared) > 1 and not as_json:
+                show_compilers(compared)
         else:
             text = output_formats.rendered(project, form, found, origin, verbose=verbose)
             output_formats.put(text, output)

@@ -19,13 +19,30 @@ from harness.judge.tabulate import BootTable, ReplayTable, RunTable
 from harness.record.record import HostUse
 
 NoiseKind = (
-    Literal["too-few", "drift", "load", "steal", "throttled", "coarse-clock", "bimodal", "outlier"]
-    | ConditionKind
+    ConditionKind
+    | Literal[
+        "too-few",
+        "drift",
+        "load",
+        "steal",
+        "throttled",
+        "canary",
+        "coarse-clock",
+        "bimodal",
+        "outlier",
+    ]
 )
 #: Largest shares of the machine's CPU time (all CPUs) for other programs, and for other guests.
 LOAD_SHARE, STEAL_SHARE = 0.10, 0.01
 #: Largest difference between builds in either share.
 UNEQUAL_SHARE = 0.05
+#: How much longer a fixed number of cycles may take than in the fastest tenth of a run: the median
+#: of any round (frequency), and the mean of the run (steal). On an undisturbed virtual CPU with 13
+#: other programs, medians were up to 0.3 % longer, means 0.9 % to 2.3 %; in four rounds of one
+#: replay, for an unknown reason, medians were 11 % to 14 % longer. In a guest on whose CPU the host
+#: ran a process with a tenth of its weight, means were 20 % to 24 % longer; with an equal one, 90 %
+#: to 110 %.
+SLOWER_ROUND, SLOWER_MEAN = 0.02, 0.05
 #: The clock's resolution as a share of the median time.
 COARSE_SHARE, USELESS_SHARE = 0.02, 0.10
 #: Drift from first to last, distance of two modes, distance of an outlier from the median.
@@ -40,6 +57,7 @@ _REMEDY: dict[str, str] = {
     "load": "measure when nothing else is running",
     "steal": "measure on bare metal, or when the host's other guests are idle",
     "throttled": "cool the machine, or limit its frequency (no turbo)",
+    "canary": "fix the CPU's frequency, stop other guests and programs, and repeat",
     "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
     "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
     "outlier": "check what else was running, then repeat; no sample is discarded",
@@ -93,7 +111,7 @@ def noise(table: RunTable, series: Sequence[Watched]) -> tuple[Noise, ...]:
         *_few(table),
         *_host(table),
         *_conditions(table),
-        *(_coarse(table, series) if isinstance(table, BootTable) else _preempted(table)),
+        *(_coarse(table, series) if isinstance(table, BootTable) else _of_replay(table)),
         *_drift(table, series),
         *_modes(series),
         *_outliers(table),
@@ -180,6 +198,32 @@ def _throttled(uses: Mapping[str, Sequence[HostUse]]) -> Iterator[Noise]:
             f", only while {' and '.join(hit)} ran" if one else ""
         )
         yield _noise("throttled", "host", text, spoils=one)
+
+
+def _of_replay(table: ReplayTable) -> Iterator[Noise]:
+    yield from _preempted(table)
+    yield from _canary(table)
+
+
+def _canary(table: ReplayTable) -> Iterator[Noise]:
+    """Yield that the CPU was slower in some rounds, or stopped now and then: it shows in no load.
+
+    A guest's CPU time contains what its hypervisor gave to others, unless the guest is informed.
+    """
+    rounds = {n: times for n, times in enumerate(table.record.canary) if times}
+    times = sorted(time for found in rounds.values() for time in found)
+    if not times:
+        return
+    fastest = times[len(times) // 10]
+    medians = {n: statistics.median(found) / fastest - 1 for n, found in rounds.items()}
+    slowest = max(medians, key=lambda n: medians[n])
+    what = "a loop that always takes as many cycles took"
+    if medians[slowest] > SLOWER_ROUND:
+        text = f"{what} {medians[slowest]:.0%} longer in round {slowest} than at its fastest"
+        yield _noise("canary", "CPU", f"{text}: the frequency changed, or its core was shared")
+    elif (mean := statistics.fmean(times) / fastest - 1) > SLOWER_MEAN:
+        text = f"{what} {mean:.0%} longer on average than at its fastest, but not in most slices"
+        yield _noise("canary", "CPU", f"{text}: something else had the CPU now and then")
 
 
 def _preempted(table: ReplayTable) -> Iterator[Noise]:

@@ -5,6 +5,7 @@ Each undefined symbol of the kernel's object gets the address of a page that is 
 of it ends the program with the symbol's name, and libc cannot provide it by accident.
 """
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,13 @@ STOPS = frozenset(
 #: Defined by the linker.
 BOUNDS = ("__start___jump_table", "__stop___jump_table")
 COMPILE_S = 120
+#: Links of each program. Placement 0 is as the linker puts the code.
+PLACEMENTS = 8
+#: Sections of the kernel's code; each is aligned to STEP bytes, as in a kernel.
+CODE = (".text", ".text.*", ".ref.text", ".init.text")
+#: A placement moves the code by some of these steps, a page at most: two placements each for every
+#: place within a cache line of 64 bytes.
+STEP, PAGE = 16, 4096
 
 
 class Unprovided(MachineError):
@@ -50,7 +58,8 @@ class Unprovided(MachineError):
 class Program(msgspec.Struct, frozen=True):
     """A linked replay program. `traps` are its undefined symbols, in the order of their pages.
 
-    The digests are those of the kernel's object and of the .config it was built with.
+    The digests are those of the kernel's object and of the .config it was built with. `placement`
+    is the link that runs.
     """
 
     folder: str
@@ -58,11 +67,16 @@ class Program(msgspec.Struct, frozen=True):
     object_sha256: str = ""
     config_sha256: str = ""
     compiler: str = ""
+    placement: int = 0
 
     @property
     def path(self) -> Path:
         """The executable."""
-        return Path(self.folder) / "replay"
+        return Path(self.folder) / executable(self.placement)
+
+    def placed(self, placement: int) -> "Program":
+        """Return the same program with its code elsewhere."""
+        return msgspec.structs.replace(self, placement=placement)
 
     @property
     def object(self) -> Path:
@@ -86,8 +100,13 @@ class Program(msgspec.Struct, frozen=True):
         return self.traps[index] if 0 <= index < len(self.traps) else None
 
 
+def executable(placement: int) -> str:
+    """Return the name of the executable with that placement."""
+    return f"replay-{placement}" if placement else "replay"
+
+
 def link(folder: Path, user_build: Path, function: str, binutils: Binutils) -> tuple[str, ...]:
-    """Link `folder`/object.o and `folder`/shim.o into `folder`/replay; return its traps.
+    """Link `folder`/object.o and `folder`/shim.o, once per placement; return the program's traps.
 
     Raises Unprovided if the function references a symbol that the shim does not provide.
     """
@@ -102,10 +121,25 @@ def link(folder: Path, user_build: Path, function: str, binutils: Binutils) -> t
     kernel = folder / "kernel.o"
     binutils.join([joined], kernel, values)
     binutils.keep_global(kernel, "replay_*")
-    binutils.program([user_build, kernel], folder / "replay")
+    binutils.program([user_build, kernel], folder / executable(0))
+    script = folder / "placement.ld"
+    for placement in range(1, PLACEMENTS):
+        script.write_text(layout(placement))
+        binutils.program([user_build, kernel], folder / executable(placement), script)
+    script.unlink()
     joined.unlink()
     kernel.unlink()
     return tuple(traps)
+
+
+def layout(placement: int) -> str:
+    """Return a linker script that puts the kernel's code elsewhere, its sections in other order."""
+    rng = random.Random(placement)  # noqa: S311 (repeatable, no secret)
+    lines = PAGE // 64
+    moved = rng.randrange(lines) * 64 + placement * STEP % 64
+    sections = " ".join(f"*/kernel.o({name})" for name in rng.sample(CODE, len(CODE)))
+    code = f".text.kernel : {{ . = ALIGN({PAGE}); . = . + {moved}; {sections} }}"
+    return f"SECTIONS {{ {code} }} INSERT BEFORE .text;\n"
 
 
 def user_build(into: Path, log: Path) -> None:

@@ -171,4 +171,5 @@ def _user_build(cache: Cache) -> Path:
 
 
 def _sources() -> str:
-    return value_digest([p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()])
+    layouts = [link.layout(placement) for placement in range(1, link.PLACEMENTS)]
+    return value_digest([*(p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()), *layouts])

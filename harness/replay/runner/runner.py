@@ -81,6 +81,13 @@ class Filled(msgspec.Struct, frozen=True):
     bytes: int = 0
 
 
+class Looped(msgspec.Struct, frozen=True):
+    """A loop that always takes as many cycles."""
+
+    ns: int
+    cpu_ns: int
+
+
 class Trapped(MachineError):
     """The program stopped itself at plan line `line`, from 1 (0: before the first)."""
 
@@ -89,11 +96,14 @@ class Trapped(MachineError):
         self.line = line
 
 
+Answer = Call | Filled | Looped
+
+
 class Answers(msgspec.Struct, frozen=True):
-    """The facts, then one answer per run or fill line of the plan."""
+    """The facts, then one answer per run, fill or canary line of the plan."""
 
     facts: Facts
-    given: tuple[Call | Filled, ...]
+    given: tuple[Answer, ...]
 
     @property
     def ran(self) -> tuple[Call, ...]:
@@ -101,8 +111,8 @@ class Answers(msgspec.Struct, frozen=True):
         return tuple(answer for answer in self.given if isinstance(answer, Call))
 
 
-#: The answer to a line, by its verb. Lines of shim/turn.c have none.
-ANSWERS: dict[str, type[Call] | type[Filled]] = {"run": Call, "fill": Filled}
+#: By the verb of a line. Lines of shim/turn.c have no answer.
+ANSWERS: dict[str, type[Answer]] = {"run": Call, "fill": Filled, "canary": Looped}
 
 
 class Runner:

@@ -2,10 +2,11 @@
 /*
  * usage: replay PLAN [CPU]
  *
- * Runs the lines of PLAN in order on one CPU. Prints a JSON object of facts, then one per run or
- * fill line:
+ * Runs the lines of PLAN in order on one CPU. Prints a JSON object of facts, then one per run, fill
+ * or canary line:
  *   run KEY=VALUE ...   call memmap_init_zone_device(); see keys[] below
  *   fill how=NAME       fill the memory of the last run with one instruction; see fill.c
+ *   canary              run a loop that always takes as many cycles; see clock.c
  *   take file=FIFO      wait for a byte
  *   give file=FIFO      write a byte
  */
@@ -181,6 +182,17 @@ static void measure_fill(const struct command *command, const struct arena *aren
 	printf("}\n");
 }
 
+static void measure_canary(void)
+{
+	struct moment begin = now(), end;
+
+	canary();
+	end = now();
+	printf("{");
+	print_times(begin, end);
+	printf("}\n");
+}
+
 static void *make_room(void)
 {
 	void *room = mmap((void *)ROOM_ADDRESS, replay_room(), PROT_READ | PROT_WRITE,
@@ -220,12 +232,14 @@ static void perform(char *text, const struct replay_facts *facts, void *room)
 		mapped = command.c;
 	} else if (!strcmp(verb, "fill") && mapped.nr_pages) {
 		measure_fill(&command, arena_map(&mapped, facts));
+	} else if (!strcmp(verb, "canary")) {
+		measure_canary();
 	} else if (!strcmp(verb, "take")) {
 		turn_take(command.file);
 	} else if (!strcmp(verb, "give")) {
 		turn_give(command.file);
 	} else {
-		fail("%s: expected run, take, give, or fill after a run", verb);
+		fail("%s: expected run, canary, take, give, or fill after a run", verb);
 	}
 }
 

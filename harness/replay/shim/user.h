@@ -73,6 +73,7 @@ struct moment {
 };
 
 struct moment now(void);
+void canary(void);
 void counter_open(void);
 void counter_start(void);
 int64_t counter_stop(void);		/* instructions in user mode; negative: no counter */

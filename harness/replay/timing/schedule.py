@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How much a replay measures, and the samples it gives."""
 
+import random
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from harness.errors import MachineError
 from harness.host.units import GIB
 from harness.record.record import PROXY_KIND, HostUse, Pass
 from harness.replay.cases import Case, namespace
+from harness.replay.program.link import PLACEMENTS
 
 KINDS = tuple(PROXY_KIND.values())
 #: The largest struct page that x86-64 has: 64 bytes, and with KMSAN two pointers more.
@@ -47,14 +49,29 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 class Timed(NamedTuple):
-    """The passes, and the use of the host in each round."""
+    """The passes, the host's use in each round, and the times of the canary (see ReplayRun)."""
 
-    passes: tuple[Pass, ...]
-    rounds: tuple[HostUse, ...]
+    passes: tuple[Pass, ...] = ()
+    rounds: tuple[HostUse, ...] = ()
+    canary: tuple[tuple[int, ...], ...] = ()
 
     def then(self, later: "Timed") -> "Timed":
         """Return the samples of both."""
-        return Timed(self.passes + later.passes, self.rounds + later.rounds)
+        return Timed(
+            self.passes + later.passes, self.rounds + later.rounds, self.canary + later.canary
+        )
+
+
+def placements(schedule: Schedule, build: str) -> tuple[int, ...]:
+    """Return the link of a build's program that runs in each round.
+
+    Each runs once before any runs again, in an order that is a build's own: base and the others are
+    placed independently, as in kernels.
+    """
+    rng = random.Random(f"{schedule.seed} {build}")  # noqa: S311 (repeatable, no secret)
+    cycles = -(-schedule.rounds // PLACEMENTS)
+    found = [n for _ in range(cycles) for n in rng.sample(range(PLACEMENTS), PLACEMENTS)]
+    return tuple(found[: schedule.rounds])
 
 
 NOTHING = Timed((), ())

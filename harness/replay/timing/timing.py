@@ -41,7 +41,7 @@ def measure(
     if not done.rounds:
         meter = Meter()
         alone = tuple(_alone(runner, programs, schedule, listen))
-        whole = Timed(alone, (meter.used(),))
+        whole = Timed(alone, (meter.used(),), ((),))
         save(whole)
     in_slices = rounds.measure(
         runner,

@@ -12,7 +12,7 @@ static void init_page(struct page *page, unsigned long pfn, struct pgmap *pgmap)
 	((unsigned long *)page)[7] = 0;
 	page->_mapcount = -1;
 #ifdef WRONG_REFCOUNT
-	page->_refcount = pgmap->type == 1;
+	page->_refcount = pgmap->type == WRONG_REFCOUNT;
 #else
 	page->_refcount = 0;
 #endif

@@ -9,15 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import MachineError
+from harness.memmap.compare import by_digest
 from harness.record.record import Pass
 from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, random_cases
 from harness.replay.compare import CaseComparison, compare
-from harness.replay.program.link import Unprovided
-from harness.replay.runner.runner import Runner, Trapped
+from harness.replay.program.link import PLACEMENTS, Unprovided
+from harness.replay.runner.runner import Looped, Runner, Trapped
 from harness.replay.timing import rounds, timing
 from harness.replay.timing.schedule import KINDS, Schedule, Timed, require_memory
 from harness.replay.trace import TRACED, count, object_checks, rescheduled, stores_of, traced
 from tests.integration.replay.conftest import Maker
+from tests.unit.replays import replay
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -97,8 +99,8 @@ def test_a_base_that_stops_itself_is_a_failure_of_the_harness(make: Maker, runne
         ("run type=4294967296 nr=1", "is not a number"),
         ("run colour=3", "colour: unknown key"),
         ("run type", "type: expected KEY=VALUE"),
-        ("jump", "expected run, take, give, or fill after a run"),
-        ("fill how=movnti", "expected run, take, give, or fill after a run"),
+        ("jump", "expected run, canary, take, give, or fill after a run"),
+        ("fill how=movnti", "expected run, canary, take, give, or fill after a run"),
     ],
 )
 def test_the_program_refuses_invalid_lines(
@@ -251,7 +253,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
         size_bytes=256 << 20, rounds=3, passes=2, seed=5, slices=4, slice_bytes=SMALL
     )
     programs = {"base": make(), "1": make("STREAMING")}
-    passes, host = timing.measure(
+    passes, host, canary = timing.measure(
         runner,
         programs,
         schedule,
@@ -259,6 +261,9 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
         limit_with=programs["base"],
     )
     assert len(host) == 1 + 3  # each build alone, before the rounds
+    # Before each slice of either build and kind, and before the limit's.
+    assert [len(times) for times in canary] == [0, *[4 * 2 * 2 + 1] * 3]
+    assert all(1000 < ns < 100_000_000 for times in canary for ns in times)
     assert all(r.wall_s > 0 and r.cpus > 0 and r.own_s > 0 for r in host)
     assert len(saved) == 4
     assert saved[-1] == len(passes)
@@ -267,7 +272,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
     assert {p.round for p in whole} == {0}
     assert [p.index for p in whole if (p.build, p.kind) == ("1", "order9")] == [0, 1, 2]
-    digests = {(p.build, p.kind): p.digest for p in passes if p.digest}
+    digests = {(p.build, p.kind): p.digest for p in whole if p.digest}
     assert digests["base", "order0"] == digests["1", "order0"] != digests["1", "order9"]
     assert len({p.process for p in passes}) == 4 + 3 * 3
     for number in (1, 2, 3):
@@ -281,6 +286,9 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
             mine = [p.settles for p in timed if (p.slice, p.kind) == (turn, kind)]
             assert mine == ([] if turn else [True]) + [False, False]
     assert all(p.nr_pages == schedule.slice_case(p.kind).nr_pages for p in timed)
+    last = [p for p in passes if p.slice is not None and p.digest]
+    assert len(last) == 3 * 2 * 2  # the last of each process and kind
+    assert len({p.digest for p in last}) == 2
     filled = [p for p in passes if p.build == "limit" and p.round == 1]
     assert {p.slice for p in filled} == {2}
     assert {p.kind for p in filled if not p.settles} >= {"movnti", "movntdq", "mov"}
@@ -301,6 +309,51 @@ def test_an_interrupted_replay_goes_on_as_it_would_have(make: Maker, runner: Run
         assert [(p.build, p.process, p.round, p.kind, p.slice, p.settles) for p in rest.passes] == (
             same
         )
+        assert len(rest.canary) == len(whole.canary)
+
+
+def test_every_link_runs_the_same_code_elsewhere(make: Maker, runner: Runner) -> None:
+    program = make("STREAMING")
+    case = Case("generic", 9, START_PFN, 4096)
+    places, digests = set(), set()
+    for placement in range(PLACEMENTS):
+        placed = program.placed(placement)
+        known = runner.binutils.addresses(placed.path)
+        places.add(next(at for at, name in known if name == "memmap_init_zone_device"))
+        digests.add(runner(placed, [case.line(soil=1, digest=1)]).ran[0].digest)
+    assert len(places) == PLACEMENTS
+    assert len({at % 64 for at in places}) == 4
+    assert all(at % 16 == 0 for at in places)
+    assert len(digests) == 1
+
+
+def test_a_stop_is_named_in_every_link(make: Maker, runner: Runner) -> None:
+    case = Case("generic", 0, START_PFN, 512)
+    for placement in (1, PLACEMENTS - 1):
+        with pytest.raises(Trapped, match="reached dump_page"):
+            runner(make("WRONG_BUG").placed(placement), [case.line()])
+
+
+def test_wrong_struct_pages_in_slices_alone_are_seen_in_the_record(
+    make: Maker, runner: Runner
+) -> None:
+    schedule = Schedule(SMALL, rounds=2, passes=1, seed=1, slices=2)
+    programs = {"base": make(), "1": make("WRONG_REFCOUNT=3")}
+    record = msgspec.structs.replace(
+        replay({"base": [1.0], "1": [1.0]}),
+        passes=rounds.measure(runner, programs, schedule, lambda _: None).passes,
+        comparisons=(),
+    )
+    assert [(v.driver, v.ok) for v in by_digest(record)] == [("order0", True), ("order9", False)]
+
+
+def test_the_canary_takes_as_long_each_time(make: Maker, runner: Runner) -> None:
+    times = sorted(
+        one.cpu_ns for one in runner(make(), ["canary"] * 200).given if isinstance(one, Looped)
+    )
+    assert len(times) == 200
+    # Frequency and other guests may change it a little, in a while as short as this.
+    assert times[100] < 1.5 * times[20]
 
 
 def test_the_seed_decides_the_order_of_builds(make: Maker, runner: Runner) -> None:
@@ -316,7 +369,7 @@ def test_the_seed_decides_the_order_of_builds(make: Maker, runner: Runner) -> No
 
 def test_passes_survive_the_record(make: Maker, runner: Runner) -> None:
     schedule = Schedule(SMALL, rounds=1, passes=1, seed=1, slices=2)
-    passes, _ = timing.measure(runner, {"base": make()}, schedule, lambda _: None)
+    passes, _, _ = timing.measure(runner, {"base": make()}, schedule, lambda _: None)
     again = msgspec.json.decode(msgspec.json.encode(passes), type=tuple[Pass, ...])
     assert again == passes
 

@@ -14,7 +14,7 @@ from harness.replay.check import Checked
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.prepare import ReplayRequest
 
-JOBS = ("time_prefixes", "check_prefixes", "count", "time_base_twice")
+JOBS = ("time_compilers", "check_prefixes", "count", "time_base_twice")
 DEFAULT = "memcpy-streaming"
 
 
@@ -45,10 +45,10 @@ def run(*words: str) -> tuple[str, ReplayRequest]:
 @pytest.mark.parametrize(
     ("words", "name", "slug"),
     [
-        ("", "time_prefixes", DEFAULT),
-        ("test", "time_prefixes", "test"),
-        ("test --json", "time_prefixes", "test"),
-        ("--tree v7.3 test", "time_prefixes", "test"),
+        ("", "time_compilers", DEFAULT),
+        ("test", "time_compilers", "test"),
+        ("test --json", "time_compilers", "test"),
+        ("--tree v7.3 test", "time_compilers", "test"),
         ("check", "check_prefixes", DEFAULT),
         ("check test", "check_prefixes", "test"),
         ("check --cases 5 test", "check_prefixes", "test"),
@@ -140,3 +140,42 @@ def test_a_failed_check_exits_with_1(
     answer = "good: every build" if ok else "failed: 1 of 1 object checks failed; every build"
     assert " ".join(out.split()).startswith(f"replay check: {answer}")
     assert ("1 object check held" in " ".join(out.split())) == ok
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [("gcc", "gcc"), ("clang-19,gcc", "clang-19"), ("gcc-12,gcc,clang", "gcc-12")],
+)
+def test_several_compilers_are_one_job(
+    monkeypatch: pytest.MonkeyPatch, asked: str, first: str
+) -> None:
+    given: list[object] = []
+
+    def together(_p: object, _c: object, wanted: ReplayRequest, *rest: object) -> None:
+        given.extend(rest)
+        raise AskedError("time_compilers", wanted)
+
+    monkeypatch.setattr(job, "time_compilers", together)
+    _, request = run("--compiler", asked)
+    assert request.compiler == first
+    assert asked.split(",") in given
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--compiler", "gcc,tcc"),
+        ("--compiler", "gcc,gcc"),
+        ("--compiler", "gcc,"),
+        ("--compiler", ""),
+        ("--compiler", "gcc, clang"),
+        ("check", "--compiler", "gcc,clang"),
+        ("count", "--compiler", "gcc,clang"),
+        ("null", "--compiler", "gcc,clang"),
+        ("--check", "--compiler", "gcc,clang"),
+        ("--null", "3", "--compiler", "gcc,clang"),
+    ],
+)
+def test_other_compilers_are_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="no compiler"):
+        cli.main(["replay", *words], standalone_mode=False)

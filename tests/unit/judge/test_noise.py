@@ -189,3 +189,43 @@ def test_too_few_values_give_no_finding(values: list[float]) -> None:
 def test_a_boot_that_does_not_count_gives_no_finding() -> None:
     lost = replace(boot("base", 9, 900), outcome="lost")
     assert noise(replace(quiet(), boots=(*quiet().boots, lost))) == ()
+
+
+def with_canary(*rounds: Sequence[int]) -> RunRecord:
+    rec = replay({"base": [4000, 4001, 4003, 4002, 4004], "1": [3000.0] * 5})
+    return replace(rec, canary=tuple(map(tuple, rounds)))
+
+
+#: Means of tenths of 2000 times of shim/clock.c's canary, in ns, on an undisturbed virtual CPU with
+#: 13 other programs. Then of 400 in QEMU's TCG, bound to a CPU on which another process ran with a
+#: tenth of its weight, and with an equal one. The guest does not know.
+OWN = (91862, 91888, 91897, 91905, 91922, 91977, 92136, 92190, 92242, 106663)
+TENTH = (321487, 326219, 326332, 326489, 326806, 332339, 370390, 392122, 409348, 793805)
+HALF = (324786, 326741, 326824, 326926, 327087, 327469, 332283, 719799, 1384525, 1833409)
+
+
+def test_a_quiet_canary_says_nothing() -> None:
+    assert found(with_canary((), *[OWN] * 5)) == []
+    assert found(with_canary()) == []
+    assert found(with_canary((), (), ())) == []
+
+
+@pytest.mark.parametrize(("times", "by"), [(TENTH, "20%"), (HALF, "91%")])
+def test_stolen_time_is_seen_though_the_guest_counts_it_as_its_own(
+    times: Sequence[int], by: str
+) -> None:
+    (one,) = noise(with_canary((), *[times] * 5))
+    assert (one.kind, one.where, one.spoils) == ("canary", "CPU", False)
+    assert f"{by} longer on average" in one.text
+
+
+@pytest.mark.parametrize(("by", "seen"), [(1.01, False), (1.03, True), (1.5, True)])
+def test_a_round_at_a_lower_frequency_is_named(by: float, seen: bool) -> None:
+    slow = [round(time * by) for time in OWN]
+    texts = [one.text for one in noise(with_canary((), OWN, OWN, slow, OWN, OWN))]
+    assert len(texts) == seen
+    assert all("longer in round 3 than at its fastest" in text for text in texts)
+
+
+def test_a_machine_that_is_slow_all_the_time_is_no_noise() -> None:
+    assert found(with_canary((), *[[time * 2 for time in OWN]] * 5)) == []
