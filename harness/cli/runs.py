@@ -10,6 +10,7 @@ import click
 
 from harness.cli import printable
 from harness.cli.options import print_json, print_rich
+from harness.errors import RecordError
 from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
@@ -147,6 +148,8 @@ def show_compilers(found: "Sequence[Conclusion]") -> None:
     from harness.report.terminal.run import grid, text
 
     compared = by_compiler(found)
+    if not compared:  # one of them was interrupted before its first round
+        return
     print_rich(grid(compilers.table(compared)))
     for line in compilers.lines(compared):
         print_rich(text(line))
@@ -156,7 +159,9 @@ def same_rounds(project: Project, found: "Conclusion") -> "list[Conclusion]":
     """Return a conclusion and those of replays in the same rounds, if they are still stored."""
     from harness.record.record import ReplayRun
 
-    others = found.record.same_rounds if isinstance(found.record, ReplayRun) else ()
-    folder = store.folder_of(project.results, found.record).parent
-    stored = [folder / run for run in others if (folder / run / store.FILE).is_file()]
-    return [found, *(concluded(project, store.load(path)) for path in stored)]
+    together = [found]
+    for run in found.record.same_rounds if isinstance(found.record, ReplayRun) else ():
+        # A damaged neighbour is no fault of this run, whose report has been printed.
+        with contextlib.suppress(RecordError):
+            together.append(concluded(project, store.load(find_run(project.results, run))))
+    return together

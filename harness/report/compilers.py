@@ -10,18 +10,22 @@ from harness.report.tables import Table, interval
 
 
 def table(found: Sequence[ByCompiler]) -> Table:
-    """Return each build's ratio to base by compiler, and its time beside the first compiler's."""
-    compilers = list(dict.fromkeys(compiler for one in found for compiler in one.ratios))
-    first, *others = compilers
+    """Return each build's ratio to base by compiler, and its time beside the first compiler's.
+
+    `found` is not empty.
+    """
+    first, *others = found[0].compilers
+    # None, if base alone was timed.
+    compared = found[0].compilers if any(one.ratios for one in found) else ()
     headings = (
         *("build", "kind"),
-        *(f"{compiler}:\nto its base" for compiler in compilers),
+        *(f"{compiler}:\nto its base" for compiler in compared),
         *(f"{other}\nto {first}" for other in others),
     )
     rows = [
         (
             *(one.build, one.kind),
-            *(_ratio(one.ratios.get(compiler)) for compiler in compilers),
+            *(_ratio(one.ratios.get(compiler)) for compiler in compared),
             *(_ratio(one.beside_first.get(other)) for other in others),
         )
         for one in found

@@ -25,6 +25,7 @@ class ByCompiler(msgspec.Struct, frozen=True):
 
     build: str
     kind: str
+    compilers: tuple[str, ...]
     ratios: Mapping[str, Ratio]
     beside_first: Mapping[str, Ratio]
 
@@ -58,6 +59,7 @@ def by_compiler(found: Sequence[Conclusion]) -> tuple[ByCompiler, ...]:
     return tuple(
         ByCompiler(
             *key,
+            tuple(slices),
             {compiler: known[key] for compiler, known in ratios.items() if key in known},
             {other: paired(slices[first][key], slices[other][key]) for other in others},
         )

@@ -11,16 +11,17 @@ import click
 import msgspec
 import pytest
 
-from harness.cli import cli
+from harness.cli import cli, runs
 from harness.cli.output_formats import FORMATS
 from harness.errors import InputError, RecordError
 from harness.git import git
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import RunRecord
+from harness.record.record import ReplayRun, RunRecord
 from harness.report.formats.markdown import MAX_BYTES
 from tests.unit.builders import build, record
 from tests.unit.conclusions import memmaps, posted
+from tests.unit.replays import replay
 
 replace = msgspec.structs.replace
 COVER = "20260521040124.10608-1-lizhe.67@bytedance.com"
@@ -292,3 +293,65 @@ def test_who_has_no_run_yet_is_shown_the_reference_run(
     shown = capsys.readouterr()
     assert shown.err == ""
     assert str(ours) in shown.out
+
+
+def together(project: Project) -> tuple[ReplayRun, ReplayRun]:
+    """Two stored replays in the same rounds: patch 1 is faster with gcc only."""
+    ids = ("20260101T000000-aaaaaa", "20260101T000000-bbbbbb")
+    found = []
+    for run_id, other, compiler, tip in zip(
+        ids, ids[::-1], ("gcc", "clang-19"), (3e6, 4e6), strict=True
+    ):
+        costs = {"base": [4e6, 4.01e6, 3.99e6, 4e6], "1": [tip, tip * 1.001, tip, tip * 0.999]}
+        made = replay(costs, kinds=("order0",))
+        setup = replace(made.setup, compiler=compiler)
+        made = replace(made, run_id=run_id, setup=setup, same_rounds=(other,))
+        store.save(project.results, made)
+        found.append(made)
+    return found[0], found[1]
+
+
+def test_a_report_compares_the_compilers_of_the_same_rounds(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gcc, clang = together(project)
+    for run in (gcc, clang):
+        typed("report", run.run_id)
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "1, order0: faster than base with gcc (0.750" in shown
+        assert "only; with clang-19" in shown
+
+
+@pytest.mark.parametrize("damage", ["missing", "not JSON", "without rounds", "elsewhere"])
+def test_a_report_needs_no_other_run(
+    damage: str, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gcc, clang = together(project)
+    file = store.folder_of(project.results, clang) / store.FILE
+    if damage == "missing":
+        shutil.rmtree(file.parent)
+    elif damage == "not JSON":
+        file.write_text("{")
+    elif damage == "without rounds":
+        store.save(project.results, replace(clang, passes=(), outcome="failed", reason="stopped"))
+    else:
+        store.save(project.results, replace(gcc, same_rounds=("../../../etc", "")))
+    typed("report", gcc.run_id)
+    shown = capsys.readouterr().out
+    assert "record: " in shown
+    assert "faster than base with" not in shown
+
+
+def test_several_compilers_are_one_document(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [(runs.concluded(project, one), {"1": "a patch"}) for one in together(project)]
+    runs.show_replays(project, both, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [one["evidence"] for one in found["replays"]] == ["replay", "replay"]
+    assert [one["build"] for one in found["compilers"]] == ["base", "1"]
+    assert found["compilers"][1]["ratios"]["gcc"]["value"] == pytest.approx(0.75, rel=0.01)
+    runs.show_replays(project, both, as_json=False)
+    shown = capsys.readouterr().out
+    assert shown.count("record: ") == shown.count("objects compiled by ") == 2
+    assert "clang-19" in shown

@@ -84,3 +84,17 @@ def test_the_order_of_compilers_inverts_the_comparison(one: float, other: float)
     for a, b in zip(forth, back, strict=True):
         product = a.beside_first["clang-19"].value * b.beside_first["gcc"].value
         assert product == pytest.approx(1, rel=1e-3)
+
+
+def test_base_alone_is_compared_between_compilers() -> None:
+    found = by_compiler([by("gcc", 4e6), by("clang-19", 3e6)])
+    table = compilers.table(found)
+    assert table.headings == ("build", "kind", "clang-19\nto gcc")
+    assert [row[0] for row in table.rows] == ["base"]
+    assert list(compilers.lines(found)) == []
+
+
+def test_a_replay_without_rounds_is_compared_with_none() -> None:
+    gcc, clang = by("gcc", 4e6, FASTER), by("clang-19", 3e6, FASTER)
+    nothing = msgspec.structs.replace(clang.record, passes=())
+    assert by_compiler([gcc, conclude(nothing, ())]) == ()
