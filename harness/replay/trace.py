@@ -148,17 +148,17 @@ def traffic(
     """
     listen(Began(f"count the memory traffic of {len(programs)} builds"))
     found = tuple(
-        Traffic(build, kind, _lines(runner, build, program, case))
+        Traffic(build, kind, _lines(build, trace, case.nr // PARTS))
         for build, program in programs.items()
-        for kind, case in COUNTED.items()
+        for (kind, case), trace in zip(
+            COUNTED.items(), single_stepped(runner, program, *COUNTED.values()), strict=True
+        )
     )
     listen(Ended(f"counted the memory traffic of {len(programs)} builds"))
     return found
 
 
-def _lines(runner: Runner, build: str, program: Program, case: Case) -> Lines:
-    trace = single_stepped(runner, program, case)
-    nr_pages = case.nr // PARTS
+def _lines(build: str, trace: "Trace", nr_pages: int) -> Lines:
     low = trace.low + nr_pages * trace.size
     try:
         steps = (step for step in trace.steps if isinstance(step, TraceStep))
@@ -185,12 +185,12 @@ class Trace(NamedTuple):
 
 def traced(runner: Runner, program: Program, case: Case) -> StoreOrder:
     """Run one call and return the order of its accesses and fences."""
-    found = single_stepped(runner, program, case)
+    (found,) = single_stepped(runner, program, case)
     return order(found.steps, found.low, found.high, found.size)
 
 
-def single_stepped(runner: Runner, program: Program, case: Case) -> Trace:
-    """Run one call instruction by instruction and return its trace."""
+def single_stepped(runner: Runner, program: Program, *cases: Case) -> list[Trace]:
+    """Run calls instruction by instruction and return their traces."""
     code = disassembled(program.path, runner.binutils)
     watched = {
         i.address: i
@@ -202,17 +202,25 @@ def single_stepped(runner: Runner, program: Program, case: Case) -> Trace:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.array(sorted({*watched, *readers}), dtype=np.uint64).tofile(folder / "watch")
-        line = case.line(soil=1, watch=str(folder / "watch"), trace=str(folder / "trace"))
-        size = runner(program, [line]).facts.page_struct_size
-        values = np.fromfile(folder / "trace", dtype=np.uint64).reshape(-1, len(REGISTERS))
+        files = [folder / str(number) for number in range(len(cases))]
+        lines = [
+            case.line(soil=1, watch=str(folder / "watch"), trace=str(file))
+            for case, file in zip(cases, files, strict=True)
+        ]
+        size = runner(program, lines).facts.page_struct_size
+        found = [np.fromfile(file, dtype=np.uint64).tolist() for file in files]
 
-    def steps() -> Iterator[TraceStep | PageRead]:
-        for row in values.tolist():
+    def steps(values: list[int]) -> Iterator[TraceStep | PageRead]:
+        for start in range(0, len(values), len(REGISTERS)):
+            row = values[start : start + len(REGISTERS)]
             registers = dict(zip(REGISTERS, row, strict=True))
             if row[0] in readers:
                 yield PageRead(readers[row[0]], VMEMMAP + registers["%rdi"] * size)
             if row[0] in watched:
                 yield TraceStep(watched[row[0]], registers)
 
-    low = VMEMMAP + case.start * size
-    return Trace(steps(), low, low + case.nr * size, size)
+    lows = [VMEMMAP + case.start * size for case in cases]
+    return [
+        Trace(steps(values), low, low + case.nr * size, size)
+        for case, low, values in zip(cases, lows, found, strict=True)
+    ]
