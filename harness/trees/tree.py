@@ -59,7 +59,7 @@ def fetch(
     released = _released(trees, wanted)
     if released is not None:
         return released
-    cached = _cached(trees, wanted)
+    cached = _entry_at(project, trees, wanted) or _cached(trees, wanted)
     if cached is not None and not (refresh and wanted.source):
         return cached
     if wanted.is_release:
@@ -73,7 +73,7 @@ def fetched(project: Project, cache: Cache, name: str) -> Tree | None:
     """Return a tree as fetch() would, or None if it is not cached."""
     trees = CachedTrees(cache, log=cache.log("tree-cached"), deadline=Deadline(60))
     wanted = _wanted(project, trees, name)
-    return _released(trees, wanted) or _cached(trees, wanted)
+    return _released(trees, wanted) or _entry_at(project, trees, wanted) or _cached(trees, wanted)
 
 
 def all_fetched(cache: Cache) -> tuple[Tree, ...]:
@@ -239,6 +239,21 @@ def _released(trees: CachedTrees, wanted: _Wanted) -> Tree | None:
         return None
     # Debian has one source per release; this saves a download of 164 MB.
     return msgspec.structs.replace(found, name=wanted.name)
+
+
+def _entry_at(project: Project, trees: CachedTrees, wanted: _Wanted) -> Tree | None:
+    """Return the cached tree of an entry at the commit that `PATH@REV` means.
+
+    Its worktree is there already, and objects that were compiled from it.
+    """
+    if not wanted.revision or not isinstance(wanted.source, GitSource):
+        return None
+    entries = project.trees()
+    for name, found in trees.all().items():
+        entry = entries.get(name)
+        if found.tree.commit == wanted.source.ref and found.entry == value_digest(entry):
+            return found.tree
+    return None
 
 
 def _no_tree(project: Project, trees: CachedTrees, name: str, why: str = "") -> InputError:

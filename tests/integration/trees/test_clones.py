@@ -135,6 +135,20 @@ def test_an_entry_keeps_its_names(scene: Scene) -> None:
     assert scene.fetch("mine@v7.2.99").commit != one
 
 
+def test_a_commit_that_an_entry_is_at_needs_no_worktree_of_its_own(scene: Scene) -> None:
+    scene.repository()
+    other = scene.folder / "mine"
+    shutil.copytree(scene.linux, other)
+    scene.trees(next=git_entry(scene, "main"))
+    entry = scene.fetch("next")
+    assert scene.fetch(f"{other}@main") == entry
+    assert fetched(scene.project, scene.cache, f"{other}@HEAD") == entry
+    assert scene.fetch(f"{other}@main~1").name.startswith("mine@")
+    # An entry that has changed since is at another commit, or will be.
+    scene.trees(next=git_entry(scene, "main~1"))
+    assert scene.fetch(f"{other}@main").name == f"mine@{entry.commit[:12]}"
+
+
 @pytest.mark.parametrize("name", ["a.b c", "linux.git", "@@", "..x", "é", "x.lock"])
 def test_any_folder_gives_a_name_that_git_and_files_take(scene: Scene, name: str) -> None:
     _, tip = scene.repository()
