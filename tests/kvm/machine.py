@@ -10,12 +10,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import HarnessError, MachineError, Unsupported
+from harness.errors import EXIT_INTERRUPTED, HarnessError, MachineError, Unsupported
 from harness.events import Listener, silent
 from harness.guest.qemu import options as qemu
 from harness.host.cache import Cache
@@ -38,6 +39,8 @@ MEMORY = "5G"
 DISK = "4G"
 #: Of the cache folder. Not worktrees and objects: nothing is built in the emulated host.
 CACHED = ("trees.git", "applied", "mails", "kernels", "roots")
+#: Variables of this machine's environment that the command gets, beside MEMMAP_HARNESS_*.
+PASSED = ("PATH", "PYTHONPATH", "HOME")
 SHARED = "trans=virtio,version=9p2000.L,msize=524288"
 _EXIT_CODE = re.compile(r"machine: exit code (\d+)")
 _DISK_S = 120
@@ -107,9 +110,11 @@ def run(
 def _script(command: Sequence[str], folder: Path, results: Path, env: Mapping[str, str]) -> str:
     """Return the shell script that the machine's init runs."""
     passed = {
-        name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED or name.startswith("MEMMAP_HARNESS_")
     }
-    given = {"XDG_CACHE_HOME": "/cache", "PYTHONUNBUFFERED": "1", **passed, **env}
+    given = {**passed, "XDG_CACHE_HOME": "/cache", "PYTHONUNBUFFERED": "1", **env}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in given.items()]
     lines += [f"mount -t 9p -o {SHARED} results {shlex.quote(str(results))} || exit"]
     lines += [f"cd {shlex.quote(str(folder))} || exit", f"exec {shlex.join(command)}"]
@@ -163,6 +168,7 @@ def _qemu(image: Path, disk: Path, results: Path, log: Path) -> list[str]:
 def main(command: Sequence[str]) -> int:
     """Run a command in the emulated host with the checkout's results/; return its exit code."""
     project, cache = Project.find(), Cache.default()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cache.logs.mkdir(parents=True, exist_ok=True)
     log = cache.logs / "kvm-host.log"
     try:
@@ -182,6 +188,8 @@ def main(command: Sequence[str]) -> int:
     except HarnessError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return ended.exit_code
 
 

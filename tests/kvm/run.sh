@@ -5,9 +5,9 @@
 #
 #   tests/kvm/run.sh harness reproduce --plan quick --accelerator kvm
 #
-# The present folder, environment and files are those of this machine. What the command writes to
-# results/ stays; all else is lost with the machine. Takes some minutes, and five more to build the
-# host's kernel the first time.
+# The present folder, PATH and files are those of this machine. What the command writes to results/
+# stays; all else is lost with the machine. Takes some minutes, and five more to build the host's
+# kernel the first time. Build the kernels that the command boots before: nothing is built there.
 
 set -eu
 
