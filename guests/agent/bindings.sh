@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Bindings of nd_pmem and dax_pmem. Binding 0 is made by `ndctl create-namespace`: the kernel's
-# first write of this memmap. With $counting, the events of the tracepoint page_ref_set are counted.
+# first write of this memmap. With $counting, the events of the tracepoint page_ref_set are counted;
+# with $probing, the lines that probes leave in the trace are reported.
+
+probing=
 
 # bound_device NAMESPACE DRIVER: print the device that the driver has bound, pfn0.0 or dax1.0, say.
 bound_device() {
@@ -14,6 +17,7 @@ bound_device() {
 
 # begin DRIVER INDEX REGION
 begin() {
+	[ -z "$probing" ] || echo >"$tracing/trace"
 	if [ -n "$counting" ]; then
 		# Each page's count is set to 1 once.
 		first=$(($(cat "$bus/devices/$3/resource") / 4096))
@@ -27,6 +31,11 @@ begin() {
 # end DRIVER INDEX
 end() {
 	mark "end $1 $2"
+	if [ -n "$probing" ]; then
+		grep -v '^#' "$tracing/trace" | escaped >"$work/probes"
+		sed "s/.*/{\"is\":\"probe\",\"driver\":\"$1\",\"index\":$2,\"text\":\"&\"}/" "$work/probes" >&3
+		lines=$((lines + $(wc -l <"$work/probes")))
+	fi
 	[ -n "$counting" ] || return 0
 	# The buffer has the last events only; the overrun counts the others.
 	events=$(cat "$tracing"/per_cpu/cpu*/stats |

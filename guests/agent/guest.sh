@@ -3,13 +3,14 @@
 # Runs in the guest, under busybox: makes the namespaces, rebinds their drivers, and reports over a
 # virtio-serial port of its own.
 #
-#   agent [-t] [-s SETUP] REBINDS PLACE:DRIVER:MODE:MAP:ALIGN:SIZE...
+#   agent [-c] [-t] [-s SETUP] REBINDS PLACE:DRIVER:MODE:MAP:ALIGN:SIZE...
 #
 # as in: agent 30 namespace0.0:nd_pmem:fsdax:dev:2097152:107374182400
 #
-# PLACE is an existing namespace, which is reconfigured, or a region in which one is made. -t enables
-# the tracepoint page_ref_set and counts its events. -s ramdax first binds that driver to the RAM
-# that the command line declares persistent; -s cxl makes a region of each CXL device.
+# PLACE is an existing namespace, which is reconfigured, or a region in which one is made. -c also
+# times each call of memmap_init_zone_device() by probes. -t enables the tracepoint page_ref_set and
+# counts its events. -s ramdax first binds that driver to the RAM that the command line declares
+# persistent; -s cxl makes a region of each CXL device.
 #
 # The namespaces stay bound: the host reads the struct pages from the backing files.
 
@@ -37,6 +38,19 @@ mount_debugging() {
 	mount -t debugfs none /sys/kernel/debug 2>/dev/null
 	mount -t tracefs none "$tracing" 2>/dev/null
 	[ -z "$counting" ] || echo 1 >"$page_ref/enable" || fail 'the kernel has no tracepoint page_ref_set'
+}
+
+# Time each call from its first instruction to its return, by the clock that jiffies follow. Before
+# it returns, the function prints its line, for which a console takes milliseconds: from now on the
+# console shows markers only, and the kernel log has the lines.
+set_probes() {
+	printf '%s\n' "p:memmap/begin $func" "r:memmap/end $func" >"$tracing/kprobe_events" ||
+		fail "the kernel cannot probe $func"
+	put mono "$tracing/trace_clock"
+	put 1 "$tracing/events/memmap/enable"
+	put N /sys/module/printk/parameters/ignore_loglevel
+	level='<1>'
+	dmesg -n 2
 }
 
 # Bind ramdax in place of e820_pmem to the RAM that the command line declares persistent.
@@ -135,8 +149,9 @@ make_namespace() {
 
 counting=
 setup=
-while getopts ts: option; do
+while getopts cts: option; do
 	case $option in
+	c) probing=yes ;;
 	t) counting=yes ;;
 	s) setup=$OPTARG ;;
 	*) exit 2 ;;
@@ -148,6 +163,7 @@ open_channel
 mark started
 mount_debugging
 describe_kernel
+[ -z "$probing" ] || set_probes
 rebinds=$1
 shift
 case $setup in

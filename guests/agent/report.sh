@@ -12,6 +12,8 @@ bus=/sys/bus/nd
 tracing=/sys/kernel/tracing
 page_ref=$tracing/events/page_ref/page_ref_set
 func=memmap_init_zone_device
+# The level of markers in the kernel log, as printk writes it; its default where empty.
+level=
 lines=0
 
 # Write a line of the report.
@@ -30,7 +32,7 @@ quoted() {
 }
 
 mark() {
-	echo "memmap-harness: <$*>" >/dev/kmsg
+	echo "${level}memmap-harness: <$*>" >/dev/kmsg
 }
 
 finish() {

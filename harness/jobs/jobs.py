@@ -64,6 +64,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     that fails costs only the boots of its build; `unbuilt` are the prefixes that did not build.
     `claims` are stored beside the record before the first boot, None for those of series.yaml, and
     so is `replay`, whose id and folder the run takes over.
+    `probed` are builds that are also built with probes and booted to compare clocks.
     """
 
     plan: Plan
@@ -76,6 +77,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     unbuilt: tuple[Unbuilt, ...] = ()
     claims: RunClaims | None = None
     replay: ReplayRun | None = None
+    probed: tuple[str, ...] = ()
 
 
 def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tuple[Job, Job]:
@@ -98,9 +100,15 @@ def building(build_name: str) -> str:
     return f"build {build_name}"
 
 
+def with_probes(build_name: str) -> str:
+    """Return the name of a build whose kernel has probes."""
+    return f"{build_name} with probes"
+
+
 def measure_job(comparison: BootComparison) -> Job:
     """Return the job that boots and measures all builds of a comparison."""
-    needs = ("apply", *map(building, comparison.builds))
+    kernels = (*comparison.builds, *map(with_probes, comparison.probed))
+    needs = ("apply", *map(building, kernels))
     return Job("measure", "boot", measure, comparison, needs)
 
 
@@ -137,12 +145,13 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
             store.save_replay(folder, given.replay)
         here.export_run(folder)
 
+    count = len(given.builds)
     return run.run(
         here.project,
         here.cache,
         applied,
         given.version,
-        dict(zip(given.builds, kernels, strict=True)),
+        dict(zip(given.builds, kernels[:count], strict=True)),
         given.plan,
         given.guest,
         given.choice,
@@ -153,6 +162,7 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         unbuilt=given.unbuilt,
         more=functools.partial(more_boots, until=given.choice.until),
         run_id=given.replay.run_id if given.replay is not None else "",
+        probed=dict(zip(given.probed, kernels[count:], strict=True)),
     )
 
 

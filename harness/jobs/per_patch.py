@@ -50,13 +50,16 @@ def reproduce_each_patch(
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
+    if wanted.fine_clock:
+        raise InputError("given with --each-patch", where="--fine-clock", expected="one of them")
     how, comparison = plan(project, cache, wanted)
     done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
     commits = {_name(k): applied.prefix(k) for k in range(len(applied.patches) + 1)}
     if wanted.follow_up:
         commits[FOLLOW_UP] = applied.last
-    notify("", planned(cache, how, commits, first))
+    kernels = {name: (how, commit) for name, commit in commits.items()}
+    notify("", planned(cache, kernels, first))
     replay = answered(first, done)
     prefixes = _in_build_order(cache, how, applied, notify)
     # The follow-up last: it shares most objects with the whole series.

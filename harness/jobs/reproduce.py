@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import ToolMissing
+from harness.errors import InputError, ToolMissing
 from harness.events import Event, Planned
 from harness.guest.accelerator import BootChoice
 from harness.host.cache import Cache
@@ -32,6 +32,8 @@ from harness.series.source import Source, posted_version
 First = Callable[[Tree, Applied], ReplayRun | None]
 #: The name of that step, beside those of the jobs.
 REPLAY = "replay"
+#: The fragment of kernels that compare clocks.
+FINE_CLOCK = "fine-clock"
 
 
 class ReproduceRequest(msgspec.Struct, frozen=True):
@@ -39,7 +41,8 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
 
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
     with itself, to measure the noise of this machine. `follow_up` is for a run patch by patch.
-    `claims` are what the run is judged by, None for those of series.yaml.
+    `claims` are what the run is judged by, None for those of series.yaml. With `fine_clock` two
+    more kernels are built and booted to compare clocks.
     """
 
     slug: str
@@ -54,6 +57,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     null: bool = False
     follow_up: bool = False
     claims: RunClaims | None = None
+    fine_clock: bool = False
 
 
 def reproduce(
@@ -70,25 +74,39 @@ def reproduce(
     record. Raises HarnessError from the job that failed.
     """
     how, comparison = plan(project, cache, wanted)
+    if wanted.fine_clock and comparison.plan.page_ref is True:
+        raise InputError(
+            f"given with plan {wanted.plan}, which enables the tracepoint page_ref_set",
+            where="--fine-clock",
+            expected="a plan without page_ref: with its events a binding takes longer",
+        )
     prefixes = {"base": 0, "again": 0} if wanted.null else {"base": 0, "tip": wanted.prefix}
     done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
+    probed = tuple(prefixes) if wanted.fine_clock else ()
+    kernels = {name: (how, prefix) for name, prefix in prefixes.items()}
+    kernels |= {jobs.with_probes(n): (_with_probes(project, how), prefixes[n]) for n in probed}
     commits = {
-        name: applied.tip if prefix is None else applied.prefix(prefix)
-        for name, prefix in prefixes.items()
+        name: (recipe, applied.tip if prefix is None else applied.prefix(prefix))
+        for name, (recipe, prefix) in kernels.items()
     }
-    notify("", planned(cache, how, commits, first))
+    notify("", planned(cache, commits, first))
     comparison = msgspec.structs.replace(
-        comparison, builds=tuple(prefixes), replay=answered(first, done)
+        comparison, builds=tuple(prefixes), replay=answered(first, done), probed=probed
     )
     graph = Graph(
         [
-            *(jobs.build_job(how, name, prefix) for name, prefix in prefixes.items()),
+            *(jobs.build_job(recipe, name, k) for name, (recipe, k) in kernels.items()),
             jobs.measure_job(comparison),
         ],
         done,
     )
     return result(engine.run(graph, raising(notify))["measure"], BootRun)
+
+
+def _with_probes(project: Project, how: Recipe) -> Recipe:
+    more = configure.recipe(project, [FINE_CLOCK]).fragments
+    return msgspec.structs.replace(how, fragments=(*how.fragments, *more))
 
 
 def answer_only(
@@ -119,11 +137,14 @@ def answered(first: First | None, done: Mapping[str, Outcome]) -> ReplayRun | No
     return first(result(done["fetch"], Tree), result(done["apply"], Applied))
 
 
-def planned(cache: Cache, how: Recipe, commits: Mapping[str, str], first: First | None) -> Planned:
-    """Return the steps that follow: the replay, the kernels that are not cached, the boots."""
-    builds = [
-        jobs.building(n) for n, commit in commits.items() if not cached_kernel(cache, how, commit)
-    ]
+def planned(
+    cache: Cache, kernels: Mapping[str, tuple[Recipe, str]], first: First | None
+) -> Planned:
+    """Return the steps that follow: the replay, the kernels that are not cached, the boots.
+
+    `kernels` are recipe and commit by the name of the build.
+    """
+    builds = [jobs.building(n) for n, made in kernels.items() if not cached_kernel(cache, *made)]
     return Planned((*([REPLAY] if first is not None else []), *builds, "measure"))
 
 

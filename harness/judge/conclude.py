@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness.judge.clocks import Clocks, clocks
 from harness.judge.combine import combine
 from harness.judge.conditions.comparable import Identity
 from harness.judge.conditions.noise import Noise
@@ -19,7 +20,7 @@ from harness.judge.tabulate import BootTable, ReplayTable
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
-from harness.record.record import PROXY_KIND, ReplayRun, RunRecord
+from harness.record.record import PROXY_KIND, BootRun, ReplayRun, RunRecord
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -30,7 +31,8 @@ class Conclusion(msgspec.Struct, frozen=True):
     `identity` has an entry for each build but base. `memmaps` are compared by digest alone, so none
     names a page. `null` is the newest comparable run of base against itself. `rules` are the
     results of the rules that were given. `replay` is the conclusion of the replay that was made
-    beside boots: then `verdicts` combine both, and rules are held against either.
+    beside boots: then `verdicts` combine both, and rules are held against either. `clocks` compares
+    two clocks in boots that decide nothing.
     """
 
     record: RunRecord
@@ -44,6 +46,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     null: NullSeen | None = None
     rules: tuple[RuleResult, ...] = ()
     prefixes: tuple[PrefixResult, ...] = ()
+    clocks: tuple[Clocks, ...] = ()
     replay: "Conclusion | None" = None
 
     @property
@@ -96,6 +99,7 @@ def conclude(
         null=found.null,
         rules=hold(rules, found),
         prefixes=prefixes,
+        clocks=tuple(clocks(record)) if isinstance(record, BootRun) else (),
     )
 
 

@@ -28,7 +28,7 @@ from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
-from harness.record.record import Boot, BootRun, Outcome
+from harness.record.record import PR_DEBUG, Boot, BootRun, Outcome, fine_clock_file
 
 #: Copying backing files: some GB each.
 _COPY_S = 1800
@@ -36,6 +36,7 @@ _COPY_S = 1800
 _QEMU_S = 20
 #: The folder of the .config files, in the run's.
 _CONFIGS = "configs"
+NO_KERNELS: Mapping[str, Kernel] = {}
 
 
 def measure(
@@ -53,6 +54,7 @@ def measure(
     keep_going: bool = False,
     pinning: Pinning = NOT_PINNED,
     more: Callable[[BootRun], int] = lambda _record: 0,
+    probed: Mapping[str, Kernel] = NO_KERNELS,
 ) -> BootRun:
     """Run the boots that `record` lacks and return the finished record.
 
@@ -60,8 +62,8 @@ def measure(
     `after_boot` returns the memmaps that a boot left; if builds left different ones, the run
     failed. Saves the record and raises GuestLost or TimedOut if a boot fails; with `keep_going`,
     only the other boots of that build are left out, and the run failed. `more` returns how many
-    boots per build to add to a record whose boots are done. Raises MachineError if the machine
-    lacks room for a boot.
+    boots per build to add to a record whose boots are done. `probed` are kernels that compare
+    clocks. Raises MachineError if the machine lacks room for a boot.
     """
     _require_device(cache, guest)
     cache.sandbox.warn(listen)
@@ -76,7 +78,7 @@ def measure(
                 return record
         else:
             store.save(project.results, record)
-        _copy_configs(record, kernels, folder)
+        _copy_configs(record, kernels, probed, folder)
         lost = {b.build: f"boot {b.number} of {b.build}: {b.reason}" for b in _lost(record)}
         while due := [one for one in _due(record) if one[1] not in lost]:
             position, build, number = due[0]
@@ -100,8 +102,37 @@ def measure(
             if record.setup.until and not lost and not _due(record):
                 record = _extended(record, more, listen)
             store.save(project.results, record)
+        if not lost:
+            record = _compare_clocks(project, record, conditions, probed, listen)
         failures = "; ".join(lost.values()) or compare.unequal(record)
         return _finish(project, record, "failed" if failures else "complete", failures)
+
+
+def _compare_clocks(
+    project: Project,
+    record: BootRun,
+    conditions: Conditions,
+    kernels: Mapping[str, Kernel],
+    listen: Listener,
+) -> BootRun:
+    """Return the record after the boots that compare clocks. One that fails spoils nothing."""
+    if record.fine_clock is None:
+        return record
+    conditions = msgspec.structs.replace(conditions, fine_clock=True)
+    fine, names = record.fine_clock, [build.name for build in record.fine_clock.builds]
+    for position, build in enumerate(names, 1):
+        if any(boot.build == build for boot in fine.boots):
+            continue
+        title = f"boot {position} of {len(names)} to compare clocks, {build}"
+        listen(Began(title))
+        with backing_files.images(conditions.cache, conditions.guest, listen) as images:
+            ended = boot(conditions, kernels[build], build, 1, images, listen)
+        done = _summary(ended) if ended.outcome == "complete" else ended.reason
+        listen(Ended(f"{title}: {done}"))
+        fine = msgspec.structs.replace(fine, boots=(*fine.boots, ended))
+        record = msgspec.structs.replace(record, fine_clock=fine)
+        store.save(project.results, record)
+    return record
 
 
 def _due(record: BootRun) -> list[tuple[int, str, int]]:
@@ -149,7 +180,8 @@ def order(record: BootRun) -> Iterator[tuple[str, int]]:
 def _summary(boot: Boot) -> str:
     """Return the outcome of a boot in one line."""
     failed = [check.name for check in boot.checks if not check.ok]
-    parts = [f"{len(boot.samples)} bindings", f"{boot.wall_s:.1f} s"]
+    bindings = sum(sample.source == PR_DEBUG for sample in boot.samples)
+    parts = [f"{bindings} bindings", f"{boot.wall_s:.1f} s"]
     if failed:
         parts.append(f"does not count: {', '.join(failed)}")
     if boot.findings:
@@ -181,14 +213,17 @@ def _error(boot: Boot, title: str, folder: Path) -> HarnessError:
     )
 
 
-def _copy_configs(record: BootRun, kernels: Mapping[str, Kernel], folder: Path) -> None:
+def _copy_configs(
+    record: BootRun, kernels: Mapping[str, Kernel], probed: Mapping[str, Kernel], folder: Path
+) -> None:
     """Copy each build's .config beside the record, unless its digest is not `config_sha256`."""
     (folder / _CONFIGS).mkdir(exist_ok=True)
-    for build in record.builds:
+    built = {**kernels, **{fine_clock_file(name): kernel for name, kernel in probed.items()}}
+    for name, build in record.kernels.items():
         with contextlib.suppress(OSError):
-            data = Path(kernels[build.name].config).read_bytes()
+            data = Path(built[name].config).read_bytes()
             if hashlib.sha256(data).hexdigest() == build.config_sha256:
-                replace_file(folder / _CONFIGS / f"{build.name}.config", data)
+                replace_file(folder / _CONFIGS / f"{name}.config", data)
 
 
 def _copy_images(cache: Cache, images: Mapping[str, Path], folder: Path, name: str) -> None:

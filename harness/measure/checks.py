@@ -6,16 +6,20 @@ fails.
 """
 
 import re
+from collections.abc import Sequence
 
 from harness.guest.console.agent_log import AgentReport, NamespaceLine
 from harness.guest.console.console import Bindings, LogProblem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
-from harness.record.record import Check, Sample
+from harness.project.series import FUNCTION
+from harness.record.record import PR_DEBUG, PROBES, Check, Sample
 
 _HZ = re.compile(r"^CONFIG_HZ=(\d+)$", re.MULTILINE)
 _FLAGS = re.compile(r" =([a-z]+|_) ")
+#: `  agent-1  [000] .....  12.345678: begin: (memmap_init_zone_device+0x0/0x3e0)`
+_PROBE = re.compile(rf" (\d{{1,9}})\.(\d{{6}}): (begin|end): \(.*\b{FUNCTION}\b")
 
 
 def hz(config: str) -> int:
@@ -34,10 +38,41 @@ def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
             ns=b.ms * 1_000_000,
             resolution_ns=1_000_000_000 // ticks_per_s if ticks_per_s else 0,
             nr_pages=b.nr_pages,
-            source="pr_debug",
+            source=PR_DEBUG,
         )
         for b in bindings.found
     )
+
+
+def probed(bindings: Bindings, report: AgentReport) -> tuple[Sample, ...]:
+    """Return the bindings whose calls the probes timed, as samples of their clock."""
+    lines: dict[tuple[str, int], list[str]] = {}
+    for line in report.probes:
+        lines.setdefault((line.driver, line.index), []).append(line.text)
+    timed = ((b, _call_us(lines.get((b.driver, b.index), []))) for b in bindings.found)
+    return tuple(
+        Sample(
+            driver=b.driver,
+            op="rebind" if b.index else "first",
+            index=b.index,
+            ns=us * 1000,
+            resolution_ns=1000,
+            nr_pages=b.nr_pages,
+            source=PROBES,
+        )
+        for b, us in timed
+        if us is not None
+    )
+
+
+def _call_us(lines: Sequence[str]) -> int | None:
+    """Return the duration of the one call in a trace; None unless it has exactly one."""
+    found = [_PROBE.search(line) for line in lines]
+    if len(found) != 2 or found[0] is None or found[1] is None:
+        return None
+    begin, end = (int(match[1]) * 1_000_000 + int(match[2]) for match in found if match)
+    in_order = (found[0][3], found[1][3]) == ("begin", "end")
+    return end - begin if in_order and end >= begin else None
 
 
 def checks(
@@ -59,6 +94,19 @@ def checks(
         made.append(_booted(guest, bindings))
     made += [_nothing_else(guest, bindings), _end(report)]
     return tuple(made)
+
+
+def probes(guest: Guest, plan: Plan, samples: Sequence[Sample]) -> tuple[Check, ...]:
+    """Return the checks that the probes timed each binding of a boot that compares clocks."""
+    wanted = plan.rebinds + 1
+    found = [
+        (ns.driver, sum(s.source == PROBES and s.driver == ns.driver for s in samples))
+        for ns in guest.namespaces
+    ]
+    return tuple(
+        Check(f"{driver} probes", ok=count == wanted, detail=f"{count} of {wanted} bindings timed")
+        for driver, count in found
+    )
 
 
 def whole_console(*, is_cut: bool) -> Check:

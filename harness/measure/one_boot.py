@@ -28,13 +28,16 @@ from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION
 from harness.record import store
-from harness.record.record import Boot, Finding, Log, Outcome
+from harness.record.record import Boot, Check, Finding, Log, Outcome, fine_clock_file
 
 LOGS = "logs"
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What all boots of a run share: the run's `folder`, the `agent` script, guest and plan."""
+    """What all boots of a run share: the run's `folder`, the `agent` script, guest and plan.
+
+    With `fine_clock` the guest times each binding by probes as well.
+    """
 
     cache: Cache
     folder: Path
@@ -43,6 +46,12 @@ class Conditions(msgspec.Struct, frozen=True):
     plan: Plan
     accelerator: Accelerator
     pinning: Pinning = Pinning()
+    fine_clock: bool = False
+
+    def log_name(self, build: str, number: int) -> str:
+        """Return how the names of a boot's logs begin."""
+        name = f"{build}-{number}"
+        return fine_clock_file(name) if self.fine_clock else name
 
 
 def boot(
@@ -61,7 +70,8 @@ def boot(
     settings, meter = host_settings.read(), Meter()
     logs = conditions.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
-    console_log = logs / f"{build}-{number}.console.log"
+    name = conditions.log_name(build, number)
+    console_log = logs / f"{name}.console.log"
     files = [path.name for path in images.named.values()]
     placing = Placing(conditions.pinning, conditions.guest.ram_bytes, files)
     progress = _Progress(conditions, images, placing, listen)
@@ -74,7 +84,7 @@ def boot(
         on_start=progress.started,
     )
     used = meter.used()
-    agent_log = replace_file(logs / f"{build}-{number}.agent.jsonl", ran.channel)
+    agent_log = replace_file(logs / f"{name}.agent.jsonl", ran.channel)
     report = agent.parse(ran.channel)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
@@ -82,6 +92,11 @@ def boot(
     config = _config(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
+    samples = checks.samples(bindings, checks.hz(config))
+    probes: tuple[Check, ...] = ()
+    if conditions.fine_clock:
+        samples = (*samples, *checks.probed(bindings, report))
+        probes = checks.probes(conditions.guest, conditions.plan, samples)
     return Boot(
         build=build,
         number=number,
@@ -91,10 +106,11 @@ def boot(
         argv=ran.argv,
         checks=(
             *checks.checks(kernel, config, conditions.guest, conditions.plan, report, bindings),
+            *probes,
             checks.whole_console(is_cut=ran.is_cut),
         ),
         findings=found,
-        samples=checks.samples(bindings, checks.hz(config)),
+        samples=samples,
         logs=tuple(
             Log(path=f"{LOGS}/{path.name}", sha256=store.digest(path))
             for path in (console_log, agent_log)
@@ -116,7 +132,8 @@ def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path])
         f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
         for n, ns in enumerate(namespaces)
     ]
-    how = ["-t"] if plan.page_ref is True else []
+    how = ["-c"] if conditions.fine_clock else []
+    how += ["-t"] if plan.page_ref is True else []
     how += ["-s", conditions.guest.place] if has_labels else []
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(

@@ -33,6 +33,7 @@ from harness.record.record import (
     BootRun,
     BootSetup,
     Build,
+    FineClock,
     Machine,
     Subject,
     Unbuilt,
@@ -57,6 +58,7 @@ def run(
     unbuilt: Sequence[Unbuilt] = (),
     more: Callable[[BootRun], int] = lambda _record: 0,
     run_id: str = "",
+    probed: Mapping[str, Kernel] = boots.NO_KERNELS,
 ) -> BootRun:
     """Measure the kernels, by build, and return the finished record.
 
@@ -65,9 +67,10 @@ def run(
     where `keep_images` leaves the backing files. `unbuilt` are prefixes that do not build. With
     `keep_going` a failed boot does not end the run. `more` returns how many boots per build to add
     to a record whose boots are done, where the user wants narrow intervals. A new run gets the id
-    `run_id`, if given. Raises HarnessError.
+    `run_id`, if given. `probed` are kernels of the same builds that compare clocks. Raises
+    HarnessError.
     """
-    _require_one_compiler(kernels)
+    _require_one_compiler({**kernels, **{f"{name} with probes": k for name, k in probed.items()}})
     first = next(iter(kernels.values()))
     wish = accelerator.cpu_wish(plan, guest)
     if plan.clock == "icount":
@@ -79,7 +82,8 @@ def run(
     record = _record(applied, version, kernels, plan, guest, host)
     record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
     setup = msgspec.structs.replace(record.setup, until=choice.until)
-    record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup)
+    fine = FineClock(tuple(_builds(applied, probed))) if probed else None
+    record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup, fine_clock=fine)
     if run_id:
         record = msgspec.structs.replace(record, run_id=run_id)
     if unfinished := store.resumable(project.results, record):
@@ -100,6 +104,7 @@ def run(
         after_boot=read.saver(folder),
         keep_going=keep_going,
         more=more,
+        probed=probed,
         pinning=pinning.choose(choice.pin, guest.cpus, chosen.name),
     )
 

@@ -65,7 +65,7 @@ def contents(
 
 
 def _logs(folder: Path, record: BootRun) -> Iterator[tuple[str, bytes | str]]:
-    for boot in record.boots:
+    for boot in record.all_boots:
         for log in boot.logs:
             path = folder / log.path
             if not path.is_file():
@@ -82,8 +82,8 @@ def _configs(
 ) -> Iterator[tuple[str, bytes | str]]:
     """Yield the .config of each build, as cached with its kernel, and those of the replay alone."""
     cached = dict(_cached_configs(cache))
-    wanted = [(build, f"{build.name}.config") for build in record.builds]
-    booted = {build.config_sha256 for build in record.builds}
+    wanted = [(build, f"{name}.config") for name, build in record.kernels.items()]
+    booted = {build.config_sha256 for build, _ in wanted}
     alone = [b for b in (replay.builds if replay else ()) if b.config_sha256 not in booted]
     wanted += [(build, f"replay-{build.name}.config") for build in alone]
     for build, name in wanted:

@@ -22,7 +22,8 @@ from harness.record.applied import Applied
 #    (Machine.hypervisor, Boot.settings, Boot.placement). Their defaults mean "not known".
 #    A replay's memory traffic (ReplayRun.traffic), its canary, its links (ReplaySetup.placements)
 #    and compilers, empty where they are not known.
-SCHEMA = 6
+# 7: boots that time bindings by a second clock (BootRun.fine_clock), None where there were none.
+SCHEMA = 7
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -33,7 +34,7 @@ Evidence = BootEvidence | Literal["replay"]
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One binding. `ns` is the time that the kernel printed, `resolution_ns` its resolution.
+    """One binding. `ns` is the time by the clock `source`, `resolution_ns` that clock's resolution.
 
     `index` counts a driver's bindings within the boot: 0 is the first one.
     """
@@ -45,6 +46,11 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resolution_ns: NotNegative
     nr_pages: NotNegative
     source: str
+
+
+#: Sample.source: the kernel's own line, which counts jiffies, and probes at begin and return of the
+#: function, whose times are in microseconds.
+PR_DEBUG, PROBES = "pr_debug", "kprobes"
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -422,6 +428,22 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     looks: int = 0
 
 
+def fine_clock_file(name: str) -> str:
+    """Return how the names of files of a kernel or boot with probes begin."""
+    return f"fine-clock-{name}"
+
+
+class FineClock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Boots that time each binding by two clocks, PR_DEBUG and PROBES. They decide no claim.
+
+    Their kernels have the probes that the kernels of `BootRun.builds` lack, and the same names:
+    each is booted once, after all boots that decide.
+    """
+
+    builds: tuple[Build, ...]
+    boots: tuple[Boot, ...] = ()
+
+
 class ReplaySetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setup of a replay: a digest of its schedule, and the schedule's numbers.
 
@@ -463,6 +485,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
         return next((build for build in self.builds if build.name == name), None)
 
     @property
+    def kernels(self) -> dict[str, Build]:
+        """Every build, by the name under which its files are stored beside the record."""
+        return {build.name: build for build in self.builds}
+
+    @property
     def tip(self) -> Build:
         """The last build but the follow-up, which is not part of the series."""
         return next(build for build in reversed(self.builds) if build.kind != "follow-up")
@@ -475,6 +502,18 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
     setup: BootSetup
     boots: tuple[Boot, ...] = ()
     unbuilt: tuple[Unbuilt, ...] = ()
+    fine_clock: FineClock | None = None
+
+    @property
+    def all_boots(self) -> tuple[Boot, ...]:
+        """The boots that decide, and those that compare clocks."""
+        return self.boots if self.fine_clock is None else (*self.boots, *self.fine_clock.boots)
+
+    @property
+    def kernels(self) -> dict[str, Build]:
+        """As for every run, and the kernels with probes."""
+        clocked = () if self.fine_clock is None else self.fine_clock.builds
+        return super().kernels | {fine_clock_file(build.name): build for build in clocked}
 
     @property
     def is_per_patch(self) -> bool:

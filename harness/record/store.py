@@ -193,7 +193,13 @@ def _invalid(record: RunRecord) -> str:
     names = [build.name for build in record.builds]
     if not _has_builds(record, names) or len(set(names)) != len(names):
         return f"its builds are {', '.join(names) or 'none'}"
-    return _invalid_pass(record, names) if isinstance(record, ReplayRun) else ""
+    if isinstance(record, ReplayRun):
+        return _invalid_pass(record, names)
+    if record.fine_clock is not None:
+        probed = [build.name for build in record.fine_clock.builds]
+        if probed != names or any(boot.build not in names for boot in record.fine_clock.boots):
+            return f"its builds with probes are {', '.join(probed) or 'none'}"
+    return ""
 
 
 def _invalid_pass(record: ReplayRun, names: list[str]) -> str:
@@ -398,4 +404,5 @@ def _pinned(record: BootRun) -> tuple[object, ...]:
     setup = record.setup
     if setup.until:  # its boots are those that it has asked for until now
         setup = msgspec.structs.replace(setup, boots=0, looks=0)
-    return (record.evidence, record.subject, setup, record.machine, record.builds)
+    clocked = () if record.fine_clock is None else record.fine_clock.builds
+    return (record.evidence, record.subject, setup, record.machine, record.builds, clocked)

@@ -173,6 +173,22 @@ def replay(conclusion: Conclusion) -> Iterator[Line]:
         yield Line("replay", phrases.outcome(conclusion.replay.record), "doubt")
 
 
+def clocks(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what two clocks measured of the same bindings, if the run has boots for it."""
+    for found in conclusion.clocks:
+        build = phrases.build(conclusion.record, found.build)
+        name = f"clocks, {found.driver} on {build}"
+        if found.problem:
+            yield Line(name, f"not compared: {found.problem}", "doubt")
+            continue
+        printed, probed = found.printed_ns / 1e6, found.probed_ns / 1e6
+        bindings = units.count(found.bindings, "binding")
+        text = f"{printed:.2f} ms by jiffies and {probed:.3f} ms by probes per rebind; up to"
+        text += f" {found.apart_ns / 1e6:.3f} ms apart in {bindings},"
+        text += f" {'within' if found.agree else 'more than'} the clock's step"
+        yield Line(name, text, "" if found.agree else "doubt")
+
+
 def rules(conclusion: Conclusion) -> Iterator[Line]:
     """Yield the result of each rule."""
     for rule in conclusion.rules:

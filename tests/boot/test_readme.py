@@ -29,6 +29,7 @@ CODES = {
 ELSEWHERE = {
     "test": "bootstrap test is what runs this",
     "link": "tests/unit/test_bootstrap.py",
+    "reproduce --plan quick --fine-clock": "tests/boot/test_fine_clock.py",
     "null": "tests/integration/jobs/test_reproduce.py",
     "bisect v7.2 v7.3 --repo ~/linux --memmap": "tests/integration/jobs/test_bisect.py",
     "watch --tree v7.3 --check": "tests/integration/jobs/test_watch.py",

@@ -116,6 +116,7 @@ class FakeMachine:
         self._write("guests/pmem-128m.yaml", GUEST)
         (self.root / "guests" / "agent").symlink_to(ROOT / "guests" / "agent")
         self._write("configs/kconfig/fake.config", CONFIG)
+        self._write("configs/kconfig/fine-clock.config", "CONFIG_KPROBES=y\n")
         self._write("configs/plans/quick.yaml", PLAN)
         self._write(
             "configs/trees.yaml",

@@ -63,6 +63,35 @@ not_counted("no-site", "no-site", "the kernel lacks the pr_debug site", r"pr_deb
 not_counted("tracepoint", "tracepoint", "the page_ref_set tracepoint is on", r"page_ref_set: ")
 
 
+def unsure(name: str, flaw: str, done: str, says: str) -> None:
+    """Add a row for a boot that compares clocks and fails to, which changes no verdict."""
+
+    def provoke(scene: Scene) -> Ended:
+        scene.flaws(flaw)
+        return scene.reproduce("--fine-clock")
+
+    fault(f"boot-{name}", done, 0, says, "complete: ")(provoke)
+
+
+unsure(
+    "clock-late-tick",
+    "late-tick",
+    "a tick comes late: two clocks time a binding differently",
+    r"up to 2\.150 ms apart in 6 bindings, more than the clock's step",
+)
+unsure(
+    "clock-no-probe",
+    "no-probe",
+    "a probe misses the return of a call",
+    r"not compared: nd_pmem probes: 5 of 6 bindings timed",
+)
+unsure(
+    "clock-panics",
+    "panic-probed",
+    "a kernel with probes panics",
+    r"not compared: panicked: Kernel panic - not syncing: VFS: no working init found",
+)
+
 fault(
     "boot-timestamps-off",
     "printk timestamps are not monotonic",

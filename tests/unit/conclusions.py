@@ -3,6 +3,7 @@
 
 import msgspec
 
+from harness.judge.clocks import Clocks
 from harness.judge.conclude import Conclusion, conclude
 from harness.judge.conditions.comparable import Identity, Pin, SymbolSize
 from harness.judge.conditions.noise import Noise
@@ -162,6 +163,11 @@ def everything() -> Conclusion:
             for driver in ("nd_pmem", "dax_pmem")
         ),
         null=NullSeen("20260101T010000-abcdef", ""),
+        clocks=(
+            Clocks("base", "nd_pmem", 31, 272.4e6, 272_511_300, 912_000, 1_000_000),
+            Clocks("tip", "nd_pmem", 31, 110.2e6, 110_306_000, 1_204_000, 1_000_000),
+            Clocks("tip", "dax_pmem", problem="nd_pmem probes: 30 of 31 bindings timed"),
+        ),
         rules=(
             RuleResult(
                 "nd_pmem.rebind.ratio<0.6", ok=True, value=0.404, reason="0.404 is below 0.6"

@@ -41,6 +41,7 @@ class BootOptions(NamedTuple):
     claims: "RunStatement"
     as_json: bool
     each_patch: bool = False
+    fine_clock: bool = False
     follow_up: bool = False
     no_replay: bool = False
     no_boot: bool = False
@@ -60,6 +61,7 @@ class BootOptions(NamedTuple):
             choice=self.choice,
             keep_images=self.keep_images,
             follow_up=self.follow_up,
+            fine_clock=self.fine_clock,
             claims=claims,
         )
 
@@ -73,6 +75,11 @@ boot_options = adding(
         "--keep-images",
         is_flag=True,
         help="Store the NVDIMMs' backing files, with the guest's struct pages, beside the record.",
+    ),
+    click.option(
+        "--fine-clock",
+        is_flag=True,
+        help="Boot each build once more, with probes, and compare two clocks.",
     ),
     claim_options,
     json_option,

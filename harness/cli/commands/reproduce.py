@@ -64,6 +64,7 @@ def reproduce(options: BootOptions) -> None:
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --base v7.3
       harness reproduce --no-boot            the first answer alone
+      harness reproduce --fine-clock         and the same calls by microseconds, in further boots
       harness reproduce --plan quick --each-patch    the effect of each patch
       harness reproduce my-series.mbox --claim 'nd_pmem=250.5->100.2ms,60%' --claim dax_pmem@2=20%
       harness reproduce --plan quick --each-patch --follow-up    and of our own on top

@@ -80,6 +80,14 @@ class MachineLine(msgspec.Struct, frozen=True, tag_field="is", tag="machine"):
     rebinds: int
 
 
+class ProbeLine(msgspec.Struct, frozen=True, tag_field="is", tag="probe"):
+    """A line of the trace of a binding: a call of the function begins or ends."""
+
+    driver: str
+    index: int
+    text: str
+
+
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
     """A line of the kernel log."""
 
@@ -105,6 +113,7 @@ _Line = (
     | NamespaceLine
     | EventsLine
     | MachineLine
+    | ProbeLine
     | LogLine
     | FailedLine
     | EndLine
@@ -125,6 +134,7 @@ class AgentReport(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     events: tuple[EventsLine, ...] = ()
     machine: MachineLine | None = None
+    probes: tuple[ProbeLine, ...] = ()
 
     @property
     def build_id(self) -> str:
@@ -161,6 +171,7 @@ def parse(raw: bytes) -> AgentReport:
         problems=tuple(problems),
         events=tuple(line for line in read if isinstance(line, EventsLine)),
         machine=machine,
+        probes=tuple(line for line in read if isinstance(line, ProbeLine)),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from harness.host.units import count
+from harness.judge.clocks import clocks
 from harness.judge.conditions.host_conditions import REMEDY, ConditionKind, conditions
 from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
@@ -28,6 +29,7 @@ NoiseKind = (
         "throttled",
         "canary",
         "coarse-clock",
+        "clocks",
         "bimodal",
         "outlier",
     ]
@@ -60,6 +62,7 @@ _REMEDY: dict[str, str] = {
     "canary": "fix the CPU's frequency, stop other guests and programs, and repeat",
     "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
     "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
+    "clocks": "measure when nothing else is running: a late tick makes jiffies wrong",
     "outlier": "check what else was running, then repeat; no sample is discarded",
 }
 
@@ -115,6 +118,7 @@ def noise(table: RunTable, series: Sequence[Watched]) -> tuple[Noise, ...]:
         *_drift(table, series),
         *_modes(series),
         *_outliers(table),
+        *(_clocks(table) if isinstance(table, BootTable) else ()),
     ]
     return tuple(sorted(found, key=lambda f: not f.spoils))
 
@@ -312,6 +316,16 @@ def _between(table: RunTable) -> Iterator[Watched]:
                 trend=trend(values, CHANCE),
                 modes=modes(times, 0, CHANCE),
             )
+
+
+def _clocks(table: BootTable) -> Iterator[Noise]:
+    """Yield each build and driver whose bindings two clocks timed differently."""
+    for found in clocks(table.record):
+        if not found.agree and not found.problem:
+            apart, step = found.apart_ns / 1e6, found.step_ns / 1e6
+            text = f"times of a binding by jiffies and by probes differ by {apart:.3f} ms,"
+            text += f" more than the clock's step, {step:g} ms"
+            yield _noise("clocks", f"{found.driver} on {found.build}", text)
 
 
 def _outliers(table: RunTable) -> Iterator[Noise]:

@@ -44,7 +44,7 @@ def _record(bundle: Path, folder: Path, found: Manifest, files: Mapping[str, byt
         raise RecordError(f"{found.run}/{name} {error.what}", where=str(bundle)) from error
     if (record.subject.slug, record.run_id) != (found.slug, found.run_id):
         raise RecordError(f"holds the record of another run than {found.run}", where=str(bundle))
-    for boot in record.boots if isinstance(record, BootRun) else ():
+    for boot in record.all_boots if isinstance(record, BootRun) else ():
         for log in boot.logs:
             data = files.get(f"{found.run}/{log.path}")
             if data is not None and hashlib.sha256(data).hexdigest() != log.sha256:

@@ -67,6 +67,7 @@ def document(
         "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
         "noise": _plain(conclusion.noise),
         "null": _plain(conclusion.null),
+        "clocks": [{"agree": one.agree, **_plain(one)} for one in conclusion.clocks],
         "gates": _plain(conclusion.rules),
     }
 

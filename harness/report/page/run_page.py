@@ -56,6 +56,7 @@ def page(
                 *lines.own(conclusion),
                 *lines.replay(conclusion),
             ],
+            clocks=list(lines.clocks(conclusion)),
             patches=list(lines.patches(conclusion)),
             bindings=tables.bindings(conclusion),
             prefixes=tables.prefixes(conclusion),

@@ -91,6 +91,7 @@ def _faults(conclusion: Conclusion) -> Iterator[Line]:
 def _brief(conclusion: Conclusion) -> Iterator[Line]:
     yield from answer.reasons(conclusion)
     yield from _same(conclusion)
+    yield from lines.clocks(conclusion)
     yield from lines.traffic(conclusion)
     yield from lines.rules(conclusion)
     yield from lines.own(conclusion)
@@ -135,6 +136,7 @@ def _all(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     yield from lines.memmaps(conclusion)
     yield from lines.precision(conclusion)
     yield from lines.noise(conclusion)
+    yield from lines.clocks(conclusion)
     yield from lines.null(conclusion)
     yield from lines.sameness(conclusion, identity.SHOWN)
     for part in conclusion.parts:

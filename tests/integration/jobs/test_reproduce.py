@@ -234,3 +234,76 @@ def test_an_interrupted_run_continues(machine: FakeMachine) -> None:
     assert f"resuming run {run.name}" in done.stderr
     assert result(done)["record"] == str(run / store.FILE)
     assert store.load(run).boots[: len(stored)] == stored
+
+
+def test_clocks_are_compared_in_boots_and_kernels_of_their_own(machine: FakeMachine) -> None:
+    plain = result(machine.harness(*REPRODUCE))
+    made = result(machine.harness(*REPRODUCE, "--fine-clock"))
+    assert made["drivers"] == plain["drivers"]
+    assert plain["clocks"] == []
+    found = [(c["build"], c["driver"], c["bindings"], c["agree"]) for c in made["clocks"]]
+    assert found == [
+        (build, driver, 3, True) for build in ("base", "tip") for driver in ("nd_pmem", "dax_pmem")
+    ]
+    assert [c["probed_ns"] - c["printed_ns"] for c in made["clocks"]] == [150_000] * 4
+
+    record, before = (store.load_boots(Path(run["record"])) for run in (made, plain))
+    assert record.builds == before.builds
+    assert record.fine_clock is not None
+    for deciding, probed in zip(record.builds, record.fine_clock.builds, strict=True):
+        assert (probed.name, probed.commit) == (deciding.name, deciding.commit)
+        assert probed.config_sha256 != deciding.config_sha256
+    assert len(record.boots) == 4
+    assert not any(" -c " in word for boot in record.boots for word in boot.argv)
+    for boot in record.fine_clock.boots:
+        assert boot.counts
+        assert any(" -c " in word for word in boot.argv)
+        assert all((Path(made["record"]).parent / log.path).is_file() for log in boot.logs)
+    names = [log.path for boot in record.all_boots for log in boot.logs]
+    assert len(names) == len(set(names)) == 12
+    configs = Path(made["record"]).parent / "configs"
+    assert "CONFIG_KPROBES=y" in (configs / "fine-clock-tip.config").read_text()
+    assert "CONFIG_KPROBES" not in (configs / "tip.config").read_text()
+
+    bundle = machine.folder / "run.zip"
+    made_bundle = machine.harness("bundle", record.run_id, "--output", str(bundle))
+    assert made_bundle.returncode == 0, made_bundle.stderr
+    shown = machine.harness("report", str(bundle))
+    said = "clocks, nd_pmem on base: 60.00 ms by jiffies and 60.150 ms by probes per rebind"
+    assert said in " ".join(shown.stdout.split())
+
+
+def test_a_run_that_was_interrupted_before_it_compared_clocks_continues(
+    machine: FakeMachine,
+) -> None:
+    exit_code, _ = machine.interrupted("boot 2 of 2 to compare clocks", *REPRODUCE, "--fine-clock")
+    assert exit_code == 130
+    (run,) = store.runs(machine.project.results)
+    stored = store.load_boots(run)
+    assert (len(stored.boots), stored.outcome) == (4, "lost")
+    assert stored.fine_clock is not None
+    assert len(stored.fine_clock.boots) == 1
+    done = machine.harness(*REPRODUCE, "--fine-clock")
+    assert result(done)["record"] == str(run / store.FILE)
+    ended = store.load_boots(run)
+    assert ended.boots == stored.boots
+    assert ended.fine_clock is not None
+    assert ended.fine_clock.boots[:1] == stored.fine_clock.boots
+    assert len(ended.fine_clock.boots) == 2
+
+
+def test_no_clocks_are_compared_while_page_ref_events_are_on(machine: FakeMachine) -> None:
+    edit(machine.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\npage_ref: true")
+    done = machine.harness(*REPRODUCE, "--fine-clock")
+    assert done.returncode == 2
+    assert (
+        "harness: --fine-clock: given with plan quick, which enables the tracepoint" in done.stderr
+    )
+    assert not machine.cache.kernels.exists()
+
+
+def test_clocks_are_not_compared_patch_by_patch(machine: FakeMachine) -> None:
+    done = machine.harness(*REPRODUCE, "--fine-clock", "--each-patch")
+    assert done.returncode == 2
+    expected = "harness: --fine-clock: given with --each-patch; expected one of them\n"
+    assert done.stderr == expected

@@ -126,3 +126,11 @@ def test_notes_without_a_build_id(notes: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_notes_are_read_without_an_error(notes: bytes) -> None:
     assert isinstance(build_id(notes.hex()), str)
+
+
+def test_lines_of_the_trace_belong_to_a_binding() -> None:
+    text = "  agent-1 [000] ..... 1.000250: begin: (memmap_init_zone_device+0x0/0x3e0)"
+    line = {"is": "probe", "driver": "nd_pmem", "index": 3, "text": text}
+    (probe,) = parse(raw(*BODY, line)).probes
+    assert (probe.driver, probe.index, probe.text) == ("nd_pmem", 3, text)
+    assert parse(raw(*BODY)).probes == ()

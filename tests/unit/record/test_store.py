@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import MachineError, RecordError
 from harness.record import store
-from harness.record.record import Pass, ReplayRun, RunRecord, Unbuilt
+from harness.record.record import FineClock, Pass, ReplayRun, RunRecord, Unbuilt
 from tests.unit.builders import build, record
 from tests.unit.replays import blank, replay
 
@@ -398,3 +398,45 @@ def test_the_kind_of_a_run_is_known_without_loading_it(tmp_path: Path) -> None:
     assert not store.is_of_boots(replayed)
     booted.write_text("{")
     assert not store.is_of_boots(booted)
+
+
+def test_boots_that_compare_clocks_are_loaded_and_are_not_among_those_that_decide(
+    tmp_path: Path,
+) -> None:
+    made = record()
+    fine = FineClock(made.builds, (made.boots[0],))
+    clocked = replace(made, fine_clock=fine)
+    assert store.load(store.save(tmp_path, clocked)) == clocked
+    assert clocked.all_boots == (*made.boots, made.boots[0])
+    assert list(clocked.kernels) == ["base", "tip", "fine-clock-base", "fine-clock-tip"]
+
+
+@pytest.mark.parametrize("schema", [5, 6])
+def test_a_record_without_such_boots_has_none(tmp_path: Path, schema: int) -> None:
+    path = store.save(tmp_path, record())
+    old = json.loads(path.read_bytes()) | {"schema": schema}
+    del old["fine_clock"]
+    path.write_text(json.dumps(old))
+    assert store.load_boots(path).fine_clock is None
+
+
+@pytest.mark.parametrize(
+    ("builds", "boot"), [(("base",), "base"), (("tip", "base"), "tip"), (("base", "tip"), "7")]
+)
+def test_impossible_boots_that_compare_clocks_are_refused(
+    tmp_path: Path, builds: tuple[str, ...], boot: str
+) -> None:
+    made = record()
+    one = replace(made.boots[0], build=boot)
+    fine = FineClock(tuple(build(name, 0) for name in builds), (one,))
+    path = store.save(tmp_path, replace(made, fine_clock=fine))
+    with pytest.raises(RecordError, match="is damaged: its builds with probes are "):
+        store.load(path)
+
+
+def test_a_run_is_resumed_only_with_the_same_kernels_with_probes(tmp_path: Path) -> None:
+    made = replace(record(), outcome="lost", finished=None)
+    clocked = replace(made, fine_clock=FineClock(made.builds))
+    store.save(tmp_path, clocked)
+    assert store.resumable(tmp_path, made) is None
+    assert store.resumable(tmp_path, clocked) == clocked

@@ -174,7 +174,7 @@ def test_the_document_has_all_parts(name: str) -> None:
         own = {"bisectable", "prefixes"} if CONCLUSIONS[name].prefixes else {"drivers"}
     assert set(found) == own | {
         "record", "outcome", "evidence", "headline", "verdicts", "effects", "memmaps",
-        "identity", "noise", "null", "gates",
+        "identity", "noise", "null", "clocks", "gates",
     }  # fmt: skip
 
 
