@@ -43,6 +43,9 @@ COMMANDS = {
     "audit": _Entry("audit:audit", "Check the posted figures against each other."),
     "judge": _Entry("judge:judge", "Judge a run by its claims or by rules, for CI."),
     "procedure": _Entry("procedure:procedure", "Print a script that measures on another machine."),
+    "import-logs": _Entry(
+        "import_logs:import_logs", "Store kernel logs of another machine as a run."
+    ),
     "null": _Entry("null:null", "Compare base with itself to measure the noise floor."),
     "compare": _Entry("compare:compare", "Compare two runs of the same set-up."),
     "b4-check": _Entry("b4_check:b4_check", "Answer a mail from the newest run of its series."),

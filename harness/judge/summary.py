@@ -14,10 +14,11 @@ from harness.judge.tabulate import BootTable
 class BindingMeans(msgspec.Struct, frozen=True):
     """One driver on one build: mean first binding and mean rebind in ms, over the boots that count.
 
-    `rebinds` is the number of rebinds in the mean; `nr_pages` what the kernel said it initialized.
+    `first_ms` is None where no boot shows its first binding. `rebinds` is the number of rebinds in
+    the mean; `nr_pages` what the kernel said it initialized.
     """
 
-    first_ms: float
+    first_ms: float | None
     rebind_mean_ms: float
     rebinds: int
     nr_pages: int
@@ -49,10 +50,10 @@ def summarize(table: BootTable) -> tuple[DriverSummary, ...]:
 def _means(table: BootTable, build: str, driver: str) -> BindingMeans | None:
     first, rebinds = table.of(build, driver, "first"), table.of(build, driver, "rebind")
     pages = table.pages(driver, build)
-    if not first or not rebinds or len(pages) != 1:
+    if not rebinds or len(pages) != 1:
         return None
     return BindingMeans(
-        first_ms=statistics.fmean(s.ns for s in first) / 1e6,
+        first_ms=statistics.fmean(s.ns for s in first) / 1e6 if first else None,
         rebind_mean_ms=statistics.fmean(s.ns for s in rebinds) / 1e6,
         rebinds=len(rebinds),
         nr_pages=pages.pop(),

@@ -18,7 +18,15 @@ from harness.judge.ratios.ratios import Effect, Reduction, clock
 from harness.judge.summary import DriverSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
-from harness.record.record import PROXY_KIND, BootRun, Build, Evidence, ReplayRun, RunRecord
+from harness.record.record import (
+    PROXY_KIND,
+    BootRun,
+    Build,
+    Evidence,
+    Machine,
+    ReplayRun,
+    RunRecord,
+)
 
 #: A claim is a rounded figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
@@ -101,10 +109,12 @@ def _booted(
 ) -> Verdict:
     tip = record.builds[-1]
     effect = None
-    if claim is None or claim.setup != "physical":
+    if claim is None or claim.setup != "physical" or record.evidence == "reported":
         effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
+    if record.evidence == "reported":
+        word = _REPORTED[word]
     verdict = Verdict(summary, claimed, word, reason, record.evidence, tip.name, claim, effect)
     if claim is None or effect is None:
         return verdict
@@ -115,7 +125,7 @@ def _booted(
         first=_first(found, record, summary.driver, claim, why_not),
         figures=figures(found.boots, summary.driver, tip.name, claim, why_not or other),
         precision=None
-        if why_not or claimed is None
+        if why_not or claimed is None or record.evidence == "reported"
         else precision(found.boots, effect, _floor(claim, claimed)),
     )
 
@@ -150,7 +160,8 @@ def _first(
     )
     effect = found.effect(driver, record.builds[-1].name, "first", clock(record))
     assert once.claimed_percent is not None  # noqa: S101 (both times are given)
-    return _limited(record, claim, *_measured(found, effect, once, once.claimed_percent))
+    word, reason = _limited(record, claim, *_measured(found, effect, once, once.claimed_percent))
+    return _REPORTED[word] if record.evidence == "reported" else word, reason
 
 
 def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) -> Iterator[Verdict]:
@@ -215,7 +226,8 @@ def _limited(record: BootRun, claim: Claim, word: Word, reason: str) -> tuple[Wo
     if word not in ("reproduced", "contradicted"):
         return word, reason
     notes = [why for why in (nested(record.machine), other_cpu(record.machine, claim)) if why]
-    if word == "contradicted" and other_cpu(record.machine, claim):
+    is_doubt = record.evidence == "reported"  # a doubt is about the CPU that it names
+    if word == "contradicted" and other_cpu(record.machine, claim) and not is_doubt:
         word = "untested"
     return word, "; ".join((reason, *notes))
 
@@ -223,6 +235,8 @@ def _limited(record: BootRun, claim: Claim, word: Word, reason: str) -> tuple[Wo
 def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
     """Return why boots of this kind cannot decide a claim; empty if they can."""
     setup = record.setup
+    if record.evidence == "reported":
+        return unfit(record.machine) or _other_setup(record.machine, claim, claimed)
     if claim.setup == "physical":
         return f"{claimed:.1f} % is claimed for a physical host; this run booted guests"
     if record.evidence != "boot-kvm":
@@ -238,6 +252,24 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
     return ""
 
 
+def _other_setup(machine: Machine, claim: Claim, claimed: float) -> str:
+    """Return that a claim is about another kind of machine than the one that logs are of."""
+    where = machine.hypervisor
+    if claim.setup == "physical" and where != "none":
+        what = f"of a virtual machine ({where})" if where else "of a machine of unknown kind"
+        return f"{claimed:.1f} % is claimed for a physical host; the logs are {what}"
+    if claim.setup == "vm" and where == "none":
+        return f"{claimed:.1f} % is claimed for a virtual machine; the logs are of a physical host"
+    return ""
+
+
+#: Logs that others made decide nothing.
+_REPORTED: dict[Word, Word] = {
+    "reproduced": "supported",
+    "contradicted": "doubted",
+    "inconclusive": "open",
+    "untested": "untested",
+}
 _WHY_NOT = {
     "boot-tcg": "emulated time (TCG) is not a CPU's: the run shows that it works, not how fast",
     "boot-icount": "instruction counts say nothing about memory bandwidth",

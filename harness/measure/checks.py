@@ -80,8 +80,8 @@ def checks(
 ) -> tuple[Check, ...]:
     """Return all checks, passed or not, with what was found."""
     traced = plan.page_ref is True
-    made = [_kernel(kernel, report), _clock(config), _site(report)]
-    made += [_tracepoint(report, traced=traced), _whole_log(report)]
+    made = [_kernel(kernel, report), _clock(config), site(report)]
+    made += [tracepoint(report, traced=traced), _whole_log(report)]
     for namespace in guest.namespaces:
         made += [
             _namespace(namespace, report),
@@ -92,7 +92,7 @@ def checks(
             made.append(_events(namespace, plan.rebinds + 1, report))
     if guest.booted_nr_pages:
         made.append(_booted(guest, bindings))
-    made += [_nothing_else(guest, bindings), _end(report)]
+    made += [_nothing_else(guest, bindings), end(report)]
     return tuple(made)
 
 
@@ -140,13 +140,15 @@ def _clock(config: str) -> Check:
     return Check("clock", ok=hz(config) == 1000 and catches_up, detail=detail)
 
 
-def _site(report: AgentReport) -> Check:
+def site(report: AgentReport) -> Check:
+    """Check that the pr_debug() site was enabled."""
     flags = _FLAGS.search(report.site or "")
     on = flags is not None and "p" in flags[1]
     return Check("pr_debug", ok=on, detail=report.site or "no such site in dynamic_debug/control")
 
 
-def _tracepoint(report: AgentReport, *, traced: bool) -> Check:
+def tracepoint(report: AgentReport, *, traced: bool) -> Check:
+    """Check that the tracepoint was enabled, or not."""
     state = report.tracepoint or "unknown"
     wanted = ("1",) if traced else ("absent", "0")
     return Check("page_ref_set", ok=state in wanted, detail=f"tracepoint {state}")
@@ -233,6 +235,7 @@ def _nothing_else(guest: Guest, bindings: Bindings) -> Check:
     return Check("no stray report", ok=not stray, detail=detail)
 
 
-def _end(report: AgentReport) -> Check:
+def end(report: AgentReport) -> Check:
+    """Check that the report has its end marker."""
     detail = "; ".join(report.problems) or ("present" if report.ended else "missing")
     return Check("end marker", ok=report.ended, detail=detail)

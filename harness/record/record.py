@@ -23,13 +23,15 @@ from harness.record.applied import Applied
 #    A replay's memory traffic (ReplayRun.traffic), its canary, its links (ReplaySetup.placements)
 #    and compilers, empty where they are not known.
 # 7: boots that time bindings by a second clock (BootRun.fine_clock), None where there were none.
+#    Runs of boots that are known from logs of another machine (evidence `reported`), with what such
+#    a log does not say (Boot.unvouched).
 SCHEMA = 7
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
-BootEvidence = Literal["boot-kvm", "boot-tcg", "boot-icount"]
+BootEvidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "reported"]
 Evidence = BootEvidence | Literal["replay"]
 
 
@@ -156,7 +158,10 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One boot of one build. It is `lost` until the guest's end marker makes it `complete`."""
+    """One boot of one build. It is `lost` until the guest's end marker makes it `complete`.
+
+    `unvouched` is what a log of another machine does not say, if the boot is known from such a log.
+    """
 
     build: str
     number: int
@@ -173,6 +178,7 @@ class Boot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: HostUse | None = None
     settings: HostSettings | None = None
     placement: Placement | None = None
+    unvouched: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -366,7 +372,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was measured: which patches on which tree, with git's patch-ids in order.
+    """What was measured: which patches on which tree, with git's patch-ids in order,
+    empty where they are not known (evidence `reported`).
 
     `version` is the posted version whose claims apply to these patches. `patch_sha256` are digests
     of the patches as given (applied.Patch), `patch_subjects` their subjects, `message_id` the mail
@@ -478,7 +485,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     def is_null(self) -> bool:
         """Whether it measured base against itself: all builds are the same program."""
         built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
-        return len(self.builds) > 1 and len(built) == 1
+        return len(self.builds) > 1 and len(built) == 1 and any(any(one) for one in built)
 
     def build(self, name: str) -> Build | None:
         """Return the build of that name; None where there is none."""

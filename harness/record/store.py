@@ -290,7 +290,8 @@ def is_null(path: Path) -> bool:
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         keys = msgspec.json.decode((path / FILE).read_bytes(), type=_BuildKeys)
         builds = keys.builds or keys.sides
-        return len(builds) > 1 and all(build == builds[0] for build in builds)
+        same = len(builds) > 1 and all(build == builds[0] for build in builds)
+        return same and bool(builds[0].commit or builds[0].build_id)
     return False
 
 

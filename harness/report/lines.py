@@ -11,7 +11,7 @@ from harness.judge.ratios.precision import MOST_BOOTS, Precision
 from harness.judge.ratios.prefixes import PrefixResult, bisectable
 from harness.judge.ratios.traffic import Explanation, explanations
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import FOLLOW_UP, ReplayRun
+from harness.record.record import FOLLOW_UP, BootRun, ReplayRun
 from harness.report import identity, phrases
 
 #: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
@@ -108,6 +108,15 @@ def _figures(verdict: Verdict) -> Iterator[Line]:
         if one.verdict != "untested":
             text = f"{one.verdict}: {one.reason}"
             yield Line(f"{name}, {one.name}", text, FIGURE_TONE[one.verdict])
+
+
+def unvouched(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what logs of another machine do not say, each once."""
+    record = conclusion.record
+    boots = record.boots if isinstance(record, BootRun) else ()
+    said = dict.fromkeys(text for boot in boots for text in boot.unvouched)
+    if said:
+        yield Line("taken on trust", "; ".join(said), "doubt")
 
 
 def precision(conclusion: Conclusion) -> Iterator[Line]:

@@ -33,6 +33,10 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
         "executed instructions",
         "compares work done; nothing is concluded about speed",
     ),
+    "reported": _EvidenceWords(
+        "the kernel's own times, in logs of a machine that is not ours",
+        "supports or doubts a claim but does not decide it",
+    ),
     "replay": _EvidenceWords(
         "the compiled function on this CPU, without a guest",
         "supports or doubts a claim but does not decide it",
@@ -80,7 +84,8 @@ def setting(record: RunRecord) -> str:
         return f"{count(record.setup.rounds, 'round')} of {record.setup.passes} passes{why}"
     setup = record.setup
     boots, rebinds = count(setup.boots, "boot"), count(setup.rebinds, "rebind")
-    return f"{setup.guest}, {boots} per build, {rebinds} per boot{why}"
+    guest = "" if record.evidence == "reported" else f"{setup.guest}, "
+    return f"{guest}{boots} per build, {rebinds} per boot{why}"
 
 
 def decides(record: RunRecord) -> bool:
@@ -166,7 +171,7 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
         difference = ("commits", f"{tested.source}, {differing} between base and tip")
     rows = [
         ("run", record.run_id),
-        ("base", f"v{record.subject.release}, commit {record.subject.base[:12]}"),
+        ("base", f"v{tested.release}, commit {tested.base[:12] or 'unknown'}"),
         difference,
         ("CPU", f"{host.cpu}, {host.cpus} CPUs"),
         ("memory", format_bytes(host.memory_bytes)),
@@ -174,7 +179,7 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
         ("accelerator", f"{host.accelerator}: {host.accelerator_proof}"),
         ("compiler", compilers(record)),
     ]
-    if isinstance(record, BootRun):
+    if isinstance(record, BootRun) and record.evidence != "reported":
         rows.append(("guest", f"{record.setup.guest}, plan {record.setup.plan}"))
     pages = ", ".join(f"{name} {count}" for name, count in record.setup.nr_pages.items())
     rows.append(("struct pages", pages))
@@ -184,7 +189,8 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
 
 def compilers(record: RunRecord) -> str:
     """Return the compilers of all builds, each once."""
-    return ", ".join(dict.fromkeys(build.compiler for build in record.builds))
+    found = dict.fromkeys(build.compiler for build in record.builds if build.compiler)
+    return ", ".join(found) or "unknown compilers"
 
 
 def unit(record: RunRecord) -> str:

@@ -258,10 +258,8 @@ def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
 def _binding(build: str, binding: BindingMeans | None) -> list[Number]:
     if binding is None:
         return []
-    return [
-        Number(build, "first", binding.first_ms, "ms"),
-        Number(build, "rebind_mean", binding.rebind_mean_ms, "ms"),
-    ]
+    first = [] if binding.first_ms is None else [Number(build, "first", binding.first_ms, "ms")]
+    return [*first, Number(build, "rebind_mean", binding.rebind_mean_ms, "ms")]
 
 
 def _rules(conclusion: Conclusion) -> Iterator[ReportRow]:

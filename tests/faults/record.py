@@ -143,3 +143,44 @@ def _(scene: Scene) -> Ended:
     done = scene.killed_at("boot 2 of 2", *arguments)
     assert "boot 1 of 2" not in done.stderr, "a recorded boot was measured again"
     return done
+
+
+def imported(**logs: str) -> Callable[[Scene], Ended]:
+    """Return a provocation that imports logs, each given as text."""
+
+    def provoke(scene: Scene) -> Ended:
+        words = ["import-logs", "--series", "test", "--driver", "nd_pmem"]
+        for build, text in logs.items():
+            (scene.folder / f"{build}.log").write_text(text)
+            words += [f"--{build}", str(scene.folder / f"{build}.log")]
+        return scene.harness(*words)
+
+    return provoke
+
+
+def _dmesg(ms: int) -> str:
+    line = "memmap_init_zone_device initialised 25804288 pages in {}ms\n"
+    return "".join(f"[{n:5}.000000] {line.format(ms + n)}" for n in range(1, 4))
+
+
+fault(
+    "record-log-twice",
+    "`import-logs` is given the same boot for base and tip",
+    2,
+    "--base, --tip: the same log is given twice",
+    "none",
+)(imported(base=_dmesg(200), tip=_dmesg(200)))
+fault(
+    "record-log-same-boot",
+    "`import-logs` is given two logs of one boot",
+    2,
+    r"tip\.log: line 2: the same binding as line 2 of .*base\.log; expected each boot once",
+    "none",
+)(imported(base=_dmesg(200), tip=f"{_dmesg(200)}\n"))
+fault(
+    "record-log-other",
+    "`import-logs` is given a file that is no kernel log",
+    2,
+    r"tip\.log: has no line of memmap_init_zone_device\(\)",
+    "none",
+)(imported(base=_dmesg(200), tip="\0\xff{" * 1000))

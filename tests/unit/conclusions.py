@@ -69,6 +69,25 @@ def replay(*, differ: bool = False) -> ReplayRun:
     return replace(rec, passes=(*rec.passes, *limit), machine=machine, setup=setup)
 
 
+def reported() -> BootRun:
+    """A run that is known from logs of another machine."""
+    rec = record("reported")
+    trust = ("which patches the kernel has, and its build id", "the CPU")
+    return replace(
+        rec,
+        subject=replace(rec.subject, source="kernel logs", tree="", base="", patch_ids=("", "")),
+        setup=replace(rec.setup, plan="reported", guest="reported", guest_sha256=""),
+        machine=replace(
+            rec.machine, accelerator="native", accelerator_proof="not a machine of ours", tools={}
+        ),
+        builds=tuple(
+            replace(b, commit="", build_id="", config_sha256="", options_sha256="")
+            for b in rec.builds
+        ),
+        boots=tuple(replace(boot, argv=("--kopt=quiet",), unvouched=trust) for boot in rec.boots),
+    )
+
+
 def broken(rec: BootRun, **changes: object) -> BootRun:
     """The record with its last boot (of tip) changed."""
     *good, last = rec.boots
@@ -186,6 +205,7 @@ def named() -> dict[str, Conclusion]:
         "contradicted": record(tip_ms=(200, 202, 204)),
         "inconclusive": record(base_ms=(270, 272), tip_ms=(109, 110)),
         "tcg": memmaps(record("boot-tcg")),
+        "reported": reported(),
         "failed": failed(),
         "lost": lost(),
         "replay": replay(),

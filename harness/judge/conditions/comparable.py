@@ -76,23 +76,31 @@ def _sizes(build: Build) -> tuple[SymbolSize, ...] | None:
 
 def _pins(table: RunTable, base: Build, build: Build) -> Iterator[Pin]:
     """Yield the pins; what a record has only once is equal for both builds."""
-    yield _pin("compiler", base.compiler, build.compiler)
-    yield _configuration(base, build)
+    # Logs of another machine may have neither.
+    if base.compiler or build.compiler:
+        yield _pin("compiler", base.compiler, build.compiler)
+    if base.config_sha256 or build.config_sha256:
+        yield _configuration(base, build)
     yield _pin("release", base.release, build.release)
     machine = table.record.machine
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
-    yield _once("accelerator", machine.accelerator)
+    is_reported = table.record.evidence == "reported"
+    if not is_reported:
+        yield _once("accelerator", machine.accelerator)
     if isinstance(table, ReplayTable):
         yield _pin("bytes of a memmap", *(_sizes_of_passes(table, b) for b in (base, build)))
         return
     setup = table.record.setup
-    yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
+    if not is_reported:
+        yield _once("guest", f"{setup.guest} {setup.guest_sha256[:12]}")
     boots = [table.boots[b.name] for b in (base, build)]
     if not all(boots):
         return
     yield _agreed("kernel command line", *(_commands(found, "kernel") for found in boots))
-    yield _agreed("QEMU options", *(_commands(found, "qemu") for found in boots))
-    yield _agreed("rest of the boot's command", *(_commands(found, "others") for found in boots))
+    if not is_reported:
+        yield _agreed("QEMU options", *(_commands(found, "qemu") for found in boots))
+        rest = (_commands(found, "others") for found in boots)
+        yield _agreed("rest of the boot's command", *rest)
     counting = [table.counting[b.name] for b in (base, build)]
     if all(counting):
         for name in ("nr_pages", "resolution_ns", "source"):

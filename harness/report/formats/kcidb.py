@@ -3,7 +3,7 @@
 
 There is one checkout per build: a base with patches on it. Each number is a test of its own with
 status DONE: a number alone passes nothing. Each row is another test without a number, but for a
-claim that a replay supports, doubts or leaves open: that is DONE with the reduction measured.
+claim that is supported, doubted or left open: that is DONE with the reduction measured.
 """
 
 import hashlib
@@ -203,8 +203,8 @@ class _Report:
 
 
 def _is_saving(number: Number) -> bool:
-    """Whether a number is the reduction that a replay measured."""
-    return (number.name, number.origin) == ("reduction", "replay")
+    """Whether a number is the reduction that a replay measured, or that logs show."""
+    return number.name == "reduction" and number.origin in ("replay", "reported")
 
 
 def _value(number: Number) -> Object:

@@ -42,6 +42,10 @@ _EXPLAINED: dict[Evidence, str] = {
         "The guests were emulated, and their clock counted executed instructions. That compares "
         "the work done. Nothing is concluded about speed: memory accesses have no cost in it."
     ),
+    "reported": (
+        "The times are those that memmap_init_zone_device() itself printed, in kernel logs of a "
+        "machine that others ran. That supports or doubts a claim; it does not decide it."
+    ),
     "replay": (
         "The function was taken from each kernel's compiled object and run in user space, on the "
         "CPU named below, without a guest. That supports or doubts a claim; it does not decide it."
@@ -52,6 +56,7 @@ _MARK: dict[Evidence, str] = {
     "boot-kvm": "",
     "boot-tcg": " (emulated)",
     "boot-icount": " (instructions, as time)",
+    "reported": " (reported)",
     "replay": " (replay)",
 }
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -113,6 +118,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
             *lines.replay(conclusion),
             *(tuple(lines.memmaps(conclusion)) or (Line("struct pages", "not compared"),)),
             *lines.sameness(conclusion),
+            *lines.unvouched(conclusion),
             *lines.rules(conclusion),
         )
     )
@@ -137,6 +143,14 @@ def _tested(record: RunRecord) -> str:
     tested = f"I tested {_patches(record)}, on v{record.subject.release}"
     if isinstance(record, ReplayRun):
         return f"{tested}: {phrases.setting(record)}."
+    setup = record.setup
+    if record.evidence == "reported":
+        return (
+            f"I read kernel logs of base and of version {record.subject.version} of this series, "
+            f"on v{record.subject.release}, that others sent: at least "
+            f"{units.count(setup.boots, 'boot')} of each, with at least "
+            f"{units.count(setup.rebinds, 'rebind')} of each driver per boot."
+        )
     booted = [
         sum(boot.build == build.name and boot.outcome == "complete" for boot in record.boots)
         for build in record.builds
@@ -145,7 +159,7 @@ def _tested(record: RunRecord) -> str:
     *most, last = map(str, booted)
     return (
         f"{tested}. {builds} were booted alternately, {', '.join(most)} and {last} times, with "
-        f"{units.count(record.setup.rebinds, 'rebind')} of each driver per boot."
+        f"{units.count(setup.rebinds, 'rebind')} of each driver per boot."
     )
 
 
@@ -213,9 +227,12 @@ def _with(record: RunRecord) -> str:
 
 def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:
     mark = _MARK[record.evidence]
+    name, average = _safe(driver), f"{tables.ms(found.rebind_mean_ms)} ms{mark}"
+    if found.first_ms is None:
+        return f"  Average of rebinds for {name} driver: {average}"
     return (
-        f"  First binding for {_safe(driver)} driver: {tables.ms(found.first_ms)} ms{mark}\n"
-        f"  Average of subsequent rebinds: {tables.ms(found.rebind_mean_ms)} ms{mark}"
+        f"  First binding for {name} driver: {tables.ms(found.first_ms)} ms{mark}\n"
+        f"  Average of subsequent rebinds: {average}"
     )
 
 

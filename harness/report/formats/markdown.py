@@ -64,6 +64,7 @@ def _head(conclusion: Conclusion) -> Iterator[str]:
         *lines.precision(conclusion),
         *lines.noise(conclusion),
         *lines.memmaps(conclusion),
+        *lines.unvouched(conclusion),
     ]
     yield "\n".join(f"- **{_text(line.name)}**: {_text(line.text)}" for line in shown)
 

@@ -26,6 +26,7 @@ _BRIEF: dict[Evidence, str] = {
     "boot-kvm": "",
     "boot-tcg": "; emulated: nothing is concluded about speed",
     "boot-icount": "; instructions counted: nothing is concluded about speed",
+    "reported": ", in logs of a machine that is not ours",
     "replay": " of the function in user space, on this CPU",
 }
 
@@ -94,6 +95,7 @@ def _brief(conclusion: Conclusion) -> Iterator[Line]:
     yield from lines.clocks(conclusion)
     yield from lines.traffic(conclusion)
     yield from lines.rules(conclusion)
+    yield from lines.unvouched(conclusion)
     yield from lines.own(conclusion)
     yield from _few("commit", list(lines.commits(conclusion)))
     yield from _few("exception", [one for one in exceptions(conclusion) if one.tone != "bad"])
@@ -139,6 +141,7 @@ def _all(conclusion: Conclusion, titles: Mapping[str, str]) -> Iterator[Line]:
     yield from lines.clocks(conclusion)
     yield from lines.null(conclusion)
     yield from lines.sameness(conclusion, identity.SHOWN)
+    yield from lines.unvouched(conclusion)
     for part in conclusion.parts:
         if part.fillings:
             rates = ", ".join(f"{f.how} {f.gb_per_s:.1f}" for f in part.fillings)
