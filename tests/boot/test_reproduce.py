@@ -69,6 +69,18 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
     assert base.config_sha256 == tip.config_sha256
     assert tip.prefix == len(record.subject.patch_ids)
 
+    replay = store.replay_beside(Path(made["record"]))
+    assert replay is not None
+    assert (replay.outcome, replay.run_id) == ("complete", record.run_id)
+    assert replay.subject == record.subject
+    assert len(replay.builds) == 1 + len(record.subject.patch_ids)
+    assert all(found.equal for found in replay.comparisons)
+    # The object that was replayed is part of the kernel that was booted.
+    assert [replay.builds[0].config_sha256] == [base.config_sha256]
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("took ") and "replay" in lines[-1]
+    assert len([line for line in lines if "mm/mm_init.o" in line]) <= 6, "a line per object"
+
     again = harness(results, "report", "--json", seconds=60)
     assert json.loads(again.stdout)["drivers"] == made["drivers"]
 
