@@ -197,6 +197,7 @@ OTHER_REPORTS = (
     "compare/terminal.txt",
     "compare/json.txt",
     "compare/refused.txt",
+    "compare/series.txt",
     "b4-check.txt",
     "matrix/terminal.txt",
     "matrix/json.txt",
@@ -232,6 +233,12 @@ def test_compare(
 ) -> None:
     runs = [stored(name, machine) for name in ("boot-kvm-later", other)]
     golden(f"reports/compare/{form}.txt", typed("compare", *runs, *options))
+
+
+def test_compare_kinds(golden: Golden, typed: Callable[..., str], machine: Path) -> None:
+    for name in ("boot-kvm-later", "replay", "reported"):
+        stored(name, machine)
+    golden("reports/compare/series.txt", typed("compare", "--series", SERIES))
 
 
 @pytest.mark.parametrize("name", LISTINGS)

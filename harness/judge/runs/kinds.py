@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The newest runs of one series beside each other, one per kind of evidence and CPU. Pure.
+
+Guests, logs of other machines and replays measure the same saving in different ways, on different
+CPUs. Their intervals need not agree; where two have no value in common, that is said.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import msgspec
+
+from harness.judge.conditions.fit import unfit
+from harness.judge.conditions.validity import gather
+from harness.judge.ratios.ratios import Reduction
+from harness.record.record import PROXY_KIND, Evidence, ReplayRun, RunRecord
+
+#: Evidence whose clock is no CPU's.
+_NO_TIME = ("boot-tcg", "boot-icount")
+
+
+class Saving(msgspec.Struct, frozen=True):
+    """What a run says that the whole series saves of a driver's rebinds, in percent.
+
+    `kind` is the page order that a replay timed in the driver's place, else the driver.
+    `reduction` is None where there are too few boots, and `why_not` says why it is not usable.
+    """
+
+    run_id: str
+    evidence: Evidence
+    cpu: str
+    release: str
+    driver: str
+    kind: str
+    percent: float
+    reduction: Reduction | None
+    why_not: str = ""
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """Two savings of one driver whose intervals have no value in common."""
+
+    one: Saving
+    other: Saving
+
+
+def side_by_side(records: Sequence[RunRecord]) -> tuple[Saving, ...]:
+    """Return the savings of the newest complete run per version, evidence and CPU, by driver.
+
+    Runs of base against itself, of some of the patches, and those that timed no CPU are left out.
+    """
+    newest: dict[tuple[int, str, str], tuple[Saving, ...]] = {}
+    for record in sorted(records, key=lambda one: one.started):
+        if record.outcome == "complete" and not record.is_null and _is_timed(record):
+            key = (record.subject.version, record.evidence, record.machine.cpu)
+            newest[key] = tuple(_savings(record)) or newest.get(key, ())
+    found = [saving for savings in newest.values() for saving in savings]
+    drivers = tuple(PROXY_KIND)
+    return tuple(sorted(found, key=lambda s: (drivers.index(s.driver), s.evidence, s.run_id)))
+
+
+def disagreements(savings: Sequence[Saving]) -> tuple[Disagreement, ...]:
+    """Return the pairs of usable savings of one driver that their intervals do not reconcile."""
+    return tuple(
+        Disagreement(one, other)
+        for one, other in combinations(savings, 2)
+        if one.driver == other.driver and not (one.why_not or other.why_not) and _apart(one, other)
+    )
+
+
+def _is_timed(record: RunRecord) -> bool:
+    is_whole = record.tip.prefix == len(record.subject.patch_ids)
+    return is_whole and record.evidence not in _NO_TIME and not unfit(record.machine)
+
+
+def _savings(record: RunRecord) -> Iterator[Saving]:
+    found = gather(record)
+    tip = record.tip.name
+    for driver, proxy in PROXY_KIND.items():
+        kind = proxy if isinstance(record, ReplayRun) else driver
+        effect = found.effect(kind, tip, "rebind", "ns")
+        if effect is not None:
+            why_not = found.spoiled(kind, tip)
+            if effect.reduction is None:
+                why_not = why_not or effect.method
+            yield Saving(
+                record.run_id,
+                record.evidence,
+                record.machine.cpu,
+                record.subject.release,
+                driver,
+                kind,
+                effect.reduction_percent,
+                effect.reduction,
+                why_not,
+            )
+
+
+def _apart(one: Saving, other: Saving) -> bool:
+    ours, theirs = one.reduction, other.reduction
+    return (
+        ours is not None
+        and theirs is not None
+        and (ours.low > theirs.high or theirs.low > ours.high)
+    )
