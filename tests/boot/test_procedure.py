@@ -15,6 +15,7 @@ from harness.host.cache import Cache
 from harness.host.processes import programs, shared_libraries
 from harness.host.processes.process import Deadline
 from harness.kernel import build, configure
+from harness.measure.reported import kernel_logs
 from harness.project.kernel import Tree
 from harness.project.project import Project
 
@@ -167,3 +168,27 @@ def test_what_it_says_and_refuses(ended: boot.EndedBoot) -> None:
     assert "would make namespace0.0 anew" in text
     assert "what it holds is lost" in text
     assert ended.channel.endswith(b"1.log\n2.log\n3.log\n4.log\n")
+
+
+def test_its_log_is_imported_with_the_figures_of_the_console(ended: boot.EndedBoot) -> None:
+    for number, log in enumerate(reports(ended)):
+        (imported,) = kernel_logs.boots("a.log", log)
+        assert imported.problems == ()
+        assert imported.findings == ()
+        assert imported.kernel.hz == 1000
+        assert [(b.driver, b.index, b.nr_pages, b.ms) for b in imported.bindings] == [
+            (b.driver, b.index, b.nr_pages, b.ms) for b in on_console(ended)[number]
+        ]
+
+
+def on_console(ended: boot.EndedBoot) -> list[list[console.Binding]]:
+    """The bindings of each run, read from the console as those of the agent are."""
+    _, *runs = ended.console.split("memmap-harness: <started>")
+    found = []
+    for number, text in enumerate(runs):
+        lowest = {"nd_pmem": 0 if number == 3 else 1, "dax_pmem": 1}
+        asked = {driver: REBINDS + 1 - first for driver, first in lowest.items()}
+        bindings = console.bindings(text, asked, lowest)
+        assert bindings.problems == ()
+        found.append([*bindings.of("nd_pmem"), *bindings.of("dax_pmem")])
+    return found
