@@ -83,6 +83,22 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
 
     again = harness(results, "report", "--json", seconds=60)
     assert json.loads(again.stdout)["drivers"] == made["drivers"]
+    for kind in ("agent.jsonl", "console.log"):
+        require_same_figures(results, Path(made["record"]).parent, kind)
+
+
+def require_same_figures(results: Path, folder: Path, kind: str) -> None:
+    """Import a run's own logs: the samples must be those that it recorded."""
+    logs = {build: str(folder / "logs" / f"{build}-1.{kind}") for build in ("base", "tip")}
+    words = ["import-logs", "--base", logs["base"], "--tip", logs["tip"], "--json"]
+    done = harness(results, *words, seconds=120)
+    assert done.returncode == 0, done.stderr
+    imported, ours = store.load(Path(json.loads(done.stdout)["record"])), store.load(folder)
+    assert imported.evidence == "reported"
+    for boot in imported.boots:
+        assert boot.counts
+        (same,) = [one for one in ours.boots if (one.build, one.number) == (boot.build, 1)]
+        assert {*boot.samples} == {*same.samples}
 
 
 def test_a_verdict_may_be_required(results: Path) -> None:
