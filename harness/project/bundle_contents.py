@@ -53,7 +53,9 @@ def contents(
     files: Files = {path: source.read_bytes() for path, source in sources.items()}
     found = [*_configs(cache, record, replay)]
     if isinstance(record, BootRun):
-        found += [*_logs(folder, record), *_inputs(project, record)]
+        found += _logs(folder, record)
+        if record.evidence != "reported":  # logs of others have neither plan nor guest
+            found += _inputs(project, record)
     absent = []
     for path, source in found:
         if isinstance(source, str):
@@ -86,7 +88,7 @@ def _configs(
     booted = {build.config_sha256 for build, _ in wanted}
     alone = [b for b in (replay.builds if replay else ()) if b.config_sha256 not in booted]
     wanted += [(build, f"replay-{build.name}.config") for build in alone]
-    for build, name in wanted:
+    for build, name in ((b, name) for b, name in wanted if b.config_sha256):
         path = cached.get(build.config_sha256)
         data = path.read_bytes() if path is not None and path.is_file() else b""
         is_same = hashlib.sha256(data).hexdigest() == build.config_sha256

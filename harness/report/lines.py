@@ -11,7 +11,7 @@ from harness.judge.ratios.precision import MOST_BOOTS, Precision
 from harness.judge.ratios.prefixes import PrefixResult, bisectable
 from harness.judge.ratios.traffic import Explanation, explanations
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import FOLLOW_UP, BootRun, ReplayRun
+from harness.record.record import FOLLOW_UP, ReplayRun
 from harness.report import identity, phrases
 
 #: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
@@ -112,10 +112,7 @@ def _figures(verdict: Verdict) -> Iterator[Line]:
 
 def unvouched(conclusion: Conclusion) -> Iterator[Line]:
     """Yield what logs of another machine do not say, each once."""
-    record = conclusion.record
-    boots = record.boots if isinstance(record, BootRun) else ()
-    said = dict.fromkeys(text for boot in boots for text in boot.unvouched)
-    if said:
+    if said := phrases.taken_on_trust(conclusion.record):
         yield Line("taken on trust", "; ".join(said), "doubt")
 
 

@@ -193,6 +193,12 @@ def compilers(record: RunRecord) -> str:
     return ", ".join(found) or "unknown compilers"
 
 
+def taken_on_trust(record: RunRecord) -> list[str]:
+    """Return what logs of another machine do not say, each once; empty for our own runs."""
+    boots = record.boots if isinstance(record, BootRun) else ()
+    return [*dict.fromkeys(text for boot in boots for text in boot.unvouched)]
+
+
 def unit(record: RunRecord) -> str:
     """Return what is repeated in this kind of run: `boot` or `process`."""
     return "process" if isinstance(record, ReplayRun) else "boot"

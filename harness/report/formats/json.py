@@ -10,6 +10,7 @@ from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import bisectable
 from harness.judge.verdict import Verdict
 from harness.record.record import ReplayRun
+from harness.report import phrases
 from harness.report.verdict_line import headline
 
 _NO_TITLES: Mapping[str, str] = {}
@@ -54,6 +55,8 @@ def document(
         found |= _replayed(conclusion, record, titles)
     else:
         found |= _prefixes(conclusion) if conclusion.prefixes else _booted(conclusion)
+    if trusted := phrases.taken_on_trust(record):
+        found["taken_on_trust"] = trusted
     if conclusion.replay is not None:
         replay = conclusion.replay
         if replay in conclusion.parts:

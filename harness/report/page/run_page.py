@@ -53,6 +53,7 @@ def page(
             evidence=phrases.EVIDENCE[record.evidence],
             own=[
                 *lines.disagreements(conclusion),
+                *lines.unvouched(conclusion),
                 *lines.own(conclusion),
                 *lines.replay(conclusion),
             ],

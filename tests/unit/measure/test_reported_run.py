@@ -12,10 +12,13 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.errors import InputError
+from harness.host.cache import Cache
 from harness.judge.conclude import Conclusion, conclude
 from harness.measure.reported.run import record
+from harness.project.bundle_contents import contents
 from harness.record import store
 from harness.record.record import BootRun
+from harness.report.page import run_page
 from tests.unit.builders import checkout, claims
 from tests.unit.guest.test_agent_log import NOTES
 from tests.unit.measure.test_kernel_logs import COMMAND, CPU0, DMI, JIFFIES, START, report
@@ -316,6 +319,19 @@ def test_the_command_takes_several_logs_per_option(imported: Imported) -> None:
     )
     (folder,) = store.runs(imported.project.results)
     assert (folder / "claims.yaml").exists()
+
+
+def test_programs_pages_and_bundles_say_what_is_taken_on_trust(imported: Imported) -> None:
+    rec = imported(**both())
+    folder = store.folder_of(imported.project.results, rec)
+    words = ["report", str(folder), "--json"]
+    done = CliRunner(env={"MEMMAP_HARNESS_ROOT": str(imported.project.root)}).invoke(cli, words)
+    assert "the kernel's configuration" in json.loads(done.output)["taken_on_trust"]
+    page = run_page.page(concluded(rec), has=lambda _name: True)
+    assert "<b>Taken on trust</b>: which patches the kernel has" in page
+    files, absent = contents(imported.project, Cache(imported.folder / "cache"), folder, rec)
+    assert absent == ()
+    assert sum("/logs/" in name for name in files) == 6
 
 
 @pytest.mark.parametrize(
