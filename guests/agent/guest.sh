@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs in the guest, under busybox: makes the namespaces, rebinds their drivers, and reports over a
-# virtio-serial port of its own.
+# virtio-serial port of its own, or into a file.
 #
-#   agent [-c] [-t] [-s SETUP] REBINDS PLACE:DRIVER:MODE:MAP:ALIGN:SIZE...
+#   agent [-c] [-t] [-s SETUP] [-o FILE] REBINDS PLACE:DRIVER:MODE:MAP:ALIGN:SIZE...
 #
 # as in: agent 30 namespace0.0:nd_pmem:fsdax:dev:2097152:107374182400
 #
 # PLACE is an existing namespace, which is reconfigured, or a region in which one is made. -c also
 # times each call of memmap_init_zone_device() by probes. -t enables the tracepoint page_ref_set and
 # counts its events. -s ramdax first binds that driver to the RAM that the command line declares
-# persistent; -s cxl makes a region of each CXL device.
+# persistent; -s cxl makes a region of each CXL device. -o names a file for the report.
 #
 # The namespaces stay bound: the host reads the struct pages from the backing files.
 
@@ -24,6 +24,10 @@ kernel_log() {
 }
 
 open_channel() {
+	if [ -n "$channel" ]; then
+		exec 3>"$channel"
+		return
+	fi
 	for port in /sys/class/virtio-ports/*; do
 		[ "$(cat "$port/name" 2>/dev/null)" = memmap-harness ] || continue
 		exec 3>"/dev/${port##*/}"
@@ -147,11 +151,13 @@ make_namespace() {
 	use_namespace "$namespace" "$driver" "$region"
 }
 
+channel=
 counting=
 setup=
-while getopts cts: option; do
+while getopts co:ts: option; do
 	case $option in
 	c) probing=yes ;;
+	o) channel=$OPTARG ;;
 	t) counting=yes ;;
 	s) setup=$OPTARG ;;
 	*) exit 2 ;;

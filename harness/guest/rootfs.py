@@ -7,7 +7,7 @@ host.
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.guest import busybox
@@ -31,18 +31,19 @@ _TEXTS = {
 }
 
 
-def assemble(cache: Cache, agent: str = "") -> Path:
+def assemble(cache: Cache, agent: str = "", more: Sequence[str] = ()) -> Path:
     """Return the root folder, with ndctl and the script `agent` (as /agent) if one is given.
 
-    Raises ToolMissing or MachineError if the host lacks one of the programs.
+    `more` are programs that it then has as well. Raises ToolMissing or MachineError if the host
+    lacks one of the programs.
     """
     log, deadline = cache.log("root"), Deadline(_ASSEMBLE_S)
     shell = busybox.require_static(log, deadline)
     files = {"bin/busybox": shell}
-    if agent:
-        ndctl = programs.require("ndctl")
-        files["bin/ndctl"] = ndctl
-        libraries = shared_libraries.libraries(ndctl, log=log, deadline=deadline)
+    for name in ("ndctl", *more) if agent else ():
+        program = programs.require(name)
+        files[f"bin/{name}"] = program
+        libraries = shared_libraries.libraries(program, log=log, deadline=deadline)
         files |= {str(path).lstrip("/"): path for path in libraries}
     folder = cache.roots / _digest(files, agent)
     if not folder.is_dir():

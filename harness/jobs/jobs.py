@@ -16,6 +16,8 @@ from harness.jobs.graph import Here, Job
 from harness.judge.ratios.precision import more_boots
 from harness.kernel import build as kernel_build
 from harness.measure import run
+from harness.measure.metal import run as metal
+from harness.measure.metal.run import OnServer
 from harness.project import run_claims
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel, Recipe, Tree
@@ -65,6 +67,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     `claims` are stored beside the record before the first boot, None for those of series.yaml, and
     so is `replay`, whose id and folder the run takes over.
     `probed` are builds that are also built with probes and booted to compare clocks.
+    `where` is the server that boots, None for a guest on this machine.
     """
 
     plan: Plan
@@ -78,6 +81,7 @@ class BootComparison(msgspec.Struct, frozen=True):
     claims: RunClaims | None = None
     replay: ReplayRun | None = None
     probed: tuple[str, ...] = ()
+    where: OnServer | None = None
 
 
 def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tuple[Job, Job]:
@@ -146,12 +150,26 @@ def measure(here: Here, given: BootComparison, applied: Applied, *kernels: Kerne
         here.export_run(folder)
 
     count = len(given.builds)
+    named = dict(zip(given.builds, kernels[:count], strict=True))
+    if given.where is not None:
+        return metal.run(
+            here.project,
+            here.cache,
+            applied,
+            given.version,
+            named,
+            given.plan,
+            given.guest,
+            given.where,
+            here.listen,
+            on_begin=begin,
+        )
     return run.run(
         here.project,
         here.cache,
         applied,
         given.version,
-        dict(zip(given.builds, kernels[:count], strict=True)),
+        named,
         given.plan,
         given.guest,
         given.choice,

@@ -19,6 +19,7 @@ from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
 from harness.kernel import build as kernel_build
 from harness.kernel import configure
+from harness.measure.metal.run import FRAGMENT, OnServer, probe
 from harness.project.kernel import Recipe, Tree
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
@@ -42,7 +43,8 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     `keep_images` leaves the NVDIMMs' backing files beside the record. With `null`, base is compared
     with itself, to measure the noise of this machine. `follow_up` is for a run patch by patch.
     `claims` are what the run is judged by, None for those of series.yaml. With `fine_clock` two
-    more kernels are built and booted to compare clocks.
+    more kernels are built and booted to compare clocks. `where` is a server to boot, None for
+    guests.
     """
 
     slug: str
@@ -58,6 +60,7 @@ class ReproduceRequest(msgspec.Struct, frozen=True):
     follow_up: bool = False
     claims: RunClaims | None = None
     fine_clock: bool = False
+    where: OnServer | None = None
 
 
 def reproduce(
@@ -167,9 +170,8 @@ def plan(
     """
     series = project.measurable_series(wanted.slug)
     chosen = project.plan(wanted.plan)
-    how = configure.recipe(
-        project, chosen.kconfig, profile=wanted.profile, compiler=wanted.compiler
-    )
+    fragments = chosen.kconfig if wanted.where is None else (*chosen.kconfig, FRAGMENT)
+    how = configure.recipe(project, fragments, profile=wanted.profile, compiler=wanted.compiler)
     comparison = jobs.BootComparison(
         plan=chosen,
         guest=project.guest(chosen.guest),
@@ -177,8 +179,11 @@ def plan(
         choice=wanted.choice,
         keep_images=wanted.keep_images,
         claims=wanted.claims,
+        where=wanted.where,
     )
     require_usable(project, cache, wanted.slug, wanted.source)
+    if wanted.where is not None:
+        probe(cache, wanted.where, comparison.guest)
     return how, comparison
 
 

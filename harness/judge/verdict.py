@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.judge.conditions.fit import nested, other_cpu, unfit
+from harness.judge.conditions.fit import nested, other_cpu, unfit, virtual_server
 from harness.judge.conditions.validity import RunEvidence, why_uncounted
 from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.ratios.precision import Precision, precision
@@ -109,7 +109,8 @@ def _booted(
 ) -> Verdict:
     tip = record.builds[-1]
     effect = None
-    if claim is None or claim.setup != "physical" or record.evidence == "reported":
+    is_its_kind = claim is None or (claim.setup == "physical") == (record.evidence == "metal")
+    if is_its_kind or record.evidence == "reported":
         effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
@@ -237,11 +238,14 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
     setup = record.setup
     if record.evidence == "reported":
         return unfit(record.machine) or _other_setup(record.machine, claim, claimed)
-    if claim.setup == "physical":
-        return f"{claimed:.1f} % is claimed for a physical host; this run booted guests"
-    if record.evidence != "boot-kvm":
+    on_metal, for_metal = record.evidence == "metal", claim.setup == "physical"
+    if on_metal != for_metal:
+        host = "a physical host" if for_metal else "a guest"
+        ran = "measured a physical machine" if on_metal else "booted guests"
+        return f"{claimed:.1f} % is claimed for {host}; this run {ran}"
+    if record.evidence in _WHY_NOT:
         return _WHY_NOT[record.evidence]
-    if why := unfit(record.machine):
+    if why := virtual_server(record) or unfit(record.machine):
         return why
     if not claim.guest:
         return "the claim does not describe a guest of guests/"

@@ -20,7 +20,7 @@ from harness.guest.qemu.pinning import NOT_PINNED, Pinning
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.processes import process
-from harness.measure.one_boot import LOGS, Conditions, boot
+from harness.measure.one_boot import Conditions, boot
 from harness.memmap import compare
 from harness.memmap.read import AfterBoot
 from harness.project.guest import Guest
@@ -70,6 +70,50 @@ def measure(
     folder = store.folder_of(project.results, record)
     script = agent.agent(project.agent_folder)
     conditions = Conditions(cache, folder, script, guest, plan, accelerator, pinning)
+
+    def boot_one(build: str, number: int) -> Boot:
+        with backing_files.images(cache, guest, listen) as images:
+            ended = boot(conditions, kernels[build], build, number, images, listen)
+            if ended.outcome == "complete" and after_boot is not None:
+                memmaps = after_boot(build, number, images.readable)
+                ended = msgspec.structs.replace(ended, memmaps=memmaps)
+            if keep_images:
+                _copy_images(cache, images.readable, folder, f"{build}-{number}")
+        return ended
+
+    return in_turn(
+        project,
+        cache,
+        record,
+        kernels,
+        boot_one,
+        listen,
+        keep_going=keep_going,
+        more=more,
+        probed=probed,
+        afterwards=lambda done: _compare_clocks(project, done, conditions, probed, listen),
+    )
+
+
+def in_turn(
+    project: Project,
+    cache: Cache,
+    record: BootRun,
+    kernels: Mapping[str, Kernel],
+    boot_one: Callable[[str, int], Boot],
+    listen: Listener = silent,
+    *,
+    keep_going: bool = False,
+    more: Callable[[BootRun], int] = lambda _record: 0,
+    probed: Mapping[str, Kernel] = NO_KERNELS,
+    afterwards: Callable[[BootRun], BootRun] = lambda record: record,
+) -> BootRun:
+    """Run the boots that `record` lacks, wherever `boot_one` boots, and return the record.
+
+    `boot_one` gets the build's name and the boot's number. `afterwards` completes a record of which
+    no boot failed. The other arguments and the errors are those of measure().
+    """
+    folder = store.folder_of(project.results, record)
     with cache.locked(f"run-{record.run_id}"):
         # Until now, the folder may have held the replay that preceded the boots.
         if store.is_of_boots(folder):
@@ -85,13 +129,7 @@ def measure(
             count = len(record.builds) * record.setup.boots
             title = f"boot {position} of {count}, {build}"
             listen(Began(title, position, count))
-            with backing_files.images(cache, guest, listen) as images:
-                ended = boot(conditions, kernels[build], build, number, images, listen)
-                if ended.outcome == "complete" and after_boot is not None:
-                    memmaps = after_boot(build, number, images.readable)
-                    ended = msgspec.structs.replace(ended, memmaps=memmaps)
-                if keep_images:
-                    _copy_images(cache, images.readable, folder, f"{build}-{number}")
+            ended = boot_one(build, number)
             record = msgspec.structs.replace(record, boots=(*record.boots, ended))
             if ended.outcome != "complete" and keep_going:
                 lost[build] = f"boot {number} of {build}: {ended.reason}"
@@ -103,7 +141,7 @@ def measure(
                 record = _extended(record, more, listen)
             store.save(project.results, record)
         if not lost:
-            record = _compare_clocks(project, record, conditions, probed, listen)
+            record = afterwards(record)
         failures = "; ".join(lost.values()) or compare.unequal(record)
         return _finish(project, record, "failed" if failures else "complete", failures)
 
@@ -208,7 +246,7 @@ def _error(boot: Boot, title: str, folder: Path) -> HarnessError:
     splat = boot.findings[0].splat.splitlines()[:20] if boot.findings else []
     return kind(
         f"{title}: {boot.outcome.replace('_', ' ')}: {boot.reason.rstrip('.')}",
-        hint=f"the console is in {folder / LOGS / f'{boot.build}-{boot.number}.console.log'}",
+        hint=f"the console is in {folder / boot.logs[0].path}" if boot.logs else None,
         detail="\n".join(splat) or None,
     )
 

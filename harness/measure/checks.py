@@ -76,9 +76,20 @@ def _call_us(lines: Sequence[str]) -> int | None:
 
 
 def checks(
-    kernel: Kernel, config: str, guest: Guest, plan: Plan, report: AgentReport, bindings: Bindings
+    kernel: Kernel,
+    config: str,
+    guest: Guest,
+    plan: Plan,
+    report: AgentReport,
+    bindings: Bindings,
+    *,
+    carved: bool = False,
 ) -> tuple[Check, ...]:
-    """Return all checks, passed or not, with what was found."""
+    """Return all checks, passed or not, with what was found.
+
+    `carved`: the namespaces are on ranges of RAM, wherever the guest has them.
+    """
+    booted = guest.raw_nr_pages if carved else guest.booted_nr_pages
     traced = plan.page_ref is True
     made = [_kernel(kernel, report), _clock(config), site(report)]
     made += [tracepoint(report, traced=traced), _whole_log(report)]
@@ -90,9 +101,9 @@ def checks(
         ]
         if traced:
             made.append(_events(namespace, plan.rebinds + 1, report))
-    if guest.booted_nr_pages:
-        made.append(_booted(guest, bindings))
-    made += [_nothing_else(guest, bindings), end(report)]
+    if booted:
+        made.append(_booted(booted, bindings))
+    made += [_nothing_else(booted, bindings), end(report)]
     return tuple(made)
 
 
@@ -216,20 +227,20 @@ def _pages(wanted: Namespace, bindings: Bindings) -> Check:
     )
 
 
-def _booted(guest: Guest, bindings: Bindings) -> Check:
+def _booted(wanted: tuple[int, ...], bindings: Bindings) -> Check:
     printed = " and ".join(map(str, bindings.booted)) or "none"
-    expected = " and ".join(map(str, guest.booted_nr_pages))
+    expected = " and ".join(map(str, wanted))
     return Check(
         "pages before user space",
-        ok=bindings.booted == guest.booted_nr_pages,
+        ok=bindings.booted == wanted,
         detail=f"{printed} printed, {expected} expected",
     )
 
 
-def _nothing_else(guest: Guest, bindings: Bindings) -> Check:
+def _nothing_else(booted: tuple[int, ...], bindings: Bindings) -> Check:
     """Check that every report belongs to a binding: a stray one may be missing elsewhere."""
     stray = [p for p in bindings.problems if not p.driver]
-    if bindings.booted and not guest.booted_nr_pages:
+    if bindings.booted and not booted:
         stray.append(LogProblem("report before the agent began", "", -1, 0))
     detail = f"{stray[0].kind} (line {stray[0].line})" if stray else "every report has its binding"
     return Check("no stray report", ok=not stray, detail=detail)

@@ -3,6 +3,7 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -74,6 +75,13 @@ def describe(cache: Cache, accelerator: Accelerator, guest_cpu: str) -> Machine:
         guest_cpu=guest_cpu,
         guest_cpu_lacks=accelerator.cpu.lacks,
     )
+
+
+def versions(cache: Cache, names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of programs, of those that are known."""
+    deadline = Deadline(_DESCRIBE_S)
+    found = {name: tool_version(cache, name, deadline) for name in names}
+    return {name: number for name, number in found.items() if number}
 
 
 def here(

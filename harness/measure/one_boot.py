@@ -88,8 +88,8 @@ def boot(
     report = agent.parse(ran.channel)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
-    bindings = console.bindings(log, _expected_bindings(conditions))
-    config = _config(kernel)
+    bindings = console.bindings(log, expected_bindings(conditions.guest, conditions.plan))
+    config = config_of(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
     samples = checks.samples(bindings, checks.hz(config))
@@ -123,23 +123,13 @@ def boot(
 
 
 def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
-    namespaces, plan = conditions.guest.namespaces, conditions.plan
-    # NVDIMMs and e820 ranges are namespaces. With labels, the agent sets up a region and makes a
-    # namespace in it.
-    has_labels = conditions.guest.place in ("ramdax", "cxl")
-    place = "region{}" if has_labels else "namespace{}.0"
-    asked = [
-        f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
-        for n, ns in enumerate(namespaces)
-    ]
-    how = ["-c"] if conditions.fine_clock else []
-    how += ["-t"] if plan.page_ref is True else []
-    how += ["-s", conditions.guest.place] if has_labels else []
+    plan = conditions.plan
+    fine = ("-c",) if conditions.fine_clock else ()
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
         root=rootfs.assemble(conditions.cache, conditions.agent),
-        script=" ".join((rootfs.AGENT, *how, str(plan.rebinds), *asked)),
+        script=" ".join((rootfs.AGENT, *fine, *agent_arguments(conditions.guest, plan))),
         sign=guest.AGENT_STARTED,
         accelerator=conditions.accelerator.name,
         guest=conditions.guest,
@@ -152,16 +142,34 @@ def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path])
         waits=conditions.accelerator.waits,
         node=conditions.pinning.node,
         devices=tuple(
-            Device(images[ns.driver], ns.size_bytes) for ns in namespaces if ns.driver in images
+            Device(images[ns.driver], ns.size_bytes)
+            for ns in conditions.guest.namespaces
+            if ns.driver in images
         ),
     )
 
 
-def _expected_bindings(conditions: Conditions) -> dict[str, int]:
-    return {ns.driver: conditions.plan.rebinds + 1 for ns in conditions.guest.namespaces}
+def agent_arguments(guest: Guest, plan: Plan) -> tuple[str, ...]:
+    """Return the agent's arguments (guests/agent/guest.sh)."""
+    # NVDIMMs and e820 ranges are namespaces. With labels, the agent sets up a region and makes a
+    # namespace in it.
+    has_labels = guest.place in ("ramdax", "cxl")
+    place = "region{}" if has_labels else "namespace{}.0"
+    asked = [
+        f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
+        for n, ns in enumerate(guest.namespaces)
+    ]
+    how = ["-t"] if plan.page_ref is True else []
+    how += ["-s", guest.place] if has_labels else []
+    return (*how, str(plan.rebinds), *asked)
 
 
-def _config(kernel: Kernel) -> str:
+def expected_bindings(guest: Guest, plan: Plan) -> dict[str, int]:
+    """Return how often each driver binds, the first binding included."""
+    return {namespace.driver: plan.rebinds + 1 for namespace in guest.namespaces}
+
+
+def config_of(kernel: Kernel) -> str:
     """Return the .config that a kernel was built with; empty if it is missing or was changed."""
     try:
         data = Path(kernel.config).read_bytes()
@@ -204,7 +212,7 @@ class _Progress:
         last = namespaces[-1].driver if namespaces else ""
         self._last = console.Marker("end", last, conditions.plan.rebinds)
         self._listen = listen
-        self._total = sum(_expected_bindings(conditions).values())
+        self._total = sum(expected_bindings(conditions.guest, conditions.plan).values())
         self._done = 0
         self._at = ""
 

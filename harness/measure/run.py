@@ -70,7 +70,7 @@ def run(
     `run_id`, if given. `probed` are kernels of the same builds that compare clocks. Raises
     HarnessError.
     """
-    _require_one_compiler({**kernels, **{f"{name} with probes": k for name, k in probed.items()}})
+    require_one_compiler({**kernels, **{f"{name} with probes": k for name, k in probed.items()}})
     first = next(iter(kernels.values()))
     wish = accelerator.cpu_wish(plan, guest)
     if plan.clock == "icount":
@@ -79,16 +79,16 @@ def run(
         chosen = accelerator.prove(cache, Path(first.image), choice, listen, wish)
     model = chosen.cpu.option or wish.model
     host = machine.describe(cache, chosen, model)
-    record = _record(applied, version, kernels, plan, guest, host)
-    record = msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
+    number = plan.boots.kvm if host.accelerator == "kvm" else plan.boots.tcg
+    record = planned(
+        cache, applied, version, kernels, plan, guest, host, _evidence(plan, host), number
+    )
     setup = msgspec.structs.replace(record.setup, until=choice.until)
     fine = FineClock(tuple(_builds(applied, probed))) if probed else None
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup, fine_clock=fine)
     if run_id:
         record = msgspec.structs.replace(record, run_id=run_id)
-    if unfinished := store.resumable(project.results, record):
-        listen(Ended(f"resuming run {unfinished.run_id}"))
-        record = unfinished
+    record = resumed(project, record, listen)
     folder = store.folder_of(project.results, record)
     on_begin(folder)
     return boots.measure(
@@ -109,7 +109,7 @@ def run(
     )
 
 
-def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
+def require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
     """Raise MachineError if the compiler changed while the kernels were built."""
     base, *others = kernels.items()
     for build, kernel in others:
@@ -121,19 +121,22 @@ def _require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
             )
 
 
-def _record(
+def planned(
+    cache: Cache,
     applied: Applied,
     version: int,
     kernels: Mapping[str, Kernel],
     plan: Plan,
     guest: Guest,
     host: Machine,
+    evidence: BootEvidence,
+    number: int,
 ) -> BootRun:
+    """Return the record of a run that has not begun, with this many boots per build."""
     now = store.now()
-    kvm = host.accelerator == "kvm"
-    return BootRun(
+    record = BootRun(
         run_id=store.new_run_id(now),
-        evidence=_evidence(plan, host),
+        evidence=evidence,
         subject=Subject.of(applied, version),
         setup=BootSetup(
             plan=plan.name,
@@ -142,12 +145,22 @@ def _record(
             guest_sha256=value_digest(guest),
             rebinds=plan.rebinds,
             nr_pages={n.driver: n.nr_pages for n in guest.namespaces},
-            boots=plan.boots.kvm if kvm else plan.boots.tcg,
+            boots=number,
         ),
         machine=host,
         builds=tuple(_builds(applied, kernels)),
         started=now.isoformat(),
     )
+    return msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
+
+
+def resumed(project: Project, record: BootRun, listen: Listener) -> BootRun:
+    """Return the interrupted run that a record would repeat, else the record."""
+    unfinished = store.resumable(project.results, record)
+    if unfinished is None:
+        return record
+    listen(Ended(f"resuming run {unfinished.run_id}"))
+    return unfinished
 
 
 def _with_differences(

@@ -163,6 +163,14 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(f"memmap={size >> 20}M!{start >> 20}M" for start, size in self.carved)
 
     @property
+    def raw_nr_pages(self) -> tuple[int, ...]:
+        """The page counts that the kernel prints at boot for namespaces on ranges of RAM.
+
+        e820_pmem initializes a memmap for its raw ranges (ND_REGION_PAGEMAP), without a namespace.
+        """
+        return tuple(namespace.size_bytes // PAGE_BYTES for namespace in self.namespaces)
+
+    @property
     def booted_nr_pages(self) -> tuple[int, ...]:
         """The page counts that the kernel prints before user space, in order.
 

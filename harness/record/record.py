@@ -25,13 +25,14 @@ from harness.record.applied import Applied
 # 7: boots that time bindings by a second clock (BootRun.fine_clock), None where there were none.
 #    Runs of boots that are known from logs of another machine (evidence `reported`), with what such
 #    a log does not say (Boot.unvouched).
+#    Boots on a physical machine (evidence metal).
 SCHEMA = 7
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 Outcome = Literal["lost", "complete", "timed_out", "panicked", "failed"]
-BootEvidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "reported"]
+BootEvidence = Literal["boot-kvm", "boot-tcg", "boot-icount", "metal", "reported"]
 Evidence = BootEvidence | Literal["replay"]
 
 

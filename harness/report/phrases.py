@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harness.errors import RecordError
 from harness.host.units import count, format_bytes
-from harness.judge.conditions.fit import unfit
+from harness.judge.conditions.fit import unfit, virtual_server
 from harness.judge.conditions.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
@@ -37,6 +37,10 @@ EVIDENCE: dict[Evidence, _EvidenceWords] = {
         "the kernel's own times, in logs of a machine that is not ours",
         "supports or doubts a claim but does not decide it",
     ),
+    "metal": _EvidenceWords(
+        "time on a physical machine",
+        "decides a claim about a physical host where the procedure matches it",
+    ),
     "replay": _EvidenceWords(
         "the compiled function on this CPU, without a guest",
         "supports or doubts a claim but does not decide it",
@@ -54,7 +58,7 @@ def evidence(record: RunRecord) -> str:
 
 def unfit_to_decide(record: RunRecord) -> str:
     """Return that the host is not fit to decide a claim, and why; empty if it is fit."""
-    why = unfit(record.machine)
+    why = virtual_server(record) or unfit(record.machine)
     return f"not fit to decide: {why}" if why else ""
 
 
@@ -90,7 +94,7 @@ def setting(record: RunRecord) -> str:
 
 def decides(record: RunRecord) -> bool:
     """Return whether this kind of evidence, from this host, can decide a claim at all."""
-    return record.evidence == "boot-kvm" and not unfit(record.machine)
+    return record.evidence in ("boot-kvm", "metal") and not unfit_to_decide(record)
 
 
 def is_posted(record: RunRecord) -> bool:

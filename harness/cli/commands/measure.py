@@ -4,6 +4,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+import msgspec
 
 from harness.cli.engine_option import EngineChoice, engine, engine_options
 from harness.cli.options import (
@@ -25,8 +26,12 @@ from harness.errors import EXIT_VERDICT, InputError
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
     from harness.guest.accelerator import BootChoice
+    from harness.host.cache import Cache
     from harness.jobs.reproduce import ReproduceRequest
     from harness.judge.exit_code import Required
+    from harness.measure.metal.address import Address
+    from harness.measure.metal.run import OnServer
+    from harness.project.project import Project
     from harness.project.run_claims import RunClaims
 
 
@@ -46,6 +51,9 @@ class BootOptions(NamedTuple):
     no_replay: bool = False
     no_boot: bool = False
     require: "Required | None" = None
+    server: "Address | None" = None
+    allow_virtual: bool = False
+    dry_run: bool = False
 
     def request(self, claims: "RunClaims | None") -> "ReproduceRequest":
         """Return what the options ask for, judged by these claims. Raises InputError."""
@@ -86,8 +94,68 @@ boot_options = adding(
 )
 
 
+def _where(options: BootOptions) -> "OnServer | None":
+    """Return where to measure, None for a guest here. Raises InputError for odd combinations."""
+    from harness.measure.metal.run import OnServer
+
+    if options.server is None:
+        for name, given in (
+            ("--allow-virtual", options.allow_virtual),
+            ("--dry-run", options.dry_run),
+        ):
+            if given:
+                raise InputError("given without --on", where=name, expected="a server")
+        return None
+    workers = options.workers
+    for name, given in (
+        ("--keep-images", options.keep_images),
+        ("--scheduler", workers.scheduler is not None),
+    ):
+        if given:
+            raise InputError("not for a server", where=name, expected="no --on")
+    return OnServer(options.server, virtual=options.allow_virtual)
+
+
+def _show_steps(
+    project: "Project", cache: "Cache", options: BootOptions, where: "OnServer"
+) -> None:
+    """Print what a measurement does on the server, after the checks of the server."""
+    from harness.measure.metal import run as metal
+
+    plan = project.plan(options.kernels.plan)
+    found = metal.probe(cache, where, project.guest(plan.guest))
+    for line in metal.shown(where, found, plan, plan.boots.kvm):
+        click.echo(line)
+
+
+def _address(_context: click.Context, _option: click.Parameter, text: str | None) -> object:
+    from harness.measure.metal import address
+
+    try:
+        return None if text is None else address.parse(text)
+    except ValueError as error:
+        raise InputError(str(error), where="--on") from error
+
+
 @click.command()
 @boot_options
+@click.option(
+    "--on",
+    "server",
+    callback=_address,
+    metavar="ssh://root@HOST",
+    help="Boot this physical machine instead of a guest, by kexec. It is restarted.",
+)
+@click.option(
+    "--allow-virtual",
+    is_flag=True,
+    help="With --on: measure a virtual machine too. Its times decide no claim.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="With --on: check the server, and print every command that it would run.",
+)
 @as_one(BootOptions)
 def measure(options: BootOptions) -> None:
     """Boot base and tip of WHAT on the plan's guest, time rebinds of the drivers, store the run.
@@ -99,12 +167,18 @@ def measure(options: BootOptions) -> None:
     Examples:
       harness measure --plan quick
       harness measure --plan quick --prefix 3        base against the first three patches
+      harness measure --on ssh://root@lab7 --dry-run what would be done on that server
     """
     from harness.jobs.reproduce import reproduce
     from harness.record import store
 
     project, cache = chosen_project(), chosen_cache()
+    where = _where(options)
+    if options.dry_run and where is not None:
+        _show_steps(project, cache, options, where)
+        return
     request = options.request(claims_for(project, cache, options.kernels, options.claims))
+    request = msgspec.structs.replace(request, where=where)
     with engine(project, cache, options.workers) as (runs, notify):
         record = reproduce(runs, project, cache, request, notify)
     if options.as_json:

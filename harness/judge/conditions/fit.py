@@ -2,7 +2,7 @@
 """Whether the host of a run is fit to decide a claim, from what its record says. Pure."""
 
 from harness.project.claim import Claim
-from harness.record.record import Machine
+from harness.record.record import Machine, RunRecord
 
 EMULATED = "the host's CPU is itself emulated (TCG): its times are no CPU's"
 
@@ -10,6 +10,13 @@ EMULATED = "the host's CPU is itself emulated (TCG): its times are no CPU's"
 def unfit(machine: Machine) -> str:
     """Return why nothing measured on this host decides a claim; empty if it may."""
     return EMULATED if machine.hypervisor == "tcg" else ""
+
+
+def virtual_server(record: RunRecord) -> str:
+    """Return that the server of a run was a virtual machine, in words; empty if it was none."""
+    if record.evidence != "metal" or record.machine.hypervisor == "none":
+        return ""
+    return f"the server is itself a virtual machine ({record.machine.hypervisor or 'unknown'})"
 
 
 def nested(machine: Machine) -> str:

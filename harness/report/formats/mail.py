@@ -46,6 +46,10 @@ _EXPLAINED: dict[Evidence, str] = {
         "The times are those that memmap_init_zone_device() itself printed, in kernel logs of a "
         "machine that others ran. That supports or doubts a claim; it does not decide it."
     ),
+    "metal": (
+        "The times are those of a physical machine, the one named below, as printed by "
+        "memmap_init_zone_device() itself. The namespaces were ranges of its RAM."
+    ),
     "replay": (
         "The function was taken from each kernel's compiled object and run in user space, on the "
         "CPU named below, without a guest. That supports or doubts a claim; it does not decide it."
@@ -57,6 +61,7 @@ _MARK: dict[Evidence, str] = {
     "boot-tcg": " (emulated)",
     "boot-icount": " (instructions, as time)",
     "reported": " (reported)",
+    "metal": "",
     "replay": " (replay)",
 }
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"

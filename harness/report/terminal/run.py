@@ -24,6 +24,7 @@ WIDE = 100
 #: What was measured, after the setting.
 _BRIEF: dict[Evidence, str] = {
     "boot-kvm": "",
+    "metal": "",
     "boot-tcg": "; emulated: nothing is concluded about speed",
     "boot-icount": "; instructions counted: nothing is concluded about speed",
     "reported": ", in logs of a machine that is not ours",

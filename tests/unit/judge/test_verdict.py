@@ -14,7 +14,8 @@ from harness.judge.tabulate import of_boots
 from harness.judge.verdict import Verdict
 from harness.memmap.compare import by_digest
 from harness.project.claim import Claim
-from harness.record.record import Check, Comparison, Finding, Memmap, RunRecord
+from harness.record.record import BootRun, Check, Comparison, Finding, Memmap, RunRecord
+from harness.report import phrases
 from tests.unit.builders import PAGES, claims, record
 from tests.unit.replays import replay
 
@@ -52,6 +53,30 @@ def test_kvm_with_the_claims_guest_and_procedure_may_decide() -> None:
 @pytest.mark.parametrize("evidence", ["boot-tcg", "boot-icount"])
 def test_no_other_evidence_decides_anything(evidence: str) -> None:
     assert words(record(evidence)) == {"untested"}  # type: ignore[arg-type]
+
+
+def on_metal(hypervisor: str = "none", rebinds: int = 30) -> BootRun:
+    measured = record("metal", rebinds=rebinds)
+    return replace(measured, machine=replace(measured.machine, hypervisor=hypervisor))
+
+
+def test_a_physical_machine_decides_claims_about_one() -> None:
+    physical = tuple(replace(c, setup="physical") for c in claims())
+    assert {v.verdict for v in judge(on_metal(), physical)} == {"reproduced"}
+    for verdict in judge(on_metal(rebinds=29), physical):
+        assert (verdict.verdict, "29 rebinds" in verdict.reason) == ("untested", True)
+    for verdict in judge(on_metal(), claims()):
+        assert (verdict.verdict, "claimed for a guest" in verdict.reason) == ("untested", True)
+
+
+@pytest.mark.parametrize("hypervisor", ["kvm", "tcg", "unknown", ""])
+def test_a_virtual_server_decides_nothing(hypervisor: str) -> None:
+    physical = tuple(replace(c, setup="physical") for c in claims())
+    for verdict in judge(on_metal(hypervisor), physical):
+        assert verdict.verdict == "untested"
+        assert "the server is itself a virtual machine" in verdict.reason
+    assert "not fit to decide" in phrases.evidence(on_metal(hypervisor))
+    assert not phrases.decides(on_metal(hypervisor))
 
 
 def test_another_guest_or_fewer_rebinds_test_nothing() -> None:
