@@ -63,10 +63,15 @@ def patches(conclusion: Conclusion) -> Iterator[Line]:
 
 
 def verdicts(conclusion: Conclusion) -> Iterator[Line]:
-    """Yield the verdict on each claim with its reason and the lines of the mail that state it.
+    """Yield the verdict on each claim, and what no claim is about."""
+    yield from judged(conclusion)
+    yield from disagreements(conclusion)
+    yield from own(conclusion)
+    yield from commits(conclusion)
 
-    Also that no claim is about the follow-up.
-    """
+
+def judged(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the verdict on each claim with its reason and the lines of the mail that state it."""
     for verdict in conclusion.verdicts:
         about = phrases.about(verdict)
         text = f"{verdict.verdict}: {verdict.reason}"
@@ -74,9 +79,6 @@ def verdicts(conclusion: Conclusion) -> Iterator[Line]:
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)
         yield from _figures(verdict)
-    yield from disagreements(conclusion)
-    yield from own(conclusion)
-    yield from commits(conclusion)
 
 
 def disagreements(conclusion: Conclusion) -> Iterator[Line]:

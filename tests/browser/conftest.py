@@ -12,7 +12,7 @@ import pytest
 from harness.judge.conclude import Conclusion, conclude
 from harness.report.page import index_page, run_page
 from tests.unit import conclusions
-from tests.unit.builders import claims
+from tests.unit.builders import claims, record
 from tests.unit.report.test_history import run
 
 REQUIRED = os.environ.get("MEMMAP_HARNESS_REQUIRE_BOOT") == "1"
@@ -97,6 +97,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     for name, conclusion in conclusions.named().items():
         put(name, run_page.page(conclusion, has=lambda _: True, index="index.html"))
+    beside = conclude(record("boot-tcg"), claims(), replay=conclusions.replay())
+    put("replayed", run_page.page(beside, has=lambda _: True))
     put("per-patch", run_page.page(per_patch(), has=lambda _: True))
     put("index", index_page.page(history(), [index_page.Broken("s/20260101", "is damaged")]))
     put("index-empty", index_page.page([], []))

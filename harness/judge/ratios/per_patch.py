@@ -50,8 +50,11 @@ class CostSteps(msgspec.Struct, frozen=True):
 def cost_steps(conclusion: Conclusion) -> tuple[CostSteps, ...]:
     """Return the prefixes' costs for each kind and metric of rebinds, in the order of the effects.
 
-    Variants, the follow-up and base against itself are left out: they are not prefixes.
+    Variants, the follow-up and base against itself are left out: they are not prefixes. Emulated
+    times have no costs.
     """
+    if conclusion.record.evidence == "boot-tcg":
+        return ()
     others = {build.name for build in conclusion.record.builds if build.kind != "prefix"}
     rebinds = [e for e in conclusion.effects if e.op == "rebind" and e.build not in others]
     asked = dict.fromkeys((e.kind, e.metric) for e in rebinds)

@@ -59,7 +59,7 @@ class Trend(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A run in a history. `costs` is empty unless the run is complete."""
+    """A run in a history. `costs` is empty unless the run is complete, and of emulated time."""
 
     run_id: str
     group: Group
@@ -79,7 +79,8 @@ def seen(conclusion: Conclusion) -> Seen:
         record.machine.cpu,
         record.setup.guest if isinstance(record, BootRun) else "none",
     )
-    costs = tuple(_costs(conclusion)) if record.outcome == "complete" else ()
+    shown = record.outcome == "complete" and record.evidence != "boot-tcg"
+    costs = tuple(_costs(conclusion)) if shown else ()
     return Seen(record.run_id, group, record.subject.release, costs)
 
 

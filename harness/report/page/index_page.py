@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All runs as one HTML page: trends, the result of each run, and broken records.
+"""All runs as one HTML page: verdicts per tag, trends, each run, and broken records.
 
 Filters need no script: each choice has a CSS rule that hides the other rows.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from markupsafe import Markup
@@ -14,6 +15,8 @@ from harness.judge.conclude import Conclusion
 from harness.judge.runs.history import CostRatio, Group, Seen, release_key, seen, trends
 from harness.judge.verdict import Word
 from harness.record.record import Outcome
+from harness.report import phrases
+from harness.report.lines import TONE
 from harness.report.page.run_page import environment, style_hash
 from harness.report.page.trend import draw_trend
 from harness.report.verdict_line import Answer, answer
@@ -24,14 +27,15 @@ NAME = "index.html"
 class IndexRun(msgspec.Struct, frozen=True):
     """A run on the index; `href` is the path from the index to the page of the run.
 
-    `also` has the replay beside boots, whose ratios form trends of their own.
+    `also` has the replay beside boots, whose ratios form trends of their own. `verdicts` has what
+    each claim is about, and its verdict.
     """
 
     seen: Seen
     also: tuple[Seen, ...]
     answer: Answer
     outcome: Outcome
-    verdicts: tuple[Word, ...]
+    verdicts: tuple[tuple[str, Word], ...]
     started: str
     href: str
 
@@ -47,6 +51,15 @@ class IndexRun(msgspec.Struct, frozen=True):
         slug, version, machine, evidence = group_facets(group)
         kinds = (*evidence, *(one.group.evidence for one in self.also))
         return slug, version, machine, kinds, (self.seen.release,), (self.answer.word,)
+
+
+class Tag(NamedTuple):
+    """The verdicts of all runs of a series on one release: of each claim, the number per word."""
+
+    series: str
+    release: str
+    claims: dict[str, Counter[Word]]
+    at: list[str]
 
 
 FACETS = ("Series", "Version", "Machine", "Evidence", "Tag", "Answer")
@@ -75,7 +88,7 @@ class Choice(msgspec.Struct, frozen=True):
 def run_of(conclusion: Conclusion, href: str) -> IndexRun:
     """Return the index entry of a conclusion."""
     record = conclusion.record
-    words = tuple(verdict.verdict for verdict in conclusion.verdicts)
+    words = tuple((phrases.about(v), v.verdict) for v in conclusion.verdicts if v.claim is not None)
     made = answer(conclusion)
     first, *also = map(seen, conclusion.parts)
     return IndexRun(first, tuple(also), made, record.outcome, words, record.started, href)
@@ -101,12 +114,36 @@ def page(runs: Sequence[IndexRun], broken: Sequence[Broken]) -> str:
             broken=sorted(broken, key=lambda b: b.path),
             choices=choices,
             outcomes=Counter(run.outcome for run in ordered).most_common(),
-            verdicts=Counter(word for run in ordered for word in run.verdicts).most_common(),
+            tags=_tags(ordered, at),
+            tone=TONE,
             trends=[(trend, at(group_facets(trend.group))) for trend in drawn],
             more_style=Markup(style),  # noqa: S704 (numbers only)
             more_hash=style_hash(style),
         )
     )
+
+
+def _tags(
+    runs: Iterable[IndexRun], at: Callable[[Sequence[Sequence[str]]], list[str]]
+) -> list[Tag]:
+    """Return the verdicts per series and release, the newest release first."""
+    grouped: dict[tuple[str, int, str], list[IndexRun]] = {}
+    for run in runs:
+        if run.verdicts:
+            group = run.seen.group
+            grouped.setdefault((group.slug, group.version, run.seen.release), []).append(run)
+    found = []
+    for (slug, version, release), ours in grouped.items():
+        claims: dict[str, Counter[Word]] = {}
+        for about, word in (verdict for run in ours for verdict in run.verdicts):
+            claims.setdefault(about, Counter())[word] += 1
+        facets = [
+            tuple(dict.fromkeys(value for run in ours for value in run.facets[n]))
+            for n in range(len(FACETS))
+        ]
+        found.append(Tag(f"{slug} v{version}" if version else slug, release, claims, at(facets)))
+    found.sort(key=lambda tag: release_key(tag.release), reverse=True)
+    return sorted(found, key=lambda tag: tag.series)
 
 
 def _choice(number: int, name: str, runs: Iterable[IndexRun]) -> Choice:

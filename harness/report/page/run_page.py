@@ -17,9 +17,9 @@ from harness.judge.conclude import Conclusion
 from harness.judge.ratios.per_patch import cost_steps
 from harness.judge.ratios.ratios import Effect
 from harness.record.record import BootRun, ReplayRun, RunRecord
-from harness.report import lines, phrases, tables
+from harness.report import claims, identity, lines, phrases, tables
 from harness.report.escaping import printable
-from harness.report.lines import TONE
+from harness.report.lines import TONE, Line
 from harness.report.page import NOTHING
 from harness.report.page.strips import draw_strip, strips
 from harness.report.page.waterfall import draw_waterfall
@@ -40,6 +40,8 @@ def page(
     """
     record = conclusion.record
     parts = conclusion.parts
+    first = answer(conclusion)
+    samples = [strip for part in parts for strip in strips(part)]
     return (
         environment()
         .get_template("run.html")
@@ -47,30 +49,31 @@ def page(
             it=conclusion,
             parts=[_Part(part) for part in parts],
             question=_question(record),
-            setting=phrases.setting(record),
-            answer=answer(conclusion),
+            answer=first,
+            clock=phrases.EVIDENCE[record.evidence].clock,
             tone=TONE,
-            evidence=phrases.EVIDENCE[record.evidence],
-            own=[
-                *lines.disagreements(conclusion),
-                *lines.unvouched(conclusion),
-                *lines.own(conclusion),
-                *lines.replay(conclusion),
-            ],
-            clocks=list(lines.clocks(conclusion)),
-            patches=list(lines.patches(conclusion)),
-            bindings=tables.bindings(conclusion),
+            claims=claims.rows(conclusion),
+            exceptions=[one for one in _exceptions(conclusion) if one.text not in first.because],
+            judged=[] if record.is_null else list(lines.judged(conclusion)),
+            patches=list(_patches(conclusion)),
             prefixes=tables.prefixes(conclusion),
-            explained=list(lines.traffic(conclusion)),
-            strips=[draw_strip(strip) for part in parts for strip in strips(part)],
-            replayed=isinstance(record, ReplayRun),
-            spoiled=isinstance(record, BootRun)
-            and any(boot.samples and not boot.counts for boot in record.boots),
             waterfalls=[
-                draw_waterfall(one, record.subject.patch_subjects)
+                draw_waterfall(one)
                 for part in parts
                 for one in cost_steps(part)
+                if len(one.steps) > 1
             ],
+            strips=[draw_strip(one) for one in samples if one.op != "first"],
+            firsts=[draw_strip(one) for one in samples if one.op == "first"],
+            numbered=any(build.is_numbered for part in parts for build in part.record.builds),
+            spoiled=isinstance(record, BootRun)
+            and any(boot.samples and not boot.counts for boot in record.boots),
+            explained=list(lines.traffic(conclusion)),
+            clocks=list(lines.clocks(conclusion)),
+            memmaps=list(lines.memmaps(conclusion)),
+            same=next(filter(None, map(identity.summary, parts)), ""),
+            compilers=phrases.compilers(record),
+            replayed=isinstance(record, ReplayRun),
             has=lambda path: ".." not in path.split("/") and has(path),
             home=home,
             index=index,
@@ -86,10 +89,38 @@ class _Part:
         self.record = it.record
         self.replayed = isinstance(it.record, ReplayRun)
         self.setting = phrases.setting(it.record)
-        self.evidence = phrases.EVIDENCE[it.record.evidence]
+        self.evidence = phrases.evidence(it.record)
+        self.bindings = _times(tables.bindings(it))
         self.passes, self.traffic = tables.passes(it), tables.traffic(it)
         self.samples = _samples(it.record)
         self.named = functools.partial(phrases.build, it.record)
+
+
+def _exceptions(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield what the rows of the claims do not say: why some are undecided, and what limits all."""
+    if not conclusion.record.is_null:
+        yield from claims.reasons(conclusion)
+    yield from lines.disagreements(conclusion)
+    yield from lines.own(conclusion)
+    yield from lines.commits(conclusion)
+    yield from lines.replay(conclusion)
+    yield from lines.rules(conclusion)
+    yield from lines.unvouched(conclusion)
+
+
+def _patches(conclusion: Conclusion) -> Iterator[Line]:
+    """Yield the subject of each patch and, of a per-patch run, what is wrong with it."""
+    if conclusion.prefixes:
+        yield from lines.patches(conclusion)
+        return
+    for number, subject in enumerate(conclusion.record.subject.patch_subjects, 1):
+        yield Line(f"patch {number}", subject)
+
+
+def _times(bindings: Table) -> Table:
+    """Return the table without reductions: the verdicts have them."""
+    rows = [row[:4] for row in bindings.rows]
+    return Table(bindings.headings[:4], rows, bindings.texts)
 
 
 def _question(record: RunRecord) -> str:
@@ -123,8 +154,7 @@ def environment() -> jinja2.Environment:
     style = _source("page.css")
     made.globals |= {"style": Markup(style), "style_hash": style_hash(style)}  # noqa: S704 (ours)
     made.filters |= {
-        "about": phrases.about,
-        "quoted": phrases.quoted,
+        "claimed": claims.claimed,
         "capital": lambda text: text[:1].upper() + text[1:],
         "sentence": lambda text: text if text.endswith((".", "!", "?")) else f"{text}.",
         "basename": lambda path: path.rpartition("/")[2],

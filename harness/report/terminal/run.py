@@ -10,11 +10,10 @@ from rich.text import Text
 from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.record.record import Evidence, ReplayRun
-from harness.report import identity, lines, phrases, tables
+from harness.report import claims, identity, lines, phrases, tables
 from harness.report.escaping import one_line
 from harness.report.lines import Line
 from harness.report.tables import Table
-from harness.report.terminal import answer
 from harness.report.terminal.exceptions import SHOWN, exceptions
 
 _COLOURS = {"good": "green", "bad": "red", "doubt": "yellow", "open": "yellow", "": ""}
@@ -44,7 +43,7 @@ class _Report:
         yield from _head(self.conclusion)
         if not self.verbose:
             yield from map(text, _faults(self.conclusion))
-        for table in (answer.claims(self.conclusion), *self._tables(options.max_width >= WIDE)):
+        for table in (claims.claims(self.conclusion), *self._tables(options.max_width >= WIDE)):
             if table.rows:
                 yield Text()
                 yield grid(table, options.max_width)
@@ -91,7 +90,7 @@ def _faults(conclusion: Conclusion) -> Iterator[Line]:
 
 
 def _brief(conclusion: Conclusion) -> Iterator[Line]:
-    yield from answer.reasons(conclusion)
+    yield from claims.reasons(conclusion)
     yield from _same(conclusion)
     yield from lines.clocks(conclusion)
     yield from lines.traffic(conclusion)

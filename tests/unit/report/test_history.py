@@ -62,7 +62,7 @@ def test_a_trend_goes_through_the_tags_in_order() -> None:
         lambda m: replace(m, setup=replace(m.setup, guest="pmem-4g")),
         lambda m: replace(m, subject=replace(m.subject, version=5)),
         lambda m: replace(m, subject=replace(m.subject, source="mbox mine.mbox")),
-        lambda m: replace(m, evidence="boot-tcg"),
+        lambda m: replace(m, evidence="boot-icount"),
     ],
 )
 def test_runs_that_are_not_comparable_are_not_in_one_trend(
@@ -78,6 +78,12 @@ def test_ports_of_one_version_are_one_series() -> None:
     first, second = run("01", "7.2"), run("02", "7.3")
     second = replace(second, subject=replace(second.subject, source="port v7.3"))
     assert len(trends(seen(conclude(m, claims())) for m in (first, second))) == 2
+
+
+def test_emulated_time_makes_no_trend() -> None:
+    made = conclude(record("boot-tcg"), claims(), replay=replay())
+    found = trends(map(seen, made.parts))
+    assert [t.kind for t in found] == ["order0", "order9"]
 
 
 def test_only_complete_runs_of_the_whole_series_make_a_trend() -> None:
@@ -124,7 +130,7 @@ def test_the_index_has_everything() -> None:
     for name in ("Series", "Version", "Machine", "Evidence", "Tag", "Answer"):
         assert name in [label.text.split()[0] for label in found.all("label")]
     rows = [e for e in found.all("tr") if "data-0" in e.attributes]
-    assert len(rows) == 3
+    assert len(rows) == 6  # three tags, three runs
     for choice in range(6):
         at = {
             e.attributes[f"data-{choice}"]
@@ -133,6 +139,25 @@ def test_the_index_has_everything() -> None:
         }
         chosen = f"#choose-{choice} option[value='"
         assert all(f"{chosen}{value}']:checked" in found.all("style")[1].text for value in at)
+
+
+def test_the_index_counts_the_verdicts_of_each_tag() -> None:
+    slow = record(tip_ms=(200, 202, 204))
+    again = replace(run("03", "7.2"), boots=slow.boots)
+    alone = conclude(record(), (), replay=replay())
+    null = run("04", "7.4", builds=(record().builds[0], replace(record().builds[1], prefix=0)))
+    made = [*runs_of(run("01", "7.2"), run("02", "7.3-rc1"), again, null), run_of(alone, "x")]
+    found = markup.check(page(made, ()).replace("<t", " <t"))
+    table = next(e for e in found.all("table") if "Of all runs of a tag" in e.text)
+    lines = [" ".join(line.split()) for line in table.text.split("\n") if "memcpy" in line]
+    assert lines == [
+        "v7.3-rc1 memcpy-streaming v2 nd_pmem reproduced; dax_pmem reproduced",
+        (
+            "v7.2 memcpy-streaming v2 nd_pmem 1 contradicted, 1 reproduced; "
+            "dax_pmem 1 contradicted, 1 reproduced"
+        ),
+    ]
+    assert "Verdicts per tag" not in page(runs_of(null), ())
 
 
 def test_an_empty_index_names_the_command_to_start_with() -> None:
@@ -348,4 +373,4 @@ def test_the_replay_beside_boots_has_a_trend_of_its_own() -> None:
     assert runs[0].facets[3] == ("boot-tcg", "replay")
     assert [cost.kind for cost in runs[0].costs][-2:] == ["order0", "order9"]
     assert "boot-tcg, replay" in text and "order0: time, as a share" in text
-    assert runs[0].verdicts == ("supported", "supported")
+    assert runs[0].verdicts == (("nd_pmem", "supported"), ("dax_pmem", "supported"))

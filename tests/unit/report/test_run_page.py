@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judge.conclude import Conclusion, conclude
-from harness.record.record import Log, RunRecord
+from harness.record.record import Lines, Log, RunRecord, Traffic
 from harness.report.lines import verdicts
 from harness.report.page.run_page import page
 from harness.report.verdict_line import answer
@@ -25,7 +25,10 @@ def nothing(_path: str) -> bool:
 
 
 def rendered(conclusion: Conclusion, has: Callable[[str], bool] = nothing) -> markup.Page:
-    return markup.check(page(conclusion, has=has))
+    """Return the page, with a blank before each cell of a table."""
+    text = page(conclusion, has=has)
+    markup.check(text)
+    return markup.Page(text.replace("<t", " <t"))
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -49,8 +52,69 @@ def test_the_answer_comes_before_the_figures(name: str) -> None:
     found = rendered(NAMED[name])
     h2 = [e.text for e in found.all("h2")]
     assert h2[0] == answer(NAMED[name]).word
-    assert h2[1] == "What was measured"
-    assert "Evidence:" in found.text.split("What was measured")[0]
+    assert h2[1] in ("Patch by patch", "Samples")
+    assert "Evidence:" in found.text.split(h2[1])[0]
+
+
+def test_each_claim_has_one_row_with_both_kinds_of_evidence() -> None:
+    after = replace(claims()[0], after_patch=1, reduction_percent=20.0)
+    found = rendered(conclude(record(), (*claims(), after), replay=replay()))
+    box = found.text.split("Each claim, with")[0]
+    assert "Claim Verdict Claimed boot-kvm replay" in box
+    assert "nd_pmem reproduced (boot-kvm) 59.4 % 59.6 % 59.3 to 59.8 55.0 % 55.0 to 55.0" in box
+    assert "nd_pmem after patch 1 doubted (replay) 20.0 % - 10.0 % 10.0 to 10.0" in box
+    assert "nd_pmem, boots and replay: boots show a reduction of" in box
+
+
+def test_base_against_itself_has_no_verdicts() -> None:
+    text = rendered(null_of((271, 270, 273, 272))).text
+    assert "Driver boot-kvm nd_pmem" in text
+    assert "untested" not in text
+    assert "Each claim, with" not in text
+
+
+def test_what_the_verdicts_say_is_not_repeated() -> None:
+    found = rendered(conclude(record(), claims(), replay=replay()))
+    names = [e.text for e in found.all("figcaption") if "percent of base" in e.text]
+    assert names == [f"order{n}: time, percent of base's" for n in (0, 9)]
+    assert "driver binding base (ms) series (ms) nd_pmem" in found.text
+    order = [e.text for e in found.all("h2")]
+    assert order[1:] == [
+        *("Patch by patch", "Samples", "What was measured", "Struct pages", "Noise"),
+        *("Do the builds differ only in the series?", "Environment", "Boots and logs"),
+    ]
+
+
+def test_a_rule_that_fails_is_named_once() -> None:
+    box = rendered(NAMED["everything"]).text.split("Each claim, with")[0]
+    assert box.count("dax_pmem.rebind.ratio<0.3 fails: 0.404 is not") == 1
+    assert "nd_pmem.rebind.ratio<0.6 holds: 0.404 is below 0.6" in box
+
+
+def test_emulated_time_has_no_ratio() -> None:
+    found = rendered(conclude(record("boot-tcg"), claims(), replay=replay()))
+    assert "nd_pmem supported (replay) 59.4 % 55.0 %" in found.text
+    assert "nd_pmem: time, percent" not in found.text
+    ratios = found.text.split("All ratios, with method and samples")[1].split("Struct pages")[0]
+    assert "order0 1" in ratios
+    assert "nd_pmem" not in ratios
+
+
+def test_memory_traffic_is_shown_with_what_it_explains() -> None:
+    counted = replay()
+    lines = {"base": Lines(0, 0, 1, 0, 0), "2": Lines(1, 0, 0, 0, 0)}
+    traffic = tuple(Traffic(build, "order0", one) for build, one in lines.items())
+    found = rendered(
+        conclude(record("boot-tcg"), claims(), replay=replace(counted, traffic=traffic))
+    )
+    assert "transfers (traffic) base order0" in found.text
+    assert "Traffic, order0: memory transfers at least 1.00 cache lines" in found.text
+
+
+def test_the_replay_beside_boots_is_linked() -> None:
+    made = NAMED["reproduced"]
+    assert "./replay.json" in links(rendered(made, lambda _: True))
+    assert "./replay.json" not in links(rendered(made, lambda path: path == "record.json"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +144,7 @@ def test_a_per_patch_run_has_a_table_of_patches() -> None:
     assert "Patch 1: mm: a first step" in found.text
     assert "bisectable" in found.text.lower()
     # The table of bindings has only base and tip.
-    assert "68.00" in found.text.split("Bindings, measured")[-1].split("Patch by patch")[0]
+    assert "68.00" in found.text.split("What was measured")[-1].split("Struct pages")[0]
     broken = rendered(NAMED["prefixes-broken"]).text
     assert "Compiler output of patch 1" in broken
     assert "mm/mm_init.c:7:1: error: no" in broken
@@ -104,8 +168,8 @@ def test_a_claim_is_shown_as_it_was_stated() -> None:
         replace(v, claim=v.claim and replace(v.claim, quotes=quotes)) for v in made.verdicts
     )
     text = "Base: / Average of rebinds: 250.50 <ms>"
-    assert f"As stated: {text}" in rendered(replace(made, verdicts=stated)).text
-    assert "As stated" not in rendered(made).text
+    assert f"as stated: {text}" in rendered(replace(made, verdicts=stated)).text
+    assert "as stated" not in rendered(made).text
     shown = [line.text for line in verdicts(replace(made, verdicts=stated))]
     assert shown.count(text) == len(stated)
 
@@ -259,7 +323,7 @@ def test_all_samples_are_on_the_page() -> None:
 def test_a_replay_shows_every_prefix_and_its_gain() -> None:
     found = rendered(NAMED["replay"])
     assert "patch 1: -10.0 points, to 90.0 %" in found.text
-    assert "Struct pages are identical to base in all" in found.text
+    assert "Struct pages: identical to base in all" in found.text
 
 
 def null_of(tip_ms: tuple[int, ...]) -> Conclusion:

@@ -14,9 +14,9 @@ from rich.console import Console
 from harness.judge.conclude import Conclusion, conclude
 from harness.project.claim import Claim
 from harness.record.record import ReplayRun
+from harness.report.claims import reasons
 from harness.report.formats.json import document
 from harness.report.tables import by_build
-from harness.report.terminal.answer import reasons
 from harness.report.terminal.run import terminal
 from tests.unit import replays
 from tests.unit.builders import claims, record

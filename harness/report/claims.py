@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a terminal shows first: a line per claim, and why a claim is not decided. Pure."""
+"""What a report shows first: a row per claim, and why a claim is not decided. Pure."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from harness.judge.conclude import Conclusion
 from harness.judge.conditions.fit import nested, other_cpu
@@ -16,36 +17,56 @@ from harness.report.tables import Table
 _REASONED = ("inconclusive", "open", "untested")
 
 
-def claims(conclusion: Conclusion) -> Table:
-    """Return a row per claim: claimed and measured reduction, by each kind of evidence, verdict.
+class Row(NamedTuple):
+    """A claim with its verdict, or a kind that no claim is about, and what was measured of it.
 
-    Claims about the whole series come first. Kinds that no claim is about have a row without a
-    verdict. Emulated times are not shown.
+    `effects` has an entry per kind of evidence, None where it did not measure this.
+    """
+
+    about: str
+    verdict: Verdict | None
+    effects: dict[str, Effect | None]
+
+
+def rows(conclusion: Conclusion) -> list[Row]:
+    """Return a row per claim, those about the whole series first, then kinds without a claim.
+
+    Emulated times are not in it.
     """
     kinds = _kinds(conclusion)
-    brief = len(kinds) > 1
-    rows = [
-        (
-            _brief(verdict) if brief else phrases.about(verdict),
-            tables.percent(verdict.shown_percent) if verdict.shown_percent is not None else "-",
-            *(_cell(_effect(verdict, kind), brief=brief) for kind in kinds),
-            verdict.verdict,
-        )
-        for verdict in sorted(conclusion.verdicts, key=lambda v: v.after_patch is not None)
+    ordered = sorted(conclusion.verdicts, key=lambda v: v.after_patch is not None)
+    found = [
+        Row(phrases.about(verdict), verdict, {kind: _effect(verdict, kind) for kind in kinds})
+        for verdict in ordered
     ]
-    rows += [
-        (
-            f"{effect.kind}, no claim",
-            "-",
-            *(_cell(effect, brief=brief) if k == kind else "-" for k in kinds),
-            "",
-        )
+    return found + [
+        Row(f"{effect.kind}, no claim", None, {k: effect if k == kind else None for k in kinds})
         for kind, effect in _unclaimed(conclusion)
+    ]
+
+
+def claims(conclusion: Conclusion) -> Table:
+    """Return claimed and measured reduction, by each kind of evidence, and verdict of each row."""
+    kinds = _kinds(conclusion)
+    brief = len(kinds) > 1
+    cells = [
+        (
+            _brief(row.verdict) if brief and row.verdict else row.about,
+            claimed(row),
+            *(_cell(effect, brief=brief) for effect in row.effects.values()),
+            row.verdict.verdict if row.verdict else "",
+        )
+        for row in rows(conclusion)
     ]
     headings = [f"reduction, %\n({kind})" for kind in kinds]
     if len(kinds) == 1:
         headings = [f"reduction ({kinds[0]}), 95 %"]
-    return Table(("claim", "claimed", *headings, "verdict"), rows, 1)
+    return Table(("claim", "claimed", *headings, "verdict"), cells, 1)
+
+
+def claimed(row: Row) -> str:
+    """Return the claimed reduction in percent, or a dash."""
+    return tables.percent(row.verdict.shown_percent if row.verdict else None)
 
 
 def _kinds(conclusion: Conclusion) -> list[str]:
