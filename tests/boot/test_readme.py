@@ -31,6 +31,13 @@ ELSEWHERE = {
     "link": "tests/unit/test_bootstrap.py",
     "reproduce --plan quick --fine-clock": "tests/boot/test_fine_clock.py",
     "null": "tests/integration/jobs/test_reproduce.py",
+    "procedure >rebind.sh": "tests/boot/test_procedure.py",
+    "import-logs --base b1.log b2.log b3.log --tip t1.log t2.log t3.log": (
+        "tests/boot/test_procedure.py"
+    ),
+    "import-logs --base dmesg-base.txt --tip dmesg-tip.txt --driver nd_pmem": (
+        "tests/boot/test_reproduce.py"
+    ),
     "bisect v7.2 v7.3 --repo ~/linux --memmap": "tests/integration/jobs/test_bisect.py",
     "watch --tree v7.3 --check": "tests/integration/jobs/test_watch.py",
     "reproduce --plan quick --each-patch": "tests/integration/jobs/test_per_patch.py",

@@ -43,6 +43,7 @@ def boots(monkeypatch: pytest.MonkeyPatch, outcome: str, *verdicts: str) -> None
         verdicts=[SimpleNamespace(driver="nd_pmem", verdict=verdict) for verdict in verdicts],
         rules=(),
         prefixes=(),
+        parts=(),
     )
     monkeypatch.setattr(trials.reproduce, "reproduce", lambda *_: record)
     monkeypatch.setattr(trials, "conclude", lambda *_: found)
