@@ -111,6 +111,17 @@ def test_memory_traffic_is_shown_with_what_it_explains() -> None:
     assert "Traffic, order0: memory transfers at least 1.00 cache lines" in found.text
 
 
+def test_digests_of_both_runs_are_folded() -> None:
+    made = replay()
+    made = replace(made, setup=replace(made.setup, schedule_sha256="5" * 64))
+    found = rendered(conclude(record(), claims(), replay=made))
+    (folded,) = [e.text for e in found.all("details") if "Commits, patch-ids" in e.text]
+    assert f"Schedule: {'5' * 64}." in folded
+    for digest in ("5" * 64, record().setup.plan_sha256, record().setup.guest_sha256):
+        assert digest in folded
+        assert digest not in found.text.split("Environment")[1].split("Commits, patch-ids")[0]
+
+
 def test_the_replay_beside_boots_is_linked() -> None:
     made = NAMED["reproduced"]
     assert "./replay.json" in links(rendered(made, lambda _: True))
