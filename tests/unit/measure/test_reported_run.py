@@ -328,7 +328,7 @@ def test_programs_pages_and_bundles_say_what_is_taken_on_trust(imported: Importe
     done = CliRunner(env={"MEMMAP_HARNESS_ROOT": str(imported.project.root)}).invoke(cli, words)
     assert "the kernel's configuration" in json.loads(done.output)["taken_on_trust"]
     page = run_page.page(concluded(rec), has=lambda _name: True)
-    assert "<b>Taken on trust</b>: which patches the kernel has" in page
+    assert '<b class="doubt">taken on trust</b>: which patches the kernel has' in page
     files, absent = contents(imported.project, Cache(imported.folder / "cache"), folder, rec)
     assert absent == ()
     assert sum("/logs/" in name for name in files) == 6
