@@ -7,7 +7,7 @@ import msgspec
 
 
 class Began(msgspec.Struct, frozen=True, tag=True):
-    """A stage, or a long step of it, began: the one of that `number` if there are more like it."""
+    """A stage, or a long step of it, began: `number` of `of` similar ones."""
 
     title: str
     number: int = 1

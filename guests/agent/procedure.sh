@@ -12,7 +12,7 @@ usage() {
 		running, and writes the kernel's times to FILE. Without NAME, lists the namespaces.
 
 		A namespace is refused if it has a file system, a partition table, other data, a mount, or a user.
-		--destroy NAME uses it all the same, and what it holds is lost: it is made anew if ndctl is installed.
+		--destroy NAME uses it anyway: its contents are lost, and it is recreated if ndctl is installed.
 		--dry-run says what would be done, and changes nothing.
 	end
 }
@@ -299,10 +299,10 @@ for name in $names; do
 	find_use "$name"
 	what="rebind $driver ($name, $device, $(cat "$bus/devices/$name/size") bytes) $rebinds times"
 	if is_destroyed "$name"; then
-		! command -v ndctl >/dev/null || what="make $name anew with ndctl, and $what"
-		[ -z "$use" ] || what="$what, although it $use: what it holds is lost"
+		! command -v ndctl >/dev/null || what="recreate $name with ndctl, and $what"
+		[ -z "$use" ] || what="$what, although it $use: its contents are lost"
 	elif [ -n "$use" ]; then
-		refuse "$name $use; nothing was changed. --destroy $name uses it all the same, and what it holds is lost"
+		refuse "$name $use; nothing was changed. --destroy $name uses it anyway, and its contents are lost"
 	fi
 	echo "rebind: $mood $what"
 done
@@ -319,7 +319,7 @@ restore_limit=
 work=$(mktemp -d) || refuse 'cannot make a temporary folder'
 trap restore EXIT
 trap interrupted INT TERM HUP
-[ ! -f "$log" ] || refuse "$log: is there already"
+[ ! -f "$log" ] || refuse "$log: already exists"
 exec 3>"$log" || refuse "$log: cannot be written"
 change_settings
 mark started

@@ -114,7 +114,7 @@ require_options = adding(
         "--require",
         type=click.Choice(["reproduced", "supported"]),
         metavar="WORD",
-        help="Exit with 1 unless every claim is reproduced, or supported (which reproduced meets).",
+        help="Exit with 1 unless every verdict is WORD; reproduced meets supported, too.",
     ),
     click.option(
         "--require-verdict",

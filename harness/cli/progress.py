@@ -60,7 +60,7 @@ def _draw(draw: "_Plain | _Bars", name: str, news: "Event | Outcome") -> None:
 
 
 class Story:
-    """A listener that draws a command of several steps as one: with one bar and the time left."""
+    """A listener that draws the progress of a whole command: one bar, with the time left."""
 
     def __init__(self, draw: "_Plain | _Bars", times: Timeline, *, named: bool) -> None:
         self.times = times
@@ -89,9 +89,9 @@ class Story:
 
 @contextlib.contextmanager
 def story(cache: Cache, command: str, *, named: bool) -> Iterator[Story]:
-    """Yield a listener that draws the progress of a command's steps as that of one.
+    """Yield a listener that draws the progress of a whole command.
 
-    How long they take is stored in the cache, for the time left of later runs of `command`.
+    The durations of its steps are stored in the cache, to estimate later runs of `command`.
     """
     times = Timeline(durations.load(cache, command))
     try:
@@ -133,7 +133,7 @@ class _Progress(Progress):
     _whole: tuple[TaskID, Timeline] | None = None
 
     def show_whole(self, times: Timeline) -> None:
-        """Add the bar of the whole command, which is brought up to date as often as it is drawn."""
+        """Add the bar of the whole command; its time left is computed at every redraw."""
         self._whole = (
             self.add_task("[bold]in all[/]", total=None, text="", is_whole=True),
             times,

@@ -55,7 +55,7 @@ def _run_or_reference(results: Path, run: str | None) -> Path:
     where = printable(f"{reference.relative_to(results.parent)}, made on {machine.cpu}")
     click.echo(
         f"no run here yet: this is the reference run of the repository ({where}).\n"
-        "`harness reproduce` makes one of this machine.\n",
+        "`harness reproduce` makes one on this machine.\n",
         err=True,
     )
     return reference
@@ -142,7 +142,7 @@ def show_replays(
 
 
 def show_compilers(found: "Sequence[Conclusion]") -> None:
-    """Print what several compilers make of the same builds, timed in the same rounds."""
+    """Print a comparison of several compilers, whose builds were timed in the same rounds."""
     from harness.judge.runs.compilers import by_compiler
     from harness.report import compilers
     from harness.report.terminal.run import grid, text
@@ -161,7 +161,7 @@ def same_rounds(project: Project, found: "Conclusion") -> "list[Conclusion]":
 
     together = [found]
     for run in found.record.same_rounds if isinstance(found.record, ReplayRun) else ():
-        # A damaged neighbour is no fault of this run, whose report has been printed.
+        # A damaged record of another run must not fail this one, whose report is printed already.
         with contextlib.suppress(RecordError):
             together.append(concluded(project, store.load(find_run(project.results, run))))
     return together

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the time of a command goes, and how much is left. Reads no clock but the one given."""
+"""Where the time of a command goes, and how much is left. Reads only the clock it is given."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ PARTS = {
 }
 #: Seconds per step on a server with two CPUs, where no earlier run says how long it takes.
 GUESSES_S = {"replay": 90.0, "build": 240.0, "measure": 120.0}
-#: The share of a step from which on its own speed tells more than earlier runs.
+#: From this share of a step on, its own speed predicts the rest better than earlier runs do.
 ENOUGH = 0.25
 
 
@@ -90,7 +90,7 @@ class Timeline:
         if step not in self._began:
             return expected
         spent, share = self._clock() - self._began[step], self._share.get(step, 0.0)
-        # A replay has parts of its own, of which nothing says how long they are.
+        # The parts of a replay have no known durations.
         if share and step != "replay" and (share >= ENOUGH or step not in self._known_s):
             return spent * (1 - share) / share
         return max(expected - spent, 0.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The first chapter of `harness reproduce`: a replay of all patches, before any kernel is built.
+"""The first answer of `harness reproduce`: replays all patches before any kernel is built.
 
 The replay is stored as a run of its own, with a copy beside it (store.save_replay) that marks it as
 unfinished. Boots that follow take over its id and its folder.
@@ -71,7 +71,7 @@ def replay_first(
 
 
 def _fitting(wanted: ReplayRequest, listen: Listener) -> ReplayRequest:
-    """Return the request, with namespaces as small as slices where memory is too small for it."""
+    """Return the request; if memory is too small for it, with namespaces as small as slices."""
     schedule = wanted.schedule
     smaller = min(schedule.size_bytes, schedule.slice_bytes)
     fits = with_spare(schedule.memory_bytes(1)) <= backing_files.available_bytes()

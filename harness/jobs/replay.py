@@ -58,9 +58,9 @@ def time_compilers(
     listen: Listener = silent,
     claims: RunClaims | None = None,
 ) -> tuple[TimedReplay, ...]:
-    """Do the same with several compilers, whose builds are timed in the same rounds.
+    """Compare struct pages, then time the builds of all compilers in the same rounds.
 
-    Returns a run per compiler. Raises ToolMissing before anything else if one is not installed.
+    Returns one run per compiler. Raises ToolMissing before anything else if one is not installed.
     """
     for compiler in compilers:
         kbuild.require(compiler)
@@ -116,9 +116,9 @@ def time_base_twice(
 
 @contextlib.contextmanager
 def scipy_imported() -> Iterator[None]:
-    """Import what ratios are computed with while the block waits for make: a second of CPU time.
+    """Import scipy.stats in a thread while the block waits for make: a second of CPU time.
 
-    It has been imported when the block ends, so that no timing is disturbed.
+    The import has ended when the block ends, so that it disturbs no timing.
     """
     thread = threading.Thread(target=importlib.import_module, args=["scipy.stats"])
     thread.start()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fetches a tree, applies a series, builds base and tip, boots both; leaves one run record.
 
-A replay may come between: as soon as tree and series are there, and before anything is built.
+A replay may precede the boots: it starts once the series is applied, before anything is built.
 
 Every job stores what it finished, so a run that was killed continues where it was.
 """
@@ -120,7 +120,7 @@ def answer_only(
     notify: Notify,
     first: Callable[[Tree, Applied], ReplayRun],
 ) -> ReplayRun:
-    """Fetch the tree, apply the series, and return what `first` makes of them; boot nothing."""
+    """Fetch the tree, apply the series, and return the replay by `first`; boot nothing."""
     plan(project, cache, wanted)
     done = on_tree(engine, wanted, notify)
     notify("", Planned((REPLAY,)))
@@ -134,7 +134,7 @@ def on_tree(engine: Engine, wanted: ReproduceRequest, notify: Notify) -> dict[st
 
 
 def answered(first: First | None, done: Mapping[str, Outcome]) -> ReplayRun | None:
-    """Return what `first` makes of the tree and the applied series."""
+    """Return the replay by `first` of the applied series; None without `first`."""
     if first is None:
         return None
     return first(result(done["fetch"], Tree), result(done["apply"], Applied))

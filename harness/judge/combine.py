@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Combines the verdicts of boots with those of the replay beside them, one per claim. Pure.
 
-Boots decide where they can. Where they leave a claim untested, the replay's word is the claim's.
+Boots decide if they can. If they leave a claim untested, its verdict is the replay's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def _of_both(boots: Verdict, replay: Verdict, machine: Machine) -> Verdict:
 
 
 def _disagreement(boots: Verdict, replay: Verdict) -> str:
-    """Return that the intervals of timed boots and of the replay have no value in common."""
+    """Return both intervals, in words, if timed boots and the replay do not overlap; else ""."""
     if boots.evidence != "boot-kvm" or boots.effect is None or replay.effect is None:
         return ""
     ours, theirs = boots.effect.reduction, replay.effect.reduction

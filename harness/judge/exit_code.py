@@ -40,7 +40,7 @@ def reproduce_exit_code(found: Conclusion, require: Required | None = None) -> i
 def judge_exit_code(found: Conclusion, require: Required | None = None) -> int:
     """Return 0 if every rule holds; without rules, if every claim is reproduced and patch holds.
 
-    What is required of the claims must be so as well. A run that answers to no claim meets nothing.
+    With `require`, claims must meet it as well. A run that no claim is about does not meet it.
     """
     by_rules = all(rule.ok for rule in found.rules)
     by_claims = _met(found, require or "reproduced")

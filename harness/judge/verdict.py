@@ -34,7 +34,7 @@ TOLERANCE_POINTS = 5.0
 _WHY_FLOOR = f"the claim less {TOLERANCE_POINTS:g} points and its own error"
 
 #: Boots under KVM reproduce or contradict a claim, or are inconclusive. A replay decides none: it
-#: supports or doubts a claim, or leaves it open. Untested is what was not measured.
+#: supports or doubts a claim, or leaves it open. A claim that no number is about is untested.
 Word = Literal[
     "reproduced", "supported", "contradicted", "doubted", "inconclusive", "open", "untested"
 ]
@@ -47,7 +47,7 @@ class Verdict(msgspec.Struct, frozen=True):
     the boots, none for a replay; `effect` is the effect that decides, if one was measured. `first`
     is the verdict on the first binding's reduction, with its reason, if its times were posted;
     `figures` are those on all posted times. `precision` says how many boots the verdict needed.
-    `evidence` is what the verdict stands on. Where a replay was made beside the boots, `boots` and
+    `evidence` is what it is based on. Where a replay was made beside the boots, `boots` and
     `replay` are the verdicts of each, and `disagrees` says that their intervals exclude each other.
     """
 
@@ -257,7 +257,7 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
 
 
 def _other_setup(machine: Machine, claim: Claim, claimed: float) -> str:
-    """Return that a claim is about another kind of machine than the one that logs are of."""
+    """Return a sentence if a claim is about another kind of machine than the logs; else ""."""
     where = machine.hypervisor
     if claim.setup == "physical" and where != "none":
         what = f"of a virtual machine ({where})" if where else "of a machine of unknown kind"
@@ -267,7 +267,7 @@ def _other_setup(machine: Machine, claim: Claim, claimed: float) -> str:
     return ""
 
 
-#: Logs that others made decide nothing.
+#: Logs of other machines decide nothing.
 _REPORTED: dict[Word, Word] = {
     "reproduced": "supported",
     "contradicted": "doubted",

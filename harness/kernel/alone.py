@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compiles one object again with the command that kbuild saved, without make.
 
-make looks at everything that a build prepares before it compiles: a second per object. If only C
-files and headers changed since the last make, and nothing but objects was made from them, then make
-would do the same. The O= folder stays as make left it, so that the next make misses nothing.
+Before make compiles an object, it checks everything that a build prepares, which takes a second. If
+only C files and headers changed since the last make, and only objects are made from them, make
+would run the same command. The O= folder stays as make left it, so the next make sees every change.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ MADE = "harness.made"
 #: Folder of the object in the O= folder.
 _FOLDER = "harness.alone"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-#: A path that make takes nothing from but what it compiles or includes.
+#: The path of a file that make only compiles or includes.
 _PLAIN = re.compile(r"(?!(?:scripts|tools|usr)/).*\.[ch]")
 #: Folders whose objects become programs, or images that headers are made from.
 _OF_THE_BUILD = frozenset(("scripts", "tools", "usr", "vdso"))
@@ -51,11 +51,11 @@ def compiled(make: Make, git: Git, commit: str, name: str, into: Path) -> bool:
         text = make.output.text(str(at.with_name(f".{at.name}.cmd")))
         target = f"{_FOLDER}/{at.name}"
         folder = make.output.emptied(_FOLDER)
-        # Relative names of sources, which kbuild uses without O=, would not be found above.
+        # Without O=, kbuild uses relative names of sources, which the command would not find.
         if f"{make.source}/" not in text:
             return False
         for argv in saved_commands(text, name):
-            # Without the file of dependencies, which fixdep reads.
+            # Only make needs the dependency file.
             own = [target if word == name else word for word in argv if "-MMD" not in word]
             make.run(["env", "-C", str(make.output.path), *own])
         folder.copy(at.name, into)
@@ -64,7 +64,7 @@ def compiled(make: Make, git: Git, commit: str, name: str, into: Path) -> bool:
 
 
 def _state(make: Make) -> str:
-    """Return what changes with the configuration, and whenever make builds anything."""
+    """Return a digest that changes with the configuration, and whenever make builds anything."""
     started = make.output.path / compiler_warnings.STARTED
     recorded = (make.output.path / compiler_warnings.WARNINGS).lstat().st_mtime_ns
     if os.path.lexists(started):

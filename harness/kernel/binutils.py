@@ -64,7 +64,7 @@ class Binutils:
         self._run(argv, [], file.parent)
 
     def program(self, objects: Sequence[Path], into: Path, script: Path | None = None) -> None:
-        """Link objects into a program at fixed addresses; `script` adds to the linker's."""
+        """Link objects into a program at fixed addresses; `script` adds to the linker's own."""
         argv = ["cc", "-no-pie", "-Wl,-z,noexecstack", "-Wl,--strip-debug", "-o", str(into)]
         argv += [f"-Wl,-T,{script}"] if script else []
         self._run([*argv, *map(str, objects)], objects, into.parent)

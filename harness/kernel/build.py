@@ -156,7 +156,7 @@ def _third_party(cache: Cache, tree: Tree, commit: str) -> str:
     if commit == tree.commit:
         return ""
     git = Git(cache.repository, log=cache.log("author"), deadline=Deadline(GIT_S))
-    # Not --points-at: git reads every tag's commit for it, and stops at one that went with a clone.
+    # Not --points-at: git would read every tag's commit, and fail at one whose clone was deleted.
     tags = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/series").stdout
     named = (tag.partition(" ") for tag in tags.splitlines())
     labels = sorted(ref.split("/")[4] for tagged, _, ref in named if tagged == commit)
@@ -219,7 +219,7 @@ def failure(error: ToolFailed, what: str, blamed: str | None = None) -> HarnessE
 def _config_inputs(cache: Cache, commit: str, recipe: Recipe, deadline: Deadline) -> str:
     """Return what a commit's .config depends on: Kconfig files, scripts, compiler, vng."""
     git = Git(cache.repository, log=cache.log("configured-by"), deadline=deadline)
-    # Of all 90,000 files, `git ls-tree` would print 9 MB.
+    # `git ls-tree` would print all 90,000 files, 9 MB.
     files = git("diff-tree", "-r", "--no-renames", EMPTY_TREE, commit, "--", *_STEERING).stdout
     programs = [compiler_version(cache, recipe.program)]
     if recipe.profile == "vng":

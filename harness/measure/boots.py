@@ -153,7 +153,7 @@ def _compare_clocks(
     kernels: Mapping[str, Kernel],
     listen: Listener,
 ) -> BootRun:
-    """Return the record after the boots that compare clocks. One that fails spoils nothing."""
+    """Return the record after the boots that compare clocks. A failed one changes no verdict."""
     if record.fine_clock is None:
         return record
     conditions = msgspec.structs.replace(conditions, fine_clock=True)

@@ -78,7 +78,7 @@ def describe(cache: Cache, accelerator: Accelerator, guest_cpu: str) -> Machine:
 
 
 def versions(cache: Cache, names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of programs, of those that are known."""
+    """Return the versions of these programs, without those that are not known."""
     deadline = Deadline(_DESCRIBE_S)
     found = {name: tool_version(cache, name, deadline) for name in names}
     return {name: number for name, number in found.items() if number}

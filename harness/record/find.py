@@ -24,7 +24,7 @@ def find_run(results: Path, run: str | None, *, booted: bool = False) -> Path:
 
 
 def reference_run(results: Path) -> Path | None:
-    """Return the folder of the repository's own run, for who has none yet; None without one."""
+    """Return the folder of the reference run in the repository; None if it has none."""
     found = results.glob(f"reference/*/reproduce/{store.FILE}")
     return min((file.parent for file in found), default=None)
 

@@ -377,7 +377,7 @@ def resumable(results: Path, wanted: BootRun) -> BootRun | None:
 
 
 def resumable_replay(results: Path, wanted: ReplayRun) -> ReplayRun | None:
-    """Return the newest replay of exactly this whose boots have not ended, if any.
+    """Return the newest replay with the same inputs whose boots have not ended; None without one.
 
     It is lost or complete: the replay beside boots that were interrupted, or a replay that awaits
     its boots, in whose folder save_replay() has left another copy.

@@ -69,9 +69,9 @@ def time_together(
     *,
     on_begin: Callable[[Path], None] = lambda _folder: None,
 ) -> tuple[ReplayRun, ...]:
-    """Do the same for several compilers, whose builds are timed in the same rounds.
+    """Time the builds of several compilers in the same rounds; return one run per compiler.
 
-    Returns a run per compiler. Their records are new, unless there is only one.
+    Their records are new, unless there is only one.
     """
     schedule = wanted.schedule
     names = [_names(made, alone=len(begun) == 1) for made, _ in begun]

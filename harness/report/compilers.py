@@ -34,7 +34,7 @@ def table(found: Sequence[ByCompiler]) -> Table:
 
 
 def lines(found: Sequence[ByCompiler]) -> Iterator[Line]:
-    """Yield each gain that does not exist with all compilers, or that there is none such."""
+    """Yield each gain that some compilers lack, or that all compilers have all gains."""
     compared = [one for one in found if one.ratios]
     for one in compared:
         if one.disagree:

@@ -43,7 +43,7 @@ def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
     return lines
 
 
-#: Pins that a summary names, by the words it uses.
+#: Fields that must be equal and that a summary names, with their names there.
 _NAMED = {
     "compiler": "compiler",
     "configuration": "configuration",
@@ -53,7 +53,7 @@ _NAMED = {
 
 
 def summary(conclusion: Conclusion) -> str:
-    """Return in what alone base and the last build differ; empty if they are not comparable."""
+    """Return how base and the last build differ, in words; empty if they are not comparable."""
     record = conclusion.record
     if not conclusion.identity or not all(found.ok for found in conclusion.identity):
         return ""

@@ -233,7 +233,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
 
 
 def _of_claim(verdict: Verdict) -> Iterator[Number]:
-    """Yield the numbers that a verdict stands on, with their evidence."""
+    """Yield the numbers that a verdict is based on, with their evidence."""
     effect = verdict.effect
     if effect is None or verdict.evidence == "boot-tcg":
         return

@@ -244,7 +244,7 @@ def _released(trees: CachedTrees, wanted: _Wanted) -> Tree | None:
 def _entry_at(project: Project, trees: CachedTrees, wanted: _Wanted) -> Tree | None:
     """Return the cached tree of an entry at the commit that `PATH@REV` means.
 
-    Its worktree is there already, and objects that were compiled from it.
+    Its worktree exists already, and so do objects compiled from it.
     """
     if not wanted.revision or not isinstance(wanted.source, GitSource):
         return None

@@ -165,8 +165,8 @@ def test_what_it_says_and_refuses(ended: boot.EndedBoot) -> None:
     assert "namespace1.0 is open in process" in text
     code, text = said["sh rebind.sh --dry-run --destroy namespace0.0"]
     assert code == 0
-    assert "would make namespace0.0 anew" in text
-    assert "what it holds is lost" in text
+    assert "would recreate namespace0.0" in text
+    assert "its contents are lost" in text
     assert ended.channel.endswith(b"1.log\n2.log\n3.log\n4.log\n")
 
 

@@ -179,7 +179,7 @@ fault(
 )(imported(base=_dmesg(200), tip=f"{_dmesg(200)}\n"))
 fault(
     "record-log-other",
-    "`import-logs` is given a file that is no kernel log",
+    "`import-logs` is given a file that is not a kernel log",
     2,
     r"tip\.log: has no line of memmap_init_zone_device\(\)",
     "none",

@@ -25,19 +25,18 @@ if TYPE_CHECKING:
     "--series",
     "slug",
     metavar="SERIES",
-    help="Set the newest runs of SERIES beside each other: guests, logs of other machines, "
-    "replays.",
+    help="Compare the newest runs of SERIES: guests, logs of other machines, replays.",
 )
 @json_option
 def compare(first: str | None, second: str | None, slug: str | None, as_json: bool) -> None:
     """Compare the second RUN with the first, of two versions of a series, for example.
 
     Machine, accelerator, guest, procedure, compiler and base's configuration must be equal;
-    otherwise prints the field that differs and exits with 65. With a replay, compares the replay of
-    a run that has boots as well.
+    otherwise prints the field that differs and exits with 65. If one RUN is a replay and
+    the other has boots, compares the replays of both.
 
-    With --series, shows what each kind of evidence says that the series saves, on which CPU, and
-    where two disagree by more than their intervals allow.
+    With --series, shows the reduction that each kind of evidence measured, with its CPU, and names
+    the pairs whose intervals do not overlap.
 
     \b
     Examples:

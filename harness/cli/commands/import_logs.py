@@ -52,8 +52,8 @@ class _ManyLogs(click.Command):
     "--driver",
     "drivers",
     metavar="DRIVER[,DRIVER]",
-    help="Driver of the bindings, nd_pmem or dax_pmem, where the logs do not say it; both if they "
-    "were bound in turn, the first one first.",
+    help="Driver of the bindings, nd_pmem or dax_pmem, if the logs do not name it; both, in order, "
+    "if they were bound in turn.",
 )
 @claim_options
 @json_option
@@ -91,7 +91,7 @@ def import_logs(
     for name, given in logs.items():
         if not given:
             raise InputError(
-                "no log is given", where=f"--{name}", expected="one or more of each kernel"
+                "no log is given", where=f"--{name}", expected="one or more logs per kernel"
             )
     with watching() as listen:
         wanted = ClaimsRequest(series.slug, None, "reproduce", claims)
@@ -102,7 +102,7 @@ def import_logs(
 
 
 def _series(project: Project, named: str) -> "tuple[Series, int]":
-    """Return the series of a text like memcpy-streaming@v2, and the version."""
+    """Return the series and the version that a text like memcpy-streaming@v2 names."""
     slug, at, text = named.partition("@")
     project.require_series(slug)
     series = project.measurable_series(slug)
@@ -122,5 +122,5 @@ def _drivers(text: str | None) -> tuple[str, ...]:
     found = tuple(text.split(",")) if text else ()
     if set(found) <= set(DRIVERS) and len(set(found)) == len(found):
         return found
-    expected = "nd_pmem, dax_pmem, or both with a comma between"
+    expected = "nd_pmem, dax_pmem, or both separated by a comma"
     raise InputError(f"{text!r} is not a driver", where="--driver", expected=expected)

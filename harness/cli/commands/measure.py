@@ -95,7 +95,7 @@ boot_options = adding(
 
 
 def _where(options: BootOptions) -> "OnServer | None":
-    """Return where to measure, None for a guest here. Raises InputError for odd combinations."""
+    """Return the server to measure on, None for guests. Raises InputError if options conflict."""
     from harness.measure.metal.run import OnServer
 
     if options.server is None:
@@ -112,14 +112,14 @@ def _where(options: BootOptions) -> "OnServer | None":
         ("--scheduler", workers.scheduler is not None),
     ):
         if given:
-            raise InputError("not for a server", where=name, expected="no --on")
+            raise InputError("not available on a server", where=name, expected="no --on")
     return OnServer(options.server, virtual=options.allow_virtual)
 
 
 def _show_steps(
     project: "Project", cache: "Cache", options: BootOptions, where: "OnServer"
 ) -> None:
-    """Print what a measurement does on the server, after the checks of the server."""
+    """Check the server, and print what a measurement would do there."""
     from harness.measure.metal import run as metal
 
     plan = project.plan(options.kernels.plan)

@@ -59,7 +59,7 @@ class ReplayOptions(NamedTuple):
 
     @property
     def compilers(self) -> list[str]:
-        """The compilers; more than one for `harness replay` alone."""
+        """The compilers; only `harness replay` takes more than one."""
         return self.kernels.compiler.split(",")
 
     def request(self) -> "ReplayRequest":
@@ -203,7 +203,7 @@ def replay(context: click.Context, options: ReplayOptions) -> None:
     others = options.only_check + options.only_count + (options.tries is not None)
     if others and len(options.compilers) > 1:
         raise InputError(
-            f"no compiler {options.kernels.compiler!r}", where="--compiler", expected="one"
+            f"no compiler {options.kernels.compiler!r}", where="--compiler", expected="one compiler"
         )
     if others > 1:
         raise InputError(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     help="Build, boot and measure every prefix, patch by patch.",
 )
 @follow_up_option
-@click.option("--no-replay", is_flag=True, help="Boot only; time nothing natively before.")
+@click.option("--no-replay", is_flag=True, help="Boot only, without the replay.")
 @click.option("--no-boot", is_flag=True, help="Replay only, as `harness replay` does.")
 @require_options
 @as_one(BootOptions)
@@ -64,7 +64,7 @@ def reproduce(options: BootOptions) -> None:
       harness reproduce --plan quick --json  4 GiB, 5 rebinds, for programs
       harness reproduce --base v7.3
       harness reproduce --no-boot            the first answer alone
-      harness reproduce --fine-clock         and the same calls by microseconds, in further boots
+      harness reproduce --fine-clock         time the same calls in microseconds too
       harness reproduce --plan quick --each-patch    the effect of each patch
       harness reproduce my-series.mbox --claim 'nd_pmem=250.5->100.2ms,60%' --claim dax_pmem@2=20%
       harness reproduce --plan quick --each-patch --follow-up    and of our own on top
@@ -86,7 +86,7 @@ def reproduce(options: BootOptions) -> None:
 
 
 class _Reproduction:
-    """One `harness reproduce`."""
+    """A call of `harness reproduce`: replays, boots, and prints both answers."""
 
     def __init__(
         self,

@@ -139,7 +139,7 @@ class _Sink:
         *lines, rest = (self._partial.get(is_error, b"") + data).split(b"\n")
         # Limits a line that never ends.
         self._partial[is_error] = rest[-65536:]
-        # Of a listing of all files, a listener wants each line, and an error message the last ones.
+        # A listener gets every line; without one, only the last lines are kept for error messages.
         for line in lines if self._on_line is not None else lines[-_TAIL_LINES:]:
             self._line(line)
 

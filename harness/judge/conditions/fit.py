@@ -13,7 +13,7 @@ def unfit(machine: Machine) -> str:
 
 
 def virtual_server(record: RunRecord) -> str:
-    """Return that the server of a run was a virtual machine, in words; empty if it was none."""
+    """Return a sentence if the server of a run was a virtual machine; empty otherwise."""
     if record.evidence != "metal" or record.machine.hypervisor == "none":
         return ""
     return f"the server is itself a virtual machine ({record.machine.hypervisor or 'unknown'})"

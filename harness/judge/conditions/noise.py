@@ -210,9 +210,9 @@ def _of_replay(table: ReplayTable) -> Iterator[Noise]:
 
 
 def _canary(table: ReplayTable) -> Iterator[Noise]:
-    """Yield that the CPU was slower in some rounds, or stopped now and then: it shows in no load.
+    """Yield a finding if the canary took longer: the CPU was slower, or was taken away at times.
 
-    A guest's CPU time contains what its hypervisor gave to others, unless the guest is informed.
+    A guest counts time that its hypervisor gave to others as its own unless it sees steal time.
     """
     rounds = {n: times for n, times in enumerate(table.record.canary) if times}
     times = sorted(time for found in rounds.values() for time in found)
@@ -221,13 +221,13 @@ def _canary(table: ReplayTable) -> Iterator[Noise]:
     fastest = times[len(times) // 10]
     medians = {n: statistics.median(found) / fastest - 1 for n, found in rounds.items()}
     slowest = max(medians, key=lambda n: medians[n])
-    what = "a loop that always takes as many cycles took"
+    what = "a loop of a fixed number of cycles took"
     if medians[slowest] > SLOWER_ROUND:
         text = f"{what} {medians[slowest]:.0%} longer in round {slowest} than at its fastest"
         yield _noise("canary", "CPU", f"{text}: the frequency changed, or its core was shared")
     elif (mean := statistics.fmean(times) / fastest - 1) > SLOWER_MEAN:
         text = f"{what} {mean:.0%} longer on average than at its fastest, but not in most slices"
-        yield _noise("canary", "CPU", f"{text}: something else had the CPU now and then")
+        yield _noise("canary", "CPU", f"{text}: something else used the CPU at times")
 
 
 def _preempted(table: ReplayTable) -> Iterator[Noise]:

@@ -22,7 +22,7 @@ COUNTED = "instructions counted, repeatable to the last digit"
 
 
 class Reduction(NamedTuple):
-    """The interval of what a build saves of base's cost, in percent."""
+    """The reduction of a build's cost relative to base: an interval in percent."""
 
     low: float
     high: float
@@ -64,7 +64,7 @@ class Effect(msgspec.Struct, frozen=True):
 
     @property
     def reduction(self) -> Reduction | None:
-        """The interval of what the build saves; None where a bound of the ratio is missing."""
+        """The interval of the reduction; None if a bound of the ratio is missing."""
         if self.low is None or self.high is None:
             return None
         return Reduction((1 - self.high) * 100, (1 - self.low) * 100)

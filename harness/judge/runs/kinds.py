@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The newest runs of one series beside each other, one per kind of evidence and CPU. Pure.
+"""Compares the newest runs of one series, one per kind of evidence and CPU. Pure.
 
 Guests, logs of other machines and replays measure the same saving in different ways, on different
-CPUs. Their intervals need not agree; where two have no value in common, that is said.
+CPUs. Their intervals may differ; pairs that do not overlap are reported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from harness.judge.conditions.validity import gather
 from harness.judge.ratios.ratios import Reduction
 from harness.record.record import PROXY_KIND, Evidence, ReplayRun, RunRecord
 
-#: Evidence whose clock is no CPU's.
+#: Evidence that does not time a CPU.
 _NO_TIME = ("boot-tcg", "boot-icount")
 
 
 class Saving(msgspec.Struct, frozen=True):
-    """What a run says that the whole series saves of a driver's rebinds, in percent.
+    """The reduction of a driver's rebinds by the whole series that a run measured, in percent.
 
     `kind` is the page order that a replay timed in the driver's place, else the driver.
     `reduction` is None where there are too few boots, and `why_not` says why it is not usable.
@@ -38,7 +38,7 @@ class Saving(msgspec.Struct, frozen=True):
 
 
 class Disagreement(msgspec.Struct, frozen=True):
-    """Two savings of one driver whose intervals have no value in common."""
+    """Two savings of one driver whose intervals do not overlap."""
 
     one: Saving
     other: Saving
@@ -60,7 +60,7 @@ def side_by_side(records: Sequence[RunRecord]) -> tuple[Saving, ...]:
 
 
 def disagreements(savings: Sequence[Saving]) -> tuple[Disagreement, ...]:
-    """Return the pairs of usable savings of one driver that their intervals do not reconcile."""
+    """Return the pairs of usable savings of one driver whose intervals do not overlap."""
     return tuple(
         Disagreement(one, other)
         for one, other in combinations(savings, 2)

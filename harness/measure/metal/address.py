@@ -23,9 +23,9 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse(text: str) -> Address:
-    """Return the address. Raises ValueError for what is none of root's."""
+    """Return the address. Raises ValueError unless it is root's."""
     match = _ADDRESS.fullmatch(text)
     port = int(match["port"]) if match and match["port"] else None
     if match is None or (port is not None and not 0 < port < 65536):
-        raise ValueError(f"{text!r} is no address of a server; expected {EXPECTED}")
+        raise ValueError(f"{text!r} is not the address of a server; expected {EXPECTED}")
     return Address(match["host"], port)

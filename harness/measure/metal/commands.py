@@ -11,11 +11,11 @@ from harness.measure.metal.server_state import State
 from harness.project.plan import Plan
 from harness.project.series import FUNCTION
 
-#: A file system of our own in memory: /run may be small, and forbid programs.
+#: A tmpfs of our own: /run may be small or noexec.
 FOLDER = "/run/memmap-harness"
 #: The watchdog's time beyond the agent's: the start of the kernel, and the report.
 WATCHDOG_S = 120
-#: Its greatest time (softdog).
+#: The watchdog's longest time (softdog).
 _MOST_S = 65535
 UNPACK = (
     f"umount {FOLDER} 2>/dev/null; mkdir -p {FOLDER} && mount -t tmpfs -o mode=700 none {FOLDER} "
@@ -30,7 +30,7 @@ ANSWER = "cat /proc/sys/kernel/random/boot_id /proc/cmdline"
 def command_line(before: State, ranges: Ranges, plan: Plan) -> str:
     """Return the measured kernel's command line.
 
-    NVDIMMs of the machine stay unknown to it: the agent writes to what it finds.
+    It must not find NVDIMMs of the machine: the agent writes to every region that it finds.
     """
     special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     options = [
@@ -71,7 +71,7 @@ def init(script: str, token: str, ranges: Ranges, plan: Plan, arguments: tuple[s
 def load(before: State, options: str) -> str:
     """Return the command that packs the initramfs and loads the measured kernel.
 
-    The initramfs has the server's own kernel and initramfs, to which it leads back.
+    The initramfs holds the server's own kernel and initramfs, which it starts at the end.
     """
     kernel, initramfs = (shlex.quote(path) for path in before.images)
     root, start = f"{FOLDER}/root", "/bin/kexec --load /kernel --initrd=/initramfs"

@@ -56,7 +56,7 @@ class Site(msgspec.Struct, frozen=True):
 class Back(msgspec.Struct, frozen=True):
     """How a server came back: its new boot's number, and whether the report's range is reserved.
 
-    It is not if the server came through its firmware.
+    It is not if the server restarted through its firmware.
     """
 
     boot_id: str
@@ -64,7 +64,7 @@ class Back(msgspec.Struct, frozen=True):
 
 
 class _Unusable(Exception):
-    """There is no report, with the outcome and the reason."""
+    """The boot has no usable report; holds its outcome and the reason."""
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
         super().__init__(reason)
@@ -84,7 +84,7 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
     _send(site, kernel, token)
     site.server.run(command)
     last = answer(site)
-    listen(Note(f"{site.server.address} leaves its own kernel for {build}, {kernel.release}"))
+    listen(Note(f"{site.server.address} starts {build}, {kernel.release}, by kexec"))
     site.server.answers(commands.LEAVE, _ANSWER_S)
     outcome: Outcome = "complete"
     reason, content = "", b""
@@ -139,7 +139,7 @@ def _send(site: Site, kernel: Kernel, token: str) -> None:
 
 
 def pack(packed: Path, root: Path, image: Path, texts: Mapping[str, str]) -> None:
-    """Write a tar file with the kernel and, as root/, its root with more files. All are root's."""
+    """Write a tar file with the kernel and, as root/, its root with more files. root owns all."""
 
     def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0
@@ -160,7 +160,7 @@ def _fetched(site: Site, token: str, last: str) -> tuple[server_report.Header, b
     """Return the report of the boot with this token. Raises _Unusable."""
     back = await_back(site, last, site.plan.boot_s + commands.WATCHDOG_S + site.restart_s)
     if back is None:
-        what = f"{site.server.address} has not answered since its kernel was left"
+        what = f"{site.server.address} has not answered since the kexec"
         raise _Unusable("timed_out", what)
     if not back.is_reserved:
         raise _Unusable(
@@ -182,7 +182,7 @@ def _fetched(site: Site, token: str, last: str) -> tuple[server_report.Header, b
 def await_back(site: Site, last: str, seconds: float) -> Back | None:
     """Return how the server came back from the boot `last`; None if it does not within that time.
 
-    A connection that works does not mean that it has left: it stops its services first.
+    A working connection does not mean that it has restarted: it stops its services first.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -35,9 +35,9 @@ from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import Boot, BootRun, HostSettings, Machine
 
-#: What a plan's kernels need beside the plan's own fragments (configs/kconfig/).
+#: The fragment that kernels need besides those of the plan (configs/kconfig/).
 FRAGMENT = "metal"
-#: RAM that both kernels need beside the ranges.
+#: RAM that both kernels need besides the ranges.
 _LEFT_BYTES = GIB
 _AFTER_S = 60
 
@@ -60,7 +60,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def probe(cache: Cache, where: OnServer, guest: Guest) -> Found:
-    """Return what a server is; nothing there is changed.
+    """Return the state, ranges and machine of a server; change nothing there.
 
     Raises MachineError if it cannot be reached, Unsupported if it cannot be measured.
     """
@@ -121,14 +121,17 @@ def _write(state: State, folder: Path) -> None:
 
 
 def shown(where: OnServer, found: Found, plan: Plan, boots_per_build: int) -> Iterator[str]:
-    """Yield all that a run does on the server, as commands."""
+    """Yield every command that a run executes on the server, after a line that explains it."""
     server = Server(where.address, Path("/dev/null"))
     options = commands.command_line(found.state, found.ranges, plan)
     back = commands.way_back(found.state, found.ranges)
     steps = [
-        ("reads what the server is", server_state.PROBE),
+        ("reads the state of the server", server_state.PROBE),
         (f"before each of {boots_per_build} boots per build: unpacks the kernel", commands.UNPACK),
-        (f"which leads back to {back!r}; loads it", commands.load(found.state, options)),
+        (
+            f"loads it; it will start the server's kernel with {back!r}",
+            commands.load(found.state, options),
+        ),
         ("starts it", commands.LEAVE),
         ("waits until the server is back", commands.ANSWER),
         ("reads the report", commands.read(found.ranges.log, ranges.LOG_BYTES)),

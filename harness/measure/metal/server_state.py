@@ -87,7 +87,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 def parse(printed: str) -> State:
-    """Return the state that PROBE printed; lines of no text are ignored."""
+    """Return the state that PROBE printed; lines outside a text are ignored."""
     texts: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in printed.splitlines():
@@ -99,7 +99,7 @@ def parse(printed: str) -> State:
 
 
 def refusals(state: State) -> Iterator[str]:
-    """Yield why kernels cannot be started on this server, or its own not again."""
+    """Yield the reasons why this server cannot kexec measured kernels, or its own afterwards."""
     if state.of("user") != "0":
         yield "the user there is not root"
         return
@@ -136,7 +136,7 @@ def _missing(state: State) -> Iterator[str]:
 
 
 def changes(before: State, after: State) -> Iterator[str]:
-    """Yield what of kernel, command line and services is not as it was before."""
+    """Yield each difference in kernel, command line and services, as a sentence."""
     for name, old, new in (
         ("kernel", before.of("kernel"), after.of("kernel")),
         ("command line", before.command_line, after.command_line),
@@ -144,4 +144,4 @@ def changes(before: State, after: State) -> Iterator[str]:
         if old != new:
             yield f"the {name} was {old!r} and is {new!r}"
     for service in sorted(before.services - after.services):
-        yield f"{service} does not run any more"
+        yield f"{service} is no longer running"

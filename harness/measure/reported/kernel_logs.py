@@ -24,7 +24,7 @@ from harness.record.record import Finding
 #: A kernel log of a day is under 1 MiB.
 MAX_LOG_BYTES = 32 << 20
 MAX_BOOTS = 100
-#: Lines of two CPUs or loggers may be out of order by less.
+#: Lines of two CPUs or loggers may be out of order by up to this.
 _BACKWARDS_US = 1_000_000
 #: Lines beside a binding that may say whose it is.
 _NEAR = 20
@@ -239,7 +239,7 @@ def _whose(
 ) -> list[str | None]:
     """Return the driver of each binding; None where it is not known.
 
-    The nearest line above a binding says it, or the nearest below, but the same for all of a boot.
+    The nearest line above a binding names it, or the nearest below: the same for all of a boot.
     """
     if drivers:
         return [drivers[n % len(drivers)] for n in range(len(ends))]

@@ -20,7 +20,7 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _DATE = rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?"
 _MONTH = r"[A-Z][a-z]{2} [ \d]?\d"
-#: Each is removed as often as it is in front of what is left: loggers add to what others added.
+#: Removed until none is in front: loggers prepend to each other's prefixes.
 _PREFIXES = tuple(
     re.compile(text)
     for text in (

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes a run record of kernel logs that others sent: evidence `reported`.
 
-Its samples pass the checks that our own boots pass, where the log has what they need. What it has
-not is named in the boot: a record of logs supports or doubts a claim, and never decides it.
+Samples pass the checks of our own boots, as far as the log has the data; what it lacks is named in
+the boot (`unvouched`). Such a record supports or doubts a claim, and never decides it.
 """
 
 import re
@@ -36,7 +36,7 @@ from harness.record.record import (
     Subject,
 )
 
-#: Name of plan and guest, which logs have not.
+#: The name for plan and guest, which logs do not have.
 NO_PLAN = "reported"
 MAX_FILES = 200
 #: The coarsest tick, where a log does not show HZ.
@@ -178,7 +178,7 @@ def _require_two_kernels(boots: Sequence[ReportedBoot], kernels: Sequence[Report
 
 
 def _all_said(kernels: Sequence[ReportedKernel]) -> ReportedKernel:
-    """Return what any of the logs say."""
+    """Return the facts that any of the logs states."""
     return ReportedKernel(
         **{
             name: next((v for k in kernels if (v := getattr(k, name))), getattr(kernels[0], name))

@@ -82,7 +82,7 @@ class Filled(msgspec.Struct, frozen=True):
 
 
 class Looped(msgspec.Struct, frozen=True):
-    """A loop that always takes as many cycles."""
+    """The times of the canary: a loop of a fixed number of cycles."""
 
     ns: int
     cpu_ns: int

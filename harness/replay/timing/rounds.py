@@ -12,8 +12,8 @@ build up to 4 % longer, because the build before it filled the caches. Half the 
 initialized first, untimed; 1 % remains, as it does after the whole namespace.
 
 Each round runs another link of each program (link.PLACEMENTS). The last pass of each kind leaves a
-digest, which shows that every link leaves the struct pages of base. Before each slice, a loop that
-always takes as many cycles is timed (the canary): it shows what the CPU itself did.
+digest, which shows that every link leaves the struct pages of base. Before each slice the
+canary is timed, a loop of a fixed number of cycles: it shows what the CPU itself did.
 """
 
 import itertools

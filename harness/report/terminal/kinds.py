@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The runs of one series beside each other for a terminal; pure."""
+"""Compares the runs of one series for a terminal; pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,16 +15,16 @@ def table(savings: Sequence[Saving]) -> Table:
 
 
 def sentences(savings: Sequence[Saving], apart: Sequence[Disagreement]) -> Iterator[str]:
-    """Yield why a row is not usable, and which rows disagree by more than their intervals allow."""
+    """Yield why a row is not usable, and the pairs of rows whose intervals do not overlap."""
     for saving in savings:
         if saving.why_not:
             yield f"{saving.driver}, {_evidence(saving)}: not usable: {saving.why_not}"
     for pair in apart:
         one, other = (f"{_evidence(s)} on {s.cpu} {_interval(s)}" for s in (pair.one, pair.other))
-        yield f"{pair.one.driver}: disagree by more than their intervals allow: {one}; {other}"
+        yield f"{pair.one.driver}: intervals do not overlap: {one}; {other}"
     usable = {saving.run_id for saving in savings if not saving.why_not}
     if len(usable) > 1 and not apart:
-        yield "no two runs disagree by more than their intervals allow"
+        yield "no disagreement between runs"
 
 
 def _evidence(saving: Saving) -> str:

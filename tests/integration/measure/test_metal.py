@@ -91,13 +91,13 @@ def test_a_healthy_server(site: Site) -> None:
     assert site.said[-1] == "as before"
 
 
-def test_what_a_server_is_told(site: Site) -> None:
+def test_the_commands_that_a_server_gets(site: Site) -> None:
     site.run()
     sent = server.commands(site.server)
     assert sent.count("systemctl kexec") == 4
     assert sent.count("systemctl reboot") == 1
     options = (site.server / "options").read_text()
-    # The report's range first, then the namespaces' in order, with RAM between and behind.
+    # The report's range first, then the namespaces' in order, with RAM between and after them.
     assert "memmap=16M$4096M memmap=4096M!5120M memmap=4096M!10240M" in options
     assert "initcall_blacklist=nfit_init" in options
     back = (site.server / "root" / "back" / "command-line").read_text()
@@ -107,8 +107,8 @@ def test_what_a_server_is_told(site: Site) -> None:
 @pytest.mark.parametrize(
     ("flaw", "outcome", "says"),
     [
-        ("gone", "timed_out", "has not answered since its kernel was left"),
-        ("stays", "timed_out", "has not answered since its kernel was left"),
+        ("gone", "timed_out", "has not answered since the kexec"),
+        ("stays", "timed_out", "has not answered since the kexec"),
         ("firmware", "lost", "came back through its firmware"),
         ("late", "timed_out", "the agent did not end within 1 s"),
         ("blank", "lost", "holds no report"),
@@ -210,9 +210,12 @@ def test_a_dry_run_names_what_is_refused(site: Site) -> None:
     [
         (["--dry-run"], "--dry-run: given without --on"),
         (["--allow-virtual"], "--allow-virtual: given without --on"),
-        (["--on", "lab7"], "--on: 'lab7' is no address of a server"),
-        (["--on", "ssh://root@lab7", "--keep-images"], "--keep-images: not for a server"),
-        (["--on", "ssh://root@lab7", "--scheduler", "x:1"], "--scheduler: not for a server"),
+        (["--on", "lab7"], "--on: 'lab7' is not the address of a server"),
+        (["--on", "ssh://root@lab7", "--keep-images"], "--keep-images: not available on a server"),
+        (
+            ["--on", "ssh://root@lab7", "--scheduler", "x:1"],
+            "--scheduler: not available on a server",
+        ),
     ],
 )
 @pytest.mark.usefixtures("site")

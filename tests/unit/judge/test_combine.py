@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots with a replay beside them: one verdict per claim, and what it stands on."""
+"""Boots with a replay beside them: one verdict per claim, and its evidence."""
 
 import msgspec
 import pytest
@@ -30,7 +30,7 @@ def both(boots: object = TCG, ratio: float = 0.45, percent: float = 59.4) -> Con
 
 
 @pytest.mark.parametrize(("percent", "word"), [(59.4, "supported"), (90.0, "doubted")])
-def test_where_boots_leave_a_claim_untested_the_replays_word_is_the_claims(
+def test_if_boots_leave_a_claim_untested_the_replay_gives_the_verdict(
     percent: float, word: str
 ) -> None:
     found = both(percent=percent)

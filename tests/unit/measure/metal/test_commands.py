@@ -98,6 +98,6 @@ def test_changes_are_named() -> None:
     assert list(changes(before, before)) == []
     found = list(changes(before, after))
     assert [
-        word for word in ("kernel was", "command line was", "ssh.service does not run")
+        word for word in ("kernel was", "command line was", "ssh.service is no longer running")
         if any(word in text for text in found)
-    ] == ["kernel was", "command line was", "ssh.service does not run"]  # fmt: skip
+    ] == ["kernel was", "command line was", "ssh.service is no longer running"]  # fmt: skip
