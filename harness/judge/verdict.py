@@ -318,7 +318,10 @@ def _doubt(
     held = _held(reduction, floor)
     if held is None:
         return "open", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
-    return "supported" if held else "doubted", f"{text}, claimed {claimed:.1f} %"
+    text = f"{text}, claimed {claimed:.1f} %"
+    if held:
+        return "supported", text
+    return "doubted", "; ".join(filter(None, (text, other_cpu(record.machine, claim))))
 
 
 def _interval(reduction: Reduction) -> str:

@@ -137,3 +137,5 @@ def _reasons(conclusion: Conclusion, verdict: Verdict) -> Iterator[str]:
     elif verdict.verdict in ("reproduced", "contradicted") and verdict.claim is not None:
         machine = conclusion.record.machine
         yield from filter(None, (nested(machine), other_cpu(machine, verdict.claim)))
+    elif verdict.verdict == "doubted" and verdict.claim is not None:
+        yield from filter(None, (other_cpu(conclusion.record.machine, verdict.claim),))

@@ -9,8 +9,9 @@ from harness.judge.conditions.host_conditions import REMEDY
 from harness.judge.conditions.validity import gather
 from harness.judge.verdict import Verdict
 from harness.record.record import Backing, Boot, BootRun, HostSettings, Machine, Placement
+from tests.unit import replays
 from tests.unit.builders import claims, record
-from tests.unit.reports import FORMS
+from tests.unit.reports import FORMS, as_terminal
 
 replace = msgspec.structs.replace
 ICE_LAKE = "GenuineIntel 6 106"
@@ -88,6 +89,21 @@ def test_another_cpu_reproduces_but_does_not_contradict(cpu_id: str) -> None:
         assert "claimed 59.4 %; on another CPU than claimed (Some Xeon, " in found.reason
         assert (cpu_id or "unknown") in found.reason
     assert verdict(on(run(200), cpu_id=cpu_id), cpu="").verdict == "contradicted"
+
+
+@pytest.mark.parametrize(("percent", "is_said"), [(59.4, False), (90.0, True)])
+def test_a_replay_on_another_cpu_says_so_where_it_doubts(percent: float, *, is_said: bool) -> None:
+    pages = 1 << 20
+    costs = {"base": [4.0 * pages] * 5, "1": [3.6 * pages] * 5, "2": [1.6 * pages] * 5}
+    rec = replays.replay(costs, pages=pages)
+    machine = msgspec.structs.replace(rec.machine, cpu_id="AuthenticAMD 25 17")
+    stated = [msgspec.structs.replace(claim, cpu="GenuineIntel 6 106") for claim in claims(percent)]
+    found = conclude(msgspec.structs.replace(rec, machine=machine), stated)
+    assert {v.verdict for v in found.verdicts} == {"doubted" if is_said else "supported"}
+    for verdict in found.verdicts:
+        assert ("on another CPU than claimed" in verdict.reason) == is_said
+    shown = " ".join(as_terminal(found).split())
+    assert ("AuthenticAMD 25 17; the claim's: GenuineIntel 6 106" in shown) == is_said
 
 
 SLOW_RAM = Backing(small_bytes=90 * MIB, huge_bytes=10 * MIB)
