@@ -47,7 +47,12 @@ def keep(run: Path, name: str, folders: dict[Path, str], results: Path) -> Path:
 def main(run: str, name: str) -> None:
     """Keep the run in the folder `run` under `name`."""
     project = Project.find()
-    folders = {project.root: CHECKOUT, Cache.default().root: CACHE, Path.home(): HOME}
+    folders = {
+        project.root: CHECKOUT,
+        Path(sys.prefix): f"{CHECKOUT}/.venv",
+        Cache.default().root: CACHE,
+        Path.home(): HOME,
+    }
     sys.stdout.write(f"{keep(Path(run), name, folders, project.results)}\n")
 
 

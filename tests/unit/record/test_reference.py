@@ -13,7 +13,9 @@ from tests.unit.builders import record
 
 RUNS = sorted(Project.find().results.glob("reference/*/*/record.json"))
 #: A folder of one machine's user or checkout; those of every machine are no secret.
-OF_A_MACHINE = re.compile(r"/(?:root|work|tmp/[\w-]{8,}|var/tmp/\w|home/(?!user\b))[\w./-]*")
+OF_A_MACHINE = re.compile(
+    r"(?<![\w.-])/(?:(?:root|work)\b|tmp/[\w-]{8,}|var/tmp/\w|home/(?!user\b))[\w./-]*"
+)
 
 
 def test_a_kept_run_names_no_folder_of_the_machine(tmp_path: Path) -> None:
