@@ -125,6 +125,8 @@ class YamlFile:
         self, line: int, what: str, expected: str | None = None, hint: str | None = None
     ) -> InputError:
         where = f"{self.path}:{line}"
+        # A key or value may have a line break in it.
+        what = "".join(c if c.isprintable() else repr(c)[1:-1] for c in what)
         return InputError(what, where=where, expected=expected, hint=hint or "see docs/series.md")
 
     def _translated(self, message: str, kind: Any, given: Collection[str]) -> InputError:

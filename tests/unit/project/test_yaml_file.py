@@ -283,6 +283,12 @@ def replaced(data: Any, value: Any, draw: Any) -> Any:
     return copy
 
 
+def test_a_key_with_a_line_break_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"^x\.yaml:1: .*unknown field `\\n`") as raised:
+        YamlFile(Path("x.yaml"), '"\\n": 1\n').load(Plan)
+    assert "\n" not in str(raised.value)
+
+
 @given(st.data(), st.sampled_from([*KINDS]), VALUES)
 def test_any_value_anywhere_loads_or_is_one_line(data: Any, text: str, value: Any) -> None:
     broken = yaml.safe_dump(replaced(yaml.safe_load(text), value, data.draw))
