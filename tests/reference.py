@@ -15,14 +15,14 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record import store
 
-#: What stands for a folder of the machine that made the run.
+#: The placeholders of folders of the machine that made the run.
 CHECKOUT, CACHE, HOME = "/checkout", "/cache", "/home/user"
 #: Files of a run's folder that its reports are made from.
 _KEPT = ("record.json", "replay.json", "claims.yaml")
 
 
 def without_folders(text: str, folders: dict[Path, str]) -> str:
-    """Return a text with each folder replaced by what stands for it, the longest name first."""
+    """Return a text with each folder replaced by its placeholder, the longest name first."""
     for folder in sorted(folders, key=lambda path: len(str(path)), reverse=True):
         text = re.sub(rf"{re.escape(str(folder))}(?![\w.-])", folders[folder], text)
     return text

@@ -18,14 +18,14 @@ from harness.host.processes.process import Deadline
 from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
 from harness.jobs.reproduce import (
-    First,
+    Replayer,
     ReproduceRequest,
-    answered,
     cached_kernel,
     on_tree,
     plan,
     planned,
     raising,
+    replayed,
 )
 from harness.project.kernel import Recipe
 from harness.project.project import Project
@@ -41,12 +41,12 @@ def reproduce_each_patch(
     cache: Cache,
     wanted: ReproduceRequest,
     notify: Notify = ignore,
-    first: First | None = None,
+    replayer: Replayer | None = None,
 ) -> BootRun:
     """Build all prefixes, boot those that build, and return the finished record.
 
-    `first` is as for reproduce(). Raises HarnessError for a failure that is not due to a patch of
-    the series: base or the follow-up does not build, for example.
+    `replayer` is as for reproduce(). Raises HarnessError for a failure that is not due to a patch
+    of the series: base or the follow-up does not build, for example.
     """
     if wanted.prefix is not None:
         raise InputError("given with --each-patch", where="--prefix", expected="one of them")
@@ -59,8 +59,8 @@ def reproduce_each_patch(
     if wanted.follow_up:
         commits[FOLLOW_UP] = applied.last
     kernels = {name: (how, commit) for name, commit in commits.items()}
-    notify("", planned(cache, kernels, first))
-    replay = answered(first, done)
+    notify("", planned(cache, kernels, replayer))
+    replay = replayed(replayer, done)
     prefixes = _in_build_order(cache, how, applied, notify)
     # The follow-up last: it shares most objects with the whole series.
     own = (FOLLOW_UP,) if wanted.follow_up else ()

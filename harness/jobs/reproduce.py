@@ -30,7 +30,7 @@ from harness.series import read, trust
 from harness.series.source import Source, posted_version
 
 #: Called with a tree and the series that was applied to it, before any kernel is built.
-First = Callable[[Tree, Applied], ReplayRun | None]
+Replayer = Callable[[Tree, Applied], ReplayRun | None]
 #: The name of that step, beside those of the jobs.
 REPLAY = "replay"
 #: The fragment of kernels that compare clocks.
@@ -69,11 +69,11 @@ def reproduce(
     cache: Cache,
     wanted: ReproduceRequest,
     notify: Notify = ignore,
-    first: First | None = None,
+    replayer: Replayer | None = None,
 ) -> BootRun:
     """Build and boot base and tip and return the finished record, failed boots included.
 
-    `first` is called before anything is built; the replay that it returns is stored beside the
+    `replayer` is called before anything is built; the replay that it returns is stored beside the
     record. Raises HarnessError from the job that failed.
     """
     how, comparison = plan(project, cache, wanted)
@@ -93,9 +93,9 @@ def reproduce(
         name: (recipe, applied.tip if prefix is None else applied.prefix(prefix))
         for name, (recipe, prefix) in kernels.items()
     }
-    notify("", planned(cache, commits, first))
+    notify("", planned(cache, commits, replayer))
     comparison = msgspec.structs.replace(
-        comparison, builds=tuple(prefixes), replay=answered(first, done), probed=probed
+        comparison, builds=tuple(prefixes), replay=replayed(replayer, done), probed=probed
     )
     graph = Graph(
         [
@@ -112,19 +112,19 @@ def _with_probes(project: Project, how: Recipe) -> Recipe:
     return msgspec.structs.replace(how, fragments=(*how.fragments, *more))
 
 
-def answer_only(
+def replay_only(
     engine: Engine,
     project: Project,
     cache: Cache,
     wanted: ReproduceRequest,
     notify: Notify,
-    first: Callable[[Tree, Applied], ReplayRun],
+    replayer: Callable[[Tree, Applied], ReplayRun],
 ) -> ReplayRun:
-    """Fetch the tree, apply the series, and return the replay by `first`; boot nothing."""
+    """Fetch the tree, apply the series, and return the replay by `replayer`; boot nothing."""
     plan(project, cache, wanted)
     done = on_tree(engine, wanted, notify)
     notify("", Planned((REPLAY,)))
-    return first(result(done["fetch"], Tree), result(done["apply"], Applied))
+    return replayer(result(done["fetch"], Tree), result(done["apply"], Applied))
 
 
 def on_tree(engine: Engine, wanted: ReproduceRequest, notify: Notify) -> dict[str, Outcome]:
@@ -133,22 +133,22 @@ def on_tree(engine: Engine, wanted: ReproduceRequest, notify: Notify) -> dict[st
     return engine.run(Graph(jobs.on_tree(wanted.tree, patches)), raising(notify))
 
 
-def answered(first: First | None, done: Mapping[str, Outcome]) -> ReplayRun | None:
-    """Return the replay by `first` of the applied series; None without `first`."""
-    if first is None:
+def replayed(replayer: Replayer | None, done: Mapping[str, Outcome]) -> ReplayRun | None:
+    """Return the replay by `replayer` of the applied series; None without `replayer`."""
+    if replayer is None:
         return None
-    return first(result(done["fetch"], Tree), result(done["apply"], Applied))
+    return replayer(result(done["fetch"], Tree), result(done["apply"], Applied))
 
 
 def planned(
-    cache: Cache, kernels: Mapping[str, tuple[Recipe, str]], first: First | None
+    cache: Cache, kernels: Mapping[str, tuple[Recipe, str]], replayer: Replayer | None
 ) -> Planned:
     """Return the steps that follow: the replay, the kernels that are not cached, the boots.
 
     `kernels` are recipe and commit by the name of the build.
     """
     builds = [jobs.building(n) for n, made in kernels.items() if not cached_kernel(cache, *made)]
-    return Planned((*([REPLAY] if first is not None else []), *builds, "measure"))
+    return Planned((*([REPLAY] if replayer is not None else []), *builds, "measure"))
 
 
 def cached_kernel(cache: Cache, how: Recipe, commit: str) -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two clocks on a real kernel. Base stands for both builds: that is one more kernel to build."""
+"""Two clocks on a real kernel. Base is also tip, so only one more kernel is built."""
 
 import json
 from pathlib import Path

@@ -147,7 +147,7 @@ def test_its_times_are_those_of_the_console(ended: boot.EndedBoot) -> None:
     assert len(re.findall(times, logs)) == 3 * 4 + 5
 
 
-def test_what_it_says_and_refuses(ended: boot.EndedBoot) -> None:
+def test_messages_and_refusals(ended: boot.EndedBoot) -> None:
     said = printed(ended)
     code, text = said["sh rebind.sh"]
     assert code == 0

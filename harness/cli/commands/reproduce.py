@@ -106,11 +106,11 @@ class _Reproduction:
     def measured(self, runs: "Engine") -> "RunRecord":
         """Replay and boot, as wanted, and return the record; print the first answer in between."""
         from harness.jobs.per_patch import reproduce_each_patch
-        from harness.jobs.reproduce import answer_only, reproduce
+        from harness.jobs.reproduce import replay_only, reproduce
 
         project, cache, request, notify = self._project, self._cache, self._request, self._progress
         if self._options.no_boot:
-            return answer_only(runs, project, cache, request, notify, self._replayed)
+            return replay_only(runs, project, cache, request, notify, self._replayed)
         boot = reproduce_each_patch if self._options.each_patch else reproduce
         first = None if self._options.no_replay else self._replayed
         return boot(runs, project, cache, request, notify, first)

@@ -21,10 +21,10 @@ UNPACK = (
     f"umount {FOLDER} 2>/dev/null; mkdir -p {FOLDER} && mount -t tmpfs -o mode=700 none {FOLDER} "
     f"&& tar -xf - -C {FOLDER}"
 )
-LEAVE = "systemctl kexec"
+KEXEC = "systemctl kexec"
 RESTART = "systemctl reboot"
 #: Prints the random number of this boot, and the command line.
-ANSWER = "cat /proc/sys/kernel/random/boot_id /proc/cmdline"
+BOOT_STATE = "cat /proc/sys/kernel/random/boot_id /proc/cmdline"
 
 
 def command_line(before: State, ranges: Ranges, plan: Plan) -> str:
@@ -49,7 +49,7 @@ def command_line(before: State, ranges: Ranges, plan: Plan) -> str:
     return " ".join(options)
 
 
-def way_back(before: State, ranges: Ranges) -> str:
+def own_command_line(before: State, ranges: Ranges) -> str:
     """Return the command line of the server's own kernel, which must not use the report's range."""
     return " ".join([before.command_line, ranges.reserve, *before.acpi])
 

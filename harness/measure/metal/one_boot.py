@@ -85,7 +85,7 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
     site.server.run(command)
     last = answer(site)
     listen(Note(f"{site.server.address} starts {build}, {kernel.release}, by kexec"))
-    site.server.answers(commands.LEAVE, _ANSWER_S)
+    site.server.answers(commands.KEXEC, _ANSWER_S)
     outcome: Outcome = "complete"
     reason, content = "", b""
     try:
@@ -130,7 +130,7 @@ def _send(site: Site, kernel: Kernel, token: str) -> None:
     arguments = agent_arguments(site.guest, site.plan)
     texts = {
         "init": commands.init(site.init, token, site.ranges, site.plan, arguments),
-        "back/command-line": commands.way_back(site.before, site.ranges),
+        "back/command-line": commands.own_command_line(site.before, site.ranges),
     }
     with site.cache.staging() as work:
         packed = work / "root.tar"
@@ -195,7 +195,7 @@ def await_back(site: Site, last: str, seconds: float) -> Back | None:
 
 def answer(site: Site) -> Back | None:
     """Return which boot the server is in; None if it does not answer."""
-    printed = site.server.answers(commands.ANSWER, _ANSWER_S)
+    printed = site.server.answers(commands.BOOT_STATE, _ANSWER_S)
     if printed is None:
         return None
     boot_id, _, options = printed.partition("\n")

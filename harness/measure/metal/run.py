@@ -124,7 +124,7 @@ def shown(where: OnServer, found: Found, plan: Plan, boots_per_build: int) -> It
     """Yield every command that a run executes on the server, after a line that explains it."""
     server = Server(where.address, Path("/dev/null"))
     options = commands.command_line(found.state, found.ranges, plan)
-    back = commands.way_back(found.state, found.ranges)
+    back = commands.own_command_line(found.state, found.ranges)
     steps = [
         ("reads the state of the server", server_state.PROBE),
         (f"before each of {boots_per_build} boots per build: unpacks the kernel", commands.UNPACK),
@@ -132,8 +132,8 @@ def shown(where: OnServer, found: Found, plan: Plan, boots_per_build: int) -> It
             f"loads it; it will start the server's kernel with {back!r}",
             commands.load(found.state, options),
         ),
-        ("starts it", commands.LEAVE),
-        ("waits until the server is back", commands.ANSWER),
+        ("starts it", commands.KEXEC),
+        ("waits until the server is back", commands.BOOT_STATE),
         ("reads the report", commands.read(found.ranges.log, ranges.LOG_BYTES)),
         ("after the last boot: starts through the firmware", commands.RESTART),
     ]

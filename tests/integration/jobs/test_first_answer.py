@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The replay that precedes the boots: what is stored, continued and forgiven."""
+"""The replay that precedes the boots: what is stored, what continues, what may fail."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,7 +215,7 @@ def test_a_replay_alone_does_not_take_the_one_that_awaits_boots(scene: Scene) ->
     assert scene.replay().record == first
 
 
-def test_different_struct_pages_are_said_and_boots_follow(scene: Scene) -> None:
+def test_different_struct_pages_are_reported_and_boots_follow(scene: Scene) -> None:
     unequal = Unequal("2", Case("generic", 0, 0x100000, 512), "_refcount: 1, expected 0")
     use_replays(compare_as_booted=lambda *_: CaseComparison(7, (unequal,)))
     found = scene.replay()

@@ -179,7 +179,7 @@ def test_an_interrupted_replay_continues(replaying: FakeMachine) -> None:
     assert replay is not None and replay.passes[: len(lost.passes)] == lost.passes
 
 
-def test_what_was_answered_is_not_asked_again_after_boots_were_interrupted(
+def test_interrupted_boots_continue_without_another_replay(
     replaying: FakeMachine,
 ) -> None:
     assert replaying.interrupted("boot 2 of 4", *REPRODUCE)[0] == 130
@@ -203,7 +203,7 @@ def test_a_failed_build_leaves_the_first_answer(replaying: FakeMachine) -> None:
     assert replaying.harness("report").returncode == 0
 
 
-def test_one_chapter_alone(replaying: FakeMachine) -> None:
+def test_only_the_replay_or_only_the_boots(replaying: FakeMachine) -> None:
     replayed = json.loads(replaying.harness(*REPRODUCE, "--no-boot").stdout)
     folder = Path(replayed["record"]).parent
     assert store.load_replay(folder).outcome == "complete"

@@ -113,14 +113,14 @@ def test_later_commands_on_the_object_run_too(tree: Tree) -> None:
         *("tools/objtool/check.c", "include/new.h", "mm/new.c"),
     ],
 )
-def test_make_has_to_if_anything_else_changed(tree: Tree, name: str) -> None:
+def test_make_compiles_if_anything_else_changed(tree: Tree, name: str) -> None:
     tree.write(name, "/* changed */\n")
     tree.commit()
     assert not tree.compiled()
     assert not tree.into.exists()
 
 
-def test_make_has_to_if_a_file_is_gone(tree: Tree) -> None:
+def test_make_compiles_if_a_file_is_missing(tree: Tree) -> None:
     (tree.source / "kernel/other.c").unlink()
     tree.commit()
     assert not tree.compiled()
@@ -180,7 +180,7 @@ def _an_error(tree: Tree) -> None:
         *(_not_text, _a_link, _a_shell, _a_relative_source, _an_error),
     ],
 )
-def test_make_has_to_if_the_folder_is_not_as_it_left_it(
+def test_make_compiles_if_the_output_folder_changed(
     tree: Tree, damage: Callable[[Tree], None]
 ) -> None:
     assert tree.compiled()

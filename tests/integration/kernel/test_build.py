@@ -92,8 +92,8 @@ def test_a_build_that_waits_for_another_says_so(cache: Cache) -> None:
     assert events[0] == Note("waiting until another harness has built in the same folder")
 
 
-def test_a_tag_whose_commit_is_gone_stops_no_build(cache: Cache) -> None:
-    """It goes with the user's clone that had the commit, also while a run uses the cache."""
+def test_a_tag_without_its_commit_does_not_stop_a_build(cache: Cache) -> None:
+    """A user may delete the clone that holds the commit, even while a run uses the cache."""
     lost = cache.repository / "refs/tags/series/x/branch-x/7.2/1"
     lost.parent.mkdir(parents=True)
     lost.write_text("1" * 40 + "\n")

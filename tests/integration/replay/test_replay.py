@@ -295,7 +295,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert min(p.index for p in filled) == 1  # the call that faults the memory in is dropped
 
 
-def test_an_interrupted_replay_goes_on_as_it_would_have(make: Maker, runner: Runner) -> None:
+def test_an_interrupted_replay_continues_identically(make: Maker, runner: Runner) -> None:
     schedule = Schedule(SMALL, rounds=3, passes=1, seed=5, slices=2)
     programs = {"base": make(), "1": make("STREAMING")}
     saved: list[Timed] = []

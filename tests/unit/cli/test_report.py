@@ -275,10 +275,10 @@ def test_damaged_and_foreign_records_are_skipped_for_b4(
     assert run.run_id in entry["details"]
 
 
-def test_who_has_no_run_yet_is_shown_the_reference_run(
+def test_without_a_run_the_reference_run_is_shown(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says on stderr that it is one, so that what reads the report does not read it for ours."""
+    """A note on stderr says so, lest a program that reads stdout take it for a new run."""
     folder = project.results / "reference" / "memcpy-streaming" / "reproduce"
     shutil.copytree(store.save(project.root / "elsewhere", borne_out()).parent, folder)
     typed("report")

@@ -31,7 +31,7 @@ def timeline(known: dict[str, float] | None = None) -> tuple[Timeline, Clock]:
     return times, clock
 
 
-def test_nothing_is_known_before_the_steps_are() -> None:
+def test_no_estimate_before_the_steps_are_known() -> None:
     assert Timeline({"replay": 5}, Clock()).left_s() is None
 
 
@@ -70,7 +70,7 @@ def test_boots_are_counted_and_so_are_their_bindings() -> None:
     assert times.left_s() == pytest.approx(50)
 
 
-def test_a_replays_parts_are_not_taken_for_the_whole() -> None:
+def test_a_part_of_a_replay_does_not_count_as_the_whole() -> None:
     times, clock = timeline({"replay": 100, "measure": 10})
     times.ended("build base")
     times.ended("build tip")
@@ -89,7 +89,7 @@ def test_the_time_is_spent_on_parts_in_their_order() -> None:
     times.saw("build tip", Began("build tip"))
     clock.now += 20
     assert times.spent_s == {"tree": 2, "replay": 38, "kernels": 370}
-    # What did nothing was cached: its time says nothing of the next run.
+    # A step that did nothing was cached: its time does not predict the next run.
     times.ended("measure")
     assert times.took_s == {"fetch": 1, "apply": 1, "replay": 38, "build base": 350}
 
@@ -126,7 +126,7 @@ def test_no_order_of_events_gives_less_than_nothing(
     assert all(seconds >= 0 for seconds in times.took_s.values())
 
 
-def test_what_steps_took_is_known_to_the_next_run(
+def test_durations_are_stored_for_the_next_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = Cache(tmp_path / "cache")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two clocks on the same bindings: what is said of them, and that it decides nothing."""
+"""Two clocks on the same bindings: their comparison, and that it decides nothing."""
 
 from collections.abc import Sequence
 

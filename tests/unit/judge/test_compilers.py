@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Replays with several compilers: who is faster with which, and than which."""
+"""Replays with several compilers: gains and losses per compiler."""
 
 import msgspec
 import pytest
@@ -30,14 +30,14 @@ def said(*found: Conclusion) -> list[str]:
     return [f"{line.name}: {line.text}" for line in compilers.lines(by_compiler(found))]
 
 
-def test_a_gain_with_one_compiler_only_is_said() -> None:
+def test_a_gain_with_one_compiler_only_is_named() -> None:
     (line,) = said(by("gcc", 4e6, FASTER, FASTER), by("clang-19", 3e6, FASTER, OPEN))
     assert line.startswith("2, order0: faster than base with gcc (0.500")
     assert "only; with clang-19 (" in line
     assert line.endswith("the interval holds 1")
 
 
-def test_a_loss_with_one_compiler_is_said() -> None:
+def test_a_loss_with_one_compiler_is_named() -> None:
     (line,) = said(by("gcc", 4e6, SLOWER), by("clang-19", 3e6, FASTER))
     assert line.startswith("1, order0: faster than base with clang-19 (0.500")
     assert line.endswith("slower")

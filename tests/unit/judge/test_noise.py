@@ -204,7 +204,7 @@ TENTH = (321487, 326219, 326332, 326489, 326806, 332339, 370390, 392122, 409348,
 HALF = (324786, 326741, 326824, 326926, 327087, 327469, 332283, 719799, 1384525, 1833409)
 
 
-def test_a_quiet_canary_says_nothing() -> None:
+def test_an_undisturbed_canary_yields_no_finding() -> None:
     assert found(with_canary((), *[OWN] * 5)) == []
     assert found(with_canary()) == []
     assert found(with_canary((), (), ())) == []
@@ -227,5 +227,5 @@ def test_a_round_at_a_lower_frequency_is_named(by: float, seen: bool) -> None:
     assert all("longer in round 3 than at its fastest" in text for text in texts)
 
 
-def test_a_machine_that_is_slow_all_the_time_is_no_noise() -> None:
+def test_constant_slowness_is_not_noise() -> None:
     assert found(with_canary((), *[[time * 2 for time in OWN]] * 5)) == []

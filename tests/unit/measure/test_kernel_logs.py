@@ -323,7 +323,7 @@ def test_a_splat_is_found_with_its_line_in_the_file() -> None:
         ((f"{LINUX}\n{report(1)}\n" * 200).encode(), "holds over 100 boots"),
     ],
 )
-def test_what_is_no_kernel_log_is_refused(raw: bytes, says: str) -> None:
+def test_files_that_are_not_kernel_logs_are_refused(raw: bytes, says: str) -> None:
     with pytest.raises(InputError, match=says):
         boots("a.log", raw, ("nd_pmem",))
 

@@ -68,7 +68,7 @@ def test_a_duration_is_the_difference_of_the_two_times(start: int, us: int) -> N
         (begin(1).replace("    0.0", "9" * 40 + ".0"), end(2)),
     ],
 )
-def test_anything_else_is_no_time(texts: tuple[str, ...]) -> None:
+def test_other_traces_give_no_time(texts: tuple[str, ...]) -> None:
     assert times(*texts) == []
 
 

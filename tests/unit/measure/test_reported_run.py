@@ -159,7 +159,7 @@ def test_a_claim_about_a_set_up_needs_a_machine_of_that_kind(
     assert (verdict.effect is not None) == (verdict.shown_percent is not None)
 
 
-def test_an_emulated_machine_says_nothing(imported: Imported) -> None:
+def test_logs_of_an_emulated_machine_decide_nothing(imported: Imported) -> None:
     emulated = "smpboot: CPU0: QEMU TCG CPU version 2.5+ (family: 0xf, model: 0x6b, stepping: 0x1)"
     logs = {build: [log.replace(CPU0, emulated) for log in of] for build, of in both().items()}
     (verdict,) = concluded(imported(**logs)).verdicts
@@ -167,7 +167,7 @@ def test_an_emulated_machine_says_nothing(imported: Imported) -> None:
     assert "emulated" in verdict.reason
 
 
-def test_a_log_without_hz_is_as_coarse_as_it_may_be(imported: Imported) -> None:
+def test_without_hz_the_coarsest_tick_is_assumed(imported: Imported) -> None:
     jiffies = JIFFIES.format(1911260446275000)
     logs = {build: [log.replace(jiffies, "") for log in of] for build, of in both().items()}
     rec = imported(**logs)
@@ -175,7 +175,7 @@ def test_a_log_without_hz_is_as_coarse_as_it_may_be(imported: Imported) -> None:
     assert any("HZ" in text for text in rec.boots[0].unvouched)
 
 
-def test_another_command_line_spoils_it(imported: Imported) -> None:
+def test_different_command_lines_spoil_the_run(imported: Imported) -> None:
     logs = both()
     logs["tip"] = [log.replace(COMMAND, f"{COMMAND} mitigations=off") for log in logs["tip"]]
     (verdict,) = concluded(imported(**logs)).verdicts
@@ -193,7 +193,7 @@ def test_image_and_root_may_differ(imported: Imported) -> None:
     assert verdict.verdict == "supported"
 
 
-def test_a_cut_line_spoils_it(imported: Imported) -> None:
+def test_a_cut_line_spoils_the_run(imported: Imported) -> None:
     logs = both()
     logs["tip"][1] = logs["tip"][1].replace(report(111), report(111)[:-8])
     (verdict,) = concluded(imported(**logs)).verdicts
@@ -201,7 +201,7 @@ def test_a_cut_line_spoils_it(imported: Imported) -> None:
     assert "boot 2 of tip" in verdict.reason
 
 
-def test_a_splat_spoils_it(imported: Imported) -> None:
+def test_a_splat_spoils_the_run(imported: Imported) -> None:
     logs = both()
     logs["base"][0] += "[  99.000000] BUG: unable to handle page fault for address: 0\n"
     (verdict,) = concluded(imported(**logs)).verdicts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Links of a program, and which of them runs in which round."""
+"""Placements of a program: the links, and which of them runs in which round."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ def test_each_round_has_a_link_and_none_runs_twice_before_all_have(seed: int, ro
 
 
 @given(SEEDS, ROUNDS)
-def test_they_depend_on_nothing_but_seed_and_build(seed: int, rounds: int) -> None:
+def test_placements_depend_only_on_seed_and_build(seed: int, rounds: int) -> None:
     more = placements(schedule(seed, rounds + 7), "7")
     assert placements(schedule(seed, rounds), "7") == more[:rounds]
 

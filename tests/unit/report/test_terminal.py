@@ -95,7 +95,7 @@ def test_at_most_12_columns() -> None:
         assert len(by_build(conclude(nine(), nine_claims()), wide=wide).headings) <= 12
 
 
-def test_a_fault_is_said_before_any_number() -> None:
+def test_faults_precede_numbers() -> None:
     lines = at(80, CONCLUSIONS["replay-differs"])
     assert lines[2].startswith("struct pages of cases, series: 1 of 1 comparisons with base failed")
     broken = at(80, CONCLUSIONS["prefixes-broken"])

@@ -14,7 +14,7 @@ from harness.measure.metal.address import Address, parse
         ("ssh://root@192.0.2.7/", Address("192.0.2.7")),
     ],
 )
-def test_an_address(text: str, found: Address) -> None:
+def test_addresses(text: str, found: Address) -> None:
     assert parse(text) == found
     assert parse(str(found)) == found
 
@@ -27,6 +27,6 @@ def test_an_address(text: str, found: Address) -> None:
         *("ssh://root@lab7:65536", "ssh://root@lab7/folder", "ssh://root@lab7;id", "ssh://root@\n"),
     ],
 )
-def test_what_is_none(text: str) -> None:
+def test_texts_that_are_not_addresses(text: str) -> None:
     with pytest.raises(ValueError, match="expected ssh://root@HOST"):
         parse(text)

@@ -38,10 +38,12 @@ def test_the_watchdog_has_a_limit() -> None:
     assert "softdog.soft_margin=65535 " in commands.command_line(State(TEXTS), RANGES, plan)
 
 
-def test_kernels_without_efi_are_told_where_acpi_is() -> None:
+def test_kernels_without_efi_get_the_address_of_acpi_tables() -> None:
     state = State(TEXTS | EFI)
     assert "acpi_rsdp=0x7bffe014" in commands.command_line(state, RANGES, PLAN).split()
-    assert commands.way_back(state, RANGES).endswith("memmap=16M$4096M acpi_rsdp=0x7bffe014")
+    assert commands.own_command_line(state, RANGES).endswith(
+        "memmap=16M$4096M acpi_rsdp=0x7bffe014"
+    )
 
 
 def init(*arguments: str) -> str:
@@ -65,7 +67,12 @@ def test_shellcheck_finds_nothing_in_init() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [PROBE, commands.UNPACK, commands.ANSWER, commands.load(State(TEXTS), "dyndbg=\"a 'b'\" $x")],
+    [
+        PROBE,
+        commands.UNPACK,
+        commands.BOOT_STATE,
+        commands.load(State(TEXTS), "dyndbg=\"a 'b'\" $x"),
+    ],
 )
 def test_servers_get_posix_shell(text: str) -> None:
     argv = ["shellcheck", "--shell=sh", "--severity=warning", "--exclude=SC2164", "-"]

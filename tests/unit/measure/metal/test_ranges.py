@@ -35,7 +35,7 @@ def test_two_nodes() -> None:
     ("text", "says"),
     [
         ("", "no RAM above 4.0 GiB"),
-        # What others than root read.
+        # As read by users other than root.
         ("00000000-00000000 : System RAM\n", "no RAM above 4.0 GiB"),
         (iomem((2 * GIB, 4 * GIB)), "no RAM above 4.0 GiB"),
         (iomem((4 * GIB, 5 * GIB)), "no 1.0 GiB"),
