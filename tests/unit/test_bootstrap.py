@@ -19,7 +19,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "configs" / "packages.txt"
 REAL = "sh cat chmod cp cut date dirname env flock git grep head id mkdir mktemp mv rm sha256sum"
-REAL += " ln readlink sleep sort tr touch xargs"
+REAL += " ln nproc readlink sleep sort tr touch xargs"
 
 # A fake appends its name and arguments to $CALLS.
 LOGGED = '#!/bin/sh\necho "${0##*/} $*" >>"$CALLS"\n'
@@ -430,9 +430,10 @@ def test_full_tests_ask_for_their_tools(machine: Machine) -> None:
 
 
 def test_tests_that_measure_run_alone(machine: Machine) -> None:
+    machine.fake("nproc", "echo 2\n")
     result = machine.run("test")
     beside, alone = re.findall(r"^(.*) from pytest$", result.stdout, re.MULTILINE)
-    assert beside == "[-n][auto][--dist][worksteal][--ignore=tests/browser][--ignore=tests/boot]"
+    assert beside == "[-n][3][--dist][worksteal][--ignore=tests/browser][--ignore=tests/boot]"
     assert alone == "[tests/browser][tests/boot]"
 
 
