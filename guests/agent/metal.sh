@@ -19,7 +19,7 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 
-# An open watchdog that nobody writes to resets the machine after softdog.soft_margin seconds.
+# An open watchdog that no program writes to resets the machine after softdog.soft_margin seconds.
 exec 9>/dev/watchdog
 
 # fail TEXT: a report with the reason alone.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from harness.memmap.struct_layout import Layout, Member
 
 Bytes = npt.NDArray[np.uint8]
-#: Returns what a word of 8 bytes stands for, like a pointer; "" if it is only a number.
+#: Returns what a word of 8 bytes points to or encodes; "" if it is only a number.
 Words = Callable[[int], str]
 
 _OF_HEAD = ("flags", "pgmap", "zone_device_data", "mapping", "share", "private")

@@ -71,7 +71,7 @@ def enumerators(file: Path, name: str) -> dict[str, int]:
 
 
 def _defined(file: Path, tag: str, name: str, read: Callable[[DIE], T]) -> T | None:
-    """Return what `read` makes of the definition of that tag and name; None if there is none."""
+    """Return what `read` returns for the definition of that tag and name; None if there is none."""
     try:
         with file.open("rb") as handle:
             elf = ELFFile(handle)

@@ -196,7 +196,7 @@ def _of_archive(
     except InputError:
         if thread.is_new:
             raise
-        # The rest may have arrived since.
+        # The rest may have been written since.
         with contextlib.suppress(MachineError):
             thread = archive.fetch(cache, name, source.archive, again=True, listen=listen)
         if not thread.is_new:

@@ -343,7 +343,7 @@ def _pump(
             wait_s = min(deadline.remaining, _WATCH_S) if selector.get_map() else 0.005
             ready = selector.select(wait_s)
             if not ready and _has_ended(process):
-                # Output may have arrived since. If not, a grandchild holds the pipes open; it
+                # More may have been written since. If not, a grandchild holds the pipes open; it
                 # is killed with the group.
                 ready = selector.select(0)
                 if not ready:

@@ -46,14 +46,14 @@ class Vouched(msgspec.Struct, frozen=True):
     trailer: Trailer
     counts: bool
     reason: str
-    carried: bool
+    is_given: bool
 
     @property
     def advice(self) -> str:
         """What the author should do about it."""
         if self.counts:
-            return "keep" if self.carried else "may be added"
-        return "to be dropped" if self.carried else "gone"
+            return "keep" if self.is_given else "may be added"
+        return "to be dropped" if self.is_given else "gone"
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -119,8 +119,8 @@ def vouched(
             counts = one is not None and one.change in KEEPS
             reason = "the new version does not have the patch" if one is None else one.reason
             after = None if one is None else one.pair.after
-        carried = (trailer.kind, trailer.who, after) in given
-        result.append(Vouched(trailer, counts, reason, carried))
+        is_given = (trailer.kind, trailer.who, after) in given
+        result.append(Vouched(trailer, counts, reason, is_given))
     return tuple(result)
 
 

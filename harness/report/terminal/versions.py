@@ -53,7 +53,7 @@ def document(found: VersionsSummary) -> dict[str, Any]:
             {
                 **msgspec.to_builtins(v.trailer),
                 "counts": v.counts,
-                "carried": v.carried,
+                "carried": v.is_given,
                 "advice": v.advice,
                 "reason": v.reason,
             }

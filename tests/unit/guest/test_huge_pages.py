@@ -21,7 +21,7 @@ def guest(hugepages: HugePages, memory: str = "1G", **options: str) -> Guest:
 
 
 def host(root: Path, free: int | str, reserved: int = 0, size: str = "2M", kib: int = 2048) -> Path:
-    """Make a host with so many free pages, and hugetlbfs mounted on `root/huge pages`."""
+    """Make a host with that many free pages, and hugetlbfs mounted on `root/huge pages`."""
     pool = root / f"sys/kernel/mm/hugepages/hugepages-{kib}kB"
     pool.mkdir(parents=True)
     (pool / "free_hugepages").write_text(f"{free}\n")

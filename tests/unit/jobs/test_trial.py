@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a trial on a tag makes of its steps: replay, then boots, and the first one that fails."""
+"""The steps of a trial on a tag: replay, then boots, up to the first that fails."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -219,7 +219,7 @@ def test_without_a_call_on_the_whole_namespace_there_is_no_row() -> None:
 
 
 def of_port(patches: int, *names: str) -> ReplayRun:
-    """A replay of base, builds of a port with so many patches, and its follow-up."""
+    """A replay of base, builds of a port with that many patches, and its follow-up."""
     costs = {name: [4000.0 if name == "base" else 1500.0] * 5 for name in ("base", *names)}
     made = replay(costs, prefixes={"follow-up": patches})
     subject = msgspec.structs.replace(

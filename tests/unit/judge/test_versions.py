@@ -83,7 +83,7 @@ def test_trailers_count_while_the_patch_keeps_its_code() -> None:
     old = [Trailer("Tested-by", B, n) for n in (1, 2, 3, 0, 9)]
     new = [Trailer("Tested-by", B, 1), Trailer("Tested-by", B, 2)]
     found = vouched(became(pairs, ()), old, new)
-    assert [(v.counts, v.carried, v.advice) for v in found] == [
+    assert [(v.counts, v.is_given, v.advice) for v in found] == [
         (True, True, "keep"),
         (False, True, "to be dropped"),
         (False, False, "gone"),
