@@ -2,6 +2,7 @@
 """Measuring on a fake server, by a fake ssh: healthy and failing servers."""
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -61,7 +62,11 @@ class Site(Bench):
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv("PATH", f"{server.FOLDER}:{FAKES}:{os.environ['PATH']}")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    # Only put into the measured kernels' root, which the fake server does not start.
+    shutil.copy("/bin/true", programs / "kexec")
+    monkeypatch.setenv("PATH", f"{server.FOLDER}:{FAKES}:{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("MEMMAP_HARNESS_FAKE_SERVER", str(tmp_path / "server"))
     monkeypatch.setattr(venv.sysconfig, "get_path", lambda _name: str(FAKES))
     same = lambda _cache, built: tuple(one.build for one in built)  # noqa: E731
