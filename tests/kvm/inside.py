@@ -149,7 +149,7 @@ def test_a_hang_is_named_and_ended() -> None:
 
 
 def test_a_killed_run_resumes_and_is_judged() -> None:
-    child = started("reproduce", *PLAN)
+    child = started("reproduce", "--no-replay", *PLAN)
     wait_for(child, "boot 2 of 2, ")
     child.kill()
     ended(child)
@@ -160,7 +160,7 @@ def test_a_killed_run_resumes_and_is_judged() -> None:
     first, _ = last_run()
     assert len(first.boots) == 1
 
-    code, output, errors = ended(started("reproduce", *PLAN, "--require-verdict"))
+    code, output, errors = ended(started("reproduce", "--no-replay", *PLAN, "--require-verdict"))
     assert code == 1  # no claim is reproduced: this host's CPU is emulated
     assert f"resuming run {first.run_id}" in errors
     assert "without bubblewrap" not in errors
