@@ -47,13 +47,19 @@ def ended(child: subprocess.Popen[str]) -> tuple[int, str, str]:
     return child.returncode, output, errors
 
 
-def wait_for(child: subprocess.Popen[str], pattern: str) -> None:
+def printed(child: subprocess.Popen[str], pattern: str) -> bool:
+    """Return whether the child prints such a line on stderr; return once it does."""
     assert child.stderr is not None
     for line in child.stderr:
         print(line, end="")
         if re.match(pattern, line):
-            return
-    pytest.fail(f"{pattern!r} was not printed")
+            return True
+    return False
+
+
+def wait_for(child: subprocess.Popen[str], pattern: str) -> None:
+    if not printed(child, pattern):
+        pytest.fail(f"{pattern!r} was not printed")
 
 
 def qemus() -> list[str]:
@@ -185,8 +191,15 @@ def test_a_killed_run_resumes_and_is_judged() -> None:
 
 def test_kvm_gone_after_its_proof_is_an_error_of_the_machine() -> None:
     device = accelerator.KVM.stat()
-    child = started("measure", "--plan", "panics", "--accelerator", "kvm")
-    wait_for(child, r"\s*KVM works")
+    arguments = ("measure", "--plan", "panics", "--accelerator", "kvm")
+    child = started(*arguments)
+    if not printed(child, r"\s*KVM works"):
+        # QEMU's emulated SVM resets a guest now and then, and this is not about the proof.
+        ended(child)
+        for file in CACHE.root.glob("kvm-*.json"):
+            file.unlink()
+        child = started(*arguments)
+        wait_for(child, r"\s*KVM works")
     accelerator.KVM.unlink()
     try:
         code, _, errors = ended(child)
