@@ -63,7 +63,7 @@ def _disagreement(boots: Verdict, replay: Verdict) -> str:
     if boots.evidence != "boot-kvm" or boots.effect is None or replay.effect is None:
         return ""
     ours, theirs = boots.effect.reduction, replay.effect.reduction
-    if ours is None or theirs is None or (ours.low <= theirs.high and theirs.low <= ours.high):
+    if ours is None or theirs is None or ours.overlaps(theirs):
         return ""
     return f"boots show {_interval(boots.effect)}, the replay {_interval(replay.effect)}"
 

@@ -27,6 +27,10 @@ class Reduction(NamedTuple):
     low: float
     high: float
 
+    def overlaps(self, other: "Reduction") -> bool:
+        """Return whether the intervals have a value in common."""
+        return self.low <= other.high and other.low <= self.high
+
 
 class Effect(msgspec.Struct, frozen=True):
     """The cost of one build relative to base.

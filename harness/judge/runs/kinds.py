@@ -98,8 +98,4 @@ def _savings(record: RunRecord) -> Iterator[Saving]:
 
 def _apart(one: Saving, other: Saving) -> bool:
     ours, theirs = one.reduction, other.reduction
-    return (
-        ours is not None
-        and theirs is not None
-        and (ours.low > theirs.high or theirs.low > ours.high)
-    )
+    return ours is not None and theirs is not None and not ours.overlaps(theirs)
