@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from harness.guest.console.agent_log import AgentReport, NamespaceLine
-from harness.guest.console.console import Bindings, LogProblem
+from harness.guest.console.console import Binding, Bindings, LogProblem
 from harness.project.guest import Guest, Namespace
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
@@ -30,18 +30,8 @@ def hz(config: str) -> int:
 
 def samples(bindings: Bindings, ticks_per_s: int) -> tuple[Sample, ...]:
     """Return bindings as samples, whose resolution is one tick."""
-    return tuple(
-        Sample(
-            driver=b.driver,
-            op="rebind" if b.index else "first",
-            index=b.index,
-            ns=b.ms * 1_000_000,
-            resolution_ns=1_000_000_000 // ticks_per_s if ticks_per_s else 0,
-            nr_pages=b.nr_pages,
-            source=PR_DEBUG,
-        )
-        for b in bindings.found
-    )
+    tick_ns = 1_000_000_000 // ticks_per_s if ticks_per_s else 0
+    return tuple(_sample(b, b.ms * 1_000_000, tick_ns, PR_DEBUG) for b in bindings.found)
 
 
 def probed(bindings: Bindings, report: AgentReport) -> tuple[Sample, ...]:
@@ -50,18 +40,18 @@ def probed(bindings: Bindings, report: AgentReport) -> tuple[Sample, ...]:
     for line in report.probes:
         lines.setdefault((line.driver, line.index), []).append(line.text)
     timed = ((b, _call_us(lines.get((b.driver, b.index), []))) for b in bindings.found)
-    return tuple(
-        Sample(
-            driver=b.driver,
-            op="rebind" if b.index else "first",
-            index=b.index,
-            ns=us * 1000,
-            resolution_ns=1000,
-            nr_pages=b.nr_pages,
-            source=PROBES,
-        )
-        for b, us in timed
-        if us is not None
+    return tuple(_sample(b, us * 1000, 1000, PROBES) for b, us in timed if us is not None)
+
+
+def _sample(binding: Binding, ns: int, resolution_ns: int, source: str) -> Sample:
+    return Sample(
+        driver=binding.driver,
+        op="rebind" if binding.index else "first",
+        index=binding.index,
+        ns=ns,
+        resolution_ns=resolution_ns,
+        nr_pages=binding.nr_pages,
+        source=source,
     )
 
 

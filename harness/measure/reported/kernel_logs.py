@@ -44,14 +44,9 @@ _HINTS = {
 }
 
 
-class ReportedBinding(msgspec.Struct, frozen=True):
-    """A binding in a log. `index` counts a driver's bindings in its boot; 0 is the first one."""
+class ReportedBinding(console.Binding, frozen=True):
+    """A binding in a log of another machine, and its time since boot if the log has one."""
 
-    driver: str
-    index: int
-    nr_pages: int
-    ms: int
-    line: int
     at_us: int | None = None
 
 

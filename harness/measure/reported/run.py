@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import InputError
 from harness.guest.console.agent_log import NamespaceLine
+from harness.guest.console.console import Bindings
 from harness.host.files import replace_file
 from harness.measure import checks
 from harness.measure.one_boot import LOGS
@@ -32,7 +33,6 @@ from harness.record.record import (
     Check,
     Log,
     Machine,
-    Sample,
     Subject,
 )
 
@@ -188,7 +188,7 @@ def _all_said(kernels: Sequence[ReportedKernel]) -> ReportedKernel:
 
 
 def _boot(build: str, number: int, boot: ReportedBoot, log: Path) -> Boot:
-    samples = tuple(_samples(boot))
+    samples = checks.samples(Bindings(boot.bindings, ()), boot.kernel.hz or _COARSEST_HZ)
     report = boot.report
     failed = report.failed if report is not None else None
     return Boot(
@@ -209,19 +209,6 @@ def _options(command_line: str) -> Iterator[str]:
     """Yield the options that could change a time."""
     words = re.findall(r'(?:[^\s"]|"[^"]*")+', command_line)
     return (word for word in words if not _OWN_OPTION.fullmatch(word))
-
-
-def _samples(boot: ReportedBoot) -> Iterator[Sample]:
-    for b in boot.bindings:
-        yield Sample(
-            driver=b.driver,
-            op="rebind" if b.index else "first",
-            index=b.index,
-            ns=b.ms * 1_000_000,
-            resolution_ns=1_000_000_000 // (boot.kernel.hz or _COARSEST_HZ),
-            nr_pages=b.nr_pages,
-            source="pr_debug",
-        )
 
 
 def _checks(boot: ReportedBoot) -> Iterator[Check]:
