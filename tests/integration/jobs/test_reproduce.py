@@ -147,8 +147,8 @@ def test_the_first_answer_comes_before_a_build_and_the_boots_take_over_its_folde
     assert "order0" in first and "rebinds" not in first
     assert "2 rebinds per boot" in final
     assert done.stderr.index("round 2") < done.stderr.index("build base")
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("took ") and ", boots " in last
+    # Which parts it names depends on the machine: a part of less than a second is left out.
+    assert done.stderr.splitlines()[-1].startswith("took ")
 
     (folder,) = store.runs(replaying.project.results)
     boots, replay = store.load_boots(folder), store.replay_beside(folder)
