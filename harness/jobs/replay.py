@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.events import Listener, silent
 from harness.host.cache import Cache
 from harness.judge.stats.ratio import FEWEST
-from harness.kernel import kbuild
+from harness.kernel.make import kbuild
 from harness.project import run_claims
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims

@@ -16,9 +16,10 @@ from harness.errors import ToolFailed
 from harness.git.git import Git
 from harness.host.digest import value_digest
 from harness.host.untrusted_folder import NotMade
-from harness.kernel import compiler_warnings, configure
-from harness.kernel.cmd_file import saved_commands
-from harness.kernel.kbuild import Make
+from harness.kernel import configure
+from harness.kernel.make import compiler_warnings
+from harness.kernel.make.cmd_file import saved_commands
+from harness.kernel.make.kbuild import Make
 
 #: A file in the O= folder: the commit that make last built an object of, and the folder's state.
 MADE = "harness.made"

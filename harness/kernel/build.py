@@ -23,10 +23,11 @@ from harness.host.cache import Cache, publish, used
 from harness.host.digest import value_digest
 from harness.host.processes import process, venv
 from harness.host.processes.process import Deadline
-from harness.kernel import compiler_warnings, configure, kbuild, make_output
+from harness.kernel import configure
 from harness.kernel.binutils import Binutils
-from harness.kernel.kbuild import Make
-from harness.kernel.warning_lines import together, warning
+from harness.kernel.make import compiler_warnings, kbuild, make_output
+from harness.kernel.make.kbuild import Make
+from harness.kernel.make.warning_lines import together, warning
 from harness.project.kernel import Kernel, Recipe, Tree
 from harness.record.store import digest
 from harness.trees.tree import checked_out

@@ -12,8 +12,8 @@ from harness.errors import InputError, ToolFailed, Unsupported
 from harness.host.digest import value_digest
 from harness.host.processes import venv
 from harness.host.untrusted_folder import NotMade, UntrustedFolder
-from harness.kernel.kbuild import Make
 from harness.kernel.kconfig import Option, dropped, needs, parse_config, parse_fragment
+from harness.kernel.make.kbuild import Make
 from harness.project.kernel import Fragment, Recipe
 from harness.project.project import Project
 

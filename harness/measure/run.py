@@ -18,7 +18,7 @@ from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.kernel import build as kernel_build
 from harness.kernel import identity
-from harness.kernel.warning_lines import new
+from harness.kernel.make.warning_lines import new
 from harness.measure import boots, machine
 from harness.memmap import read
 from harness.project.guest import Guest

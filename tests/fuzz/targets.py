@@ -21,15 +21,8 @@ from harness.git import conflict, diff, range_diff
 from harness.guest.console import agent_log, console, console_findings
 from harness.host.units import parse_duration, parse_size
 from harness.judge import rule_syntax
-from harness.kernel import (
-    call_graph,
-    cmd_file,
-    kconfig,
-    make_output,
-    objdump,
-    symbols,
-    warning_lines,
-)
+from harness.kernel import call_graph, kconfig, objdump, symbols
+from harness.kernel.make import cmd_file, make_output, warning_lines
 from harness.memmap import info_block, struct_layout, struct_pages
 from harness.project.claim import Claim
 from harness.project.guest import Guest

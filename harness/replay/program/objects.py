@@ -21,8 +21,8 @@ from harness.host.digest import value_digest
 from harness.kernel import alone, configure
 from harness.kernel import build as kernel_build
 from harness.kernel.binutils import Binutils
-from harness.kernel.cmd_file import compiling, saved_command
-from harness.kernel.kbuild import Make
+from harness.kernel.make.cmd_file import compiling, saved_command
+from harness.kernel.make.kbuild import Make
 from harness.project.kernel import Recipe, Tree
 from harness.project.series import FUNCTION
 from harness.record import store

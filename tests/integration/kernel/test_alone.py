@@ -11,8 +11,9 @@ import pytest
 from harness.git.git import AUTHOR, COMMITTER, Git
 from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
-from harness.kernel import alone, compiler_warnings, configure
-from harness.kernel.kbuild import Make
+from harness.kernel import alone, configure
+from harness.kernel.make import compiler_warnings
+from harness.kernel.make.kbuild import Make
 
 OBJECT = "mm/mm_init.o"
 FILES = {

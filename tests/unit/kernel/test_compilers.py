@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import ToolMissing
 from harness.host.processes import programs
-from harness.kernel import kbuild
+from harness.kernel.make import kbuild
 
 
 @pytest.fixture

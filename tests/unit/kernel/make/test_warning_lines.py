@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.warning_lines import Reader, new, together, warning
+from harness.kernel.make.warning_lines import Reader, new, together, warning
 
 LOG = """\
 make[1]: Entering directory '/o'

@@ -9,8 +9,8 @@ from harness.cli import cli
 from harness.errors import InputError
 from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
-from harness.kernel.cmd_file import compiling, saved_command, saved_commands
-from harness.kernel.kbuild import Make
+from harness.kernel.make.cmd_file import compiling, saved_command, saved_commands
+from harness.kernel.make.kbuild import Make
 
 TEXT = """savedcmd_mm/mm_init.o := gcc -Wp,-MMD,mm/.mm_init.o.d -nostdinc -I../include -O2 \
 -DKBUILD_MODFILE='"mm/mm_init"' -c -o mm/mm_init.o ../mm/mm_init.c   ; \

@@ -11,8 +11,8 @@ from harness.errors import ToolFailed, ToolMissing
 from harness.host.processes import process, programs
 from harness.host.processes.sandbox import Sandbox
 from harness.host.untrusted_folder import UntrustedFolder
-from harness.kernel import compiler_warnings
-from harness.kernel.warning_lines import Reader
+from harness.kernel.make import compiler_warnings
+from harness.kernel.make.warning_lines import Reader
 from harness.project.kernel import ARCHITECTURES
 
 #: Fixed values in place of time, user and host, so that equal sources and configurations give equal

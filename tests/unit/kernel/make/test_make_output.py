@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernel.make_output import of_machine
+from harness.kernel.make.make_output import of_machine
 
 
 @pytest.mark.parametrize(

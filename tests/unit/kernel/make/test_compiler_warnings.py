@@ -11,9 +11,9 @@ from harness.host.processes import process
 from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
 from harness.host.untrusted_folder import UntrustedFolder
-from harness.kernel import compiler_warnings
-from harness.kernel.compiler_warnings import STARTED, WARNINGS
-from harness.kernel.kbuild import Make
+from harness.kernel.make import compiler_warnings
+from harness.kernel.make.compiler_warnings import STARTED, WARNINGS
+from harness.kernel.make.kbuild import Make
 
 ONE: dict[str, dict[str, int]] = {"mm/one.o": {"mm/one.c: unused variable 'x'": 1}}
 EARLIER_NS = 1

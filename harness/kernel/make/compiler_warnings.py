@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness.host.untrusted_folder import NotMade, UntrustedFolder
-from harness.kernel.warning_lines import Warned
+from harness.kernel.make.warning_lines import Warned
 
 #: The warnings of all objects that are there, by object. Missing if they are unknown.
 WARNINGS = "harness.warnings"
