@@ -12,20 +12,19 @@ from typing import Any
 
 import msgspec
 
+from harness import workloads
 from harness.errors import InputError
 from harness.project import user_file
 from harness.project.claim import Claim
 from harness.project.guest import Guest
 from harness.project.matrix_plan import Matrix
 from harness.project.plan import Plan
-from harness.project.series import FUNCTION, Series
+from harness.project.series import Series
 from harness.project.tree_source import TreeSource
 from harness.project.yaml_file import Steps, YamlFile
 
 ROOT_VARIABLE = "MEMMAP_HARNESS_ROOT"
 DEFAULT_SERIES = "memcpy-streaming"
-#: The object file of FUNCTION.
-_OBJECT = "mm/mm_init.o"
 #: Files in configs/plans/ with this name, or with it and a dash first, hold a matrix.
 MATRIX = "matrix"
 #: A tree's name becomes a tag, a folder and a lock.
@@ -165,11 +164,12 @@ class Project:
     def series(self, slug: str) -> Series:
         """Load series/<slug>/series.yaml, without its claims.
 
-        A series that is not kept there changes the function that can be measured, and claims
-        nothing here; `require_series` refuses it.
+        A series that is not kept there is of the default workload, and claims nothing here;
+        `require_series` refuses it.
         """
         if slug not in self.slugs():
-            return Series(slug, FUNCTION, _OBJECT, (), port_of=0, non_temporal=None, slug=slug)
+            found = workloads.find(workloads.DEFAULT)
+            return Series(slug, found.function, found.object, (), port_of=0, slug=slug)
         ports = self.series_folder / slug / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
         return series_of(self._series_file(slug), slug, tuple(names))
@@ -182,11 +182,12 @@ class Project:
     def measurable_series(self, slug: str) -> Series:
         """Load a series that runs can measure. Raises InputError if it is on another function."""
         series = self.series(slug)
-        if series.function != FUNCTION:
+        measured = workloads.find(series.workload).function
+        if series.function != measured:
             raise self._series_file(slug).error(
                 ("function",),
                 f"{series.function}() cannot be measured",
-                FUNCTION,
+                measured,
                 "use `harness apply`, `build`, `rebase` or `audit` for other functions",
             )
         return series

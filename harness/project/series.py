@@ -6,8 +6,9 @@ import re
 
 import msgspec
 
-#: The only function that can be measured: runs read its pr_debug() line, replays call it.
-FUNCTION = "memmap_init_zone_device"
+from harness import workloads
+
+FUNCTION = workloads.find(workloads.DEFAULT).function
 _PATCH_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
 
 
@@ -53,6 +54,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
     versions: tuple[Version, ...]
     port_of: int
+    workload: str = workloads.DEFAULT
     non_temporal: bool | None = None
     variants: tuple[Variant, ...] = ()
     follow_up: tuple[str, ...] = ()
@@ -60,6 +62,9 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.workload not in workloads.NAMES:
+            known = ", ".join(workloads.NAMES)
+            raise ValueError(f"workload: {self.workload!r}; expected one of {known}")
         numbers = [v.version for v in self.versions if v.version is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions: a version given twice; expected each version once")
