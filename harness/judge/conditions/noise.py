@@ -55,15 +55,15 @@ CHANCE = 0.05
 _REMEDY: dict[str, str] = {
     **REMEDY,
     "too-few": "measure with more boots (plan) or --rounds",
-    "drift": "wait until the machine is idle, or measure more rounds, which alternate builds",
+    "drift": "measure more rounds, when the machine is idle",
     "load": "measure when nothing else is running",
-    "steal": "measure on bare metal, or when the host's other guests are idle",
+    "steal": "measure when the host's other guests are idle",
     "throttled": "cool the machine, or limit its frequency (no turbo)",
-    "canary": "fix the CPU's frequency, stop other guests and programs, and repeat",
+    "canary": "fix the CPU's frequency, stop what else runs, and repeat",
     "coarse-clock": "use larger namespaces, or a kernel with a finer clock",
-    "bimodal": "look for what alternates (huge pages, NUMA node, clock), and measure more boots",
+    "bimodal": "look for what alternates: huge pages, NUMA node, clock",
     "clocks": "measure when nothing else is running: a late tick makes jiffies wrong",
-    "outlier": "check what else was running, then repeat; no sample is discarded",
+    "outlier": "repeat when nothing else runs; no sample is discarded",
 }
 
 
