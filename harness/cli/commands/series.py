@@ -69,7 +69,8 @@ def show(slug: str, *, as_json: bool) -> None:
         click.echo(printable(line + (f"  {one.copy}()" if one.copy else "")))
     for port in found.ports:
         own = f", {len(found.follow_up)} of our own with --follow-up" if found.follow_up else ""
-        click.echo(printable(f"port {port}  implements v{found.port_of}{own}"))
+        of = f"implements v{found.port_of}" if found.versions else "of no posted version"
+        click.echo(printable(f"port {port}  {of}{own}"))
 
 
 @series.command(short_help="Fetch a posted version, or any thread, anew.")
