@@ -51,7 +51,8 @@ class Patches(msgspec.Struct, frozen=True):
 class Commit(msgspec.Struct, frozen=True):
     """The kernel to build: base and the first `prefix` patches (None: all), shown as `title`.
 
-    The title FOLLOW_UP is the kernel of the whole series with its follow-up.
+    The title FOLLOW_UP is the kernel of the whole series with its follow-up. A job that is given
+    another tree builds that tree as it is.
     """
 
     how: Recipe
@@ -93,10 +94,21 @@ def on_tree(tree: str, patches: Patches, names: tuple[str, str] = ON_TREE) -> tu
     )
 
 
-def build_job(how: Recipe, build_name: str, prefix: int | None) -> Job:
-    """Return the job that builds the kernel of a prefix."""
+def build_job(how: Recipe, build_name: str, prefix: int | None, tree: str = "") -> Job:
+    """Return the job that builds the kernel of a prefix, or of another tree."""
     commit = Commit(how, prefix, build_name)
-    return Job(building(build_name), "build", build, commit, ON_TREE)
+    needs = (*ON_TREE, fetching_other(tree)) if tree else ON_TREE
+    return Job(building(build_name), "build", build, commit, needs)
+
+
+def fetch_job(tree: str) -> Job:
+    """Return the job that fetches a tree other than the series' base."""
+    return Job(fetching_other(tree), "fetch", fetch, tree)
+
+
+def fetching_other(tree: str) -> str:
+    """Return the name of the job that fetches a tree other than the series' base."""
+    return f"fetch {tree}"
 
 
 def building(build_name: str) -> str:
@@ -131,11 +143,15 @@ def apply(here: Here, given: Patches, tree: Tree) -> Applied:
     return applied
 
 
-def build(here: Here, given: Commit, tree: Tree, applied: Applied) -> Kernel:
-    """Build and return the kernel of base and some patches."""
+def build(
+    here: Here, given: Commit, tree: Tree, applied: Applied, other: Tree | None = None
+) -> Kernel:
+    """Build and return the kernel of base and some patches, or of another tree."""
     commit = applied.prefix(_prefix(applied, given.prefix))
     if given.title == FOLLOW_UP:
         commit = applied.last
+    if other is not None:
+        tree, commit = other, other.commit
     here.import_kernel(kernel_build.key(here.cache, commit, given.how))
     return kernel_build.build(here.cache, tree, commit, given.how, here.listen, title=given.title)
 

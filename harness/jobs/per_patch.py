@@ -53,6 +53,12 @@ def reproduce_each_patch(
     if wanted.fine_clock:
         raise InputError("given with --each-patch", where="--fine-clock", expected="one of them")
     how, comparison = plan(project, cache, wanted)
+    if comparison.plan.build_names:
+        raise InputError(
+            f"given with plan {wanted.plan}, which names the builds",
+            where="--each-patch",
+            expected="a plan without builds",
+        )
     done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
     commits = {_name(k): applied.prefix(k) for k in range(len(applied.patches) + 1)}

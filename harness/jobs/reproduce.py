@@ -6,7 +6,7 @@ A replay may precede the boots: it starts once the series is applied, before any
 Every job stores what it finished, so a run that was killed continues where it was.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from harness.kernel import build as kernel_build
 from harness.kernel import configure
 from harness.measure.metal.run import FRAGMENT, OnServer, probe
 from harness.project.kernel import Recipe, Tree
+from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims
 from harness.record import store
@@ -83,6 +84,8 @@ def reproduce(
             where="--fine-clock",
             expected="a plan without page_ref: with its events a binding takes longer",
         )
+    if comparison.plan.build_names:
+        return _planned_builds(engine, project, cache, wanted, how, comparison, notify)
     prefixes = {"base": 0, "again": 0} if wanted.null else {"base": 0, "tip": wanted.prefix}
     done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
@@ -107,8 +110,53 @@ def reproduce(
     return result(engine.run(graph, raising(notify))["measure"], BootRun)
 
 
+def _planned_builds(
+    engine: Engine,
+    project: Project,
+    cache: Cache,
+    wanted: ReproduceRequest,
+    how: Recipe,
+    comparison: jobs.BootComparison,
+    notify: Notify,
+) -> BootRun:
+    """Build and boot the builds that the plan names, without a replay, and return the record."""
+    builds = {name: comparison.plan.build(name) for name in comparison.plan.build_names}
+    done = on_tree(engine, wanted, notify)
+    applied = result(done["apply"], Applied)
+    others = dict.fromkeys(build.tree for build in builds.values() if build.tree)
+    done |= engine.run(Graph(map(jobs.fetch_job, others), done), raising(notify))
+    commits = {}
+    for name, build in builds.items():
+        if build.patches > len(applied.patches):
+            raise InputError(
+                f"the series has {len(applied.patches)} patches",
+                where=f"plan {wanted.plan}, key 'builds.{name}.patches': {build.patches}",
+                expected=f"0 to {len(applied.patches)}",
+            )
+        tree = result(done[jobs.fetching_other(build.tree)], Tree) if build.tree else None
+        recipe = _with(project, how, build.kconfig)
+        commits[name] = (recipe, tree.commit if tree else applied.prefix(build.patches))
+    notify("", planned(cache, commits, None))
+    comparison = msgspec.structs.replace(comparison, builds=tuple(builds))
+    graph = Graph(
+        [
+            *(
+                jobs.build_job(commits[name][0], name, build.patches, build.tree)
+                for name, build in builds.items()
+            ),
+            jobs.measure_job(comparison),
+        ],
+        done,
+    )
+    return result(engine.run(graph, raising(notify))["measure"], BootRun)
+
+
 def _with_probes(project: Project, how: Recipe) -> Recipe:
-    more = configure.recipe(project, [FINE_CLOCK]).fragments
+    return _with(project, how, [FINE_CLOCK])
+
+
+def _with(project: Project, how: Recipe, fragments: Sequence[str]) -> Recipe:
+    more = configure.recipe(project, fragments).fragments
     return msgspec.structs.replace(how, fragments=(*how.fragments, *more))
 
 
@@ -172,6 +220,9 @@ def plan(
     chosen = project.plan(wanted.plan)
     fragments = chosen.kconfig if wanted.where is None else (*chosen.kconfig, FRAGMENT)
     how = configure.recipe(project, fragments, profile=wanted.profile, compiler=wanted.compiler)
+    _require_builds_only(wanted, chosen)
+    for name in chosen.build_names:
+        _with(project, how, chosen.build(name).kconfig)
     comparison = jobs.BootComparison(
         plan=chosen,
         guest=project.guest(chosen.guest),
@@ -185,6 +236,24 @@ def plan(
     if wanted.where is not None:
         probe(cache, wanted.where, comparison.guest)
     return how, comparison
+
+
+def _require_builds_only(wanted: ReproduceRequest, chosen: Plan) -> None:
+    """Raise InputError if the plan names its builds and the command asks for others."""
+    asked = {
+        "--prefix": wanted.prefix is not None,
+        "--follow-up": wanted.follow_up,
+        "--fine-clock": wanted.fine_clock,
+        "--on": wanted.where is not None,
+        "harness null": wanted.null,
+    }
+    for name, given in asked.items():
+        if given and chosen.build_names:
+            raise InputError(
+                f"given with plan {wanted.plan}, which names the builds",
+                where=name,
+                expected="a plan without builds",
+            )
 
 
 def require_usable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec import UnsetType
 
 from harness.events import Advanced, Listener, silent
 from harness.guest import boot as guest
@@ -77,7 +76,7 @@ def boot(
     progress = _Progress(conditions, images, placing, listen)
     ran = guest.boot(
         conditions.cache,
-        _command(conditions, kernel, images.named),
+        _command(conditions, kernel, build, images.named),
         log=console_log,
         seconds=conditions.plan.boot_s,
         on_message=progress.hear,
@@ -122,10 +121,11 @@ def boot(
     )
 
 
-def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path]) -> guest.Command:
+def _command(
+    conditions: Conditions, kernel: Kernel, build: str, images: Mapping[str, Path]
+) -> guest.Command:
     plan = conditions.plan
     fine = ("-c",) if conditions.fine_clock else ()
-    special = () if isinstance(plan.kernel_options, UnsetType) else plan.kernel_options
     return guest.Command(
         image=Path(kernel.image),
         root=rootfs.assemble(conditions.cache, conditions.agent),
@@ -137,7 +137,7 @@ def _command(conditions: Conditions, kernel: Kernel, images: Mapping[str, Path])
         kernel_options=(
             f"dyndbg=func {FUNCTION} +p",
             *conditions.guest.kernel_options,
-            *special,
+            *plan.options_of(build),
         ),
         waits=conditions.accelerator.waits,
         node=conditions.pinning.node,

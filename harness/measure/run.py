@@ -84,7 +84,7 @@ def run(
         cache, applied, version, kernels, plan, guest, host, _evidence(plan, host), number
     )
     setup = msgspec.structs.replace(record.setup, until=choice.until)
-    fine = FineClock(tuple(_builds(applied, probed))) if probed else None
+    fine = FineClock(tuple(_builds(applied, probed, plan))) if probed else None
     record = msgspec.structs.replace(record, unbuilt=tuple(unbuilt), setup=setup, fine_clock=fine)
     if run_id:
         record = msgspec.structs.replace(record, run_id=run_id)
@@ -148,7 +148,7 @@ def planned(
             boots=number,
         ),
         machine=host,
-        builds=tuple(_builds(applied, kernels)),
+        builds=tuple(_builds(applied, kernels, plan)),
         started=now.isoformat(),
     )
     return msgspec.structs.replace(record, builds=_with_differences(cache, record, kernels))
@@ -183,15 +183,19 @@ def _evidence(plan: Plan, host: Machine) -> BootEvidence:
     return "boot-kvm" if host.accelerator == "kvm" else "boot-tcg"
 
 
-def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
+def _builds(applied: Applied, kernels: Mapping[str, Kernel], plan: Plan) -> Iterator[Build]:
     prefixes = {applied.prefix(k): k for k in range(len(applied.patches) + 1)}
     before: dict[str, int] | None = None
     for number, (build, kernel) in enumerate(kernels.items()):
         warnings = kernel_build.warnings(kernel)
-        known = number > 0 and before is not None and warnings is not None
+        is_next = number > 0 and not plan.build_names
+        known = is_next and before is not None and warnings is not None
+        wanted = plan.build(build)
+        # Another tree has none of the patches.
+        prefix = len(applied.patches) if build == FOLLOW_UP else prefixes.get(kernel.commit, 0)
         yield Build(
             name=build,
-            prefix=len(applied.patches) if build == FOLLOW_UP else prefixes[kernel.commit],
+            prefix=prefix,
             commit=kernel.commit,
             release=kernel.release,
             build_id=kernel.build_id,
@@ -199,5 +203,8 @@ def _builds(applied: Applied, kernels: Mapping[str, Kernel]) -> Iterator[Build]:
             compiler=kernel.compiler,
             new_warnings=new(before or {}, warnings or {}) if known else None,
             own_patch_ids=own_patch_ids(applied, build),
+            kernel_options=wanted.kernel_options,
+            kconfig=wanted.kconfig,
+            tree=wanted.tree,
         )
         before = warnings

@@ -300,7 +300,8 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `new_warnings` are compiler warnings that the run's build with the next fewer patches does not
     have, None if unknown. `own_patch_ids` are git's patch-ids of our own patches on top of the
-    series, for a follow-up.
+    series, for a follow-up. `kernel_options`, `kconfig` (names of fragments) and `tree` are what
+    the plan gives this build alone.
     """
 
     name: str
@@ -316,13 +317,17 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config_diff: tuple[str, ...] | None = None
     new_warnings: tuple[str, ...] | None = None
     own_patch_ids: tuple[str, ...] = ()
+    kernel_options: tuple[str, ...] = ()
+    kconfig: tuple[str, ...] = ()
+    tree: str = ""
 
     @property
     def kind(self) -> Literal["base", "again", "prefix", "follow-up", "variant"]:
         """What it is: base, base once more, the first patches of the series, or ours on top of it.
 
-        A follow-up and a variant have patches of our own on top of the whole series. No claim of
-        the series is about them.
+        A follow-up and a replay's variant have patches of our own on top of the whole series. A
+        variant that was booted is a build that the plan names. No claim of the series is about
+        them.
         """
         if self.name == BASE:
             return "base"
@@ -485,8 +490,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     @property
     def is_null(self) -> bool:
         """Whether it measured base against itself: all builds are the same program."""
-        built = {(build.commit, build.build_id, build.config_sha256) for build in self.builds}
-        return len(self.builds) > 1 and len(built) == 1 and any(any(one) for one in built)
+        built = {
+            (build.commit, build.build_id, build.config_sha256, build.kernel_options)
+            for build in self.builds
+        }
+        return len(self.builds) > 1 and len(built) == 1 and any(any(one[:3]) for one in built)
 
     def build(self, name: str) -> Build | None:
         """Return the build of that name; None where there is none."""
@@ -527,6 +535,11 @@ class BootRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="b
     def is_per_patch(self) -> bool:
         """Whether base and numbered prefixes were booted, or planned to be."""
         return any(build.is_numbered for build in self.builds) or bool(self.unbuilt)
+
+    @property
+    def is_of_plan(self) -> bool:
+        """Whether its builds are those that the plan names."""
+        return any(build.kind == "variant" for build in self.builds)
 
 
 class ReplayRun(Run, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="replay"):

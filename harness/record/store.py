@@ -215,6 +215,8 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
     """Whether a run can have these builds: base first, and what else its kind of run has."""
     if isinstance(record, ReplayRun):
         return names[:1] == [BASE]
+    if record.is_of_plan:
+        return names[:1] == [BASE] and all(one.kind == "variant" for one in record.builds[1:])
     if not record.is_per_patch:
         return names in ([BASE, TIP], [BASE, AGAIN])
     # The others are named by their prefixes, which ascend; a follow-up is the last.

@@ -31,6 +31,7 @@ def identical_pins(found: Identity, shown: int = 100) -> str:
 def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
     """Return what a build has in common with base, and in what it differs."""
     lines = [f"not comparable with base: {text}" for text in unequal_pins(found)]
+    lines += [f"differs as planned: {text}" for text in found.planned]
     if any(pin.equal for pin in found.pins):
         lines.append(identical_pins(found, pins_shown))
     if found.files is not None:
@@ -60,6 +61,8 @@ def summary(conclusion: Conclusion) -> str:
     found = conclusion.identity[-1]
     equal = [word for name, word in _NAMED.items() if name in {pin.name for pin in found.pins}]
     names = f"base and {phrases.build(record, found.build)}"
+    if found.planned:
+        return f"{names} differ as planned in {'; '.join(found.planned)}; same {', '.join(equal)}"
     if found.files:
         first, *others = found.files
         more = f" and {units.count(len(others), 'more file')}" if others else ""

@@ -211,7 +211,7 @@ def unit(record: RunRecord) -> str:
 def is_base(record: RunRecord, name: str) -> bool:
     """Return whether a build is base, or base again."""
     found = record.build(name)
-    return found is not None and found.prefix == 0
+    return found is not None and found.kind in ("base", "again")
 
 
 def prefix(record: RunRecord, name: str) -> str:

@@ -39,6 +39,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     `files` differ between the two commits; `symbols` have another size; `config_diff` are the lines
     of .config that differ, `-` for base and `+` for the build. None where the record does not say.
+    `planned` is what the plan lets differ, in words; it is not among the pins.
     """
 
     build: str
@@ -46,6 +47,7 @@ class Identity(msgspec.Struct, frozen=True):
     files: tuple[str, ...] | None = None
     symbols: tuple[SymbolSize, ...] | None = None
     config_diff: tuple[str, ...] | None = None
+    planned: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -63,9 +65,20 @@ def identity(table: RunTable) -> tuple[Identity, ...]:
             files=build.files,
             symbols=_sizes(build),
             config_diff=build.config_diff,
+            planned=tuple(_planned(base, build)),
         )
         for build in others
     )
+
+
+def _planned(base: Build, build: Build) -> Iterator[str]:
+    for name, ours, theirs in (
+        ("kernel options", " ".join(base.kernel_options), " ".join(build.kernel_options)),
+        ("Kconfig fragments", " ".join(base.kconfig), " ".join(build.kconfig)),
+        ("tree", base.tree, build.tree),
+    ):
+        if ours != theirs:
+            yield f"{name}: {ours or 'none'} in base, {theirs or 'none'} in this build"
 
 
 def _sizes(build: Build) -> tuple[SymbolSize, ...] | None:
@@ -76,12 +89,7 @@ def _sizes(build: Build) -> tuple[SymbolSize, ...] | None:
 
 def _pins(table: RunTable, base: Build, build: Build) -> Iterator[Pin]:
     """Yield the pins; what a record has only once is equal for both builds."""
-    # Logs of another machine may have neither.
-    if base.compiler or build.compiler:
-        yield _pin("compiler", base.compiler, build.compiler)
-    if base.config_sha256 or build.config_sha256:
-        yield _configuration(base, build)
-    yield _pin("release", base.release, build.release)
+    yield from _of_kernels(base, build)
     machine = table.record.machine
     yield _once("machine", f"{machine.cpu}, {machine.cpus} CPUs, kernel {machine.kernel}")
     is_reported = table.record.evidence == "reported"
@@ -96,7 +104,7 @@ def _pins(table: RunTable, base: Build, build: Build) -> Iterator[Pin]:
     boots = [table.boots[b.name] for b in (base, build)]
     if not all(boots):
         return
-    yield _agreed("kernel command line", *(_commands(found, "kernel") for found in boots))
+    yield _command_line(base, build, boots)
     if not is_reported:
         yield _agreed("QEMU options", *(_commands(found, "qemu") for found in boots))
         rest = (_commands(found, "others") for found in boots)
@@ -105,6 +113,18 @@ def _pins(table: RunTable, base: Build, build: Build) -> Iterator[Pin]:
     if all(counting):
         for name in ("nr_pages", "resolution_ns", "source"):
             yield _pin(f"samples' {name}", *(_samples(found, name) for found in counting))
+
+
+def _of_kernels(base: Build, build: Build) -> Iterator[Pin]:
+    # Logs of another machine may have neither.
+    if base.compiler or build.compiler:
+        yield _pin("compiler", base.compiler, build.compiler)
+    has_config = bool(base.config_sha256 or build.config_sha256)
+    # Another tree may have other options, and a plan's fragments set some.
+    if has_config and (base.kconfig, base.tree) == (build.kconfig, build.tree):
+        yield _configuration(base, build)
+    if base.tree == build.tree:
+        yield _pin("release", base.release, build.release)
 
 
 def _pin(name: str, base: str, build: str) -> Pin:
@@ -134,6 +154,29 @@ def _configuration(base: Build, build: Build) -> Pin:
     brings = any(file.rpartition("/")[2].startswith("Kconfig") for file in build.files or ())
     added = bool(diff) and all(line.startswith("+") for line in diff)
     return Pin(name, ours, theirs, equal=brings and added)
+
+
+def _command_line(base: Build, build: Build, boots: Sequence[Sequence[Boot]]) -> Pin:
+    """Return the pin of the command lines, without the options that the plan gives one build."""
+    if base.kernel_options == build.kernel_options:
+        return _agreed("kernel command line", *(_commands(found, "kernel") for found in boots))
+    rest = [
+        {
+            _without(boot_command(boot.argv).kernel, one.kernel_options)
+            for boot in found
+            if boot.argv
+        }
+        for one, found in zip((base, build), boots, strict=True)
+    ]
+    return _agreed("other kernel options", *rest)
+
+
+def _without(line: Sequence[str], planned: Sequence[str]) -> str:
+    """Return a command line without the planned options, which are its last."""
+    rest = len(line) - len(planned)
+    if list(line[rest:]) != list(planned):
+        return f"{' '.join(line)}, without the planned {' '.join(planned)}"
+    return " ".join(line[:rest])
 
 
 def _commands(boots: Sequence[Boot], part: str) -> set[str]:

@@ -16,7 +16,7 @@ from harness.errors import InputError
 from harness.project.claim import Claim, Figures
 from harness.project.guest import Guest, Namespace
 from harness.project.matrix_plan import Block, Configuration, Matrix
-from harness.project.plan import Boots, Plan
+from harness.project.plan import Boots, Plan, PlannedBuild
 from harness.project.project import Project
 from harness.project.series import Series, Variant, Version
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
@@ -302,7 +302,7 @@ def test_any_value_anywhere_loads_or_is_one_line(data: Any, text: str, value: An
 @pytest.mark.parametrize(
     "kind",
     [
-        *(Series, Version, Variant, Claim, Figures, Guest, Namespace, Plan, Boots),
+        *(Series, Version, Variant, Claim, Figures, Guest, Namespace, Plan, PlannedBuild, Boots),
         *(Matrix, Configuration, Block, DebianSource, GitSource, Tarball),
     ],
 )

@@ -265,7 +265,7 @@ def test_a_run_with_a_follow_up_is_loaded_as_saved(tmp_path: Path) -> None:
         ({"builds": (BASE, TIP, replace(TIP, name="third"))}, "its builds are base, tip, third"),
         ({"builds": (TIP,)}, "has no base beside tip"),
         ({"builds": (replace(BASE, name="again"), TIP)}, "its builds are again, tip"),
-        ({"builds": (BASE, replace(TIP, name="movnti"))}, "its builds are base, movnti"),
+        ({"builds": (BASE, replace(TIP, name="movnti"), TIP)}, "its builds are base, movnti, tip"),
         ({"builds": (BASE, replace(TIP, name="3"))}, "its builds are base, 3"),
         ({"builds": (TIP, BASE)}, "its builds are tip, base"),
         ({"passes": (), "builds": ()}, "its builds are none"),
