@@ -15,7 +15,7 @@ import msgspec
 from harness.claims.figures import Stated, read_figures
 from harness.claims.message import LineProblem, Passage, read_message
 from harness.claims.procedure import MODES, Procedure, other_namespace, read_procedure
-from harness.claims.vocabulary import NamedSetup, drivers, excludes_drivers
+from harness.claims.vocabulary import NamedSetup, excludes_metrics, metrics
 from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.mails.messages import Mail, read_mails
 
@@ -64,13 +64,13 @@ class Posting(msgspec.Struct, frozen=True):
         return _fatal(self.problems)
 
 
-class _DriverFigures(msgspec.Struct):
+class _MetricFigures(msgspec.Struct):
     """The figures of one driver after one patch (None: the whole series) on one set-up, by kind.
 
     `quotes` are the lines that state them, by number.
     """
 
-    driver: str
+    metric: str
     after_patch: int | None
     setup: NamedSetup | None
     base: dict[str, Stated] = {}
@@ -78,7 +78,7 @@ class _DriverFigures(msgspec.Struct):
     quotes: dict[int, str] = {}
 
 
-_Groups = dict[tuple[str, int | None, NamedSetup | None], _DriverFigures]
+_Groups = dict[tuple[str, int | None, NamedSetup | None], _MetricFigures]
 
 
 def read_posting(raw: bytes, given: UserAnswers) -> Posting:
@@ -142,7 +142,7 @@ def _mails_of_version(
 
 def _read(
     mails: Sequence[Mail], given: UserAnswers, problems: list[LineProblem]
-) -> tuple[list[_DriverFigures], Procedure]:
+) -> tuple[list[_MetricFigures], Procedure]:
     """Return the figures of all mails, the whole series' first, and the procedure."""
     groups: _Groups = {}
     passages: list[Passage] = []
@@ -163,7 +163,7 @@ def _read(
         stated = [*_of_namespaces(stated, message, procedure, problems)]
         own = [*(_of_setups(stated, problems) if is_apart else _of_one_setup(stated))]
         for key, group in _grouped(mail, message, own, given.patch, problems).items():
-            known = groups.setdefault(key, _DriverFigures(*key))
+            known = groups.setdefault(key, _MetricFigures(*key))
             for there, new in ((known.base, group.base), (known.tip, group.tip)):
                 for figure in new.values():
                     _add(there, figure, problems)
@@ -172,8 +172,8 @@ def _read(
     return ordered, procedure
 
 
-def _order(group: _DriverFigures) -> tuple[int, bool, bool]:
-    return group.after_patch or 0, group.driver != "nd_pmem", group.setup == "physical"
+def _order(group: _MetricFigures) -> tuple[int, bool, bool]:
+    return group.after_patch or 0, group.metric != "nd_pmem", group.setup == "physical"
 
 
 def _of_namespaces(
@@ -187,7 +187,7 @@ def _of_namespaces(
     text = {n: line for passage in passages for n, line in passage.lines()}
     for figure in figures:
         lines = "\n".join((figure.titles, *(text[n] for n in figure.lines)))
-        space = described.get(figure.driver or "")
+        space = described.get(figure.metric or "")
         if space and (other := other_namespace(lines, space)):
             what = f"is about {other}; the namespace described has {space.known}"
             problems.append(LineProblem(figure.at, f"{figure.value} {figure.unit} {what}"))
@@ -222,8 +222,8 @@ def _grouped(
 
     Figures of base belong to every group of their driver and set-up.
     """
-    is_named = not any(excludes_drivers(passage.text) for passage in passages)
-    figures = list(_with_drivers(found, mail, problems, is_named=is_named))
+    is_named = not any(excludes_metrics(passage.text) for passage in passages)
+    figures = list(_with_metrics(found, mail, problems, is_named=is_named))
     text = {n: line.strip() for passage in passages for n, line in passage.lines()}
     groups: _Groups = {}
     for figure in figures:
@@ -232,24 +232,24 @@ def _grouped(
             if isinstance(after, LineProblem):
                 problems.append(after)
                 return {}
-            key = (figure.driver or "", after, figure.setup)
-            group = groups.setdefault(key, _DriverFigures(*key))
+            key = (figure.metric or "", after, figure.setup)
+            group = groups.setdefault(key, _MetricFigures(*key))
             _add(group.tip, figure, problems)
             group.quotes |= {n: text[n] for n in figure.lines}
     for figure in figures:
         if figure.build == "base":
-            about = (figure.driver, figure.setup)
-            own = [group for group in groups.values() if (group.driver, group.setup) == about]
+            about = (figure.metric, figure.setup)
+            own = [group for group in groups.values() if (group.metric, group.setup) == about]
             for group in own:
                 _add(group.base, figure, problems)
                 group.quotes |= {n: text[n] for n in figure.lines}
             if not own:
-                what = f"{figure.value} ms of {figure.driver} is for base alone, without a claim"
+                what = f"{figure.value} ms of {figure.metric} is for base alone, without a claim"
                 problems.append(LineProblem(figure.at, what))
     return groups
 
 
-def _with_drivers(
+def _with_metrics(
     figures: Sequence[Stated], mail: Mail, problems: list[LineProblem], *, is_named: bool
 ) -> Iterator[Stated]:
     """Yield all figures with a driver: their own, or the only one that the mail names.
@@ -258,14 +258,14 @@ def _with_drivers(
 
     For percentages, the only one with other figures; the audit finds it if that is wrong.
     """
-    named = {found.value for found in drivers(mail.text)}
-    measured = {figure.driver for figure in figures if figure.driver}
+    named = {found.value for found in metrics(mail.text)}
+    measured = {figure.metric for figure in figures if figure.metric}
     for figure in figures:
         possible = measured or named if figure.kind == "percent" else named
-        if figure.driver is not None:
+        if figure.metric is not None:
             yield figure
         elif len(possible) == 1 and (is_named or measured):
-            yield msgspec.structs.replace(figure, driver=next(iter(possible)))
+            yield msgspec.structs.replace(figure, metric=next(iter(possible)))
         else:
             what = f"{figure.value} {figure.unit} does not say which driver it is for"
             problems.append(LineProblem(figure.at, what))
@@ -277,8 +277,8 @@ def _after_patch(
     """Return after which patch a tip's figure was measured, None for the whole series."""
     scope = figure.scope
     if scope is None:
-        about = (figure.driver, figure.setup, "tip")
-        beside = (f for f in figures if (f.driver, f.setup, f.build) == about)
+        about = (figure.metric, figure.setup, "tip")
+        beside = (f for f in figures if (f.metric, f.setup, f.build) == about)
         scopes = {f.scope for f in beside} - {None}
         scope = scopes.pop() if len(scopes) == 1 else "this"
     if scope == "series":
@@ -297,7 +297,7 @@ def _add(known: dict[str, Stated], figure: Stated, problems: list[LineProblem]) 
     finer, coarser = sorted((other, figure), key=lambda stated: -stated.decimals)
     if abs(finer.value - coarser.value) * 2 > Decimal(1).scaleb(-coarser.decimals):
         what = (
-            f"says {figure.value} {figure.unit} for {figure.driver}, but line {other.at} says "
+            f"says {figure.value} {figure.unit} for {figure.metric}, but line {other.at} says "
             f"{other.value} {figure.unit}: two {_KINDS[figure.kind]} of one build"
         )
         problems.append(LineProblem(figure.at, what, fatal=True))
@@ -305,7 +305,7 @@ def _add(known: dict[str, Stated], figure: Stated, problems: list[LineProblem]) 
 
 
 def _claim(
-    group: _DriverFigures,
+    group: _MetricFigures,
     version: int,
     rebinds: int,
     procedure: Procedure,
@@ -319,7 +319,7 @@ def _claim(
     hz = procedure.hz or 1000
     return Claim(
         version=version,
-        driver=group.driver,
+        metric=group.metric,
         guest="",
         rebinds=rebinds,
         base=base,
@@ -338,7 +338,7 @@ def _figures(build: dict[str, Stated], problems: list[LineProblem]) -> Figures |
     first, mean = build.get("first"), build.get("mean")
     if mean is None:
         if first is not None:
-            what = f"{first.value} ms of {first.driver} is a first binding without an average"
+            what = f"{first.value} ms of {first.metric} is a first binding without an average"
             problems.append(LineProblem(first.at, what))
         return None
     number, decimals = _number(mean)

@@ -35,7 +35,7 @@ class Stated(msgspec.Struct, frozen=True):
 
     kind: Kind
     build: Build
-    driver: str | None
+    metric: str | None
     scope: Scope | None
     value: Decimal
     decimals: int
@@ -83,7 +83,7 @@ class _Block(msgspec.Struct):
     build: Build
     scope: Scope | None
     lines: tuple[int, ...]
-    driver: str | None = None
+    metric: str | None = None
     kind: BindingKind | None = None
     title_line: tuple[int, ...] = ()
 
@@ -128,7 +128,7 @@ class _FigureReader:
         self._setup = self._titled
         if self._block is not None:
             # Its driver may not be that of the lines above the gap.
-            self._block.driver = self._block.kind = None
+            self._block.metric = self._block.kind = None
         header: tuple[int, str] | None = None
         for index, (number, line) in enumerate(lines):
             after = lines[index + 1][1] if index + 1 < len(lines) else ""
@@ -150,8 +150,8 @@ class _FigureReader:
             prose = []
             if heading is not None:
                 self._block = _Block(heading.build, heading.scope, (number,))
-                self._block.driver = vocabulary.title_driver(self._title)
-                self._block.title_line = (self._title_line,) if self._block.driver else ()
+                self._block.metric = vocabulary.title_metric(self._title)
+                self._block.title_line = (self._title_line,) if self._block.metric else ()
                 line = heading.rest
             if self._block is not None and line.strip():
                 self._row(self._block, number, line)
@@ -161,7 +161,7 @@ class _FigureReader:
         """Read a line of figures, with defaults from the lines above it."""
         found = quantities(line)
         kinds = vocabulary.kinds(line)
-        drivers = [name.value for name in vocabulary.drivers(line)]
+        metrics = [name.value for name in vocabulary.metrics(line)]
         passage = Passage.of([(number, line)])
         builds = [Placed(0, block.build)]
         sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title, self._above)
@@ -172,7 +172,7 @@ class _FigureReader:
             self._setup = before  # that of another row is its own
         else:
             block.lines = (block.lines[0], number)
-        block.driver = [block.driver, *drivers][-1]
+        block.metric = [block.metric, *metrics][-1]
         block.kind = kinds[-1].value if kinds and not found else None
 
     def _table_row(self, header: tuple[int, str], number: int, line: str) -> None:
@@ -206,10 +206,10 @@ class _FigureReader:
             found = quantities(text)
             lines_of_it = passage.numbers_of(start, max(start, end - 1))
             self._set_up(text, lines_of_it, has_figures=bool(found))
-            is_title = text.rstrip().endswith(":") or vocabulary.title_driver(text)
+            is_title = text.rstrip().endswith(":") or vocabulary.title_metric(text)
             self._title = text if is_title and not found else ""
             if not found:
-                if not vocabulary.title_driver(text):
+                if not vocabulary.title_metric(text):
                     self._above = self._title
                 continue
             scopes, builds = vocabulary.scopes(text)
@@ -245,8 +245,8 @@ class _FigureReader:
         items = [q for q in readable if q not in pairs.values()]
         text, block = sentence.text, sentence.block
         in_turn = "respectively" in text.lower()
-        driver, kind = (block.driver, block.kind) if block else (None, None)
-        drivers = _labels(vocabulary.drivers(text), driver, items, in_turn=in_turn)
+        metric, kind = (block.metric, block.kind) if block else (None, None)
+        metrics = _labels(vocabulary.metrics(text), metric, items, in_turn=in_turn)
         kinds = _labels(vocabulary.kinds(text), kind, items, in_turn=in_turn)
         alone = [q for q in items if q not in pairs and vocabulary.is_time(text, q)]
         found_builds = paired(sentence.builds, [q.start for q in alone])
@@ -255,25 +255,25 @@ class _FigureReader:
         before = len(self.stated)
         for index, item in enumerate(items):
             kind = kinds[index] if kinds else None
-            driver = drivers[index] if drivers else None
-            if drivers is None:
+            metric = metrics[index] if metrics else None
+            if metrics is None:
                 self._leave(sentence, item, "does not say which driver it is for")
             elif kind is None or kind == "rebind":
                 what = "which binding it is for" if kind is None else "that it is an average"
                 self._leave(sentence, item, f"does not say {what}")
             elif item.unit == "%":
-                self._percent(sentence, item, driver, kind, is_less=item in less)
+                self._percent(sentence, item, metric, kind, is_less=item in less)
             elif item in pairs:
-                self._add(sentence, item, driver, kind, "base")
-                self._add(sentence, pairs[item], driver, kind, "tip")
+                self._add(sentence, item, metric, kind, "base")
+                self._add(sentence, pairs[item], metric, kind, "tip")
             elif item in builds:
-                self._add(sentence, item, driver, kind, builds[item])
+                self._add(sentence, item, metric, kind, builds[item])
             else:
                 self._leave(sentence, item, "does not say which build it is for")
         self._drop_ambiguous(before)
 
     def _percent(
-        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, *, is_less: bool
+        self, sentence: _Sentence, item: Quantity, metric: str | None, kind: Kind, *, is_less: bool
     ) -> None:
         if kind != "mean":
             self._leave(
@@ -284,10 +284,10 @@ class _FigureReader:
         elif item.value > 100:
             self._leave(sentence, item, "is more than 100 %")
         else:
-            self._add(sentence, item, driver, "percent", "tip")
+            self._add(sentence, item, metric, "percent", "tip")
 
     def _add(
-        self, sentence: _Sentence, item: Quantity, driver: str | None, kind: Kind, build: Build
+        self, sentence: _Sentence, item: Quantity, metric: str | None, kind: Kind, build: Build
     ) -> None:
         above = sentence.above if vocabulary.is_condition(sentence.above) else ""
         text = f"{above}\n{sentence.title}\n{sentence.text}"
@@ -300,16 +300,16 @@ class _FigureReader:
         figure, lines = (item.value, item.decimals, at), sentence.lines()
         titles = f"{sentence.above}\n{sentence.title}"
         self.stated.append(
-            Stated(kind, build, driver, sentence.scope, *figure, lines, *self._setup, titles)
+            Stated(kind, build, metric, sentence.scope, *figure, lines, *self._setup, titles)
         )
 
     def _drop_ambiguous(self, first: int) -> None:
         """Drop figures since index `first` that differ for the same driver, build and kind."""
         values: dict[tuple[object, ...], set[Decimal]] = {}
         for one in self.stated[first:]:
-            values.setdefault((one.kind, one.build, one.driver), set()).add(one.value)
+            values.setdefault((one.kind, one.build, one.metric), set()).add(one.value)
         for one in self.stated[first:]:
-            if len(values[one.kind, one.build, one.driver]) > 1:
+            if len(values[one.kind, one.build, one.metric]) > 1:
                 self.stated.remove(one)
                 what = f"{one.value} is one of several figures for the same thing"
                 self.problems.append(LineProblem(one.at, what))

@@ -190,8 +190,8 @@ def versions_like(posting: Posting, known: Sequence[Claim]) -> list[int]:
 def _has_figures(existing: Claim, claim: Claim) -> bool:
     builds = ((existing.base, claim.base), (existing.tip, claim.tip))
     return (
-        (existing.driver, existing.after_patch, existing.setup)
-        == (claim.driver, claim.after_patch, claim.setup)
+        (existing.metric, existing.after_patch, existing.setup)
+        == (claim.metric, claim.after_patch, claim.setup)
         and claim.tip is not None
         and all(
             new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds

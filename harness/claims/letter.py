@@ -124,7 +124,7 @@ def _disagreements(kept: Sequence[Claim], said: Sequence[Claim], named: str) -> 
 
 
 def _key(claim: Claim) -> tuple[str, int | None, Setup | None]:
-    return claim.driver, claim.after_patch, None if claim.setup == "vm" else claim.setup
+    return claim.metric, claim.after_patch, None if claim.setup == "vm" else claim.setup
 
 
 def _differ(claim: Claim, other: Claim) -> bool:
@@ -141,9 +141,9 @@ def _with_stated(
 ) -> RunClaims:
     """Return claims with the stated ones in place of those about the same driver and patch."""
     guest, rebinds = setting
-    replaced = {(claim.driver, claim.after_patch) for claim in stated}
+    replaced = {(claim.metric, claim.after_patch) for claim in stated}
     before = own or RunClaims("series.yaml", tuple(kept))
-    left = (c for c in before.claims if (c.driver, c.after_patch) not in replaced)
+    left = (c for c in before.claims if (c.metric, c.after_patch) not in replaced)
     ours = (msgspec.structs.replace(c, guest=guest, rebinds=rebinds) for c in stated)
     source = f"{before.source}, --claim"
     return RunClaims(source, (*left, *ours), before.left_open)

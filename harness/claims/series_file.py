@@ -31,7 +31,10 @@ Additions = Mapping[str, Any]
 #: Index of the comment after an item, in ruamel's comment list of a node.
 _PLACE = {CommentedSeq: 0, CommentedMap: 2}
 #: Keys that identify an entry of a list.
-_IDENTITIES = {"versions": ("version",), "claims": ("version", "driver", "after_patch", "setup")}
+_IDENTITIES = {
+    "versions": ("version",),
+    "claims": ("version", "metric", "driver", "after_patch", "setup"),
+}
 #: Time zones: the day in a mail's Date may differ from the archive's.
 _A_DAY = datetime.timedelta(days=1)
 #: Text that needs no quotation marks; YAML 1.1 reads some words as booleans or null.
@@ -74,6 +77,7 @@ def merge(text: str, additions: Additions) -> str:
         before = yaml.safe_load(text)
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise Unmergeable("has an alias (*)")
+        additions = _in_its_keys(additions, before)
         merged = _round_trip(text, additions)
         after = yaml.safe_load(merged)
         if after == before:
@@ -86,6 +90,25 @@ def merge(text: str, additions: Additions) -> str:
     if not (_has(after, before) and _has(after, _plain(additions))):
         raise Unmergeable("would change its meaning")
     return merged
+
+
+def _in_its_keys(additions: Additions, there: Any) -> Additions:
+    """Return additions in which claims that the file has name their metric as it does: `driver`."""
+    entries = there.get("claims") if isinstance(there, dict) else ()
+    entries = entries if isinstance(entries, list) else ()
+    known = [claim for claim in entries if isinstance(claim, dict) and "driver" in claim]
+    old = {_identity(claim, "driver") for claim in known}
+    claims = [
+        {"driver" if key == "metric" else key: value for key, value in claim.items()}
+        if _identity(claim, "metric") in old
+        else claim
+        for claim in additions.get("claims", ())
+    ]
+    return {**additions, "claims": claims} if known else additions
+
+
+def _identity(claim: Mapping[str, Any], metric: str) -> tuple[object, ...]:
+    return tuple(map(repr, map(claim.get, ("version", metric, "after_patch", "setup"))))
 
 
 def additions(
@@ -112,7 +135,7 @@ def additions(
 def _claim(claim: Claim) -> dict[str, Any]:
     return {
         "version": claim.version,
-        "driver": claim.driver,
+        "metric": claim.metric,
         "guest": claim.guest or None,
         "rebinds": claim.rebinds,
         "after_patch": claim.after_patch,

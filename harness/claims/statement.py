@@ -33,7 +33,7 @@ def parse_claim(text: str) -> Claim:
     try:
         return Claim(
             version=0,
-            driver=match["driver"],
+            metric=match["driver"],
             rebinds=1,
             base=base and Figures(*base),
             tip=tip and Figures(*tip),
@@ -51,7 +51,7 @@ def parse_claims(texts: Sequence[str]) -> tuple[Claim, ...]:
     found: dict[tuple[str, int | None], Claim] = {}
     for text in texts:
         claim = parse_claim(text)
-        key = claim.driver, claim.after_patch
+        key = claim.metric, claim.after_patch
         if key in found:
             raise _error(text, f"is about the same as {found[key].quotes[0]!r}; expected one claim")
         found[key] = claim

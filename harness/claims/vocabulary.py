@@ -27,7 +27,7 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE)
 
 
-_DRIVER = _words(r"\b(nd_pmem|dax_pmem|fsdax|devdax)\b")
+_METRIC = _words(r"\b(nd_pmem|dax_pmem|fsdax|devdax)\b")
 _TITLE = _words(
     r"\W*(?:(?:the|for|with|on|using|results?|of) )*(?:nd_pmem|dax_pmem|fsdax|devdax)\b"
     r"(?: (?:drivers?|namespaces?|rebind\w*|results?|times?))*\s*(?:[,:(\[].*)?"
@@ -176,7 +176,7 @@ def is_row(line: str) -> bool:
     """Whether a line belongs to a block: figures after a colon or gap, or a name and a colon."""
     found = quantities(line)
     if not found:
-        return line.rstrip().endswith(":") and bool(_DRIVER.search(line) or _KIND.search(line))
+        return line.rstrip().endswith(":") and bool(_METRIC.search(line) or _KIND.search(line))
     before = line[: found[0].start]
     return ":" in before or "=" in before or before.endswith("  ") or not re.search(r"\w", before)
 
@@ -187,9 +187,9 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return list(zip([0, *ends], [*ends, len(text)], strict=True))
 
 
-def drivers(text: str) -> list[Placed[str]]:
+def metrics(text: str) -> list[Placed[str]]:
     """Return the drivers that a text names, directly or by the mode of their namespaces."""
-    found = ((m.start(), m[1].lower()) for m in _DRIVER.finditer(text))
+    found = ((m.start(), m[1].lower()) for m in _METRIC.finditer(text))
     return [Placed(at, MODES.get(name, name)) for at, name in found]
 
 
@@ -198,10 +198,10 @@ def is_condition(title: str) -> bool:
     return _CONDITION.match(title) is not None and bool(unclear_word(title))
 
 
-def excludes_drivers(text: str) -> bool:
+def excludes_metrics(text: str) -> bool:
     """Whether a sentence may name a driver to say that figures are not of it."""
     parts = (text[start:end] for start, end in sentences(text))
-    return any(_DRIVER.search(part) and _EXCLUDES.search(part) for part in parts)
+    return any(_METRIC.search(part) and _EXCLUDES.search(part) for part in parts)
 
 
 def kinds(text: str) -> list[Placed[BindingKind]]:
@@ -331,9 +331,9 @@ def columns(line: str) -> tuple[str, list[Heading]]:
     return name, clear if len(clear) == len(names) else []
 
 
-def title_driver(text: str) -> str | None:
+def title_metric(text: str) -> str | None:
     """Return the driver that the title of a block names: one, in front."""
-    named = {found.value for found in drivers(text)}
+    named = {found.value for found in metrics(text)}
     line = re.split(r":\s*\n", text.strip())[-1]
     return named.pop() if len(named) == 1 and _TITLE.fullmatch(line) else None
 

@@ -40,7 +40,7 @@ def show(found: "Import", posting: "Posting") -> None:
         builds = (_build(claim.base), _build(claim.tip))
         after = patch_name(claim.after_patch)
         where = f"{_ranges(lines)}{on_setup(claim.setup)}"
-        click.echo(row(claim.driver, after, *builds, percent, where))
+        click.echo(row(claim.metric, after, *builds, percent, where))
 
 
 def show_changes(before: str | None, after: str, path: Path | None) -> None:

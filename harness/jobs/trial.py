@@ -188,7 +188,7 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
         store.null_runs(project.results, slug),
         tuple(filter(of_boots, this.wanted.rules)),
     )
-    results = [f"{v.driver} {v.verdict}" for v in found.verdicts]
+    results = [f"{v.metric} {v.verdict}" for v in found.verdicts]
     results += [f"{rule.rule} fails: {rule.reason}" for rule in found.rules if not rule.ok]
     reason = f"{visit.reason}; {record.evidence}: {', '.join(results) or record.outcome}"
     visit = msgspec.structs.replace(visit, reason=reason, runs=(*visit.runs, record.run_id))

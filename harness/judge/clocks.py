@@ -21,7 +21,7 @@ class Clocks(msgspec.Struct, frozen=True):
     """
 
     build: str
-    driver: str
+    metric: str
     bindings: int = 0
     printed_ns: float = 0.0
     probed_ns: float = 0.0
@@ -42,13 +42,13 @@ def clocks(record: BootRun) -> Iterator[Clocks]:
     boots = {boot.build: boot for boot in record.fine_clock.boots}
     for build in record.fine_clock.builds:
         boot = boots.get(build.name)
-        for driver in record.setup.nr_pages:
+        for metric in record.setup.nr_pages:
             if boot is None:
-                yield Clocks(build.name, driver, problem="was not booted")
+                yield Clocks(build.name, metric, problem="was not booted")
             elif why := _unusable(boot):
-                yield Clocks(build.name, driver, problem=why)
+                yield Clocks(build.name, metric, problem=why)
             else:
-                yield _compared(boot, driver)
+                yield _compared(boot, metric)
 
 
 def _unusable(boot: Boot) -> str:
@@ -58,15 +58,15 @@ def _unusable(boot: Boot) -> str:
     return "; ".join([*failed, *(f"the console shows: {f.kind}" for f in boot.findings)])
 
 
-def _compared(boot: Boot, driver: str) -> Clocks:
-    printed, probed = (_of(boot, driver, source) for source in (PR_DEBUG, PROBES))
+def _compared(boot: Boot, metric: str) -> Clocks:
+    printed, probed = (_of(boot, metric, source) for source in (PR_DEBUG, PROBES))
     both = sorted(printed.keys() & probed.keys())
     rebinds = [index for index in both if index]
     if not rebinds:
-        return Clocks(boot.build, driver, problem="no rebind was timed by both clocks")
+        return Clocks(boot.build, metric, problem="no rebind was timed by both clocks")
     return Clocks(
         boot.build,
-        driver,
+        metric,
         bindings=len(both),
         printed_ns=statistics.fmean(printed[index].ns for index in rebinds),
         probed_ns=statistics.fmean(probed[index].ns for index in rebinds),
@@ -75,5 +75,5 @@ def _compared(boot: Boot, driver: str) -> Clocks:
     )
 
 
-def _of(boot: Boot, driver: str, source: str) -> dict[int, Sample]:
-    return {s.index: s for s in boot.samples if (s.driver, s.source) == (driver, source)}
+def _of(boot: Boot, metric: str, source: str) -> dict[int, Sample]:
+    return {s.index: s for s in boot.samples if (s.metric, s.source) == (metric, source)}

@@ -57,12 +57,12 @@ def percent_error(claim: Claim) -> float:
 
 
 def figures(
-    table: BootTable, driver: str, build: str, claim: Claim, why_not: str
+    table: BootTable, metric: str, build: str, claim: Claim, why_not: str
 ) -> tuple[FigureVerdict, ...]:
     """Return a verdict on each posted time; `why_not` says why none can be tested, if none can."""
     base = table.record.builds[0].name
     return tuple(
-        _judged(table, (name, driver, op), f"{title}, {what}", posted, theirs, why_not)
+        _judged(table, (name, metric, op), f"{title}, {what}", posted, theirs, why_not)
         for name, title, of_build in ((base, "base", claim.base), (build, "tip", claim.tip))
         if of_build is not None
         for op, what, posted, theirs in _posted(claim, of_build)

@@ -104,7 +104,7 @@ def _memmaps(rule: Rule, memmaps: Sequence[Verified]) -> RuleResult:
         return _fails(rule, "no struct pages were compared")
     for v in memmaps:
         if not v.ok:
-            return _fails(rule, f"{v.driver} of {v.build}: {v.problem or 'pages differ'}")
+            return _fails(rule, f"{v.metric} of {v.build}: {v.problem or 'pages differ'}")
     return RuleResult(rule.text, ok=True, value=None, reason=f"{len(memmaps)} compared, all equal")
 
 
@@ -114,7 +114,7 @@ def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
         if (effect.kind, effect.op, effect.build) != (rule.kind, rule.op, build):
             continue
         counts = rule.metric.startswith("instructions")
-        if counts == (effect.metric == "instructions") or _by_the_clock(rule, effect):
+        if counts == (effect.cost_unit == "instructions") or _by_the_clock(rule, effect):
             return effect
     return None
 
@@ -122,7 +122,7 @@ def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
 def _by_the_clock(rule: Rule, effect: Effect) -> bool:
     """Whether a rule about a ratio is about instructions, as the guest's clock counts those."""
     ratio = rule.metric in ("ratio", "ratio_low", "ratio_high")
-    return ratio and effect.metric == "instructions" and effect.unit == "boot"
+    return ratio and effect.cost_unit == "instructions" and effect.unit == "boot"
 
 
 def _value(rule: Rule, effect: Effect, record: RunRecord) -> float | None:
@@ -148,7 +148,7 @@ def _not_measured(rule: Rule, build: str, found: RunEvidence) -> str:
 
 def _names(effects: Sequence[Effect]) -> Iterator[str]:
     for e in effects:
-        yield f"{e.kind}.{e.op}" + (".instructions" if e.metric == "instructions" else "")
+        yield f"{e.kind}.{e.op}" + (".instructions" if e.cost_unit == "instructions" else "")
 
 
 def _undecided(effect: Effect, found: RunEvidence) -> str:

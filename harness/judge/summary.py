@@ -24,10 +24,10 @@ class BindingMeans(msgspec.Struct, frozen=True):
     nr_pages: int
 
 
-class DriverSummary(msgspec.Struct, frozen=True):
+class MetricSummary(msgspec.Struct, frozen=True):
     """One driver: base's and tip's means, None for a build without samples that count."""
 
-    driver: str
+    metric: str
     base: BindingMeans | None
     tip: BindingMeans | None
 
@@ -39,17 +39,17 @@ class DriverSummary(msgspec.Struct, frozen=True):
         return (1 - self.tip.rebind_mean_ms / self.base.rebind_mean_ms) * 100
 
 
-def summarize(table: BootTable) -> tuple[DriverSummary, ...]:
+def summarize(table: BootTable) -> tuple[MetricSummary, ...]:
     """Return one summary per driver, in the order of the guest's namespaces."""
     base, tip = table.record.builds[0].name, table.record.builds[-1].name
     return tuple(
-        DriverSummary(d, _means(table, base, d), _means(table, tip, d)) for d in table.kinds
+        MetricSummary(d, _means(table, base, d), _means(table, tip, d)) for d in table.kinds
     )
 
 
-def _means(table: BootTable, build: str, driver: str) -> BindingMeans | None:
-    first, rebinds = table.of(build, driver, "first"), table.of(build, driver, "rebind")
-    pages = table.pages(driver, build)
+def _means(table: BootTable, build: str, metric: str) -> BindingMeans | None:
+    first, rebinds = table.of(build, metric, "first"), table.of(build, metric, "rebind")
+    pages = table.pages(metric, build)
     if not rebinds or len(pages) != 1:
         return None
     return BindingMeans(

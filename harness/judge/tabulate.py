@@ -16,7 +16,7 @@ from harness.judge.ratios.passes import Slices, by_round, by_slice, compared, fi
 from harness.record.record import LIMIT, Boot, BootRun, Pass, ReplayRun, RunRecord, Sample
 
 Op = Literal["first", "rebind"]
-Metric = Literal["ns", "instructions"]
+CostUnit = Literal["ns", "instructions"]
 OPS: tuple[Op, ...] = ("rebind", "first")
 #: A build, a driver or page order, and a binding.
 Key = tuple[str, str, Op]
@@ -110,7 +110,7 @@ def of_boots(record: BootRun) -> BootTable:
             continue
         counting.setdefault(boot.build, []).append(boot)
         for s in boot.samples:
-            of_key = samples.setdefault((boot.build, s.driver, s.op), {})
+            of_key = samples.setdefault((boot.build, s.metric, s.op), {})
             of_key.setdefault(boot.number, []).append(s)
     units = {
         (build.name, kind, op): _units(samples.get((build.name, kind, op), {}))

@@ -15,7 +15,7 @@ from harness.judge.conditions.validity import RunEvidence, why_uncounted
 from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.ratios.precision import Precision, precision
 from harness.judge.ratios.ratios import Effect, Reduction, clock
-from harness.judge.summary import DriverSummary, summarize
+from harness.judge.summary import MetricSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
 from harness.record.record import (
@@ -51,7 +51,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `replay` are the verdicts of each, and `disagrees` says that their intervals exclude each other.
     """
 
-    summary: DriverSummary
+    summary: MetricSummary
     claimed_percent: float | None
     verdict: Word
     reason: str
@@ -67,9 +67,9 @@ class Verdict(msgspec.Struct, frozen=True):
     disagrees: str = ""
 
     @property
-    def driver(self) -> str:
+    def metric(self) -> str:
         """The driver that the verdict is about."""
-        return self.summary.driver
+        return self.summary.metric
 
     @property
     def setup(self) -> Setup | None:
@@ -96,7 +96,7 @@ def judge(found: RunEvidence, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
     return tuple(
         _booted(found, table.record, summary, claim)
         for summary in summarize(table)
-        for claim in _each(_claims(table.record, claims, summary.driver))
+        for claim in _each(_claims(table.record, claims, summary.metric))
     )
 
 
@@ -105,13 +105,13 @@ def _each(claims: Sequence[Claim]) -> Sequence[Claim | None]:
 
 
 def _booted(
-    found: RunEvidence, record: BootRun, summary: DriverSummary, claim: Claim | None
+    found: RunEvidence, record: BootRun, summary: MetricSummary, claim: Claim | None
 ) -> Verdict:
     tip = record.builds[-1]
     effect = None
     is_its_kind = claim is None or (claim.setup == "physical") == (record.evidence == "metal")
     if is_its_kind or record.evidence == "reported":
-        effect = found.effect(summary.driver, tip.name, "rebind", clock(record))
+        effect = found.effect(summary.metric, tip.name, "rebind", clock(record))
     claimed = None if claim is None else claim.claimed_percent
     word, reason = _decide(found, record, summary, effect, claim)
     if record.evidence == "reported":
@@ -123,8 +123,8 @@ def _booted(
     other = other_cpu(record.machine, claim) if claim.cpu else "the claim names no CPU"
     return msgspec.structs.replace(
         verdict,
-        first=_first(found, record, summary.driver, claim, why_not),
-        figures=figures(found.boots, summary.driver, tip.name, claim, why_not or other),
+        first=_first(found, record, summary.metric, claim, why_not),
+        figures=figures(found.boots, summary.metric, tip.name, claim, why_not or other),
         precision=None
         if why_not or claimed is None or record.evidence == "reported"
         else precision(found.boots, effect, _floor(claim, claimed)),
@@ -141,7 +141,7 @@ def _why_no_figures(found: RunEvidence, record: BootRun, effect: Effect, claim: 
 
 
 def _first(
-    found: RunEvidence, record: BootRun, driver: str, claim: Claim, why_not: str
+    found: RunEvidence, record: BootRun, metric: str, claim: Claim, why_not: str
 ) -> tuple[Word, str] | None:
     """Return the verdict on the reduction of the first binding, which the author measured once.
 
@@ -159,7 +159,7 @@ def _first(
         reduction_percent=None,
         percent_decimals=None,
     )
-    effect = found.effect(driver, record.builds[-1].name, "first", clock(record))
+    effect = found.effect(metric, record.builds[-1].name, "first", clock(record))
     assert once.claimed_percent is not None  # noqa: S101 (both times are given)
     word, reason = _limited(record, claim, *_measured(found, effect, once, once.claimed_percent))
     return _REPORTED[word] if record.evidence == "reported" else word, reason
@@ -169,19 +169,19 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
     for build in record.builds[1:]:
         if build.kind != "prefix":
             continue  # not the code that the claim is about
-        for driver, kind in PROXY_KIND.items():
+        for metric, kind in PROXY_KIND.items():
             effect = found.effect(kind, build.name, "rebind", "ns")
-            for claim in _claims(record, claims, driver, build):
+            for claim in _claims(record, claims, metric, build):
                 if (claimed := claim.claimed_percent) is None:
                     continue
                 word, reason = _doubt(found, effect, claim, claimed)
-                summary = DriverSummary(driver, None, None)
+                summary = MetricSummary(metric, None, None)
                 about = (build.name, claim, effect)
                 yield Verdict(summary, claimed, word, reason, record.evidence, *about)
 
 
 def _claims(
-    record: RunRecord, claims: Sequence[Claim], driver: str, build: Build | None = None
+    record: RunRecord, claims: Sequence[Claim], metric: str, build: Build | None = None
 ) -> list[Claim]:
     """Return the claims about a build (the whole series, or its prefix): one per set-up.
 
@@ -192,7 +192,7 @@ def _claims(
     found: dict[Setup | None, Claim] = {}
     for claim in claims:
         after = patches if claim.after_patch is None else claim.after_patch
-        if (claim.version, claim.driver, after) == (record.subject.version, driver, prefix):
+        if (claim.version, claim.metric, after) == (record.subject.version, metric, prefix):
             found.setdefault(claim.setup, claim)
     return sorted(found.values(), key=lambda claim: claim.setup == "physical")
 
@@ -200,7 +200,7 @@ def _claims(
 def _decide(
     found: RunEvidence,
     record: BootRun,
-    summary: DriverSummary,
+    summary: MetricSummary,
     effect: Effect | None,
     claim: Claim | None,
 ) -> tuple[Word, str]:

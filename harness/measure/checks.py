@@ -45,7 +45,7 @@ def probed(bindings: Bindings, report: AgentReport) -> tuple[Sample, ...]:
 
 def _sample(binding: Binding, ns: int, resolution_ns: int, source: str) -> Sample:
     return Sample(
-        driver=binding.driver,
+        metric=binding.driver,
         op="rebind" if binding.index else "first",
         index=binding.index,
         ns=ns,
@@ -101,7 +101,7 @@ def probes(guest: Guest, plan: Plan, samples: Sequence[Sample]) -> tuple[Check, 
     """Return the checks that the probes timed each binding of a boot that compares clocks."""
     wanted = plan.rebinds + 1
     found = [
-        (ns.driver, sum(s.source == PROBES and s.driver == ns.driver for s in samples))
+        (ns.driver, sum(s.source == PROBES and s.metric == ns.driver for s in samples))
         for ns in guest.namespaces
     ]
     return tuple(

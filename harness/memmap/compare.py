@@ -54,7 +54,7 @@ class Verified(msgspec.Struct, frozen=True):
 
     build: str
     number: int
-    driver: str
+    metric: str
     compared: int
     equal: int
     problem: str = ""
@@ -76,11 +76,11 @@ def verify(
     """
     found = []
     for v in by_digest(record):
-        first = _reference(record, v.driver)
+        first = _reference(record, v.metric)
         if v.problem == UNEQUAL and first is not None:
-            theirs = load(first.build, first.number, v.driver)
-            at = (v.build, v.number, v.driver)
-            found.append(_unequal(at, theirs, load(*at), decoder(v.driver)))
+            theirs = load(first.build, first.number, v.metric)
+            at = (v.build, v.number, v.metric)
+            found.append(_unequal(at, theirs, load(*at), decoder(v.metric)))
         else:
             found.append(v)
     return tuple(found)
@@ -94,14 +94,14 @@ def by_digest(record: RunRecord) -> tuple[Verified, ...]:
     """
     if isinstance(record, ReplayRun):
         return (*_of_passes(record), *_of_cases(record))
-    return tuple(v for driver in record.setup.nr_pages for v in _of_boots(record, driver))
+    return tuple(v for metric in record.setup.nr_pages for v in _of_boots(record, metric))
 
 
 def unequal(record: BootRun) -> str:
     """Return which boot left other struct pages than base's first boot, or unreadable ones."""
     base = record.builds[0].name
     for v in sorted(by_digest(record), key=lambda v: v.build != base):
-        name = f"boot {v.number} of {v.build}: the struct pages of {v.driver}"
+        name = f"boot {v.number} of {v.build}: the struct pages of {v.metric}"
         if v.problem == UNEQUAL:
             return f"{name} differ from base's; `harness verify` names the first"
         if v.problem:
@@ -109,23 +109,23 @@ def unequal(record: BootRun) -> str:
     return ""
 
 
-def _reference(record: BootRun, driver: str) -> Boot | None:
+def _reference(record: BootRun, metric: str) -> Boot | None:
     """Return base's first boot that left a memmap."""
     base = record.builds[0].name
     for boot in record.boots:
-        if boot.build == base and any(m.driver == driver and not m.problem for m in boot.memmaps):
+        if boot.build == base and any(m.metric == metric and not m.problem for m in boot.memmaps):
             return boot
     return None
 
 
-def _of_boots(record: BootRun, driver: str) -> Iterator[Verified]:
-    first = _reference(record, driver)
+def _of_boots(record: BootRun, metric: str) -> Iterator[Verified]:
+    first = _reference(record, metric)
     memmaps = first.memmaps if first else ()
-    expected = {(m.nr_pages, m.sha256) for m in memmaps if m.driver == driver}
+    expected = {(m.nr_pages, m.sha256) for m in memmaps if m.metric == metric}
     for boot in record.boots:
         for memmap in boot.memmaps:
-            at = (boot.build, boot.number, driver)
-            if memmap.driver != driver:
+            at = (boot.build, boot.number, metric)
+            if memmap.metric != metric:
                 continue
             if memmap.problem or not expected:
                 problem = memmap.problem or "no boot of base left a memmap to compare with"

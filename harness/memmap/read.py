@@ -30,15 +30,15 @@ def saver(folder: Path) -> AfterBoot:
     """
 
     def save(build: str, number: int, images: Mapping[str, Path]) -> tuple[Memmap, ...]:
-        found = (_save(folder, build, number, driver, path) for driver, path in images.items())
+        found = (_save(folder, build, number, metric, path) for metric, path in images.items())
         return tuple(memmap for memmap in found if memmap is not None)
 
     return save
 
 
-def load(folder: Path, build: str, number: int, driver: str) -> Runs:
+def load(folder: Path, build: str, number: int, metric: str) -> Runs:
     """Return the saved memmap of a namespace. Raises RecordError."""
-    file = _file(folder, build, number, driver)
+    file = _file(folder, build, number, metric)
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Runs(arrays["pages"], arrays["which"], arrays["lengths"], str(arrays["digest"]))
@@ -67,19 +67,19 @@ def read(path: Path) -> Runs | None:
         return struct_pages.read(file, block.npfns, size, address, block.first, _CHUNK_PAGES)
 
 
-def _save(folder: Path, build: str, number: int, driver: str, path: Path) -> Memmap | None:
+def _save(folder: Path, build: str, number: int, metric: str, path: Path) -> Memmap | None:
     try:
         runs = read(path)
     except ValueError as error:
-        return Memmap(driver, 0, "", str(error))
+        return Memmap(metric, 0, "", str(error))
     if runs is None:
         return None
-    file = _file(folder, build, number, driver)
+    file = _file(folder, build, number, metric)
     part = file.with_suffix(".part.npz")
     np.savez_compressed(part, **runs._asdict())
     part.replace(file)
-    return Memmap(driver, runs.nr_pages, runs.digest)
+    return Memmap(metric, runs.nr_pages, runs.digest)
 
 
-def _file(folder: Path, build: str, number: int, driver: str) -> Path:
-    return folder / f"memmap-{build}-{number}-{driver}.npz"
+def _file(folder: Path, build: str, number: int, metric: str) -> Path:
+    return folder / f"memmap-{build}-{number}-{metric}.npz"

@@ -38,7 +38,7 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a posted version claims for one driver. docs/series.md describes the fields.
+    """What a posted version claims for one metric. docs/series.md describes the fields.
 
     `after_patch` None means the whole series; `reduction_percent` None, that only means are given.
     `setup` None means that the letter has one set-up, a VM or an unnamed one. `guest` is empty for
@@ -47,7 +47,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     version: int
-    driver: str
+    metric: str
     guest: str = ""
     rebinds: int
     base: Figures | None = None
@@ -75,9 +75,9 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def about(self) -> str:
-        """The driver, and after which patch and on which set-up, if the claim says so."""
+        """The metric, and after which patch and on which set-up, if the claim says so."""
         after = "" if self.after_patch is None else f" after patch {self.after_patch}"
-        return f"{self.driver}{after}{on_setup(self.setup)}"
+        return f"{self.metric}{after}{on_setup(self.setup)}"
 
     @property
     def reduction(self) -> "PostedNumber | None":

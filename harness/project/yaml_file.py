@@ -6,7 +6,7 @@ A model object reports a wrong value as ValueError("KEY: what; expected …").
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,6 +32,8 @@ _TYPES = {
     "object": "a mapping",
     "str": "text, in quotes if it looks like a number",
 }
+#: Keys of the entries of a list, by its name, that older files write otherwise.
+_OLD_KEYS = {"claims": {"driver": "metric"}}
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -64,6 +66,7 @@ class YamlFile:
         try:
             loader = _StrictLoader(text)
             self._node = loader.get_single_node()
+            _rename_old(self._node)
             self._data: Any = loader.construct_document(self._node) if self._node else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -190,6 +193,22 @@ def _replaced(data: Any, steps: Steps, value: Any) -> Any:
     copy = data.copy()
     copy[steps[0]] = _replaced(data[steps[0]], steps[1:], value)
     return copy
+
+
+def _rename_old(root: Any) -> None:
+    """Rename the keys of _OLD_KEYS in a file's nodes, which keep their lines."""
+    for key, entries in _items(root):
+        renamed = _OLD_KEYS.get(key.value, {})
+        for entry in entries.value if isinstance(entries, yaml.SequenceNode) else ():
+            for name, _ in _items(entry):
+                name.value = renamed.get(name.value, name.value)
+
+
+def _items(node: Any) -> Iterator[tuple[yaml.ScalarNode, Any]]:
+    """Yield the items of a mapping whose keys are plain."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode):
+            yield key, value
 
 
 @functools.lru_cache(maxsize=64)

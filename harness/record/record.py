@@ -26,7 +26,12 @@ from harness.record.applied import Applied
 #    Runs of boots that are known from logs of another machine (evidence `reported`), with what such
 #    a log does not say (Boot.unvouched).
 #    Boots on a physical machine (evidence metal).
-SCHEMA = 7
+# 8: samples and struct pages are of a metric of the workload (Subject.workload); older records call
+#    it driver, and are all of the workload zone_device.
+SCHEMA = 8
+
+#: The workload of records that do not name one.
+ZONE_DEVICE = "zone_device"
 
 #: A negative count shows that a record was tampered with.
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -39,10 +44,11 @@ Evidence = BootEvidence | Literal["replay"]
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One binding. `ns` is the time by the clock `source`, `resolution_ns` that clock's resolution.
 
-    `index` counts a driver's bindings within the boot: 0 is the first one.
+    `metric` names what the workload measured; `index` counts its samples within the boot: 0 is the
+    first one.
     """
 
-    driver: str
+    metric: str
     op: Literal["first", "rebind"]
     index: NotNegative
     ns: NotNegative
@@ -86,7 +92,7 @@ class Memmap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `problem` says why a digest is missing.
     """
 
-    driver: str
+    metric: str
     nr_pages: int
     sha256: str
     problem: str = ""
@@ -385,7 +391,8 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of the patches as given (applied.Patch), `patch_subjects` their subjects, `message_id` the mail
     that introduced them; all are empty in records older than these fields. `attestation` is b4's
     result for each patch's signatures, empty if they were not checked. `commits` differ between
-    base and tip, and `other_commits` more, if two commits of a repository are compared.
+    base and tip, and `other_commits` more, if two commits of a repository are compared. `workload`
+    says what was timed (harness.workloads).
     """
 
     slug: str
@@ -401,9 +408,10 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attestation: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     other_commits: int = 0
+    workload: str = ZONE_DEVICE
 
     @classmethod
-    def of(cls, applied: Applied, version: int) -> "Subject":
+    def of(cls, applied: Applied, version: int, workload: str = ZONE_DEVICE) -> "Subject":
         """Return the subject of a run that measures an applied series."""
         return cls(
             slug=applied.slug,
@@ -419,13 +427,14 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             attestation=applied.attestation,
             commits=applied.commits,
             other_commits=applied.other_commits,
+            workload=workload,
         )
 
 
 class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setup of a run of boots: plan and guest by name, each with a digest of its content.
 
-    `boots` are planned per build, `rebinds` per driver and boot. With `until`, boots were added
+    `boots` are planned per build, `rebinds` per metric and boot. With `until`, boots were added
     until the interval of each ratio was at most that share of it wide; `looks` is how often that
     was asked, and intervals are corrected for it.
     """

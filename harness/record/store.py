@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import hashlib
 import itertools
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -238,6 +239,8 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
     )
 
 
+#: The key that schema 8 renamed, where it is no text within a string.
+_DRIVER = re.compile(rb'(?<!\\)"driver"(?=\s*:)')
 #: Keys that schema 5 renamed.
 _RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes", "turn": "slice"}
 #: Keys of one kind of run. Older records of the other kind have them as well, empty.
@@ -245,9 +248,13 @@ _OF_BOOTS, _OF_REPLAYS = ("boots", "unbuilt"), ("passes", "rounds", "counts", "c
 
 
 def _decode(raw: bytes, schema: int) -> RunRecord:
-    if schema >= 5:
+    if schema >= 8:
         new: RunRecord = msgspec.json.decode(raw, type=RunRecord)
         return new
+    raw = _DRIVER.sub(b'"metric"', raw)
+    if schema >= 5:
+        older: RunRecord = msgspec.json.decode(raw, type=RunRecord)
+        return msgspec.structs.replace(older, schema=SCHEMA)
     old = _renamed(msgspec.json.decode(raw)) | {"schema": SCHEMA}
     is_replay = old.get("evidence") == "replay"
     for name in _OF_BOOTS if is_replay else _OF_REPLAYS:

@@ -75,7 +75,7 @@ def _kinds(conclusion: Conclusion) -> list[str]:
         part.record.evidence
         for part in conclusion.parts
         if part.record.evidence != "boot-tcg"
-        and any(effect.metric == clock(part.record) for effect in part.effects)
+        and any(effect.cost_unit == clock(part.record) for effect in part.effects)
     ]
 
 
@@ -93,17 +93,17 @@ def _unclaimed(conclusion: Conclusion) -> Iterator[tuple[str, Effect]]:
         if record.evidence != "replay" or record.is_null:
             continue
         whole = (v for v in part.verdicts if v.build == record.tip.name)
-        claimed = {PROXY_KIND.get(verdict.driver) for verdict in whole}
+        claimed = {PROXY_KIND.get(verdict.metric) for verdict in whole}
         for effect in part.effects:
             is_tip = (effect.build, effect.op) == (record.tip.name, "rebind")
-            if is_tip and effect.metric == "ns" and effect.kind not in claimed:
+            if is_tip and effect.cost_unit == "ns" and effect.kind not in claimed:
                 yield record.evidence, effect
 
 
 def _brief(verdict: Verdict) -> str:
     """Return what a claim is about as --claim takes it, `nd_pmem@3`, and its set-up."""
     after = "" if verdict.after_patch is None else f"@{verdict.after_patch}"
-    return f"{verdict.driver}{after}" + (f" ({verdict.setup})" if verdict.setup else "")
+    return f"{verdict.metric}{after}" + (f" ({verdict.setup})" if verdict.setup else "")
 
 
 def _cell(effect: Effect | None, *, brief: bool) -> str:

@@ -87,7 +87,7 @@ class ComparedMemmaps(NamedTuple):
     """
 
     build: str
-    driver: str
+    metric: str
     compared: int
     failed: int
     why: str
@@ -109,10 +109,10 @@ def identical(comparisons: int) -> str:
 
 def memmaps(conclusion: Conclusion) -> list[ComparedMemmaps]:
     """Return the comparisons of each build with base, per driver or kind of page."""
-    places = dict.fromkeys((one.build, one.driver) for one in conclusion.memmaps)
+    places = dict.fromkeys((one.build, one.metric) for one in conclusion.memmaps)
     return [
         _compared(
-            conclusion, [one for one in conclusion.memmaps if (one.build, one.driver) == place]
+            conclusion, [one for one in conclusion.memmaps if (one.build, one.metric) == place]
         )
         for place in places
     ]
@@ -125,4 +125,4 @@ def _compared(conclusion: Conclusion, found: Sequence[Verified]) -> ComparedMemm
     if failed:
         why = f"{phrases.unit(record)} {failed[0].number}: {failed[0].problem or 'it differs'}"
     at_fault = any(one.compared for one in failed) and not phrases.is_base(record, name)
-    return ComparedMemmaps(name, found[0].driver, len(found), len(failed), why, at_fault)
+    return ComparedMemmaps(name, found[0].metric, len(found), len(failed), why, at_fault)

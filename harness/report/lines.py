@@ -185,7 +185,7 @@ def clocks(conclusion: Conclusion) -> Iterator[Line]:
     """Yield what two clocks measured of the same bindings, if the run has boots for it."""
     for found in conclusion.clocks:
         build = phrases.build(conclusion.record, found.build)
-        name = f"clocks, {found.driver} on {build}"
+        name = f"clocks, {found.metric} on {build}"
         if found.problem:
             yield Line(name, f"not compared: {found.problem}", "doubt")
             continue
@@ -210,7 +210,7 @@ def memmaps(conclusion: Conclusion) -> Iterator[Line]:
     failed = [(part, one) for part, one in found if one.failed]
     for part, one in failed:
         build = phrases.build(part.record, one.build)
-        yield Line(f"struct pages of {one.driver}, {build}", one.sentence, "bad")
+        yield Line(f"struct pages of {one.metric}, {build}", one.sentence, "bad")
     if found and not failed:
         compared = sum(one.compared for _, one in found)
         yield Line("struct pages", identity.identical(compared), "good")

@@ -154,7 +154,7 @@ def outcome(record: RunRecord) -> str:
 
 def about(verdict: Verdict) -> str:
     """Return the driver that a verdict is about, and after which patch and where it is claimed."""
-    return verdict.driver if verdict.claim is None else verdict.claim.about
+    return verdict.metric if verdict.claim is None else verdict.claim.about
 
 
 def quoted(verdict: Verdict) -> str:

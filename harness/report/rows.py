@@ -87,8 +87,8 @@ def _builds(conclusion: Conclusion) -> Iterator[ReportRow]:
             continue  # without base there is no run
         build = prefix.name
         numbers = tuple(
-            Number(build, f"{driver}_rebind_mean", cost.mean_ms, "ms")
-            for driver, cost in prefix.costs.items()
+            Number(build, f"{metric}_rebind_mean", cost.mean_ms, "ms")
+            for metric, cost in prefix.costs.items()
         )
         status, text, log = _build(prefix)
         name = lines.prefix_name(prefix).replace(" ", "-")
@@ -148,7 +148,7 @@ def _memmaps(conclusion: Conclusion) -> Iterator[ReportRow]:
         status: Status = "pass"
         if found.failed:
             status = "fail" if found.at_fault else "error"
-        name = f"{phrases.prefix(conclusion.record, found.build)}-{found.driver}"
+        name = f"{phrases.prefix(conclusion.record, found.build)}-{found.metric}"
         yield ReportRow("memmaps", name, status, found.sentence, found.build)
 
 
@@ -189,7 +189,7 @@ def _ratio(value: float, low: float | None, high: float | None, name: str = "") 
 def _counts(conclusion: Conclusion) -> Iterator[ReportRow]:
     base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
-        if effect.metric == "instructions":
+        if effect.cost_unit == "instructions":
             numbers = (
                 Number(base, "instructions", effect.base_cost, "per page"),
                 Number(effect.build, "instructions", effect.build_cost, "per page"),
@@ -216,7 +216,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
         name += f"-{verdict.setup}" if verdict.setup else ""
         # All claims about a driver have the same bindings: they are listed once.
-        about = (verdict.driver, verdict.build)
+        about = (verdict.metric, verdict.build)
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)
         shown.add(about)
         if verdict.claimed_percent is not None:
@@ -228,7 +228,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         # With two builds a claim is about both.
         own = verdict.boots is not None or verdict.evidence == conclusion.record.evidence
         build = verdict.build if conclusion.prefixes or not own else ""
-        row = ReportRow(verdict.driver, name, status, text, build, numbers=tuple(numbers))
+        row = ReportRow(verdict.metric, name, status, text, build, numbers=tuple(numbers))
         yield msgspec.structs.replace(row, evidence=verdict.evidence)
 
 

@@ -55,7 +55,7 @@ def bindings(conclusion: Conclusion) -> Table:
         average = f"average of {_rebind_counts(verdict)}"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
         below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
-        rows.append((verdict.driver, "first binding", base[0], tip[0], "", ""))
+        rows.append((verdict.metric, "first binding", base[0], tip[0], "", ""))
         rows.append((after, average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
@@ -67,7 +67,7 @@ def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
     last = conclusion.record.tip.name
     found = [verdict for verdict in conclusion.verdicts if verdict.build == last]
     found.sort(key=lambda verdict: (verdict.setup != "physical", verdict.after_patch is None))
-    return {verdict.driver: verdict for verdict in found}.values()
+    return {verdict.metric: verdict for verdict in found}.values()
 
 
 def _binding(means: BindingMeans | None) -> tuple[str, str]:
@@ -176,14 +176,14 @@ def effects(conclusion: Conclusion) -> Table:
             phrases.build(record, effect.build),
             effect.kind,
             effect.op,
-            "time" if effect.metric == "ns" else "instructions",
+            "time" if effect.cost_unit == "ns" else "instructions",
             f"{effect.ratio:.3f}",
             interval(effect.low, effect.high),
             f"{effect.n_base}+{effect.n_build}",
             "-" if effect.p_value is None else f"{effect.p_value:.3f}",
         )
         for effect in conclusion.effects
-        if record.evidence != "boot-tcg" and not (conclusion.rows and effect.metric == "ns")
+        if record.evidence != "boot-tcg" and not (conclusion.rows and effect.cost_unit == "ns")
     ]
     spread = f"95 %\n({record.evidence})"
     units = "processes" if isinstance(record, ReplayRun) else "boots"
@@ -224,9 +224,9 @@ def prefixes(conclusion: Conclusion) -> Table:
     )
     rows: list[tuple[str, ...]] = []
     for prefix in conclusion.prefixes:
-        for number, driver in enumerate(conclusion.record.setup.nr_pages):
+        for number, metric in enumerate(conclusion.record.setup.nr_pages):
             rows.append(
-                (*(("",) * 4 if number else _states(prefix)), driver, *_times(prefix, driver))
+                (*(("",) * 4 if number else _states(prefix)), metric, *_times(prefix, metric))
             )
     return Table(headings, rows, 5)
 
@@ -241,10 +241,10 @@ def _states(prefix: PrefixResult) -> tuple[str, str, str, str]:
     return prefix.name, boots, _MEMMAPS.get(prefix.memmaps, prefix.memmaps), warnings
 
 
-def _times(prefix: PrefixResult, driver: str) -> tuple[str, str, str, str]:
-    claimed = (v.shown_percent for v in prefix.verdicts if v.driver == driver)
+def _times(prefix: PrefixResult, metric: str) -> tuple[str, str, str, str]:
+    claimed = (v.shown_percent for v in prefix.verdicts if v.metric == metric)
     claim = next((percent(value) for value in claimed if value is not None), "")
-    if (cost := prefix.costs.get(driver)) is None:
+    if (cost := prefix.costs.get(metric)) is None:
         return ms(None), "", "", claim
     of_base, of_parent = (
         "" if below is None else percent(below)

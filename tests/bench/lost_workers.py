@@ -129,9 +129,9 @@ def concluded(project: Project, record: RunRecord) -> dict[str, object]:
     return {
         "outcome": record.outcome,
         "evidence": record.evidence,
-        "verdicts": [[v.driver, v.build, v.after_patch, v.verdict] for v in found.verdicts],
+        "verdicts": [[v.metric, v.build, v.after_patch, v.verdict] for v in found.verdicts],
         "kernels": [[s.name, s.commit, s.config_sha256] for s in record.builds],
-        "memmaps": sorted([b.build, m.driver, m.sha256] for b in record.boots for m in b.memmaps),
+        "memmaps": sorted([b.build, m.metric, m.sha256] for b in record.boots for m in b.memmaps),
         "boots": sorted([b.build, b.number, b.outcome, b.counts] for b in record.boots),
     }
 

@@ -115,8 +115,8 @@ def essence(record: RunRecord, *, is_real: bool) -> dict[str, Any]:
             (boot.build, boot.number): (
                 boot.outcome,
                 [check.name for check in boot.checks if not check.ok],
-                [(s.driver, s.op, s.index, s.nr_pages, is_real or s.ns) for s in boot.samples],
-                [(m.driver, m.nr_pages, m.sha256) for m in boot.memmaps],
+                [(s.metric, s.op, s.index, s.nr_pages, is_real or s.ns) for s in boot.samples],
+                [(m.metric, m.nr_pages, m.sha256) for m in boot.memmaps],
             )
             for boot in record.boots
         },

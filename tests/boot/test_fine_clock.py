@@ -24,7 +24,7 @@ def test_probes_and_jiffies_time_the_same_calls(results: Path) -> None:
     for boot in record.fine_clock.boots:
         assert {check.name: check.detail for check in boot.checks if not check.ok} == {}
         assert boot.counts
-    assert [(one["build"], one["driver"], one["problem"]) for one in found["clocks"]] == [
+    assert [(one["build"], one["metric"], one["problem"]) for one in found["clocks"]] == [
         (build, driver, "") for build in ("base", "tip") for driver in ("nd_pmem", "dax_pmem")
     ]
     for one in found["clocks"]:

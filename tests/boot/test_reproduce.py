@@ -43,8 +43,8 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     assert made["outcome"] == "complete"
-    assert set(made["drivers"]) == {"nd_pmem", "dax_pmem"}
-    for driver in made["drivers"].values():
+    assert set(made["metrics"]) == {"nd_pmem", "dax_pmem"}
+    for driver in made["metrics"].values():
         for build in ("base", "tip"):
             assert driver[build]["nr_pages"] == 1_031_680
             assert driver[build]["rebinds"] % 5 == 0
@@ -82,7 +82,7 @@ def test_quick_reproduces_end_to_end(results: Path) -> None:
     assert len([line for line in lines if "mm/mm_init.o" in line]) <= 6, "a line per object"
 
     again = harness(results, "report", "--json", seconds=60)
-    assert json.loads(again.stdout)["drivers"] == made["drivers"]
+    assert json.loads(again.stdout)["metrics"] == made["metrics"]
     for kind in ("agent.jsonl", "console.log"):
         require_same_figures(results, Path(made["record"]).parent, kind)
 

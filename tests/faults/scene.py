@@ -34,7 +34,7 @@ port_of: 1
 versions:
   - {version: 1, date: 2026-01-01, patches: 2, base: v7.2}
 claims:
-  - {version: 1, driver: nd_pmem, guest: small, rebinds: 5, reduction_percent: 50.0,
+  - {version: 1, metric: nd_pmem, guest: small, rebinds: 5, reduction_percent: 50.0,
      base: {mean_ms: 60}, tip: {mean_ms: 30}}
 """
 PLAN = """\

@@ -148,7 +148,7 @@ def cmd_file_(data: bytes) -> None:
 @target
 def claims_(data: bytes) -> None:
     posting = claims.read_posting(data, claims.UserAnswers())
-    assert all(claim.driver for claim in posting.claims)
+    assert all(claim.metric for claim in posting.claims)
 
 
 @target

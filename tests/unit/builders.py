@@ -25,7 +25,7 @@ def samples(driver: str, first_ms: int, rebinds_ms: Sequence[int]) -> tuple[Samp
     times = [first_ms, *rebinds_ms]
     return tuple(
         Sample(
-            driver=driver,
+            metric=driver,
             op="rebind" if index else "first",
             index=index,
             ns=ms * 1_000_000,
@@ -128,7 +128,7 @@ def claims(percent: float | None = 59.4) -> tuple[Claim, ...]:
     return tuple(
         Claim(
             version=2,
-            driver=driver,
+            metric=driver,
             guest="pmem-100g",
             rebinds=30,
             base=Figures(mean_ms=273.52),

@@ -113,7 +113,7 @@ def _claims(what: str, mbox: str | None, answers: "UserAnswers") -> "Sequence[Cl
 def _finding(claim: "Claim", check: "AuditResult") -> dict[str, object]:
     return {
         "version": claim.version or None,
-        "driver": claim.driver,
+        "metric": claim.metric,
         "after_patch": claim.after_patch,
         "setup": claim.setup,
         "check": check.name,
@@ -129,7 +129,7 @@ def _show(one: "Audited", *, show_all: bool) -> None:
     claim = one.claim
     version = f"v{claim.version} " if claim.version else ""
     result = units.count(len(one.findings), "finding") if one.findings else "consistent"
-    about = f"{claim.driver}{on_setup(claim.setup)}, {patch_name(claim.after_patch)}"
+    about = f"{claim.metric}{on_setup(claim.setup)}, {patch_name(claim.after_patch)}"
     click.echo(printable(f"{version}{about}: {result}"))
     for check in one.checks:
         if check.outcome != "fits" or check.name == "resolution" or show_all:

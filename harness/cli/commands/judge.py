@@ -103,7 +103,7 @@ def _document(found: "Conclusion", path: str, *, ok: bool) -> dict[str, object]:
         "prefixes": [{"prefix": r.prefix, "holds": r.holds, "why": r.why} for r in found.prefixes],
         "verdicts": [
             {
-                "driver": v.driver,
+                "metric": v.metric,
                 "build": v.build,
                 "after_patch": v.after_patch,
                 "setup": v.setup,

@@ -47,7 +47,7 @@ def verify(run: str | None, as_json: bool) -> None:
 
 
 def _show(v: "Verified") -> None:
-    title = f"{v.build} boot {v.number}, {v.driver}"
+    title = f"{v.build} boot {v.number}, {v.metric}"
     if v.problem:
         click.echo(f"{title}: {v.problem}")
         return

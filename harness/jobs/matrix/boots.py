@@ -115,7 +115,7 @@ def _struct_pages(record: BootRun) -> Iterator[Check]:
     if not memmaps:
         return
     differ = compare.unequal(record)
-    pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.driver}" for m in memmaps))
+    pages = " and ".join(dict.fromkeys(f"{m.nr_pages} of {m.metric}" for m in memmaps))
     if len(record.builds) == 1:
         build, equal = record.builds[0].name, f"{pages}, all initialized"
     else:

@@ -194,5 +194,5 @@ def _sizes_of_passes(table: ReplayTable, build: Build) -> str:
 
 
 def _samples(boots: Sequence[Boot], name: str) -> str:
-    found = {f"{s.driver} {getattr(s, name)}" for boot in boots for s in boot.samples}
+    found = {f"{s.metric} {getattr(s, name)}" for boot in boots for s in boot.samples}
     return ", ".join(sorted(found))

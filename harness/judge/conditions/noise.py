@@ -325,7 +325,7 @@ def _clocks(table: BootTable) -> Iterator[Noise]:
             apart, step = found.apart_ns / 1e6, found.step_ns / 1e6
             text = f"times of a binding by jiffies and by probes differ by {apart:.3f} ms,"
             text += f" more than the clock's step, {step:g} ms"
-            yield _noise("clocks", f"{found.driver} on {found.build}", text)
+            yield _noise("clocks", f"{found.metric} on {found.build}", text)
 
 
 def _outliers(table: RunTable) -> Iterator[Noise]:

@@ -40,10 +40,10 @@ class RunEvidence(msgspec.Struct, frozen=True):
         assert isinstance(self.table, BootTable)  # noqa: S101 (a replay's caller knows it)
         return self.table
 
-    def effect(self, kind: str, build: str, op: str, metric: str) -> Effect | None:
-        """Return the effect of that kind, build, binding and metric, if there is one."""
+    def effect(self, kind: str, build: str, op: str, cost_unit: str) -> Effect | None:
+        """Return the effect of that kind, build, binding and unit of cost, if there is one."""
         for e in self.effects:
-            if (e.kind, e.build, e.op, e.metric) == (kind, build, op, metric):
+            if (e.kind, e.build, e.op, e.cost_unit) == (kind, build, op, cost_unit):
                 return e
         return None
 
@@ -120,11 +120,11 @@ def _uncounted(table: BootTable) -> str:
         if len(boots) < max(setup.boots, len(table.boots[build.name])):
             return why_uncounted(table.record)
         for boot in boots:
-            for driver in table.kinds:
-                rebinds = table.samples.get((build.name, driver, "rebind"), {})
+            for metric in table.kinds:
+                rebinds = table.samples.get((build.name, metric, "rebind"), {})
                 found = len(rebinds.get(boot.number, ()))
                 if found < setup.rebinds:
-                    text = f"{found} of {setup.rebinds} rebinds of {driver}"
+                    text = f"{found} of {setup.rebinds} rebinds of {metric}"
                     return f"boot {boot.number} of {build.name} has {text}"
     return ""
 

@@ -7,7 +7,7 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.ratios import Effect
-from harness.judge.tabulate import Metric
+from harness.judge.tabulate import CostUnit
 from harness.record.record import PROXY_KIND
 
 
@@ -43,12 +43,12 @@ class CostSteps(msgspec.Struct, frozen=True):
     """The costs of all prefixes of one driver or page order; base's is 1."""
 
     kind: str
-    metric: Metric
+    cost_unit: CostUnit
     steps: tuple[PrefixCost, ...]
 
 
 def cost_steps(conclusion: Conclusion) -> tuple[CostSteps, ...]:
-    """Return the prefixes' costs for each kind and metric of rebinds, in the order of the effects.
+    """Return the prefixes' costs of rebinds per kind and unit of cost, in the order of effects.
 
     Variants, the follow-up and base against itself are left out: they are not prefixes. Emulated
     times have no costs.
@@ -57,12 +57,12 @@ def cost_steps(conclusion: Conclusion) -> tuple[CostSteps, ...]:
         return ()
     others = {build.name for build in conclusion.record.builds if build.kind != "prefix"}
     rebinds = [e for e in conclusion.effects if e.op == "rebind" and e.build not in others]
-    asked = dict.fromkeys((e.kind, e.metric) for e in rebinds)
+    asked = dict.fromkeys((e.kind, e.cost_unit) for e in rebinds)
     found = []
-    for kind, metric in asked:
-        ours = [e for e in rebinds if (e.kind, e.metric) == (kind, metric)]
+    for kind, cost_unit in asked:
+        ours = [e for e in rebinds if (e.kind, e.cost_unit) == (kind, cost_unit)]
         if steps := tuple(_steps(conclusion, ours)):
-            found.append(CostSteps(kind, metric, steps))
+            found.append(CostSteps(kind, cost_unit, steps))
     return tuple(found)
 
 
@@ -87,8 +87,8 @@ def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost
 def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
     """Return the cost relative to base that a claim implies; claims are about time only."""
     for verdict in conclusion.verdicts:
-        kinds = (verdict.driver, PROXY_KIND.get(verdict.driver))
-        ours = verdict.build == effect.build and effect.kind in kinds and effect.metric == "ns"
+        kinds = (verdict.metric, PROXY_KIND.get(verdict.metric))
+        ours = verdict.build == effect.build and effect.kind in kinds and effect.cost_unit == "ns"
         if ours and verdict.shown_percent is not None:
             return 1 - verdict.shown_percent / 100
     return None

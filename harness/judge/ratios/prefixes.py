@@ -188,22 +188,22 @@ def _parent(record: BootRun, number: int) -> Build | None:
 def _costs(table: BootTable, number: int) -> dict[str, PrefixTimes]:
     builds = table.record.builds
     found = {}
-    for driver in table.kinds:
-        mean = _mean_ms(table, builds[number], driver, "rebind")
-        first = _mean_ms(table, builds[number], driver, "first")
+    for metric in table.kinds:
+        mean = _mean_ms(table, builds[number], metric, "rebind")
+        first = _mean_ms(table, builds[number], metric, "first")
         if mean is None or first is None:
             continue
-        base = _mean_ms(table, builds[0], driver, "rebind")
+        base = _mean_ms(table, builds[0], metric, "rebind")
         before = _parent(table.record, number)
-        parent = _mean_ms(table, before, driver, "rebind") if before else None
-        found[driver] = PrefixTimes(
+        parent = _mean_ms(table, before, metric, "rebind") if before else None
+        found[metric] = PrefixTimes(
             mean, first, _below(base, mean) if number else None, _below(parent, mean)
         )
     return found
 
 
-def _mean_ms(table: BootTable, build: Build, driver: str, op: Op) -> float | None:
-    samples = [s.ns for s in table.of(build.name, driver, op)]
+def _mean_ms(table: BootTable, build: Build, metric: str, op: Op) -> float | None:
+    samples = [s.ns for s in table.of(build.name, metric, op)]
     return statistics.fmean(samples) / 1e6 if samples else None
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.judge.ratios.passes import paired
 from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
-from harness.judge.tabulate import OPS, BootTable, Metric, Op, ReplayTable, RunTable, Units
+from harness.judge.tabulate import OPS, BootTable, CostUnit, Op, ReplayTable, RunTable, Units
 from harness.record.record import BootRun, Build, RunRecord
 
 PAIRED = "trimmed mean of the logarithms of {n}pairs, one per round, with its t interval"
@@ -48,7 +48,7 @@ class Effect(msgspec.Struct, frozen=True):
     op: Op
     build: str
     prefix: int
-    metric: Metric
+    cost_unit: CostUnit
     unit: Literal["boot", "process"]
     n_base: int
     n_build: int
@@ -90,8 +90,8 @@ def effects(table: RunTable) -> tuple[Effect, ...]:
     )
 
 
-def clock(record: RunRecord) -> Metric:
-    """Return the metric of the run's own clock."""
+def clock(record: RunRecord) -> CostUnit:
+    """Return the unit of cost of the run's own clock."""
     return "instructions" if record.evidence == "boot-icount" else "ns"
 
 
@@ -99,9 +99,9 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
     pages = table.pages(kind, base.name, build.name) if isinstance(table, BootTable) else {1}
     if len(pages) != 1:
         return
-    metric = clock(table.record)
+    cost_unit = clock(table.record)
     # With -icount shift=0 an instruction takes a nanosecond of the guest's time.
-    scale = 1 / pages.pop() if metric == "instructions" else 1.0
+    scale = 1 / pages.pop() if cost_unit == "instructions" else 1.0
     for op in OPS:
         theirs, ours = table.units[base.name, kind, op], table.units[build.name, kind, op]
         if not theirs.costs or not ours.costs or min(*theirs.values, *ours.values) <= 0:
@@ -113,7 +113,7 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
             op=op,
             build=build.name,
             prefix=build.prefix,
-            metric=metric,
+            cost_unit=cost_unit,
             unit="boot" if isinstance(table, BootTable) else "process",
             n_base=len(theirs.costs),
             n_build=len(ours.costs),
@@ -170,7 +170,7 @@ def _counted(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[
         op="rebind",
         build=build.name,
         prefix=build.prefix,
-        metric="instructions",
+        cost_unit="instructions",
         unit="process",
         n_base=1,
         n_build=1,

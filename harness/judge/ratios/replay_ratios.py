@@ -67,7 +67,7 @@ def rows(
     `effects` and `memmaps` are the run's.
     """
     limit = max((f.gb_per_s for f in fillings(table) if f.non_temporal), default=None)
-    ratios = {(e.build, e.kind): e for e in effects if (e.op, e.metric) == ("rebind", "ns")}
+    ratios = {(e.build, e.kind): e for e in effects if (e.op, e.cost_unit) == ("rebind", "ns")}
     found = []
     for build in table.record.builds:
         costs = {
@@ -191,5 +191,5 @@ def _equal(table: ReplayTable, memmaps: Sequence[Verified], build: Build, kind: 
     """Whether cases and full-size digests are equal to base's; None if nothing was compared."""
     if build is table.record.builds[0]:
         return any(p.digest for p in table.passes[build.name, kind]) or None
-    found = [v.ok for v in memmaps if v.build == build.name and v.driver in (kind, CASES)]
+    found = [v.ok for v in memmaps if v.build == build.name and v.metric in (kind, CASES)]
     return all(found) if found else None

@@ -55,7 +55,7 @@ def explanations(record: ReplayRun, verdicts: Sequence[Verdict]) -> Iterator[Exp
         claimed = (
             verdict.shown_percent
             for verdict in verdicts
-            if (verdict.build, PROXY_KIND.get(verdict.driver)) == (build, kind)
+            if (verdict.build, PROXY_KIND.get(verdict.metric)) == (build, kind)
             and verdict.after_patch is None
         )
         yield Explanation(

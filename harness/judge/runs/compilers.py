@@ -53,7 +53,7 @@ def by_compiler(found: Sequence[Conclusion]) -> tuple[ByCompiler, ...]:
         ratios[compiler] = {
             (e.build, e.kind): Ratio(e.ratio, e.low, e.high)
             for e in one.effects
-            if (e.op, e.metric) == ("rebind", "ns")
+            if (e.op, e.cost_unit) == ("rebind", "ns")
         }
     first, *others = slices
     return tuple(

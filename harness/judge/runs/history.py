@@ -8,7 +8,7 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.ratios import Effect
-from harness.judge.tabulate import Metric
+from harness.judge.tabulate import CostUnit
 from harness.project.release import Order, order
 from harness.record.record import BootRun
 
@@ -19,7 +19,7 @@ class CostRatio(msgspec.Struct, frozen=True):
     """The cost ratio of the whole series to base, for a driver's rebinds or a page order."""
 
     kind: str
-    metric: Metric
+    cost_unit: CostUnit
     ratio: float
     low: float | None
     high: float | None
@@ -49,7 +49,7 @@ class Trend(msgspec.Struct, frozen=True):
 
     group: Group
     kind: str
-    metric: Metric
+    cost_unit: CostUnit
     points: tuple[Point, ...]
 
     @property
@@ -87,7 +87,7 @@ def seen(conclusion: Conclusion) -> Seen:
 def _costs(conclusion: Conclusion) -> Iterator[CostRatio]:
     for e in conclusion.effects:
         if e.op == "rebind" and _whole_series(conclusion, e):
-            yield CostRatio(e.kind, e.metric, e.ratio, e.low, e.high)
+            yield CostRatio(e.kind, e.cost_unit, e.ratio, e.low, e.high)
 
 
 def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
@@ -98,11 +98,11 @@ def _whole_series(conclusion: Conclusion, effect: Effect) -> bool:
 
 
 def trends(runs: Iterable[Seen]) -> tuple[Trend, ...]:
-    """Return a trend for each group, kind and metric, in the order of the groups' fields."""
-    found: dict[tuple[Group, str, Metric], list[Point]] = {}
+    """Return a trend for each group, kind and unit, in the order of the groups' fields."""
+    found: dict[tuple[Group, str, CostUnit], list[Point]] = {}
     for run in runs:
         for cost in run.costs:
-            points = found.setdefault((run.group, cost.kind, cost.metric), [])
+            points = found.setdefault((run.group, cost.kind, cost.cost_unit), [])
             points.append(Point(run.run_id, run.release, cost))
     ordered = sorted(found, key=lambda key: (msgspec.structs.astuple(key[0]), *key[1:]))
     return tuple(

@@ -30,7 +30,7 @@ class Saving(msgspec.Struct, frozen=True):
     evidence: Evidence
     cpu: str
     release: str
-    driver: str
+    metric: str
     kind: str
     percent: float
     reduction: Reduction | None
@@ -55,8 +55,8 @@ def side_by_side(records: Sequence[RunRecord]) -> tuple[Saving, ...]:
             key = (record.subject.version, record.evidence, record.machine.cpu)
             newest[key] = tuple(_savings(record)) or newest.get(key, ())
     found = [saving for savings in newest.values() for saving in savings]
-    drivers = tuple(PROXY_KIND)
-    return tuple(sorted(found, key=lambda s: (drivers.index(s.driver), s.evidence, s.run_id)))
+    metrics = tuple(PROXY_KIND)
+    return tuple(sorted(found, key=lambda s: (metrics.index(s.metric), s.evidence, s.run_id)))
 
 
 def disagreements(savings: Sequence[Saving]) -> tuple[Disagreement, ...]:
@@ -64,7 +64,7 @@ def disagreements(savings: Sequence[Saving]) -> tuple[Disagreement, ...]:
     return tuple(
         Disagreement(one, other)
         for one, other in combinations(savings, 2)
-        if one.driver == other.driver and not (one.why_not or other.why_not) and _apart(one, other)
+        if one.metric == other.metric and not (one.why_not or other.why_not) and _apart(one, other)
     )
 
 
@@ -76,8 +76,8 @@ def _is_timed(record: RunRecord) -> bool:
 def _savings(record: RunRecord) -> Iterator[Saving]:
     found = gather(record)
     tip = record.tip.name
-    for driver, proxy in PROXY_KIND.items():
-        kind = proxy if isinstance(record, ReplayRun) else driver
+    for metric, proxy in PROXY_KIND.items():
+        kind = proxy if isinstance(record, ReplayRun) else metric
         effect = found.effect(kind, tip, "rebind", "ns")
         if effect is not None:
             why_not = found.spoiled(kind, tip)
@@ -88,7 +88,7 @@ def _savings(record: RunRecord) -> Iterator[Saving]:
                 record.evidence,
                 record.machine.cpu,
                 record.subject.release,
-                driver,
+                metric,
                 kind,
                 effect.reduction_percent,
                 effect.reduction,

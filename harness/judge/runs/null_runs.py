@@ -39,7 +39,7 @@ def newest(record: RunRecord, nulls: Sequence[RunRecord]) -> NullSeen | None:
 
 def read(run: RunRecord) -> NullSeen | None:
     """Return what a null run finds; None if it is too short for an interval of every kind."""
-    found = [e for e in effects(tabulate(run)) if e.op == "rebind" and e.metric == "ns"]
+    found = [e for e in effects(tabulate(run)) if e.op == "rebind" and e.cost_unit == "ns"]
     if not found or any(e.low is None for e in found):
         return None
     differ = [e for e in found if e.differs]

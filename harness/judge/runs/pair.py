@@ -33,5 +33,5 @@ def _of_part(part: BootRun, memmaps: Sequence[Verified]) -> tuple[Outcome, str]:
     for left in memmaps:
         if not left.ok:
             why = left.problem or "are not as base's"
-            return "failed", f"struct pages of {left.driver}, boot {left.number}: {why}"
+            return "failed", f"struct pages of {left.metric}, boot {left.number}: {why}"
     return "complete", ""

@@ -59,7 +59,7 @@ class Vouched(msgspec.Struct, frozen=True):
 class Moved(msgspec.Struct, frozen=True):
     """A claimed figure in both versions, in ms or percent; None for a version without it."""
 
-    driver: str
+    metric: str
     what: str
     old: float | None
     new: float | None
@@ -128,15 +128,15 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
     """Return how the claimed figures differ; a patch's own figures follow it to its new number."""
     numbers = {one.pair.before: one.pair.after for one in found if one.pair.before is not None}
     before = {_key(claim, numbers): claim for claim in old}
-    after = {(claim.driver, claim.after_patch, claim.setup): claim for claim in new}
+    after = {(claim.metric, claim.after_patch, claim.setup): claim for claim in new}
     rows = []
     for key in dict.fromkeys((*before, *after)):
-        driver, patch, setup = key
+        metric, patch, setup = key
         where = "" if patch is None else f" after patch {patch}"
         where += f" ({setup})" if setup else ""
         ours, theirs = (_figures(build.get(key)) for build in (before, after))
         rows += [
-            Moved(driver, f"{what}{where}", ours.get(what), theirs.get(what))
+            Moved(metric, f"{what}{where}", ours.get(what), theirs.get(what))
             for what in dict.fromkeys((*ours, *theirs))
         ]
     return tuple(rows)
@@ -145,7 +145,7 @@ def moved(old: Sequence[Claim], new: Sequence[Claim], found: Sequence[Became]) -
 def _key(claim: Claim, numbers: Mapping[int, int | None]) -> tuple[str, int | None, Setup | None]:
     """Return the key of a claim in the new version."""
     after = claim.after_patch
-    return claim.driver, after if after is None else numbers.get(after), claim.setup
+    return claim.metric, after if after is None else numbers.get(after), claim.setup
 
 
 def _figures(claim: Claim | None) -> dict[str, float]:

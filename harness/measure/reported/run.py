@@ -258,15 +258,15 @@ def _release(text: str) -> str:
 def _rebinds(boots: Sequence[Boot]) -> int:
     """Return the fewest rebinds of a driver in a boot."""
     counts = [
-        sum(s.driver == driver and s.op == "rebind" for s in boot.samples)
+        sum(s.metric == driver and s.op == "rebind" for s in boot.samples)
         for boot in boots
-        for driver in {s.driver for s in boot.samples}
+        for driver in {s.metric for s in boot.samples}
     ]
     return min(counts, default=0)
 
 
 def _nr_pages(boots: Sequence[Boot]) -> dict[str, int]:
-    found = {s.driver: s.nr_pages for boot in reversed(boots) for s in reversed(boot.samples)}
+    found = {s.metric: s.nr_pages for boot in reversed(boots) for s in reversed(boot.samples)}
     return dict(sorted(found.items(), key=lambda item: kernel_logs.DRIVERS.index(item[0])))
 
 

@@ -56,7 +56,7 @@ def _of_part(conclusion: Conclusion) -> list[str]:
     tables = (list(_rows(conclusion, effects, builds)) for builds in columns)
     blocks = [_table(rows) for rows in tables if rows]
     if blocks:
-        timed = any(effect.metric == "ns" for effect in effects)
+        timed = any(effect.cost_unit == "ns" for effect in effects)
         better, worse = ("faster", "slower") if timed else ("fewer instructions", "more")
         legend = _LEGEND.format(evidence=record.evidence, better=better, worse=worse)
         blocks.append(_sentences([legend]))
@@ -73,15 +73,15 @@ def _rows(
 ) -> Iterator[tuple[str, ...]]:
     """Yield the headings, then a row per benchmark; nothing if there is no effect on the builds."""
     record = conclusion.record
-    found = {(e.kind, e.op, e.metric, e.build): e for e in effects if e.build in builds}
+    found = {(e.kind, e.op, e.cost_unit, e.build): e for e in effects if e.build in builds}
     asked = dict.fromkeys(key[:3] for key in found)
     if asked:
         base = f"{record.subject.release} (base)"
         yield ("Benchmark", "Result Class", base, *(phrases.build(record, b) for b in builds))
-    for kind, op, metric in asked:
-        cells = [found.get((kind, op, metric, build)) for build in builds]
+    for kind, op, cost_unit in asked:
+        cells = [found.get((kind, op, cost_unit, build)) for build in builds]
         of_base = next(e.base_cost for e in cells if e is not None)
-        if metric == "ns":
+        if cost_unit == "ns":
             name, value = f"{op} (ms)", f"{of_base / 1e6:.2f}"
         else:
             name, value = f"{op} (instructions/page)", f"{of_base:.3f}"

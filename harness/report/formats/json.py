@@ -14,9 +14,9 @@ from harness.report import phrases
 from harness.report.verdict_line import headline
 
 _NO_TITLES: Mapping[str, str] = {}
-_CLAIM = ("driver", "claimed_percent", "verdict", "reason")
+_CLAIM = ("metric", "claimed_percent", "verdict", "reason")
 _VERDICT = (
-    *("driver", "build", "after_patch", "setup", "claimed_percent", "verdict", "reason"),
+    *("metric", "build", "after_patch", "setup", "claimed_percent", "verdict", "reason"),
     *("evidence", "first", "figures", "precision", "disagrees"),
 )
 #: A verdict's parts, where a replay was made beside the boots.
@@ -84,7 +84,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _booted(conclusion: Conclusion) -> dict[str, Any]:
     """Return the bindings and the first verdict of each driver."""
-    drivers: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for verdict in conclusion.verdicts:
         summary = verdict.summary
         entry = {
@@ -95,8 +95,8 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
             "verdict": verdict.verdict,
             "reason": verdict.reason,
         }
-        drivers.setdefault(verdict.driver, entry)
-    return {"drivers": drivers}
+        metrics.setdefault(verdict.metric, entry)
+    return {"metrics": metrics}
 
 
 def _prefixes(conclusion: Conclusion) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _prefixes(conclusion: Conclusion) -> dict[str, Any]:
         "prefixes": [
             {
                 **_chosen(prefix, _PREFIX),
-                "drivers": _rounded(prefix.costs),
+                "metrics": _rounded(prefix.costs),
                 "claims": [_chosen(verdict, _CLAIM) for verdict in prefix.verdicts],
             }
             for prefix in conclusion.prefixes

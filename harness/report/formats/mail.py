@@ -131,9 +131,9 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
         yield f"Possible disturbances:\n{_list(noise)}"
     yield _environment(record)
     if isinstance(record, BootRun) and person is not None and not withheld(conclusion, person):
-        drivers = " and ".join(dict.fromkeys(verdict.driver for verdict in conclusion.booted))
+        metrics = " and ".join(dict.fromkeys(verdict.metric for verdict in conclusion.booted))
         scope = (
-            f"Scope of the test: {drivers} bound and rebound in guest {record.setup.guest} "
+            f"Scope of the test: {metrics} bound and rebound in guest {record.setup.guest} "
             f"under KVM, on v{record.subject.release}."
         )
         yield _wrapped(_safe(scope))
@@ -214,10 +214,10 @@ def _replayed(conclusion: Conclusion, verdict: Verdict) -> str:
 def _blocks(conclusion: Conclusion) -> Iterator[str]:
     """Yield a block of figures per build, as in the cover letter, without unmeasured drivers."""
     record = conclusion.record
-    summaries = {verdict.driver: verdict.summary for verdict in conclusion.booted}
+    summaries = {verdict.metric: verdict.summary for verdict in conclusion.booted}
     for heading, build in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
-        pairs = [(driver, getattr(summary, build)) for driver, summary in summaries.items()]
-        blocks = [_block(driver, found, record) for driver, found in pairs if found is not None]
+        pairs = [(metric, getattr(summary, build)) for metric, summary in summaries.items()]
+        blocks = [_block(metric, found, record) for metric, found in pairs if found is not None]
         if blocks:
             yield _safe(heading) + "\n" + "\n\n".join(blocks)
 
@@ -230,9 +230,9 @@ def _with(record: RunRecord) -> str:
     return f"With {phrases.patches(record, record.tip.prefix)} of this series:"
 
 
-def _block(driver: str, found: BindingMeans, record: RunRecord) -> str:
+def _block(metric: str, found: BindingMeans, record: RunRecord) -> str:
     mark = _MARK[record.evidence]
-    name, average = _safe(driver), f"{tables.ms(found.rebind_mean_ms)} ms{mark}"
+    name, average = _safe(metric), f"{tables.ms(found.rebind_mean_ms)} ms{mark}"
     if found.first_ms is None:
         return f"  Average of rebinds for {name} driver: {average}"
     return (

@@ -22,7 +22,7 @@ def draw(conclusion: Conclusion) -> Iterator[tuple[str, bytes]]:
         f"samples-{strip.kind}-{strip.op}": draw_strip(strip) for strip in strips(conclusion)
     }
     shown |= {
-        f"gain-{one.kind}-{one.metric}": draw_waterfall(one) for one in cost_steps(conclusion)
+        f"gain-{one.kind}-{one.cost_unit}": draw_waterfall(one) for one in cost_steps(conclusion)
     }
     source = f"{phrases.subject(record)}, {record.machine.cpu}, {record.evidence}, {record.run_id}"
     template = environment().get_template("picture.svg")

@@ -181,7 +181,7 @@ def _clean(value: Any) -> Any:
 
 
 def _cost(effect: Effect, cost: float) -> str:
-    return f"{cost / 1e6:.2f} ms" if effect.metric == "ns" else f"{cost:.2f} instructions"
+    return f"{cost / 1e6:.2f} ms" if effect.cost_unit == "ns" else f"{cost:.2f} instructions"
 
 
 def _samples(record: RunRecord) -> Table:
@@ -194,12 +194,12 @@ def _samples(record: RunRecord) -> Table:
 
 def _bindings(record: BootRun) -> Iterator[tuple[str, ...]]:
     for boot in record.boots:
-        for driver in record.setup.nr_pages:
-            ours = [s for s in boot.samples if s.driver == driver]
+        for metric in record.setup.nr_pages:
+            ours = [s for s in boot.samples if s.metric == metric]
             first = [s.ns for s in ours if s.op == "first"]
             then = [s.ns for s in ours if s.op == "rebind"]
             if ours:
-                yield str(boot.number), boot.build, driver, _texts(first), _texts(then)
+                yield str(boot.number), boot.build, metric, _texts(first), _texts(then)
 
 
 def _passes(record: ReplayRun) -> Iterator[tuple[str, ...]]:

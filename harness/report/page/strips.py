@@ -123,7 +123,7 @@ def _bindings(record: BootRun) -> Iterator[_Sample]:
     for boot in record.boots:
         counts = boot.counts
         for s in boot.samples:
-            yield _Sample(s.driver, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
+            yield _Sample(s.metric, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
 
 
 def _passes(record: ReplayRun) -> Iterator[_Sample]:
@@ -153,7 +153,7 @@ def _middle(conclusion: Conclusion, sample: _Sample) -> float | None:
     """Return the cost of a build that its ratio uses, or None without a ratio of times."""
     base = conclusion.record.builds[0].name
     for effect in conclusion.effects:
-        if (effect.kind, effect.op, effect.metric) != (sample.kind, sample.op, "ns"):
+        if (effect.kind, effect.op, effect.cost_unit) != (sample.kind, sample.op, "ns"):
             continue
         if sample.build in (base, effect.build):
             cost = effect.base_cost if sample.build == base else effect.build_cost

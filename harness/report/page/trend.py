@@ -65,7 +65,7 @@ def draw_trend(trend: Trend) -> DrawnTrend:
         for p in trend.points
     )
     through = [mark for mark in marks if mark.newest]
-    what = "instructions" if trend.metric == "instructions" else "time"
+    what = "instructions" if trend.cost_unit == "instructions" else "time"
     named = min(len(releases), NAMED)
     shown = {releases[round(n * (len(releases) - 1) / max(named - 1, 1))] for n in range(named)}
     return DrawnTrend(

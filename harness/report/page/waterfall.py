@@ -56,7 +56,7 @@ def draw_waterfall(costs: CostSteps, subjects: Sequence[str] = ()) -> DrawnWater
     for number, step in enumerate(costs.steps):
         bars.append(_bar(step, axis, before, named.get(step.prefix, ""), number * STEP_PX))
         before = step.prefix
-    what = "instructions" if costs.metric == "instructions" else "time"
+    what = "instructions" if costs.cost_unit == "instructions" else "time"
     return DrawnWaterfall(
         costs.kind,
         f"{costs.kind}: {what}, percent of base's",

@@ -11,24 +11,24 @@ from harness.report.tables import Table
 def table(savings: Sequence[Saving]) -> Table:
     """Return one row per driver and run: evidence, CPU, reduction and its interval."""
     headings = ("driver", "evidence", "CPU", "base", "reduction", "95 %")
-    return Table(headings, [(s.driver, _evidence(s), *_numbers(s)) for s in savings], 4)
+    return Table(headings, [(s.metric, _evidence(s), *_numbers(s)) for s in savings], 4)
 
 
 def sentences(savings: Sequence[Saving], apart: Sequence[Disagreement]) -> Iterator[str]:
     """Yield why a row is not usable, and the pairs of rows whose intervals do not overlap."""
     for saving in savings:
         if saving.why_not:
-            yield f"{saving.driver}, {_evidence(saving)}: not usable: {saving.why_not}"
+            yield f"{saving.metric}, {_evidence(saving)}: not usable: {saving.why_not}"
     for pair in apart:
         one, other = (f"{_evidence(s)} on {s.cpu} {_interval(s)}" for s in (pair.one, pair.other))
-        yield f"{pair.one.driver}: intervals do not overlap: {one}; {other}"
+        yield f"{pair.one.metric}: intervals do not overlap: {one}; {other}"
     usable = {saving.run_id for saving in savings if not saving.why_not}
     if len(usable) > 1 and not apart:
         yield "no disagreement between runs"
 
 
 def _evidence(saving: Saving) -> str:
-    is_proxy = saving.kind != saving.driver
+    is_proxy = saving.kind != saving.metric
     return f"{saving.evidence} ({saving.kind})" if is_proxy else saving.evidence
 
 

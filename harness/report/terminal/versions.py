@@ -80,7 +80,7 @@ def _part(title: str, rows: Sequence[str]) -> Iterator[str]:
 def _figure(row: Moved) -> str:
     old, new = ("none" if x is None else f"{x:g}" for x in (row.old, row.new))
     by = "" if row.by is None else f" ({row.by:+.4g})"
-    return f"{row.driver} {row.what}: {old} -> {new}{by}"
+    return f"{row.metric} {row.what}: {old} -> {new}{by}"
 
 
 def _trailer(v: Vouched) -> str:

@@ -42,7 +42,7 @@ def folder(done: subprocess.CompletedProcess[str]) -> Path:
 
 def claimed(done: subprocess.CompletedProcess[str]) -> dict[str, float | None]:
     verdicts = json.loads(done.stdout)["verdicts"]
-    return {verdict["driver"]: verdict["claimed_percent"] for verdict in verdicts}
+    return {verdict["metric"]: verdict["claimed_percent"] for verdict in verdicts}
 
 
 def test_the_claims_of_the_letter_stay_with_the_run(machine: FakeMachine) -> None:

@@ -50,7 +50,7 @@ def test_base_and_tip_are_two_commits(machine: FakeMachine) -> None:
     done = run(machine, "reproduce", "--base", "old", "--tip", "merged", *QUICK)
     found, record = made(done)
     assert f"old..merged of {linux(machine)}, compared" in done.stderr
-    for driver in found["drivers"].values():
+    for driver in found["metrics"].values():
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 15)
     assert {one["verdict"] for one in found["verdicts"]} == {"untested"}
     assert all(one["claimed_percent"] is None for one in found["verdicts"])
@@ -70,7 +70,7 @@ def test_base_is_the_tip_without_some_commits(machine: FakeMachine) -> None:
     before = everything(linux(machine))
     chosen = ("--without", "merged~2", "--without", "merged")
     found, record = made(run(machine, "reproduce", "--tip", "merged", *chosen, *QUICK))
-    for driver in found["drivers"].values():
+    for driver in found["metrics"].values():
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 15)
     assert record.subject.patch_subjects == (
         "mm/mm_init: in half the time",

@@ -23,7 +23,7 @@ def machine(tmp_path: Path) -> FakeMachine:
 
 CLAIM = """
 claims:
-  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, reduction_percent: 51}
+  - {version: 1, metric: nd_pmem, guest: pmem-128m, rebinds: 2, reduction_percent: 51}
 """
 
 
@@ -44,11 +44,11 @@ def test_every_prefix_is_a_build_and_the_report_shows_each_patch(machine: FakeMa
     assert [prefix["prefix"] for prefix in made["prefixes"]] == [0, 1, 2]
     base, first, second = made["prefixes"]
     assert [prefix["memmaps"] for prefix in made["prefixes"]] == ["equal"] * 3
-    assert base["drivers"]["nd_pmem"]["mean_ms"] == 60
-    assert first["drivers"]["nd_pmem"] == {
+    assert base["metrics"]["nd_pmem"]["mean_ms"] == 60
+    assert first["metrics"]["nd_pmem"] == {
         "mean_ms": 30, "first_ms": 150, "below_base_percent": 50, "below_parent_percent": 50
     }  # fmt: skip
-    assert second["drivers"]["nd_pmem"]["below_parent_percent"] == 0
+    assert second["metrics"]["nd_pmem"]["below_parent_percent"] == 0
     assert first["title"] == "mm/mm_init: in half the time"
     assert first["new_warnings"] == second["new_warnings"] == []
 
@@ -151,14 +151,14 @@ def test_claims_stand_beside_the_prefix_that_they_are_made_after(machine: FakeMa
     with (machine.root / "series/test/series.yaml").open("a") as series:
         series.write(
             "claims:\n"
-            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2, after_patch: 1,\n"
+            "  - {version: 1, metric: nd_pmem, guest: pmem-128m, rebinds: 2, after_patch: 1,\n"
             "     reduction_percent: 49.0}\n"
-            "  - {version: 1, driver: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
+            "  - {version: 1, metric: nd_pmem, guest: pmem-128m, rebinds: 2,\n"
             "     reduction_percent: 51.0}\n"
         )
     made = result(machine.harness(*EACH_PATCH, "--json"))
     claims = {
-        one["prefix"]: [(c["driver"], c["claimed_percent"], c["verdict"]) for c in one["claims"]]
+        one["prefix"]: [(c["metric"], c["claimed_percent"], c["verdict"]) for c in one["claims"]]
         for one in made["prefixes"]
     }
     assert claims == {0: [], 1: [("nd_pmem", 49.0, "untested")], 2: [("nd_pmem", 51.0, "untested")]}
@@ -178,7 +178,7 @@ def test_a_follow_up_is_one_more_build_that_no_claim_is_about(machine: FakeMachi
     assert made["bisectable"]
     assert [one["name"] for one in made["prefixes"]] == ["base", "1", "2", "follow-up"]
     whole, own = made["prefixes"][2:]
-    assert own["drivers"]["nd_pmem"] == {
+    assert own["metrics"]["nd_pmem"] == {
         "mean_ms": 15, "first_ms": 75, "below_base_percent": 75, "below_parent_percent": 50
     }  # fmt: skip
     assert (len(whole["claims"]), own["claims"], own["new_warnings"]) == (1, [], [])

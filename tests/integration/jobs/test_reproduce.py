@@ -33,7 +33,7 @@ def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     made = result(machine.harness(*REPRODUCE))
     assert made["outcome"] == "complete"
-    for driver in made["drivers"].values():
+    for driver in made["metrics"].values():
         assert (driver["base"]["rebind_mean_ms"], driver["tip"]["rebind_mean_ms"]) == (60, 30)
         assert driver["base"]["rebinds"] == driver["tip"]["rebinds"] == 4
     record = store.load(Path(made["record"]))
@@ -52,7 +52,7 @@ def test_from_a_tree_to_a_record(machine: FakeMachine) -> None:
     assert {"kernel command line", "QEMU options"} <= {pin.name for pin in proof.pins}
 
     again = machine.harness(*REPRODUCE, "--jobs", "2")
-    assert result(again)["drivers"] == made["drivers"]
+    assert result(again)["metrics"] == made["metrics"]
     assert "measure: boot 4 of 4" in again.stderr
     assert "build tip" not in again.stderr, "stored kernels were built again"
 
@@ -239,9 +239,9 @@ def test_an_interrupted_run_continues(machine: FakeMachine) -> None:
 def test_clocks_are_compared_in_boots_and_kernels_of_their_own(machine: FakeMachine) -> None:
     plain = result(machine.harness(*REPRODUCE))
     made = result(machine.harness(*REPRODUCE, "--fine-clock"))
-    assert made["drivers"] == plain["drivers"]
+    assert made["metrics"] == plain["metrics"]
     assert plain["clocks"] == []
-    found = [(c["build"], c["driver"], c["bindings"], c["agree"]) for c in made["clocks"]]
+    found = [(c["build"], c["metric"], c["bindings"], c["agree"]) for c in made["clocks"]]
     assert found == [
         (build, driver, 3, True) for build in ("base", "tip") for driver in ("nd_pmem", "dax_pmem")
     ]

@@ -186,7 +186,7 @@ def test_a_healthy_run(bench: Bench) -> None:
     for boot in record.boots:
         ms = {"base": 60, "tip": 30}[boot.build]
         for driver in ("nd_pmem", "dax_pmem"):
-            samples = [s for s in boot.samples if s.driver == driver]
+            samples = [s for s in boot.samples if s.metric == driver]
             assert [s.ns for s in samples] == [ms * 5_000_000, *[ms * 1_000_000] * 5]
             assert [s.op for s in samples] == ["first", *["rebind"] * 5]
             assert {(s.nr_pages, s.resolution_ns) for s in samples} == {(1_031_680, 1_000_000)}

@@ -344,7 +344,7 @@ def test_wrong_struct_pages_in_slices_alone_are_seen_in_the_record(
         passes=rounds.measure(runner, programs, schedule, lambda _: None).passes,
         comparisons=(),
     )
-    assert [(v.driver, v.ok) for v in by_digest(record)] == [("order0", True), ("order9", False)]
+    assert [(v.metric, v.ok) for v in by_digest(record)] == [("order0", True), ("order9", False)]
 
 
 def test_the_canary_takes_as_long_each_time(make: Maker, runner: Runner) -> None:

@@ -237,7 +237,7 @@ def test_the_claims_of_a_posted_series_are_audited_and_imported(
         done = kernels.harness("audit", what, "--json")
         assert done.returncode == 0, done.stderr
         claims = [one["claim"] for one in json.loads(done.stdout)["claims"]]
-        assert [(claim["version"], claim["driver"]) for claim in claims] == [(2, "nd_pmem")]
+        assert [(claim["version"], claim["metric"]) for claim in claims] == [(2, "nd_pmem")]
     done = kernels.harness("series", "import", V2, "--slug", "test", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "250.50          -, 100.20" in done.stdout

@@ -12,7 +12,7 @@ from harness.project.project import Project
 
 CLAIM = Claim(
     version=2,
-    driver="nd_pmem",
+    metric="nd_pmem",
     guest="pmem-100g",
     rebinds=30,
     base=Figures(mean_ms=273.52, first_ms=1486),
@@ -28,7 +28,7 @@ def findings(**changes: object) -> list[AuditResult]:
 
 def test_the_posted_versions_have_exactly_these_findings() -> None:
     found = {
-        (a.claim.version, a.claim.driver, a.claim.after_patch, check.name, check.figure)
+        (a.claim.version, a.claim.metric, a.claim.after_patch, check.name, check.figure)
         for a in audit(Project.find().claims("memcpy-streaming"))
         for check in a.findings
     }
@@ -196,7 +196,7 @@ def test_any_claim_that_loads_can_be_audited(
         [
             Claim(
                 version=1,
-                driver="nd_pmem",
+                metric="nd_pmem",
                 guest="g",
                 rebinds=rebinds,
                 base=Figures(mean_ms=base, first_ms=tip, mean_decimals=decimals),
@@ -224,6 +224,6 @@ def test_any_claim_that_loads_can_be_audited(
     ],
 )
 def test_invalid_claims_do_not_load(change: dict[str, object]) -> None:
-    good = {"version": 1, "driver": "nd_pmem", "guest": "g", "rebinds": 30}
+    good = {"version": 1, "metric": "nd_pmem", "guest": "g", "rebinds": 30}
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(good | change, Claim)

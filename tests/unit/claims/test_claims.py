@@ -49,7 +49,7 @@ def read(text: str | bytes, **given_: int) -> Posting:
 
 
 def figures(posting: Posting) -> dict[str, tuple[Figures | None, Figures | None, float | None]]:
-    return {c.driver: (c.base, c.tip, c.reduction_percent) for c in posting.claims}
+    return {c.metric: (c.base, c.tip, c.reduction_percent) for c in posting.claims}
 
 
 def mail(body: str, tag: str = "PATCH v2 5/8") -> str:
@@ -87,7 +87,7 @@ def test_every_posted_version_is_read(version: int) -> None:
         )
         for c in posting.claims
     ]
-    assert found == sorted(known, key=lambda c: (c.after_patch or 0, c.driver != "nd_pmem"))
+    assert found == sorted(known, key=lambda c: (c.after_patch or 0, c.metric != "nd_pmem"))
 
 
 def test_a_page_without_headers_gives_all_but_the_version() -> None:
@@ -222,7 +222,7 @@ def test_other_wordings(
         assert posting.fatal
         return
     (claim,) = posting.claims
-    assert (claim.driver, claim.after_patch) == ("dax_pmem", 5)
+    assert (claim.metric, claim.after_patch) == ("dax_pmem", 5)
     assert (claim.base, claim.tip, claim.reduction_percent) == (base, tip, percent)
 
 
@@ -456,7 +456,7 @@ FORMS = [
 @given(st.sampled_from(FORMS), st.sampled_from(["nd_pmem", "dax_pmem"]), MS, MS)
 def test_any_figures_are_read_as_written(form: str, driver: str, a: str, b: str) -> None:
     (claim,) = read(mail(form.format(d=driver, a=a, b=b))).claims
-    assert (claim.driver, claim.after_patch) == (driver, 5)
+    assert (claim.metric, claim.after_patch) == (driver, 5)
     assert claim.base is not None
     assert claim.tip is not None
     assert (str(claim.base.mean), str(claim.tip.mean)) == (a, b)

@@ -18,14 +18,14 @@ NAMED = "cover letter <two@example.org>"
 SETTING = ("pmem-4g", 5)
 ND = Claim(
     version=3,
-    driver="nd_pmem",
+    metric="nd_pmem",
     guest="pmem-100g",
     rebinds=30,
     base=Figures(250.5, mean_decimals=2),
     tip=Figures(100.2, mean_decimals=2),
     quotes=(SENTENCE,),
 )
-KEPT = (replace(ND, quotes=()), replace(ND, driver="dax_pmem", tip=Figures(110), quotes=()))
+KEPT = (replace(ND, quotes=()), replace(ND, metric="dax_pmem", tip=Figures(110), quotes=()))
 NONE = RunStatement()
 
 
@@ -109,7 +109,7 @@ def test_stated_claims_replace_those_about_the_same() -> None:
     chosen = choose(KEPT, None, "", RunStatement(stated), SETTING)
     assert chosen.own is not None
     assert chosen.own.source == "series.yaml, --claim"
-    found = [(c.driver, c.after_patch, c.claimed_percent, c.guest) for c in chosen.own.claims]
+    found = [(c.metric, c.after_patch, c.claimed_percent, c.guest) for c in chosen.own.claims]
     assert found == [
         ("dax_pmem", None, 56.1, "pmem-100g"),
         ("nd_pmem", None, 50, "pmem-4g"),

@@ -31,7 +31,7 @@ def read(text: str, given: UserAnswers | None = None) -> Posting:
 
 def claims(posting: Posting) -> list[Row]:
     return [
-        (c.driver, c.base and c.base.mean_ms, c.tip and c.tip.mean_ms, c.reduction_percent)
+        (c.metric, c.base and c.base.mean_ms, c.tip and c.tip.mean_ms, c.reduction_percent)
         for c in posting.claims
     ]
 
@@ -275,7 +275,7 @@ def test_figures_of_a_vm_and_of_a_physical_host_stay_apart(
     text: str, expected: list[tuple[str, float, str | None]]
 ) -> None:
     posting = read(text)
-    found = [(c.driver, c.base and c.base.mean_ms, c.setup) for c in posting.claims]
+    found = [(c.metric, c.base and c.base.mean_ms, c.setup) for c in posting.claims]
     assert found == expected
     if not expected:
         assert any("may be of a VM or of a physical host" in p.what for p in posting.problems)

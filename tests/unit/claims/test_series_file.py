@@ -22,12 +22,12 @@ versions:
     base: v7.1-rc3
     cover: null
 
-# By driver.
+# By metric.
 claims:  # figures
-  - {version: 1, driver: nd_pmem, base: {mean_ms: 273.52}}  # only one build
+  - {version: 1, metric: nd_pmem, base: {mean_ms: 273.52}}  # only one build
 
   - version: 1   # written otherwise
-    driver: dax_pmem
+    metric: dax_pmem
     tip:
       mean_ms: 116.93   # a mean
     # the end
@@ -47,17 +47,29 @@ def claims(text: str) -> list[dict[str, Any]]:
 
 
 def test_new_items_are_appended_and_nothing_else_changes() -> None:
-    new = {"version": 2, "driver": "nd_pmem", "base": {"mean_ms": Decimal("180.00")}}
+    new = {"version": 2, "metric": "nd_pmem", "base": {"mean_ms": Decimal("180.00")}}
     merged = add(FILE, claims=[new], versions=[{"version": 3, "date": datetime.date(2026, 5, 26)}])
     version = "  - version: 3\n    date: 2026-05-26\n"
-    claim = "  - version: 2\n    driver: nd_pmem\n    base: {mean_ms: 180.00}\n"
+    claim = "  - version: 2\n    metric: nd_pmem\n    base: {mean_ms: 180.00}\n"
     assert merged == FILE.replace("\n\n# By", f"\n{version}\n# By").replace(
         "    # the end", f"{claim}    # the end"
     )
 
 
+def test_an_older_file_keeps_its_word_for_a_metric() -> None:
+    old = FILE.replace("metric:", "driver:")
+    known = {"version": 1, "metric": "dax_pmem", "tip": {"first_ms": Decimal("7")}}
+    merged = add(old, claims=[known, {"version": 2, "metric": "dax_pmem"}])
+    claim = "  - version: 2\n    metric: dax_pmem\n"
+    assert merged == old.replace("  # a mean", "  # a mean\n      first_ms: 7").replace(
+        "    # the end", f"{claim}    # the end"
+    )
+    with pytest.raises(Contradiction, match=r"claims \(version 1, driver dax_pmem\) tip mean_ms"):
+        add(old, claims=[{"version": 1, "metric": "dax_pmem", "tip": {"mean_ms": 116.94}}])
+
+
 def test_equal_entries_change_nothing() -> None:
-    same = {"version": 1, "driver": "nd_pmem", "base": {"mean_ms": Decimal("273.520")}}
+    same = {"version": 1, "metric": "nd_pmem", "base": {"mean_ms": Decimal("273.520")}}
     assert add(FILE, claims=[same], versions=[{"version": 1, "base": "v7.1-rc3"}]) == FILE
 
 
@@ -68,7 +80,7 @@ def test_missing_keys_are_added_and_nothing_else_changes() -> None:
         claims=[
             {
                 "version": 1,
-                "driver": "dax_pmem",
+                "metric": "dax_pmem",
                 "base": {"mean_ms": 313.45},
                 "tip": {"first_ms": 1286},
                 "quotes": ["one: 1", "yes"],
@@ -82,24 +94,24 @@ def test_missing_keys_are_added_and_nothing_else_changes() -> None:
 
 
 def test_an_item_in_braces_stays_in_braces_with_its_comment() -> None:
-    new = {"version": 1, "driver": "nd_pmem", "base": {"first_ms": 1486}, "quotes": ["one: 1"]}
+    new = {"version": 1, "metric": "nd_pmem", "base": {"first_ms": 1486}, "quotes": ["one: 1"]}
     merged = add(FILE, claims=[new])
     grown = '{mean_ms: 273.52, first_ms: 1486}, quotes: ["one: 1"]} # only one build'
     assert merged == FILE.replace("{mean_ms: 273.52}}  # only one build", grown)
 
 
 def test_lines_in_brackets_are_joined() -> None:
-    text = "claims:\n  - {version: 9,\n     driver: b}  # nine\n"
-    merged = add(text, claims=[{"version": 1, "driver": "a"}])
+    text = "claims:\n  - {version: 9,\n     metric: b}  # nine\n"
+    merged = add(text, claims=[{"version": 1, "metric": "a"}])
     assert merged == (
-        "claims:\n  - {version: 9, driver: b} # nine\n  - version: 1\n    driver: a\n"
+        "claims:\n  - {version: 9, metric: b} # nine\n  - version: 1\n    metric: a\n"
     )
 
 
 def test_quotes_are_added_to_existing_ones() -> None:
-    new = [{"version": 1, "driver": "x", "quotes": ["b: 2", "c: 3"]}]
+    new = [{"version": 1, "metric": "x", "quotes": ["b: 2", "c: 3"]}]
     for quotes in ('["a: 1", "b: 2"]', "[]", '\n     - "a: 1"\n     - "b: 2"'):
-        text = f"claims:\n  -  version: 1\n     driver: x\n     quotes: {quotes}\n     rebinds: 3\n"
+        text = f"claims:\n  -  version: 1\n     metric: x\n     quotes: {quotes}\n     rebinds: 3\n"
         (claim,) = claims(add(text, claims=new))
         assert claim["quotes"][-2:] == ["b: 2", "c: 3"]
         assert claim["rebinds"] == 3
@@ -125,8 +137,8 @@ def test_quotes_are_added_to_existing_ones() -> None:
     ],
 )
 def test_lists_in_any_layout_are_extended(text: str) -> None:
-    merged = add(text, claims=[{"version": 1, "driver": "a"}])
-    assert claims(merged)[-1] == {"version": 1, "driver": "a"}
+    merged = add(text, claims=[{"version": 1, "metric": "a"}])
+    assert claims(merged)[-1] == {"version": 1, "metric": "a"}
     assert text.partition("claims:")[0] in merged
     assert ("\r\n" in text) == ("\r\n" in merged)
     assert merged.count("\n") == merged.count("\r\n") or "\r" not in merged
@@ -134,10 +146,10 @@ def test_lists_in_any_layout_are_extended(text: str) -> None:
 
 def test_contradictions_name_line_and_both_values() -> None:
     with pytest.raises(Contradiction) as caught:
-        add(FILE, claims=[{"version": 1, "driver": "dax_pmem", "tip": {"mean_ms": 116.94}}])
+        add(FILE, claims=[{"version": 1, "metric": "dax_pmem", "tip": {"mean_ms": 116.94}}])
     error = caught.value
     assert (error.line, error.there, error.here) == (18, 116.93, 116.94)
-    assert error.key == "claims (version 1, driver dax_pmem) tip mean_ms"
+    assert error.key == "claims (version 1, metric dax_pmem) tip mean_ms"
     with pytest.raises(Contradiction, match=r"base is v7\.1-rc3 in line 5, not v7\.1-rc6"):
         add(FILE, versions=[{"version": 1, "base": "v7.1-rc6"}])
 
@@ -148,20 +160,20 @@ def test_contradictions_name_line_and_both_values() -> None:
         ("claims: 3\n", "claims is not a list"),
         ("claims: [1, 2]\n", "claims is not a list of mappings"),
         ("claims: {}\n", "claims is not a list"),
-        ("claims:\n  - {version: 1, driver: a, base: 3}\n", "base is not a mapping"),
-        ("claims:\n  - {version: 9, # note\n     driver: b}\n", "lose the comment '# note'"),
+        ("claims:\n  - {version: 1, metric: a, base: 3}\n", "base is not a mapping"),
+        ("claims:\n  - {version: 9, # note\n     metric: b}\n", "lose the comment '# note'"),
         ("claims: [\n", "cannot take additions"),
         ("version: 1\nversion: 1\n", "cannot take additions"),
         ("- a\n", "has no keys"),
         ("", "has no keys"),
         ("claims:\n  - {version: 9}\n...\nrest\n", "cannot take additions"),
-        ("a: &x {version: 1, driver: a}\nclaims:\n  - *x\n", "has an alias"),
+        ("a: &x {version: 1, metric: a}\nclaims:\n  - *x\n", "has an alias"),
         # An octal number for PyYAML, a decimal one for ruamel.
-        ("claims:\n  - {version: 01, driver: a, rebinds: 010}\n", "change its meaning"),
+        ("claims:\n  - {version: 01, metric: a, rebinds: 010}\n", "change its meaning"),
     ],
 )
 def test_files_that_would_lose_something_are_refused(text: str, said: str) -> None:
-    item = {"version": 1, "driver": "a", "base": {"mean_ms": 1.5}, "rebinds": 10}
+    item = {"version": 1, "metric": "a", "base": {"mean_ms": 1.5}, "rebinds": 10}
     with pytest.raises(Unmergeable, match=said):
         merge(text, {"claims": [item]})
 
@@ -175,20 +187,20 @@ WORDS = st.text("ab:#-'\"{}[],&*!|>%@` é\u4e2d?~1.", max_size=8) | st.sampled_f
 @given(WORDS)
 def test_any_text_survives(text: str) -> None:
     for there in ("[]", '["x"]', '\n      - "x"'):
-        file = f"claims:\n  - version: 1\n    driver: a\n    quotes: {there}\n"
-        (claim,) = claims(add(file, claims=[{"version": 1, "driver": "a", "quotes": [text]}]))
+        file = f"claims:\n  - version: 1\n    metric: a\n    quotes: {there}\n"
+        (claim,) = claims(add(file, claims=[{"version": 1, "metric": "a", "quotes": [text]}]))
         assert claim["quotes"][-1] == text
 
 
 ITEMS = st.fixed_dictionaries(
-    {"version": st.integers(1, 3), "driver": st.sampled_from(["nd_pmem", "dax_pmem"])},
+    {"version": st.integers(1, 3), "metric": st.sampled_from(["nd_pmem", "dax_pmem"])},
     optional={
         "rebinds": st.integers(1, 2),
         "base": st.fixed_dictionaries({}, optional={"mean_ms": st.sampled_from([1.5, 2])}),
         "quotes": st.lists(WORDS, min_size=1, max_size=3, unique=True),
     },
 )
-LISTS = st.lists(ITEMS, max_size=5, unique_by=lambda item: (item["version"], item["driver"]))
+LISTS = st.lists(ITEMS, max_size=5, unique_by=lambda item: (item["version"], item["metric"]))
 
 
 @settings(max_examples=25)
@@ -210,10 +222,10 @@ def test_merging_is_a_union_or_a_contradiction(
     found = claims(merged)
     for item in new:
         (there,) = [
-            c for c in found if (c["version"], c["driver"]) == (item["version"], item["driver"])
+            c for c in found if (c["version"], c["metric"]) == (item["version"], item["metric"])
         ]
         assert set(item) <= set(there)
         assert set(item.get("quotes", [])) <= set(there.get("quotes", []))
         assert item.get("base", {}).items() <= there.get("base", {}).items()
-    assert len(found) == len({(c["version"], c["driver"]) for c in known + new})
+    assert len(found) == len({(c["version"], c["metric"]) for c in known + new})
     assert merge(merged, {"claims": new}) == merged

@@ -15,17 +15,17 @@ from harness.project.claim import Claim, Figures
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("nd_pmem=59.4%", {"driver": "nd_pmem", "reduction_percent": 59.4}),
-        ("nd_pmem = 60 %", {"driver": "nd_pmem", "reduction_percent": 60}),
-        ("dax_pmem=-3%", {"driver": "dax_pmem", "reduction_percent": -3}),
+        ("nd_pmem=59.4%", {"metric": "nd_pmem", "reduction_percent": 59.4}),
+        ("nd_pmem = 60 %", {"metric": "nd_pmem", "reduction_percent": 60}),
+        ("dax_pmem=-3%", {"metric": "dax_pmem", "reduction_percent": -3}),
         (
             "nd_pmem=60.0%",
-            {"driver": "nd_pmem", "reduction_percent": 60, "percent_decimals": 1},
+            {"metric": "nd_pmem", "reduction_percent": 60, "percent_decimals": 1},
         ),
         (
             "dax_pmem@4=313.45->256.56ms",
             {
-                "driver": "dax_pmem",
+                "metric": "dax_pmem",
                 "after_patch": 4,
                 "base": Figures(313.45),
                 "tip": Figures(256.56),
@@ -34,7 +34,7 @@ from harness.project.claim import Claim, Figures
         (
             "nd_pmem=250.50 -> 100 ms, 60%",
             {
-                "driver": "nd_pmem",
+                "metric": "nd_pmem",
                 "base": Figures(250.5, mean_decimals=2),
                 "tip": Figures(100),
                 "reduction_percent": 60,

@@ -167,7 +167,7 @@ def test_a_bundle_is_judged_without_a_checkout(
     assert {**there, "record": ""} == {**here, "record": ""}
     harness("report", bundle.name, "--format", "html")
     page = markup.check(Path(capsys.readouterr().out.strip()).read_text())
-    assert all(d["reason"] in page.text for d in here["drivers"].values())
+    assert all(d["reason"] in page.text for d in here["metrics"].values())
     harness("report", bundle.name)
     assert "reproduced" in capsys.readouterr().out
     assert [p.name for p in (Path(os.environ["XDG_CACHE_HOME"])).rglob("record.json")] == []
@@ -201,12 +201,12 @@ def test_a_null_run_that_limits_the_verdict_is_packed(
     null = replace(made, run_id="20250101T000000-abcdef", builds=(base, replace(base, name="tip")))
     records.save(project.results, null)
     harness("report", RUN, "--json")
-    here = json.loads(capsys.readouterr().out)["drivers"]
+    here = json.loads(capsys.readouterr().out)["metrics"]
     assert {d["verdict"] for d in here.values()} == {"inconclusive"}
     bundle = packed(capsys)
     monkeypatch.setenv(ROOT_VARIABLE, str(elsewhere))
     harness("report", str(bundle), "--json")
-    assert json.loads(capsys.readouterr().out)["drivers"] == here
+    assert json.loads(capsys.readouterr().out)["metrics"] == here
 
 
 def test_packing_twice_gives_the_same_bytes(

@@ -72,7 +72,7 @@ def test_all_figures_of_the_page_are_shown(project: Project, page: str) -> None:
     assert found["procedure"]["rebinds"] == 30
     assert found["procedure"]["guest"] == "pmem-100g"
     assert [n["mode"] for n in found["procedure"]["namespaces"]] == ["fsdax", "devdax"]
-    claims = {c["driver"]: c for c in found["claims"]}
+    claims = {c["metric"]: c for c in found["claims"]}
     assert {d: c["reduction_percent"] for d, c in claims.items()} == {
         "nd_pmem": 59.4,
         "dax_pmem": 64.8,
@@ -119,8 +119,8 @@ def test_every_posted_version_is_written_in_its_place(project: Project, version:
     ended = Ended("series", "import", str(DATA / f"claims-v{version}.mbox"), "--yes")
     assert ended.code == 0, ended.message
     now = [c for c in project.claims("memcpy-streaming") if c.version == version]
-    assert [(c.driver, c.after_patch, c.base, c.tip) for c in now] == [
-        (c.driver, c.after_patch, c.base, c.tip) for c in known
+    assert [(c.metric, c.after_patch, c.base, c.tip) for c in now] == [
+        (c.metric, c.after_patch, c.base, c.tip) for c in known
     ]
     assert all(c.quotes for c in now)
 

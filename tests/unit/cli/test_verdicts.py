@@ -142,7 +142,7 @@ def test_a_null_run_has_no_verdict() -> None:
 def test_a_prefix_is_judged_by_its_own_claim() -> None:
     own = Claim(
         version=2,
-        driver="nd_pmem",
+        metric="nd_pmem",
         guest="pmem-100g",
         rebinds=30,
         base=Figures(mean_ms=270),
@@ -177,7 +177,7 @@ def test_a_replay_judges_each_prefix_by_its_own_claim_and_no_variant() -> None:
     )
     own = replace(claims()[0], after_patch=1, reduction_percent=10.0)
     found = conclude(rec, (*claims(), own)).verdicts
-    assert [(v.driver, v.build, v.after_patch) for v in found] == [
+    assert [(v.metric, v.build, v.after_patch) for v in found] == [
         ("nd_pmem", "1", 1),
         ("nd_pmem", "2", None),
         ("dax_pmem", "2", None),

@@ -69,7 +69,7 @@ def test_a_port_answers_to_series_yaml(asked: Asked, source: Source | None) -> N
     own = asked(source, slug=SLUG, given=stated)
     assert own is not None
     assert {c.version for c in own.claims} == {0, 2}
-    assert [(c.driver, c.guest) for c in own.claims if c.version == 0] == [("nd_pmem", "pmem-4g")]
+    assert [(c.metric, c.guest) for c in own.claims if c.version == 0] == [("nd_pmem", "pmem-4g")]
 
 
 @pytest.mark.parametrize("source", [Mails(Path("x")), Message("two@example.org"), BRANCH])
@@ -78,7 +78,7 @@ def test_mails_answer_to_their_cover_letter(asked: Asked, source: Source) -> Non
     own = asked(source)
     assert own is not None
     assert own.source == "the cover letter <two@example.org>"
-    assert [(c.driver, c.claimed_percent, c.guest) for c in own.claims] == [
+    assert [(c.metric, c.claimed_percent, c.guest) for c in own.claims] == [
         ("nd_pmem", 60.0, "pmem-100g")
     ]
     assert asked.said[0].startswith("claim nd_pmem: 250.50 -> 100.20 ms (the cover letter <two@")

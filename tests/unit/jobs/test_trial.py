@@ -40,7 +40,7 @@ def boots(monkeypatch: pytest.MonkeyPatch, outcome: str, *verdicts: str) -> None
     record = SimpleNamespace(run_id="boots", outcome=outcome, evidence="boot-kvm")
     found = SimpleNamespace(
         record=record,
-        verdicts=[SimpleNamespace(driver="nd_pmem", verdict=verdict) for verdict in verdicts],
+        verdicts=[SimpleNamespace(metric="nd_pmem", verdict=verdict) for verdict in verdicts],
         rules=(),
         prefixes=(),
         parts=(),

@@ -46,7 +46,7 @@ def test_a_run_without_such_boots_compares_nothing() -> None:
 
 def test_means_and_the_largest_difference_of_each_build_and_driver() -> None:
     found = compared(probed("base", 270, (100_000, -900_000, 300_000)), probed("tip", 110))
-    assert [(c.build, c.driver) for c in found] == [
+    assert [(c.build, c.metric) for c in found] == [
         (build, driver) for build in ("base", "tip") for driver in ("nd_pmem", "dax_pmem")
     ]
     first, *_, last = found

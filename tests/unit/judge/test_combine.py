@@ -68,7 +68,7 @@ def test_emulated_boots_cannot_disagree() -> None:
 
 def test_a_claim_that_only_the_replay_measured_follows_and_withholds_nothing() -> None:
     found = conclude(KVM, (*claims(), PREFIX), replay=replay())
-    assert [(v.driver, v.after_patch, v.verdict) for v in found.verdicts] == [
+    assert [(v.metric, v.after_patch, v.verdict) for v in found.verdicts] == [
         ("nd_pmem", None, "reproduced"),
         ("dax_pmem", None, "reproduced"),
         ("nd_pmem", 1, "supported"),
@@ -135,9 +135,9 @@ def test_every_format_shows_both_kinds(form: str) -> None:
 @given(st.floats(0.2, 1.2), st.sampled_from([10.0, 50.0, 59.4, 90.0]))
 def test_combining_never_reproduces_what_boots_did_not(ratio: float, percent: float) -> None:
     for boots in (TCG, KVM):
-        alone = {v.driver: v.verdict for v in conclude(boots, claims(percent)).verdicts}
+        alone = {v.metric: v.verdict for v in conclude(boots, claims(percent)).verdicts}
         for verdict in both(boots, ratio, percent).verdicts:
-            if alone[verdict.driver] != "untested":
-                assert verdict.verdict == alone[verdict.driver]
+            if alone[verdict.metric] != "untested":
+                assert verdict.verdict == alone[verdict.metric]
             else:
                 assert verdict.verdict in ("supported", "doubted", "open")

@@ -16,7 +16,7 @@ replace = msgspec.structs.replace
 
 
 def shown(*records: RunRecord) -> list[tuple[str, str, str]]:
-    return [(s.driver, s.evidence, s.run_id) for s in side_by_side(records)]
+    return [(s.metric, s.evidence, s.run_id) for s in side_by_side(records)]
 
 
 def named(rec: RunRecord, run_id: str, day: int = 1) -> RunRecord:

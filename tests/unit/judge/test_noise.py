@@ -36,7 +36,7 @@ def with_rebinds(rec: RunRecord, times: Callable[[Boot], Sequence[int]]) -> RunR
     """Return the record with these times of nd_pmem."""
 
     def change(b: Boot) -> Boot:
-        others = tuple(s for s in b.samples if s.driver == "dax_pmem")
+        others = tuple(s for s in b.samples if s.metric == "dax_pmem")
         return replace(b, samples=samples("nd_pmem", 1350, times(b)) + others)
 
     return changed(rec, change)

@@ -200,7 +200,7 @@ def test_a_prefix_that_does_not_build_has_a_row() -> None:
     assert "patch 1: x.c:1: error" in text(made)
     found_by_programs = document(conclude(made, ()), "r")
     assert not found_by_programs["bisectable"]
-    assert found_by_programs["prefixes"][1]["drivers"] == {}
+    assert found_by_programs["prefixes"][1]["metrics"] == {}
     assert found_by_programs["headline"] == "patch 1: does not build: no"
 
 

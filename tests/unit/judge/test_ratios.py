@@ -144,7 +144,7 @@ def test_a_clock_that_shows_0_gives_no_ratio() -> None:
 def test_instructions_are_per_page_and_exact_to_the_clocks_step() -> None:
     rec = record("boot-icount", base_ms=[37, 37], tip_ms=[20, 20])
     found = one(rec)
-    assert found.metric == "instructions"
+    assert found.cost_unit == "instructions"
     assert found.base_cost == pytest.approx(37e6 / 25_804_288)
     assert found.ratio == pytest.approx(20 / 37)
     assert found.low is not None and found.high is not None
@@ -166,12 +166,12 @@ def test_a_replays_counts_are_effects_of_their_own() -> None:
     rec = replay({"base": [4000.0] * 5, "1": [3000.0] * 5})
     counts = tuple(Count(s, "order0", "valgrind", n) for s, n in (("base", 36.0), ("1", 20.0)))
     found = [
-        e for e in effects(tabulate(replace(rec, counts=counts))) if e.metric == "instructions"
+        e for e in effects(tabulate(replace(rec, counts=counts))) if e.cost_unit == "instructions"
     ]
     assert [(e.kind, e.build, e.base_cost, e.build_cost) for e in found] == [
         ("order0", "1", 36, 20)
     ]
     assert found[0].low == found[0].ratio == found[0].high == pytest.approx(20 / 36)
     alone = replace(rec, passes=(), counts=counts)
-    assert [e.metric for e in effects(tabulate(alone))] == ["instructions"]
+    assert [e.cost_unit for e in effects(tabulate(alone))] == ["instructions"]
     assert effects(tabulate(replace(alone, counts=counts[:1]))) == ()

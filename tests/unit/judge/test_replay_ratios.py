@@ -230,7 +230,7 @@ def of_port(patches: int, *names: str) -> ReplayRun:
 
 def test_the_last_patch_of_a_port_answers_to_the_claims_and_its_follow_up_to_none() -> None:
     found = conclude(of_port(7, "3", "7", "follow-up"), claims())
-    assert {(v.driver, v.build) for v in found.verdicts} == {("nd_pmem", "7"), ("dax_pmem", "7")}
+    assert {(v.metric, v.build) for v in found.verdicts} == {("nd_pmem", "7"), ("dax_pmem", "7")}
     assert [row.build for row in found.rows] == ["base", "3", "7", "follow-up"]
     (costs, *_) = cost_steps(found)
     assert [step.build for step in costs.steps] == ["3", "7"]

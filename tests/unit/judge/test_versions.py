@@ -100,7 +100,7 @@ def test_a_trailer_for_the_series_counts_while_no_code_changed() -> None:
 
 
 def claim(version: int, percent: float | None = None, **more: object) -> Claim:
-    values = {"driver": "nd_pmem", "guest": "g", "rebinds": 30, **more}
+    values = {"metric": "nd_pmem", "guest": "g", "rebinds": 30, **more}
     return Claim(version=version, reduction_percent=percent, **values)  # type: ignore[arg-type]
 
 
@@ -112,10 +112,10 @@ def test_figures_are_compared_per_build_and_follow_their_patch() -> None:
     new = [
         claim(5, 59.0, base=Figures(244.0), tip=Figures(100.0)),
         claim(5, 20.0, after_patch=3),
-        claim(5, base=Figures(100.0), tip=Figures(50.0), driver="dax_pmem"),
+        claim(5, base=Figures(100.0), tip=Figures(50.0), metric="dax_pmem"),
     ]
     pairs = became([SAME, changed("-+a", "++b", before=2, after=3)], ())
-    rows = {(m.driver, m.what): (m.old, m.new) for m in moved(old, new, pairs)}
+    rows = {(m.metric, m.what): (m.old, m.new) for m in moved(old, new, pairs)}
     assert rows["nd_pmem", "reduction (%)"] == (60.4, 59.0)
     assert rows["nd_pmem", "series mean (ms)"] == (96.0, 100.0)
     assert rows["nd_pmem", "base first (ms)"] == (1456.0, None)

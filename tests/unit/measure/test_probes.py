@@ -40,7 +40,7 @@ def times(*texts: str, driver: str = "nd_pmem", index: int = 1) -> list[int]:
 def test_a_call_is_timed_from_its_begin_to_its_return() -> None:
     said = report(begin(2_999_900), end(3_060_175))
     (sample,) = checks.probed(Bindings((BINDING,), ()), said)
-    assert (sample.driver, sample.op, sample.index) == ("nd_pmem", "rebind", 1)
+    assert (sample.metric, sample.op, sample.index) == ("nd_pmem", "rebind", 1)
     assert (sample.ns, sample.resolution_ns, sample.source) == (60_275_000, 1000, PROBES)
     assert sample.nr_pages == BINDING.nr_pages
 

@@ -25,7 +25,7 @@ FIGURES = st.builds(
 CLAIMS = st.builds(
     Claim,
     version=st.integers(0, 99),
-    driver=st.sampled_from(["nd_pmem", "dax_pmem"]),
+    metric=st.sampled_from(["nd_pmem", "dax_pmem"]),
     guest=TEXT,
     rebinds=st.integers(1, 1000),
     base=st.none() | FIGURES,
@@ -69,9 +69,9 @@ def test_a_runs_own_claims_are_about_its_patches(tmp_path: Path) -> None:
         ("", "is nothing"),
         ("source: x\nclaims: [", "not valid YAML"),
         ("claims: []\n", "source"),
-        ("source: x\nclaims: [{driver: nd_pmem}]\n", "version"),
+        ("source: x\nclaims: [{metric: nd_pmem}]\n", "version"),
         ("source: x\nother: 1\n", "other"),
-        ("source: x\nclaims: [{version: 1, driver: nd_pmem, rebinds: 1, setup: host}]\n", "setup"),
+        ("source: x\nclaims: [{version: 1, metric: nd_pmem, rebinds: 1, setup: host}]\n", "setup"),
         ("\xff\xfe", "UTF-8"),
     ],
 )

@@ -67,7 +67,7 @@ versions:
   - {version: 1, base: v7.1, date: 2026-05-15}
 claims:
   - version: 1
-    driver: nd_pmem
+    metric: nd_pmem
     guest: g
     rebinds: 30
     base: {mean_ms: 273.52}
@@ -220,8 +220,8 @@ def test_the_files_that_the_errors_below_are_made_from_load(project: Project) ->
          "12: key 'claims[0].base.mean_ms': -1.0; expected a positive duration"),
         (S, "mean_ms: 273.52", "mean: 1",
          "12: key 'claims[0].base.mean': unknown key; expected one of mean_ms, first_ms, mean_dec"),
-        (S, "  - version: 1\n    driver", "  - driver",
-         "8: key 'claims[0].version': missing; expected at least the keys version, driver, rebind"),
+        (S, "  - version: 1\n    metric", "  - metric",
+         "8: key 'claims[0].version': missing; expected at least the keys version, metric, rebind"),
     ],
 )  # fmt: skip
 def test_an_error_names_line_key_and_what_was_expected(
@@ -239,6 +239,16 @@ def test_an_error_names_line_key_and_what_was_expected(
     assert "`$" not in line
     assert "See docs/series.md" in line or "Use `harness apply`" in line
     assert "; expected " in line or "not valid YAML" in line or "cannot be read" in line
+
+
+def test_an_older_file_calls_the_metric_driver(project: Project) -> None:
+    new = project.claims("s")
+    path = project.root / S
+    path.write_text(SERIES.replace("metric:", "driver:"))
+    assert Project(project.root).claims("s") == new
+    path.write_text(SERIES.replace("metric:", "driver: dax_pmem\n    metric:"))
+    with pytest.raises(InputError, match=r"series.yaml:10: key 'metric': given twice"):
+        Project(project.root).claims("s")
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def older(made: RunRecord, schema: int) -> dict[str, Any]:
             "boots": made.setup.rounds,
         }
     names = {"builds": "sides", "build": "side", "build_bytes": "side_bytes", "slice": "turn"}
+    names["metric"] = "driver"
     return dict(renamed(plain, names))
 
 
@@ -409,6 +410,25 @@ def test_boots_that_compare_clocks_are_loaded_and_are_not_among_those_that_decid
     assert store.load(store.save(tmp_path, clocked)) == clocked
     assert clocked.all_boots == (*made.boots, made.boots[0])
     assert list(clocked.kernels) == ["base", "tip", "fine-clock-base", "fine-clock-tip"]
+
+
+@pytest.mark.parametrize("schema", [5, 6, 7])
+def test_a_record_with_drivers_in_place_of_metrics_loads(tmp_path: Path, schema: int) -> None:
+    made = replace(record(), reason='a "driver": not "metric": \\"driver": 1')
+    path = store.save(tmp_path, made)
+    old = renamed(json.loads(path.read_bytes()), {"metric": "driver"}) | {"schema": schema}
+    del old["subject"]["workload"]
+    for indent in (None, 1):
+        path.write_text(json.dumps(old, indent=indent))
+        assert store.load(path) == made
+    assert made.subject.workload == "zone_device"
+
+
+def test_a_new_record_with_drivers_is_damaged(tmp_path: Path) -> None:
+    path = store.save(tmp_path, record())
+    path.write_text(path.read_text().replace('"metric"', '"driver"'))
+    with pytest.raises(RecordError, match="unknown field `driver`"):
+        store.load(path)
 
 
 @pytest.mark.parametrize("schema", [5, 6])

@@ -123,7 +123,7 @@ def effect(prefix: int, ratio: float, **changes: object) -> Effect:
         op="rebind",
         build="tip" if prefix == 2 else str(prefix),
         prefix=prefix,
-        metric="ns",
+        cost_unit="ns",
         unit="boot",
         n_base=5,
         n_build=5,
@@ -158,7 +158,7 @@ def test_a_claim_belongs_to_its_own_build() -> None:
 
 
 def test_a_claim_about_time_does_not_apply_to_instructions() -> None:
-    (costs,) = cost_steps(concluded(effect(2, 0.41, metric="instructions")))
+    (costs,) = cost_steps(concluded(effect(2, 0.41, cost_unit="instructions")))
     assert costs.steps[0].claimed is None
 
 
@@ -167,11 +167,11 @@ def test_each_kind_and_metric_of_rebinds_has_a_waterfall() -> None:
         concluded(
             effect(2, 0.5),
             effect(2, 0.6, kind="dax_pmem"),
-            effect(2, 0.7, metric="instructions"),
+            effect(2, 0.7, cost_unit="instructions"),
             effect(2, 0.8, op="first"),
         )
     )
-    assert [(costs.kind, costs.metric) for costs in found] == [
+    assert [(costs.kind, costs.cost_unit) for costs in found] == [
         ("nd_pmem", "ns"),
         ("dax_pmem", "ns"),
         ("nd_pmem", "instructions"),

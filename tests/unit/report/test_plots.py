@@ -89,7 +89,7 @@ def test_a_name_with_slashes_becomes_a_file_name() -> None:
     made = small()
     setup = replace(made.setup, nr_pages={"../../x y": 1})
     boots = tuple(
-        replace(b, samples=tuple(replace(s, driver="../../x y") for s in b.samples))
+        replace(b, samples=tuple(replace(s, metric="../../x y") for s in b.samples))
         for b in made.boots
     )
     found = drawn(replace(made, setup=setup, boots=boots))

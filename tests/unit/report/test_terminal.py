@@ -171,7 +171,7 @@ def test_the_document_has_all_parts(name: str) -> None:
     found = plain(CONCLUSIONS[name])
     own = {"cpu", "nr_pages", "rounds", "limit_gb_per_s", "rows", "traffic", "comparisons"}
     if CONCLUSIONS[name].record.evidence != "replay":
-        own = {"bisectable", "prefixes"} if CONCLUSIONS[name].prefixes else {"drivers"}
+        own = {"bisectable", "prefixes"} if CONCLUSIONS[name].prefixes else {"metrics"}
     if CONCLUSIONS[name].record.evidence == "reported":
         own |= {"taken_on_trust"}
     assert set(found) == own | {
@@ -181,7 +181,7 @@ def test_the_document_has_all_parts(name: str) -> None:
 
 
 def test_the_document_has_an_entry_per_driver() -> None:
-    drivers = document(CONCLUSIONS["tcg"], "x")["drivers"]
+    drivers = document(CONCLUSIONS["tcg"], "x")["metrics"]
     assert set(drivers) == {"nd_pmem", "dax_pmem"}
     assert drivers["nd_pmem"] == {
         "base": {
@@ -194,7 +194,7 @@ def test_the_document_has_an_entry_per_driver() -> None:
         "reason": CONCLUSIONS["tcg"].verdicts[0].reason,
     }  # fmt: skip
     empty = conclude(replace(record(), boots=()), claims())
-    assert document(empty, "x")["drivers"]["nd_pmem"]["base"] is None
+    assert document(empty, "x")["metrics"]["nd_pmem"]["base"] is None
 
 
 def test_the_document_of_a_replay_has_a_row_per_build() -> None:
