@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.judge.conclude import Conclusion
+from harness.judge.conditions.comparable import Identity
 from harness.judge.ratios.prefixes import bisectable
 from harness.judge.verdict import Verdict
 from harness.record.record import ReplayRun
@@ -67,12 +68,19 @@ def document(
         "verdicts": [_verdict(verdict) for verdict in conclusion.verdicts],
         "effects": _plain(conclusion.effects),
         "memmaps": [{"ok": one.ok, **_plain(one)} for one in conclusion.memmaps],
-        "identity": [{"ok": one.ok, **_plain(one)} for one in conclusion.identity],
+        "identity": [_identity(one) for one in conclusion.identity],
         "noise": _plain(conclusion.noise),
         "null": _plain(conclusion.null),
         "clocks": [{"agree": one.agree, **_plain(one)} for one in conclusion.clocks],
         "gates": _plain(conclusion.rules),
     }
+
+
+def _identity(one: Identity) -> dict[str, Any]:
+    found = {"ok": one.ok, **_plain(one)}
+    if not one.planned:
+        del found["planned"]
+    return found
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
