@@ -43,6 +43,8 @@ DEEP_IDLE_US = 100
 SIBLING_SHARE, REMOTE_SHARE = 0.05, 0.01
 #: Smallest share of memory on huge pages that counts as such.
 HUGE_SHARE = 0.9
+#: A CPU's features in one line; the record has all.
+MOST_NAMED = 4
 
 
 class Condition(NamedTuple):
@@ -60,7 +62,9 @@ def conditions(table: BootTable) -> Iterator[Condition]:
     if machine.accelerator != "kvm":
         return
     if machine.guest_cpu_lacks:
-        text = f"lacks {', '.join(machine.guest_cpu_lacks)} of the guest file's CPU model"
+        named, more = machine.guest_cpu_lacks[:MOST_NAMED], machine.guest_cpu_lacks[MOST_NAMED:]
+        text = f"lacks {', '.join(named)}" + (f" and {len(more)} more" if more else "")
+        text += " of the guest file's CPU model"
         yield Condition("guest-cpu", machine.guest_cpu, text)
     if text := nested(machine):
         yield Condition("nested", "host", text)

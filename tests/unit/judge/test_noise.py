@@ -99,12 +99,22 @@ def test_what_was_found(rec: RunRecord, expected: list[tuple[str, bool]]) -> Non
     assert found(rec) == expected
 
 
-def test_a_guest_cpu_that_lacks_features_is_named_under_kvm_alone() -> None:
+@pytest.mark.parametrize(
+    ("lacks", "shown"),
+    [
+        (("hle", "rtm"), "hle, rtm"),
+        (("a", "b", "c", "d"), "a, b, c, d"),
+        (("a", "b", "c", "d", "e", "f"), "a, b, c, d and 2 more"),
+    ],
+)
+def test_a_guest_cpu_that_lacks_features_is_named_under_kvm_alone(
+    lacks: tuple[str, ...], shown: str
+) -> None:
     rec = quiet()
-    machine = replace(rec.machine, guest_cpu="host", guest_cpu_lacks=("hle", "rtm"))
+    machine = replace(rec.machine, guest_cpu="host", guest_cpu_lacks=lacks)
     (one,) = noise(replace(rec, machine=machine))
     assert (one.kind, one.where, one.spoils) == ("guest-cpu", "host", False)
-    assert one.text == "lacks hle, rtm of the guest file's CPU model"
+    assert one.text == f"lacks {shown} of the guest file's CPU model"
     assert noise(replace(rec, machine=replace(machine, accelerator="tcg"))) == ()
 
 
