@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.record.applied import Applied
+from harness.record.metric import Metric
 
 # 1: first schema.
 # 2: host use (Boot.host, RunRecord.rounds), instruction counts (RunRecord.counts), and what
@@ -43,6 +44,7 @@ Evidence = BootEvidence | Literal["replay"]
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One binding. `ns` is the time by the clock `source`, `resolution_ns` that clock's resolution.
+    Of a metric that is no time (BootSetup.metrics), they are the amount in its unit, and its step.
 
     `metric` names what the workload measured; `index` counts its samples within the boot: 0 is the
     first one.
@@ -436,7 +438,8 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `boots` are planned per build, `rebinds` per metric and boot. With `until`, boots were added
     until the interval of each ratio was at most that share of it wide; `looks` is how often that
-    was asked, and intervals are corrected for it.
+    was asked, and intervals are corrected for it. `metrics` are those that are no times, or
+    of which more is better.
     """
 
     plan: str
@@ -448,6 +451,11 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boots: int
     until: float = 0.0
     looks: int = 0
+    metrics: tuple[Metric, ...] = ()
+
+    def metric(self, name: str) -> Metric:
+        """Return unit and direction of a metric: a time, unless `metrics` say otherwise."""
+        return next((one for one in self.metrics if one.name == name), Metric(name))
 
 
 def fine_clock_file(name: str) -> str:

@@ -101,7 +101,8 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
         return
     cost_unit = clock(table.record)
     # With -icount shift=0 an instruction takes a nanosecond of the guest's time.
-    scale = 1 / pages.pop() if cost_unit == "instructions" else 1.0
+    # A metric without struct pages has its instructions as they were counted.
+    scale = 1 / (pages.pop() or 1) if cost_unit == "instructions" else 1.0
     for op in OPS:
         theirs, ours = table.units[base.name, kind, op], table.units[build.name, kind, op]
         if not theirs.costs or not ours.costs or min(*theirs.values, *ours.values) <= 0:

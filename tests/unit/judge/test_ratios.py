@@ -151,6 +151,15 @@ def test_instructions_are_per_page_and_exact_to_the_clocks_step() -> None:
     assert found.low == pytest.approx(19 / 38) and found.high == pytest.approx(21 / 36)
 
 
+def test_instructions_of_a_metric_without_struct_pages_are_as_counted() -> None:
+    rec = record("boot-icount", base_ms=[37, 37], tip_ms=[20, 20])
+    boots = [
+        replace(b, samples=tuple(replace(s, nr_pages=0) for s in b.samples)) for b in rec.boots
+    ]
+    found = one(replace(rec, boots=tuple(boots)))
+    assert (found.base_cost, found.build_cost) == (37e6, 20e6)
+
+
 def test_a_replay_pairs_its_rounds_but_not_its_first_passes() -> None:
     drifting = [4000.0 * 1.1**n for n in range(5)]
     rec = replay({"base": drifting, "7": [c * 0.5 for c in drifting]})
