@@ -94,7 +94,7 @@ def _finished(
     """Compare struct pages and time the builds, unless the run has done so."""
     if record.outcome == "complete":
         return record
-    runner = prepare.make_runner(cache, listen)
+    runner = prepare.make_runner(cache, made.series, listen)
     if not record.comparisons:
         compared = check.compare_as_booted(runner, made, wanted, listen)
         record = runs.with_comparisons(record, compared, wanted.schedule.seed)

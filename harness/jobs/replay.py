@@ -67,7 +67,7 @@ def time_compilers(
     requests = [msgspec.structs.replace(wanted, compiler=compiler) for compiler in compilers]
     with reserve.reserved(wanted.schedule.memory_bytes(1)), scipy_imported():
         made = [prepare.prepare(project, cache, request, listen) for request in requests]
-        runner = prepare.make_runner(cache, listen)
+        runner = prepare.make_runner(cache, made[0].series, listen)
         compared = [check.compare_as_booted(runner, one, wanted, listen) for one in made]
     begun = [
         (one, runs.new(cache, one, wanted, found))
@@ -92,7 +92,8 @@ def check_prefixes(
 ) -> Checked:
     """Compare struct pages and check the objects of all builds; nothing is timed or stored."""
     made = prepare.prepare(project, cache, wanted, listen)
-    return check.check(project, cache, prepare.make_runner(cache, listen), made, wanted, listen)
+    runner = prepare.make_runner(cache, made.series, listen)
+    return check.check(project, cache, runner, made, wanted, listen)
 
 
 def count(
@@ -100,7 +101,8 @@ def count(
 ) -> ReplayRun:
     """Count instructions and memory traffic per struct page of all builds."""
     made = prepare.prepare(project, cache, wanted, listen)
-    return runs.count(project, cache, prepare.make_runner(cache, listen), made, wanted, listen)
+    runner = prepare.make_runner(cache, made.series, listen)
+    return runs.count(project, cache, runner, made, wanted, listen)
 
 
 def time_base_twice(
@@ -109,7 +111,7 @@ def time_base_twice(
     """Time base against itself; the request has prefix 0 alone."""
     with reserve.reserved(wanted.schedule.memory_bytes(1)):
         made = prepare.base_twice(prepare.prepare(project, cache, wanted, listen))
-        runner = prepare.make_runner(cache, listen)
+        runner = prepare.make_runner(cache, made.series, listen)
     record = runs.new(cache, made, wanted, None)
     return runs.time_builds(project, runner, made, wanted, record, listen)
 

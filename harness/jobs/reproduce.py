@@ -80,7 +80,7 @@ def reproduce(
     how, comparison = plan(project, cache, wanted)
     if wanted.fine_clock and comparison.plan.page_ref is True:
         raise InputError(
-            f"given with plan {wanted.plan}, which enables the tracepoint page_ref_set",
+            f"given with plan {wanted.plan}, which enables a tracepoint",
             where="--fine-clock",
             expected="a plan without page_ref: with its events a binding takes longer",
         )

@@ -23,11 +23,12 @@ from harness.judge.ratios.replay_ratios import ReplayRow
 from harness.judge.rule_syntax import Rule
 from harness.project.project import Project
 from harness.project.run_claims import RunClaims, claims_of, save
+from harness.project.series import Series
 from harness.record import store
 from harness.replay import check, prepare, runs
 from harness.replay.check import AS_BOOTED, Checked
 from harness.replay.prepare import ReplayRequest
-from harness.replay.timing.schedule import KINDS, Schedule
+from harness.replay.timing.schedule import Schedule
 from harness.series.rebase import rebase
 from harness.series.rebase.outcome import Rebased
 from harness.series.source import Posted, RebasedSource, Source
@@ -74,9 +75,9 @@ class Visit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     finished: str = ""
 
 
-def of_boots(rule: Rule) -> bool:
-    """Return whether a rule is about boots, not about replays."""
-    return rule.kind not in KINDS
+def of_boots(rule: Rule, series: Series) -> bool:
+    """Return whether a rule is about boots of the series, not about replays."""
+    return rule.kind not in prepare.replay_of(series).kinds
 
 
 def trial(
@@ -141,7 +142,7 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
     project, cache, wanted, listen = this.project, this.cache, this.wanted, this.listen
     request = ReplayRequest(schedule=wanted.schedule, cases=wanted.cases, **this.series)
     made = prepare.prepare(project, cache, request, listen)
-    runner = prepare.make_runner(cache, listen)
+    runner = prepare.make_runner(cache, made.series, listen)
     found = check.check(project, cache, runner, made, request, listen)
     if not found.ok:
         return _failed(visit, "check", _unequal(found))
@@ -161,7 +162,7 @@ def _replayed(this: _OnTag, visit: Visit) -> Visit:
         listen,
         on_begin=lambda folder: save(folder, this.claims),
     )
-    rules = tuple(rule for rule in wanted.rules if not of_boots(rule))
+    rules = tuple(rule for rule in wanted.rules if not of_boots(rule, made.series))
     concluded = conclude(record, (), rules=rules)
     visit = msgspec.structs.replace(
         visit, runs=(record.run_id,), reason=f"{equal}; {_ratios(concluded.rows[-1])}"
@@ -186,7 +187,7 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
         record,
         claims_of(project, record),
         store.null_runs(project.results, slug),
-        tuple(filter(of_boots, this.wanted.rules)),
+        tuple(rule for rule in this.wanted.rules if of_boots(rule, project.series(slug))),
     )
     results = [f"{v.metric} {v.verdict}" for v in found.verdicts]
     results += [f"{rule.rule} fails: {rule.reason}" for rule in found.rules if not rule.ok]

@@ -12,7 +12,7 @@ from harness.memmap.struct_pages import role
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import BootRun
-from harness.replay import compare
+from harness.replay import compare, prepare
 from harness.replay.program import objects
 from harness.trees import tree
 
@@ -42,12 +42,14 @@ def page_decoder(
     """
     # The compiler does not matter: all lay structures out alike.
     how = configure.recipe(project, project.plan(record.setup.plan).kconfig)
+    series = project.series(record.subject.slug)
     (program,) = objects.programs(
         cache,
         tree.fetch(project, cache, record.subject.tree, listen),
         [objects.Wanted(record.builds[0].commit, "base")],
         how,
-        project.series(record.subject.slug).object,
+        series.object,
+        prepare.replay_of(series),
         listen,
     )
     namespaces = project.guest(record.setup.guest).namespaces

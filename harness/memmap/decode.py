@@ -23,7 +23,7 @@ _OF_TAIL = ("flags", "compound_info", "compound_head", *_OF_HEAD[1:])
 _COUNTERS = ("_mapcount", "_refcount")
 #: struct folio's names for what all tails have; struct page's are used.
 _AS_IN_ALL_TAILS = re.compile(r"_(flags|head|mapcount|refcount|usable)_\d+")
-#: `replay_NAME_shift` and `replay_NAME_width` of the shim's kernel side (kernel.c).
+#: `replay_NAME_shift` and `replay_NAME_width` of the shim's kernel side (kernel.h).
 _PART = re.compile(r"replay_(\w+)_shift")
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from harness.host.units import MIB, parse_size
-from harness.project.expected_pages import PAGE_BYTES, counted_nr_pages, expected_nr_pages
+from harness.workloads.zone_device.namespaces import PAGE_BYTES, counted_nr_pages, expected_nr_pages
 
 #: What namespaces are on: emulated NVDIMMs; RAM that `memmap=` on the kernel's command line marks
 #: as persistent, bound to e820_pmem or ramdax; CXL type 3 devices.

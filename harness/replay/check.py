@@ -10,16 +10,15 @@ from harness.host.cache import Cache
 from harness.project.project import Project
 from harness.record.record import BASE
 from harness.replay import compare, trace
-from harness.replay.cases import Case, corners, random_cases
 from harness.replay.compare import CaseComparison
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.prepare import Prepared, ReplayRequest, recipe_with, with_fragments
 from harness.replay.program import objects
 from harness.replay.runner.runner import Runner
+from harness.workloads.replay import Case, some_cases
 
-#: Fragments of configs/kconfig/: the tracepoint page_ref_set compiled in, and cond_resched() a call
-#: rather than nothing; KASAN.
-WATCHED, KASAN = ("page-ref", "resched"), "kasan"
+#: Fragments of configs/kconfig/: cond_resched() is a call rather than nothing; KASAN.
+RESCHED, KASAN = "resched", "kasan"
 #: The name of the comparison on the objects that are timed.
 AS_BOOTED = "as booted"
 
@@ -46,7 +45,8 @@ def compare_as_booted(
     runner: Runner, made: Prepared, wanted: ReplayRequest, listen: Listener = silent
 ) -> CaseComparison:
     """Compare all builds with base on the objects that are timed."""
-    return compare.compare(runner, made.programs, _cases(wanted, page_ref=False), listen)
+    cases = _cases(runner, wanted, traceable=False)
+    return compare.compare(runner, made.programs, cases, listen)
 
 
 def check(
@@ -59,9 +59,10 @@ def check(
 ) -> Checked:
     """Compare all builds with base on both configurations, and check the objects."""
     found = {AS_BOOTED: compare_as_booted(runner, made, wanted, listen)}
-    watched = with_fragments(project, cache, made, WATCHED, listen).programs
-    found["page_ref_set traceable"] = compare.compare(
-        runner, watched, _cases(wanted, page_ref=True), listen
+    fragments = (*runner.replay.fragments, RESCHED)
+    watched = with_fragments(project, cache, made, fragments, listen).programs
+    found[runner.replay.traceable] = compare.compare(
+        runner, watched, _cases(runner, wanted, traceable=True), listen
     )
     stores = {name: trace.stores_of(runner, program) for name, program in made.programs.items()}
     streaming = {name: count for name, count in stores.items() if count}
@@ -111,8 +112,8 @@ def _kasan_checks(
             yield trace.plain(runner, name, file, build.program.shim)
 
 
-def _cases(wanted: ReplayRequest, *, page_ref: bool) -> list[Case]:
+def _cases(runner: Runner, wanted: ReplayRequest, *, traceable: bool) -> list[Case]:
     if wanted.only:
-        # Objects as booted lack the tracepoint.
-        return [case for case in wanted.only if page_ref or not case.page_ref]
-    return [*corners(), *random_cases(wanted.cases, wanted.schedule.seed, page_ref=page_ref)]
+        return [case for case in wanted.only if traceable or not case.traced]
+    seed = wanted.schedule.seed
+    return some_cases(runner.replay, wanted.cases, seed, traceable=traceable)

@@ -18,9 +18,9 @@ from harness.memmap.compare import Difference, describe, differing
 from harness.memmap.decode import Bytes, Decoder, FlagsLayout, Words, flags_layout
 from harness.memmap.struct_layout import Layout, enumerators, structure
 from harness.record.record import BASE
-from harness.replay.cases import Case
 from harness.replay.program.link import Program
-from harness.replay.runner.runner import PGMAP, VMEMMAP, Call, Facts, Runner, Trapped
+from harness.replay.runner.runner import ROOM, VMEMMAP, Answers, Call, Runner, Trapped
+from harness.workloads.replay import Case
 
 #: Pages of a case that are decoded; all are counted.
 SHOWN = 3
@@ -68,7 +68,7 @@ def compare(
     )
     base = programs[BASE]
     facts = runner(base, []).facts
-    cases = [msgspec.structs.replace(c, nid=c.nid % facts.max_nodes) for c in cases]
+    cases = [case.on_nodes(facts.max_nodes) for case in cases]
     lines = [case.line(soil=1, digest=1) for case in cases]
     expected = runner(base, lines).ran
     found = []
@@ -98,7 +98,7 @@ def _first(
     for number, (case, ours, theirs) in enumerate(zip(cases, expected, got, strict=True), 1):
         if ours.digest != theirs.digest:
             return _decoded(runner, programs, build, cases[:number])
-        what = _calls_differ(ours, theirs)
+        what = runner.replay.seen_differs(ours.seen, theirs.seen)
         if what:
             return Unequal(build, case, what)
     return None
@@ -108,27 +108,6 @@ def _trapped(build: str, cases: Sequence[Case], trap: Trapped) -> Unequal:
     if not 1 <= trap.line <= len(cases):
         raise trap
     return Unequal(build, cases[trap.line - 1], trap.what)
-
-
-def _calls_differ(base: Call, build: Call) -> str:
-    """Describe how the calls to the rest of the kernel differ; empty if they do not."""
-    if base.pageblocks != build.pageblocks:
-        return (
-            f"pageblocks initialized: {_ranges(build)}; base initializes {_ranges(base)} "
-            "(first pfn, one past the last, migratetype, isolate)"
-        )
-    if base.page_ref != build.page_ref:
-        ours, theirs = base.page_ref, build.page_ref
-        return (
-            f"page_ref_set: {theirs.events} events on {theirs.pages} pages, pfn {theirs.first} to "
-            f"{theirs.last}; base gives {ours.events} on {ours.pages}, {ours.first} to {ours.last}"
-        )
-    return ""
-
-
-def _ranges(ran: Call) -> str:
-    shown = ", ".join(str(r) for r in ran.pageblocks[:SHOWN])
-    return shown + (f" and {len(ran.pageblocks) - SHOWN} more" if ran.pageblocks[SHOWN:] else "")
 
 
 def _decoded(
@@ -146,14 +125,14 @@ def _decoded(
             path = Path(name) / f"{which}.img"
             answers = runner(programs[which], [*lines, case.line(soil=1, image=str(path))])
             images.append(np.fromfile(path, dtype=np.uint8))
-        return _named(build, case, images, answers.ran[-1].before, answers.facts, programs[BASE])
+        return _named(build, case, images, answers, programs[BASE], room=runner.replay.room)
 
 
 def _named(
-    build: str, case: Case, images: Sequence[Bytes], before: int, facts: Facts, base: Program
+    build: str, case: Case, images: Sequence[Bytes], answers: Answers, base: Program, *, room: str
 ) -> Unequal:
     """Decode the images; page numbers count from the case's first struct page."""
-    size = facts.page_struct_size
+    before, size = answers.ran[-1].before, answers.facts.page_struct_size
     skip = before % size
     ours, theirs = (image[skip : skip + (len(image) - skip) // size * size] for image in images)
     pages = differing(ours, theirs, size)
@@ -164,7 +143,10 @@ def _named(
             expected="both equal or both different",
         )
     decode = decoder(
-        base, case.shift, case.nr - case.nr_pages, words=lambda value: _pointer(value, case, size)
+        base,
+        case.shift,
+        case.nr - case.nr_pages,
+        words=lambda value: room if value == ROOM else _pfn(value, case, size),
     )
     soil = _soil(skip, len(ours)).reshape(-1, size)
     shown = tuple(
@@ -207,10 +189,8 @@ def _soil(skip: int, nr_bytes: int) -> Bytes:
     return soil[skip : skip + nr_bytes]
 
 
-def _pointer(value: int, case: Case, size: int) -> str:
-    """Return what a word points to in a replay; "" if it is no address that a page may hold."""
-    if value == PGMAP:
-        return "the pgmap of the call"
+def _pfn(value: int, case: Case, size: int) -> str:
+    """Return the pfn of the struct page that a word points to; "" if it points to none."""
     number, rest = divmod(value - VMEMMAP, size)
     if 0 <= number < case.start + case.nr + (1 << 20):
         return f"pfn {number:#x}" + (f" + {rest} bytes" if rest else "")

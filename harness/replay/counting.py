@@ -14,10 +14,9 @@ import msgspec
 from harness.errors import MachineError, ToolMissing
 from harness.events import Began, Ended, Listener, silent
 from harness.host.processes import programs as locate
-from harness.project.series import FUNCTION
-from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
+from harness.workloads.replay import Case
 
 #: Pages of the shorter call; the longer one has twice as many. Whole pageblocks and compound pages.
 PAGES = 1 << 14
@@ -51,28 +50,18 @@ def count(
     found = []
     for build, program in programs.items():
         per_page = {}
-        for kind, case in _cases().items():
-            short, long = counter(runner, program, [case, _twice(case)])
-            per_page[kind] = (long - short) / case.nr
+        for kind in runner.replay.kinds:
+            cases = [runner.replay.of_pages(kind, nr) for nr in (PAGES, 2 * PAGES)]
+            short, long = counter(runner, program, cases)
+            per_page[kind] = (long - short) / PAGES
         found.append(Counted(build, by, per_page))
     listen(Ended(f"counted {len(programs)} builds by {by}"))
     return tuple(found)
 
 
-def _cases() -> dict[str, Case]:
-    return {
-        "order0": Case("fs_dax", 0, START_PFN, PAGES),
-        "order9": Case("generic", 9, START_PFN, PAGES, early=True),
-    }
-
-
-def _twice(case: Case) -> Case:
-    return msgspec.structs.replace(case, nr=2 * case.nr)
-
-
 def _has_counter(runner: Runner, program: Program) -> bool:
-    ran = runner(program, [_cases()["order0"].line()]).ran[0]
-    return ran.instructions >= 0
+    case = runner.replay.of_pages(runner.replay.kinds[0], PAGES)
+    return runner(program, [case.line()]).ran[0].instructions >= 0
 
 
 def _by_cpu(runner: Runner, program: Program, cases: list[Case]) -> list[int]:
@@ -88,7 +77,7 @@ def _by_valgrind(runner: Runner, program: Program, cases: list[Case]) -> list[in
             valgrind = [
                 str(locate.require("valgrind")),
                 "--tool=callgrind",
-                f"--toggle-collect={FUNCTION}",
+                f"--toggle-collect={runner.replay.function}",
                 f"--callgrind-out-file={out}",
             ]
             runner(program, [case.line()], before=valgrind, writable=[out.parent])

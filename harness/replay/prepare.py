@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.errors import InputError
+from harness import workloads
+from harness.errors import InputError, Unsupported
 from harness.events import Listener, Note, silent
 from harness.host.cache import Cache
 from harness.host.processes.process import Deadline
@@ -15,13 +16,13 @@ from harness.project.project import Project
 from harness.project.series import Series
 from harness.record.applied import Applied
 from harness.record.record import AGAIN, BASE, FOLLOW_UP
-from harness.replay.cases import Case
 from harness.replay.program import objects, variants
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 from harness.replay.timing.schedule import Schedule
 from harness.series import apply, on_top, trust
 from harness.series.source import Source
+from harness.workloads.replay import Case, Replay
 
 RUN_S = 3600
 
@@ -87,7 +88,7 @@ def prepare(
     project: Project, cache: Cache, wanted: ReplayRequest, listen: Listener = silent
 ) -> Prepared:
     """Fetch, apply, compile and link. Raises the HarnessError of the step that failed."""
-    project.measurable_series(wanted.slug)
+    replay_of(project.measurable_series(wanted.slug))
     trust.require(cache, wanted.source)
     found = apply.on_tree(project, cache, wanted.slug, wanted.tree, wanted.source, listen)
     return of_applied(project, cache, wanted, *found, listen)
@@ -149,10 +150,23 @@ def base_twice(made: Prepared) -> Prepared:
     return msgspec.structs.replace(made, builds=(base, again))
 
 
-def make_runner(cache: Cache, listen: Listener = silent) -> Runner:
-    """Return a runner of replay programs, in the cache's sandbox."""
+def replay_of(series: Series) -> Replay:
+    """Return how a series' function is replayed. Raises Unsupported if it cannot be."""
+    found = workloads.find(series.workload).replay
+    if found is None:
+        raise Unsupported(
+            f"workload {series.workload} has no replay",
+            where=series.slug,
+            expected="a workload whose function can be called in a process",
+            hint="boot it: harness reproduce",
+        )
+    return found
+
+
+def make_runner(cache: Cache, series: Series, listen: Listener = silent) -> Runner:
+    """Return a runner of replay programs of a series' function, in the cache's sandbox."""
     cache.sandbox.warn(listen)
-    return Runner(cache.log("replay"), Deadline(RUN_S), cache.sandbox)
+    return Runner(cache.log("replay"), Deadline(RUN_S), cache.sandbox, replay_of(series))
 
 
 def _prefixes(applied: Applied, asked: tuple[int, ...] | None) -> list[UnlinkedBuild]:
@@ -197,7 +211,7 @@ def _linked(
 ) -> tuple[ReplayBuild, ...]:
     titles = [b.title if b.name == BASE else f"{b.name}: {b.title}" for b in builds]
     wanted = [objects.Wanted(b.commit, title) for b, title in zip(builds, titles, strict=True)]
-    programs = objects.programs(cache, tree, wanted, how, series.object, listen)
+    programs = objects.programs(cache, tree, wanted, how, series.object, replay_of(series), listen)
     return tuple(
         ReplayBuild(b.name, b.prefix, b.commit, b.title, program)
         for b, program in zip(builds, programs, strict=True)

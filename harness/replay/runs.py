@@ -30,7 +30,7 @@ from harness.record.record import (
     Subject,
     own_patch_ids,
 )
-from harness.replay import counting, trace
+from harness.replay import counting, prepare, trace
 from harness.replay.compare import CaseComparison
 from harness.replay.prepare import Prepared, ReplayRequest
 from harness.replay.runner.runner import Runner
@@ -227,17 +227,22 @@ def failed(series: Series, applied: Applied, wanted: ReplayRequest, reason: str)
 
 
 def _without_builds(series: Series, applied: Applied, wanted: ReplayRequest) -> ReplayRun:
-    schedule = wanted.schedule
+    replay = prepare.replay_of(series)
+    schedule = wanted.schedule.of(replay)
     version = posted_version(wanted.source)
     now = store.now()
     return ReplayRun(
         run_id=store.new_run_id(now),
-        subject=Subject.of(applied, series.port_of if version is None else version),
+        subject=Subject.of(
+            applied, series.port_of if version is None else version, series.workload
+        ),
         setup=ReplaySetup(
             schedule_sha256=value_digest(schedule),
             rounds=schedule.rounds,
             passes=schedule.slices * schedule.passes,
-            nr_pages={kind: schedule.case(kind).nr_pages for kind in schedule.kinds},
+            nr_pages={
+                kind: replay.of_size(kind, schedule.size_bytes).nr_pages for kind in schedule.kinds
+            },
         ),
         machine=machine.here("native", _PROOF, {}),
         builds=(),

@@ -10,10 +10,8 @@ import numpy as np
 
 from harness.errors import MachineError
 from harness.events import Began, Ended, Listener, silent
-from harness.project.series import FUNCTION
 from harness.record.record import BASE, Lines, Traffic
 from harness.replay.accesses import TraceStep, touches_memory
-from harness.replay.cases import START_PFN, Case
 from harness.replay.object_checks import (
     ObjectCheck,
     PageRead,
@@ -29,6 +27,7 @@ from harness.replay.object_checks import (
 from harness.replay.program.link import Program, disassembled
 from harness.replay.runner.runner import VMEMMAP, Resched, Runner, Trapped
 from harness.replay.traffic import UnknownSize, count_lines
+from harness.workloads.replay import PARTS, Case
 
 #: In the order of shim/trace.c.
 REGISTERS = tuple(
@@ -38,31 +37,6 @@ REGISTERS = tuple(
         *(f"r{number}" for number in range(8, 16)),
     )
 )
-#: Two pageblocks, two compound pages: every loop is entered and left.
-TRACED = {
-    "order0": Case("fs_dax", 0, START_PFN, 1 << 10),
-    "order9": Case("generic", 9, START_PFN, 1 << 10, altmap=True),
-}
-#: Calls of three equal parts. The traffic of the middle one is counted, since a call may store its
-#: first and last pages in another way. Each step is a signal: few pages, but whole compound pages.
-PARTS = 3
-COUNTED = {
-    "order0": Case("fs_dax", 0, START_PFN, PARTS << 7),
-    "order9": Case("generic", 9, START_PFN, PARTS << 9, early=True),
-}
-
-
-#: Several sections, from a section boundary and from elsewhere.
-RESCHEDULED = {
-    f"{name}{place}": Case(kind, shift, START_PFN + offset, 4 << 15, early=True)
-    for name, kind, shift in (("order0", "fs_dax", 0), ("order9", "generic", 9))
-    for place, offset in (("", 0), (" off a section boundary", 1 << 9))
-} | {"order18": Case("generic", 18, START_PFN, 2 << 18, early=True)}
-#: Functions of the shim that are called with a pfn, where the kernel reads its struct page.
-READERS = {
-    "replay_saw_pageblock": "init_pageblock_migratetype",
-    "replay_saw_page_ref": "__page_ref_set",
-}
 
 
 def object_checks(
@@ -82,7 +56,7 @@ def object_checks(
     for build, program in programs.items():
         if build in (*streaming, *plain):
             found.append(has_stores(build, stores_of(runner, program), wanted=build in streaming))
-        for kind, case in TRACED.items():
+        for kind, case in runner.replay.stepped.items():
             try:
                 found += drained(build, kind, traced(runner, program, case))
             except Trapped as trap:
@@ -97,7 +71,7 @@ def object_checks(
 def rescheduled(runner: Runner, programs: Mapping[str, Program]) -> tuple[ObjectCheck, ...]:
     """Check that every build calls cond_resched() as often as base, to within a section.
 
-    The kernel must be configured so that it is a call (check.WATCHED).
+    The kernel must be configured so that it is a call (check.RESCHED).
     """
     section = runner(programs[BASE], []).facts.pages_per_section
     base = _rescheds(runner, programs[BASE])
@@ -111,9 +85,9 @@ def rescheduled(runner: Runner, programs: Mapping[str, Program]) -> tuple[Object
 
 
 def _rescheds(runner: Runner, program: Program) -> dict[str, Resched]:
-    lines = [case.line(soil=1, resched=1) for case in RESCHEDULED.values()]
-    ran = runner(program, lines).ran
-    return {k: one.resched for k, one in zip(RESCHEDULED, ran, strict=True) if one.resched}
+    cases = runner.replay.rescheduled
+    ran = runner(program, [case.line(soil=1, resched=1) for case in cases.values()]).ran
+    return {name: one.resched for name, one in zip(cases, ran, strict=True) if one.resched}
 
 
 def plain(runner: Runner, build: str, file: Path, shim: Path | None = None) -> ObjectCheck:
@@ -134,7 +108,7 @@ def count(runner: Runner, file: Path, shim: Path | None = None) -> int:
     callees = streaming_functions(disassembled(shim, runner.binutils)) if shim else ()
     code = disassembled(file, runner.binutils)
     try:
-        return non_temporal_stores(code, FUNCTION, callees)
+        return non_temporal_stores(code, runner.replay.function, callees)
     except ValueError as error:
         raise MachineError(str(error), where=str(file)) from error
 
@@ -146,12 +120,13 @@ def traffic(
 
     Raises MachineError if a call cannot be traced, or does not say how much it stores.
     """
+    cases = runner.replay.counted
     listen(Began(f"count the memory traffic of {len(programs)} builds"))
     found = tuple(
         Traffic(build, kind, _lines(build, trace, case.nr // PARTS))
         for build, program in programs.items()
         for (kind, case), trace in zip(
-            COUNTED.items(), single_stepped(runner, program, *COUNTED.values()), strict=True
+            cases.items(), single_stepped(runner, program, *cases.values()), strict=True
         )
     )
     listen(Ended(f"counted the memory traffic of {len(programs)} builds"))
@@ -198,7 +173,8 @@ def single_stepped(runner: Runner, program: Program, *cases: Case) -> list[Trace
         for i in function.instructions
         if is_drain(i) or touches_memory(i)
     }
-    readers = {f.address: READERS[f.name] for f in code.functions if f.name in READERS}
+    known = runner.replay.readers
+    readers = {f.address: known[f.name] for f in code.functions if f.name in known}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.array(sorted({*watched, *readers}), dtype=np.uint64).tofile(folder / "watch")

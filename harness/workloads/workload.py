@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from harness.workloads.replay import Replay
+
 
 class Workload(Protocol):
     """What a run measures: a function of the kernel, and the figures that guests print of it."""
@@ -27,3 +29,7 @@ class Workload(Protocol):
     @property
     def proxies(self) -> Mapping[str, str]:
         """Return the kind of replayed call that is a proxy for a metric, by metric."""
+
+    @property
+    def replay(self) -> Replay | None:
+        """Return how its function is called in a process; None if it has no replay."""

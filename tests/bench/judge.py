@@ -38,8 +38,8 @@ from harness.project.project import Project
 from harness.record.record import AGAIN, Pass, RunRecord
 from harness.replay import prepare as run
 from harness.replay.timing import rounds
-from harness.replay.timing.schedule import KINDS
 from harness.series.source import Mails
+from harness.workloads.zone_device.replay import REPLAY
 from tests.unit.replays import replay as blank
 
 SLOWER = 0.03
@@ -49,6 +49,7 @@ POOL = 100
 FITS, FIT_ROUNDS = 3, 60
 #: Iterations that the fit starts with.
 GUESS = 30_000
+KINDS = REPLAY.kinds
 DELAY = Path(__file__).parent.parent / "data" / "slower" / "delay.mbox"
 
 
@@ -93,7 +94,7 @@ def build(kind: str) -> str:
 
 def measured(made: run.Prepared, count: int, seed: int) -> tuple[Pass, ...]:
     schedule = msgspec.structs.replace(schedule_of("100G", count), seed=seed)
-    drive = run.make_runner(Cache.default())
+    drive = run.make_runner(Cache.default(), made.series)
     return rounds.measure(drive, made.programs, schedule, lambda _: None).passes
 
 

@@ -34,8 +34,8 @@ def port(project: Project, cache: Cache, tree: Tree) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def runner(cache: Cache) -> Runner:
-    return prepare.make_runner(cache)
+def runner(project: Project, cache: Cache) -> Runner:
+    return prepare.make_runner(cache, project.series(REQUEST.slug))
 
 
 def checked_wrong(project: Project, cache: Cache, runner: Runner, name: str) -> Checked:
@@ -163,7 +163,7 @@ def test_the_record_holds_every_pass(
     assert record.evidence == "replay"
     # Each build and kind alone, three times; one pass per slice, and one before the first.
     timed = [p for p in record.passes if p.build != "limit"]
-    schedule = REQUEST.schedule
+    schedule = REQUEST.schedule.of(runner.replay)
     in_turns = schedule.rounds * (1 + schedule.slices)
     assert len(timed) == len(port.builds) * len(schedule.kinds) * (3 + in_turns)
     assert all(c.equal for c in record.comparisons)

@@ -30,11 +30,11 @@ from harness.record import store
 if TYPE_CHECKING:
     from harness.claims.letter import RunStatement
     from harness.record.record import ReplayRun
-    from harness.replay.cases import Case
     from harness.replay.check import Checked
     from harness.replay.compare import Unequal
     from harness.replay.prepare import ReplayRequest
     from harness.report.lines import Tone
+    from harness.workloads.replay import Case
 
 
 class ReplayOptions(NamedTuple):
@@ -74,16 +74,19 @@ class ReplayOptions(NamedTuple):
             prefixes=(0,) if self.tries else self.prefixes or None,
             stores=tuple(self.store.split(",")) if self.store else (),
             cases=self.cases,
-            only=tuple(_case(text) for text in self.only),
+            only=_cases(self.kernels.slug, self.only),
             follow_up=self.follow_up,
         )
 
 
-def _case(text: str) -> "Case":
-    from harness.replay.cases import parse_case
+def _cases(slug: str, texts: tuple[str, ...]) -> "tuple[Case, ...]":
+    from harness.replay.prepare import replay_of
 
+    if not texts:
+        return ()
+    parse_case = replay_of(chosen_project().measurable_series(slug)).parse_case
     try:
-        return parse_case(text)
+        return tuple(map(parse_case, texts))
     except ValueError as error:
         raise InputError(str(error), where="--case") from error
 

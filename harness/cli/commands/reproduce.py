@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import UnsetType
 
+from harness import workloads
 from harness.cli.commands.measure import BootOptions, boot_options
 from harness.cli.engine_option import chosen_engine
 from harness.cli.options import (
@@ -107,12 +108,16 @@ class _Reproduction:
         """Replay and boot, as wanted, and return the record; print the first answer in between."""
         from harness.jobs.per_patch import reproduce_each_patch
         from harness.jobs.reproduce import replay_only, reproduce
+        from harness.replay.prepare import replay_of
 
         project, cache, request, notify = self._project, self._cache, self._request, self._progress
+        series = project.measurable_series(request.slug)
         if self._options.no_boot:
+            replay_of(series)
             return replay_only(runs, project, cache, request, notify, self._replayed)
         boot = reproduce_each_patch if self._options.each_patch else reproduce
-        first = None if self._options.no_replay else self._replayed
+        has_none = workloads.find(series.workload).replay is None
+        first = None if self._options.no_replay or has_none else self._replayed
         return boot(runs, project, cache, request, notify, first)
 
     def shown(self, record: "RunRecord") -> int:

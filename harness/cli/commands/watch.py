@@ -28,6 +28,7 @@ from harness.project.project import Project
 if TYPE_CHECKING:
     from harness.jobs.trial import TrialRequest, Visit
     from harness.jobs.watch import Failure
+    from harness.project.series import Series
     from harness.series.source import Source
 
 
@@ -115,9 +116,8 @@ def watch(options: WatchOptions) -> None:
         boots=options.boots,
         rules=tuple(gate_rule(text) for text in options.gates),
     )
-    _require_measured(wanted)
     pause_s = _seconds(options.every)
-    project.measurable_series(options.slug)
+    _require_measured(wanted, project.measurable_series(options.slug))
     tree, as_json = options.tree, options.as_json
     code = _look(project, cache, wanted, tree, options.since, as_json=as_json)
     while options.follow:
@@ -180,14 +180,14 @@ def _line(one: "Visit | Failure") -> str:
     return f"{one.tag}  {result}: {one.reason}{fallbacks}"
 
 
-def _require_measured(wanted: "TrialRequest") -> None:
+def _require_measured(wanted: "TrialRequest", series: "Series") -> None:
     """Raise InputError for a gate on something that is not measured."""
     from harness.jobs.trial import of_boots
 
     for rule in wanted.rules:
-        if of_boots(rule) and not wanted.boots:
+        if of_boots(rule, series) and not wanted.boots:
             raise InputError(f"{rule.text} needs boots", where="--gate", expected="--reproduce")
-        if not of_boots(rule) and not wanted.timed:
+        if not of_boots(rule, series) and not wanted.timed:
             raise InputError(f"{rule.text} needs times", where="--gate", expected="no --check")
 
 

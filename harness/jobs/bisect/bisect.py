@@ -25,9 +25,9 @@ from harness.judge.rule_syntax import Rule
 from harness.kernel import configure
 from harness.project.kernel import Tree
 from harness.project.project import Project
+from harness.project.series import Series
 from harness.project.tree_source import GitSource
 from harness.replay import prepare
-from harness.replay.cases import corners, random_cases
 from harness.replay.program import objects
 from harness.replay.program.link import Unprovided
 from harness.replay.runner.runner import Runner, Trapped
@@ -37,6 +37,7 @@ from harness.series.bases import base as origin
 from harness.series.rebase import rebase
 from harness.series.source import Source
 from harness.trees import clones, git_source, names, release_of_tree
+from harness.workloads.replay import some_cases
 
 GIT_S = 4 * 3600
 
@@ -105,7 +106,7 @@ class _Judge:
         self.log = cache.log("bisect")
         load = project.series if wanted.applies else project.measurable_series
         self._series = load(wanted.slug)
-        self.question = _text(wanted)
+        self.question = _text(wanted, self._series)
         source = _source(project, wanted.tree, self.log, listen)
         self.repository = _opened(project, source, self.log)
         trees = CachedTrees(cache, log=self.log, deadline=Deadline(GIT_S))
@@ -174,10 +175,11 @@ class _Judge:
         # All of them share one O= folder, which nothing else uses.
         place = Tree(self._entry, base, f"bisect-{self._entry}", "git")
         wanted = [objects.Wanted(commit, commit[:12]) for commit in (base, build)]
+        series, replay = self._series, prepare.replay_of(self._series)
         first, second = objects.programs(
-            self._cache, place, wanted, self._how, self._series.object, self._listen
+            self._cache, place, wanted, self._how, series.object, replay, self._listen
         )
-        return _question(prepare.make_runner(self._cache), self._wanted)(first, second)
+        return _question(prepare.make_runner(self._cache, series), self._wanted)(first, second)
 
     def _tree(self, commit: str) -> Tree:
         text = self._cached("show", f"{commit}:Makefile", ok=None).stdout
@@ -197,7 +199,7 @@ class _Judge:
         )
 
 
-def _text(wanted: BisectRequest) -> str:
+def _text(wanted: BisectRequest, series: Series) -> str:
     """Return a sentence that says when a commit is bad."""
     if wanted.applies:
         return f"{wanted.slug} does not apply"
@@ -206,16 +208,17 @@ def _text(wanted: BisectRequest) -> str:
         if wanted.with_series
         else "its function"
     )
+    kinds = prepare.replay_of(series).kinds
     if wanted.rule is None:
         return f"{what}: the struct pages differ"
-    predicates.require_decidable(wanted.rule)
+    predicates.require_decidable(wanted.rule, kinds)
     return f"{what}: {wanted.rule.text} does not hold"
 
 
 def _question(runner: Runner, wanted: BisectRequest) -> Question:
     if wanted.rule is not None:
         return predicates.by_rule(runner, wanted.rule, wanted.schedule)
-    cases = [*corners(), *random_cases(wanted.cases, wanted.schedule.seed, page_ref=False)]
+    cases = some_cases(runner.replay, wanted.cases, wanted.schedule.seed)
     return predicates.Differs(runner, cases)
 
 

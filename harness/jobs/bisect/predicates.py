@@ -5,6 +5,7 @@ Without a series, a commit's function is compared with the good commit's; with o
 commit with that commit.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,11 +17,11 @@ from harness.judge.rule_syntax import Rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import BASE, Pass
 from harness.replay import compare, counting
-from harness.replay.cases import Case
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
 from harness.replay.timing import rounds
-from harness.replay.timing.schedule import KINDS, Schedule
+from harness.replay.timing.schedule import Schedule
+from harness.workloads.replay import Case
 
 TESTED = "build"
 #: How often a ratio whose interval contains the threshold is measured before it is undecided.
@@ -117,18 +118,18 @@ class Busier:
         return CommitAnswer("good" if self._rule.holds(theirs / ours) else "bad", text)
 
 
-def require_decidable(rule: Rule) -> None:
-    """Raise InputError for a rule that two objects cannot decide."""
-    known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in KINDS
+def require_decidable(rule: Rule, kinds: Sequence[str]) -> None:
+    """Raise InputError for a rule that two objects cannot decide; `kinds` are of their function."""
+    known = rule.metric in ("ratio", "instructions_ratio") and rule.kind in kinds
     if not known or rule.build or rule.op != "rebind":
         raise InputError(
             f"{rule.text} cannot be bisected by",
             where="--gate",
-            expected="a rule like order0.ratio<1.05 or order9.instructions_ratio<1.01",
+            expected=f"a rule like {kinds[0]}.ratio<1.05 or {kinds[-1]}.instructions_ratio<1.01",
         )
 
 
 def by_rule(runner: Runner, rule: Rule, schedule: Schedule) -> Question:
     """Return the question for a rule. Raises InputError for one that two objects cannot decide."""
-    require_decidable(rule)
+    require_decidable(rule, runner.replay.kinds)
     return Slower(runner, rule, schedule) if rule.metric == "ratio" else Busier(runner, rule)

@@ -92,7 +92,7 @@ def _prefixes(cell: Cell) -> dict[str, int | None]:
 def _examination(wanted: CellRequest, setup: CellSetup, series: Series) -> Job:
     given = objects.Objects(
         how=setup.how,
-        object=series.object,
+        series=series,
         prefix=setup.cell.prefix,
         shows=setup.configuration.shows,
         cases=wanted.matrix.cases,

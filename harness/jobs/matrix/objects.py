@@ -12,15 +12,15 @@ from harness.jobs.graph import Here
 from harness.jobs.matrix.boots import prefixes_of, require_options
 from harness.project.kernel import Recipe, Tree
 from harness.project.matrix_plan import Prefix, Show, Shown
-from harness.project.series import FUNCTION
+from harness.project.series import Series
 from harness.record.applied import Applied
 from harness.record.record import BASE, Check
 from harness.replay import compare, prepare, trace
-from harness.replay.cases import corners, random_cases
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.program import objects
 from harness.replay.program.link import Program, Unprovided
 from harness.replay.runner.runner import Runner
+from harness.workloads.replay import some_cases
 
 SEED = 1
 
@@ -32,7 +32,7 @@ class Objects(msgspec.Struct, frozen=True):
     """
 
     how: Recipe
-    object: str
+    series: Series
     prefix: Prefix
     shows: tuple[Show, ...]
     cases: int
@@ -52,7 +52,7 @@ class _Builds(NamedTuple):
         return list(self.commits)[-1]
 
     def runner(self) -> Runner:
-        return prepare.make_runner(self.here.cache, self.here.listen)
+        return prepare.make_runner(self.here.cache, self.given.series, self.here.listen)
 
     def unlinked(self) -> Iterator[tuple[str, Path]]:
         """Compile the object of each build; yield its name and file."""
@@ -64,7 +64,7 @@ class _Builds(NamedTuple):
                     self.tree,
                     commit,
                     self.given.how,
-                    self.given.object,
+                    self.given.series.object,
                     self.here.listen,
                     title=_title(name),
                 ),
@@ -73,10 +73,11 @@ class _Builds(NamedTuple):
     def programs(self) -> dict[str, Program]:
         """Return a program per build. Raises Unsupported where none can be linked."""
         wanted = [objects.Wanted(commit, _title(name)) for name, commit in self.commits.items()]
-        given, here = self.given, self.here
+        here, how, series = self.here, self.given.how, self.given.series
+        replay = prepare.replay_of(series)
         try:
             made = objects.programs(
-                here.cache, self.tree, wanted, given.how, given.object, here.listen
+                here.cache, self.tree, wanted, how, series.object, replay, here.listen
             )
         except Unprovided as error:
             raise Unsupported(f"the replay cannot run this configuration: {error.what}") from error
@@ -102,10 +103,10 @@ def _compiles(builds: _Builds) -> Iterator[Check]:
 
 def _absent(builds: _Builds) -> Iterator[Check]:
     """Check that no build has the function: this configuration leaves it out."""
-    binutils = builds.runner().binutils
+    binutils, function = builds.runner().binutils, builds.given.series.function
     for name, path in builds.unlinked():
-        there = FUNCTION in binutils.defined(path)
-        detail = f"{FUNCTION}() is {'' if there else 'not '}in it"
+        there = function in binutils.defined(path)
+        detail = f"{function}() is {'' if there else 'not '}in it"
         yield Check(f"{name} without it", ok=not there, detail=detail)
 
 
@@ -117,12 +118,14 @@ def _plain(builds: _Builds) -> Iterator[Check]:
 
 def _same(builds: _Builds) -> Iterator[Check]:
     programs, runner = builds.programs(), builds.runner()
-    traced = runner(programs[BASE], []).facts.page_ref
-    cases = [*corners(), *random_cases(builds.given.cases, SEED, page_ref=traced)]
+    traceable = runner(programs[BASE], []).facts.traceable
+    cases = some_cases(runner.replay, builds.given.cases, SEED, traceable=traceable)
     compared = compare.compare(runner, programs, cases, builds.here.listen)
-    events = ", page_ref_set events" if traced else ""
     unequal = {found.build: f"{found.case}: {found.what}" for found in compared.unequal}
-    equal = f"as base in {compared.cases} calls: struct pages, pageblocks{events}"
+    also = f" ({runner.replay.traceable})" if traceable else ""
+    equal = (
+        f"as base in {compared.cases} calls{also}: struct pages, calls to the rest of the kernel"
+    )
     for name in list(builds.commits)[1:]:
         yield Check(f"{name} same", ok=name not in unequal, detail=unequal.get(name, equal))
 

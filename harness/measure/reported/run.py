@@ -19,7 +19,6 @@ from harness.measure.one_boot import LOGS
 from harness.measure.reported import kernel_logs
 from harness.measure.reported.kernel_logs import ReportedBoot
 from harness.measure.reported.log_kernel import ReportedKernel
-from harness.project.expected_pages import expected_nr_pages
 from harness.project.project import Project
 from harness.project.series import Series
 from harness.record import store
@@ -35,6 +34,7 @@ from harness.record.record import (
     Machine,
     Subject,
 )
+from harness.workloads.zone_device.namespaces import expected_nr_pages
 
 #: The name for plan and guest, which logs do not have.
 NO_PLAN = "reported"

@@ -17,10 +17,10 @@ from harness.kernel.binutils import Binutils
 from harness.kernel.call_graph import reach
 from harness.kernel.objdump import Code, parse_disassembly
 
+#: The shim's files for any function; each has a folder of its own beside (Replay.shim).
 SHIM = Path(__file__).parents[1] / "shim"
-#: The shim compiled with kernel headers; everything else is ordinary C.
+#: Of the function's folder, compiled with kernel headers; all other C files are ordinary C.
 KERNEL_SIDE = "kernel.c"
-INTERFACE = "replay.h"
 OBJECT = "object.o"
 CONFIG = "config"
 #: shim/user.h: TRAP_FIRST and TRAP_END.
@@ -142,11 +142,16 @@ def layout(placement: int) -> str:
     return f"SECTIONS {{ {code} }} INSERT BEFORE .text;\n"
 
 
-def user_build(into: Path, log: Path) -> None:
+def sources(shim: Path) -> list[Path]:
+    """Return the shim's files for a function whose own folder is `shim`."""
+    return [file for folder in (SHIM, shim) for file in sorted(folder.glob("*.[ch]"))]
+
+
+def user_build(into: Path, log: Path, shim: Path) -> None:
     """Compile the user side of the shim into one object."""
-    sources = sorted(str(p) for p in SHIM.glob("*.c") if p.name != KERNEL_SIDE)
+    files = [str(p) for p in sources(shim) if p.suffix == ".c" and p.name != KERNEL_SIDE]
     argv = ["cc", "-O2", "-g0", "-fno-pie", "-no-pie", "-nostdlib", "-r", "-o", str(into)]
-    run([*argv, *sources], log=log, deadline=Deadline(COMPILE_S))
+    run([*argv, f"-I{SHIM}", f"-I{shim}", *files], log=log, deadline=Deadline(COMPILE_S))
 
 
 def disassembled(file: Path, binutils: Binutils) -> Code:
@@ -162,12 +167,12 @@ def require_provided(code: Code, undefined: Sequence[str], function: str) -> Non
     try:
         wanted = reach(code, (function, *ENTRIES), frozenset(undefined)).wanted
     except ValueError as error:
-        raise Unprovided(f"{error}: is CONFIG_ZONE_DEVICE on?") from error
+        raise Unprovided(f"{error}: does the configuration leave it out?") from error
     known = STOPS.union(BOUNDS)
     missing = {s: w for s, w in wanted.items() if s not in known and not s.startswith("replay_")}
     if missing:
         names = ", ".join(f"{name} (wanted by {', '.join(who)})" for name, who in missing.items())
         raise Unprovided(
             f"{function}() references symbols that the shim does not provide: {names}",
-            hint=f"provide it in {KERNEL_SIDE} of harness/replay/shim",
+            hint=f"provide it in {KERNEL_SIDE} of its shim, in harness/workloads",
         )

@@ -24,10 +24,10 @@ from harness.kernel.binutils import Binutils
 from harness.kernel.make.cmd_file import compiling, saved_command
 from harness.kernel.make.kbuild import Make
 from harness.project.kernel import Recipe, Tree
-from harness.project.series import FUNCTION
 from harness.record import store
 from harness.replay.program import link
-from harness.replay.program.link import CONFIG, KERNEL_SIDE, OBJECT, SHIM, Program
+from harness.replay.program.link import CONFIG, KERNEL_SIDE, OBJECT, Program
+from harness.workloads.replay import Replay
 
 META = "program.json"
 
@@ -45,15 +45,17 @@ def programs(
     wanted: Sequence[Wanted],
     how: Recipe,
     source_object: str,
+    replay: Replay,
     listen: Listener = silent,
 ) -> tuple[Program, ...]:
     """Return the programs of commits, in their order; make those that are not cached.
 
-    `source_object` is the kernel's object, like mm/mm_init.o. Raises DoesNotBuild, Unprovided.
+    `source_object` is the kernel's object that has the function, like mm/mm_init.o. Raises
+    DoesNotBuild, Unprovided.
     """
     compiler = kernel_build.compiler_version(cache, how.program)
     folders = {
-        one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources())
+        one.commit: _folder(cache, one.commit, how, compiler, source_object, _sources(replay))
         for one in wanted
     }
     missing = [one for one in wanted if _cached(folders[one.commit]) is None]
@@ -63,7 +65,7 @@ def programs(
         for number, one in enumerate(missing):
             listen(Advanced(number, len(missing), one.title))
             with kernel_build.objects(cache, tree, one.commit, how, listen) as make:
-                _make(cache, make, one.commit, source_object, folders[one.commit], compiler)
+                _make(cache, make, one.commit, source_object, replay, folders[one.commit], compiler)
         listen(Ended(f"compiled and linked {what}"))
     found = [_cached(folder) for folder in (folders[one.commit] for one in wanted)]
     return tuple(program for program in found if program is not None)
@@ -79,16 +81,22 @@ def _cached(folder: Path) -> Program | None:
 
 
 def _make(
-    cache: Cache, make: Make, commit: str, source_object: str, folder: Path, compiler: str
+    cache: Cache,
+    make: Make,
+    commit: str,
+    source_object: str,
+    replay: Replay,
+    folder: Path,
+    compiler: str,
 ) -> None:
     with cache.staging() as work:
         _compile(cache, make, commit, source_object, work)
-        _compile_shim(make, source_object, work)
+        _compile_shim(make, source_object, replay, work)
         make.output.copy(configure.CONFIG, work / CONFIG)
         binutils = Binutils(cache.log(f"replay-{folder.name[:12]}"), make.deadline, make.sandbox)
         made = Program(
             folder=str(folder),
-            traps=link.link(work, _user_build(cache), FUNCTION, binutils),
+            traps=link.link(work, _user_build(cache, replay), replay.function, binutils),
             object_sha256=store.digest(work / OBJECT),
             config_sha256=store.digest(work / CONFIG),
             compiler=compiler,
@@ -137,15 +145,16 @@ def _compile(cache: Cache, make: Make, commit: str, source_object: str, into: Pa
     alone.remember(make, commit)
 
 
-def _compile_shim(make: Make, source_object: str, into: Path) -> None:
+def _compile_shim(make: Make, source_object: str, replay: Replay, into: Path) -> None:
     """Compile the kernel side of the shim with the object's own command line."""
     saved = Path(source_object)
     try:
         command = str(saved.with_name(f".{saved.name}.cmd"))
         argv = saved_command(make.output.text(command), source_object)
         ours = make.output.emptied("replay")
-        for source in (KERNEL_SIDE, link.INTERFACE):
-            ours.write(source, (SHIM / source).read_bytes())
+        for source in link.sources(replay.shim):
+            if source.suffix == ".h" or source.name == KERNEL_SIDE:
+                ours.write(source.name, source.read_bytes())
         argv = compiling(argv, f"replay/{KERNEL_SIDE}", "replay/shim.o")
         # kbuild's paths are relative to the O= folder.
         make.run(["env", "-C", str(make.output.path), *argv])
@@ -161,15 +170,16 @@ def _compile_shim(make: Make, source_object: str, into: Path) -> None:
     make.output.copy("replay/shim.o", into / "shim.o")
 
 
-def _user_build(cache: Cache) -> Path:
-    made = cache.root / "replay" / f"user-{_sources()[:24]}.o"
+def _user_build(cache: Cache, replay: Replay) -> Path:
+    made = cache.root / "replay" / f"user-{_sources(replay)[:24]}.o"
     if not made.exists():
         with cache.staging() as work:
-            link.user_build(work / "user.o", cache.log("replay-user"))
+            link.user_build(work / "user.o", cache.log("replay-user"), replay.shim)
             publish(work / "user.o", made)
     return made
 
 
-def _sources() -> str:
+def _sources(replay: Replay) -> str:
     layouts = [link.layout(placement) for placement in range(1, link.PLACEMENTS)]
-    return value_digest([*(p.read_text() for p in sorted(SHIM.iterdir()) if p.is_file()), *layouts])
+    texts = [file.read_text() for file in link.sources(replay.shim)]
+    return value_digest([replay.function, *texts, *layouts])

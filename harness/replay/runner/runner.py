@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,33 +16,27 @@ from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import Sandbox
 from harness.kernel.binutils import Binutils
 from harness.replay.program.link import Program
+from harness.workloads.replay import Replay
 
 T = TypeVar("T")
 
 #: shim/trap.c: the program stopped itself; the last line of its output says why.
 EXIT_TRAPPED = 70
-#: shim/user.h and shim/arena.c. The pgmap is at the start of the room.
-VMEMMAP, PGMAP = 1 << 40, 0xE0 << 32
+#: shim/user.h.
+VMEMMAP, ROOM = 1 << 40, 0xE0 << 32
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Facts of the kernel configuration. Sizes in bytes and pages."""
+    """Facts of the kernel configuration, sizes in bytes and pages.
+
+    `traceable` is whether the object was built with the function's fragments (Replay.fragments).
+    """
 
     page_struct_size: int
     pages_per_section: int
     pages_per_pageblock: int
     max_nodes: int
-    page_ref: bool
-
-
-class PageRef(msgspec.Struct, frozen=True):
-    """Events of the page_ref_set tracepoint: their number, of pages, first and last pfn."""
-
-    events: int
-    pages: int
-    first: int
-    last: int
-    digest: str
+    traceable: bool
 
 
 class Resched(msgspec.Struct, frozen=True):
@@ -53,11 +47,11 @@ class Resched(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call: wall and CPU time, and its calls to the rest of the kernel.
+    """One call: wall and CPU time, and its calls to the rest of the kernel (`seen`).
 
     `instructions` is negative if the machine has no counter; `huge_bytes` is the memory in huge
-    pages; `before` the bytes of guard before the first struct page; `pageblocks` are (first pfn,
-    one past the last, migratetype, isolate). `resched` and `digest` are there if asked for.
+    pages; `before` the bytes of guard before the first struct page. `resched` and `digest` are
+    there if asked for.
     """
 
     ns: int
@@ -65,8 +59,7 @@ class Call(msgspec.Struct, frozen=True):
     instructions: int
     huge_bytes: int
     before: int
-    pageblocks: tuple[tuple[int, int, int, int], ...]
-    page_ref: PageRef
+    seen: dict[str, Any]
     digest: str = ""
     resched: Resched | None = None
 
@@ -116,11 +109,12 @@ ANSWERS: dict[str, type[Answer]] = {"run": Call, "fill": Filled, "canary": Loope
 
 
 class Runner:
-    """Runs programs pinned to one CPU, in the sandbox: their code comes from patches."""
+    """Runs programs of one function pinned to one CPU, in the sandbox: they come from patches."""
 
-    def __init__(self, log: Path, deadline: Deadline, sandbox: Sandbox) -> None:
+    def __init__(self, log: Path, deadline: Deadline, sandbox: Sandbox, replay: Replay) -> None:
         self.log = log
         self.deadline = deadline
+        self.replay = replay
         self._sandbox = sandbox
         self.binutils = Binutils(log, deadline, sandbox)
         #: The last one: the first serves more interrupts.

@@ -24,23 +24,11 @@ static unsigned long round_up(unsigned long value, unsigned long to)
 	return (value + to - 1) / to * to;
 }
 
-/*
- * The end of the case's memmap. The kernel initializes whole compound pages, even the last one of a
- * range that ends within it.
- */
-static unsigned long end_pfn(const struct replay_case *c)
-{
-	unsigned long first = c->start_pfn + (c->altmap ? c->reserve + c->free : 0);
-	unsigned long end = c->start_pfn + c->nr_pages;
-
-	return first < end ? first + round_up(end - first, 1UL << c->shift) : end;
-}
-
 const struct arena *arena_map(const struct replay_case *c, const struct replay_facts *facts)
 {
 	unsigned long size = facts->page_struct_size;
 	unsigned long start = VMEMMAP_ADDRESS + c->start_pfn * size;
-	unsigned long end = VMEMMAP_ADDRESS + end_pfn(c) * size;
+	unsigned long end = VMEMMAP_ADDRESS + case_end_pfn(c) * size;
 	unsigned char *low = (void *)(start / PAGE * PAGE - GUARD);
 	unsigned char *high = (void *)(round_up(end, PAGE) + GUARD);
 

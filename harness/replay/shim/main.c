@@ -4,7 +4,7 @@
  *
  * Runs the lines of PLAN in order on one CPU. Prints a JSON object of facts, then one per run, fill
  * or canary line:
- *   run KEY=VALUE ...   call memmap_init_zone_device(); see keys[] below
+ *   run KEY=VALUE ...   call the function; see keys[] below
  *   fill how=NAME       fill the memory of the last run with one instruction; see fill.c
  *   canary              run a loop that always takes as many cycles; see clock.c
  *   take file=FIFO      wait for a byte
@@ -20,7 +20,6 @@
 
 #include "user.h"
 
-#define MAX_SHIFT	18
 #define MAX_BYTES	(64UL << 30)
 
 struct command {
@@ -43,12 +42,12 @@ static const struct {
 } keys[] = {
 #define KEY(name, field) \
 	{ name, offsetof(struct command, field), sizeof(((struct command *)0)->field) }
-	KEY("type", c.type), KEY("shift", c.shift), KEY("nid", c.nid), KEY("altmap", c.altmap),
-	KEY("page_ref", c.page_ref), KEY("early", c.early), KEY("start", c.start_pfn),
-	KEY("nr", c.nr_pages), KEY("reserve", c.reserve), KEY("free", c.free),
+#define CASE_KEY(name, field) KEY(name, c.field)
+	REPLAY_KEYS(CASE_KEY),
 	KEY("soil", soil), KEY("settle", settle), KEY("digest", digest), KEY("resched", resched),
 	KEY("image", image),
 	KEY("how", how), KEY("trace", trace), KEY("watch", watch), KEY("file", file),
+#undef CASE_KEY
 #undef KEY
 };
 
@@ -91,15 +90,10 @@ static void set(struct command *command, char *word)
 
 static void check(const struct replay_case *c, const struct replay_facts *facts)
 {
-	if (c->type >= REPLAY_NR_TYPES || c->shift > MAX_SHIFT || c->nid >= facts->max_nodes)
-		fail("invalid type %u, shift %u or node %u", c->type, c->shift, c->nid);
 	if (!c->nr_pages || c->nr_pages > MAX_BYTES / facts->page_struct_size ||
 	    c->start_pfn + c->nr_pages > facts->max_pfn || c->start_pfn > facts->max_pfn)
 		fail("invalid range of pages: %lu to %lu", c->start_pfn, c->start_pfn + c->nr_pages);
-	if (c->altmap && c->reserve + c->free >= c->nr_pages)
-		fail("the altmap takes all %lu pages", c->nr_pages);
-	if (c->page_ref && !facts->has_page_ref)
-		fail("the object was built without CONFIG_DEBUG_PAGE_REF");
+	case_check(c, facts);
 }
 
 static void print_times(struct moment begin, struct moment end)
@@ -111,7 +105,7 @@ static void print_times(struct moment begin, struct moment end)
 static void prepare(const struct replay_case *c, const struct replay_facts *facts, void *room)
 {
 	memset(room, 0, replay_room());
-	seen_reset(facts->pages_per_pageblock);
+	seen_reset(facts);
 	replay_prepare(c, room);
 }
 
@@ -143,7 +137,7 @@ static void run(const struct command *command, const struct replay_facts *facts,
 	prepare(c, facts, room);
 	if (command->resched && !command->soil)
 		fail("resched needs soil");
-	seen_watch_resched(command->resched ? facts->page_struct_size : 0);
+	resched_watch(command->resched ? facts->page_struct_size : 0);
 	if (command->trace[0])
 		trace_open(command->watch, command->trace);
 	counter_start();
@@ -157,7 +151,9 @@ static void run(const struct command *command, const struct replay_facts *facts,
 	print_times(begin, end);
 	printf(", \"instructions\": %ld, \"huge_bytes\": %zu, \"before\": %zu", instructions,
 	       arena_huge_bytes(), (size_t)(arena->start - arena->low));
+	printf(", \"seen\": ");
 	seen_print();
+	resched_print();
 	if (command->digest)
 		printf(", \"digest\": \"%016lx\"", arena_digest());
 	if (command->image[0])
@@ -249,7 +245,7 @@ static void print_facts(const struct replay_facts *facts)
 	printf(", \"pages_per_section\": %lu", facts->pages_per_section);
 	printf(", \"pages_per_pageblock\": %lu", facts->pages_per_pageblock);
 	printf(", \"max_nodes\": %lu", facts->max_nodes);
-	printf(", \"page_ref\": %s}\n", facts->has_page_ref ? "true" : "false");
+	printf(", \"traceable\": %s}\n", facts->traceable ? "true" : "false");
 }
 
 int main(int argc, char **argv)

@@ -45,10 +45,15 @@ void trap_install(void);
 void trap_at_line(unsigned int number);
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* seen.c: records calls to the rest of the kernel. */
-void seen_reset(unsigned long pages_per_pageblock);
-void seen_watch_resched(size_t page_struct_size);	/* 0: do not */
-void seen_print(void);
+/* resched.c: counts the pages between calls of cond_resched(). */
+void resched_watch(size_t page_struct_size);	/* 0: do not */
+void resched_print(void);
+
+/* In the function's own folder. */
+void case_check(const struct replay_case *c, const struct replay_facts *facts);	/* or fail() */
+unsigned long case_end_pfn(const struct replay_case *c);	/* one past the last pfn it writes */
+void seen_reset(const struct replay_facts *facts);
+void seen_print(void);	/* the calls to the rest of the kernel since, as JSON */
 
 /* fill.c: fills memory with one instruction; false if the CPU does not support it. */
 bool fill_supported(const char *how);

@@ -30,6 +30,7 @@ from harness.replay.program.link import Program
 from harness.replay.runner.interleave import Slice, run_slices
 from harness.replay.runner.runner import Answer, Call, Filled, Runner
 from harness.replay.timing.schedule import NOTHING, Save, Schedule, Timed, placements
+from harness.workloads.replay import Replay
 
 #: Instructions of shim/fill.c that fill through the cache.
 ORDINARY = ("mov", "rep-stosb")
@@ -60,6 +61,7 @@ def measure(
 
     `limit_with` is a program to fill memory with. Raises Trapped, TimedOut.
     """
+    schedule = schedule.of(runner.replay)
     builds = dict(programs) | ({LIMIT: limit_with} if limit_with is not None else {})
     placed = {build: placements(schedule, build) for build in programs}
     so_far = NOTHING
@@ -97,11 +99,11 @@ def _round(
     for number in range(schedule.slices):
         # One kind after the other, so that what is compared is close in time.
         for kind in rng.sample(schedule.kinds, len(schedule.kinds)):
-            calls = _calls(schedule, kind, number)
+            calls = _calls(runner.replay, schedule, kind, number)
             plan += [(number, build, calls) for build in rng.sample(programs, len(programs))]
         # The limit needs one slice only: nothing is paired with it.
         if LIMIT in builds and number == schedule.slices // 2:
-            plan.append((number, LIMIT, [_faults(schedule), *_fills(rng)]))
+            plan.append((number, LIMIT, [_faults(runner.replay, schedule), *_fills(rng)]))
     slices = [Slice(build, (CANARY, *(call.line for call in calls))) for _, build, calls in plan]
     index = {build: itertools.count() for build in builds}
     passes: list[Pass] = []
@@ -140,9 +142,9 @@ def of_answer(kind: str, answer: Answer, nr_pages: int, page_struct_size: int) -
     )
 
 
-def _calls(schedule: Schedule, kind: str, number: int) -> list[_Call]:
+def _calls(replay: Replay, schedule: Schedule, kind: str, number: int) -> list[_Call]:
     """Return the calls of a slice. The first pass of a process faults the memory in."""
-    case = schedule.slice_case(kind)
+    case = replay.of_size(kind, schedule.in_slices_bytes)
     digests = [0] * schedule.passes
     digests[-1] = int(number == schedule.slices - 1)
     once = _Call(case.line(), kind, settles=False, nr_pages=case.nr_pages)
@@ -153,12 +155,15 @@ def _calls(schedule: Schedule, kind: str, number: int) -> list[_Call]:
     return [once._replace(line=settled), *timed[1:]]
 
 
-def _faults(schedule: Schedule) -> _Call:
-    """Return the call that faults in the memory that fills use: that of an order-0 pass."""
-    case = schedule.slice_case("order0")
-    # An order-0 pass initializes only the pages outside the altmap.
-    case = msgspec.structs.replace(case, nr=case.nr_pages, altmap=False, reserve=0, free=0)
-    return _Call(case.line(), "", settles=True, nr_pages=case.nr_pages)
+def _faults(replay: Replay, schedule: Schedule) -> _Call:
+    """Return the call that faults in the memory that fills use: that of a pass of the first kind.
+
+    A pass may initialize only the last pages of its range.
+    """
+    kind = replay.kinds[0]
+    nr_pages = replay.of_size(kind, schedule.in_slices_bytes).nr_pages
+    case = replay.of_pages(kind, nr_pages)
+    return _Call(case.line(), "", settles=True, nr_pages=nr_pages)
 
 
 def _fills(rng: random.Random) -> Iterator[_Call]:

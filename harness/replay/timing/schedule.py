@@ -9,11 +9,10 @@ import msgspec
 
 from harness.errors import MachineError
 from harness.host.units import GIB
-from harness.record.record import PROXY_KIND, HostUse, Pass
-from harness.replay.cases import Case, namespace
-from harness.replay.program.link import PLACEMENTS
+from harness.record.record import HostUse, Pass
+from harness.replay.program.link import PAGE, PLACEMENTS
+from harness.workloads.replay import Replay
 
-KINDS = tuple(PROXY_KIND.values())
 #: The largest struct page that x86-64 has: 64 bytes, and with KMSAN two pointers more.
 PAGE_STRUCT_BYTES = 80
 
@@ -21,31 +20,32 @@ PAGE_STRUCT_BYTES = 80
 class Schedule(msgspec.Struct, frozen=True):
     """How much is measured. Each round has one process per build.
 
-    A process runs `slices` slices of each kind, each with `passes` passes that count, on namespaces
-    of `slice_bytes`, or of `size_bytes` if that is less.
+    A process runs `slices` slices of each kind, each with `passes` passes that count, on the struct
+    pages of `slice_bytes` of memory, or of `size_bytes` if that is less. Without `kinds`, all of
+    the function are measured.
     """
 
     size_bytes: int
     rounds: int
     passes: int
     seed: int
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = ()
     slices: int = 8
     slice_bytes: int = 4 * GIB
 
-    def case(self, kind: str) -> Case:
-        """Return the call for the whole namespace."""
-        return namespace(kind, self.size_bytes)
+    def of(self, replay: Replay) -> "Schedule":
+        """Return the same schedule with the kinds that it measures of a function."""
+        return msgspec.structs.replace(self, kinds=self.kinds or replay.kinds)
 
-    def slice_case(self, kind: str) -> Case:
-        """Return the call that slices make: builds are compared by it."""
-        return namespace(kind, min(self.size_bytes, self.slice_bytes))
+    @property
+    def in_slices_bytes(self) -> int:
+        """The memory of a slice's call: builds are compared by it."""
+        return min(self.size_bytes, self.slice_bytes)
 
     def memory_bytes(self, builds: int) -> int:
-        """Return the most that memmaps take: one whole namespace, or one slice of each build."""
-        whole = max(self.case(kind).nr for kind in self.kinds)
-        in_slices = max(self.slice_case(kind).nr for kind in self.kinds)
-        return max(whole, in_slices * builds) * PAGE_STRUCT_BYTES
+        """Return the most that memmaps take: the whole one, or one slice of each build."""
+        most = max(self.size_bytes, self.in_slices_bytes * builds)
+        return most // PAGE * PAGE_STRUCT_BYTES
 
 
 class Timed(NamedTuple):

@@ -37,6 +37,7 @@ def measure(
     `limit_with` is a program to fill memory with: any build's. `done` is from an interrupted call,
     and is not measured again. Raises Trapped, TimedOut.
     """
+    schedule = schedule.of(runner.replay)
     whole = done
     if not done.rounds:
         meter = Meter()
@@ -67,7 +68,7 @@ def _alone(
     listen(Began(f"time {len(programs)} builds on the whole namespace"))
     for process, (build, kind) in enumerate(rng.sample(todo, len(todo))):
         listen(Advanced(process, len(todo), f"{build}, {kind}"))
-        case = schedule.case(kind)
+        case = runner.replay.of_size(kind, schedule.size_bytes)
         # Computing the digest disturbs the pass after it: the last one has none.
         answers = runner(programs[build], [case.line()] * PASSES + [case.line(digest=1)])
         size = answers.facts.page_struct_size

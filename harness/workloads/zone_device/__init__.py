@@ -3,6 +3,9 @@
 
 from types import MappingProxyType
 
+from harness.workloads.replay import Replay
+from harness.workloads.zone_device.replay import REPLAY
+
 
 class ZoneDevice:
     """memmap_init_zone_device(), which prints pages and milliseconds of each binding."""
@@ -14,3 +17,4 @@ class ZoneDevice:
     #: nd_pmem initializes struct pages one by one; dax_pmem, which is aligned to 2M, as compound
     #: pages of order 9.
     proxies = MappingProxyType({"nd_pmem": "order0", "dax_pmem": "order9"})
+    replay: Replay | None = REPLAY

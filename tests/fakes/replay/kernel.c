@@ -14,7 +14,7 @@ void replay_describe(struct replay_facts *facts)
 	facts->pages_per_pageblock = 512;
 	facts->max_nodes = 64;
 	facts->max_pfn = 1UL << 40;
-	facts->has_page_ref = 1;
+	facts->traceable = 1;
 }
 
 void replay_boot(unsigned long vmemmap_at)

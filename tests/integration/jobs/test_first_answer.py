@@ -20,10 +20,10 @@ from harness.project.run_claims import RunClaims
 from harness.record import store
 from harness.record.applied import Applied, Patch
 from harness.record.record import BootRun, ReplayRun
-from harness.replay.cases import Case
 from harness.replay.compare import CaseComparison, Unequal
 from harness.replay.prepare import ReplayRequest
 from harness.replay.timing.schedule import Schedule
+from harness.workloads.zone_device.replay.cases import Case
 from tests.fakes.replays import ROUNDS, timed, use_replays
 from tests.unit.builders import checkout, record
 

@@ -296,9 +296,7 @@ def test_no_clocks_are_compared_while_page_ref_events_are_on(machine: FakeMachin
     edit(machine.root / "configs/plans/quick.yaml", "boot_s: 60", "boot_s: 60\npage_ref: true")
     done = machine.harness(*REPRODUCE, "--fine-clock")
     assert done.returncode == 2
-    assert (
-        "harness: --fine-clock: given with plan quick, which enables the tracepoint" in done.stderr
-    )
+    assert "harness: --fine-clock: given with plan quick, which enables a tracepoint" in done.stderr
     assert not machine.cache.kernels.exists()
 
 

@@ -13,9 +13,9 @@ from harness.kernel.binutils import Binutils
 from harness.replay.program import link
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Runner
+from harness.workloads.zone_device.replay import REPLAY
 
 FAKES = Path(__file__).parents[2] / "fakes" / "replay"
-FUNCTION = "memmap_init_zone_device"
 #: As kbuild compiles for x86-64, as far as it matters here.
 CFLAGS = (
     "-O2",
@@ -40,7 +40,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
     root = tmp_path_factory.mktemp("programs")
     log = root / "log"
     user = root / "user.o"
-    link.user_build(user, log)
+    link.user_build(user, log, REPLAY.shim)
     made: dict[tuple[str, ...], Program] = {}
 
     def program(*defines: str, source: str = "object.c") -> Program:
@@ -49,11 +49,13 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
             folder = root / "-".join(key)
             folder.mkdir()
             for file, target in ((source, "object.o"), ("kernel.c", "shim.o")):
-                options = [f"-I{link.SHIM}", f"-I{FAKES}", *(f"-D{d}" for d in defines)]
+                folders = (link.SHIM, REPLAY.shim, FAKES)
+                options = [*(f"-I{f}" for f in folders), *(f"-D{d}" for d in defines)]
                 argv = ["gcc", *CFLAGS, *options, "-c", "-o", folder / target, FAKES / file]
                 subprocess.run(argv, check=True)
             binutils = Binutils(log, Deadline(60), Sandbox(NO_SANDBOX))
-            made[key] = Program(str(folder), link.link(folder, user, FUNCTION, binutils))
+            traps = link.link(folder, user, REPLAY.function, binutils)
+            made[key] = Program(str(folder), traps)
         return made[key]
 
     return program
@@ -61,6 +63,5 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    return Runner(
-        tmp_path_factory.mktemp("logs") / "replay.log", Deadline(300), Sandbox(NO_SANDBOX)
-    )
+    log = tmp_path_factory.mktemp("logs") / "replay.log"
+    return Runner(log, Deadline(300), Sandbox(NO_SANDBOX), REPLAY)

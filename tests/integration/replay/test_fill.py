@@ -10,6 +10,7 @@ import pytest
 from harness.record.record import NON_TEMPORAL
 from harness.replay.program.link import SHIM
 from harness.replay.timing.rounds import ORDINARY
+from harness.workloads.zone_device.replay import REPLAY
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
 def filler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fill")
     (folder / "main.c").write_text(PROGRAM)
-    argv = ["gcc", "-O2", f"-I{SHIM}", "-o", folder / "filler", folder / "main.c", SHIM / "fill.c"]
+    folders = (f"-I{SHIM}", f"-I{REPLAY.shim}")
+    files = (folder / "main.c", SHIM / "fill.c")
+    argv = ["gcc", "-O2", *folders, "-o", folder / "filler", *files]
     subprocess.run(argv, check=True)
     return folder / "filler"
 

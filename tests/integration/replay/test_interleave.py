@@ -14,11 +14,12 @@ from harness.host.cache import Cache
 from harness.host.processes import cancel
 from harness.host.processes.process import Deadline
 from harness.host.processes.sandbox import NO_SANDBOX, Sandbox
-from harness.replay.cases import START_PFN, Case
 from harness.replay.program.link import Program
 from harness.replay.runner import interleave
 from harness.replay.runner.interleave import Slice
 from harness.replay.runner.runner import Runner, Trapped
+from harness.workloads.zone_device.replay import REPLAY
+from harness.workloads.zone_device.replay.cases import START_PFN, Case
 from tests.integration.replay.conftest import Maker
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
@@ -42,7 +43,7 @@ def test_each_turn_gets_its_own_answers(make: Maker, runner: Runner) -> None:
     plan = [Slice(build, (line,) * 2) for build, line in zip(order, lines, strict=True)]
     answers = interleave.run_slices(runner, {"a": make(), "b": make("STREAMING")}, plan)
     assert [len(given.ran) for given in answers] == [2] * 5
-    ends = [given.ran[0].pageblocks[-1][1] - START_PFN for given in answers]
+    ends = [given.ran[0].seen["pageblocks"][-1][1] - START_PFN for given in answers]
     assert ends == [-(-nr // 512) * 512 for nr in sizes]
 
 
@@ -55,7 +56,7 @@ def test_they_are_interleaved_in_bubblewrap_too(make: Maker, tmp_path: Path) -> 
     sandbox = Cache(tmp_path / "cache").sandbox
     if sandbox.unusable:
         pytest.skip(f"bubblewrap: {sandbox.unusable}")
-    confined = Runner(tmp_path / "log", Deadline(60), sandbox)
+    confined = Runner(tmp_path / "log", Deadline(60), sandbox, REPLAY)
     plan = [Slice(build, (GOOD,)) for build in "abab"]
     assert len(interleave.run_slices(confined, {"a": make(), "b": make("STREAMING")}, plan)) == 4
 
@@ -72,7 +73,7 @@ def test_one_that_stops_itself_ends_the_others_at_once(make: Maker, runner: Runn
 
 
 def test_the_deadline_holds_for_all(make: Maker, tmp_path: Path) -> None:
-    short = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX))
+    short = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX), REPLAY)
     programs = {"a": make(), "b": make("STREAMING")}
     with pytest.raises(TimedOut):
         interleave.run_slices(short, programs, [Slice("a", LONG), Slice("b", (GOOD,))])

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from harness.errors import MachineError
 from harness.memmap.compare import by_digest
 from harness.record.record import Pass
-from harness.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners, random_cases
 from harness.replay.compare import CaseComparison, compare
 from harness.replay.program.link import PLACEMENTS, Unprovided
 from harness.replay.runner.runner import Looped, Runner, Trapped
 from harness.replay.timing import rounds, timing
-from harness.replay.timing.schedule import KINDS, Schedule, Timed, require_memory
-from harness.replay.trace import TRACED, count, object_checks, rescheduled, stores_of, traced
+from harness.replay.timing.schedule import Schedule, Timed, require_memory
+from harness.replay.trace import count, object_checks, rescheduled, stores_of, traced
+from harness.workloads.replay import some_cases
+from harness.workloads.zone_device.replay import REPLAY
+from harness.workloads.zone_device.replay.cases import MAX_NODE, START_PFN, TYPES, Case, corners
+from harness.workloads.zone_device.replay.seen import PageRef
 from tests.integration.replay.conftest import Maker
 from tests.unit.replays import replay
 
@@ -28,7 +31,7 @@ SMALL = 128 << 20
 
 
 def against_base(make: Maker, runner: Runner, *defines: str) -> CaseComparison:
-    cases = [*corners(), *random_cases(20, 3, page_ref=True)]
+    cases = some_cases(REPLAY, 20, 3, traceable=True)
     return compare(runner, {"base": make(), "tip": make(*defines)}, cases)
 
 
@@ -154,14 +157,15 @@ def test_equal_code_is_equal_on_any_call(
 def test_the_tracepoint_sees_every_page(make: Maker, runner: Runner) -> None:
     case = Case("generic", 0, START_PFN, 1000, altmap=True, reserve=2, page_ref=True)
     (ran,) = runner(make(), [case.line()]).ran
-    assert (ran.page_ref.events, ran.page_ref.pages) == (998, 998)
-    assert (ran.page_ref.first, ran.page_ref.last) == (START_PFN + 2, START_PFN + 999)
-    assert ran.pageblocks == ((START_PFN + 512, START_PFN + 1024, 1, 0),)
+    found = msgspec.convert(ran.seen["page_ref"], type=PageRef)
+    assert (found.events, found.pages) == (998, 998)
+    assert (found.first, found.last) == (START_PFN + 2, START_PFN + 999)
+    assert ran.seen["pageblocks"] == [[START_PFN + 512, START_PFN + 1024, 1, 0]]
 
 
 def test_a_plain_object_has_no_non_temporal_store(make: Maker, runner: Runner) -> None:
     assert count(runner, make().object) == 0
-    found = traced(runner, make(), TRACED["order0"])
+    found = traced(runner, make(), REPLAY.stepped["order0"])
     assert found.non_temporal == found.fences == found.pending == 0
     assert found.ordinary >= 1 << 10
 
@@ -170,7 +174,7 @@ def test_streaming_with_fences_passes_the_checks(make: Maker, runner: Runner) ->
     programs = {"base": make(), "tip": make("STREAMING")}
     found = object_checks(runner, programs, streaming=["tip"], plain=["base"])
     assert [g for g in found if not g.ok] == []
-    assert traced(runner, programs["tip"], TRACED["order0"]).non_temporal == 8 << 10
+    assert traced(runner, programs["tip"], REPLAY.stepped["order0"]).non_temporal == 8 << 10
 
 
 def test_a_missing_fence_fails_the_checks(make: Maker, runner: Runner) -> None:
@@ -202,7 +206,7 @@ def test_stores_of_a_function_of_another_object_count(make: Maker, runner: Runne
     assert count(runner, program.object) == 0
     assert stores_of(runner, program) == 1
     assert stores_of(runner, make()) == 0
-    assert traced(runner, program, TRACED["order0"]).non_temporal == 8 << 10
+    assert traced(runner, program, REPLAY.stepped["order0"]).non_temporal == 8 << 10
 
 
 def test_a_loop_that_lost_its_rescheduling_points_fails_the_checks(
@@ -269,7 +273,7 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     assert saved[-1] == len(passes)
     assert all(p.ns > 0 and p.cpu_ns > 0 for p in passes)
     whole = [p for p in passes if p.slice is None]
-    assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in KINDS}
+    assert {(p.build, p.kind) for p in whole} == {(s, k) for s in programs for k in REPLAY.kinds}
     assert {p.round for p in whole} == {0}
     assert [p.index for p in whole if (p.build, p.kind) == ("1", "order9")] == [0, 1, 2]
     digests = {(p.build, p.kind): p.digest for p in whole if p.digest}
@@ -282,10 +286,11 @@ def test_builds_are_timed_in_slices_and_the_limit_with_them(make: Maker, runner:
     timed = [p for p in passes if p.build == "1" and p.round == 2]
     assert [p.index for p in timed] == list(range((3 + 3 * 2) * 2))
     for turn in range(4):
-        for kind in KINDS:
+        for kind in REPLAY.kinds:
             mine = [p.settles for p in timed if (p.slice, p.kind) == (turn, kind)]
             assert mine == ([] if turn else [True]) + [False, False]
-    assert all(p.nr_pages == schedule.slice_case(p.kind).nr_pages for p in timed)
+    pages = {k: REPLAY.of_size(k, schedule.in_slices_bytes).nr_pages for k in REPLAY.kinds}
+    assert all(p.nr_pages == pages[p.kind] for p in timed)
     last = [p for p in passes if p.slice is not None and p.digest]
     assert len(last) == 3 * 2 * 2  # the last of each process and kind
     assert len({p.digest for p in last}) == 2

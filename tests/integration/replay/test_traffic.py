@@ -7,7 +7,8 @@ import pytest
 
 from harness.record.record import Lines
 from harness.replay.runner.runner import Runner
-from harness.replay.trace import COUNTED, traffic
+from harness.replay.trace import traffic
+from harness.workloads.zone_device.replay import REPLAY
 from tests.integration.replay.conftest import Maker
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
@@ -40,8 +41,8 @@ def test_the_traffic_of_a_known_way_to_store(
     make: Maker, runner: Runner, way: str, counts: tuple[float, ...]
 ) -> None:
     found = traffic(runner, {"base": make(way, source="traffic.c")})
-    assert [(one.build, one.kind) for one in found] == [("base", kind) for kind in COUNTED]
-    assert [one.lines for one in found] == [Lines(*counts)] * len(COUNTED)
+    assert [(one.build, one.kind) for one in found] == [("base", kind) for kind in REPLAY.kinds]
+    assert [one.lines for one in found] == [Lines(*counts)] * len(REPLAY.kinds)
 
 
 def test_traffic_repeats_exactly(make: Maker, runner: Runner) -> None:

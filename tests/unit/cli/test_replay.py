@@ -10,12 +10,14 @@ from harness.cli import cli
 from harness.errors import InputError
 from harness.jobs import replay as job
 from harness.project.project import Project
+from harness.project.series import Series
 from harness.replay.check import Checked
 from harness.replay.object_checks import ObjectCheck
 from harness.replay.prepare import ReplayRequest
 
 JOBS = ("time_compilers", "check_prefixes", "count", "time_base_twice")
 DEFAULT = "memcpy-streaming"
+KEPT = Series(DEFAULT, "memmap_init_zone_device", "mm/mm_init.o", (), port_of=0)
 
 
 class AskedError(Exception):
@@ -27,7 +29,7 @@ class AskedError(Exception):
 def _jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Project, "slugs", lambda _: [DEFAULT, "test", "check"])
     # Their files are not read.
-    monkeypatch.setattr(Project, "series", lambda _, slug: None)
+    monkeypatch.setattr(Project, "series", lambda _, slug: KEPT)
     for name in JOBS:
 
         def asked(_p: object, _c: object, wanted: Any, *_: object, name: str = name) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -19,16 +20,17 @@ from harness.judge.rule_syntax import parse_rule
 from harness.judge.stats.ratio import CONFIDENCE
 from harness.record.record import Pass
 from harness.replay import compare, counting
-from harness.replay.cases import Case, corners
 from harness.replay.compare import CaseComparison, Unequal
 from harness.replay.counting import Counted
 from harness.replay.program.link import Program
 from harness.replay.runner.runner import Answers, Facts, Runner
 from harness.replay.timing import rounds
 from harness.replay.timing.schedule import Schedule, Timed
+from harness.workloads.zone_device.replay import REPLAY
+from harness.workloads.zone_device.replay.cases import Case, corners
 
 OURS, THEIRS = Program("ours", ()), Program("theirs", ())
-FACTS = Facts(64, 1 << 15, 512, 64, page_ref=False)
+FACTS = Facts(64, 1 << 15, 512, 64, traceable=False)
 SCHEDULE = Schedule(128 << 20, rounds=14, passes=1, seed=1)
 #: The ratio of round N of a question, counted over all its slices.
 Noise = Callable[[int], float]
@@ -40,7 +42,7 @@ def runner(theirs: Facts = FACTS) -> Runner:
     def answers(program: Program, _: object) -> Answers:
         return Answers(FACTS if program == OURS else theirs, ())
 
-    return cast("Runner", answers)
+    return cast("Runner", Mock(side_effect=answers, replay=REPLAY))
 
 
 class Measured:
@@ -221,6 +223,6 @@ def test_a_failure_of_the_machine_is_no_answer(
         raise MachineError("no memory")
 
     monkeypatch.setattr(rounds, "measure", fails)
-    drive = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX))
+    drive = Runner(tmp_path / "log", Deadline(1), Sandbox(NO_SANDBOX), REPLAY)
     with pytest.raises(MachineError, match="no memory"):
         Slower(drive, parse_rule("order0.ratio<1.05"), SCHEDULE)(OURS, THEIRS)

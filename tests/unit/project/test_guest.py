@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.host.units import GIB, MIB
-from harness.project.expected_pages import PAGE_BYTES
 from harness.project.guest import GAP_BYTES, Guest, Namespace, Provider
 from harness.project.project import Project
+from harness.workloads.zone_device.namespaces import PAGE_BYTES
 
 #: Of guests/pmem-4g.yaml, as the records in results/ have it.
 DIGEST = "b1c9bf297c7ff305d98c21d54fc4a5f8dca782fcb2bdbe935e76236a51755326"

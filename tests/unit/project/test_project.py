@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.host.units import GIB, MIB, format_bytes, parse_size
-from harness.project.expected_pages import counted_nr_pages, data_offset_bytes, expected_nr_pages
 from harness.project.project import Project
+from harness.workloads.zone_device.namespaces import (
+    counted_nr_pages,
+    data_offset_bytes,
+    expected_nr_pages,
+)
 
 GOOD = """\
 description: test

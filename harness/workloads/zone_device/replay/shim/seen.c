@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Records the calls of memmap_init_zone_device() to the rest of the kernel: pageblocks, merged into
- * ranges, page_ref_set events, and cond_resched() with the pages initialized since the last one.
+ * ranges, and page_ref_set events.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,41 +19,12 @@ static size_t nr_ranges, room;
 static struct {
 	unsigned long events, pages, first, last, digest;
 } page_ref;
-static struct {
-	size_t page_struct_size;	/* 0: not watched */
-	size_t calls, initialized, longest;
-} resched;
 
-void seen_reset(unsigned long pages_per_pageblock)
+void seen_reset(const struct replay_facts *facts)
 {
-	pageblock = pages_per_pageblock;
+	pageblock = facts->pages_per_pageblock;
 	nr_ranges = 0;
 	page_ref = (typeof(page_ref)){ 0 };
-	resched = (typeof(resched)){ 0 };
-}
-
-/* Needs soil. Not for timed calls: it reads the memmap at each call of cond_resched(). */
-void seen_watch_resched(size_t page_struct_size)
-{
-	resched.page_struct_size = page_struct_size;
-}
-
-static void end_run(void)
-{
-	size_t initialized = arena_initialized(resched.page_struct_size);
-	size_t run = initialized - resched.initialized;
-
-	resched.longest = run > resched.longest ? run : resched.longest;
-	resched.initialized = initialized;
-}
-
-FROM_KERNEL int replay_saw_resched(void)
-{
-	if (resched.page_struct_size) {
-		resched.calls++;
-		end_run();
-	}
-	return 0;
 }
 
 FROM_KERNEL void replay_saw_pageblock(unsigned long pfn, int migratetype, int isolate)
@@ -86,16 +57,11 @@ FROM_KERNEL void replay_saw_page_ref(unsigned long pfn, int count)
 
 void seen_print(void)
 {
-	printf(", \"pageblocks\": [");
+	printf("{\"pageblocks\": [");
 	for (size_t i = 0; i < nr_ranges; i++)
 		printf("%s[%lu, %lu, %d, %d]", i ? ", " : "", ranges[i].start, ranges[i].end,
 		       ranges[i].migratetype, ranges[i].isolate);
 	printf("], \"page_ref\": {\"events\": %lu, \"pages\": %lu, \"first\": %lu, \"last\": %lu, "
-	       "\"digest\": \"%016lx\"}",
+	       "\"digest\": \"%016lx\"}}",
 	       page_ref.events, page_ref.pages, page_ref.first, page_ref.last, page_ref.digest);
-	if (resched.page_struct_size) {
-		end_run();
-		printf(", \"resched\": {\"calls\": %zu, \"longest\": %zu}", resched.calls,
-		       resched.longest);
-	}
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Computes the numbers of struct pages that the kernel must initialize for a namespace."""
+"""Computes how many struct pages the kernel must initialize for a namespace. Pure."""
 
 from harness.host.units import KIB, MIB
 

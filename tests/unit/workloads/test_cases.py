@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.replay.cases import START_PFN, Case, corners, parse_case, random_cases
+from harness.workloads.zone_device.replay.cases import (
+    START_PFN,
+    Case,
+    corners,
+    parse_case,
+    random_cases,
+)
 
 
 @given(st.integers(0, 1 << 30))
 def test_every_case_is_the_same_again(seed: int) -> None:
-    for case in (*corners(), *random_cases(5, seed, page_ref=True)):
+    for case in (*corners(), *random_cases(5, seed, traceable=True)):
         assert parse_case(case.argument) == case
 
 

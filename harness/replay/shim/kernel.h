@@ -1,17 +1,18 @@
-// SPDX-License-Identifier: GPL-2.0-only
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The parts of the kernel that memmap_init_zone_device() uses. Compiled with the command line of
- * mm/mm_init.o, so that every structure has the layout that the object expects.
+ * The parts of the kernel that any function needs; included once, by the kernel side of a function,
+ * kernel.c in its folder. Compiled with the command line of the function's object, so that every
+ * structure has the layout that the object expects.
  *
  * program/link.py refuses to link a program whose function references symbols missing here.
  */
+#ifndef REPLAY_KERNEL_H
+#define REPLAY_KERNEL_H
+
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
-#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
-#include <linux/page-isolation.h>
-#include <linux/page_ref.h>
 #include <linux/unaligned.h>
 #include <asm/processor.h>
 
@@ -20,9 +21,6 @@
 #ifndef vmemmap
 #error "this configuration has no virtual memmap (CONFIG_SPARSEMEM_VMEMMAP)"
 #endif
-
-void memmap_init_zone_device(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
-			     struct dev_pagemap *pgmap);
 
 unsigned long vmemmap_base;
 unsigned long volatile jiffies;
@@ -83,34 +81,18 @@ enum replay_flags {
 enum replay_flags replay_known_parts;
 enum pageflags replay_known_flags;
 
-struct room {
-	struct dev_pagemap pgmap;
-	struct pglist_data pgdat;
-};
-
-unsigned long replay_room(void)
-{
-	return sizeof(struct room);
-}
-
-void replay_describe(struct replay_facts *facts)
+static void describe_kernel(struct replay_facts *facts)
 {
 	facts->page_struct_size = sizeof(struct page);
 	facts->pages_per_section = PAGES_PER_SECTION;
 	facts->pages_per_pageblock = pageblock_nr_pages;
 	facts->max_nodes = MAX_NUMNODES;
 	facts->max_pfn = NR_MEM_SECTIONS * PAGES_PER_SECTION;
-	facts->has_page_ref = IS_ENABLED(CONFIG_DEBUG_PAGE_REF);
 }
 
 void replay_boot(unsigned long vmemmap_at)
 {
 	vmemmap_base = vmemmap_at;
-}
-
-void init_pageblock_migratetype(struct page *page, enum migratetype migratetype, bool isolate)
-{
-	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
 }
 
 /* Of whole words, as struct page is; the kernel's own writes back what it stores ordinarily. */
@@ -124,17 +106,9 @@ void __memcpy_flushcache(void *dst, const void *src, size_t cnt)
 		asm volatile("movntiq %1, %0" : "=m" (to[i]) : "r" (from[i]));
 }
 
-/* The pr_debug() at the end of the function, disabled as after boot. */
+/* For pr_debug() in the function, disabled as after boot. */
 void __dynamic_pr_debug(struct _ddebug *descriptor, const char *fmt, ...)
 {
-}
-
-#ifdef CONFIG_DEBUG_PAGE_REF
-struct tracepoint __tracepoint_page_ref_set;
-
-void __page_ref_set(struct page *page, int v)
-{
-	replay_saw_page_ref(page_to_pfn(page), v);
 }
 
 #ifdef CONFIG_JUMP_LABEL
@@ -146,7 +120,7 @@ extern struct jump_entry __stop___jump_table[] __weak;
 #define JMP32	0xe9
 
 /* Like arch_jump_label_transform() for one branch, in either state. */
-static void set_branch(struct jump_entry *entry, bool jump)
+static __maybe_unused void set_branch(struct jump_entry *entry, bool jump)
 {
 	u8 *code = (u8 *)jump_entry_code(entry);
 	u8 bytes[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
@@ -165,10 +139,9 @@ static void set_branch(struct jump_entry *entry, bool jump)
 }
 #endif
 
-static void set_page_ref_tracepoint(bool on)
+/* For the tracepoint of a key. */
+static __maybe_unused void set_static_key(struct static_key *key, bool on)
 {
-	struct static_key *key = &__tracepoint_page_ref_set.key.key;
-
 	if (atomic_read(&key->enabled) == on)
 		return;
 	atomic_set(&key->enabled, on);
@@ -178,13 +151,9 @@ static void set_page_ref_tracepoint(bool on)
 			set_branch(e, on ^ jump_entry_is_branch(e));
 #endif
 }
-#else
-static void set_page_ref_tracepoint(bool on)
-{
-}
-#endif
 
-static void set_sections(const struct replay_case *c)
+/* Make the range's sections present, since boot if it is early, and no others. */
+static void set_sections(const struct replay_case *c, bool early)
 {
 	static unsigned long first, last;
 
@@ -196,56 +165,7 @@ static void set_sections(const struct replay_case *c)
 	for (unsigned long i = first; i <= last; i++)
 		WRITE_ONCE(roots[i], root);
 	for (unsigned long i = 0; i < SECTIONS_PER_ROOT; i++)
-		WRITE_ONCE(root[i].section_mem_map, c->early ? SECTION_IS_EARLY : 0);
+		WRITE_ONCE(root[i].section_mem_map, early ? SECTION_IS_EARLY : 0);
 }
 
-static int type_of(unsigned int type)
-{
-	static const int types[] = {
-		[REPLAY_PRIVATE] = MEMORY_DEVICE_PRIVATE,
-		[REPLAY_COHERENT] = MEMORY_DEVICE_COHERENT,
-		[REPLAY_FS_DAX] = MEMORY_DEVICE_FS_DAX,
-		[REPLAY_GENERIC] = MEMORY_DEVICE_GENERIC,
-		[REPLAY_PCI_P2PDMA] = MEMORY_DEVICE_PCI_P2PDMA,
-	};
-
-	return types[type];
-}
-
-/* Build the arguments as memremap_pages() does. `at` is zeroed, and always the same address. */
-void replay_prepare(const struct replay_case *c, void *at)
-{
-	struct room *room = at;
-	struct zone *zone = &room->pgdat.node_zones[ZONE_DEVICE];
-	struct vmem_altmap *altmap = &room->pgmap.altmap;
-
-	room->pgmap.type = type_of(c->type);
-	room->pgmap.vmemmap_shift = c->shift;
-	room->pgmap.nr_range = 1;
-	room->pgmap.range.start = PFN_PHYS(c->start_pfn);
-	room->pgmap.range.end = PFN_PHYS(c->start_pfn + c->nr_pages) - 1;
-	if (c->altmap) {
-		room->pgmap.flags = PGMAP_ALTMAP_VALID;
-		altmap->base_pfn = c->start_pfn;
-		altmap->free = c->free;
-		/* These are const for drivers. With an initializer, clang would call memset(). */
-		*(unsigned long *)&altmap->reserve = c->reserve;
-		*(unsigned long *)&altmap->end_pfn = c->start_pfn + c->nr_pages - 1;
-	}
-
-	room->pgdat.node_id = c->nid;
-	zone->zone_pgdat = &room->pgdat;
-#ifdef CONFIG_NUMA
-	zone->node = c->nid;
 #endif
-	set_sections(c);
-	set_page_ref_tracepoint(c->page_ref);
-}
-
-void replay_run(const struct replay_case *c, void *at)
-{
-	struct room *room = at;
-
-	memmap_init_zone_device(&room->pgdat.node_zones[ZONE_DEVICE], c->start_pfn, c->nr_pages,
-				&room->pgmap);
-}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Test cases for memmap_init_zone_device(): fixed corner cases plus seeded random ones."""
+"""Test cases for memmap_init_zone_device(): fixed corner cases plus seeded random ones. Pure."""
 
 import random
 import re
@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from harness.host.units import MIB
-from harness.project.expected_pages import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
+from harness.workloads.zone_device.namespaces import INFO_BLOCK_BYTES, PAGE_BYTES, data_offset_bytes
 
-#: enum replay_type of shim/replay.h.
+#: enum replay_type of shim/case.h.
 TYPES = ("private", "coherent", "fs_dax", "generic", "pci_p2pdma")
 SHIFTS = (0, 9, 18)
 #: 4 GiB, where a namespace would start: a section boundary.
@@ -20,7 +20,7 @@ MAX_NODE = 63
 #: The most struct pages of a case, except for compound pages of 1 GiB: boundaries matter, sizes do
 #: not, and a case should take milliseconds.
 MAX_PAGES = 3 << 15
-#: Of a case that the user gives: 2 GiB of struct pages, and MAX_SHIFT of shim/main.c.
+#: Of a case that the user gives: 2 GiB of struct pages, and MAX_SHIFT of shim/case.c.
 MAX_NR, MAX_SHIFT, MAX_START = 1 << 25, 18, 1 << 33
 _NUMBER = re.compile(r"0x[0-9a-f]{1,13}|0|[1-9][0-9]{0,15}")
 
@@ -52,6 +52,15 @@ class Case(msgspec.Struct, frozen=True):
             **more,
         }
         return " ".join(["run", *(f"{key}={value}" for key, value in words.items())])
+
+    @property
+    def traced(self) -> bool:
+        """Whether the tracepoint is on."""
+        return self.page_ref
+
+    def on_nodes(self, max_nodes: int) -> "Case":
+        """Return the same call on a node that a kernel with so many nodes has."""
+        return msgspec.structs.replace(self, nid=self.nid % max_nodes)
 
     @property
     def argument(self) -> str:
@@ -115,6 +124,13 @@ def parse_case(text: str) -> Case:
     return case
 
 
+def of_pages(kind: str, nr: int) -> Case:
+    """Return a call of a kind for `nr` pages without an altmap."""
+    if kind == "order0":
+        return Case("fs_dax", 0, START_PFN, nr)
+    return Case("generic", 9, START_PFN, nr, early=True)
+
+
 def namespace(kind: str, size_bytes: int, align_bytes: int = 2 * MIB) -> Case:
     """Return the call for a whole namespace with map=dev, as order0 (fsdax) or order9 (devdax)."""
     info = INFO_BLOCK_BYTES // PAGE_BYTES
@@ -141,16 +157,16 @@ def corners() -> Iterator[Case]:
     yield Case("generic", 9, START_PFN, 1 << 15, early=True)
 
 
-def random_cases(count: int, seed: int, *, page_ref: bool) -> list[Case]:
+def random_cases(count: int, seed: int, *, traceable: bool) -> list[Case]:
     """Return `count` random cases; equal seeds give equal cases.
 
-    With `page_ref`, half of them have the tracepoint on: the object must have it compiled in.
+    With `traceable`, half of them have the tracepoint on: the object must have it compiled in.
     """
     rng = random.Random(seed)  # noqa: S311 (repeatable, no secret)
-    return [_random_case(rng, page_ref=page_ref) for _ in range(count)]
+    return [_random_case(rng, traceable=traceable) for _ in range(count)]
 
 
-def _random_case(rng: random.Random, *, page_ref: bool) -> Case:
+def _random_case(rng: random.Random, *, traceable: bool) -> Case:
     shift = rng.choices(SHIFTS, (5, 5, 1))[0]
     # On and off section, pageblock and compound page boundaries.
     start = START_PFN + (rng.randrange(1 << 12) << 15)
@@ -173,5 +189,5 @@ def _random_case(rng: random.Random, *, page_ref: bool) -> Case:
         free=free,
         nid=rng.choice((0, 1, MAX_NODE, rng.randrange(MAX_NODE))),
         early=rng.random() < 0.2,
-        page_ref=page_ref and rng.random() < 0.5,
+        page_ref=traceable and rng.random() < 0.5,
     )
