@@ -10,7 +10,7 @@ from harness.judge.combine import combine
 from harness.judge.conditions.comparable import Identity
 from harness.judge.conditions.noise import Noise
 from harness.judge.conditions.validity import gather
-from harness.judge.ratios.prefixes import PrefixResult, judged, results
+from harness.judge.ratios.prefixes import PrefixResult, judged, of_each_build, results
 from harness.judge.ratios.ratios import Effect
 from harness.judge.ratios.replay_ratios import Filling, ReplayRow, fillings, rows
 from harness.judge.rule_syntax import MEMMAP_EQUAL, Rule
@@ -85,6 +85,8 @@ def conclude(
     if isinstance(table, BootTable) and table.record.is_per_patch:
         verdicts = judged(found, table.record, claims)
         prefixes = results(table, found.memmaps, verdicts)
+    elif isinstance(table, BootTable) and table.record.is_of_plan:
+        verdicts = of_each_build(found, table.record, claims)
     else:
         verdicts = judge(found, claims)
     return Conclusion(

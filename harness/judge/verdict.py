@@ -49,6 +49,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `figures` are those on all posted times. `precision` says how many boots the verdict needed.
     `evidence` is what it is based on. Where a replay was made beside the boots, `boots` and
     `replay` are the verdicts of each, and `disagrees` says that their intervals exclude each other.
+    `of_plan`: the plan names the build, which no claim of the series is about.
     """
 
     summary: MetricSummary
@@ -65,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True):
     boots: "Verdict | None" = None
     replay: "Verdict | None" = None
     disagrees: str = ""
+    of_plan: bool = False
 
     @property
     def metric(self) -> str:
@@ -116,7 +118,8 @@ def _booted(
     word, reason = _decide(found, record, summary, effect, claim)
     if record.evidence == "reported":
         word = _REPORTED[word]
-    verdict = Verdict(summary, claimed, word, reason, record.evidence, tip.name, claim, effect)
+    about = (record.evidence, tip.name, claim, effect)
+    verdict = Verdict(summary, claimed, word, reason, *about, of_plan=tip.kind == "variant")
     if claim is None or effect is None:
         return verdict
     why_not = _why_no_figures(found, record, effect, claim)
@@ -213,6 +216,8 @@ def _decide(
         return "inconclusive", "base and tip initialized different numbers of pages"
     if record.is_null:
         return "untested", "base against itself: no claim is about that"
+    if claim is None and record.is_of_plan:
+        return "untested", "no claim is about it"
     if claim is None or claimed is None:
         version = record.subject.version
         claimant = f"version {version} makes" if version else "these patches make"

@@ -2,7 +2,7 @@
 """Phrases that all reports share, made from a run record or a verdict; pure, not escaped."""
 
 import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from harness.errors import RecordError
 from harness.host.units import count, format_bytes
@@ -70,7 +70,14 @@ def subject(record: RunRecord) -> str:
     part = "" if is_whole(record) else f", {patches(record, record.tip.prefix)}"
     if isinstance(record, BootRun) and record.is_per_patch:
         part = ", patch by patch"
+    elif is_of_plan(record):
+        part = f", builds of plan {record.setup.plan}"
     return f"{tested.slug} ({tested.source}{part}) on v{tested.release}"
+
+
+def is_of_plan(record: RunRecord) -> TypeGuard[BootRun]:
+    """Return whether its builds are those that the plan names, in place of base and tip."""
+    return isinstance(record, BootRun) and record.is_of_plan
 
 
 def is_whole(record: RunRecord) -> bool:
@@ -153,8 +160,12 @@ def outcome(record: RunRecord) -> str:
 
 
 def about(verdict: Verdict) -> str:
-    """Return the driver that a verdict is about, and after which patch and where it is claimed."""
-    return verdict.metric if verdict.claim is None else verdict.claim.about
+    """Return what a verdict is about: the metric, after which patch or of which build, and where.
+
+    The build is named if the plan names it.
+    """
+    build = f" of {verdict.build}" if verdict.of_plan else ""
+    return (verdict.metric if verdict.claim is None else verdict.claim.about) + build
 
 
 def quoted(verdict: Verdict) -> str:

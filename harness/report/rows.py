@@ -215,6 +215,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
     for verdict in conclusion.verdicts:
         name = "claim" if verdict.after_patch is None else f"claim-after-{verdict.after_patch}"
         name += f"-{verdict.setup}" if verdict.setup else ""
+        name += f"-{verdict.build}" if verdict.of_plan else ""
         # All claims about a driver have the same bindings: they are listed once.
         about = (verdict.metric, verdict.build)
         numbers = [] if about in shown else _bindings(conclusion.record, verdict)
@@ -227,7 +228,7 @@ def _claims(conclusion: Conclusion) -> Iterator[ReportRow]:
         status = _OF_VERDICT[verdict.verdict]
         # With two builds a claim is about both.
         own = verdict.boots is not None or verdict.evidence == conclusion.record.evidence
-        build = verdict.build if conclusion.prefixes or not own else ""
+        build = verdict.build if conclusion.prefixes or verdict.of_plan or not own else ""
         row = ReportRow(verdict.metric, name, status, text, build, numbers=tuple(numbers))
         yield msgspec.structs.replace(row, evidence=verdict.evidence)
 

@@ -39,11 +39,35 @@ class Table(NamedTuple):
 
 def measured(conclusion: Conclusion) -> list[Table]:
     """Return the tables of what was measured, without empty ones."""
-    bound = prefixes(conclusion) if conclusion.prefixes else bindings(conclusion)
-    found = [bound]
+    found = [booted(conclusion)]
     for part in conclusion.parts:
         found += [passes(part), traffic(part)]
     return [table for table in found if table.rows]
+
+
+def booted(conclusion: Conclusion) -> Table:
+    """Return the table of a run of boots: of its prefixes, the plan's builds, or base and tip."""
+    if conclusion.prefixes:
+        return prefixes(conclusion)
+    return (builds if phrases.is_of_plan(conclusion.record) else bindings)(conclusion)
+
+
+def builds(conclusion: Conclusion) -> Table:
+    """Return a row per metric and build that the plan names, with its mean and ratio to base."""
+    record = conclusion.record
+    rows: list[tuple[str, ...]] = []
+    for metric in record.setup.nr_pages:
+        verdicts = {v.build: v for v in conclusion.verdicts if v.metric == metric}
+        base = next((v.summary.base for v in verdicts.values()), None)
+        rows.append((metric, record.builds[0].name, _binding(base)[1], "", ""))
+        for name, verdict in verdicts.items():
+            ratio = ("-", "-")
+            # An interval of emulated time would look like a finding.
+            if verdict.effect is not None and record.evidence != "boot-tcg":
+                found = verdict.effect
+                ratio = (f"{found.ratio:.3f}", interval(found.low, found.high))
+            rows.append(("", name, _binding(verdict.summary.tip)[1], *ratio))
+    return Table(("metric", "build", "mean\n(ms)", f"ratio\n({record.evidence})", "95 %"), rows, 2)
 
 
 def bindings(conclusion: Conclusion) -> Table:

@@ -109,6 +109,17 @@ def judged(found: RunEvidence, record: BootRun, claims: Sequence[Claim]) -> tupl
     )
 
 
+def of_each_build(
+    found: RunEvidence, record: BootRun, claims: Sequence[Claim]
+) -> tuple[Verdict, ...]:
+    """Return the verdicts on each build that a plan names, beside base."""
+    return tuple(
+        verdict
+        for build in record.builds[1:]
+        for verdict in judge(of_pair(found, record, build), claims)
+    )
+
+
 def bisectable(record: RunRecord, found: Sequence[PrefixResult]) -> bool:
     """Whether base and all prefixes build, boot, bind and leave base's struct pages."""
     good = [result.prefix for result in found if not result.why and result.name != FOLLOW_UP]

@@ -91,19 +91,22 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _booted(conclusion: Conclusion) -> dict[str, Any]:
-    """Return the bindings and the first verdict of each driver."""
+    """Return the bindings and the first verdict of each metric, or of each build of the plan."""
     metrics: dict[str, Any] = {}
     for verdict in conclusion.verdicts:
         summary = verdict.summary
-        entry = {
-            "base": _rounded(summary.base),
-            "tip": _rounded(summary.tip),
+        base, tip = _rounded(summary.base), _rounded(summary.tip)
+        result = {
             "reduction_percent": _rounded(summary.reduction_percent, 1),
             "claimed_percent": verdict.claimed_percent,
             "verdict": verdict.verdict,
             "reason": verdict.reason,
         }
-        metrics.setdefault(verdict.metric, entry)
+        if verdict.of_plan:
+            builds = metrics.setdefault(verdict.metric, {"base": base})
+            builds[verdict.build] = {**(tip or {}), **result}
+        else:
+            metrics.setdefault(verdict.metric, {"base": base, "tip": tip, **result})
     return {"metrics": metrics}
 
 

@@ -182,6 +182,8 @@ def _patches(record: RunRecord) -> str:
         tested = f"{subject.source} instead of version {subject.version} as posted"
     if isinstance(record, BootRun) and record.is_per_patch:
         tested += ", patch by patch"
+    elif phrases.is_of_plan(record):
+        tested += f", builds of plan {record.setup.plan}"
     elif not phrases.is_whole(record):
         tested += f" ({phrases.patches(record, record.tip.prefix)} only)"
     return tested
@@ -214,6 +216,9 @@ def _replayed(conclusion: Conclusion, verdict: Verdict) -> str:
 def _blocks(conclusion: Conclusion) -> Iterator[str]:
     """Yield a block of figures per build, as in the cover letter, without unmeasured drivers."""
     record = conclusion.record
+    if phrases.is_of_plan(record):
+        yield _columns(tables.builds(conclusion))
+        return
     summaries = {verdict.metric: verdict.summary for verdict in conclusion.booted}
     for heading, build in ((f"Base(v{record.subject.release}):", "base"), (_with(record), "tip")):
         pairs = [(metric, getattr(summary, build)) for metric, summary in summaries.items()]

@@ -90,7 +90,7 @@ class _Part:
         self.replayed = isinstance(it.record, ReplayRun)
         self.setting = phrases.setting(it.record)
         self.evidence = phrases.evidence(it.record)
-        self.bindings = _times(tables.bindings(it))
+        self.bindings = tables.builds(it) if phrases.is_of_plan(it.record) else _times(it)
         self.passes, self.traffic = tables.passes(it), tables.traffic(it)
         self.samples = _samples(it.record)
         self.named = functools.partial(phrases.build, it.record)
@@ -117,8 +117,9 @@ def _patches(conclusion: Conclusion) -> Iterator[Line]:
         yield Line(f"patch {number}", subject)
 
 
-def _times(bindings: Table) -> Table:
+def _times(conclusion: Conclusion) -> Table:
     """Return the table without reductions: the verdicts have them."""
+    bindings = tables.bindings(conclusion)
     rows = [row[:4] for row in bindings.rows]
     return Table(bindings.headings[:4], rows, bindings.texts)
 
@@ -131,6 +132,8 @@ def _question(record: RunRecord) -> str:
     if tested.commits or tested.other_commits:
         return f"What do the commits of {tested.source} change, {here}"
     series = f"{tested.slug} v{tested.version}" if tested.version else tested.slug
+    if phrases.is_of_plan(record):
+        return f"What do the builds of plan {record.setup.plan} do, {here}"
     if phrases.is_whole(record):
         return f"Does {series} do what its cover letter says, {here}"
     if isinstance(record, BootRun) and record.is_per_patch:

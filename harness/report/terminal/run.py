@@ -59,7 +59,7 @@ class _Report:
             return
         for part in self.conclusion.parts:
             if not isinstance(part.record, ReplayRun):
-                yield tables.prefixes(part) if part.prefixes else tables.bindings(part)
+                yield tables.booted(part)
             elif any(row.kinds for row in part.rows):
                 yield tables.by_build(part, wide=wide)
             else:
