@@ -14,10 +14,11 @@ from harness.claims.series_file import NEW_FILE, Contradiction, Unmergeable, add
 from harness.errors import InputError
 from harness.host.units import parse_size
 from harness.project.claim import Claim
-from harness.project.guest import Guest, Namespace
+from harness.project.guest import Guest
 from harness.project.project import Project, claims_of, series_of
 from harness.project.series import Version
 from harness.project.yaml_file import YamlFile
+from harness.workloads.zone_device.namespaces import Namespace
 
 T = TypeVar("T")
 

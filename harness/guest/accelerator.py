@@ -28,7 +28,7 @@ from harness.host import speed
 from harness.host.cache import Cache, host_boot
 from harness.host.files import replace_file
 from harness.host.processes import process
-from harness.project.guest import DEFAULT_CPU_MODEL, Guest, Namespace
+from harness.project.guest import DEFAULT_CPU_MODEL, Guest
 from harness.project.plan import Plan
 
 KVM = Path("/dev/kvm")
@@ -247,7 +247,7 @@ def _boot(cache: Cache, image: Path, model: str, waits: Waits) -> boot.EndedBoot
     small = Guest(
         description="a kernel and a shell",
         memory="512M",
-        namespaces=(Namespace(mode="fsdax", size="128M"),),
+        namespaces=(),
         cpu_model=model,
     )
     command = boot.Command(

@@ -69,7 +69,8 @@ def measure(
     cache.sandbox.warn(listen)
     folder = store.folder_of(project.results, record)
     script = agent.agent(project.agent_folder)
-    conditions = Conditions(cache, folder, script, guest, plan, accelerator, pinning)
+    workload = project.series(record.subject.slug).measured
+    conditions = Conditions(cache, folder, script, guest, plan, accelerator, workload, pinning)
 
     def boot_one(build: str, number: int) -> Boot:
         with backing_files.images(cache, guest, listen) as images:

@@ -20,14 +20,16 @@ from harness.guest.qemu.pinning import Pinning
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure import checks, host_settings
+from harness.measure.asked import asked
 from harness.measure.host_usage import Meter
 from harness.measure.placement import Placing
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
-from harness.project.series import FUNCTION
 from harness.record import store
-from harness.record.record import Boot, Check, Finding, Log, Outcome, fine_clock_file
+from harness.record.record import Boot, Finding, Log, Outcome, fine_clock_file
+from harness.workloads.figures import Figure
+from harness.workloads.workload import Asked, Workload
 
 LOGS = "logs"
 
@@ -35,7 +37,7 @@ LOGS = "logs"
 class Conditions(msgspec.Struct, frozen=True):
     """What all boots of a run share: the run's `folder`, the `agent` script, guest and plan.
 
-    With `fine_clock` the guest times each binding by probes as well.
+    With `fine_clock` the guest times each step by a second clock as well.
     """
 
     cache: Cache
@@ -44,8 +46,20 @@ class Conditions(msgspec.Struct, frozen=True):
     guest: Guest
     plan: Plan
     accelerator: Accelerator
+    workload: Workload
     pinning: Pinning = Pinning()
     fine_clock: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        """What each boot is asked to do."""
+        return asked(self.guest, self.plan, probed=self.fine_clock)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many steps of each metric a boot has."""
+        expected = self.workload.expected(self.asked)
+        return {metric: of_metric.count for metric, of_metric in expected.items()}
 
     def log_name(self, build: str, number: int) -> str:
         """Return how the names of a boot's logs begin."""
@@ -84,18 +98,17 @@ def boot(
     )
     used = meter.used()
     agent_log = replace_file(logs / f"{name}.agent.jsonl", ran.channel)
-    report = agent.parse(ran.channel)
+    workload = conditions.workload
+    report = agent.parse(ran.channel, workload.line_types)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
-    bindings = console.bindings(log, expected_bindings(conditions.guest, conditions.plan))
+    steps = console.steps(log, conditions.counts, workload.read)
     config = config_of(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
-    samples = checks.samples(bindings, checks.hz(config))
-    probes: tuple[Check, ...] = ()
+    samples = checks.samples(steps, checks.hz(config))
     if conditions.fine_clock:
-        samples = (*samples, *checks.probed(bindings, report))
-        probes = checks.probes(conditions.guest, conditions.plan, samples)
+        samples += workload.probed(steps, report.lines)
     return Boot(
         build=build,
         number=number,
@@ -104,8 +117,7 @@ def boot(
         wall_s=round(ran.wall_s, 2),
         argv=ran.argv,
         checks=(
-            *checks.checks(kernel, config, conditions.guest, conditions.plan, report, bindings),
-            *probes,
+            *checks.checks(workload, conditions.asked, kernel, config, report, steps),
             checks.whole_console(is_cut=ran.is_cut),
         ),
         findings=found,
@@ -125,17 +137,17 @@ def _command(
     conditions: Conditions, kernel: Kernel, build: str, images: Mapping[str, Path]
 ) -> guest.Command:
     plan = conditions.plan
-    fine = ("-c",) if conditions.fine_clock else ()
+    workload = conditions.workload
     return guest.Command(
         image=Path(kernel.image),
         root=rootfs.assemble(conditions.cache, conditions.agent),
-        script=" ".join((rootfs.AGENT, *fine, *agent_arguments(conditions.guest, plan))),
+        script=" ".join((rootfs.AGENT, *workload.agent_arguments(conditions.asked))),
         sign=guest.AGENT_STARTED,
         accelerator=conditions.accelerator.name,
         guest=conditions.guest,
         icount=conditions.plan.clock == "icount",
         kernel_options=(
-            f"dyndbg=func {FUNCTION} +p",
+            *workload.kernel_options,
             *conditions.guest.kernel_options,
             *plan.options_of(build),
         ),
@@ -147,26 +159,6 @@ def _command(
             if ns.driver in images
         ),
     )
-
-
-def agent_arguments(guest: Guest, plan: Plan) -> tuple[str, ...]:
-    """Return the agent's arguments (guests/agent/guest.sh)."""
-    # NVDIMMs and e820 ranges are namespaces. With labels, the agent sets up a region and makes a
-    # namespace in it.
-    has_labels = guest.place in ("ramdax", "cxl")
-    place = "region{}" if has_labels else "namespace{}.0"
-    asked = [
-        f"{place.format(n)}:{ns.driver}:{ns.mode}:{ns.map}:{ns.align_bytes}:{ns.size_bytes}"
-        for n, ns in enumerate(guest.namespaces)
-    ]
-    how = ["-t"] if plan.page_ref is True else []
-    how += ["-s", guest.place] if has_labels else []
-    return (*how, str(plan.rebinds), *asked)
-
-
-def expected_bindings(guest: Guest, plan: Plan) -> dict[str, int]:
-    """Return how often each driver binds, the first binding included."""
-    return {namespace.driver: plan.rebinds + 1 for namespace in guest.namespaces}
 
 
 def config_of(kernel: Kernel) -> str:
@@ -197,7 +189,7 @@ def _outcome(
 
 
 class _Progress:
-    """Reads the console during a boot: reports bindings, and unlinks the backing files.
+    """Reads the console during a boot: reports figures, and unlinks the backing files.
 
     QEMU has opened them when the kernel prints its first line.
     """
@@ -208,11 +200,12 @@ class _Progress:
         self._images = images
         self._placing = placing
         self._leader = 0
-        namespaces = conditions.guest.namespaces
-        last = namespaces[-1].driver if namespaces else ""
-        self._last = console.Marker("end", last, conditions.plan.rebinds)
+        counts = conditions.counts
+        last = next(reversed(counts), "")
+        self._last = console.Marker("end", last, counts.get(last, 0) - 1)
+        self._read = conditions.workload.read
         self._listen = listen
-        self._total = sum(expected_bindings(conditions.guest, conditions.plan).values())
+        self._total = sum(counts.values())
         self._done = 0
         self._at = ""
 
@@ -224,12 +217,15 @@ class _Progress:
         if text.startswith(guest.KERNEL_STARTED):
             self._images.forget_names()
             self._placing.begin(self._leader)
-        match console.read_line(text):
-            case console.Marker("begin", driver, index):
-                self._at = f"{driver} {f'rebind {index}' if index else 'first binding'}"
-            case console.BindingReport(_, ms):
+        match console.read_line(text, self._read):
+            case console.Marker("begin", metric, index):
+                self._at = f"{metric} {f'rebind {index}' if index else 'first binding'}"
+            case Figure() as figure:
                 self._done += 1
-                self._listen(Advanced(self._done, self._total, f"{self._at}: {ms} ms"))
+                at = f"{figure.metric or self._at}: {figure.ns / 1e6:.9g} ms"
+                self._listen(Advanced(self._done, self._total, at))
+                if figure.metric and self._done == self._total:
+                    self._placing.end()
             case console.Marker() as marker if marker == self._last:
                 self._placing.end()
             case _:

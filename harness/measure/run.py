@@ -20,6 +20,7 @@ from harness.kernel import build as kernel_build
 from harness.kernel import identity
 from harness.kernel.make.warning_lines import new
 from harness.measure import boots, machine
+from harness.measure.asked import asked
 from harness.memmap import read
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
@@ -39,6 +40,7 @@ from harness.record.record import (
     Unbuilt,
     own_patch_ids,
 )
+from harness.workloads.workload import Workload
 
 
 def run(
@@ -81,7 +83,16 @@ def run(
     host = machine.describe(cache, chosen, model)
     number = plan.boots.kvm if host.accelerator == "kvm" else plan.boots.tcg
     record = planned(
-        cache, applied, version, kernels, plan, guest, host, _evidence(plan, host), number
+        cache,
+        project.series(applied.slug).measured,
+        applied,
+        version,
+        kernels,
+        plan,
+        guest,
+        host,
+        _evidence(plan, host),
+        number,
     )
     setup = msgspec.structs.replace(record.setup, until=choice.until)
     fine = FineClock(tuple(_builds(applied, probed, plan))) if probed else None
@@ -123,6 +134,7 @@ def require_one_compiler(kernels: Mapping[str, Kernel]) -> None:
 
 def planned(
     cache: Cache,
+    workload: Workload,
     applied: Applied,
     version: int,
     kernels: Mapping[str, Kernel],
@@ -132,19 +144,23 @@ def planned(
     evidence: BootEvidence,
     number: int,
 ) -> BootRun:
-    """Return the record of a run that has not begun, with this many boots per build."""
+    """Return the record of a run that has not begun, with this many boots per build.
+
+    Raises InputError for a guest that the workload cannot measure.
+    """
+    expected = workload.expected(asked(guest, plan))
     now = store.now()
     record = BootRun(
         run_id=store.new_run_id(now),
         evidence=evidence,
-        subject=Subject.of(applied, version),
+        subject=Subject.of(applied, version, workload.name),
         setup=BootSetup(
             plan=plan.name,
             plan_sha256=value_digest(plan),
             guest=guest.name,
             guest_sha256=value_digest(guest),
             rebinds=plan.rebinds,
-            nr_pages={n.driver: n.nr_pages for n in guest.namespaces},
+            nr_pages={metric: found.nr_pages for metric, found in expected.items()},
             boots=number,
         ),
         machine=host,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from harness.host.units import MIB, parse_size
-from harness.workloads.zone_device.namespaces import PAGE_BYTES, counted_nr_pages, expected_nr_pages
+from harness.workloads.zone_device.namespaces import Namespace, require_one_of_each
 
 #: What namespaces are on: emulated NVDIMMs; RAM that `memmap=` on the kernel's command line marks
 #: as persistent, bound to e820_pmem or ramdax; CXL type 3 devices.
@@ -25,57 +25,6 @@ GAP_BYTES = 128 * MIB
 #: From this much RAM on, QEMU's q35 moves all above 2 GiB to 4 GiB (hw/i386/pc_q35.c), so a range
 #: could be in the hole.
 HOLED_RAM_BYTES = 2816 * MIB
-#: lib/test_hmm.c: DEVMEM_CHUNK_SIZE, and the number of devices that register such a chunk at boot.
-HMM_BYTES, HMM_DEVICES = 256 * MIB, 2
-
-
-class Namespace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A device with one namespace over all of it; the fields are ndctl's options."""
-
-    mode: Literal["fsdax", "devdax"]
-    size: str
-    map: Literal["dev", "mem"] = "dev"
-    align: str = "2M"
-
-    def __post_init__(self) -> None:
-        if self.size_bytes % (16 * MIB):
-            raise ValueError(f"size: {self.size}; expected a multiple of 16M, ndctl's minimum")
-        if self.align not in ("4K", "2M", "1G"):
-            raise ValueError(f"align: {self.align}; expected 4K, 2M or 1G, which ndctl supports")
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the backing file."""
-        return _bytes("size", self.size)
-
-    @property
-    def align_bytes(self) -> int:
-        """Alignment given to ndctl."""
-        return parse_size(self.align)
-
-    @property
-    def driver(self) -> str:
-        """The driver that binds a namespace of this mode."""
-        return "nd_pmem" if self.mode == "fsdax" else "dax_pmem"
-
-    @property
-    def order(self) -> int:
-        """Order of the pages: devdax makes compound pages of its alignment.
-
-        dev_dax_probe() sets pgmap->vmemmap_shift, drivers/dax/device.c.
-        """
-        pages = self.align_bytes // PAGE_BYTES
-        return pages.bit_length() - 1 if self.mode == "devdax" else 0
-
-    @property
-    def nr_pages(self) -> int:
-        """The page count that the kernel must print when it initializes this memmap."""
-        return expected_nr_pages(self.size_bytes, self.align_bytes, map_dev=self.map == "dev")
-
-    @property
-    def counted_nr_pages(self) -> int:
-        """The number of page_ref_set events that a binding must cause."""
-        return counted_nr_pages(self.size_bytes, map_dev=self.map == "dev")
 
 
 def _bytes(key: str, text: str) -> int:
@@ -106,13 +55,7 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"memory: {self.memory}; expected a multiple of 1M")
         if self.cpus < 1:
             raise ValueError(f"cpus: {self.cpus}; expected 1 or more")
-        drivers = [n.driver for n in self.namespaces]
-        if self.test_hmm is True and not drivers:
-            return
-        if not drivers or len(set(drivers)) != len(drivers):
-            raise ValueError(
-                f"namespaces: {len(drivers)} given; expected one fsdax, one devdax, or one of each"
-            )
+        require_one_of_each(self.namespaces)
         odd = [n.size for n in self.namespaces if n.size_bytes % CXL_BYTES]
         if self.place == "cxl" and odd:
             raise ValueError(
@@ -161,23 +104,6 @@ class Guest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def kernel_options(self) -> tuple[str, ...]:
         """Options that mark the ranges as persistent: `memmap=nn[KMG]!ss[KMG]`."""
         return tuple(f"memmap={size >> 20}M!{start >> 20}M" for start, size in self.carved)
-
-    @property
-    def raw_nr_pages(self) -> tuple[int, ...]:
-        """The page counts that the kernel prints at boot for namespaces on ranges of RAM.
-
-        e820_pmem initializes a memmap for its raw ranges (ND_REGION_PAGEMAP), without a namespace.
-        """
-        return tuple(namespace.size_bytes // PAGE_BYTES for namespace in self.namespaces)
-
-    @property
-    def booted_nr_pages(self) -> tuple[int, ...]:
-        """The page counts that the kernel prints before user space, in order.
-
-        e820_pmem initializes a memmap for its raw ranges (ND_REGION_PAGEMAP), without a namespace.
-        """
-        raw = tuple(size // PAGE_BYTES for _, size in self.carved)
-        return raw + ((HMM_BYTES // PAGE_BYTES,) * HMM_DEVICES if self.test_hmm is True else ())
 
     @property
     def memory_bytes(self) -> int:

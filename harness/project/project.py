@@ -182,7 +182,7 @@ class Project:
     def measurable_series(self, slug: str) -> Series:
         """Load a series that runs can measure. Raises InputError if it is on another function."""
         series = self.series(slug)
-        measured = workloads.find(series.workload).function
+        measured = series.measured.function
         if series.function != measured:
             raise self._series_file(slug).error(
                 ("function",),

@@ -7,8 +7,8 @@ import re
 import msgspec
 
 from harness import workloads
+from harness.workloads.workload import Workload
 
-FUNCTION = workloads.find(workloads.DEFAULT).function
 _PATCH_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
 
 
@@ -60,6 +60,11 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     follow_up: tuple[str, ...] = ()
     slug: str = ""
     ports: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> Workload:
+        """What runs of the series measure."""
+        return workloads.find(self.workload)
 
     def __post_init__(self) -> None:
         if self.workload not in workloads.NAMES:

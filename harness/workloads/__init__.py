@@ -5,12 +5,13 @@ Each has a folder here; the other rooms see the interface (workload.py) only.
 """
 
 from harness.errors import InputError
+from harness.record.record import ZONE_DEVICE
 from harness.workloads.workload import Workload
 from harness.workloads.zone_device import ZoneDevice
 
 _WORKLOADS: dict[str, Workload] = {found.name: found for found in (ZoneDevice(),)}
 #: What series.yaml means, and an older record, that name none.
-DEFAULT = "zone_device"
+DEFAULT = ZONE_DEVICE
 NAMES = tuple(_WORKLOADS)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import workloads
 from harness.guest import agent, boot, rootfs
 from harness.guest.backing_files import images
 from harness.guest.console import agent_log, console
@@ -18,9 +19,12 @@ from harness.kernel import build, configure
 from harness.measure.reported import kernel_logs
 from harness.project.kernel import Tree
 from harness.project.project import Project
+from harness.workloads.figures import Step
+from harness.workloads.zone_device.agent_lines import NamespaceLine, of_type
 
 pytestmark = pytest.mark.boot
 REBINDS = 2
+WORKLOAD = workloads.find("zone_device")
 #: Runs as the agent. The port gets four reports, and then what the runs printed.
 MAIN = """#!/bin/sh
 cat >/run/rebind.sh <<'end of procedure'
@@ -120,7 +124,7 @@ def printed(ended: boot.EndedBoot) -> dict[str, tuple[int, str]]:
 
 
 def test_each_shell_writes_a_whole_report(ended: boot.EndedBoot) -> None:
-    found = [agent_log.parse(log) for log in reports(ended)]
+    found = [agent_log.parse(log, WORKLOAD.line_types) for log in reports(ended)]
     assert [report.problems for report in found] == [()] * 4
     for number, report in enumerate(found):
         assert report.ended
@@ -129,11 +133,12 @@ def test_each_shell_writes_a_whole_report(ended: boot.EndedBoot) -> None:
         assert (report.machine.hz, report.machine.hres, report.machine.rebinds) == (1000, "1", 2)
         assert report.machine.hypervisor == "unknown"
         assert len(report.build_id) == 40
-        assert [line.sysfs_size for line in report.namespaces] == [str(1 << 30)] * 2
+        sizes = [line.sysfs_size for line in of_type(report.lines, NamespaceLine)]
+        assert sizes == [str(1 << 30)] * 2
         # Of namespaces that were there, only rebinds are seen.
         lowest = {"nd_pmem": 0 if number == 3 else 1, "dax_pmem": 1}
         asked = {driver: REBINDS + 1 - first for driver, first in lowest.items()}
-        bindings = console.bindings(report.kernel_log, asked, lowest)
+        bindings = console.steps(report.kernel_log, asked, WORKLOAD.read, lowest)
         assert bindings.problems == ()
         for driver, first in lowest.items():
             assert [b.index for b in bindings.of(driver)] == [*range(first, REBINDS + 1)]
@@ -142,7 +147,7 @@ def test_each_shell_writes_a_whole_report(ended: boot.EndedBoot) -> None:
 
 def test_its_times_are_those_of_the_console(ended: boot.EndedBoot) -> None:
     times = r"initialised \d+ pages in \d+ms"
-    logs = "\n".join(agent_log.parse(log).kernel_log for log in reports(ended))
+    logs = "\n".join(agent_log.parse(log, WORKLOAD.line_types).kernel_log for log in reports(ended))
     assert re.findall(times, logs) == re.findall(times, ended.console)
     assert len(re.findall(times, logs)) == 3 * 4 + 5
 
@@ -172,23 +177,23 @@ def test_messages_and_refusals(ended: boot.EndedBoot) -> None:
 
 def test_its_log_is_imported_with_the_figures_of_the_console(ended: boot.EndedBoot) -> None:
     for number, log in enumerate(reports(ended)):
-        (imported,) = kernel_logs.boots("a.log", log)
+        (imported,) = kernel_logs.boots(WORKLOAD, "a.log", log)
         assert imported.problems == ()
         assert imported.findings == ()
         assert imported.kernel.hz == 1000
-        assert [(b.driver, b.index, b.nr_pages, b.ms) for b in imported.bindings] == [
-            (b.driver, b.index, b.nr_pages, b.ms) for b in on_console(ended)[number]
+        assert [(b.metric, b.index, b.nr_pages, b.ns) for b in imported.steps] == [
+            (b.metric, b.index, b.nr_pages, b.ns) for b in on_console(ended)[number]
         ]
 
 
-def on_console(ended: boot.EndedBoot) -> list[list[console.Binding]]:
+def on_console(ended: boot.EndedBoot) -> list[list[Step]]:
     """The bindings of each run, read from the console as those of the agent are."""
     _, *runs = ended.console.split("memmap-harness: <started>")
     found = []
     for number, text in enumerate(runs):
         lowest = {"nd_pmem": 0 if number == 3 else 1, "dax_pmem": 1}
         asked = {driver: REBINDS + 1 - first for driver, first in lowest.items()}
-        bindings = console.bindings(text, asked, lowest)
+        bindings = console.steps(text, asked, WORKLOAD.read, lowest)
         assert bindings.problems == ()
         found.append([*bindings.of("nd_pmem"), *bindings.of("dax_pmem")])
     return found

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness import workloads
 from harness.claims import claims
 from harness.doctor import packages
 from harness.errors import InputError, RecordError
@@ -37,6 +38,7 @@ from harness.series.mails import attestation, mail
 from harness.trees import apt_sources, release_of_tree
 
 Target = Callable[[bytes], None]
+WORKLOAD = workloads.find("zone_device")
 TARGETS: dict[str, Target] = {}
 KINDS: tuple[Any, ...] = (Guest, Plan, Matrix, Series, dict[str, TreeSource], tuple[Claim, ...])
 
@@ -80,7 +82,7 @@ def diff_(data: bytes) -> None:
 @target
 def console_(data: bytes) -> None:
     asked = {"nd_pmem": 3, "dax_pmem": 2}
-    found = console.bindings(text(data), asked)
+    found = console.steps(text(data), asked, WORKLOAD.read)
     assert len(found.found) <= 5
     if not found.problems:
         assert len(found.found) == 5
@@ -99,7 +101,7 @@ def console_findings_(data: bytes) -> None:
 
 @target
 def agent_log_(data: bytes) -> None:
-    report = agent_log.parse(data)
+    report = agent_log.parse(data, WORKLOAD.line_types)
     assert not (report.ended and report.problems)
     _ = report.build_id
 

@@ -96,7 +96,7 @@ def import_logs(
     with watching() as listen:
         wanted = ClaimsRequest(series.slug, None, "reproduce", claims)
         own = run_claims(project, chosen_cache(), wanted, listen)
-    made = record(project, series, version, logs, _drivers(drivers))
+    made = record(project, series, version, logs, _drivers(series, drivers))
     stored_claims.save(store.folder_of(project.results, made), own)
     show(project, concluded(project, made), as_json=as_json)
 
@@ -116,11 +116,10 @@ def _series(project: Project, named: str) -> "tuple[Series, int]":
     raise InputError(f"no version {text!r} of {slug}", where="--series", expected=expected)
 
 
-def _drivers(text: str | None) -> tuple[str, ...]:
-    from harness.measure.reported.kernel_logs import DRIVERS
-
+def _drivers(series: "Series", text: str | None) -> tuple[str, ...]:
+    metrics = series.measured.metrics
     found = tuple(text.split(",")) if text else ()
-    if set(found) <= set(DRIVERS) and len(set(found)) == len(found):
+    if set(found) <= set(metrics) and len(set(found)) == len(found):
         return found
-    expected = "nd_pmem, dax_pmem, or both separated by a comma"
+    expected = f"{', '.join(metrics)}, or both separated by a comma"
     raise InputError(f"{text!r} is not a driver", where="--driver", expected=expected)

@@ -123,8 +123,9 @@ def _show_steps(
     from harness.measure.metal import run as metal
 
     plan = project.plan(options.kernels.plan)
+    workload = project.series(options.kernels.slug).measured
     found = metal.probe(cache, where, project.guest(plan.guest))
-    for line in metal.shown(where, found, plan, plan.boots.kvm):
+    for line in metal.shown(where, workload, found, plan, plan.boots.kvm):
         click.echo(line)
 
 

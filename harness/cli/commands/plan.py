@@ -7,7 +7,6 @@ import click
 
 from harness.errors import InputError
 from harness.project.project import Project
-from harness.project.series import FUNCTION
 
 if TYPE_CHECKING:
     from harness.report.formats.ci import Task
@@ -80,5 +79,5 @@ def _task(slug: str, tree: str, plan: str, more: tuple[str, ...]) -> "Task":
 def _can_run(project: Project, slug: str, tree: str) -> bool:
     """Judge by names: v7.3-rc7 uses port v7.3. A git ref's release is unknown before a fetch."""
     series = project.series(slug)
-    ports = series.ports if series.function == FUNCTION else ()
+    ports = series.ports if series.function == series.measured.function else ()
     return tree in ports or tree.partition("-")[0] in ports

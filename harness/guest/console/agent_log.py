@@ -5,8 +5,10 @@ A report is complete if its end marker counts its lines. An incomplete one is pa
 goes, to explain the failure.
 """
 
+import functools
+import operator
 import struct
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,50 +19,6 @@ class KernelLine(msgspec.Struct, frozen=True, tag_field="is", tag="kernel"):
     release: str
     notes: str
     command_line: str
-
-
-class SiteLine(msgspec.Struct, frozen=True, tag_field="is", tag="site"):
-    """The pr_debug() site's line in dynamic_debug/control; empty if there is none."""
-
-    text: str
-
-
-class TracepointLine(msgspec.Struct, frozen=True, tag_field="is", tag="tracepoint"):
-    """The page_ref_set tracepoint: absent, 0 or 1."""
-
-    state: str
-
-
-class AgentNamespace(msgspec.Struct, frozen=True):
-    """A namespace as `ndctl list` shows it; `map` is missing for a raw one."""
-
-    dev: str
-    mode: str
-    size: int
-    map: str = ""
-    align: int = 0
-
-
-class NamespaceLine(msgspec.Struct, frozen=True, tag_field="is", tag="namespace"):
-    """A namespace that is rebound, as ndctl and sysfs show it; `sysfs_size` is its raw size."""
-
-    driver: str
-    device: str
-    listed: tuple[AgentNamespace, ...] | None
-    sysfs_mode: str
-    sysfs_align: str
-    sysfs_size: str = ""
-
-
-class EventsLine(msgspec.Struct, frozen=True, tag_field="is", tag="events"):
-    """The page_ref_set events of a binding that set a struct page's count to 1.
-
-    `index` counts a driver's bindings from 0.
-    """
-
-    driver: str
-    index: int
-    count: int
 
 
 class MachineLine(msgspec.Struct, frozen=True, tag_field="is", tag="machine"):
@@ -78,14 +36,6 @@ class MachineLine(msgspec.Struct, frozen=True, tag_field="is", tag="machine"):
     hres: str
     tainted: int
     rebinds: int
-
-
-class ProbeLine(msgspec.Struct, frozen=True, tag_field="is", tag="probe"):
-    """A line of the trace of a binding: a call of the function begins or ends."""
-
-    driver: str
-    index: int
-    text: str
 
 
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
@@ -106,35 +56,29 @@ class EndLine(msgspec.Struct, frozen=True, tag_field="is", tag="end"):
     lines: int
 
 
-_Line = (
-    KernelLine
-    | SiteLine
-    | TracepointLine
-    | NamespaceLine
-    | EventsLine
-    | MachineLine
-    | ProbeLine
-    | LogLine
-    | FailedLine
-    | EndLine
+_LINE_TYPES: tuple[type[msgspec.Struct], ...] = (
+    KernelLine,
+    MachineLine,
+    LogLine,
+    FailedLine,
+    EndLine,
 )
-L = TypeVar("L", bound=_Line)
+L = TypeVar("L", bound=msgspec.Struct)
 
 
 class AgentReport(msgspec.Struct, frozen=True):
-    """The agent's report. `problems` is empty if it is complete and in order."""
+    """The agent's report. `problems` is empty if it is complete and in order.
+
+    `lines` are those that only the workload can read.
+    """
 
     kernel: KernelLine | None
-    site: str | None
-    tracepoint: str | None
-    namespaces: tuple[NamespaceLine, ...]
     kernel_log: str
     failed: str | None
     ended: bool
     problems: tuple[str, ...]
-    events: tuple[EventsLine, ...] = ()
     machine: MachineLine | None = None
-    probes: tuple[ProbeLine, ...] = ()
+    lines: tuple[msgspec.Struct, ...] = ()
 
     @property
     def build_id(self) -> str:
@@ -142,15 +86,19 @@ class AgentReport(msgspec.Struct, frozen=True):
         return "" if self.kernel is None else build_id(self.kernel.notes)
 
 
-def parse(raw: bytes) -> AgentReport:
-    """Return the agent's report. A line that cannot be parsed is a problem, not an error."""
+def parse(raw: bytes, line_types: tuple[type[msgspec.Struct], ...]) -> AgentReport:
+    """Return the agent's report. A line that cannot be parsed is a problem, not an error.
+
+    `line_types` are the workload's own (Workload.line_types).
+    """
+    decoder = _decoder(line_types)
     lines = raw.split(b"\n")
     problems = [] if lines[-1] == b"" else ["the last line is cut"]
-    read: list[_Line] = []
+    read: list[msgspec.Struct] = []
     for number, line in enumerate(lines[:-1], 1):
         try:
             # A kernel log need not be UTF-8.
-            read.append(msgspec.json.decode(line.decode("utf-8", "replace"), type=_Line))
+            read.append(decoder.decode(line.decode("utf-8", "replace")))
         except (msgspec.MsgspecError, RecursionError) as error:
             problems.append(f"line {number}: {error}")
     ends = [i for i, line in enumerate(read) if isinstance(line, EndLine)]
@@ -162,20 +110,24 @@ def parse(raw: bytes) -> AgentReport:
     machine = _only(read, MachineLine, problems)
     return AgentReport(
         kernel=_only(read, KernelLine, problems),
-        site=site.text if (site := _only(read, SiteLine, problems)) else None,
-        tracepoint=point.state if (point := _only(read, TracepointLine, problems)) else None,
-        namespaces=tuple(line for line in read if isinstance(line, NamespaceLine)),
         kernel_log="\n".join(line.text for line in read if isinstance(line, LogLine)),
         failed=failed.what if (failed := _only(read, FailedLine, problems)) else None,
         ended=ended and not problems,
         problems=tuple(problems),
-        events=tuple(line for line in read if isinstance(line, EventsLine)),
         machine=machine,
-        probes=tuple(line for line in read if isinstance(line, ProbeLine)),
+        lines=tuple(line for line in read if isinstance(line, line_types)),
     )
 
 
-def _only(read: list[_Line], kind: type[L], problems: list[str]) -> L | None:
+@functools.cache
+def _decoder(
+    line_types: tuple[type[msgspec.Struct], ...],
+) -> msgspec.json.Decoder[msgspec.Struct]:
+    kinds: Any = functools.reduce(operator.or_, (*_LINE_TYPES, *line_types))
+    return msgspec.json.Decoder(kinds)
+
+
+def _only(read: list[msgspec.Struct], kind: type[L], problems: list[str]) -> L | None:
     found = [line for line in read if isinstance(line, kind)]
     if len(found) > 1:
         problems.append(f"{len(found)} lines of kind {kind.__name__}")

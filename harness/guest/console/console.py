@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parses bindings from a guest's kernel log: driver, index, pages, duration. Pure.
+"""Finds the steps of a workload in a guest's kernel log. Pure.
 
-A binding is exactly one complete report between exactly one complete pair of the agent's markers.
-Anything else is a problem; nothing is guessed.
+A step is exactly one figure between exactly one complete pair of the agent's markers, or a figure
+that names its metric. Anything else is a problem; nothing is guessed.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from harness.project.series import FUNCTION
+from harness.workloads.figures import Cut, Figure, LogProblem, Step, Steps
 
 #: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
 _MAX_LINE = 4096
@@ -20,69 +20,24 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]")
 #: `<7>`, `[    1.234567]` and `[    T1]` or `[    C0]` in front of a message, as printk.time,
 #: CONFIG_PRINTK_CALLER and `dmesg -r` put them there.
 _PREFIX = re.compile(r"(?:<\d{1,4}>)?(?:\[ *\d+\.\d+\] ?)?(?:\[ *[TC]\d+\] ?)?")
+_AGENT = "memmap-harness: <"
 _MARKER = re.compile(r"memmap-harness: <(begin|end) ([a-z0-9_]{1,32}) (\d{1,6})>")
 _MARKER_START = re.compile(r"memmap-harness: <(?!(?:started|finished)>)")
-# mm/mm_init.c: pr_debug("%s initialised %lu pages in %ums\n", __func__, …)
-_REPORT = re.compile(rf"{FUNCTION} initialised (\d{{1,12}}) pages in (\d{{1,9}})ms(?![\w.])")
 _STARTED = re.compile(r"memmap-harness: <started>")
-_REPORT_START = re.compile(rf"{FUNCTION} +init")
-
-
-class Binding(msgspec.Struct, frozen=True):
-    """One binding: index 0 is the driver's first of this boot. `line` counts from 1."""
-
-    driver: str
-    index: int
-    nr_pages: int
-    ms: int
-    line: int
-
-
-class LogProblem(msgspec.Struct, frozen=True):
-    """A problem of a log; `driver` is empty and `index` -1 if it belongs to no binding."""
-
-    kind: str
-    driver: str
-    index: int
-    line: int
-
-
-class Bindings(msgspec.Struct, frozen=True):
-    """The bindings and problems of a log.
-
-    `booted` are the page counts reported before the agent started: bindings during boot.
-    """
-
-    found: tuple[Binding, ...]
-    problems: tuple[LogProblem, ...]
-    booted: tuple[int, ...] = ()
-
-    def of(self, driver: str) -> list[Binding]:
-        """Return the driver's bindings in order."""
-        return [b for b in self.found if b.driver == driver]
+#: What a message of the kernel states (Workload.read).
+Reading = Callable[[str], Figure | Cut | None]
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """The agent's line at the begin or end of a binding."""
+    """The agent's line at the begin or end of a step."""
 
     what: str
-    driver: str
+    metric: str
     index: int
-
-
-class BindingReport(msgspec.Struct, frozen=True):
-    """The kernel's line on a binding."""
-
-    nr_pages: int
-    ms: int
 
 
 class Started(msgspec.Struct, frozen=True):
     """The agent's first line."""
-
-
-class Cut(msgspec.Struct, frozen=True):
-    """An incomplete marker or report."""
 
 
 def is_logged(line: str) -> bool:
@@ -101,29 +56,34 @@ def message(line: str) -> str:
     return line[match.end() :] if (match := _PREFIX.match(line)) else line
 
 
-def read_line(line: str) -> Marker | BindingReport | Started | Cut | None:
-    """Return what a line says about a binding; None if nothing."""
+def is_marker(text: str) -> bool:
+    """Return whether a message is a line of the agent, if only the beginning of one."""
+    return _AGENT in text
+
+
+def read_line(line: str, read: Reading) -> Marker | Figure | Started | Cut | None:
+    """Return what a line says about a step; None if nothing."""
     text = message(line)
     if marker := _MARKER.search(text):
         return Marker(marker[1], marker[2], int(marker[3]))
-    if report := _REPORT.search(text):
-        return BindingReport(int(report[1]), int(report[2]))
+    if (stated := read(text)) is not None:
+        return stated
     if _STARTED.search(text):
         return Started()
-    if _MARKER_START.search(text) or _REPORT_START.search(text):
-        return Cut()
-    return None
+    return Cut() if _MARKER_START.search(text) else None
 
 
-def bindings(text: str, asked: Mapping[str, int], lowest: Mapping[str, int] = {}) -> Bindings:
-    """Return the bindings, of which `asked[driver]` are expected, and all problems.
+def steps(
+    text: str, asked: Mapping[str, int], read: Reading, lowest: Mapping[str, int] = {}
+) -> Steps:
+    """Return the steps, of which `asked[metric]` are expected, and all problems.
 
-    `lowest` are the indices of the first expected bindings, 0 by default. There are no problems if
-    exactly the expected bindings were found.
+    `lowest` are the indices of the first expected steps, 0 by default. There are no problems if
+    exactly the expected steps were found.
     """
     reader = _ConsoleReader(asked, lowest)
     for number, line in enumerate(text.split("\n"), 1):
-        reader.read(number, read_line(line))
+        reader.read(number, read_line(line, read))
     return reader.result()
 
 
@@ -132,12 +92,10 @@ class _ConsoleReader:
 
     def __init__(self, asked: Mapping[str, int], lowest: Mapping[str, int]) -> None:
         self._wanted = {
-            driver: range(lowest.get(driver, 0), lowest.get(driver, 0) + number)
-            for driver, number in asked.items()
+            metric: range(lowest.get(metric, 0), lowest.get(metric, 0) + number)
+            for metric, number in asked.items()
         }
-        self._reports: defaultdict[tuple[str, int], list[tuple[int, BindingReport]]] = defaultdict(
-            list
-        )
+        self._figures: defaultdict[tuple[str, int], list[tuple[int, Figure]]] = defaultdict(list)
         self._begun: Counter[tuple[str, int]] = Counter()
         self._ended: Counter[tuple[str, int]] = Counter()
         self._next = dict(lowest)
@@ -145,75 +103,87 @@ class _ConsoleReader:
         self._open: tuple[str, int] | None = None
         self._last_line = 0
         self._started = False
-        self._booted: list[int] = []
+        self._early: list[Figure] = []
 
-    def read(self, number: int, said: Marker | BindingReport | Started | Cut | None) -> None:
+    def read(self, number: int, said: Marker | Figure | Started | Cut | None) -> None:
         self._last_line = number
         match said:
             case Started():
                 self._started = True
-            case Marker("begin", driver, index):
-                self._begin(number, (driver, index))
-            case Marker(_, driver, index):
-                self._end(number, (driver, index))
-            case BindingReport() if self._open is not None:
-                self._reports[self._open].append((number, said))
-            case BindingReport() if not self._started and not self._begun:
-                self._booted.append(said.nr_pages)
-            case BindingReport():
-                self._problem("report outside any binding", number)
+            case Marker("begin", metric, index):
+                self._begin(number, (metric, index))
+            case Marker(_, metric, index):
+                self._end(number, (metric, index))
+            case Figure() if said.metric:
+                self._stated(number, said)
+            case Figure() if self._open is not None:
+                self._figures[self._open].append((number, said))
+            case Figure() if not self._started and not self._begun:
+                self._early.append(said)
+            case Figure():
+                self._problem("figure outside any step", number)
             case Cut():
                 self._problem("line cut", number, self._open)
 
-    def result(self) -> Bindings:
+    def result(self) -> Steps:
         if self._open is not None:
             self._problem("no end", self._last_line, self._open)
-        found = [b for b in map(self._binding, self._expected()) if b is not None]
-        return Bindings(tuple(found), tuple(self._problems), tuple(self._booted))
+        found = [step for step in map(self._step, self._expected()) if step is not None]
+        return Steps(tuple(found), tuple(self._problems), tuple(self._early))
 
     def _expected(self) -> Iterator[tuple[str, int]]:
-        for driver, indices in self._wanted.items():
+        for metric, indices in self._wanted.items():
             for index in indices:
-                yield driver, index
+                yield metric, index
 
-    def _begin(self, number: int, binding: tuple[str, int]) -> None:
-        driver, index = binding
+    def _begin(self, number: int, step: tuple[str, int]) -> None:
+        metric, index = step
         if self._open is not None:
             self._problem("no end", number, self._open)
-        if index not in self._wanted.get(driver, ()):
-            self._problem("not asked for", number, binding)
-        elif self._begun[binding]:
-            self._problem("begun twice", number, binding)
-        elif index != self._next.get(driver, 0):
-            self._problem("out of order", number, binding)
-        self._next[driver] = index + 1
-        self._begun[binding] += 1
-        self._open = binding
+        if index not in self._wanted.get(metric, ()):
+            self._problem("not asked for", number, step)
+        elif self._begun[step]:
+            self._problem("begun twice", number, step)
+        elif index != self._next.get(metric, 0):
+            self._problem("out of order", number, step)
+        self._next[metric] = index + 1
+        self._begun[step] += 1
+        self._open = step
 
-    def _end(self, number: int, binding: tuple[str, int]) -> None:
-        if self._open == binding:
-            self._ended[binding] += 1
+    def _end(self, number: int, step: tuple[str, int]) -> None:
+        if self._open == step:
+            self._ended[step] += 1
         else:
-            self._problem("ended without beginning", number, binding)
+            self._problem("ended without beginning", number, step)
             if self._open is not None:
                 self._problem("no end", number, self._open)
         self._open = None
 
-    def _binding(self, binding: tuple[str, int]) -> Binding | None:
-        reports = self._reports[binding]
-        whole = self._begun[binding] == self._ended[binding] == 1
-        if whole and len(reports) == 1 and not self._named(binding):
-            number, report = reports[0]
-            return Binding(*binding, report.nr_pages, report.ms, number)
-        if len(reports) > 1:
-            self._problem("reported twice", reports[1][0], binding)
-        elif not self._named(binding):
-            self._problem("missing", self._last_line, binding)
+    def _stated(self, number: int, figure: Figure) -> None:
+        """Take a figure that is a step by itself: the next one of its metric."""
+        step = (figure.metric, self._next.get(figure.metric, 0))
+        self._next[figure.metric] = step[1] + 1
+        if step[1] not in self._wanted.get(figure.metric, ()):
+            self._problem("not asked for", number, step)
+        self._begun[step] += 1
+        self._ended[step] += 1
+        self._figures[step].append((number, figure))
+
+    def _step(self, step: tuple[str, int]) -> Step | None:
+        figures = self._figures[step]
+        whole = self._begun[step] == self._ended[step] == 1
+        if whole and len(figures) == 1 and not self._named(step):
+            number, figure = figures[0]
+            return Step(*step, figure.nr_pages, figure.ns, number)
+        if len(figures) > 1:
+            self._problem("reported twice", figures[1][0], step)
+        elif not self._named(step):
+            self._problem("missing", self._last_line, step)
         return None
 
-    def _named(self, binding: tuple[str, int]) -> bool:
-        return any((p.driver, p.index) == binding for p in self._problems)
+    def _named(self, step: tuple[str, int]) -> bool:
+        return any((p.metric, p.index) == step for p in self._problems)
 
-    def _problem(self, kind: str, line: int, binding: tuple[str, int] | None = None) -> None:
-        driver, index = binding or ("", -1)
-        self._problems.append(LogProblem(kind, driver, index, line))
+    def _problem(self, kind: str, line: int, step: tuple[str, int] | None = None) -> None:
+        metric, index = step or ("", -1)
+        self._problems.append(LogProblem(kind, metric, index, line))

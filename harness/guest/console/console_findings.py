@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.guest.console.console import message, read_line
+from harness.guest.console.console import is_marker, message
 from harness.record.record import Finding
 
-#: A splat without end line goes on to the next binding, or for this many lines.
+#: A splat without end line goes on to the agent's next marker, or for this many lines.
 MAX_SPLAT_LINES = 300
 MAX_WORDS_LINES = 5
 #: One is enough to discard a boot.
@@ -169,7 +169,7 @@ def _end(lines: list[str], number: int, kind: _FindingKind) -> int:
         begun = _starts(lines[index])
         if index > number and begun is not None and not _belongs(kind, begun, text):
             return index
-        if read_line(lines[index]) is not None:
+        if is_marker(text):
             return index
     return last
 

@@ -9,7 +9,7 @@ from harness.measure.metal.ranges import LOG_BYTES, Ranges
 from harness.measure.metal.server_report import BLOCK_BYTES
 from harness.measure.metal.server_state import State
 from harness.project.plan import Plan
-from harness.project.series import FUNCTION
+from harness.workloads.workload import Workload, quoted
 
 #: A tmpfs of our own: /run may be small or noexec.
 FOLDER = "/run/memmap-harness"
@@ -27,7 +27,7 @@ RESTART = "systemctl reboot"
 BOOT_STATE = "cat /proc/sys/kernel/random/boot_id /proc/cmdline"
 
 
-def command_line(before: State, ranges: Ranges, plan: Plan) -> str:
+def command_line(workload: Workload, before: State, ranges: Ranges, plan: Plan) -> str:
     """Return the measured kernel's command line.
 
     It must not find NVDIMMs of the machine: the agent writes to every region that it finds.
@@ -39,7 +39,7 @@ def command_line(before: State, ranges: Ranges, plan: Plan) -> str:
         *("oops=panic", "panic=10"),
         f"softdog.soft_margin={min(plan.boot_s + WATCHDOG_S, _MOST_S)}",
         "initcall_blacklist=nfit_init",
-        f'dyndbg="func {FUNCTION} +p"',
+        *map(quoted, workload.kernel_options),
         *ranges.options,
         *before.acpi,
         # An emulated machine's timer may be late (see harness.guest.boot).

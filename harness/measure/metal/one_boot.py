@@ -17,16 +17,18 @@ from harness.guest.console.console_findings import findings
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.measure import checks
+from harness.measure.asked import asked
 from harness.measure.metal import commands, server_report
 from harness.measure.metal.ranges import LOG_BYTES, Ranges
 from harness.measure.metal.server_state import State
 from harness.measure.metal.ssh import Server
-from harness.measure.one_boot import LOGS, agent_arguments, config_of, expected_bindings
+from harness.measure.one_boot import LOGS, config_of
 from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.record import store
 from harness.record.record import Boot, HostSettings, Log, Outcome
+from harness.workloads.workload import Asked, Workload
 
 #: How long a server may take from kexec or its firmware to its sshd, beside the measurement.
 RESTART_S = 1200
@@ -47,10 +49,16 @@ class Site(msgspec.Struct, frozen=True):
     ranges: Ranges
     guest: Guest
     plan: Plan
+    workload: Workload
     agent: str
     init: str
     settings: HostSettings
     restart_s: float = RESTART_S
+
+    @property
+    def asked(self) -> Asked:
+        """What each boot is asked to do."""
+        return asked(self.guest, self.plan, (n.size_bytes for n in self.guest.namespaces))
 
 
 class Back(msgspec.Struct, frozen=True):
@@ -79,7 +87,7 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
     """
     started = time.monotonic()
     token = secrets.token_hex(8)
-    options = commands.command_line(site.before, site.ranges, site.plan)
+    options = commands.command_line(site.workload, site.before, site.ranges, site.plan)
     command = commands.load(site.before, options)
     _send(site, kernel, token)
     site.server.run(command)
@@ -94,14 +102,15 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
             outcome, reason = "timed_out", f"the agent did not end within {site.plan.boot_s} s"
     except _Unusable as problem:
         outcome, reason = problem.outcome, problem.reason
-    report = agent_log.parse(content)
+    report = agent_log.parse(content, site.workload.line_types)
     log = replace_file(_logs(site) / f"{build}-{number}.agent.jsonl", content)
     found = findings(report.kernel_log)
     if outcome == "complete" and not report.ended:
         outcome, reason = "lost", f"the agent's report is not complete: {report.problems[0]}"
     if outcome == "complete" and report.failed is not None:
         outcome, reason = "failed", report.failed
-    bindings = console.bindings(report.kernel_log, expected_bindings(site.guest, site.plan))
+    counts = {name: one.count for name, one in site.workload.expected(site.asked).items()}
+    steps = console.steps(report.kernel_log, counts, site.workload.read)
     config = config_of(kernel)
     return Boot(
         build=build,
@@ -110,9 +119,9 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
         reason=reason,
         wall_s=round(time.monotonic() - started, 2),
         argv=site.server.argv(command),
-        checks=checks.checks(kernel, config, site.guest, site.plan, report, bindings, carved=True),
+        checks=checks.checks(site.workload, site.asked, kernel, config, report, steps),
         findings=found,
-        samples=checks.samples(bindings, checks.hz(config)),
+        samples=checks.samples(steps, checks.hz(config)),
         logs=(Log(path=f"{LOGS}/{log.name}", sha256=store.digest(log)),),
         settings=site.settings,
     )
@@ -127,7 +136,7 @@ def _logs(site: Site) -> Path:
 def _send(site: Site, kernel: Kernel, token: str) -> None:
     """Unpack the kernel and the root of its initramfs on the server."""
     root = rootfs.assemble(site.cache, site.agent, ("kexec",))
-    arguments = agent_arguments(site.guest, site.plan)
+    arguments = site.workload.agent_arguments(site.asked)
     texts = {
         "init": commands.init(site.init, token, site.ranges, site.plan, arguments),
         "back/command-line": commands.own_command_line(site.before, site.ranges),

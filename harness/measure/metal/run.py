@@ -34,6 +34,7 @@ from harness.project.project import Project
 from harness.record import store
 from harness.record.applied import Applied
 from harness.record.record import Boot, BootRun, HostSettings, Machine
+from harness.workloads.workload import Workload
 
 #: The fragment that kernels need besides those of the plan (configs/kconfig/).
 FRAGMENT = "metal"
@@ -120,10 +121,12 @@ def _write(state: State, folder: Path) -> None:
             path.write_text(text)
 
 
-def shown(where: OnServer, found: Found, plan: Plan, boots_per_build: int) -> Iterator[str]:
+def shown(
+    where: OnServer, workload: Workload, found: Found, plan: Plan, boots_per_build: int
+) -> Iterator[str]:
     """Yield every command that a run executes on the server, after a line that explains it."""
     server = Server(where.address, Path("/dev/null"))
-    options = commands.command_line(found.state, found.ranges, plan)
+    options = commands.command_line(workload, found.state, found.ranges, plan)
     back = commands.own_command_line(found.state, found.ranges)
     steps = [
         ("reads the state of the server", server_state.PROBE),
@@ -162,8 +165,18 @@ def run(
     """
     guest_run.require_one_compiler(kernels)
     found = probe(cache, where, guest)
+    workload = project.series(applied.slug).measured
     record = guest_run.planned(
-        cache, applied, version, kernels, plan, guest, found.machine, "metal", plan.boots.kvm
+        cache,
+        workload,
+        applied,
+        version,
+        kernels,
+        plan,
+        guest,
+        found.machine,
+        "metal",
+        plan.boots.kvm,
     )
     record = guest_run.resumed(project, record, listen)
     folder = store.folder_of(project.results, record)
@@ -176,6 +189,7 @@ def run(
         ranges=found.ranges,
         guest=msgspec.structs.replace(guest, provider=UNSET, test_hmm=UNSET),
         plan=plan,
+        workload=workload,
         agent=agent.agent(project.agent_folder),
         init=(project.agent_folder / "metal.sh").read_text(),
         settings=found.settings,

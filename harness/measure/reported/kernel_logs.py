@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The boots in a kernel log of another machine, with their bindings. Pure: bytes in, values out.
+"""The boots in a kernel log of another machine, with their steps. Pure: bytes in, values out.
 
 A log may hold several boots, or begin in the middle of one. What is not certain is a problem or an
 `unvouched` fact; nothing is guessed.
@@ -18,40 +18,28 @@ from harness.guest.console.console_findings import findings
 from harness.host.units import format_bytes
 from harness.measure.reported.log_kernel import ReportedKernel, is_whole, kernel_of, starts
 from harness.measure.reported.log_lines import KernelMessage, messages
-from harness.project.series import FUNCTION
 from harness.record.record import Finding
+from harness.workloads.figures import Cut, Figure, Step
+from harness.workloads.workload import OtherLogs, Workload, quoted
 
 #: A kernel log of a day is under 1 MiB.
 MAX_LOG_BYTES = 32 << 20
 MAX_BOOTS = 100
 #: Lines of two CPUs or loggers may be out of order by up to this.
 _BACKWARDS_US = 1_000_000
-#: Lines beside a binding that may say whose it is.
+#: Lines beside a figure that may say whose it is.
 _NEAR = 20
-DRIVERS = ("nd_pmem", "dax_pmem")
-
-#: What dynamic debug's flags p, m, f, s, l and t add in front.
-_DECORATION = r"(?:\[\d+\] |<intr> )?(?:[\w./-]+:)*(?:\d+:?)? ?"
-_REPORT = re.compile(rf"{_DECORATION}{FUNCTION} initialised (\d{{1,12}}) pages in (\d{{1,9}})ms")
-#: A part of a report. Other lines that name the function are traces and command lines.
-_PART = re.compile(
-    rf"{FUNCTION} +init|initialised \d+ pages in|\d pages in \d+ ?ms|^memmap_init_z\w*$"
-)
 _MARKER = re.compile(r"memmap-harness: <(?:begin|end) ([a-z0-9_]{1,32}) (\d{1,6})>$")
-_HINTS = {
-    "nd_pmem": re.compile(r"\bnd_pmem\b|\bpmem\d|\bpfn\d+\.\d|\bfsdax\b"),
-    "dax_pmem": re.compile(r"\bdax_pmem\b|\bdevice_dax\b|\bdax\d+\.\d|\bdevdax\b"),
-}
 
 
-class ReportedBinding(console.Binding, frozen=True):
-    """A binding in a log of another machine, and its time since boot if the log has one."""
+class ReportedStep(Step, frozen=True):
+    """A step in a log of another machine, and its time since boot if the log has one."""
 
     at_us: int | None = None
 
 
 class ReportedBoot(msgspec.Struct, frozen=True):
-    """A boot in a log: its bindings, what is wrong with them, and what the log does not say.
+    """A boot in a log: its steps, what is wrong with them, and what the log does not say.
 
     `line` is its first line in the file. `report` is the procedure's, if it wrote the log.
     """
@@ -59,38 +47,44 @@ class ReportedBoot(msgspec.Struct, frozen=True):
     name: str
     line: int
     kernel: ReportedKernel
-    bindings: tuple[ReportedBinding, ...]
+    steps: tuple[ReportedStep, ...]
     problems: tuple[str, ...] = ()
     unvouched: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     report: AgentReport | None = None
 
 
-def boots(name: str, raw: bytes, drivers: Sequence[str] = ()) -> tuple[ReportedBoot, ...]:
-    """Return the boots with bindings in a log, in order.
+def boots(
+    workload: Workload, name: str, raw: bytes, metrics: Sequence[str] = ()
+) -> tuple[ReportedBoot, ...]:
+    """Return the boots with figures of the workload in a log, in order.
 
-    `drivers` are bound in turn, this one first, where the log itself does not say whose a binding
-    is. Raises InputError for a log without bindings, or one whose drivers are not known.
+    `metrics` take turns, this one first, where the log itself does not say of which a figure is.
+    Raises InputError for a log without figures, or one whose metrics are not known.
     """
+    logs = workload.other_logs
+    if logs is None:
+        raise InputError(f"logs of workload {workload.name} cannot be read", where=name)
     if len(raw) > MAX_LOG_BYTES:
         limit = format_bytes(MAX_LOG_BYTES)
         raise InputError("is too large for a kernel log", where=name, expected=f"at most {limit}")
     if raw[:2] == b"\x1f\x8b" or raw[:4] in (b"\xfd7zX", b"\x28\xb5\x2f\xfd"):
         raise InputError("is compressed", where=name, hint="unpack it first")
     if raw[:7] == b'{"is":"':
-        return (_of_procedure(name, raw),)
+        return (_of_procedure(workload, name, raw),)
     found = []
     for part in _parts(messages(raw.decode("utf-8", "replace"))):
-        if any(_REPORT.fullmatch(m.text) or _PART.search(m.text) for m in part):
-            found.append(_of_messages(name, part, drivers))
+        if any(logs.read(m.text) is not None for m in part):
+            found.append(_of_messages(workload, logs, name, part, metrics))
         if len(found) > MAX_BOOTS:
             raise InputError(f"holds over {MAX_BOOTS} boots", where=name)
     if not found:
+        options = " ".join(map(quoted, workload.kernel_options))
         raise InputError(
-            f"has no line of {FUNCTION}()",
+            f"has no line of {workload.function}()",
             where=name,
-            expected=f"lines like `{FUNCTION} initialised 25804288 pages in 273ms`",
-            hint=f"enable them: dyndbg='func {FUNCTION} +p' on the kernel's command line",
+            expected=f"lines like `{logs.example}`",
+            hint=f"enable them: {options} on the kernel's command line",
         )
     return tuple(found)
 
@@ -113,9 +107,9 @@ def _parts(found: Iterator[KernelMessage]) -> Iterator[list[KernelMessage]]:
         yield part
 
 
-def _of_procedure(name: str, raw: bytes) -> ReportedBoot:
+def _of_procedure(workload: Workload, name: str, raw: bytes) -> ReportedBoot:
     """Return the boot in a log of `harness procedure` or of the guest's agent."""
-    report = agent_log.parse(raw)
+    report = agent_log.parse(raw, workload.line_types)
     found = [*messages(report.kernel_log)]
     said = kernel_of(found)
     if (machine := report.machine) is not None:
@@ -135,38 +129,44 @@ def _of_procedure(name: str, raw: bytes) -> ReportedBoot:
             command_line=report.kernel.command_line,
             build_id=report.build_id,
         )
-    bindings, problems = _marked(found)
-    if not bindings and not problems:
+    steps, problems = _marked(workload, found)
+    if not steps and not problems:
         why = report.failed or "; ".join(report.problems) or "the run ended early"
         raise InputError(f"has no bindings: {why}", where=name)
     return ReportedBoot(
         name,
         1,
         said,
-        bindings,
+        steps,
         problems,
-        tuple(_unvouched(said, found, plain=False)),
+        tuple(_unvouched(said, found, None)),
         _findings(found),
         report,
     )
 
 
-def _of_messages(name: str, part: Sequence[KernelMessage], drivers: Sequence[str]) -> ReportedBoot:
+def _of_messages(
+    workload: Workload,
+    logs: OtherLogs,
+    name: str,
+    part: Sequence[KernelMessage],
+    metrics: Sequence[str],
+) -> ReportedBoot:
     said = kernel_of(part)
-    unvouched = [*_unvouched(said, part, plain=True)]
+    unvouched = [*_unvouched(said, part, logs)]
     if any(_MARKER.fullmatch(m.text) for m in part):
-        bindings, problems = _marked(part)
+        steps, problems = _marked(workload, part)
     else:
-        bindings, problems = _unmarked(name, part, drivers)
+        steps, problems = _unmarked(workload, logs, name, part, metrics)
         unvouched.append("how many bindings were made: lines may be missing")
-        if not is_whole(part) or FUNCTION not in said.command_line:
-            bindings = _without_first(bindings)
+        if not is_whole(part) or workload.function not in said.command_line:
+            steps = tuple(step for step in steps if step.index)
             unvouched.append(
                 "whose first binding it shows: the pr_debug was not on from the start of the boot, "
                 "so the first of each driver is left out"
             )
     return ReportedBoot(
-        name, part[0].line, said, bindings, problems, tuple(unvouched), _findings(part)
+        name, part[0].line, said, steps, problems, tuple(unvouched), _findings(part)
     )
 
 
@@ -176,76 +176,93 @@ def _findings(part: Sequence[KernelMessage]) -> tuple[Finding, ...]:
     return tuple(msgspec.structs.replace(f, line=part[f.line - 1].line) for f in found)
 
 
-def _marked(found: Sequence[KernelMessage]) -> tuple[tuple[ReportedBinding, ...], tuple[str, ...]]:
-    """Return the bindings between our markers, and what is wrong."""
+def _marked(
+    workload: Workload, found: Sequence[KernelMessage]
+) -> tuple[tuple[ReportedStep, ...], tuple[str, ...]]:
+    """Return the steps between our markers, and what is wrong."""
     indices: defaultdict[str, list[int]] = defaultdict(list)
     for message in found:
         if marker := _MARKER.fullmatch(message.text):
             indices[marker[1]].append(int(marker[2]))
-    lowest = {driver: min(1, *seen) for driver, seen in indices.items()}
-    asked = {driver: max(seen) + 1 - lowest[driver] for driver, seen in indices.items()}
+    lowest = {metric: min(1, *seen) for metric, seen in indices.items()}
+    asked = {
+        metric: max(indices[metric]) + 1 - lowest[metric]
+        for metric in workload.metrics
+        if metric in indices
+    }
     # A thousand rebinds are the most that a plan has.
     if any(number > 1001 for number in asked.values()):
         return (), ("a marker counts over 1000 rebinds",)
-    read = console.bindings("\n".join(m.text for m in found), asked, lowest)
-    bindings = tuple(
-        ReportedBinding(b.driver, b.index, b.nr_pages, b.ms, at.line, at.at_us)
-        for b in read.found
-        for at in [found[b.line - 1]]
+    text = "\n".join(m.text for m in found)
+    read = console.steps(text, asked, workload.read, lowest)
+    steps = tuple(
+        ReportedStep(s.metric, s.index, s.nr_pages, s.ns, at.line, at.at_us)
+        for s in read.found
+        for at in [found[s.line - 1]]
     )
-    return bindings, tuple(
+    return steps, tuple(
         f"line {found[min(p.line, len(found)) - 1].line}: {p.kind}"
-        + (f", {p.driver} {p.index}" if p.driver else "")
+        + (f", {p.metric} {p.index}" if p.metric else "")
         for p in read.problems
     )
 
 
 def _unmarked(
-    name: str, part: Sequence[KernelMessage], drivers: Sequence[str]
-) -> tuple[tuple[ReportedBinding, ...], tuple[str, ...]]:
-    """Return the bindings that the kernel's lines show, and the lines that are cut or mixed."""
-    places, problems = [], []
+    workload: Workload,
+    logs: OtherLogs,
+    name: str,
+    part: Sequence[KernelMessage],
+    metrics: Sequence[str],
+) -> tuple[tuple[ReportedStep, ...], tuple[str, ...]]:
+    """Return the steps that the kernel's lines show, and the lines that are cut or mixed."""
+    places: list[tuple[int, Figure]] = []
+    problems = []
     for at, message in enumerate(part):
-        if found := _REPORT.fullmatch(message.text):
-            places.append((at, int(found[1]), int(found[2])))
-        elif _PART.search(message.text):
-            problems.append(f"line {message.line}: cut, or mixed with another line")
-    whose = _whose(part, [at for at, _, _ in places], drivers)
+        match logs.read(message.text):
+            case Figure() as figure:
+                places.append((at, figure))
+            case Cut():
+                problems.append(f"line {message.line}: cut, or mixed with another line")
+            case _:
+                pass
+    whose = _whose(logs, part, [at for at, _ in places], metrics)
     if None in whose:
         line = part[places[whose.index(None)][0]].line
+        one, every = workload.metrics[0], ",".join(workload.metrics)
         raise InputError(
             f"line {line}: not known whose binding this is",
             where=name,
-            expected="a line between bindings that names nd_pmem or dax_pmem, or --driver",
-            hint="--driver nd_pmem, or --driver nd_pmem,dax_pmem if they were bound in turn",
+            expected=f"a line between bindings that names {' or '.join(workload.metrics)}, "
+            "or --driver",
+            hint=f"--driver {one}, or --driver {every} if they were bound in turn",
         )
     counts: Counter[str] = Counter()
-    bindings = []
-    for (at, pages, ms), driver in zip(places, whose, strict=True):
-        assert driver is not None  # noqa: S101 (refused above)
-        here = part[at]
-        bindings.append(ReportedBinding(driver, counts[driver], pages, ms, here.line, here.at_us))
-        counts[driver] += 1
-    return tuple(bindings), tuple(problems)
+    steps = []
+    for (at, figure), metric in zip(places, whose, strict=True):
+        assert metric is not None  # noqa: S101 (refused above)
+        here, index = part[at], counts[metric]
+        steps.append(ReportedStep(metric, index, figure.nr_pages, figure.ns, here.line, here.at_us))
+        counts[metric] += 1
+    return tuple(steps), tuple(problems)
 
 
 def _whose(
-    part: Sequence[KernelMessage], ends: Sequence[int], drivers: Sequence[str]
+    logs: OtherLogs, part: Sequence[KernelMessage], ends: Sequence[int], metrics: Sequence[str]
 ) -> list[str | None]:
-    """Return the driver of each binding; None where it is not known.
+    """Return the metric of each figure; None where it is not known.
 
-    The nearest line above a binding names it, or the nearest below: the same for all of a boot.
+    The nearest line above a figure names it, or the nearest below: the same for all of a boot.
     """
-    if drivers:
-        return [drivers[n % len(drivers)] for n in range(len(ends))]
+    if metrics:
+        return [metrics[n % len(metrics)] for n in range(len(ends))]
     if not ends:
         return []
     above = [
-        _hint(reversed(part[max(before + 1, at - _NEAR) : at]))
+        _hint(logs, reversed(part[max(before + 1, at - _NEAR) : at]))
         for before, at in zip([-1, *ends[:-1]], ends, strict=True)
     ]
     below = [
-        _hint(part[at + 1 : min(after, at + 1 + _NEAR)])
+        _hint(logs, part[at + 1 : min(after, at + 1 + _NEAR)])
         for at, after in zip(ends, [*ends[1:], len(part)], strict=True)
     ]
     whole = [way for way in (above, below) if None not in way]
@@ -254,33 +271,31 @@ def _whose(
     return [None] * len(ends)
 
 
-def _hint(near: Iterable[KernelMessage]) -> str | None:
-    """Return the driver that the nearest line names; None if that line names both, or none does."""
+def _hint(logs: OtherLogs, near: Iterable[KernelMessage]) -> str | None:
+    """Return the metric that the nearest line names; None if that names several, or none does."""
     for message in near:
-        named = [d for d, pattern in _HINTS.items() if pattern.search(message.text)]
-        if named:
+        if named := logs.named(message.text):
             return named[0] if len(named) == 1 else None
     return None
 
 
-def _without_first(bindings: Sequence[ReportedBinding]) -> tuple[ReportedBinding, ...]:
-    return tuple(b for b in bindings if b.index)
-
-
 def _unvouched(
-    said: ReportedKernel, found: Sequence[KernelMessage], *, plain: bool
+    said: ReportedKernel, found: Sequence[KernelMessage], plain: OtherLogs | None
 ) -> Iterator[str]:
-    """Yield what a log does not say, and is taken on trust."""
+    """Yield what a log does not say, and is taken on trust.
+
+    `plain` describes logs that the kernel alone wrote; None for one of the agent's.
+    """
     yield "which patches the kernel has" + ("" if said.build_id else ", and its build id")
     yield "the kernel's configuration"
     yield "the struct pages that were left"
-    if plain:
-        yield "whether the tracepoint page_ref_set was off"
+    if plain is not None:
+        yield from plain.unvouched
     if not said.hz:
         yield "HZ: times are taken to be off by up to 10 ms"
     if not said.cpu:
         yield "the CPU"
     if not said.hypervisor:
         yield "whether it is a virtual machine"
-    if plain and not is_whole(found):
+    if plain is not None and not is_whole(found):
         yield "what was printed before its first line"

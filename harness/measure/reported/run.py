@@ -11,8 +11,6 @@ from itertools import combinations
 from pathlib import Path
 
 from harness.errors import InputError
-from harness.guest.console.agent_log import NamespaceLine
-from harness.guest.console.console import Bindings
 from harness.host.files import replace_file
 from harness.measure import checks
 from harness.measure.one_boot import LOGS
@@ -34,7 +32,8 @@ from harness.record.record import (
     Machine,
     Subject,
 )
-from harness.workloads.zone_device.namespaces import expected_nr_pages
+from harness.workloads.figures import Steps
+from harness.workloads.workload import Workload
 
 #: The name for plan and guest, which logs do not have.
 NO_PLAN = "reported"
@@ -51,7 +50,7 @@ def record(
     series: Series,
     version: int,
     logs: Mapping[str, Sequence[Path]],
-    drivers: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> BootRun:
     """Return the stored record of the logs of base and tip, by build.
 
@@ -60,9 +59,12 @@ def record(
     """
     if sum(map(len, logs.values())) > MAX_FILES:
         raise InputError(f"over {MAX_FILES} logs", where="--base, --tip")
+    workload = series.measured
     raws = {build: [(str(path), _read(path)) for path in paths] for build, paths in logs.items()}
     found = {
-        build: [boot for name, raw in files for boot in kernel_logs.boots(name, raw, drivers)]
+        build: [
+            boot for name, raw in files for boot in kernel_logs.boots(workload, name, raw, metrics)
+        ]
         for build, files in raws.items()
     }
     every = [boot for boots in found.values() for boot in boots]
@@ -84,7 +86,7 @@ def record(
         for number, (name, raw) in enumerate(files, 1)
     }
     booted = tuple(
-        _boot(build, number, boot, stored[boot.name])
+        _boot(workload, build, number, boot, stored[boot.name])
         for build, of_build in found.items()
         for number, boot in enumerate(of_build, 1)
     )
@@ -100,6 +102,7 @@ def record(
             release=_release(kernels[0].release),
             base="",
             patch_ids=("",) * total,
+            workload=workload.name,
         ),
         setup=BootSetup(
             plan=NO_PLAN,
@@ -107,7 +110,7 @@ def record(
             guest=NO_PLAN,
             guest_sha256="",
             rebinds=_rebinds(booted),
-            nr_pages=_nr_pages(booted),
+            nr_pages=_nr_pages(workload, booted),
             boots=min(map(len, found.values())),
         ),
         machine=_machine(_all_said(kernels)),
@@ -141,12 +144,12 @@ def _require_different(boots: Sequence[ReportedBoot], raws: Sequence[bytes]) -> 
         raise InputError("the same log is given twice", where="--base, --tip")
     for one, other in combinations(boots, 2):
         # To the microsecond no two boots print the same.
-        theirs = {(b.at_us or 0, b.nr_pages, b.ms): b for b in other.bindings if b.at_us}
-        for b in one.bindings:
-            same = theirs.get((b.at_us or 0, b.nr_pages, b.ms))
+        theirs = {(s.at_us or 0, s.nr_pages, s.ns): s for s in other.steps if s.at_us}
+        for step in one.steps:
+            same = theirs.get((step.at_us or 0, step.nr_pages, step.ns))
             if same is not None:
                 raise InputError(
-                    f"line {same.line}: the same binding as line {b.line} of {one.name}",
+                    f"line {same.line}: the same binding as line {step.line} of {one.name}",
                     where=other.name,
                     expected="each boot once",
                 )
@@ -187,8 +190,8 @@ def _all_said(kernels: Sequence[ReportedKernel]) -> ReportedKernel:
     )
 
 
-def _boot(build: str, number: int, boot: ReportedBoot, log: Path) -> Boot:
-    samples = checks.samples(Bindings(boot.bindings, ()), boot.kernel.hz or _COARSEST_HZ)
+def _boot(workload: Workload, build: str, number: int, boot: ReportedBoot, log: Path) -> Boot:
+    samples = checks.samples(Steps(boot.steps), boot.kernel.hz or _COARSEST_HZ)
     report = boot.report
     failed = report.failed if report is not None else None
     return Boot(
@@ -197,7 +200,7 @@ def _boot(build: str, number: int, boot: ReportedBoot, log: Path) -> Boot:
         outcome="failed" if failed or not samples else "complete",
         reason=failed or ("" if samples else "the log shows no binding that counts"),
         argv=tuple(f"--kopt={word}" for word in _options(boot.kernel.command_line)),
-        checks=tuple(_checks(boot)),
+        checks=tuple(_checks(workload, boot)),
         findings=boot.findings,
         samples=samples,
         logs=(Log(path=f"{LOGS}/{log.name}", sha256=store.digest(log)),),
@@ -211,42 +214,24 @@ def _options(command_line: str) -> Iterator[str]:
     return (word for word in words if not _OWN_OPTION.fullmatch(word))
 
 
-def _checks(boot: ReportedBoot) -> Iterator[Check]:
+def _checks(workload: Workload, boot: ReportedBoot) -> Iterator[Check]:
     wrong = "; ".join(boot.problems[:3])
     yield Check("no stray report", ok=not boot.problems, detail=wrong or "every line is whole")
-    for driver in dict.fromkeys(b.driver for b in boot.bindings):
-        seen = sorted({b.nr_pages for b in boot.bindings if b.driver == driver})
+    for metric in dict.fromkeys(step.metric for step in boot.steps):
+        seen = sorted({step.nr_pages for step in boot.steps if step.metric == metric})
         detail = " and ".join(map(str, seen)) + " printed"
-        yield Check(f"{driver} pages", ok=len(seen) == 1, detail=detail)
-    report = boot.report
-    if report is None:
+        yield Check(f"{metric} pages", ok=len(seen) == 1, detail=detail)
+    report, logs = boot.report, workload.other_logs
+    if report is None or logs is None:
         return
-    yield checks.site(report)
-    yield checks.tracepoint(report, traced=False)
     yield checks.end(report)
-    for namespace in report.namespaces:
-        yield _expected_pages(boot, namespace.driver, namespace)
-    if (machine := report.machine) is not None:
+    machine = report.machine
+    rebinds = None if machine is None else machine.rebinds
+    yield from logs.checks(Steps(boot.steps), report.lines, rebinds)
+    if machine is not None:
         yield Check(
             "high resolution timers", ok=machine.hres == "1", detail=machine.hres or "unknown"
         )
-        for namespace in report.namespaces:
-            rebinds = sum(b.driver == namespace.driver and b.index > 0 for b in boot.bindings)
-            detail = f"{rebinds} of {machine.rebinds}"
-            yield Check(
-                f"{namespace.driver} bindings", ok=rebinds == machine.rebinds, detail=detail
-            )
-
-
-def _expected_pages(boot: ReportedBoot, driver: str, line: NamespaceLine) -> Check:
-    size, align = line.sysfs_size or "0", line.sysfs_align or "0"
-    if not (size.isdecimal() and align.isdecimal() and 0 < int(size) < 1 << 50):
-        return Check(f"{driver} namespace", ok=False, detail="its size is not known")
-    expected = expected_nr_pages(int(size), int(align), map_dev=line.sysfs_mode == "pmem")
-    seen = {b.nr_pages for b in boot.bindings if b.driver == driver}
-    shown = " and ".join(map(str, sorted(seen))) or "none"
-    detail = f"{shown} printed, {expected} expected"
-    return Check(f"{driver} namespace", ok=seen == {expected}, detail=detail)
 
 
 def _release(text: str) -> str:
@@ -265,9 +250,9 @@ def _rebinds(boots: Sequence[Boot]) -> int:
     return min(counts, default=0)
 
 
-def _nr_pages(boots: Sequence[Boot]) -> dict[str, int]:
+def _nr_pages(workload: Workload, boots: Sequence[Boot]) -> dict[str, int]:
     found = {s.metric: s.nr_pages for boot in reversed(boots) for s in reversed(boot.samples)}
-    return dict(sorted(found.items(), key=lambda item: kernel_logs.DRIVERS.index(item[0])))
+    return dict(sorted(found.items(), key=lambda item: workload.metrics.index(item[0])))
 
 
 def _machine(said: ReportedKernel) -> Machine:

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console.agent_log import AgentReport, build_id, parse
+from harness.guest.console import agent_log
+from harness.guest.console.agent_log import AgentReport, build_id
+from harness.workloads.zone_device.agent_lines import (
+    LINE_TYPES,
+    NamespaceLine,
+    ProbeLine,
+    SiteLine,
+    TracepointLine,
+    of_type,
+    only,
+)
 
 BUILD_ID = "b25c3b9fc2029e45dd168dce5511f617f3a6aea6"
 
@@ -45,6 +55,10 @@ def raw(*lines: dict[str, object], end: int | None = None) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in (*lines, marker))
 
 
+def parse(data: bytes) -> AgentReport:
+    return agent_log.parse(data, LINE_TYPES)
+
+
 def test_a_complete_report() -> None:
     report = parse(raw(*BODY))
     assert report.ended
@@ -53,9 +67,10 @@ def test_a_complete_report() -> None:
     assert report.kernel is not None
     assert report.kernel.command_line == 'a "b c"'
     assert report.build_id == BUILD_ID
-    assert report.tracepoint == "absent"
-    assert report.namespaces[0].listed is not None
-    assert report.namespaces[0].listed[0].map == "dev"
+    assert only(report.lines, TracepointLine) == TracepointLine("absent")
+    (namespace,) = of_type(report.lines, NamespaceLine)
+    assert namespace.listed is not None
+    assert namespace.listed[0].map == "dev"
     assert report.kernel_log == "[    0.000000] Linux version 7.2.13\n[    0.000000] a \\ and a \t"
 
 
@@ -131,6 +146,19 @@ def test_any_notes_are_read_without_an_error(notes: bytes) -> None:
 def test_lines_of_the_trace_belong_to_a_binding() -> None:
     text = "  agent-1 [000] ..... 1.000250: begin: (memmap_init_zone_device+0x0/0x3e0)"
     line = {"is": "probe", "driver": "nd_pmem", "index": 3, "text": text}
-    (probe,) = parse(raw(*BODY, line)).probes
+    (probe,) = of_type(parse(raw(*BODY, line)).lines, ProbeLine)
     assert (probe.driver, probe.index, probe.text) == ("nd_pmem", 3, text)
-    assert parse(raw(*BODY)).probes == ()
+    assert of_type(parse(raw(*BODY)).lines, ProbeLine) == ()
+
+
+def test_a_line_of_another_workload_is_a_problem() -> None:
+    report = agent_log.parse(raw(*BODY), ())
+    assert not report.ended
+    assert "line 2" in report.problems[0]
+    general = agent_log.parse(raw(BODY[0], *BODY[4:]), ())
+    assert (general.ended, general.lines) == (True, ())
+
+
+def test_a_line_that_is_there_twice_is_none() -> None:
+    assert only(parse(raw(*BODY)).lines, SiteLine) is not None
+    assert only(parse(raw(*BODY, BODY[1])).lines, SiteLine) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bindings from kernel logs: correct, or a problem."""
+"""Steps from kernel logs: correct, or a problem."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console.console import (
-    FUNCTION,
-    Binding,
-    BindingReport,
-    Cut,
-    Marker,
-    bindings,
-    read_line,
-)
+from harness import workloads
+from harness.guest.console import console
+from harness.guest.console.console import Marker
+from harness.workloads.figures import Cut, Figure, Step, Steps
 
 DATA = Path(__file__).parents[2] / "data" / "console"
 DRIVERS = ("nd_pmem", "dax_pmem")
 PAGES = 1_031_680
+MS = 1_000_000
+WORKLOAD = workloads.find("zone_device")
+FUNCTION = WORKLOAD.function
+
+
+def read_line(line: str) -> object:
+    return console.read_line(line, WORKLOAD.read)
+
+
+def steps(text: str, asked: dict[str, int], lowest: dict[str, int] = {}) -> Steps:  # noqa: B006
+    return console.steps(text, asked, WORKLOAD.read, lowest)
 
 
 def begin(driver: str, index: int) -> str:
@@ -57,21 +63,21 @@ def asked(rebinds: int) -> dict[str, int]:
 
 
 def kinds(lines: list[str], wanted: dict[str, int] | None = None) -> list[tuple[str, str, int]]:
-    read = bindings("\n".join(lines), wanted or {"nd_pmem": 2})
-    return [(p.kind, p.driver, p.index) for p in read.problems]
+    read = steps("\n".join(lines), wanted or {"nd_pmem": 2})
+    return [(p.kind, p.metric, p.index) for p in read.problems]
 
 
 def test_a_complete_log_has_every_binding_and_no_problem() -> None:
-    read = bindings("\n".join(healthy(3)), asked(3))
+    read = steps("\n".join(healthy(3)), asked(3))
     assert read.problems == ()
-    assert {(b.driver, b.index): b.ms for b in read.found} == truth(3)
+    assert {(b.metric, b.index): b.ns // MS for b in read.found} == truth(3)
     assert {b.nr_pages for b in read.found} == {PAGES}
     assert [b.index for b in read.of("dax_pmem")] == [0, 1, 2, 3]
 
 
 def test_the_line_number_is_the_reports() -> None:
-    read = bindings("\n".join(["x", *binding("nd_pmem", 0, 57)]), {"nd_pmem": 1})
-    assert read.found == (Binding("nd_pmem", 0, PAGES, 57, 3),)
+    read = steps("\n".join(["x", *binding("nd_pmem", 0, 57)]), {"nd_pmem": 1})
+    assert read.found == (Step("nd_pmem", 0, PAGES, 57 * MS, 3),)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_the_line_number_is_the_reports() -> None:
     ],
 )
 def test_a_report_is_read_with_any_prefix_of_the_console(line: str) -> None:
-    assert read_line(line) == BindingReport(5, 7)
+    assert read_line(line) == Figure(7 * MS, 5)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +146,13 @@ FIRST, SECOND = binding("nd_pmem", 0, 50), binding("nd_pmem", 1, 40)
         ([*FIRST, SECOND[0], SECOND[2]], [("missing", "nd_pmem", 1)]),
         ([*FIRST, *SECOND[:2]], [("no end", "nd_pmem", 1)]),
         ([*FIRST, *SECOND[1:]], [
-            ("report outside any binding", "", -1),
+            ("figure outside any step", "", -1),
             ("ended without beginning", "nd_pmem", 1),
         ]),
         ([*FIRST, SECOND[0], report(40), report(41), SECOND[2]], [
             ("reported twice", "nd_pmem", 1),
         ]),
-        ([*FIRST, report(3), *SECOND], [("report outside any binding", "", -1)]),
+        ([*FIRST, report(3), *SECOND], [("figure outside any step", "", -1)]),
         ([*FIRST, *SECOND, *SECOND], [
             ("begun twice", "nd_pmem", 1),
             ("reported twice", "nd_pmem", 1),
@@ -167,17 +173,17 @@ def test_every_flaw_is_named(lines: list[str], expected: list[tuple[str, str, in
 
 
 def test_a_flaw_affects_its_binding_only() -> None:
-    read = bindings("\n".join([*FIRST, SECOND[0], SECOND[2]]), {"nd_pmem": 2})
-    assert [(b.index, b.ms) for b in read.found] == [(0, 50)]
+    read = steps("\n".join([*FIRST, SECOND[0], SECOND[2]]), {"nd_pmem": 2})
+    assert [(b.index, b.ns) for b in read.found] == [(0, 50 * MS)]
 
 
 def only_true(lines: list[str], rebinds: int) -> None:
     """Check that each binding is correct or has a problem."""
-    read = bindings("\n".join(lines), asked(rebinds))
+    read = steps("\n".join(lines), asked(rebinds))
     happened = truth(rebinds)
     for found in read.found:
-        assert (found.ms, found.nr_pages) == (happened[found.driver, found.index], PAGES)
-    assert len(read.found) == len({(b.driver, b.index) for b in read.found})
+        assert (found.ns, found.nr_pages) == (happened[found.metric, found.index] * MS, PAGES)
+    assert len(read.found) == len({(b.metric, b.index) for b in read.found})
     assert bool(read.problems) or len(read.found) == len(happened)
 
 
@@ -212,18 +218,58 @@ def test_unrelated_lines_between_change_nothing(data: st.DataObject, noise: str)
     if read_line(noise) is None:
         for at in chosen(data, len(lines)):
             lines.insert(at, noise.replace("\n", " "))
-    assert bindings("\n".join(lines), asked(2)).problems == ()
+    assert steps("\n".join(lines), asked(2)).problems == ()
 
 
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    assert len(bindings(text, asked(1)).found) == 0
+    assert len(steps(text, asked(1)).found) == 0
 
 
 def test_a_namespace_that_was_there_begins_with_rebind_1() -> None:
     lines = [*binding("nd_pmem", 1, 40), *binding("nd_pmem", 2, 41)]
-    found = bindings("\n".join(lines), {"nd_pmem": 2}, {"nd_pmem": 1})
+    found = steps("\n".join(lines), {"nd_pmem": 2}, {"nd_pmem": 1})
     assert [b.index for b in found.found] == [1, 2]
     assert found.problems == ()
-    found = bindings("\n".join(lines[3:]), {"nd_pmem": 2}, {"nd_pmem": 1})
+    found = steps("\n".join(lines[3:]), {"nd_pmem": 2}, {"nd_pmem": 1})
     assert next((p.kind, p.index) for p in found.problems) == ("out of order", 2)
+
+
+def deferred(message: str) -> Figure | Cut | None:
+    """Read a message that states a figure by itself, as one that the kernel prints at boot."""
+    name, _, ms = message.partition(" took ")
+    return Figure(int(ms[:-2]) * MS, metric=name) if ms.endswith("ms") else None
+
+
+def named(*lines: str, **asked: int) -> Steps:
+    return console.steps("\n".join(lines), asked, deferred)
+
+
+def test_a_figure_that_names_its_metric_needs_no_markers() -> None:
+    found = named("[ 0.1] hugetlb took 7ms", "[ 0.2] x", "[ 0.3] hugetlb took 9ms", hugetlb=2)
+    assert found.found == (Step("hugetlb", 0, 0, 7 * MS, 1), Step("hugetlb", 1, 0, 9 * MS, 3))
+    assert (found.problems, found.early) == ((), ())
+    after = named("[ 1.0] memmap-harness: <started>", "[ 2.0] hugetlb took 7ms", hugetlb=1)
+    assert (len(after.found), after.problems) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], [("missing", "hugetlb", 0)]),
+        (["hugetlb took 7ms", "hugetlb took 9ms"], [("not asked for", "hugetlb", 1)]),
+        (["hugetlb took 7ms", "vmalloc took 9ms"], [("not asked for", "vmalloc", 0)]),
+    ],
+)
+def test_flaws_of_figures_that_name_their_metric(
+    lines: list[str], expected: list[tuple[str, str, int]]
+) -> None:
+    found = named(*lines, hugetlb=1)
+    assert [(p.kind, p.metric, p.index) for p in found.problems] == expected
+
+
+def test_steps_are_counted_with_the_first_flaw() -> None:
+    check = steps("\n".join(FIRST), {"nd_pmem": 2}).count("nd_pmem", 2, "binding")
+    assert (check.name, check.ok) == ("nd_pmem bindings", False)
+    assert check.detail == "1 of 2; binding 1: missing (line 3)"
+    assert steps("\n".join(FIRST), {"nd_pmem": 1}).count("nd_pmem", 1, "binding").ok

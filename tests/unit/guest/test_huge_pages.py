@@ -10,7 +10,8 @@ from harness.guest.qemu import options as qemu
 from harness.guest.qemu.huge_pages import for_memory, for_namespaces
 from harness.host.digest import value_digest
 from harness.host.units import GIB, MIB
-from harness.project.guest import Guest, HugePages, Namespace
+from harness.project.guest import Guest, HugePages
+from harness.workloads.zone_device.namespaces import Namespace
 
 ROOM = 100 * MIB
 

@@ -17,7 +17,7 @@ from harness.host.cache import Cache
 from harness.host.digest import value_digest
 from harness.jobs.matrix import cached
 from harness.kernel import build, configure
-from harness.project.guest import Guest, Namespace
+from harness.project.guest import Guest
 from harness.project.kernel import Fragment, Recipe
 from harness.project.matrix_plan import Configuration, Matrix
 from harness.project.plan import Boots, Plan
@@ -25,6 +25,7 @@ from harness.project.project import Project
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.replay.program import objects
 from harness.replay.timing.schedule import Schedule
+from harness.workloads.zone_device.namespaces import Namespace
 
 PROJECT = Project.find()
 

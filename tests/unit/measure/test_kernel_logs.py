@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import workloads
 from harness.errors import InputError
 from harness.measure.reported import kernel_logs
-from harness.measure.reported.kernel_logs import ReportedBoot, boots
+from harness.measure.reported.kernel_logs import ReportedBoot
 from harness.measure.reported.log_lines import messages
 
 DATA = Path(__file__).parents[2] / "data" / "console"
-FUNCTION = "memmap_init_zone_device"
+WORKLOAD = workloads.find("zone_device")
+FUNCTION = WORKLOAD.function
 LINUX = "Linux version 7.2.0-rc1 (me@host) (gcc (GCC) 14.2.1 20250110 (X 14), GNU ld 2.43) #1 SMP"
 COMMAND = f'Command line: BOOT_IMAGE=/vmlinuz root=/dev/sda1 "dyndbg=func {FUNCTION} +p"'
 JIFFIES = "clocksource: jiffies: mask: 0xffffffff max_cycles: 0xffffffff, max_idle_ns: {} ns"
@@ -31,13 +33,17 @@ def report(ms: int, pages: int = 25804288) -> str:
     return f"{FUNCTION} initialised {pages} pages in {ms}ms"
 
 
+def boots(name: str, raw: bytes, metrics: tuple[str, ...] = ()) -> tuple[ReportedBoot, ...]:
+    return kernel_logs.boots(WORKLOAD, name, raw, metrics)
+
+
 def one(*lines: str, drivers: tuple[str, ...] = ("nd_pmem",)) -> ReportedBoot:
     (boot,) = boots("a.log", "\n".join(lines).encode(), drivers)
     return boot
 
 
 def ms(boot: ReportedBoot) -> list[int]:
-    return [b.ms for b in boot.bindings]
+    return [s.ns // 1_000_000 for s in boot.steps]
 
 
 PREFIXES = {
@@ -78,10 +84,10 @@ def test_a_line_is_read_with_any_prefix(name: str, ending: str) -> None:
     lines = [f"{PREFIXES[name]}{report(n)}{ending}" for n in (7, 273, 274)]
     boot = one(*lines)
     assert ms(boot) == [273, 274], "the first may not be the first binding"
-    assert {b.nr_pages for b in boot.bindings} == {25804288}
+    assert {b.nr_pages for b in boot.steps} == {25804288}
     assert boot.problems == ()
     if "12.345678" in PREFIXES[name] or "12345678" in PREFIXES[name]:
-        assert boot.bindings[0].at_us == 12345678
+        assert boot.steps[0].at_us == 12345678
 
 
 def test_there_are_at_least_fourteen_forms() -> None:
@@ -100,8 +106,8 @@ def test_a_journal_in_json() -> None:
     lines.append(journal(report(275), _SOURCE_MONOTONIC_TIMESTAMP="12400000"))
     boot = one(*lines)
     assert ms(boot) == [300, 273, 274, 275]
-    assert boot.bindings[1].at_us == 12345678
-    assert boot.bindings[3].at_us == 12400000
+    assert boot.steps[1].at_us == 12345678
+    assert boot.steps[3].at_us == 12400000
 
 
 def test_a_journal_in_export_format() -> None:
@@ -114,7 +120,7 @@ def test_a_journal_in_export_format() -> None:
     ]  # fmt: skip
     found = boots("a.export", "\n".join(entries).encode(), ("nd_pmem",))
     assert [ms(boot) for boot in found] == [[10], [12]]
-    assert [boot.bindings[0].at_us for boot in found] == [7, 7]
+    assert [boot.steps[0].at_us for boot in found] == [7, 7]
 
 
 def test_dmesg_in_json() -> None:
@@ -123,7 +129,7 @@ def test_dmesg_in_json() -> None:
         for at, said in ((0.0, LINUX), (1.5, report(9)), (12.345678, report(10)))
     )
     (boot,) = boots("a.json", f'{{\n"dmesg": [\n{text}\n]\n}}'.encode(), ("nd_pmem",))
-    assert [(b.ms, b.at_us) for b in boot.bindings] == [(10, 12345678)]
+    assert [(b.ns, b.at_us) for b in boot.steps] == [(10_000_000, 12345678)]
 
 
 def test_a_kmsg_dump_has_continuation_lines() -> None:
@@ -138,7 +144,7 @@ def test_what_a_whole_log_says() -> None:
     assert kernel.compiler == "gcc (GCC) 14.2.1 20250110 (X 14)"
     assert (kernel.cpu_id, kernel.hypervisor, kernel.hz) == ("GenuineIntel 6 106", "none", 1000)
     assert kernel.cpu == "Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz"
-    assert [(b.index, b.ms) for b in boot.bindings] == [(0, 300), (1, 273), (2, 274)]
+    assert [(b.index, b.ns // 1_000_000) for b in boot.steps] == [(0, 300), (1, 273), (2, 274)]
     assert not any("CPU" in text or "HZ" in text for text in boot.unvouched)
 
 
@@ -239,7 +245,7 @@ def test_a_time_that_goes_back_begins_another_boot() -> None:
 
 
 def drivers(boot: ReportedBoot) -> list[str]:
-    return [b.driver for b in boot.bindings]
+    return [b.metric for b in boot.steps]
 
 
 def test_drivers_from_lines_above() -> None:
@@ -248,7 +254,7 @@ def test_drivers_from_lines_above() -> None:
         lines += [f"rebind: {name}", report(100 + n)]
     boot = one(*lines, drivers=())
     assert drivers(boot) == ["nd_pmem", "dax_pmem"] * 2
-    assert [b.index for b in boot.bindings] == [0, 0, 1, 1]
+    assert [b.index for b in boot.steps] == [0, 0, 1, 1]
 
 
 def test_drivers_from_lines_below() -> None:
@@ -279,7 +285,7 @@ def test_lines_that_may_be_about_either_binding_say_nothing(between: tuple[str, 
 def test_drivers_that_were_bound_in_turn() -> None:
     boot = one(*START, *map(report, range(1, 5)), drivers=("dax_pmem", "nd_pmem"))
     assert drivers(boot) == ["dax_pmem", "nd_pmem"] * 2
-    assert [b.index for b in boot.bindings] == [0, 0, 1, 1]
+    assert [b.index for b in boot.steps] == [0, 0, 1, 1]
 
 
 def test_a_driver_that_is_not_known_is_refused_with_the_line() -> None:
@@ -291,13 +297,13 @@ def test_a_console_of_our_guest_has_markers() -> None:
     raw = (DATA / "healthy.log").read_bytes()
     (boot,) = boots("healthy.log", raw)
     assert boot.problems == ()
-    assert [(b.driver, b.index) for b in boot.bindings] == [
-        (driver, index) for driver in kernel_logs.DRIVERS for index in range(3)
+    assert [(b.metric, b.index) for b in boot.steps] == [
+        (driver, index) for driver in WORKLOAD.metrics for index in range(3)
     ]
     cut = raw.replace(b"<end nd_pmem 1>", b"<end nd_pm")
     (boot,) = boots("healthy.log", cut)
     assert any("nd_pmem 1" in problem for problem in boot.problems)
-    assert (("nd_pmem", 1)) not in [(b.driver, b.index) for b in boot.bindings]
+    assert (("nd_pmem", 1)) not in [(b.metric, b.index) for b in boot.steps]
 
 
 def test_a_splat_is_found_with_its_line_in_the_file() -> None:
@@ -338,8 +344,15 @@ def test_a_line_without_end_is_cut() -> None:
 def test_markers_that_count_to_a_million_are_refused() -> None:
     text = "memmap-harness: <begin nd_pmem 999999>\n" + report(1)
     (boot,) = boots("a.log", text.encode())
-    assert boot.bindings == ()
+    assert boot.steps == ()
     assert boot.problems == ("a marker counts over 1000 rebinds",)
+
+
+def test_markers_of_something_else_are_a_problem() -> None:
+    text = f"memmap-harness: <begin e1000 0>\n{report(1)}\nmemmap-harness: <end e1000 0>\n"
+    (boot,) = boots("a.log", text.encode())
+    assert boot.steps == ()
+    assert boot.problems == ("line 1: not asked for, e1000 0",)
 
 
 PIECES = st.sampled_from(
@@ -359,8 +372,8 @@ def test_any_bytes_are_read_or_refused_in_one_line(raw: bytes) -> None:
             continue
         for boot in found:
             msgspec.json.encode(boot)
-            assert all(b.driver in whose or not whose for b in boot.bindings) or b"<begin" in raw
-            assert len({(b.driver, b.index) for b in boot.bindings}) == len(boot.bindings)
+            assert all(b.metric in whose or not whose for b in boot.steps) or b"<begin" in raw
+            assert len({(b.metric, b.index) for b in boot.steps}) == len(boot.steps)
 
 
 @given(st.text(st.characters(codec="utf-8")))

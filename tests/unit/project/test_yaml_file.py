@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.project.claim import Claim, Figures
-from harness.project.guest import Guest, Namespace
+from harness.project.guest import Guest
 from harness.project.matrix_plan import Block, Configuration, Matrix
 from harness.project.plan import Boots, Plan, PlannedBuild
 from harness.project.project import Project
 from harness.project.series import Series, Variant, Version
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.project.yaml_file import YamlFile
+from harness.workloads.zone_device.namespaces import Namespace
 
 ROOT = Path(__file__).parents[3]
 GUEST = """\

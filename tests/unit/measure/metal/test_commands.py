@@ -7,19 +7,21 @@ import subprocess
 import msgspec
 import pytest
 
+from harness import workloads
 from harness.measure.metal import commands
 from harness.measure.metal.ranges import Ranges
 from harness.measure.metal.server_state import PROBE, State, changes, parse
 from harness.project.project import Project
 from tests.fakes.server.server import TEXTS
 
+WORKLOAD = workloads.find("zone_device")
 RANGES = Ranges(4 << 30, ((5 << 30, 1 << 30),))
 PLAN = Project.find().plan("quick")
 EFI = {"/sys/firmware/efi/systab": "ACPI20=0x7bffe014\nACPI=0x7bffe000\nSMBIOS=0x1"}
 
 
 def test_the_measured_kernels_options() -> None:
-    options = commands.command_line(State(TEXTS), RANGES, PLAN)
+    options = commands.command_line(WORKLOAD, State(TEXTS), RANGES, PLAN)
     assert 'dyndbg="func memmap_init_zone_device +p"' in options
     assert options.split()[0] == "console=tty0", "the server's console"
     assert {"panic=10", "oops=panic", "memmap=1024M!5120M"} < set(options.split())
@@ -30,17 +32,19 @@ def test_the_measured_kernels_options() -> None:
 
 def test_a_plans_own_options_are_last() -> None:
     plan = msgspec.structs.replace(PLAN, kernel_options=("panic=1",))
-    assert commands.command_line(State(TEXTS), RANGES, plan).endswith(" panic=1")
+    assert commands.command_line(WORKLOAD, State(TEXTS), RANGES, plan).endswith(" panic=1")
 
 
 def test_the_watchdog_has_a_limit() -> None:
     plan = msgspec.structs.replace(PLAN, boot_s=100_000)
-    assert "softdog.soft_margin=65535 " in commands.command_line(State(TEXTS), RANGES, plan)
+    assert "softdog.soft_margin=65535 " in commands.command_line(
+        WORKLOAD, State(TEXTS), RANGES, plan
+    )
 
 
 def test_kernels_without_efi_get_the_address_of_acpi_tables() -> None:
     state = State(TEXTS | EFI)
-    assert "acpi_rsdp=0x7bffe014" in commands.command_line(state, RANGES, PLAN).split()
+    assert "acpi_rsdp=0x7bffe014" in commands.command_line(WORKLOAD, state, RANGES, PLAN).split()
     assert commands.own_command_line(state, RANGES).endswith(
         "memmap=16M$4096M acpi_rsdp=0x7bffe014"
     )

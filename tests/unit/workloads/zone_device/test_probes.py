@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest.console.agent_log import AgentReport, ProbeLine
-from harness.guest.console.console import Binding, Bindings
-from harness.measure import checks
+from harness.measure.asked import asked
 from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record.record import PROBES
+from harness.workloads.figures import Step, Steps
+from harness.workloads.zone_device import checks
+from harness.workloads.zone_device.agent_lines import ProbeLine
 
-BINDING = Binding("nd_pmem", 1, 1_031_680, 60, 7)
+BINDING = Step("nd_pmem", 1, 1_031_680, 60_000_000, 7)
 
 
 def begin(us: int, function: str = "memmap_init_zone_device") -> str:
@@ -27,19 +28,17 @@ def _stamp(us: int) -> str:
     return f"{us // 1_000_000:5}.{us % 1_000_000:06}"
 
 
-def report(*texts: str, driver: str = "nd_pmem", index: int = 1) -> AgentReport:
-    lines = tuple(ProbeLine(driver, index, text) for text in texts)
-    return AgentReport(None, None, None, (), "", None, True, (), probes=lines)
+def lines(*texts: str, driver: str = "nd_pmem", index: int = 1) -> list[ProbeLine]:
+    return [ProbeLine(driver, index, text) for text in texts]
 
 
 def times(*texts: str, driver: str = "nd_pmem", index: int = 1) -> list[int]:
-    found = checks.probed(Bindings((BINDING,), ()), report(*texts, driver=driver, index=index))
+    found = checks.probed(Steps((BINDING,)), lines(*texts, driver=driver, index=index))
     return [sample.ns for sample in found]
 
 
 def test_a_call_is_timed_from_its_begin_to_its_return() -> None:
-    said = report(begin(2_999_900), end(3_060_175))
-    (sample,) = checks.probed(Bindings((BINDING,), ()), said)
+    (sample,) = checks.probed(Steps((BINDING,)), lines(begin(2_999_900), end(3_060_175)))
     assert (sample.metric, sample.op, sample.index) == ("nd_pmem", "rebind", 1)
     assert (sample.ns, sample.resolution_ns, sample.source) == (60_275_000, 1000, PROBES)
     assert sample.nr_pages == BINDING.nr_pages
@@ -85,10 +84,10 @@ def test_no_line_of_a_trace_fails(texts: list[str]) -> None:
 def test_each_binding_of_each_driver_must_be_timed() -> None:
     guest = Project.find().guest("pmem-4g")
     plan = Plan(description="", guest="g", rebinds=1, kconfig=("x",))
-    both = Bindings((Binding("nd_pmem", 0, 1, 60, 7), BINDING), ())
-    lines = [ProbeLine("nd_pmem", index, text) for index in (0, 1) for text in (begin(1), end(50))]
-    said = AgentReport(None, None, None, (), "", None, True, (), probes=tuple(lines))
-    found = checks.probes(guest, plan, checks.probed(both, said))
+    both = Steps((Step("nd_pmem", 0, 1, 60_000_000, 7), BINDING))
+    said = [line for index in (0, 1) for line in lines(begin(1), end(50), index=index)]
+    made = checks.checks(asked(guest, plan, probed=True), both, said)
+    found = [check for check in made if check.name.endswith(" probes")]
     assert [(check.name, check.ok, check.detail) for check in found] == [
         ("nd_pmem probes", True, "2 of 2 bindings timed"),
         ("dax_pmem probes", False, "0 of 2 bindings timed"),
