@@ -3,11 +3,16 @@
 
 from collections import Counter
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.cli.replay_options import ROUNDS as DEFAULT_ROUNDS
+from harness.cli.replay_options import schedule_of
+from harness.host.digest import value_digest
 from harness.replay.program.link import CODE, PLACEMENTS, Program, executable, layout
 from harness.replay.timing.schedule import Schedule, placements
+from harness.workloads.zone_device.replay import REPLAY
 
 SEEDS, ROUNDS = st.integers(0, 1 << 40), st.integers(1, 60)
 
@@ -39,6 +44,16 @@ def test_seed_and_build_decide_the_order() -> None:
 def test_known_links_of_a_seed() -> None:
     """A record names links by number: the numbers must mean the same in every version."""
     assert placements(schedule(1, 8), "base") == (3, 5, 6, 1, 2, 4, 7, 0)
+
+
+def test_the_digest_of_the_default_schedule_is_that_of_older_versions() -> None:
+    """A schedule names no kinds until it is that of a function; its digest has them."""
+    default = schedule_of("100G", DEFAULT_ROUNDS)
+    assert default.kinds == ()
+    older = "782a4fef5ce242d55bbc445d6a937ca010b035d957fb3e278fee63b3e4fae5b5"
+    assert value_digest(default.of(REPLAY)) == older
+    one = msgspec.structs.replace(default, kinds=("order9",))
+    assert one.of(REPLAY) == one
 
 
 def test_every_layout_has_all_code_once_and_differs() -> None:

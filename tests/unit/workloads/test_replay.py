@@ -20,6 +20,13 @@ replays = pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay.f
 PAGES = 1 << 15
 
 
+@pytest.mark.parametrize("name", workloads.NAMES)
+def test_what_is_a_proxy_for_a_metric_is_timed(name: str) -> None:
+    found = workloads.find(name)
+    assert set(found.proxies) <= set(found.metrics)
+    assert set(found.proxies.values()) <= set(found.replay.kinds if found.replay else ())
+
+
 @replays
 def test_its_calls_are_of_its_kinds(replay: Replay) -> None:
     assert set(replay.stepped) == set(replay.counted) == set(replay.kinds)
