@@ -14,10 +14,12 @@ import msgspec
 
 from harness.claims.figures import Stated, read_figures
 from harness.claims.message import LineProblem, Passage, read_message
-from harness.claims.procedure import MODES, Procedure, other_namespace, read_procedure
-from harness.claims.vocabulary import NamedSetup, excludes_metrics, metrics
+from harness.claims.procedure import Procedure, other_namespace, read_procedure
+from harness.claims.vocabulary import NamedSetup
+from harness.claims.words import Words, words_of
 from harness.project.claim import Claim, Figures, PostedNumber
 from harness.series.mails.messages import Mail, read_mails
+from harness.workloads import DEFAULT
 
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 #: C files in a diffstat, as in cover letters, and in diffs.
@@ -28,13 +30,14 @@ _KINDS = {"first": "first bindings", "mean": "averages", "percent": "percentages
 class UserAnswers(msgspec.Struct, frozen=True):
     """What the user adds to the mails: version, number of a patch (0: cover letter), rebinds.
 
-    `lines` are the first and last line of the file to read.
+    `lines` are the first and last line of the file to read; `workload` is what the series changes.
     """
 
     version: int | None = None
     patch: int | None = None
     rebinds: int | None = None
     lines: tuple[int, int] | None = None
+    workload: str = DEFAULT
 
 
 class Posting(msgspec.Struct, frozen=True):
@@ -144,6 +147,7 @@ def _read(
     mails: Sequence[Mail], given: UserAnswers, problems: list[LineProblem]
 ) -> tuple[list[_MetricFigures], Procedure]:
     """Return the figures of all mails, the whole series' first, and the procedure."""
+    words = words_of(given.workload)
     groups: _Groups = {}
     passages: list[Passage] = []
     only = range(given.lines[0], given.lines[1] + 1) if given.lines else None
@@ -152,38 +156,39 @@ def _read(
     for mail in mails:
         is_cover = mail.tag is not None and mail.tag.number == 0
         message, unread = read_message(mail.text, mail.text_line, only, is_cover=is_cover)
-        figures = read_figures(message)
+        figures = read_figures(message, words)
         passages += message
         problems += unread + figures.problems
         found.append((mail, message, figures.stated))
         is_apart = is_apart or bool(figures.setups & {"physical", "several"})
-    procedure, contradictions = read_procedure(passages)
+    procedure, contradictions = read_procedure(passages, words.mode)
     problems += contradictions
     for mail, message, stated in found:
-        stated = [*_of_namespaces(stated, message, procedure, problems)]
+        stated = [*_of_namespaces(stated, message, procedure, words, problems)]
         own = [*(_of_setups(stated, problems) if is_apart else _of_one_setup(stated))]
-        for key, group in _grouped(mail, message, own, given.patch, problems).items():
+        for key, group in _grouped(mail, message, own, given.patch, words, problems).items():
             known = groups.setdefault(key, _MetricFigures(*key))
             for there, new in ((known.base, group.base), (known.tip, group.tip)):
                 for figure in new.values():
                     _add(there, figure, problems)
             known.quotes |= group.quotes
-    ordered = sorted(groups.values(), key=_order)
-    return ordered, procedure
+    return sorted(groups.values(), key=lambda group: _order(group, words)), procedure
 
 
-def _order(group: _MetricFigures) -> tuple[int, bool, bool]:
-    return group.after_patch or 0, group.metric != "nd_pmem", group.setup == "physical"
+def _order(group: _MetricFigures, words: Words) -> tuple[int, int, bool]:
+    place = words.metric_order.index(group.metric) if group.metric in words.metric_order else -1
+    return group.after_patch or 0, place, group.setup == "physical"
 
 
 def _of_namespaces(
     figures: Sequence[Stated],
     passages: Sequence[Passage],
     procedure: Procedure,
+    words: Words,
     problems: list[LineProblem],
 ) -> Iterator[Stated]:
     """Yield the figures whose lines name no other namespace than the one described."""
-    described = {MODES[space.mode]: space for space in procedure.namespaces}
+    described = {words.modes[space.mode]: space for space in procedure.namespaces}
     text = {n: line for passage in passages for n, line in passage.lines()}
     for figure in figures:
         lines = "\n".join((figure.titles, *(text[n] for n in figure.lines)))
@@ -216,14 +221,15 @@ def _grouped(
     passages: Sequence[Passage],
     found: Sequence[Stated],
     patch: int | None,
+    words: Words,
     problems: list[LineProblem],
 ) -> _Groups:
     """Return one mail's figures by driver, patch and set-up; `patch` is its number without a tag.
 
     Figures of base belong to every group of their driver and set-up.
     """
-    is_named = not any(excludes_metrics(passage.text) for passage in passages)
-    figures = list(_with_metrics(found, mail, problems, is_named=is_named))
+    is_named = not any(words.excludes_metrics(passage.text) for passage in passages)
+    figures = list(_with_metrics(found, mail, words, problems, is_named=is_named))
     text = {n: line.strip() for passage in passages for n, line in passage.lines()}
     groups: _Groups = {}
     for figure in figures:
@@ -250,7 +256,12 @@ def _grouped(
 
 
 def _with_metrics(
-    figures: Sequence[Stated], mail: Mail, problems: list[LineProblem], *, is_named: bool
+    figures: Sequence[Stated],
+    mail: Mail,
+    words: Words,
+    problems: list[LineProblem],
+    *,
+    is_named: bool,
 ) -> Iterator[Stated]:
     """Yield all figures with a driver: their own, or the only one that the mail names.
 
@@ -258,7 +269,7 @@ def _with_metrics(
 
     For percentages, the only one with other figures; the audit finds it if that is wrong.
     """
-    named = {found.value for found in metrics(mail.text)}
+    named = {found.value for found in words.metrics(mail.text)}
     measured = {figure.metric for figure in figures if figure.metric}
     for figure in figures:
         possible = measured or named if figure.kind == "percent" else named

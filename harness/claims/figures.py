@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads the paragraphs of a mail and returns its figures: driver, kind of binding, build and lines.
+"""Reads the paragraphs of a mail and returns its figures: metric, kind of binding, build and lines.
 
 Three forms are read. Blocks: a heading that names a build ("Base(v7.1-rc3):", "With this series:")
-and lines of figures under it; a title above them may name the driver. Tables: builds and the unit
-in the header, a driver per row. Sentences: "lowers the average rebind time of dax_pmem from 313.45
-ms to 240.42 ms". A figure whose driver, binding or build the text leaves open is a problem, and so
+and lines of figures under it; a title above them may name the metric. Tables: builds and the unit
+in the header, a metric per row. Sentences: "lowers the average rebind time of pmem from 313.45 ms
+to 240.42 ms". A figure whose metric, binding or build the text leaves open is a problem, and so
 is one that may be another quantity: a median, a total, a share of the time.
 """
 
@@ -19,6 +19,7 @@ from harness.claims import vocabulary
 from harness.claims.message import LineProblem, Passage
 from harness.claims.quantities import Quantity, quantities
 from harness.claims.vocabulary import BindingKind, Build, NamedSetup, Placed, Scope, T
+from harness.claims.words import Words
 
 Kind = BindingKind | Literal["percent"]
 #: Far more than any sentence has.
@@ -59,9 +60,9 @@ class FiguresRead(NamedTuple):
     setups: set[NamedSetup]
 
 
-def read_figures(passages: Sequence[Passage]) -> FiguresRead:
+def read_figures(passages: Sequence[Passage], words: Words) -> FiguresRead:
     """Return the figures of a mail, what is not clear, and the set-ups that it names."""
-    reader = _FigureReader()
+    reader = _FigureReader(words)
     for passage in passages:
         reader.read(passage)
     return FiguresRead(reader.stated, reader.problems, reader.setups)
@@ -108,7 +109,8 @@ class _Sentence(msgspec.Struct):
 
 
 class _FigureReader:
-    def __init__(self) -> None:
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self.stated: list[Stated] = []
         self.problems: list[LineProblem] = []
         self._block: _Block | None = None
@@ -140,9 +142,9 @@ class _FigureReader:
                 self._prose(prose)
                 prose, self._block = [], None
                 continue
-            heading = vocabulary.heading(line, after)
+            heading = self._words.heading(line, after)
             # A sentence ends the block, so its other lines are not rows.
-            is_row = self._block and _is_row(lines[index : index + 3])
+            is_row = self._block and self._words.starts_row(lines[index : index + 3])
             if heading is None and (prose or not is_row):
                 prose.append((number, line))
                 continue
@@ -150,7 +152,7 @@ class _FigureReader:
             prose = []
             if heading is not None:
                 self._block = _Block(heading.build, heading.scope, (number,))
-                self._block.metric = vocabulary.title_metric(self._title)
+                self._block.metric = self._words.title_metric(self._title)
                 self._block.title_line = (self._title_line,) if self._block.metric else ()
                 line = heading.rest
             if self._block is not None and line.strip():
@@ -160,8 +162,8 @@ class _FigureReader:
     def _row(self, block: _Block, number: int, line: str) -> None:
         """Read a line of figures, with defaults from the lines above it."""
         found = quantities(line)
-        kinds = vocabulary.kinds(line)
-        metrics = [name.value for name in vocabulary.metrics(line)]
+        kinds = self._words.kinds(line)
+        metrics = [name.value for name in self._words.metrics(line)]
         passage = Passage.of([(number, line)])
         builds = [Placed(0, block.build)]
         sentence = _Sentence(line, passage, 0, builds, block.scope, block, self._title, self._above)
@@ -181,7 +183,7 @@ class _FigureReader:
             return
         label, *cells = vocabulary.cells(line)
         unit = vocabulary.table_unit(header[1], line)
-        name, columns = vocabulary.columns(header[1])
+        name, columns = self._words.columns(header[1])
         if not columns or len(columns) != len(cells):
             what = "is a row of a table whose columns are not clear"
             self.problems.append(LineProblem(number, what, line.strip()))
@@ -206,10 +208,10 @@ class _FigureReader:
             found = quantities(text)
             lines_of_it = passage.numbers_of(start, max(start, end - 1))
             self._set_up(text, lines_of_it, has_figures=bool(found))
-            is_title = text.rstrip().endswith(":") or vocabulary.title_metric(text)
+            is_title = text.rstrip().endswith(":") or self._words.title_metric(text)
             self._title = text if is_title and not found else ""
             if not found:
-                if not vocabulary.title_metric(text):
+                if not self._words.title_metric(text):
                     self._above = self._title
                 continue
             scopes, builds = vocabulary.scopes(text)
@@ -246,8 +248,8 @@ class _FigureReader:
         text, block = sentence.text, sentence.block
         in_turn = "respectively" in text.lower()
         metric, kind = (block.metric, block.kind) if block else (None, None)
-        metrics = _labels(vocabulary.metrics(text), metric, items, in_turn=in_turn)
-        kinds = _labels(vocabulary.kinds(text), kind, items, in_turn=in_turn)
+        metrics = _labels(self._words.metrics(text), metric, items, in_turn=in_turn)
+        kinds = _labels(self._words.kinds(text), kind, items, in_turn=in_turn)
         alone = [q for q in items if q not in pairs and vocabulary.is_time(text, q)]
         found_builds = paired(sentence.builds, [q.start for q in alone])
         builds = dict(zip(alone, found_builds or [], strict=False))
@@ -289,11 +291,11 @@ class _FigureReader:
     def _add(
         self, sentence: _Sentence, item: Quantity, metric: str | None, kind: Kind, build: Build
     ) -> None:
-        above = sentence.above if vocabulary.is_condition(sentence.above) else ""
+        above = sentence.above if self._words.is_condition(sentence.above) else ""
         text = f"{above}\n{sentence.title}\n{sentence.text}"
         scope = sentence.block.scope if sentence.block else None
         unclear = vocabulary.unclear_patches(sentence.text, scope)
-        if word := self._changelog or vocabulary.unclear_word(text) or unclear:
+        if word := self._changelog or self._words.unclear_word(text) or unclear:
             self._leave(sentence, item, f"is left open: {word!r} may change its meaning")
             return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]
@@ -319,13 +321,6 @@ class _FigureReader:
         line, text = sentence.passage.line_at(sentence.offset + item.start)
         problem = item.problem or f"{sentence.text[item.start : item.end]!r} {what}"
         self.problems.append(LineProblem(line, problem, text.strip()))
-
-
-def _is_row(lines: Sequence[tuple[int, str]]) -> bool:
-    """Whether a line of three is a row of the block above, and not the title of the next one."""
-    line, one, two = ([text for _, text in lines] + ["", ""])[:3]
-    goes_on = vocabulary.is_row(one) and vocabulary.heading(one, two) is None
-    return vocabulary.is_row(line) and (goes_on or bool(quantities(line)))
 
 
 def _labels(

@@ -7,13 +7,15 @@ import msgspec
 
 from harness.claims.claims import UserAnswers, read_posting
 from harness.claims.importing import matching_guests, on_guest
+from harness.claims.statement import EXAMPLE
 from harness.project.claim import Claim, Setup
 from harness.project.guest import Guest
 from harness.project.run_claims import RunClaims
+from harness.workloads import DEFAULT
 
 #: Lines that are shown; claims.yaml has all.
 MAX_SHOWN = 10
-_STATE = "state claims with --claim 'nd_pmem=59.4%'"
+_STATE = f"state claims with --claim '{EXAMPLE}'"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -42,9 +44,11 @@ class Chosen(msgspec.Struct, frozen=True):
     said: tuple[str, ...]
 
 
-def read_letter(raw: bytes, guests: Sequence[Guest], version: int) -> Letter:
+def read_letter(
+    raw: bytes, guests: Sequence[Guest], version: int, workload: str = DEFAULT
+) -> Letter:
     """Return what a raw mail claims for the whole series; any bytes give a letter."""
-    posting = read_posting(raw, UserAnswers(patch=0))
+    posting = read_posting(raw, UserAnswers(patch=0, workload=workload))
     open_ = tuple(f"line {p.line}: {p.what}" for p in posting.problems if not p.fatal)
     if posting.fatal is not None:
         return Letter(left_open=open_, problem=posting.fatal.what)

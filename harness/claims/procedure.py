@@ -9,8 +9,6 @@ import msgspec
 
 from harness.claims.message import LineProblem, Passage
 
-MODES = {"fsdax": "nd_pmem", "devdax": "dax_pmem"}
-
 _TAG = r"(v\d{1,3}\.\d{1,3}(?:\.\d{1,4})?(?:-rc\d{1,3})?)(?![\w-]|\.\d)"
 _BASE = (
     re.compile(
@@ -42,14 +40,13 @@ _FUNCTION = (
         r"\b(?:output|time|cost)s?\s+(?:of|from|in|spent in|taken by)\s+([a-z_]\w{2,80})\(\)"
     ),
 )
-_MODE = re.compile(r"\b(fsdax|devdax)\b", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\d.,])(\d{1,6})\s?([KMGT])(?:i?B)?\b(?![ -]align)")
 _OF_ALIGN = re.compile(r"align\w*\s*(?:=|is|of|to|:)?\s*$", re.IGNORECASE)
 _MAP = re.compile(r"\bmap\s?(?:=|is|of)\s?(dev|mem)\b", re.IGNORECASE)
 _ALIGN = re.compile(
     r"\balign(?:ment|ed)?\s?(?:=|is|of|to|:)?\s?(\d{1,12})\s?(?:([KMG])(?:i?B)?)?\b", re.IGNORECASE
 )
-#: Words allowed between a size and the mode it belongs to, so that "64 GB of memory and an fsdax
+#: Words allowed between a size and the mode it belongs to, so that "64 GB of memory and a
 #: namespace" has no namespace size.
 _FILLING = (
     r"namespaces?|nvdimms?|pmem|emulated|sparse|devices?|one|an?|as|in|of|is|on|with|mode|size"
@@ -97,8 +94,13 @@ class _Hit(NamedTuple):
     numbers: tuple[int, ...]
 
 
-def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[LineProblem]]:
-    """Return the procedure that all mails of a version describe, and their contradictions."""
+def read_procedure(
+    passages: Sequence[Passage], mode: re.Pattern[str]
+) -> tuple[Procedure, list[LineProblem]]:
+    """Return the procedure that all mails of a version describe, and their contradictions.
+
+    `mode` finds the modes of namespaces.
+    """
     problems: list[LineProblem] = []
     lines: dict[str, tuple[int, ...]] = {}
     values: dict[str, Any] = {}
@@ -115,7 +117,7 @@ def read_procedure(passages: Sequence[Passage]) -> tuple[Procedure, list[LinePro
         elif found:
             values[name] = found[0].value if name in ("base", "function") else int(found[0].value)
             lines[name] = found[0].numbers
-    spaces = _namespaces(passages, problems)
+    spaces = _namespaces(passages, mode, problems)
     if spaces:
         lines["namespaces"] = tuple(sorted({n for space in spaces for n in space.numbers}))
     described = tuple(space.value for space in spaces)
@@ -140,11 +142,13 @@ def _contradiction(name: str, *hits: _Hit) -> LineProblem:
     return LineProblem(two.numbers[0], what, fatal=True)
 
 
-def _namespaces(passages: Iterable[Passage], problems: list[LineProblem]) -> list[_Hit]:
+def _namespaces(
+    passages: Iterable[Passage], mode: re.Pattern[str], problems: list[LineProblem]
+) -> list[_Hit]:
     """Return each mode's namespace, with all that is said of it."""
     found: dict[str, _Hit] = {}
     for passage in passages:
-        for space, numbers in _described(passage):
+        for space, numbers in _described(passage, mode):
             known, first = found.setdefault(space.mode, _Hit(space, numbers))
             for name in ("size", "map", "align"):
                 one, two = getattr(known, name), getattr(space, name)
@@ -158,10 +162,12 @@ def _namespaces(passages: Iterable[Passage], problems: list[LineProblem]) -> lis
     return list(found.values())
 
 
-def _described(passage: Passage) -> Iterator[tuple[NamespaceText, tuple[int, ...]]]:
+def _described(
+    passage: Passage, named: re.Pattern[str]
+) -> Iterator[tuple[NamespaceText, tuple[int, ...]]]:
     """Yield each mode that has a size, with what is said of it before the next mode or size."""
     text = passage.text
-    modes = list(_MODE.finditer(text))[:MAX_NAMESPACES]
+    modes = list(named.finditer(text))[:MAX_NAMESPACES]
     sizes = [
         size
         for size in _SIZE.finditer(text)

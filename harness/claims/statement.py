@@ -5,14 +5,17 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from harness import workloads
 from harness.errors import InputError
 from harness.project.claim import Claim, Figures, PostedNumber
 
-GRAMMAR = "DRIVER[@K]=P% or DRIVER[@K]=BASE->TIPms[,P%]"
-EXAMPLES = "nd_pmem=59.4%, 'dax_pmem@4=313.45->256.56ms'"
+GRAMMAR = "METRIC[@K]=P% or METRIC[@K]=BASE->TIPms[,P%]"
+_METRICS = workloads.find(workloads.DEFAULT).metrics
+EXAMPLE = f"{_METRICS[0]}=59.4%"
+EXAMPLES = f"{EXAMPLE}, '{_METRICS[-1]}@4=313.45->256.56ms'"
 _NUMBER = r"\d{1,9}(?:\.\d{1,6})?"
 _STATEMENT = re.compile(
-    r"\s*(?P<driver>nd_pmem|dax_pmem)(?:@(?P<after>[1-9]\d{0,2}))?\s*=\s*"
+    r"\s*(?P<metric>[a-z][a-z0-9_]{0,60})(?:@(?P<after>[1-9]\d{0,2}))?\s*=\s*"
     rf"(?:(?P<base>{_NUMBER})\s*->\s*(?P<tip>{_NUMBER})\s*ms)?(?P<comma>\s*,\s*)?"
     rf"(?:(?P<percent>-?{_NUMBER})\s*%)?\s*",
     re.ASCII,
@@ -28,12 +31,15 @@ def parse_claim(text: str) -> Claim:
     given = [match[name] for name in ("base", "percent") if match[name]] if match else []
     if match is None or len(given) != (2 if match["comma"] else 1):
         raise _error(text, f"is not a claim; expected {GRAMMAR}, like {EXAMPLES}")
+    if not workloads.is_metric(match["metric"]):
+        known = ", ".join(workloads.metrics())
+        raise _error(text, f"is about no metric; expected one of {known}")
     percent, percent_decimals = _number(match["percent"])
     base, tip = (_figures(match[name]) for name in ("base", "tip"))
     try:
         return Claim(
             version=0,
-            metric=match["driver"],
+            metric=match["metric"],
             rebinds=1,
             base=base and Figures(*base),
             tip=tip and Figures(*tip),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads text and returns the drivers, bindings, builds and patches that it names, by position."""
+"""Reads text and returns the builds, patches and set-ups that it names, by position."""
 
 import itertools
 import re
@@ -8,7 +8,6 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from harness.claims.procedure import MODES
 from harness.claims.quantities import Quantity, quantities
 from harness.project.claim import Setup
 
@@ -22,46 +21,19 @@ NamedSetup = Setup | Literal["several"]
 Scope = int | Literal["series", "this"]
 
 
-def _words(pattern: str) -> re.Pattern[str]:
+def pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern whose spaces match any white space, line breaks included."""
-    return re.compile(pattern.replace(" ", r"\s+"), re.IGNORECASE)
+    return re.compile(text.replace(" ", r"\s+"), re.IGNORECASE)
 
 
-_METRIC = _words(r"\b(nd_pmem|dax_pmem|fsdax|devdax)\b")
-_TITLE = _words(
-    r"\W*(?:(?:the|for|with|on|using|results?|of) )*(?:nd_pmem|dax_pmem|fsdax|devdax)\b"
-    r"(?: (?:drivers?|namespaces?|rebind\w*|results?|times?))*\s*(?:[,:(\[].*)?"
-)
-_KIND = _words(
-    r"(?P<first>\b(?:first|initial)[ -](?:time )?(?:re)?bind(?:ings?|s)?\b)"
-    r"|(?P<mean>\b(?:averages?|avg|mean)\b)"
-    r"|\b(?:subsequent|later) (?:re)?bind\w*|\brebind(?:s|ings?)?\b"
-)
-#: The words of sentences, rows and titles whose figures are read: with any other, it may be another
-#: quantity (misses, a part of the time), another statistic, an aim, or another comparison.
-_KNOWN = re.compile(
-    r"an?|the|our|my|we|this|these|its?|that|which|and|or|as|is|are|was|were|be|been|becom\w+|of|for|on|in|at|by"
-    r"|from|to|with|without|before|after|instead|about|around|roughly|approximately|respectively"
-    r"|so|thus|now|all|also|both|each|i\.e|say|exact|ms|msecs?|s|secs?|us|ns|\w*seconds?"
-    r"|percent|average[sd]?|avg|mean|first|initial|subsequent|later|times?|duration|latency"
-    r"|re-?bind\w*|re-?bound|bind|binds|bindings?|bound|again|go|goes|went|takes?|took|taking"
-    r"|drivers?|namespaces?|nd_pmem|dax_pmem|fsdax|devdax|[kmgt]i?b|map|dev|mem|align(?:ed|ment)?"
-    r"|base(?:line)?|unpatched|vanilla|original|patch(?:es|ed)?|series|set|change|commit|applied"
-    r"|whole|full|entire|complete|kernel|tree|v\d+\.\d[\w.-]*|measured|tested|results?|figures"
-    r"|numbers|times|follow(?:s|ing)?|below|here|using|gives?|shows?|every|run|loaded"
-    r"|vms?|virtual|physical|real|machine|host|hardware|bare|metal|bare-metal|qemu|kvm|guest"
-    r"|(?:reduc|lower|decreas|cut|shorte|improv|drop|fall|shr[iu]nk|increas|rise)\w*|fell|rose|less"
-    r"|down|more|longer|slower|optane|dcpmms?|nvdimms?",
-    re.IGNORECASE,
-)
 #: Where a letter begins to tell what earlier versions were like; only a line of dashes ends it.
-_CHANGELOG = _words(r"\W*(?:changes\b|changelog\b|history\b|v\d{1,2}\b(?!\.\d)).{0,30}")
-_WORD = _words(
+_CHANGELOG = pattern(r"\W*(?:changes\b|changelog\b|history\b|v\d{1,2}\b(?!\.\d)).{0,30}")
+WORD = pattern(
     r"\bfirst \d+\b(?! patches)|\b(?:takes?|took|is|are|was|were) from\b|\?"
     r"|(?<![\w.])[^\W\d][\w.-]*(?<![.-])"
 )
 #: The VM may be described with the machine that it runs on.
-_SETUP = _words(
+_SETUP = pattern(
     r"(?P<no>\b(?:no|not|never|without|unlike|instead of|rather than|than|n't) (?:\w+ ){0,2})?"
     r"\b(?P<vm>(?:VMs?|virtual machines?|virtualized|QEMU|KVM|guests?)\b"
     r"(?:(?: (?!and\b|or\b)\w+){0,2} on (?:an?|the) (?:[\w-]+ ){0,3}(?:host|machine|server)\b)?)"
@@ -85,28 +57,23 @@ _SCOPE_TEXT = (
     + r")(?:/\d{1,3}\b)?"
     r"|\bthe first (?P<count>\d{1,3}) patches\b)"
 )
-_SCOPE = _words(_SCOPE_TEXT)
-_PATCH = _words(r"\bpatch(?:es)?\b")
-#: All drivers, and patches that are not the first ones.
-_OTHERS = _words(
-    r"\b(?:both|all|each|every)(?: of)?(?: the)? (?:drivers?|namespaces?)\b"
-    r"|\b(?:patch(?:es|set)?|series) (?:before|above|below|following|later)\b"
-)
+_SCOPE = pattern(_SCOPE_TEXT)
+_PATCH = pattern(r"\bpatch(?:es)?\b")
 #: By these a sentence may name a driver that the figures are not of.
-_EXCLUDES = _words(
+EXCLUDES = pattern(
     r"n't\b|\b(?:not?|never|nor|neither|none|without|unlike|except|but|other|instead|unaffected"
     r"|unchanged|only)\b"
 )
-_CONDITION = _words(
+CONDITION = pattern(
     r"\W*(?:(?:and|also) )?(?:on|in|with|without|for|under|when|if|using|old|expected|before|after"
     r"|previous\w*|from|at|by)\b"
 )
 #: What makes a sentence about a physical host say that it was measured there.
-_MEASURED = _words(
+_MEASURED = pattern(
     r"\b(?:tested|measured|ran|run|results?|figures|numbers|times|benchmark\w*|set-?up|using)\b"
 )
 #: A line that only names a build, or has figures after its colon.
-_HEADING = _words(
+HEADING = pattern(
     r"\W{0,4}(?:(?P<base>(?:on )?(?:the )?(?:base(?:line)?|before|unpatched|vanilla|original)"
     r"(?: kernel| tree)?)|(?P<tip>after|patched(?: kernel)?|with patch)"
     r"|(?P<full>(?:the )?(?:full|whole|entire|complete) (?:patch\s*)?(?:series|set)|all patches)"
@@ -116,29 +83,29 @@ _HEADING = _words(
     + r"(?:(?P<colon>:)(?P<rest>.*))?"
 )
 #: Beside these words, a percentage may not be the reduction of a time.
-_MORE = _words(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
+_MORE = pattern(r"\b(?:faster|speed|increas|slower|longer|regress|higher|more\b|rise|rose)")
 _SENTENCE_END = re.compile(
     r"(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)[.!?](?=\s)|\n(?=\s*[-*\u2022]\s)"
     r"|\n(?=[^\n:]{1,60}:[ \t]*(?:\n|\Z))"
 )
 _ABOUT = r"(?:(?:about|around|roughly|approximately) |~\s*)?"
-#: What is in front of a reduction, behind it, and between two ("59.4% for nd_pmem and 64.8%").
-_BY = _words(rf"\b(?:by|(?:reduction|decrease|saving|improvement)(?: of|:)) {_ABOUT}\Z")
-_LESS_BEHIND = _words(
+#: What is in front of a reduction, behind it, and between two ("59.4% for pmem and 64.8%").
+_BY = pattern(rf"\b(?:by|(?:reduction|decrease|saving|improvement)(?: of|:)) {_ABOUT}\Z")
+_LESS_BEHIND = pattern(
     r"\s*(?:less|lower|shorter|longer|slower|more|later|reduction|decrease|saving|improvement)\b"
 )
-_AND = _words(rf"(?: (?:less|lower|shorter))?(?: for \w+)?(?:,| and|, and) {_ABOUT}")
+_AND = pattern(rf"(?: (?:less|lower|shorter))?(?: for \w+)?(?:,| and|, and) {_ABOUT}")
 #: What makes a figure a part, an end of a range or a difference.
-_PART = _words(
+_PART = pattern(
     r"[ -]*points?\b|\s*(?:of|or|each|and (?:more|above|up))\b|\s*\+|\s*(?:to|[-\u2013\u2014])\s*\d"
 )
-_BY_TIME = _words(rf"\b(?:by|less|after) {_ABOUT}\Z")
-_UNIT = re.compile(r"[(\[](?:in )?((?:%|[mun\u00b5\u03bc]?s|msecs?)(?!\w)[^)\]\n]{0,20})[)\]]")
+_BY_TIME = pattern(rf"\b(?:by|less|after) {_ABOUT}\Z")
+UNIT = re.compile(r"[(\[](?:in )?((?:%|[mun\u00b5\u03bc]?s|msecs?)(?!\w)[^)\]\n]{0,20})[)\]]")
 _CELL_GAP = re.compile(r"\s*\|\s*|\s{2,}")
-_FROM = _words(rf"\bfrom {_ABOUT}\Z")
-_TO = _words(rf"\s*(?:\([^()]{{0,40}}\)\s*)?(?:down )?\bto {_ABOUT}")
+_FROM = pattern(rf"\bfrom {_ABOUT}\Z")
+_TO = pattern(rf"\s*(?:\([^()]{{0,40}}\)\s*)?(?:down )?\bto {_ABOUT}")
 #: The reverse: first the new value, then the old one.
-_INSTEAD = _words(rf"\s*,?\s*(?:instead of|down from) {_ABOUT}")
+_INSTEAD = pattern(rf"\s*,?\s*(?:instead of|down from) {_ABOUT}")
 _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192)\s*")
 #: How many characters before a number are searched for "from".
 _BEFORE = 40
@@ -159,63 +126,10 @@ class Heading(msgspec.Struct, frozen=True):
     rest: str
 
 
-def heading(line: str, next_line: str) -> Heading | None:
-    """Return the heading in a line. Without a colon it is one only if the next line has figures."""
-    found = _HEADING.fullmatch(line.rstrip(" *_"))
-    if found is None or (found["scope"] and (not found["build"] or _is_own_effect(found))):
-        return None
-    rest = (found["rest"] or "").strip(" *_")
-    if (rest and not quantities(rest)) or not (found["colon"] or is_row(next_line)):
-        return None
-    if found["base"] or _is_base(found):
-        return Heading("base", None, rest)
-    return Heading("tip", _scope(found) if found["scope"] or found["full"] else None, rest)
-
-
-def is_row(line: str) -> bool:
-    """Whether a line belongs to a block: figures after a colon or gap, or a name and a colon."""
-    found = quantities(line)
-    if not found:
-        return line.rstrip().endswith(":") and bool(_METRIC.search(line) or _KIND.search(line))
-    before = line[: found[0].start]
-    return ":" in before or "=" in before or before.endswith("  ") or not re.search(r"\w", before)
-
-
 def sentences(text: str) -> list[tuple[int, int]]:
     """Return begin and end of each sentence or list item."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     return list(zip([0, *ends], [*ends, len(text)], strict=True))
-
-
-def metrics(text: str) -> list[Placed[str]]:
-    """Return the drivers that a text names, directly or by the mode of their namespaces."""
-    found = ((m.start(), m[1].lower()) for m in _METRIC.finditer(text))
-    return [Placed(at, MODES.get(name, name)) for at, name in found]
-
-
-def is_condition(title: str) -> bool:
-    """Whether a title may say that what is below it was measured otherwise."""
-    return _CONDITION.match(title) is not None and bool(unclear_word(title))
-
-
-def excludes_metrics(text: str) -> bool:
-    """Whether a sentence may name a driver to say that figures are not of it."""
-    parts = (text[start:end] for start, end in sentences(text))
-    return any(_METRIC.search(part) and _EXCLUDES.search(part) for part in parts)
-
-
-def kinds(text: str) -> list[Placed[BindingKind]]:
-    """Return the kinds of bindings that a text names, and whether it says that it averages them."""
-    found = list(_KIND.finditer(text))
-    rebinds: BindingKind = "mean" if any(m["mean"] for m in found) else "rebind"
-    return [Placed(m.start(), "first" if m["first"] else rebinds) for m in found]
-
-
-def unclear_word(text: str) -> str:
-    """Return a word by which a text's figures may not be measured times of bindings, or ""."""
-    words = _WORD.findall(text.replace("per cent", "percent"))
-    unknown = (word for word in words if not _KNOWN.fullmatch(word))
-    return next(itertools.chain(unknown, _OTHERS.findall(text)), "")
 
 
 def unclear_patches(text: str, block: Scope | None) -> str:
@@ -225,7 +139,7 @@ def unclear_patches(text: str, block: Scope | None) -> str:
     """
     found = list(_SCOPE.finditer(text))
     for match in found:
-        if _is_own_effect(match) or block not in (None, _scope(match)):
+        if is_own_effect(match) or block not in (None, scope_of(match)):
             return match[0].strip()
     spans = [match.span() for match in found]
     for word in _PATCH.finditer(text):
@@ -254,9 +168,9 @@ def scopes(text: str) -> tuple[set[Scope], list[Placed[Build]]]:
     """Return the patches that a text names, and the builds with or without them."""
     found = list(_SCOPE.finditer(text))
     builds: list[Placed[Build]] = [
-        Placed(m.start(), "base" if _is_base(m) else "tip") for m in found if m["build"]
+        Placed(m.start(), "base" if is_base(m) else "tip") for m in found if m["build"]
     ]
-    return {_scope(m) for m in found}, builds
+    return {scope_of(m) for m in found}, builds
 
 
 def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
@@ -313,42 +227,29 @@ def is_table_row(line: str) -> bool:
 
 def table_unit(line: str, next_line: str) -> str:
     """Return the unit in the header of a table, given the line below it, or ""."""
-    units = set(_UNIT.findall(line))
+    units = set(UNIT.findall(line))
     is_header = len(units) == 1 and not quantities(line) and is_table_row(next_line)
     return units.pop() if is_header else ""
 
 
 def has_unit(text: str) -> bool:
     """Whether a title has a unit in brackets."""
-    return _UNIT.search(text) is not None
+    return UNIT.search(text) is not None
 
 
-def columns(line: str) -> tuple[str, list[Heading]]:
-    """Return the first cell of a table's header, and the builds of all others or none."""
-    name, *names = cells(_UNIT.sub("", line))
-    found = [heading(f"{name}:", "") for name in names]
-    clear = [one for one in found if one is not None]
-    return name, clear if len(clear) == len(names) else []
-
-
-def title_metric(text: str) -> str | None:
-    """Return the driver that the title of a block names: one, in front."""
-    named = {found.value for found in metrics(text)}
-    line = re.split(r":\s*\n", text.strip())[-1]
-    return named.pop() if len(named) == 1 and _TITLE.fullmatch(line) else None
-
-
-def _is_own_effect(found: re.Match[str]) -> bool:
+def is_own_effect(found: re.Match[str]) -> bool:
     """Whether a patch but the first is named for what it does itself, or for the base of that."""
     is_one = found["number"] is not None and not found["from_one"] and int(found["number"]) > 1
     return is_one and found["build"].lower() not in ("with", "after") if found["build"] else is_one
 
 
-def _is_base(found: re.Match[str]) -> bool:
+def is_base(found: re.Match[str]) -> bool:
+    """Whether a match of patches says that they are not applied."""
     return (found["build"] or "").lower() in ("before", "without")
 
 
-def _scope(found: re.Match[str]) -> Scope:
+def scope_of(found: re.Match[str]) -> Scope:
+    """Return the patches that a match names."""
     number = found["number"] or found["count"]
     if number:
         return int(number)

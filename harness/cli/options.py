@@ -477,7 +477,7 @@ def claim_options(command: F) -> F:
             multiple=True,
             metavar="CLAIM",
             help="Judge by this claim, instead of that of the cover letter or series.yaml about "
-            "the same driver; may be given again. DRIVER[@K]=P% or DRIVER[@K]=BASE->TIPms[,P%]: "
+            "the same metric; may be given again. METRIC[@K]=P% or METRIC[@K]=BASE->TIPms[,P%]: "
             "after K patches, reduced by P %, or from BASE to TIP.",
         ),
         click.option(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness import workloads
 from harness.claims.letter import RunStatement, choose, read_letter
 from harness.errors import InputError
 from harness.events import Listener, Note, silent
@@ -57,12 +58,13 @@ def run_claims(
         return None
     series, plan = project.series(wanted.slug), project.plan(wanted.plan)
     setting = (plan.guest, plan.rebinds)
+    _require_metrics(wanted.given.stated, series)
     if mails:
         _require_patches(wanted.given.stated, len(mails.patches))
     number = _number(series, source, mails)
     kept = tuple(c for c in project.claims(wanted.slug) if c.version == number)
     raw, named = _letter(mails) if mails else (b"", "")
-    letter = read_letter(raw, project.guests(), number or 0) if raw else None
+    letter = read_letter(raw, project.guests(), number or 0, series.workload) if raw else None
     chosen = choose(kept, letter, named, wanted.given, setting)
     for line in chosen.said:
         listen(Note(line))
@@ -70,6 +72,18 @@ def run_claims(
         # Its record names another version: that of our ports.
         return RunClaims(f"series.yaml, v{number}", kept)
     return chosen.own
+
+
+def _require_metrics(stated: Sequence[Claim], series: Series) -> None:
+    """Raise InputError for a claim about a metric that the series' workload does not have."""
+    known = workloads.find(series.workload).metrics
+    for claim in stated:
+        if known and claim.metric not in known:
+            raise InputError(
+                f"no metric {claim.metric}",
+                where=claim.quotes[0],
+                expected=f"{' or '.join(known)}: the workload is {series.workload}",
+            )
 
 
 def _require_patches(stated: Sequence[Claim], count: int) -> None:

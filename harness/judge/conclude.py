@@ -20,7 +20,8 @@ from harness.judge.tabulate import BootTable, ReplayTable
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
-from harness.record.record import PROXY_KIND, BootRun, ReplayRun, RunRecord
+from harness.record.record import BootRun, ReplayRun, RunRecord
+from harness.workloads import proxies
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ def _of_both(
     rules: Sequence[Rule],
     replay: ReplayRun,
 ) -> Conclusion:
-    asked = {rule: rule.kind in PROXY_KIND.values() for rule in rules}
+    asked = {rule: rule.kind in proxies(record).values() for rule in rules}
     first = conclude(record, claims, nulls, [rule for rule in rules if not asked[rule]])
     if replay.builds:
         of_replay = [rule for rule in rules if asked[rule] or rule.metric == MEMMAP_EQUAL]

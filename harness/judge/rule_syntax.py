@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parses a rule: `nd_pmem.rebind.ratio<0.6`, `order9@7.ratio_high<=0.8`. Pure.
+"""Parses a rule about a metric of boots, or a kind of a replay. Pure.
 
     KIND[@BUILD][.OP].METRIC RELATION NUMBER, or memmap.equal
 
@@ -14,11 +14,10 @@ from typing import Literal
 
 import msgspec
 
-from harness.record.record import PROXY_KIND, Lines
+from harness.record.record import Lines
+from harness.workloads import is_metric, kinds
 
 Relation = Literal["<", "<=", ">", ">=", "=="]
-#: Drivers of a boot, page orders of a replay.
-KINDS = (*PROXY_KIND, *PROXY_KIND.values())
 OPS = ("rebind", "first", "traffic")
 METRICS = {
     "ratio": "the build's cost over base's",
@@ -84,7 +83,7 @@ def parse_rule(text: str) -> Rule:
         raise ValueError(f"{_short(subject)} names nothing to measure; expected {FORM}")
     kind, build, op, metric = parts.groups()
     for what, name, known in (
-        ("kind", kind, KINDS),
+        ("kind", kind, (kind,) if is_metric(kind) else kinds()),
         ("binding", op or OPS[0], OPS),
         ("metric", metric, TRAFFIC if op == "traffic" else tuple(METRICS)),
     ):

@@ -19,7 +19,6 @@ from harness.judge.summary import MetricSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
 from harness.record.record import (
-    PROXY_KIND,
     BootRun,
     Build,
     Evidence,
@@ -27,6 +26,7 @@ from harness.record.record import (
     ReplayRun,
     RunRecord,
 )
+from harness.workloads import proxies, words
 
 #: A claim is a rounded figure from another machine: it holds within this many percentage points.
 TOLERANCE_POINTS = 5.0
@@ -172,7 +172,7 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
     for build in record.builds[1:]:
         if build.kind != "prefix":
             continue  # not the code that the claim is about
-        for metric, kind in PROXY_KIND.items():
+        for metric, kind in proxies(record).items():
             effect = found.effect(kind, build.name, "rebind", "ns")
             for claim in _claims(record, claims, metric, build):
                 if (claimed := claim.claimed_percent) is None:
@@ -221,7 +221,7 @@ def _decide(
     if claim is None or claimed is None:
         version = record.subject.version
         claimant = f"version {version} makes" if version else "these patches make"
-        return "untested", f"{claimant} no claim about this driver"
+        return "untested", f"{claimant} no claim about this {words(record).metric}"
     if why := _untested(record, claim, claimed):
         return "untested", why
     return _limited(record, claim, *_measured(found, effect, claim, claimed))
@@ -257,7 +257,7 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
     if setup.guest != claim.guest:
         return f"guest {setup.guest} is not the claim's, {claim.guest}"
     if setup.rebinds < claim.rebinds:
-        return f"{setup.rebinds} rebinds; the claim is about {claim.rebinds}"
+        return f"{setup.rebinds} {words(record).sample}s; the claim is about {claim.rebinds}"
     return ""
 
 

@@ -201,18 +201,13 @@ LIMIT = "limit"
 NON_TEMPORAL = ("movnti", "movntdq", "vmovntdq-512")
 
 
-#: The page order that is a replay's proxy for a driver's rebinds: nd_pmem initializes struct pages
-#: one by one; dax_pmem, which is aligned to 2M, as compound pages of order 9.
-PROXY_KIND = {"nd_pmem": "order0", "dax_pmem": "order9"}
-
-
 class Pass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of the function on trial, outside any kernel.
 
     `process` numbers the run's processes in order; `round` is equal for processes that belong
     together, one per build. `index` counts the process's calls: number 0 faults the memory in, as a
-    first binding does. `kind` is order0 or order9, or for the build `limit`, which fills the same
-    memory by other means, the instruction that it uses. `cpu_ns` excludes the time of other
+    first binding does. `kind` is one of the workload's, or for the build `limit`, which fills the
+    same memory by other means, the instruction that it uses. `cpu_ns` excludes the time of other
     programs. `digest` is of the struct pages left, if it was taken.
 
     In a round, the processes of all builds alternate in slices: `slice` counts those of one

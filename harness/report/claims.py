@@ -8,10 +8,10 @@ from harness.judge.conclude import Conclusion
 from harness.judge.conditions.fit import nested, other_cpu
 from harness.judge.ratios.ratios import Effect, clock
 from harness.judge.verdict import Verdict
-from harness.record.record import PROXY_KIND
 from harness.report import phrases, tables
 from harness.report.lines import TONE, Line
 from harness.report.tables import Table
+from harness.workloads import proxies
 
 #: Verdicts whose reason is more than the measured interval.
 _REASONED = ("inconclusive", "open", "untested")
@@ -93,7 +93,7 @@ def _unclaimed(conclusion: Conclusion) -> Iterator[tuple[str, Effect]]:
         if record.evidence != "replay" or record.is_null:
             continue
         whole = (v for v in part.verdicts if v.build == record.tip.name)
-        claimed = {PROXY_KIND.get(verdict.metric) for verdict in whole}
+        claimed = {proxies(record).get(verdict.metric) for verdict in whole}
         for effect in part.effects:
             is_tip = (effect.build, effect.op) == (record.tip.name, "rebind")
             if is_tip and effect.cost_unit == "ns" and effect.kind not in claimed:
@@ -101,7 +101,7 @@ def _unclaimed(conclusion: Conclusion) -> Iterator[tuple[str, Effect]]:
 
 
 def _brief(verdict: Verdict) -> str:
-    """Return what a claim is about as --claim takes it, `nd_pmem@3`, and its set-up."""
+    """Return what a claim is about as --claim takes it, like `METRIC@3`, and its set-up."""
     after = "" if verdict.after_patch is None else f"@{verdict.after_patch}"
     return f"{verdict.metric}{after}" + (f" ({verdict.setup})" if verdict.setup else "")
 

@@ -11,8 +11,9 @@ from harness.judge.ratios.precision import MOST_BOOTS, Precision
 from harness.judge.ratios.prefixes import PrefixResult, bisectable
 from harness.judge.ratios.traffic import Explanation, explanations
 from harness.judge.verdict import Verdict, Word
-from harness.record.record import FOLLOW_UP, ReplayRun
+from harness.record.record import FOLLOW_UP, ReplayRun, RunRecord
 from harness.report import identity, phrases
+from harness.workloads import words
 
 #: bad: the series is at fault. doubt: may be a fault of machine or procedure. open: undecided.
 Tone = Literal["good", "bad", "doubt", "open", ""]
@@ -78,7 +79,7 @@ def judged(conclusion: Conclusion) -> Iterator[Line]:
         yield Line(about, text, TONE[verdict.verdict])
         if quoted := phrases.quoted(verdict):
             yield Line(f"{about}, as stated", quoted)
-        yield from _figures(verdict)
+        yield from _figures(conclusion.record, verdict)
 
 
 def disagreements(conclusion: Conclusion) -> Iterator[Line]:
@@ -100,12 +101,12 @@ def commits(conclusion: Conclusion) -> Iterator[Line]:
         yield Line("commits", text, "open")
 
 
-def _figures(verdict: Verdict) -> Iterator[Line]:
+def _figures(record: RunRecord, verdict: Verdict) -> Iterator[Line]:
     """Yield what was found about the other posted figures, if they could be tested."""
     name = phrases.about(verdict)
     if verdict.first is not None and verdict.first[0] != "untested":
         word, reason = verdict.first
-        yield Line(f"{name}, first binding", f"{word}: {reason}", TONE[word])
+        yield Line(f"{name}, {words(record).first}", f"{word}: {reason}", TONE[word])
     for one in verdict.figures:
         if one.verdict != "untested":
             text = f"{one.verdict}: {one.reason}"
@@ -122,10 +123,10 @@ def precision(conclusion: Conclusion) -> Iterator[Line]:
     """Yield how many boots each verdict needed, and what twice the time would bring."""
     for verdict in conclusion.verdicts:
         if (cost := verdict.precision) is not None:
-            yield Line(f"{phrases.about(verdict)}, boots", _cost(verdict, cost))
+            yield Line(f"{phrases.about(verdict)}, boots", _cost(conclusion.record, verdict, cost))
 
 
-def _cost(verdict: Verdict, cost: Precision) -> str:
+def _cost(record: RunRecord, verdict: Verdict, cost: Precision) -> str:
     is_decided = verdict.verdict in ("reproduced", "contradicted")
     if cost.sufficient is None:
         enough = f"a verdict would take more than {MOST_BOOTS} boots per build"
@@ -135,9 +136,11 @@ def _cost(verdict: Verdict, cost: Precision) -> str:
         enough = f"{cost.sufficient} per build would have sufficed"
     else:
         enough = f"all {cost.boots} per build were needed"
-    rebinds = f"{units.count(cost.rebinds, 'rebind')} per boot would have sufficed"
+    sample = words(record).sample
+    if sample:
+        enough += f"; {units.count(cost.rebinds, sample)} per boot would have sufficed"
     widths = f"from {cost.width:.1%} to {cost.doubled:.1%}"
-    return f"{enough}; {rebinds}; twice the time would narrow the interval {widths}"
+    return f"{enough}; twice the time would narrow the interval {widths}"
 
 
 def own(conclusion: Conclusion) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from harness.judge.conditions.noise import Noise
 from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Evidence, ReplayRun, RunRecord
 from harness.series.mails.messages import is_message_id
+from harness.workloads import words
 
 
 class _EvidenceWords(NamedTuple):
@@ -94,9 +95,10 @@ def setting(record: RunRecord) -> str:
     if isinstance(record, ReplayRun):
         return f"{count(record.setup.rounds, 'round')} of {record.setup.passes} passes{why}"
     setup = record.setup
-    boots, rebinds = count(setup.boots, "boot"), count(setup.rebinds, "rebind")
+    boots, sample = count(setup.boots, "boot"), words(record).sample
+    repeated = f", {count(setup.rebinds, sample)} per boot" if sample else ""
     guest = "" if record.evidence == "reported" else f"{setup.guest}, "
-    return f"{guest}{boots} per build, {rebinds} per boot{why}"
+    return f"{guest}{boots} per build{repeated}{why}"
 
 
 def decides(record: RunRecord) -> bool:
@@ -197,7 +199,8 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
     if isinstance(record, BootRun) and record.evidence != "reported":
         rows.append(("guest", f"{record.setup.guest}, plan {record.setup.plan}"))
     pages = ", ".join(f"{name} {count}" for name, count in record.setup.nr_pages.items())
-    rows.append(("struct pages", pages))
+    if any(record.setup.nr_pages.values()):
+        rows.append(("struct pages", pages))
     rows += list(host.tools.items())
     return rows
 

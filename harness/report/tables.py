@@ -19,6 +19,7 @@ from harness.judge.verdict import Verdict
 from harness.record.record import BootRun, Lines, ReplayRun
 from harness.report import phrases
 from harness.report.lines import TONE, Tone
+from harness.workloads import words
 
 #: Cells that are shown in colour.
 TONES: dict[str, Tone] = {
@@ -73,17 +74,22 @@ def builds(conclusion: Conclusion) -> Table:
 def bindings(conclusion: Conclusion) -> Table:
     """Return first binding and mean rebind per driver, in the units of the cover letter."""
     record = conclusion.record
+    named = words(record)
     rows: list[tuple[str, ...]] = []
     for verdict in _of_last_build(conclusion) if isinstance(record, BootRun) else ():
         base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
-        average = f"average of {_rebind_counts(verdict)}"
+        average = f"average of {_rebind_counts(verdict, named.sample or 'boot')}"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
         below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
-        rows.append((verdict.metric, "first binding", base[0], tip[0], "", ""))
-        rows.append((after, average, base[1], tip[1], *below))
+        if named.first:
+            rows.append((verdict.metric, named.first, base[0], tip[0], "", ""))
+        name = "" if named.first else verdict.metric
+        rows.append((" ".join(filter(None, (name, after))), average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
-    return Table(("driver", "binding", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
+    return Table(
+        (named.metric, "binding", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2
+    )
 
 
 def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
@@ -100,11 +106,11 @@ def _binding(means: BindingMeans | None) -> tuple[str, str]:
     return ms(means.first_ms), ms(means.rebind_mean_ms)
 
 
-def _rebind_counts(verdict: Verdict) -> str:
-    """Return the number of rebinds of base and tip that were averaged: `25 rebinds`."""
+def _rebind_counts(verdict: Verdict, sample: str) -> str:
+    """Return the number of samples of base and tip that were averaged: `25 rebinds`."""
     builds = (verdict.summary.base, verdict.summary.tip)
     counts = sorted({build.rebinds for build in builds if build is not None})
-    return f"{' and '.join(map(str, counts)) or 'no'} rebind{'' if counts == [1] else 's'}"
+    return f"{' and '.join(map(str, counts)) or 'no'} {sample}{'' if counts == [1] else 's'}"
 
 
 def ms(value: float | None) -> str:
@@ -241,7 +247,7 @@ def prefixes(conclusion: Conclusion) -> Table:
     """
     kind = conclusion.record.evidence
     headings = (
-        *("patch", "boots", "memmaps", "warnings", "driver", "ms"),
+        *("patch", "boots", "memmaps", "warnings", words(conclusion.record).metric, "ms"),
         f"below base\n({kind})",
         f"below parent\n({kind})",
         "claimed",

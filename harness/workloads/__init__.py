@@ -4,8 +4,11 @@
 Each has a folder here; the other rooms see the interface (workload.py) only.
 """
 
+from collections.abc import Mapping
+
 from harness.errors import InputError
-from harness.record.record import ZONE_DEVICE
+from harness.record.record import ZONE_DEVICE, Run
+from harness.workloads.report_words import ReportWords
 from harness.workloads.workload import Workload
 from harness.workloads.zone_device import ZoneDevice
 
@@ -20,3 +23,33 @@ def find(name: str) -> Workload:
     if name not in _WORKLOADS:
         raise InputError(f"no workload {name!r}", expected=f"one of {', '.join(NAMES)}")
     return _WORKLOADS[name]
+
+
+def proxies(record: Run) -> Mapping[str, str]:
+    """Return the kind of replayed call that is a proxy for a metric of a run, by metric.
+
+    A run of a workload that this harness does not have is reported without its words and proxies.
+    """
+    found = _WORKLOADS.get(record.subject.workload)
+    return found.proxies if found else {}
+
+
+def words(record: Run) -> ReportWords:
+    """Return what reports of a run call what it measured."""
+    found = _WORKLOADS.get(record.subject.workload)
+    return found.report_words if found else ReportWords()
+
+
+def metrics() -> tuple[str, ...]:
+    """Return the metrics of all workloads that have the same ones in each series."""
+    return tuple(metric for name in NAMES for metric in find(name).metrics)
+
+
+def is_metric(name: str) -> bool:
+    """Whether a workload may have a metric of this name; some let a series name their own."""
+    return name in metrics() or any(not find(other).metrics for other in NAMES)
+
+
+def kinds() -> tuple[str, ...]:
+    """Return metrics(), then the kinds of replays."""
+    return (*metrics(), *(kind for name in NAMES for kind in find(name).proxies.values()))

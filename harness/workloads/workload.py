@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from harness.record.record import Check, Sample
+from harness.workloads.claim_words import ClaimWords
 from harness.workloads.figures import Cut, Figure, Steps
 from harness.workloads.replay import Replay
+from harness.workloads.report_words import ReportWords
 
 if TYPE_CHECKING:
     from harness.workloads.zone_device.namespaces import Namespace
@@ -95,6 +97,14 @@ class Workload(Protocol):
     @property
     def replay(self) -> Replay | None:
         """Return how its function is called in a process; None if it has no replay."""
+
+    @property
+    def claim_words(self) -> ClaimWords:
+        """Return how mails call what it measures."""
+
+    @property
+    def report_words(self) -> ReportWords:
+        """Return what reports call what it measures."""
 
     @property
     def kernel_options(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from harness.judge.stats.distribution import Shape, far, modes, trend
 from harness.judge.stats.ratio import FEWEST
 from harness.judge.tabulate import BootTable, ReplayTable, RunTable
 from harness.record.record import HostUse
+from harness.workloads import words
 
 NoiseKind = (
     ConditionKind
@@ -241,6 +242,7 @@ def _preempted(table: ReplayTable) -> Iterator[Noise]:
 
 def _coarse(table: BootTable, series: Sequence[Watched]) -> Iterator[Noise]:
     """Yield the coarsest build of each driver. A median of 0 is all step."""
+    sample = words(table.record).sample or "boot"
     for kind in table.kinds:
         worst, text, where = 0.0, "", ""
         for build in table.record.builds:
@@ -251,7 +253,7 @@ def _coarse(table: BootTable, series: Sequence[Watched]) -> Iterator[Noise]:
             share = min(1.0, step / middle) if middle else float(bool(times))
             if share > worst:
                 worst, where = share, f"{kind} on {build.name}"
-                text = f"the clock's step, {step / 1e6:g} ms, is {share:.0%} of the median rebind"
+                text = f"the clock's step, {step / 1e6:g} ms, is {share:.0%} of the median {sample}"
         if worst > COARSE_SHARE:
             yield _noise("coarse-clock", where, text, spoils=worst > USELESS_SHARE)
 

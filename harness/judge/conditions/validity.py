@@ -16,6 +16,7 @@ from harness.judge.runs.pair import beside_base
 from harness.judge.tabulate import BootTable, RunTable, tabulate
 from harness.memmap.compare import Verified, by_digest
 from harness.record.record import BootRun, Build, RunRecord
+from harness.workloads import words
 
 
 class RunEvidence(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ def of_pair(found: RunEvidence, record: BootRun, build: Build) -> RunEvidence:
 
 def _uncounted(table: BootTable) -> str:
     """One boot that does not count spoils the run: the rest were selected by what failed."""
-    setup = table.record.setup
+    setup, sample = table.record.setup, words(table.record).sample or "figure"
     for build in table.record.builds:
         boots = table.counting[build.name]
         if len(boots) < max(setup.boots, len(table.boots[build.name])):
@@ -124,7 +125,7 @@ def _uncounted(table: BootTable) -> str:
                 rebinds = table.samples.get((build.name, metric, "rebind"), {})
                 found = len(rebinds.get(boot.number, ()))
                 if found < setup.rebinds:
-                    text = f"{found} of {setup.rebinds} rebinds of {metric}"
+                    text = f"{found} of {setup.rebinds} {sample}s of {metric}"
                     return f"boot {boot.number} of {build.name} has {text}"
     return ""
 

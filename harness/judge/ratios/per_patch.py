@@ -8,7 +8,7 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.ratios import Effect
 from harness.judge.tabulate import CostUnit
-from harness.record.record import PROXY_KIND
+from harness.workloads import proxies
 
 
 class PrefixCost(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def _steps(conclusion: Conclusion, effects: list[Effect]) -> Iterator[PrefixCost
 def _claimed(conclusion: Conclusion, effect: Effect) -> float | None:
     """Return the cost relative to base that a claim implies; claims are about time only."""
     for verdict in conclusion.verdicts:
-        kinds = (verdict.metric, PROXY_KIND.get(verdict.metric))
+        kinds = (verdict.metric, proxies(conclusion.record).get(verdict.metric))
         ours = verdict.build == effect.build and effect.kind in kinds and effect.cost_unit == "ns"
         if ours and verdict.shown_percent is not None:
             return 1 - verdict.shown_percent / 100

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.judge.verdict import Verdict
-from harness.record.record import PROXY_KIND, Lines, ReplayRun
+from harness.record.record import Lines, ReplayRun
+from harness.workloads import proxies
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def explanations(record: ReplayRun, verdicts: Sequence[Verdict]) -> Iterator[Exp
         claimed = (
             verdict.shown_percent
             for verdict in verdicts
-            if (verdict.build, PROXY_KIND.get(verdict.metric)) == (build, kind)
+            if (verdict.build, proxies(record).get(verdict.metric)) == (build, kind)
             and verdict.after_patch is None
         )
         yield Explanation(

@@ -5,7 +5,7 @@ Guests, logs of other machines and replays measure the same saving in different 
 CPUs. Their intervals may differ; pairs that do not overlap are reported.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import msgspec
@@ -13,7 +13,8 @@ import msgspec
 from harness.judge.conditions.fit import unfit
 from harness.judge.conditions.validity import gather
 from harness.judge.ratios.ratios import Reduction
-from harness.record.record import PROXY_KIND, Evidence, ReplayRun, RunRecord
+from harness.record.record import Evidence, ReplayRun, RunRecord
+from harness.workloads import proxies
 
 #: Evidence that does not time a CPU.
 _NO_TIME = ("boot-tcg", "boot-icount")
@@ -55,7 +56,7 @@ def side_by_side(records: Sequence[RunRecord]) -> tuple[Saving, ...]:
             key = (record.subject.version, record.evidence, record.machine.cpu)
             newest[key] = tuple(_savings(record)) or newest.get(key, ())
     found = [saving for savings in newest.values() for saving in savings]
-    metrics = tuple(PROXY_KIND)
+    metrics = [metric for record in records for metric in (*proxies(record), *_kinds(record))]
     return tuple(sorted(found, key=lambda s: (metrics.index(s.metric), s.evidence, s.run_id)))
 
 
@@ -76,8 +77,7 @@ def _is_timed(record: RunRecord) -> bool:
 def _savings(record: RunRecord) -> Iterator[Saving]:
     found = gather(record)
     tip = record.tip.name
-    for metric, proxy in PROXY_KIND.items():
-        kind = proxy if isinstance(record, ReplayRun) else metric
+    for metric, kind in _kinds(record).items():
         effect = found.effect(kind, tip, "rebind", "ns")
         if effect is not None:
             why_not = found.spoiled(kind, tip)
@@ -94,6 +94,13 @@ def _savings(record: RunRecord) -> Iterator[Saving]:
                 effect.reduction,
                 why_not,
             )
+
+
+def _kinds(record: RunRecord) -> Mapping[str, str]:
+    """Return what a run measured of each metric: the metric, or a replay's kind in its place."""
+    if isinstance(record, ReplayRun):
+        return proxies(record)
+    return {metric: metric for metric in record.setup.nr_pages}
 
 
 def _apart(one: Saving, other: Saving) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from email.headerregistry import Address
 from typing import NamedTuple
 
+from harness import workloads
 from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.summary import BindingMeans
@@ -27,11 +28,10 @@ from harness.report.lines import Line
 from harness.report.tables import Table
 
 WIDTH = 78
-#: What the numbers are, for readers who do not know the harness.
+#: What the numbers are, for readers who do not know the harness; {} prints the figures.
 _EXPLAINED: dict[Evidence, str] = {
     "boot-kvm": (
-        "The times are guest wall time under KVM on the CPU named below, as printed by "
-        "memmap_init_zone_device() itself."
+        "The times are guest wall time under KVM on the CPU named below, as printed by {}."
     ),
     "boot-tcg": (
         "The guests were emulated (QEMU's TCG, without KVM). That can show that base and series "
@@ -43,13 +43,10 @@ _EXPLAINED: dict[Evidence, str] = {
         "the work done. Nothing is concluded about speed: memory accesses have no cost in it."
     ),
     "reported": (
-        "The times are those that memmap_init_zone_device() itself printed, in kernel logs of a "
-        "machine that others ran. That supports or doubts a claim; it does not decide it."
+        "The times are those that {} printed, in kernel logs of a machine that others "
+        "ran. That supports or doubts a claim; it does not decide it."
     ),
-    "metal": (
-        "The times are those of a physical machine, the one named below, as printed by "
-        "memmap_init_zone_device() itself. The namespaces were ranges of its RAM."
-    ),
+    "metal": ("The times are those of a physical machine, the one named below, as printed by {}."),
     "replay": (
         "The function was taken from each kernel's compiled object and run in user space, on the "
         "CPU named below, without a guest. That supports or doubts a claim; it does not decide it."
@@ -107,7 +104,7 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     yield _wrapped(_safe(_tested(record)))
     if record.outcome != "complete":
         yield _wrapped(_safe(f"The run is not complete: {phrases.outcome(record)}."))
-    yield _wrapped(_EXPLAINED[record.evidence])
+    yield _wrapped(_explained(record))
     yield from _blocks(conclusion)
     for part in conclusion.parts:
         if isinstance(part.record, ReplayRun):
@@ -133,11 +130,17 @@ def _paragraphs(conclusion: Conclusion, person: Person | None) -> Iterator[str]:
     if isinstance(record, BootRun) and person is not None and not withheld(conclusion, person):
         metrics = " and ".join(dict.fromkeys(verdict.metric for verdict in conclusion.booted))
         scope = (
-            f"Scope of the test: {metrics} bound and rebound in guest {record.setup.guest} "
-            f"under KVM, on v{record.subject.release}."
+            f"Scope of the test: {metrics} {workloads.words(record).tested} in guest "
+            f"{record.setup.guest} under KVM, on v{record.subject.release}."
         )
         yield _wrapped(_safe(scope))
         yield f"Tested-by: {one_line(person.name)} <{person.address}>"
+
+
+def _explained(record: RunRecord) -> str:
+    words = workloads.words(record)
+    said = _EXPLAINED[record.evidence].format(words.printed_by)
+    return f"{said} {words.on_metal}" if record.evidence == "metal" and words.on_metal else said
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -153,8 +156,7 @@ def _tested(record: RunRecord) -> str:
         return (
             f"I read kernel logs of base and of version {record.subject.version} of this series, "
             f"on v{record.subject.release}, that others sent: at least "
-            f"{units.count(setup.boots, 'boot')} of each, with at least "
-            f"{units.count(setup.rebinds, 'rebind')} of each driver per boot."
+            f"{units.count(setup.boots, 'boot')} of each{_repeated(record, 'at least ')}."
         )
     booted = [
         sum(boot.build == build.name and boot.outcome == "complete" for boot in record.boots)
@@ -163,9 +165,18 @@ def _tested(record: RunRecord) -> str:
     builds = "Base and every prefix that builds" if record.is_per_patch else "Both builds"
     *most, last = map(str, booted)
     return (
-        f"{tested}. {builds} were booted alternately, {', '.join(most)} and {last} times, with "
-        f"{units.count(setup.rebinds, 'rebind')} of each driver per boot."
+        f"{tested}. {builds} were booted alternately, {', '.join(most)} and {last} "
+        f"times{_repeated(record)}."
     )
+
+
+def _repeated(record: BootRun, at_least: str = "") -> str:
+    """Return how often a boot repeats what is measured; "" for once."""
+    words = workloads.words(record)
+    if not words.sample:
+        return ""
+    rebinds = units.count(record.setup.rebinds, words.sample)
+    return f", with {at_least}{rebinds} of each {words.metric} per boot"
 
 
 def _patches(record: RunRecord) -> str:
@@ -238,11 +249,12 @@ def _with(record: RunRecord) -> str:
 def _block(metric: str, found: BindingMeans, record: RunRecord) -> str:
     mark = _MARK[record.evidence]
     name, average = _safe(metric), f"{tables.ms(found.rebind_mean_ms)} ms{mark}"
+    words = workloads.words(record)
     if found.first_ms is None:
-        return f"  Average of rebinds for {name} driver: {average}"
+        return f"  {words.mail_mean.format(name)}: {average}"
     return (
-        f"  First binding for {name} driver: {tables.ms(found.first_ms)} ms{mark}\n"
-        f"  Average of subsequent rebinds: {average}"
+        f"  {words.mail_first.format(name)}: {tables.ms(found.first_ms)} ms{mark}\n"
+        f"  {words.mail_later.format(name)}: {average}"
     )
 
 

@@ -10,7 +10,9 @@ from harness.workloads.replay import Replay
 from harness.workloads.workload import Asked, Expected, Lines, OtherLogs
 from harness.workloads.zone_device import checks, kernel_log
 from harness.workloads.zone_device.agent_lines import LINE_TYPES
+from harness.workloads.zone_device.claim_words import CLAIM_WORDS
 from harness.workloads.zone_device.replay import REPLAY
+from harness.workloads.zone_device.report_words import REPORT_WORDS
 
 
 class ZoneDevice:
@@ -24,6 +26,8 @@ class ZoneDevice:
     #: pages of order 9.
     proxies = MappingProxyType({"nd_pmem": "order0", "dax_pmem": "order9"})
     replay: Replay | None = REPLAY
+    claim_words = CLAIM_WORDS
+    report_words = REPORT_WORDS
     kernel_options = (f"dyndbg=func {checks.FUNCTION} +p",)
     line_types = LINE_TYPES
     other_logs: OtherLogs | None = kernel_log.BindingLogs()

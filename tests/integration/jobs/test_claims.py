@@ -81,5 +81,5 @@ def test_the_claims_of_the_letter_stay_with_the_run(machine: FakeMachine) -> Non
 def test_a_claim_that_is_none_is_refused_before_anything_is_fetched(machine: FakeMachine) -> None:
     done = machine.harness("reproduce", "test", *HOW, "--claim", "nd_pmem=59.4")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "harness: --claim: 'nd_pmem=59.4' is not a claim; expected DRIVER[@K]=P%" in done.stderr
+    assert "harness: --claim: 'nd_pmem=59.4' is not a claim; expected METRIC[@K]=P%" in done.stderr
     assert not machine.cache.repository.exists()

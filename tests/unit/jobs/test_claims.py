@@ -147,3 +147,15 @@ def test_a_claim_about_a_patch_that_there_is_not_is_refused(asked: Asked) -> Non
     with pytest.raises(InputError) as caught:
         asked(BRANCH, given=RunStatement(parse_claims(["nd_pmem@3=5%"])))
     assert str(caught.value).startswith("--claim nd_pmem@3=5%: no patch 3; expected 1 to 2")
+
+
+def test_a_claim_about_a_metric_of_another_workload_is_refused(asked: Asked) -> None:
+    asked.mails = MAILS
+    (stated,) = parse_claims(["nd_pmem=5%"])
+    other = RunStatement((replace(stated, metric="scan_time"),))
+    with pytest.raises(InputError) as caught:
+        asked(BRANCH, given=other)
+    assert str(caught.value) == (
+        "--claim nd_pmem=5%: no metric scan_time; expected nd_pmem or dax_pmem: the workload is "
+        "zone_device"
+    )
