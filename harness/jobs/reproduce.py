@@ -19,6 +19,7 @@ from harness.jobs import jobs
 from harness.jobs.graph import Engine, Failed, Graph, Notify, Outcome, ignore, result
 from harness.kernel import build as kernel_build
 from harness.kernel import configure
+from harness.measure.asked import asked
 from harness.measure.metal.run import FRAGMENT, OnServer, probe
 from harness.project.kernel import Recipe, Tree
 from harness.project.plan import Plan
@@ -223,9 +224,11 @@ def plan(
     _require_builds_only(wanted, chosen)
     for name in chosen.build_names:
         _with(project, how, chosen.build(name).kconfig)
+    guest = project.guest(chosen.guest)
+    series.measured.expected(asked(guest, chosen))
     comparison = jobs.BootComparison(
         plan=chosen,
-        guest=project.guest(chosen.guest),
+        guest=guest,
         version=posted_version(wanted.source) or series.port_of,
         choice=wanted.choice,
         keep_images=wanted.keep_images,
@@ -240,14 +243,14 @@ def plan(
 
 def _require_builds_only(wanted: ReproduceRequest, chosen: Plan) -> None:
     """Raise InputError if the plan names its builds and the command asks for others."""
-    asked = {
+    options = {
         "--prefix": wanted.prefix is not None,
         "--follow-up": wanted.follow_up,
         "--fine-clock": wanted.fine_clock,
         "--on": wanted.where is not None,
         "harness null": wanted.null,
     }
-    for name, given in asked.items():
+    for name, given in options.items():
         if given and chosen.build_names:
             raise InputError(
                 f"given with plan {wanted.plan}, which names the builds",

@@ -100,6 +100,17 @@ def test_an_unknown_prefix_is_refused_before_a_build(machine: FakeMachine) -> No
     assert not machine.cache.kernels.exists()
 
 
+def test_a_guest_without_namespaces_is_refused_before_a_build(machine: FakeMachine) -> None:
+    guest = "description: a machine\nmemory: 1G\nnamespaces: []\n"
+    (machine.root / "guests/pmem-128m.yaml").write_text(guest)
+    ended = machine.harness(*REPRODUCE)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "harness: guest pmem-128m: has no namespaces to bind; expected one fsdax, one devdax, or "
+        "one of each\n"
+    )
+
+
 def test_a_series_with_a_broken_patch_file_is_refused_before_anything_is_fetched(
     machine: FakeMachine,
 ) -> None:
