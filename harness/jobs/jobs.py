@@ -135,6 +135,8 @@ def fetch(here: Here, name: str) -> Tree:
 
 def apply(here: Here, given: Patches, tree: Tree) -> Applied:
     """Apply a series and return its commits. Raises InputError for a prefix that it lacks."""
+    if given.source is None and here.project.series(given.slug).is_setting:
+        return series_apply.unpatched(given.slug, tree)
     source = given.source or ports.for_tree(here.project, given.slug, tree)
     applied = series_apply.apply(here.project, here.cache, given.slug, tree, source, here.listen)
     _prefix(applied, given.prefix)

@@ -222,6 +222,12 @@ def plan(
     fragments = chosen.kconfig if wanted.where is None else (*chosen.kconfig, FRAGMENT)
     how = configure.recipe(project, fragments, profile=wanted.profile, compiler=wanted.compiler)
     _require_builds_only(wanted, chosen)
+    if series.is_setting and wanted.source is None and not chosen.build_names:
+        raise InputError(
+            f"plan {wanted.plan} names no builds, and the series {wanted.slug} has no patches",
+            where="--plan",
+            expected="a plan with builds",
+        )
     for name in chosen.build_names:
         _with(project, how, chosen.build(name).kconfig)
     guest = project.guest(chosen.guest)

@@ -34,7 +34,7 @@ def _sample(step: Step, tick_ns: int) -> Sample:
         op="rebind" if step.index else "first",
         index=step.index,
         ns=step.ns,
-        resolution_ns=tick_ns,
+        resolution_ns=step.step_ns or tick_ns,
         nr_pages=step.nr_pages,
         source=PR_DEBUG,
     )

@@ -61,6 +61,12 @@ class Conditions(msgspec.Struct, frozen=True):
         expected = self.workload.expected(self.asked)
         return {metric: of_metric.count for metric, of_metric in expected.items()}
 
+    @property
+    def lowest(self) -> dict[str, int]:
+        """The index of the first step of each metric."""
+        expected = self.workload.expected(self.asked)
+        return {metric: of_metric.lowest for metric, of_metric in expected.items()}
+
     def log_name(self, build: str, number: int) -> str:
         """Return how the names of a boot's logs begin."""
         name = f"{build}-{number}"
@@ -102,7 +108,7 @@ def boot(
     report = agent.parse(ran.channel, workload.line_types)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
-    steps = console.steps(log, conditions.counts, workload.read)
+    steps = console.steps(log, conditions.counts, workload.read, conditions.lowest)
     config = config_of(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)

@@ -162,6 +162,7 @@ def planned(
             rebinds=plan.rebinds,
             nr_pages={metric: found.nr_pages for metric, found in expected.items()},
             boots=number,
+            metrics=workload.described,
         ),
         machine=host,
         builds=tuple(_builds(applied, kernels, plan)),

@@ -183,7 +183,7 @@ class Project:
         """Load a series that runs can measure. Raises InputError if it is on another function."""
         series = self.series(slug)
         measured = series.measured.function
-        if series.function != measured:
+        if measured and series.function != measured:
             raise self._series_file(slug).error(
                 ("function",),
                 f"{series.function}() cannot be measured",

@@ -3,12 +3,18 @@
 
 import datetime
 import re
+from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from harness import workloads
+from harness.workloads.boot_message import BootMessage
+from harness.workloads.boot_message.message import Message
 from harness.workloads.workload import Workload
 
+#: As rules and claims name a metric, and the agent a step.
+_MESSAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PATCH_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch")
 
 
@@ -46,7 +52,8 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `ports` are the bases that `series/<slug>/ports/` has patches for. `follow_up` are the files of
     `series/<slug>/follow-ups/<base>/`: our own patches on top of a port, in no posted version.
-    `non_temporal` is whether the series stores past the caches; None if unknown.
+    `messages` are what workload boot_message measures, by metric. `non_temporal` is whether the
+    series stores past the caches; None if unknown.
     """
 
     title: str
@@ -55,6 +62,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: tuple[Version, ...]
     port_of: int
     workload: str = workloads.DEFAULT
+    messages: Mapping[str, Message] | UnsetType = UNSET
     non_temporal: bool | None = None
     variants: tuple[Variant, ...] = ()
     follow_up: tuple[str, ...] = ()
@@ -62,14 +70,29 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ports: tuple[str, ...] = ()
 
     @property
+    def is_setting(self) -> bool:
+        """Whether it has no patches: the builds of a plan differ in other things."""
+        return bool(self.messages) and not self.ports and not self.versions
+
+    @property
     def measured(self) -> Workload:
         """What runs of the series measure."""
-        return workloads.find(self.workload)
+        return workloads.of(self.workload, self.messages or {})
 
     def __post_init__(self) -> None:
         if self.workload not in workloads.NAMES:
             known = ", ".join(workloads.NAMES)
             raise ValueError(f"workload: {self.workload!r}; expected one of {known}")
+        if (self.workload == BootMessage.name) != bool(self.messages):
+            raise ValueError(
+                f"messages: {len(self.messages or ())} given; expected at least one with workload "
+                f"{BootMessage.name}, and none with another"
+            )
+        for name in self.messages or ():
+            if not _MESSAGE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"messages: {name!r}; expected a small letter, then these, digits, _"
+                )
         numbers = [v.version for v in self.versions if v.version is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions: a version given twice; expected each version once")

@@ -87,9 +87,8 @@ def bindings(conclusion: Conclusion) -> Table:
         rows.append((" ".join(filter(None, (name, after))), average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
-    return Table(
-        (named.metric, "binding", "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2
-    )
+    names = (named.metric, "binding" if named.first else "figure")
+    return Table((*names, "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
 
 
 def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:

@@ -94,6 +94,11 @@ def apply(
     )
 
 
+def unpatched(slug: str, tree: Tree) -> Applied:
+    """Return a series without patches on a tree."""
+    return Applied(slug, "no patches", tree.name, tree.release, tree.commit, (), tags="")
+
+
 def _stored(git: Git, file: Path) -> Applied | None:
     """Return a series that was applied before, with its tags set again."""
     try:

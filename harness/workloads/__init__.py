@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 from harness.errors import InputError
 from harness.record.record import ZONE_DEVICE, Run
+from harness.workloads.boot_message import BootMessage
+from harness.workloads.boot_message.message import Message
 from harness.workloads.report_words import ReportWords
 from harness.workloads.workload import Workload
 from harness.workloads.zone_device import ZoneDevice
 
-_WORKLOADS: dict[str, Workload] = {found.name: found for found in (ZoneDevice(),)}
+_WORKLOADS: dict[str, Workload] = {found.name: found for found in (ZoneDevice(), BootMessage({}))}
 #: What series.yaml means, and an older record, that name none.
 DEFAULT = ZONE_DEVICE
 NAMES = tuple(_WORKLOADS)
@@ -23,6 +25,11 @@ def find(name: str) -> Workload:
     if name not in _WORKLOADS:
         raise InputError(f"no workload {name!r}", expected=f"one of {', '.join(NAMES)}")
     return _WORKLOADS[name]
+
+
+def of(name: str, messages: Mapping[str, Message]) -> Workload:
+    """Return the workload of a series, which may have messages. Raises InputError."""
+    return BootMessage(messages) if name == BootMessage.name else find(name)
 
 
 def proxies(record: Run) -> Mapping[str, str]:

@@ -12,12 +12,13 @@ class Figure(msgspec.Struct, frozen=True):
     """The figure in a line of the kernel log: a time, and for how many struct pages (0: for none).
 
     Without `metric` it is the figure of the step in which the line is printed. With one, the line
-    may be anywhere.
+    may be anywhere. `step_ns` is one unit of its last digit; 0 for a time in jiffies.
     """
 
     ns: int
     nr_pages: int = 0
     metric: str = ""
+    step_ns: int = 0
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class Step(msgspec.Struct, frozen=True):
     nr_pages: int
     ns: int
     line: int
+    step_ns: int = 0
 
 
 class LogProblem(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from harness.record.metric import Metric
 from harness.record.record import Check, Sample
 from harness.workloads.claim_words import ClaimWords
 from harness.workloads.figures import Cut, Figure, Steps
@@ -34,10 +35,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """How many figures of a metric a boot prints, and for how many struct pages each."""
+    """How many figures of a metric a boot prints, and for how many struct pages each.
+
+    `lowest` is the index of the first one: 0, unless no figure is a first one of its own kind.
+    """
 
     count: int
     nr_pages: int = 0
+    lowest: int = 0
 
 
 def quoted(option: str) -> str:
@@ -80,7 +85,7 @@ class Workload(Protocol):
 
     @property
     def function(self) -> str:
-        """Return the function of the kernel that it measures."""
+        """Return the function of the kernel that it measures; empty if it measures any."""
 
     @property
     def object(self) -> str:
@@ -89,6 +94,10 @@ class Workload(Protocol):
     @property
     def metrics(self) -> tuple[str, ...]:
         """Return the names of its figures, in the order of reports."""
+
+    @property
+    def described(self) -> tuple[Metric, ...]:
+        """Return the metrics that are no times, or of which more is better."""
 
     @property
     def proxies(self) -> Mapping[str, str]:

@@ -174,7 +174,7 @@ class _ConsoleReader:
         whole = self._begun[step] == self._ended[step] == 1
         if whole and len(figures) == 1 and not self._named(step):
             number, figure = figures[0]
-            return Step(*step, figure.nr_pages, figure.ns, number)
+            return Step(*step, figure.nr_pages, figure.ns, number, figure.step_ns)
         if len(figures) > 1:
             self._problem("reported twice", figures[1][0], step)
         elif not self._named(step):

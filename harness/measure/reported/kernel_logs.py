@@ -196,7 +196,7 @@ def _marked(
     text = "\n".join(m.text for m in found)
     read = console.steps(text, asked, workload.read, lowest)
     steps = tuple(
-        ReportedStep(s.metric, s.index, s.nr_pages, s.ns, at.line, at.at_us)
+        ReportedStep(s.metric, s.index, s.nr_pages, s.ns, at.line, at_us=at.at_us)
         for s in read.found
         for at in [found[s.line - 1]]
     )
@@ -241,7 +241,8 @@ def _unmarked(
     for (at, figure), metric in zip(places, whose, strict=True):
         assert metric is not None  # noqa: S101 (refused above)
         here, index = part[at], counts[metric]
-        steps.append(ReportedStep(metric, index, figure.nr_pages, figure.ns, here.line, here.at_us))
+        about = (metric, index, figure.nr_pages, figure.ns, here.line)
+        steps.append(ReportedStep(*about, at_us=here.at_us))
         counts[metric] += 1
     return tuple(steps), tuple(problems)
 

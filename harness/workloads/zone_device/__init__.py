@@ -4,6 +4,7 @@
 from types import MappingProxyType
 
 from harness.errors import InputError
+from harness.record.metric import Metric
 from harness.record.record import Check, Sample
 from harness.workloads.figures import Cut, Figure, Steps
 from harness.workloads.replay import Replay
@@ -22,6 +23,7 @@ class ZoneDevice:
     function = checks.FUNCTION
     object = "mm/mm_init.o"
     metrics = ("nd_pmem", "dax_pmem")
+    described: tuple[Metric, ...] = ()
     #: nd_pmem initializes struct pages one by one; dax_pmem, which is aligned to 2M, as compound
     #: pages of order 9.
     proxies = MappingProxyType({"nd_pmem": "order0", "dax_pmem": "order9"})

@@ -21,6 +21,7 @@ from harness.project.project import Project
 from harness.project.series import Series, Variant, Version
 from harness.project.tree_source import DebianSource, GitSource, Tarball, TreeSource
 from harness.project.yaml_file import YamlFile
+from harness.workloads.boot_message.message import Message
 from harness.workloads.zone_device.namespaces import Namespace
 
 ROOT = Path(__file__).parents[3]
@@ -313,7 +314,19 @@ def test_any_value_anywhere_loads_or_is_one_line(data: Any, text: str, value: An
 @pytest.mark.parametrize(
     "kind",
     [
-        *(Series, Version, Variant, Claim, Figures, Guest, Namespace, Plan, PlannedBuild, Boots),
+        *(
+            Series,
+            Message,
+            Version,
+            Variant,
+            Claim,
+            Figures,
+            Guest,
+            Namespace,
+            Plan,
+            PlannedBuild,
+            Boots,
+        ),
         *(Matrix, Configuration, Block, DebianSource, GitSource, Tarball),
     ],
 )

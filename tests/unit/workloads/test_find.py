@@ -17,7 +17,7 @@ def test_each_workload_is_found_by_its_name() -> None:
 def test_an_unknown_name_is_an_error_of_one_line(name: str) -> None:
     with pytest.raises(InputError) as caught:
         workloads.find(name)
-    assert str(caught.value) == f"no workload {name!r}; expected one of zone_device"
+    assert str(caught.value) == f"no workload {name!r}; expected one of zone_device, boot_message"
     assert "\n" not in str(caught.value)
 
 
