@@ -17,6 +17,7 @@ from harness.guest import agent, backing_files
 from harness.guest.accelerator import Accelerator
 from harness.guest.qemu import options as qemu
 from harness.guest.qemu.pinning import NOT_PINNED, Pinning
+from harness.host import units
 from harness.host.cache import Cache
 from harness.host.files import replace_file
 from harness.host.processes import process
@@ -29,6 +30,7 @@ from harness.project.plan import Plan
 from harness.project.project import Project
 from harness.record import store
 from harness.record.record import PR_DEBUG, Boot, BootRun, Outcome, fine_clock_file
+from harness.workloads import words
 
 #: Copying backing files: some GB each.
 _COPY_S = 1800
@@ -137,7 +139,7 @@ def in_turn(
             elif ended.outcome != "complete":
                 _finish(project, record, _of_run(ended.outcome), f"{title}: {ended.reason}")
                 raise _error(ended, title, folder)
-            listen(Ended(f"{title}: {_summary(ended)}"))
+            listen(Ended(f"{title}: {_summary(ended, words(record).figure)}"))
             if record.setup.until and not lost and not _due(record):
                 record = _extended(record, more, listen)
             store.save(project.results, record)
@@ -166,7 +168,8 @@ def _compare_clocks(
         listen(Began(title))
         with backing_files.images(conditions.cache, conditions.guest, listen) as images:
             ended = boot(conditions, kernels[build], build, 1, images, listen)
-        done = _summary(ended) if ended.outcome == "complete" else ended.reason
+        figure = words(record).figure
+        done = _summary(ended, figure) if ended.outcome == "complete" else ended.reason
         listen(Ended(f"{title}: {done}"))
         fine = msgspec.structs.replace(fine, boots=(*fine.boots, ended))
         record = msgspec.structs.replace(record, fine_clock=fine)
@@ -216,11 +219,11 @@ def order(record: BootRun) -> Iterator[tuple[str, int]]:
             yield build, number
 
 
-def _summary(boot: Boot) -> str:
-    """Return the outcome of a boot in one line."""
+def _summary(boot: Boot, figure: str) -> str:
+    """Return the outcome of a boot in one line; `figure` is what it prints (ReportWords)."""
     failed = [check.name for check in boot.checks if not check.ok]
-    bindings = sum(sample.source == PR_DEBUG for sample in boot.samples)
-    parts = [f"{bindings} bindings", f"{boot.wall_s:.1f} s"]
+    printed = sum(sample.source == PR_DEBUG for sample in boot.samples)
+    parts = [units.count(printed, figure), f"{boot.wall_s:.1f} s"]
     if failed:
         parts.append(f"does not count: {', '.join(failed)}")
     if boot.findings:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from harness.host import units
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.ratios.replay_ratios import ReplayCost
@@ -13,6 +14,7 @@ from harness.judge.verdict import Verdict, Word
 from harness.record.record import Boot, BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.row import CLAIMED, Number, ReportRow, Status
+from harness.workloads import words
 
 #: The status of each verdict: only a reproduced claim passes, and only a contradicted one fails.
 _OF_VERDICT: dict[Word, Status] = {
@@ -109,7 +111,7 @@ def _build(prefix: PrefixResult) -> tuple[Status, str, str]:
 def _boots(conclusion: Conclusion) -> Iterator[ReportRow]:
     record = conclusion.record
     for boot in record.boots if isinstance(record, BootRun) else ():
-        status, text = _boot(boot)
+        status, text = _boot(boot, words(record).figure)
         if status == "fail" and phrases.is_base(record, boot.build):
             status = "error"  # a fault of base is not the series' fault
         log = boot.findings[0].splat if boot.findings else ""
@@ -117,7 +119,7 @@ def _boots(conclusion: Conclusion) -> Iterator[ReportRow]:
         yield ReportRow("boots", name, status, text, boot.build, log, duration_s=boot.wall_s)
 
 
-def _boot(boot: Boot) -> tuple[Status, str]:
+def _boot(boot: Boot, figure: str) -> tuple[Status, str]:
     if boot.outcome == "lost":
         return "miss", boot.reason
     if boot.outcome == "panicked" or (boot.findings and boot.outcome == "complete"):
@@ -129,7 +131,7 @@ def _boot(boot: Boot) -> tuple[Status, str]:
     for check in boot.checks:
         if not check.ok:
             return "error", f"does not count: {check.name}: {check.detail}"
-    return "pass", f"{len(boot.samples)} bindings"
+    return "pass", units.count(len(boot.samples), figure)
 
 
 def _identity(conclusion: Conclusion) -> Iterator[ReportRow]:

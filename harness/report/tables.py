@@ -87,7 +87,7 @@ def bindings(conclusion: Conclusion) -> Table:
         rows.append((" ".join(filter(None, (name, after))), average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
     reduction = f"reduction\n({record.evidence})"
-    names = (named.metric, "binding" if named.first else "figure")
+    names = (named.metric, named.figure)
     return Table((*names, "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
 
 

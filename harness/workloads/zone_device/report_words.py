@@ -5,6 +5,7 @@ from harness.workloads.report_words import ReportWords
 
 REPORT_WORDS = ReportWords(
     metric="driver",
+    figure="binding",
     sample="rebind",
     first="first binding",
     printed_by="memmap_init_zone_device() itself",
