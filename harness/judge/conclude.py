@@ -21,7 +21,7 @@ from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import Verified
 from harness.project.claim import Claim
 from harness.record.record import BootRun, ReplayRun, RunRecord
-from harness.workloads import proxies
+from harness.workloads import replayed_kinds
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ def _of_both(
     rules: Sequence[Rule],
     replay: ReplayRun,
 ) -> Conclusion:
-    asked = {rule: rule.kind in proxies(record).values() for rule in rules}
+    asked = {rule: rule.kind in replayed_kinds(record) for rule in rules}
     first = conclude(record, claims, nulls, [rule for rule in rules if not asked[rule]])
     if replay.builds:
         of_replay = [rule for rule in rules if asked[rule] or rule.metric == MEMMAP_EQUAL]

@@ -150,14 +150,20 @@ def base_twice(made: Prepared) -> Prepared:
     return msgspec.structs.replace(made, builds=(base, again))
 
 
+def find_replay(series: Series) -> Replay | None:
+    """Return how a series' function is replayed; None if it cannot be."""
+    found = workloads.find(series.workload).replay
+    return found if found and series.function in found.changes else None
+
+
 def replay_of(series: Series) -> Replay:
     """Return how a series' function is replayed. Raises Unsupported if it cannot be."""
-    found = workloads.find(series.workload).replay
+    found = find_replay(series)
     if found is None:
         raise Unsupported(
-            f"workload {series.workload} has no replay",
+            f"{series.function}() has no replay in workload {series.workload}",
             where=series.slug,
-            expected="a workload whose function can be called in a process",
+            expected="a function that can be called in a process",
             hint="boot it: harness reproduce",
         )
     return found

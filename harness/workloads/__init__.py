@@ -41,6 +41,12 @@ def proxies(record: Run) -> Mapping[str, str]:
     return found.proxies if found else {}
 
 
+def replayed_kinds(record: Run) -> tuple[str, ...]:
+    """Return the kinds of the replay of a run's workload."""
+    found = _WORKLOADS.get(record.subject.workload)
+    return found.replay.kinds if found and found.replay else ()
+
+
 def words(record: Run) -> ReportWords:
     """Return what reports of a run call what it measured."""
     found = _WORKLOADS.get(record.subject.workload)
@@ -59,4 +65,5 @@ def is_metric(name: str) -> bool:
 
 def kinds() -> tuple[str, ...]:
     """Return metrics(), then the kinds of replays."""
-    return (*metrics(), *(kind for name in NAMES for kind in find(name).proxies.values()))
+    replays = [found for name in NAMES if (found := find(name).replay)]
+    return (*metrics(), *(kind for replay in replays for kind in replay.kinds))

@@ -52,7 +52,8 @@ class RandomCases(Protocol):
 class Replay(msgspec.Struct, frozen=True):
     """How a function is called as a process of this machine, and by which calls it is examined.
 
-    `shim` is the folder of its C files (replay/shim/replay.h says which). `kinds` are the calls
+    `changes` are the functions that a series may change: `function`, or what it calls. `shim` is
+    the folder of its C files (replay/shim/replay.h says which). `kinds` are the calls
     that are timed; `of_size` returns that of a kind for so many bytes of memory, and `of_pages` one
     for so many pages from a section boundary. `fixed` and `random_cases` are compared with base,
     `parse_case` reads what a user gives and raises ValueError. `seen_differs` describes in which
@@ -61,6 +62,7 @@ class Replay(msgspec.Struct, frozen=True):
     """
 
     function: str
+    changes: tuple[str, ...]
     shim: Path
     kinds: tuple[str, ...]
     of_size: Callable[[str, int], Case]

@@ -108,6 +108,33 @@ def test_a_wrong_series_that_leaves_the_right_memmap_fails_its_checks(
     assert names - {"has non-temporal stores"} == failed
 
 
+DEFERRED = msgspec.structs.replace(
+    REQUEST, slug="deferred-init-template", plan="deferred-init", cases=20
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "unequal"),
+    [
+        ("", ""),
+        ("deferred-shared-lru", "pfn 0x100000 + 8 bytes, expected pfn 0x100001 + 8 bytes"),
+    ],
+)
+def test_deferred_struct_pages_are_replayed_too(
+    project: Project, cache: Cache, name: str, unequal: str
+) -> None:
+    source = Mails(WRONG / f"{name}.mbox") if name else None
+    wanted = msgspec.structs.replace(DEFERRED, source=source)
+    made = prepare.prepare(project, cache, wanted)
+    runner = prepare.make_runner(cache, made.series)
+    found = check.compare_as_booted(runner, made, wanted)
+    assert found.cases > 20
+    what = " ".join(one.what for one in found.unequal)
+    assert unequal in what if unequal else not what
+    ends = {name: made.programs[name] for name in ("base", made.builds[-1].name)}
+    assert all(one.ok for one in trace.object_checks(runner, ends))
+
+
 def test_of_a_series_without_a_folder_the_objects_say_what_streams(
     project: Project, cache: Cache, runner: Runner, port: Prepared
 ) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import UnsetType
 
-from harness import workloads
 from harness.cli.commands.measure import BootOptions, boot_options
 from harness.cli.engine_option import chosen_engine
 from harness.cli.options import (
@@ -21,7 +20,11 @@ from harness.cli.replay_options import ROUNDS, SECTION_BYTES, schedule_of
 from harness.cli.runs import claims_for, concluded, show
 from harness.errors import EXIT_VERDICT, InputError
 from harness.host.cache import Cache
+from harness.host.units import GIB
 from harness.project.project import Project
+
+#: The memory whose struct pages are replayed if the guest has no namespace.
+WITHOUT_NAMESPACE = 8 * GIB
 
 if TYPE_CHECKING:
     from harness.jobs.graph import Engine
@@ -108,7 +111,7 @@ class _Reproduction:
         """Replay and boot, as wanted, and return the record; print the first answer in between."""
         from harness.jobs.per_patch import reproduce_each_patch
         from harness.jobs.reproduce import replay_only, reproduce
-        from harness.replay.prepare import replay_of
+        from harness.replay.prepare import find_replay, replay_of
 
         project, cache, request, notify = self._project, self._cache, self._request, self._progress
         series = project.measurable_series(request.slug)
@@ -116,7 +119,7 @@ class _Reproduction:
             replay_of(series)
             return replay_only(runs, project, cache, request, notify, self._replayed)
         boot = reproduce_each_patch if self._options.each_patch else reproduce
-        has_none = workloads.find(series.workload).replay is None
+        has_none = find_replay(series) is None
         first = None if self._options.no_replay or has_none else self._replayed
         return boot(runs, project, cache, request, notify, first)
 
@@ -161,7 +164,7 @@ class _Reproduction:
 
         plan = self._project.plan(self._request.plan)
         guest = self._project.guest(plan.guest)
-        largest = max((n.size_bytes for n in guest.namespaces), default=0)
+        largest = max((n.size_bytes for n in guest.namespaces), default=WITHOUT_NAMESPACE)
         size = max(largest // SECTION_BYTES, 1) * SECTION_BYTES
         rounds = ROUNDS if isinstance(plan.replay_rounds, UnsetType) else plan.replay_rounds
         last = len(applied.patches) if self._request.prefix is None else self._request.prefix

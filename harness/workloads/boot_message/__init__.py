@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from harness.record.metric import Metric
 from harness.record.record import Check, Sample
+from harness.workloads.boot_message.deferred_init import REPLAY
 from harness.workloads.boot_message.message import Message, Value
 from harness.workloads.claim_words import ClaimWords
 from harness.workloads.figures import Cut, Figure, Steps
@@ -26,7 +27,7 @@ class BootMessage:
     claim_words = ClaimWords()
     report_words = ReportWords()
     proxies: Mapping[str, str] = MappingProxyType({})
-    replay: Replay | None = None
+    replay: Replay | None = REPLAY
     kernel_options: tuple[str, ...] = ()
     #: The agent reports the site and the tracepoint to every workload.
     line_types = LINE_TYPES

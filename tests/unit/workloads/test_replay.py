@@ -72,7 +72,7 @@ def test_a_workload_without_a_replay_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(ZoneDevice, "replay", None)
-    refused = "memcpy-streaming: workload zone_device has no replay"
+    refused = r"memcpy-streaming: memmap_init_zone_device\(\) has no replay in workload zone_device"
     with pytest.raises(Unsupported, match=refused):
         replay_of(Project.find().series("memcpy-streaming"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

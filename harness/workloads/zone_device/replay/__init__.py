@@ -17,6 +17,7 @@ from harness.workloads.zone_device.replay.seen import seen_differs
 
 REPLAY = Replay(
     function="memmap_init_zone_device",
+    changes=("memmap_init_zone_device",),
     shim=Path(__file__).parent / "shim",
     kinds=("order0", "order9"),
     of_size=namespace,
