@@ -29,7 +29,7 @@ from harness.project.plan import Plan
 from harness.record import store
 from harness.record.record import Boot, Finding, Log, Outcome, fine_clock_file
 from harness.workloads.figures import Figure
-from harness.workloads.workload import Asked, Workload
+from harness.workloads.workload import Asked, Expected, Workload
 
 LOGS = "logs"
 
@@ -56,16 +56,9 @@ class Conditions(msgspec.Struct, frozen=True):
         return asked(self.guest, self.plan, probed=self.fine_clock)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many steps of each metric a boot has."""
-        expected = self.workload.expected(self.asked)
-        return {metric: of_metric.count for metric, of_metric in expected.items()}
-
-    @property
-    def lowest(self) -> dict[str, int]:
-        """The index of the first step of each metric."""
-        expected = self.workload.expected(self.asked)
-        return {metric: of_metric.lowest for metric, of_metric in expected.items()}
+    def expected(self) -> Mapping[str, Expected]:
+        """The steps of each metric that a boot must have."""
+        return self.workload.expected(self.asked)
 
     def log_name(self, build: str, number: int) -> str:
         """Return how the names of a boot's logs begin."""
@@ -108,7 +101,7 @@ def boot(
     report = agent.parse(ran.channel, workload.line_types)
     # The console has the same lines, but other writers too, and it may be cut.
     log = report.kernel_log if report.ended else ran.console
-    steps = console.steps(log, conditions.counts, workload.read, conditions.lowest)
+    steps = console.steps(log, conditions.expected, workload.read)
     config = config_of(kernel)
     found = findings(ran.console) or findings(report.kernel_log)
     outcome, reason = _outcome(ran, report, found)
@@ -206,12 +199,12 @@ class _Progress:
         self._images = images
         self._placing = placing
         self._leader = 0
-        counts = conditions.counts
-        last = next(reversed(counts), "")
-        self._last = console.Marker("end", last, counts.get(last, 0) - 1)
+        expected = conditions.expected
+        *_, (metric, last) = ("", Expected(0)), *expected.items()
+        self._last = console.Marker("end", metric, last.indices.stop - 1)
         self._read = conditions.workload.read
         self._listen = listen
-        self._total = sum(counts.values())
+        self._total = sum(of_metric.count for of_metric in expected.values())
         self._done = 0
         self._at = ""
 

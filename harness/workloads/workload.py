@@ -44,6 +44,11 @@ class Expected(msgspec.Struct, frozen=True):
     nr_pages: int = 0
     lowest: int = 0
 
+    @property
+    def indices(self) -> range:
+        """The indices of the figures."""
+        return range(self.lowest, self.lowest + self.count)
+
 
 def quoted(option: str) -> str:
     """Return a kernel option as a command line has it, where a space ends one."""

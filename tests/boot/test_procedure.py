@@ -20,6 +20,7 @@ from harness.measure.reported import kernel_logs
 from harness.project.kernel import Tree
 from harness.project.project import Project
 from harness.workloads.figures import Step
+from harness.workloads.workload import Expected
 from harness.workloads.zone_device.agent_lines import NamespaceLine, of_type
 
 pytestmark = pytest.mark.boot
@@ -137,8 +138,8 @@ def test_each_shell_writes_a_whole_report(ended: boot.EndedBoot) -> None:
         assert sizes == [str(1 << 30)] * 2
         # Of namespaces that were there, only rebinds are seen.
         lowest = {"nd_pmem": 0 if number == 3 else 1, "dax_pmem": 1}
-        asked = {driver: REBINDS + 1 - first for driver, first in lowest.items()}
-        bindings = console.steps(report.kernel_log, asked, WORKLOAD.read, lowest)
+        expected = {name: Expected(REBINDS + 1 - n, lowest=n) for name, n in lowest.items()}
+        bindings = console.steps(report.kernel_log, expected, WORKLOAD.read)
         assert bindings.problems == ()
         for driver, first in lowest.items():
             assert [b.index for b in bindings.of(driver)] == [*range(first, REBINDS + 1)]
@@ -192,8 +193,8 @@ def on_console(ended: boot.EndedBoot) -> list[list[Step]]:
     found = []
     for number, text in enumerate(runs):
         lowest = {"nd_pmem": 0 if number == 3 else 1, "dax_pmem": 1}
-        asked = {driver: REBINDS + 1 - first for driver, first in lowest.items()}
-        bindings = console.steps(text, asked, WORKLOAD.read, lowest)
+        expected = {name: Expected(REBINDS + 1 - n, lowest=n) for name, n in lowest.items()}
+        bindings = console.steps(text, expected, WORKLOAD.read)
         assert bindings.problems == ()
         found.append([*bindings.of("nd_pmem"), *bindings.of("dax_pmem")])
     return found

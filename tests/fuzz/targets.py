@@ -36,6 +36,7 @@ from harness.record import store
 from harness.record.bundle import archive
 from harness.series.mails import attestation, mail
 from harness.trees import apt_sources, release_of_tree
+from harness.workloads.workload import Expected
 
 Target = Callable[[bytes], None]
 WORKLOAD = workloads.find("zone_device")
@@ -81,8 +82,8 @@ def diff_(data: bytes) -> None:
 
 @target
 def console_(data: bytes) -> None:
-    asked = {"nd_pmem": 3, "dax_pmem": 2}
-    found = console.steps(text(data), asked, WORKLOAD.read)
+    expected = {"nd_pmem": Expected(3), "dax_pmem": Expected(2)}
+    found = console.steps(text(data), expected, WORKLOAD.read)
     assert len(found.found) <= 5
     if not found.problems:
         assert len(found.found) == 5

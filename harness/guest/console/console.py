@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from harness.workloads.figures import Cut, Figure, LogProblem, Step, Steps
+from harness.workloads.workload import Expected
 
 #: Four times the longest record that printk keeps (PRINTKRB_RECORD_MAX, kernel/printk/internal.h).
 _MAX_LINE = 4096
@@ -73,15 +74,9 @@ def read_line(line: str, read: Reading) -> Marker | Figure | Started | Cut | Non
     return Cut() if _MARKER_START.search(text) else None
 
 
-def steps(
-    text: str, asked: Mapping[str, int], read: Reading, lowest: Mapping[str, int] = {}
-) -> Steps:
-    """Return the steps, of which `asked[metric]` are expected, and all problems.
-
-    `lowest` are the indices of the first expected steps, 0 by default. There are no problems if
-    exactly the expected steps were found.
-    """
-    reader = _ConsoleReader(asked, lowest)
+def steps(text: str, expected: Mapping[str, Expected], read: Reading) -> Steps:
+    """Return the steps and all problems; none if exactly the expected steps were found."""
+    reader = _ConsoleReader(expected)
     for number, line in enumerate(text.split("\n"), 1):
         reader.read(number, read_line(line, read))
     return reader.result()
@@ -90,15 +85,12 @@ def steps(
 class _ConsoleReader:
     """Reads the lines of a log in order."""
 
-    def __init__(self, asked: Mapping[str, int], lowest: Mapping[str, int]) -> None:
-        self._wanted = {
-            metric: range(lowest.get(metric, 0), lowest.get(metric, 0) + number)
-            for metric, number in asked.items()
-        }
+    def __init__(self, expected: Mapping[str, Expected]) -> None:
+        self._wanted = {metric: of_metric.indices for metric, of_metric in expected.items()}
         self._figures: defaultdict[tuple[str, int], list[tuple[int, Figure]]] = defaultdict(list)
         self._begun: Counter[tuple[str, int]] = Counter()
         self._ended: Counter[tuple[str, int]] = Counter()
-        self._next = dict(lowest)
+        self._next = {metric: of_metric.lowest for metric, of_metric in expected.items()}
         self._problems: list[LogProblem] = []
         self._open: tuple[str, int] | None = None
         self._last_line = 0

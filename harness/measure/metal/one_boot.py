@@ -109,8 +109,8 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
         outcome, reason = "lost", f"the agent's report is not complete: {report.problems[0]}"
     if outcome == "complete" and report.failed is not None:
         outcome, reason = "failed", report.failed
-    counts = {name: one.count for name, one in site.workload.expected(site.asked).items()}
-    steps = console.steps(report.kernel_log, counts, site.workload.read)
+    expected = site.workload.expected(site.asked)
+    steps = console.steps(report.kernel_log, expected, site.workload.read)
     config = config_of(kernel)
     return Boot(
         build=build,

@@ -20,7 +20,7 @@ from harness.measure.reported.log_kernel import ReportedKernel, is_whole, kernel
 from harness.measure.reported.log_lines import KernelMessage, messages
 from harness.record.record import Finding
 from harness.workloads.figures import Cut, Figure, Step
-from harness.workloads.workload import OtherLogs, Workload, quoted
+from harness.workloads.workload import Expected, OtherLogs, Workload, quoted
 
 #: A kernel log of a day is under 1 MiB.
 MAX_LOG_BYTES = 32 << 20
@@ -184,17 +184,17 @@ def _marked(
     for message in found:
         if marker := _MARKER.fullmatch(message.text):
             indices[marker[1]].append(int(marker[2]))
-    lowest = {metric: min(1, *seen) for metric, seen in indices.items()}
-    asked = {
-        metric: max(indices[metric]) + 1 - lowest[metric]
+    expected = {
+        metric: Expected(max(indices[metric]) + 1 - lowest, lowest=lowest)
         for metric in workload.metrics
         if metric in indices
+        for lowest in [min(1, *indices[metric])]
     }
     # A thousand rebinds are the most that a plan has.
-    if any(number > 1001 for number in asked.values()):
+    if any(of_metric.count > 1001 for of_metric in expected.values()):
         return (), ("a marker counts over 1000 rebinds",)
     text = "\n".join(m.text for m in found)
-    read = console.steps(text, asked, workload.read, lowest)
+    read = console.steps(text, expected, workload.read)
     steps = tuple(
         ReportedStep(s.metric, s.index, s.nr_pages, s.ns, at.line, at_us=at.at_us)
         for s in read.found

@@ -12,6 +12,7 @@ from harness import workloads
 from harness.guest.console import console
 from harness.guest.console.console import Marker
 from harness.workloads.figures import Cut, Figure, Step, Steps
+from harness.workloads.workload import Expected
 
 DATA = Path(__file__).parents[2] / "data" / "console"
 DRIVERS = ("nd_pmem", "dax_pmem")
@@ -26,7 +27,8 @@ def read_line(line: str) -> object:
 
 
 def steps(text: str, asked: dict[str, int], lowest: dict[str, int] = {}) -> Steps:  # noqa: B006
-    return console.steps(text, asked, WORKLOAD.read, lowest)
+    expected = {name: Expected(n, lowest=lowest.get(name, 0)) for name, n in asked.items()}
+    return console.steps(text, expected, WORKLOAD.read)
 
 
 def begin(driver: str, index: int) -> str:
@@ -242,7 +244,8 @@ def deferred(message: str) -> Figure | Cut | None:
 
 
 def named(*lines: str, **asked: int) -> Steps:
-    return console.steps("\n".join(lines), asked, deferred)
+    expected = {name: Expected(number) for name, number in asked.items()}
+    return console.steps("\n".join(lines), expected, deferred)
 
 
 def test_a_figure_that_names_its_metric_needs_no_markers() -> None:

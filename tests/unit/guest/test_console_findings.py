@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from harness import workloads
 from harness.guest.console.console import steps
 from harness.guest.console.console_findings import MAX_FINDINGS, MAX_SPLAT_LINES, findings
+from harness.workloads.workload import Expected
 
 DATA = Path(__file__).parents[2] / "data" / "console"
-ASKED = {"nd_pmem": 3, "dax_pmem": 3}
+EXPECTED = {"nd_pmem": Expected(3), "dax_pmem": Expected(3)}
 
 #: File, what it shows as (kind, line, lines of the splat), how many of six bindings are whole.
 GOLDEN: list[tuple[str, list[tuple[str, int, int]], int]] = [
@@ -51,7 +52,7 @@ def test_real_consoles(name: str, expected: list[tuple[str, int, int]], whole: i
     text = console(name)
     shown = [(f.kind, f.line, f.splat.count("\n") + 1) for f in findings(text)]
     assert shown == expected
-    read = steps(text, ASKED, workloads.find("zone_device").read)
+    read = steps(text, EXPECTED, workloads.find("zone_device").read)
     assert len(read.found) == whole
     assert bool(read.problems) == (whole < 6)
 

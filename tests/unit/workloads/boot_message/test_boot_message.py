@@ -23,13 +23,7 @@ LOG = (
 
 
 def steps(log: str) -> Steps:
-    expected = BOOT.expected(ASKED)
-    return console.steps(
-        log,
-        {name: one.count for name, one in expected.items()},
-        BOOT.read,
-        {name: one.lowest for name, one in expected.items()},
-    )
+    return console.steps(log, BOOT.expected(ASKED), BOOT.read)
 
 
 def failed(log: str) -> list[str]:

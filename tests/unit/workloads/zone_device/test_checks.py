@@ -41,8 +41,7 @@ def test_reports_before_user_space_are_not_stray() -> None:
 
 def by_name(made: Guest, plan: Plan, said: bytes, kernel_log: str) -> dict[str, checks.Check]:
     wanted = asked(made, plan)
-    counts = {name: one.count for name, one in WORKLOAD.expected(wanted).items()}
-    steps = console.steps(kernel_log, counts, WORKLOAD.read)
+    steps = console.steps(kernel_log, WORKLOAD.expected(wanted), WORKLOAD.read)
     report = agent_log.parse(said, WORKLOAD.line_types)
     found = checks.checks(WORKLOAD, wanted, kernel(), "", report, steps)
     return {check.name: check for check in found}
