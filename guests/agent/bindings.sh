@@ -4,7 +4,26 @@
 # first write of this memmap. With $counting, the events of the tracepoint page_ref_set are counted;
 # with $probing, the lines that probes leave in the trace are reported.
 
+func=memmap_init_zone_device
+page_ref=$tracing/events/page_ref/page_ref_set
 probing=
+
+# The line of the pr_debug() site in the control file of dynamic debug.
+debug_site() {
+	grep -h "$func =" /sys/kernel/debug/dynamic_debug/control /proc/dynamic_debug/control \
+		2>/dev/null | head -n 1
+}
+
+# Report the pr_debug() site and the tracepoint.
+describe_function() {
+	say "{\"is\":\"site\",\"text\":$(quoted "$(debug_site)")}"
+
+	# The series does not use its fast path while this tracepoint is enabled.
+	state=$(cat "$page_ref/enable" 2>/dev/null)
+	[ -n "$state" ] || [ -d "$tracing/events" ] || ! grep -q 'tracefs$' /proc/filesystems ||
+		state=unknown
+	say "{\"is\":\"tracepoint\",\"state\":\"${state:-absent}\"}"
+}
 
 # bound_device NAMESPACE DRIVER: print the device that the driver has bound, pfn0.0 or dax1.0, say.
 bound_device() {

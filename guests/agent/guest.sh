@@ -12,6 +12,8 @@
 # counts its events. -s ramdax first binds that driver to the RAM that the command line declares
 # persistent; -s cxl makes a region of each CXL device. -o names a file for the report.
 #
+# With 0 REBINDS and no place, it reports the kernel and its log alone.
+#
 # The namespaces stay bound: the host reads the struct pages from the backing files.
 
 set -u
@@ -169,6 +171,7 @@ open_channel
 mark started
 mount_debugging
 describe_kernel
+[ "$1" = 0 ] || describe_function
 [ -z "$probing" ] || set_probes
 rebinds=$1
 shift

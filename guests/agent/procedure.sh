@@ -324,6 +324,7 @@ exec 3>"$log" || refuse "$log: cannot be written"
 change_settings
 mark started
 describe_kernel
+describe_function
 describe_machine
 for name in $names; do
 	find_namespace "$name"

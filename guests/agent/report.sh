@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The report: one JSON object per line on descriptor 3. The last is the end marker, which counts the
-# others. Markers in the kernel log enclose every binding, so that each line of
-# memmap_init_zone_device() belongs to one binding or to none; brackets show that a marker is
-# complete.
+# others. Markers in the kernel log enclose every step, so that each line that the kernel prints
+# belongs to one step or to none; brackets show that a marker is complete.
 #
 # The script that includes this part defines kernel_log, which prints the kernel log, and $work, a
 # folder for temporary files.
 
 bus=/sys/bus/nd
 tracing=/sys/kernel/tracing
-page_ref=$tracing/events/page_ref/page_ref_set
-func=memmap_init_zone_device
 # The level of markers in the kernel log, as printk writes it; its default where empty.
 level=
 lines=0
@@ -49,22 +46,9 @@ fail() {
 	finish 1
 }
 
-# The line of the pr_debug() site in the control file of dynamic debug.
-debug_site() {
-	grep -h "$func =" /sys/kernel/debug/dynamic_debug/control /proc/dynamic_debug/control \
-		2>/dev/null | head -n 1
-}
-
-# Report the kernel, its pr_debug() site and its tracepoint.
+# Report the kernel.
 describe_kernel() {
 	notes=$(od -An -v -tx1 /sys/kernel/notes | tr -d ' \n')
 	say "{\"is\":\"kernel\",\"release\":$(quoted "$(uname -r)"),\"notes\":\"$notes\",\
 \"command_line\":$(quoted "$(cat /proc/cmdline)")}"
-	say "{\"is\":\"site\",\"text\":$(quoted "$(debug_site)")}"
-
-	# The series does not use its fast path while this tracepoint is enabled.
-	state=$(cat "$page_ref/enable" 2>/dev/null)
-	[ -n "$state" ] || [ -d "$tracing/events" ] || ! grep -q 'tracefs$' /proc/filesystems ||
-		state=unknown
-	say "{\"is\":\"tracepoint\",\"state\":\"${state:-absent}\"}"
 }

@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from harness.record.metric import Metric
 from harness.record.record import Check, Sample
 from harness.workloads.boot_message.deferred_init import REPLAY
@@ -13,7 +15,6 @@ from harness.workloads.figures import Cut, Figure, Steps
 from harness.workloads.replay import Replay
 from harness.workloads.report_words import ReportWords
 from harness.workloads.workload import Asked, Expected, Lines, OtherLogs
-from harness.workloads.zone_device.agent_lines import LINE_TYPES
 
 NAME = "boot_message"
 
@@ -29,8 +30,7 @@ class BootMessage:
     proxies: Mapping[str, str] = MappingProxyType({})
     replay: Replay | None = REPLAY
     kernel_options: tuple[str, ...] = ()
-    #: The agent reports the site and the tracepoint to every workload.
-    line_types = LINE_TYPES
+    line_types: tuple[type[msgspec.Struct], ...] = ()
     other_logs: OtherLogs | None = None
 
     def __init__(self, messages: Mapping[str, Message]) -> None:
