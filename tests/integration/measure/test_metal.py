@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.commands.measure import measure
+from harness.cli import cli
 from harness.errors import GuestLost, HarnessError, MachineError, TimedOut, Unsupported
 from harness.events import Ended, Note
 from harness.host.processes import venv
@@ -188,7 +188,7 @@ def test_a_server_that_cannot_be_reached(site: Site) -> None:
 
 
 def harness(*words: str) -> tuple[int, str]:
-    done = CliRunner().invoke(measure, ["--plan", "quick", *words])
+    done = CliRunner().invoke(cli, ["measure", "--plan", "quick", *words])
     if isinstance(done.exception, HarnessError):
         return done.exception.exit_code, str(done.exception)
     return done.exit_code, done.output
