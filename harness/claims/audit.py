@@ -59,9 +59,9 @@ def _checks(claim: Claim) -> Iterator[AuditResult]:
     if claim.reduction is not None:
         yield _percentage(claim, claim.reduction)
     if claim.base and claim.tip and claim.base.mean.value > claim.base.mean.half_step:
-        yield _resolution(claim.base.mean, claim.tip.mean)
+        yield _resolution(claim.base.mean, claim.tip.mean, claim.unit)
     for build, figures in (("base", claim.base), ("tip", claim.tip)):
-        if figures is not None:
+        if figures is not None and claim.unit == "ms":
             yield _mean(claim, build, figures.mean)
             if figures.first_ms is not None:
                 yield _first(build, figures, PostedNumber.of(figures.first_ms))
@@ -74,11 +74,11 @@ def _percentage(claim: Claim, posted: PostedNumber) -> AuditResult:
         return AuditResult("percentage", figure, "unchecked", "its means are not given")
     base, tip = claim.base.mean, claim.tip.mean
     if base.value <= base.half_step:
-        said = f"{base} ms is too coarse to divide by"
+        said = f"{base} {claim.unit} is too coarse to divide by"
         return AuditResult("percentage", figure, "unchecked", said)
     reduction = _reduction(base.value, tip.value)
     exact = decimal_text(abs(reduction), max(posted.decimals, 0) + 2)
-    said = f"from {base} to {tip} ms is {exact} % {'less' if reduction >= 0 else 'more'}"
+    said = f"from {base} to {tip} {claim.unit} is {exact} % {'less' if reduction >= 0 else 'more'}"
     low, high = _allowed(base, tip)
     if low - posted.half_step <= posted.value <= high + posted.half_step:
         return AuditResult("percentage", figure, "fits", said)
@@ -88,11 +88,11 @@ def _percentage(claim: Claim, posted: PostedNumber) -> AuditResult:
     return AuditResult("percentage", figure, "finding", said, hint)
 
 
-def _resolution(base: PostedNumber, tip: PostedNumber) -> AuditResult:
+def _resolution(base: PostedNumber, tip: PostedNumber, unit: str) -> AuditResult:
     low, high = _allowed(base, tip)
     decimals = next((n for n in range(1, 12) if (high - low) * 10**n >= 1), 12)
     said = f"the digits allow {decimal_text(low, decimals)} to {decimal_text(high, decimals)} %"
-    return AuditResult("resolution", f"{base} -> {tip} ms", "fits", said)
+    return AuditResult("resolution", f"{base} -> {tip} {unit}", "fits", said)
 
 
 def _allowed(base: PostedNumber, tip: PostedNumber) -> tuple[Fraction, Fraction]:

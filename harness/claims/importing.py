@@ -195,7 +195,7 @@ def _has_figures(existing: Claim, claim: Claim) -> bool:
         == (claim.metric, claim.after_patch, claim.setup)
         and claim.tip is not None
         and all(
-            new is None or (old is not None and old.mean_ms == new.mean_ms) for old, new in builds
+            new is None or (old is not None and old.number == new.number) for old, new in builds
         )
     )
 

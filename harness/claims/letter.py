@@ -94,9 +94,10 @@ def describe(claim: Claim) -> str:
     """Return what a claim is about, and its figures."""
     figures = []
     if claim.tip:
-        figures.append(f"{f'{claim.base.mean} -> ' if claim.base else ''}{claim.tip.mean} ms")
-    if claim.reduction:
-        figures.append(f"{claim.reduction} % less")
+        unit = "" if claim.unit == "count" else f" {claim.unit}"
+        figures.append(f"{f'{claim.base.mean} -> ' if claim.base else ''}{claim.tip.mean}{unit}")
+    if claim.stated:
+        figures.append(claim.stated)
     return f"{claim.about}: {', '.join(figures)}"
 
 
@@ -133,10 +134,13 @@ def _key(claim: Claim) -> tuple[str, int | None, Setup | None]:
 
 def _differ(claim: Claim, other: Claim) -> bool:
     """Whether a figure that both have is not the same."""
-    pairs: list[tuple[object, object]] = [(claim.reduction_percent, other.reduction_percent)]
+    pairs: list[tuple[object, object]] = [
+        (getattr(claim, name), getattr(other, name))
+        for name in ("reduction_percent", "increase_percent", "times", "at_most_worse_percent")
+    ]
     for one, two in ((claim.base, other.base), (claim.tip, other.tip)):
         if one and two:
-            pairs += [(one.mean_ms, two.mean_ms), (one.first_ms, two.first_ms)]
+            pairs += [(one.number, two.number), (one.first_ms, two.first_ms)]
     return any(one is not None and two is not None and one != two for one, two in pairs)
 
 

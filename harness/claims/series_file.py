@@ -141,7 +141,11 @@ def _claim(claim: Claim) -> dict[str, Any]:
         "after_patch": claim.after_patch,
         "setup": claim.setup,
         "reduction_percent": _decimal(claim.reduction),
+        "increase_percent": claim.increase_percent,
+        "times": claim.times,
+        "at_most_worse_percent": claim.at_most_worse_percent,
         "percent_decimals": claim.percent_decimals,
+        "unit": None if claim.unit == "ms" else claim.unit,
         "resolution_ms": None if claim.resolution_ms == 1 else claim.resolution_ms,
         "base": _figures(claim.base),
         "tip": _figures(claim.tip),
@@ -154,7 +158,8 @@ def _figures(figures: Figures | None) -> dict[str, Any] | None:
         return None
     first = None if figures.first_ms is None else _decimal(PostedNumber.of(figures.first_ms))
     mean = _decimal(figures.mean)
-    return {"first_ms": first, "mean_ms": mean, "mean_decimals": figures.mean_decimals}
+    key = "mean_ms" if figures.value is None else "value"
+    return {"first_ms": first, key: mean, "mean_decimals": figures.mean_decimals}
 
 
 def _decimal(posted: PostedNumber | None) -> Decimal | None:

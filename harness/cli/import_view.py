@@ -36,7 +36,7 @@ def show(found: "Import", posting: "Posting") -> None:
     row = "{:<9} {:<13} {:>18} {:>18} {:>9}   {}".format
     click.echo(row("driver", "after", "base: first, avg", "tip: first, avg", "claimed", "in lines"))
     for claim, lines in zip(found.claims, posting.lines, strict=True):
-        percent = f"{claim.reduction} %" if claim.reduction else "-"
+        percent = (f"{claim.reduction} %" if claim.reduction else claim.stated) or "-"
         builds = (_build(claim.base), _build(claim.tip))
         after = patch_name(claim.after_patch)
         where = f"{_ranges(lines)}{on_setup(claim.setup)}"

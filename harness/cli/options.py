@@ -467,7 +467,8 @@ def claim_options(command: F) -> F:
         from harness.claims.letter import RunStatement
         from harness.claims.statement import parse_claims
 
-        claims = RunStatement(parse_claims(stated), no_claims)
+        known = _metrics() if stated else ()
+        claims = RunStatement(parse_claims(stated, known), no_claims)
         return command(*args, claims=claims, **given)
 
     decorate = adding(
@@ -478,7 +479,8 @@ def claim_options(command: F) -> F:
             metavar="CLAIM",
             help="Judge by this claim, instead of that of the cover letter or series.yaml about "
             "the same metric; may be given again. METRIC[@K]=P% or METRIC[@K]=BASE->TIPms[,P%]: "
-            "after K patches, reduced by P %, or from BASE to TIP.",
+            "after K patches, reduced by P %, or from BASE to TIP. METRIC=2.4x: 2.4 times better. "
+            "METRIC=P% more: of what is better higher. METRIC=at most P% worse: a bound.",
         ),
         click.option(
             "--no-claims",
@@ -489,12 +491,18 @@ def claim_options(command: F) -> F:
     return decorate(collected)  # type: ignore[return-value]
 
 
+def _metrics() -> tuple[str, ...]:
+    from harness.project.project import Project
+
+    return Project.find().metrics()
+
+
 def gate_rule(text: str) -> "Rule":
     """Return the rule of a --gate option. Raises InputError."""
     from harness.judge.rule_syntax import parse_rule
 
     try:
-        return parse_rule(text)
+        return parse_rule(text, _metrics())
     except ValueError as error:
         raise InputError(str(error), where="--gate") from error
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness import workloads
 from harness.claims.letter import RunStatement, choose, read_letter
 from harness.errors import InputError
 from harness.events import Listener, Note, silent
@@ -76,9 +75,9 @@ def run_claims(
 
 def _require_metrics(stated: Sequence[Claim], series: Series) -> None:
     """Raise InputError for a claim about a metric that the series' workload does not have."""
-    known = workloads.find(series.workload).metrics
+    known = series.measured.metrics
     for claim in stated:
-        if known and claim.metric not in known:
+        if claim.metric not in known:
             raise InputError(
                 f"no metric {claim.metric}",
                 where=claim.quotes[0],

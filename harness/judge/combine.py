@@ -62,13 +62,13 @@ def _disagreement(boots: Verdict, replay: Verdict) -> str:
     """Return both intervals, in words, if timed boots and the replay do not overlap; else ""."""
     if boots.evidence != "boot-kvm" or boots.effect is None or replay.effect is None:
         return ""
-    ours, theirs = boots.effect.reduction, replay.effect.reduction
+    ours, theirs = boots.effect.gain, replay.effect.gain
     if ours is None or theirs is None or ours.overlaps(theirs):
         return ""
     return f"boots show {_interval(boots.effect)}, the replay {_interval(replay.effect)}"
 
 
 def _interval(effect: Effect | None) -> str:
-    if effect is None or effect.reduction is None:
+    if effect is None or effect.gain is None:
         return ""
-    return f"a reduction of {effect.reduction.low:.1f} % to {effect.reduction.high:.1f} %"
+    return f"a reduction of {effect.gain.low:.1f} % to {effect.gain.high:.1f} %"

@@ -15,6 +15,7 @@ import msgspec
 from harness.judge.stats.ratio import FEWEST
 from harness.judge.tabulate import BootTable, Op
 from harness.project.claim import Claim, Figures, PostedNumber
+from harness.record.metric import Better
 
 FigureWord = Literal["as the author's", "not as the author's", "inconclusive", "untested"]
 #: A time is the author's if it differs by no more: machines of one kind differ as much in memory
@@ -46,14 +47,29 @@ def error_ms(posted: PostedNumber, samples: int, step_ms: float) -> float:
     return float(posted.half_step) + clock
 
 
-def percent_error(claim: Claim) -> float:
-    """Return how far a claimed reduction may be from the true one, in points."""
-    digits = float(claim.reduction.half_step) if claim.reduction is not None else 0.0
+def percent_error(claim: Claim, better: Better = "lower") -> float:
+    """Return how far a claimed gain may be from the true one, in points."""
+    if claim.at_most_worse_percent is not None:
+        return 0.0
+    digits = _digits_error(claim, better)
     if claim.base is None or claim.tip is None:
         return digits
     base, tip = (_of_mean(claim, figures) for figures in (claim.base, claim.tip))
+    ratio = claim.tip.number / claim.base.number
     least = max(base.low, 1e-9)
-    return digits + 100 * (tip.high / least - claim.tip.mean_ms / claim.base.mean_ms)
+    off = tip.high / least - ratio if better == "lower" else ratio - tip.low / base.high
+    return digits + 100 * off
+
+
+def _digits_error(claim: Claim, better: Better) -> float:
+    """Return the rounding error of a stated percentage or factor, in points."""
+    if claim.times is not None:
+        half = float(PostedNumber.of(claim.times, claim.percent_decimals).half_step)
+        return 100 * half / (claim.times**2 if better == "lower" else 1)
+    stated = claim.reduction_percent if better == "lower" else claim.increase_percent
+    if stated is None:
+        return 0.0
+    return float(PostedNumber.of(stated, claim.percent_decimals).half_step)
 
 
 def figures(
@@ -61,6 +77,8 @@ def figures(
 ) -> tuple[FigureVerdict, ...]:
     """Return a verdict on each posted time; `why_not` says why none can be tested, if none can."""
     base = table.record.builds[0].name
+    if claim.unit != "ms" or table.record.setup.metric(metric).unit != "ns":
+        return ()  # only times in milliseconds are compared one by one
     return tuple(
         _judged(table, (name, metric, op), f"{title}, {what}", posted, theirs, why_not)
         for name, title, of_build in ((base, "base", claim.base), (build, "tip", claim.tip))
@@ -79,9 +97,11 @@ def _posted(claim: Claim, found: Figures) -> Iterator[tuple[Op, str, str, _Range
 
 
 def _of_mean(claim: Claim, found: Figures) -> _Range:
-    # He may have averaged 29 or 30 of 30 rebinds.
-    error = error_ms(found.mean, claim.rebinds - 1, claim.resolution_ms)
-    return _Range(found.mean_ms - error, found.mean_ms + error)
+    # He may have averaged 29 or 30 of 30 rebinds. A claim in another unit than milliseconds does
+    # not say what the step of its clock was.
+    step = claim.resolution_ms if claim.unit == "ms" else 0
+    error = error_ms(found.mean, claim.rebinds - 1, step)
+    return _Range(found.number - error, found.number + error)
 
 
 def _judged(

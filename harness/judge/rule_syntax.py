@@ -10,12 +10,13 @@ nothing.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from harness.record.record import Lines
-from harness.workloads import is_metric, kinds
+from harness.workloads import kinds, metrics
 
 Relation = Literal["<", "<=", ">", ">=", "=="]
 OPS = ("rebind", "first", "traffic")
@@ -69,7 +70,7 @@ class Rule(msgspec.Struct, frozen=True):
         return value >= self.bound if self.relation == ">=" else value == self.bound
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str, known_metrics: Sequence[str] = metrics()) -> Rule:
     """Return the parsed rule. Raises ValueError with what is wrong and what is known."""
     rule = text.strip()
     if rule == MEMMAP_EQUAL:
@@ -83,7 +84,7 @@ def parse_rule(text: str) -> Rule:
         raise ValueError(f"{_short(subject)} names nothing to measure; expected {FORM}")
     kind, build, op, metric = parts.groups()
     for what, name, known in (
-        ("kind", kind, (kind,) if is_metric(kind) else kinds()),
+        ("kind", kind, (*known_metrics, *kinds())),
         ("binding", op or OPS[0], OPS),
         ("metric", metric, TRAFFIC if op == "traffic" else tuple(METRICS)),
     ):

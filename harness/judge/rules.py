@@ -113,6 +113,8 @@ def _effect(rule: Rule, build: str, effects: Sequence[Effect]) -> Effect | None:
     for effect in effects:
         if (effect.kind, effect.op, effect.build) != (rule.kind, rule.op, build):
             continue
+        if effect.cost_unit != "ns" and rule.metric in ("ms", "ns_per_page"):
+            continue
         counts = rule.metric.startswith("instructions")
         if counts == (effect.cost_unit == "instructions") or _by_the_clock(rule, effect):
             return effect

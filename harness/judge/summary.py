@@ -9,10 +9,13 @@ import statistics
 import msgspec
 
 from harness.judge.tabulate import BootTable
+from harness.record.metric import Metric, gain_percent
 
 
 class BindingMeans(msgspec.Struct, frozen=True):
-    """One driver on one build: mean first binding and mean rebind in ms, over the boots that count.
+    """One metric on one build: mean first binding and mean rebind in ms, over the boots that count.
+
+    The means of a metric that is no time are in the unit of reports (Metric.shown_unit).
 
     `first_ms` is None where no boot shows its first binding. `rebinds` is the number of rebinds in
     the mean; `nr_pages` what the kernel said it initialized.
@@ -25,25 +28,28 @@ class BindingMeans(msgspec.Struct, frozen=True):
 
 
 class MetricSummary(msgspec.Struct, frozen=True):
-    """One driver: base's and tip's means, None for a build without samples that count."""
+    """One metric: base's and tip's means, None for a build without samples that count."""
 
     metric: str
     base: BindingMeans | None
     tip: BindingMeans | None
+    of: Metric = Metric("")
 
     @property
-    def reduction_percent(self) -> float | None:
-        """How much shorter tip's mean rebind is than base's, in percent; None where undefined."""
+    def gain_percent(self) -> float | None:
+        """How much better tip's mean is than base's, in percent; None where undefined."""
         if self.base is None or self.tip is None or self.base.rebind_mean_ms == 0:
             return None
-        return (1 - self.tip.rebind_mean_ms / self.base.rebind_mean_ms) * 100
+        return gain_percent(self.tip.rebind_mean_ms / self.base.rebind_mean_ms, self.of.better)
 
 
 def summarize(table: BootTable) -> tuple[MetricSummary, ...]:
-    """Return one summary per driver, in the order of the guest's namespaces."""
+    """Return one summary per metric, in the order of the record."""
     base, tip = table.record.builds[0].name, table.record.builds[-1].name
+    of = table.record.setup.metric
     return tuple(
-        MetricSummary(d, _means(table, base, d), _means(table, tip, d)) for d in table.kinds
+        MetricSummary(name, _means(table, base, name), _means(table, tip, name), of(name))
+        for name in table.kinds
     )
 
 
@@ -52,9 +58,10 @@ def _means(table: BootTable, build: str, metric: str) -> BindingMeans | None:
     pages = table.pages(metric, build)
     if not rebinds or len(pages) != 1:
         return None
+    shown = table.record.setup.metric(metric).shown
     return BindingMeans(
-        first_ms=statistics.fmean(s.ns for s in first) / 1e6 if first else None,
-        rebind_mean_ms=statistics.fmean(s.ns for s in rebinds) / 1e6,
+        first_ms=shown(statistics.fmean(s.ns for s in first)) if first else None,
+        rebind_mean_ms=shown(statistics.fmean(s.ns for s in rebinds)),
         rebinds=len(rebinds),
         nr_pages=pages.pop(),
     )

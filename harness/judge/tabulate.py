@@ -13,10 +13,11 @@ from typing import Literal
 import msgspec
 
 from harness.judge.ratios.passes import Slices, by_round, by_slice, compared, firsts, of_namespace
+from harness.record.metric import Unit
 from harness.record.record import LIMIT, Boot, BootRun, Pass, ReplayRun, RunRecord, Sample
 
 Op = Literal["first", "rebind"]
-CostUnit = Literal["ns", "instructions"]
+CostUnit = Unit | Literal["instructions"]
 OPS: tuple[Op, ...] = ("rebind", "first")
 #: A build, a driver or page order, and a binding.
 Key = tuple[str, str, Op]

@@ -14,7 +14,7 @@ from harness.judge.conditions.fit import nested, other_cpu, unfit, virtual_serve
 from harness.judge.conditions.validity import RunEvidence, why_uncounted
 from harness.judge.figures import FigureVerdict, figures, percent_error
 from harness.judge.ratios.precision import Precision, precision
-from harness.judge.ratios.ratios import Effect, Reduction, clock
+from harness.judge.ratios.ratios import Effect, Gain, clock, metric
 from harness.judge.summary import MetricSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
@@ -113,8 +113,8 @@ def _booted(
     effect = None
     is_its_kind = claim is None or (claim.setup == "physical") == (record.evidence == "metal")
     if is_its_kind or record.evidence == "reported":
-        effect = found.effect(summary.metric, tip.name, "rebind", clock(record))
-    claimed = None if claim is None else claim.claimed_percent
+        effect = found.effect(summary.metric, tip.name, "rebind", clock(record, summary.metric))
+    claimed = _claimed(record, claim)
     word, reason = _decide(found, record, summary, effect, claim)
     if record.evidence == "reported":
         word = _REPORTED[word]
@@ -130,7 +130,7 @@ def _booted(
         figures=figures(found.boots, summary.metric, tip.name, claim, why_not or other),
         precision=None
         if why_not or claimed is None or record.evidence == "reported"
-        else precision(found.boots, effect, _floor(claim, claimed)),
+        else precision(found.boots, effect, _floor(claim, effect, claimed)),
     )
 
 
@@ -138,13 +138,13 @@ def _why_no_figures(found: RunEvidence, record: BootRun, effect: Effect, claim: 
     """Return why none of a claim's times can be tested by this run; empty if they can."""
     if record.outcome != "complete":
         return f"the run is {record.outcome}"
-    return _untested(record, claim, claim.claimed_percent or 0.0) or found.spoiled(
+    return _untested(record, claim, _claimed(record, claim) or 0.0) or found.spoiled(
         effect.kind, effect.build
     )
 
 
 def _first(
-    found: RunEvidence, record: BootRun, metric: str, claim: Claim, why_not: str
+    found: RunEvidence, record: BootRun, name: str, claim: Claim, why_not: str
 ) -> tuple[Word, str] | None:
     """Return the verdict on the reduction of the first binding, which the author measured once.
 
@@ -160,9 +160,10 @@ def _first(
         tip=Figures(claim.tip.first_ms),
         rebinds=1,
         reduction_percent=None,
+        times=None,
         percent_decimals=None,
     )
-    effect = found.effect(metric, record.builds[-1].name, "first", clock(record))
+    effect = found.effect(name, record.builds[-1].name, "first", clock(record, name))
     assert once.claimed_percent is not None  # noqa: S101 (both times are given)
     word, reason = _limited(record, claim, *_measured(found, effect, once, once.claimed_percent))
     return _REPORTED[word] if record.evidence == "reported" else word, reason
@@ -172,19 +173,19 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
     for build in record.builds[1:]:
         if build.kind != "prefix":
             continue  # not the code that the claim is about
-        for metric, kind in proxies(record).items():
+        for name, kind in proxies(record).items():
             effect = found.effect(kind, build.name, "rebind", "ns")
-            for claim in _claims(record, claims, metric, build):
-                if (claimed := claim.claimed_percent) is None:
+            for claim in _claims(record, claims, name, build):
+                if (claimed := _claimed(record, claim)) is None:
                     continue
                 word, reason = _doubt(found, effect, claim, claimed)
-                summary = MetricSummary(metric, None, None)
+                summary = MetricSummary(name, None, None)
                 about = (build.name, claim, effect)
                 yield Verdict(summary, claimed, word, reason, record.evidence, *about)
 
 
 def _claims(
-    record: RunRecord, claims: Sequence[Claim], metric: str, build: Build | None = None
+    record: RunRecord, claims: Sequence[Claim], name: str, build: Build | None = None
 ) -> list[Claim]:
     """Return the claims about a build (the whole series, or its prefix): one per set-up.
 
@@ -195,9 +196,14 @@ def _claims(
     found: dict[Setup | None, Claim] = {}
     for claim in claims:
         after = patches if claim.after_patch is None else claim.after_patch
-        if (claim.version, claim.metric, after) == (record.subject.version, metric, prefix):
+        if (claim.version, claim.metric, after) == (record.subject.version, name, prefix):
             found.setdefault(claim.setup, claim)
     return sorted(found.values(), key=lambda claim: claim.setup == "physical")
+
+
+def _claimed(record: RunRecord, claim: Claim | None) -> float | None:
+    """Return the gain that is claimed, in percent; None without a claim or if it states none."""
+    return None if claim is None else claim.gain_percent(metric(record, claim.metric).better)
 
 
 def _decide(
@@ -207,7 +213,7 @@ def _decide(
     effect: Effect | None,
     claim: Claim | None,
 ) -> tuple[Word, str]:
-    claimed = None if claim is None else claim.claimed_percent
+    claimed = _claimed(record, claim)
     if record.outcome != "complete":
         return "inconclusive", f"the run is {record.outcome}: {record.reason}"
     if summary.base is None or summary.tip is None:
@@ -218,6 +224,8 @@ def _decide(
         return "untested", "base against itself: no claim is about that"
     if claim is None and record.is_of_plan:
         return "untested", "no claim is about it"
+    if claim is not None and (why := claim.is_not_of(metric(record, summary.metric))):
+        return "untested", why
     if claim is None or claimed is None:
         version = record.subject.version
         claimant = f"version {version} makes" if version else "these patches make"
@@ -247,7 +255,7 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
     if on_metal != for_metal:
         host = "a physical host" if for_metal else "a guest"
         ran = "measured a physical machine" if on_metal else "booted guests"
-        return f"{claimed:.1f} % is claimed for {host}; this run {ran}"
+        return f"{_stated(claim, claimed)} is claimed for {host}; this run {ran}"
     if record.evidence in _WHY_NOT:
         return _WHY_NOT[record.evidence]
     if why := virtual_server(record) or unfit(record.machine):
@@ -263,12 +271,12 @@ def _untested(record: BootRun, claim: Claim, claimed: float) -> str:
 
 def _other_setup(machine: Machine, claim: Claim, claimed: float) -> str:
     """Return a sentence if a claim is about another kind of machine than the logs; else ""."""
-    where = machine.hypervisor
+    where, said = machine.hypervisor, _stated(claim, claimed)
     if claim.setup == "physical" and where != "none":
         what = f"of a virtual machine ({where})" if where else "of a machine of unknown kind"
-        return f"{claimed:.1f} % is claimed for a physical host; the logs are {what}"
+        return f"{said} is claimed for a physical host; the logs are {what}"
     if claim.setup == "vm" and where == "none":
-        return f"{claimed:.1f} % is claimed for a virtual machine; the logs are of a physical host"
+        return f"{said} is claimed for a virtual machine; the logs are of a physical host"
     return ""
 
 
@@ -293,15 +301,15 @@ def _measured(
     spoiled = found.spoiled(effect.kind, effect.build)
     if spoiled:
         return "inconclusive", spoiled
-    reduction = effect.reduction
-    if reduction is None:
+    gain = effect.gain
+    if gain is None:
         return "inconclusive", effect.method
-    text = f"{_interval(reduction)}, {effect.n_base} and {effect.n_build} boots)"
-    floor = _floor(claim, claimed)
-    held = _held(reduction, floor)
+    text = f"{_interval(effect, gain)}, {effect.n_base} and {effect.n_build} boots)"
+    floor = _floor(claim, effect, claimed)
+    held = _held(gain, floor)
     if held is None:
-        return "inconclusive", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
-    return "reproduced" if held else "contradicted", f"{text}, claimed {claimed:.1f} %"
+        return "inconclusive", f"{text} is above and below {_floor_text(claim, floor)}"
+    return "reproduced" if held else "contradicted", f"{text}, claimed {_stated(claim, claimed)}"
 
 
 def _doubt(
@@ -316,29 +324,44 @@ def _doubt(
     if why := unfit(record.machine):
         return "untested", why
     spoiled = found.spoiled(effect.kind, effect.build)
-    reduction = effect.reduction
-    if spoiled or reduction is None:
+    gain = effect.gain
+    if spoiled or gain is None:
         return "open", spoiled or effect.method
-    text, floor = f"{effect.kind} on this CPU: {_interval(reduction)})", _floor(claim, claimed)
-    held = _held(reduction, floor)
+    text = f"{effect.kind} on this CPU: {_interval(effect, gain)})"
+    floor = _floor(claim, effect, claimed)
+    held = _held(gain, floor)
     if held is None:
-        return "open", f"{text} is above and below {floor:.1f} %, {_WHY_FLOOR}"
-    text = f"{text}, claimed {claimed:.1f} %"
+        return "open", f"{text} is above and below {_floor_text(claim, floor)}"
+    text = f"{text}, claimed {_stated(claim, claimed)}"
     if held:
         return "supported", text
     return "doubted", "; ".join(filter(None, (text, other_cpu(record.machine, claim))))
 
 
-def _interval(reduction: Reduction) -> str:
-    return f"reduction of {reduction.low:.1f} % to {reduction.high:.1f} % (95 %"
+def _interval(effect: Effect, gain: Gain) -> str:
+    return f"{effect.gained} of {gain.low:.1f} % to {gain.high:.1f} % (95 %"
 
 
-def _held(reduction: Reduction, floor: float) -> bool | None:
+def _stated(claim: Claim, claimed: float) -> str:
+    """Return what is claimed; a factor with the percentage that it is."""
+    if claim.at_most_worse_percent is not None:
+        return claim.stated
+    return f"{claimed:.1f} %" + (f" ({claim.stated})" if claim.times is not None else "")
+
+
+def _held(gain: Gain, floor: float) -> bool | None:
     """Return whether the whole interval is above the limit, or below; None if it includes it."""
-    if reduction.low >= floor:
+    if gain.low >= floor:
         return True
-    return False if reduction.high < floor else None
+    return False if gain.high < floor else None
 
 
-def _floor(claim: Claim, claimed: float) -> float:
-    return claimed - TOLERANCE_POINTS - percent_error(claim)
+def _floor(claim: Claim, effect: Effect, claimed: float) -> float:
+    if claim.at_most_worse_percent is not None:
+        return claimed
+    return claimed - TOLERANCE_POINTS - percent_error(claim, effect.better)
+
+
+def _floor_text(claim: Claim, floor: float) -> str:
+    why = "the claim itself" if claim.at_most_worse_percent is not None else _WHY_FLOOR
+    return f"{floor:.1f} %, {why}"

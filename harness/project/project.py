@@ -4,6 +4,7 @@
 A new file there needs no new code.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -173,6 +174,14 @@ class Project:
         ports = self.series_folder / slug / "ports"
         names = sorted(p.name for p in ports.iterdir() if p.is_dir()) if ports.is_dir() else []
         return series_of(self._series_file(slug), slug, tuple(names))
+
+    def metrics(self) -> tuple[str, ...]:
+        """Return the metrics of all workloads, and those that the series here name."""
+        found = dict.fromkeys(workloads.metrics())
+        for slug in self.slugs():
+            with contextlib.suppress(InputError):  # of another series than the user's
+                found |= dict.fromkeys(self.series(slug).measured.metrics)
+        return tuple(found)
 
     def require_series(self, slug: str) -> Series:
         """Load a series that is kept in series/. Raises InputError if it is not."""

@@ -33,9 +33,10 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return an amount in the unit of reports."""
         return amount / _SHOWN[self.unit][0]
 
-    def gain_percent(self, ratio: float) -> float:
-        """Return how much better an amount is than base's, given their ratio, in percent of base's.
 
-        It is negative for a worse one.
-        """
-        return (1 - ratio) * 100 if self.better == "lower" else (ratio - 1) * 100
+def gain_percent(ratio: float, better: Better) -> float:
+    """Return how much better an amount is than base's, given their ratio, in percent of base's.
+
+    It is negative for a worse one.
+    """
+    return (1 - ratio) * 100 if better == "lower" else (ratio - 1) * 100

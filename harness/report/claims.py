@@ -58,15 +58,16 @@ def claims(conclusion: Conclusion) -> Table:
         )
         for row in rows(conclusion)
     ]
-    headings = [f"reduction, %\n({kind})" for kind in kinds]
+    gained = phrases.gained(conclusion.record)
+    headings = [f"{gained}, %\n({kind})" for kind in kinds]
     if len(kinds) == 1:
-        headings = [f"reduction ({kinds[0]}), 95 %"]
+        headings = [f"{gained} ({kinds[0]}), 95 %"]
     return Table(("claim", "claimed", *headings, "verdict"), cells, 1)
 
 
 def claimed(row: Row) -> str:
-    """Return the claimed reduction in percent, or a dash."""
-    return tables.percent(row.verdict.shown_percent if row.verdict else None)
+    """Return the claimed gain, or a dash."""
+    return phrases.claimed(row.verdict) if row.verdict else tables.percent(None)
 
 
 def _kinds(conclusion: Conclusion) -> list[str]:
@@ -75,7 +76,7 @@ def _kinds(conclusion: Conclusion) -> list[str]:
         part.record.evidence
         for part in conclusion.parts
         if part.record.evidence != "boot-tcg"
-        and any(effect.cost_unit == clock(part.record) for effect in part.effects)
+        and any(effect.cost_unit == clock(part.record, effect.kind) for effect in part.effects)
     ]
 
 
@@ -109,12 +110,12 @@ def _brief(verdict: Verdict) -> str:
 def _cell(effect: Effect | None, *, brief: bool) -> str:
     if effect is None:
         return "-"
-    if effect.reduction is None:
-        return f"{effect.reduction_percent:.1f} % (too few)"
-    low, high = effect.reduction
+    if effect.gain is None:
+        return f"{effect.gain_percent:.1f} % (too few)"
+    low, high = effect.gain
     if brief:
-        return f"{effect.reduction_percent:.1f} ({low:.1f}..{high:.1f})"
-    return f"{effect.reduction_percent:.1f} % ({low:.1f} to {high:.1f})"
+        return f"{effect.gain_percent:.1f} ({low:.1f}..{high:.1f})"
+    return f"{effect.gain_percent:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def reasons(conclusion: Conclusion) -> Iterator[Line]:

@@ -170,6 +170,21 @@ def about(verdict: Verdict) -> str:
     return (verdict.metric if verdict.claim is None else verdict.claim.about) + build
 
 
+def gained(record: RunRecord) -> str:
+    """Return what a run's gains are called: reductions, unless more of some metric is better."""
+    metrics = record.setup.metrics if isinstance(record, BootRun) else ()
+    return "gain" if any(metric.better == "higher" for metric in metrics) else "reduction"
+
+
+def claimed(verdict: Verdict) -> str:
+    """Return the claimed gain in percent, or how much worse it may get; a dash for none."""
+    if verdict.shown_percent is None:
+        return "-"
+    if verdict.claim is not None and verdict.claim.at_most_worse_percent is not None:
+        return verdict.claim.stated
+    return f"{verdict.shown_percent:.1f} %"
+
+
 def quoted(verdict: Verdict) -> str:
     """Return the lines of the mail that state the claim, or "" if they are not known."""
     return " / ".join(verdict.claim.quotes) if verdict.claim else ""

@@ -11,6 +11,7 @@ from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.ratios.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
+from harness.record.metric import Metric
 from harness.record.record import Boot, BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.row import CLAIMED, Number, ReportRow, Status
@@ -242,7 +243,7 @@ def _of_claim(verdict: Verdict) -> Iterator[Number]:
         return
     found = _ratio(effect.ratio, effect.low, effect.high)
     if verdict.evidence == "replay":
-        found.insert(0, Number("", "reduction", effect.reduction_percent, "percent"))
+        found.insert(0, Number("", "reduction", effect.gain_percent, "percent"))
     for number in found:
         yield msgspec.structs.replace(number, origin=verdict.evidence)
 
@@ -250,17 +251,20 @@ def _of_claim(verdict: Verdict) -> Iterator[Number]:
 def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
     summary = verdict.summary
     found = [
-        *_binding(record.builds[0].name, summary.base),
-        *_binding(verdict.build, summary.tip),
+        *_binding(record.builds[0].name, summary.base, summary.of),
+        *_binding(verdict.build, summary.tip, summary.of),
     ]
-    if summary.reduction_percent is not None:
-        found.append(Number("", "reduction", summary.reduction_percent, "percent"))
+    if summary.gain_percent is not None:
+        gained = "reduction" if summary.of.better == "lower" else "increase"
+        found.append(Number("", gained, summary.gain_percent, "percent"))
     return found
 
 
-def _binding(build: str, binding: BindingMeans | None) -> list[Number]:
+def _binding(build: str, binding: BindingMeans | None, metric: Metric) -> list[Number]:
     if binding is None:
         return []
+    if metric.unit != "ns":
+        return [Number(build, "mean", binding.rebind_mean_ms, metric.shown_unit)]
     first = [] if binding.first_ms is None else [Number(build, "first", binding.first_ms, "ms")]
     return [*first, Number(build, "rebind_mean", binding.rebind_mean_ms, "ms")]
 

@@ -12,10 +12,12 @@ import msgspec
 
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.prefixes import PrefixResult
+from harness.judge.ratios.ratios import metric as metric_of
 from harness.judge.ratios.replay_ratios import ReplayCost, ReplayRow
 from harness.judge.ratios.traffic import transfers
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
+from harness.record.metric import Metric
 from harness.record.record import BootRun, Lines, ReplayRun
 from harness.report import phrases
 from harness.report.lines import TONE, Tone
@@ -60,14 +62,15 @@ def builds(conclusion: Conclusion) -> Table:
     for metric in record.setup.nr_pages:
         verdicts = {v.build: v for v in conclusion.verdicts if v.metric == metric}
         base = next((v.summary.base for v in verdicts.values()), None)
-        rows.append((metric, record.builds[0].name, _binding(base)[1], "", ""))
+        unit = metric_of(record, metric)
+        rows.append((metric, record.builds[0].name, _binding(base, unit)[1], "", ""))
         for name, verdict in verdicts.items():
             ratio = ("-", "-")
             # An interval of emulated time would look like a finding.
             if verdict.effect is not None and record.evidence != "boot-tcg":
                 found = verdict.effect
                 ratio = (f"{found.ratio:.3f}", interval(found.low, found.high))
-            rows.append(("", name, _binding(verdict.summary.tip)[1], *ratio))
+            rows.append(("", name, _binding(verdict.summary.tip, unit)[1], *ratio))
     return Table(("metric", "build", "mean\n(ms)", f"ratio\n({record.evidence})", "95 %"), rows, 2)
 
 
@@ -77,16 +80,17 @@ def bindings(conclusion: Conclusion) -> Table:
     named = words(record)
     rows: list[tuple[str, ...]] = []
     for verdict in _of_last_build(conclusion) if isinstance(record, BootRun) else ():
-        base, tip = _binding(verdict.summary.base), _binding(verdict.summary.tip)
+        metric = verdict.summary.of
+        base, tip = _binding(verdict.summary.base, metric), _binding(verdict.summary.tip, metric)
         average = f"average of {_rebind_counts(verdict, named.sample or 'boot')}"
         after = "" if verdict.after_patch is None else f"after patch {verdict.after_patch}"
-        below = (percent(verdict.summary.reduction_percent), percent(verdict.shown_percent))
+        below = (percent(verdict.summary.gain_percent), phrases.claimed(verdict))
         if named.first:
             rows.append((verdict.metric, named.first, base[0], tip[0], "", ""))
         name = "" if named.first else verdict.metric
         rows.append((" ".join(filter(None, (name, after))), average, base[1], tip[1], *below))
     tip_heading = f"{phrases.patches(record, record.tip.prefix)}\n(ms)"
-    reduction = f"reduction\n({record.evidence})"
+    reduction = f"{phrases.gained(record)}\n({record.evidence})"
     names = (named.metric, named.figure)
     return Table((*names, "base\n(ms)", tip_heading, reduction, "claimed"), rows, 2)
 
@@ -99,10 +103,11 @@ def _of_last_build(conclusion: Conclusion) -> Iterable[Verdict]:
     return {verdict.metric: verdict for verdict in found}.values()
 
 
-def _binding(means: BindingMeans | None) -> tuple[str, str]:
+def _binding(means: BindingMeans | None, metric: Metric) -> tuple[str, str]:
     if means is None:
         return ms(None), ms(None)
-    return ms(means.first_ms), ms(means.rebind_mean_ms)
+    unit = "" if metric.unit == "ns" else f" {metric.shown_unit}".rstrip()
+    return ms(means.first_ms), f"{ms(means.rebind_mean_ms)}{unit}"
 
 
 def _rebind_counts(verdict: Verdict, sample: str) -> str:
@@ -205,7 +210,7 @@ def effects(conclusion: Conclusion) -> Table:
             phrases.build(record, effect.build),
             effect.kind,
             effect.op,
-            "time" if effect.cost_unit == "ns" else "instructions",
+            "time" if effect.cost_unit == "ns" else effect.cost_unit,
             f"{effect.ratio:.3f}",
             interval(effect.low, effect.high),
             f"{effect.n_base}+{effect.n_build}",
@@ -271,8 +276,8 @@ def _states(prefix: PrefixResult) -> tuple[str, str, str, str]:
 
 
 def _times(prefix: PrefixResult, metric: str) -> tuple[str, str, str, str]:
-    claimed = (v.shown_percent for v in prefix.verdicts if v.metric == metric)
-    claim = next((percent(value) for value in claimed if value is not None), "")
+    claimed = (v for v in prefix.verdicts if v.metric == metric and v.shown_percent is not None)
+    claim = next(map(phrases.claimed, claimed), "")
     if (cost := prefix.costs.get(metric)) is None:
         return ms(None), "", "", claim
     of_base, of_parent = (

@@ -58,12 +58,7 @@ def metrics() -> tuple[str, ...]:
     return tuple(metric for name in NAMES for metric in find(name).metrics)
 
 
-def is_metric(name: str) -> bool:
-    """Whether a workload may have a metric of this name; some let a series name their own."""
-    return name in metrics() or any(not find(other).metrics for other in NAMES)
-
-
 def kinds() -> tuple[str, ...]:
-    """Return metrics(), then the kinds of replays."""
+    """Return the kinds of the replays of all workloads."""
     replays = [found for name in NAMES if (found := find(name).replay)]
-    return (*metrics(), *(kind for replay in replays for kind in replay.kinds))
+    return tuple(kind for replay in replays for kind in replay.kinds)

@@ -86,7 +86,7 @@ def null(options: NullOptions) -> None:
     record = _replayed(project, options) if options.replayed else _booted(project, options)
     seen = read(record)
     path = store.folder_of(project.results, record) / store.FILE
-    found = [e for e in effects(tabulate(record)) if e.cost_unit == clock(record)]
+    found = [e for e in effects(tabulate(record)) if e.cost_unit == clock(record, e.kind)]
     if options.as_json:
         print_json({"record": str(path), "null": seen, "effects": found})
     else:

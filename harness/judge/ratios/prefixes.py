@@ -5,6 +5,7 @@ Pure: a table in, results out. Each prefix is judged beside base, on the claims 
 own effect is its prefix beside the one before.
 """
 
+import functools
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -16,7 +17,9 @@ from harness.judge.tabulate import BootTable, Op
 from harness.judge.verdict import Verdict, judge
 from harness.memmap.compare import UNEQUAL, Verified
 from harness.project.claim import Claim
+from harness.record.metric import Metric, gain_percent
 from harness.record.record import FOLLOW_UP, Boot, BootRun, Build, RunRecord
+from harness.workloads import words
 
 #: Struct pages beside base's; `none` where the guest leaves none to compare (map=mem).
 Struct = Literal["equal", "differs", "none", "unreadable"]
@@ -31,7 +34,7 @@ class PrefixTimes(msgspec.Struct, frozen=True):
     """
 
     mean_ms: float
-    first_ms: float
+    first_ms: float | None
     below_base_percent: float | None
     below_parent_percent: float | None
 
@@ -202,21 +205,23 @@ def _costs(table: BootTable, number: int) -> dict[str, PrefixTimes]:
     for metric in table.kinds:
         mean = _mean_ms(table, builds[number], metric, "rebind")
         first = _mean_ms(table, builds[number], metric, "first")
-        if mean is None or first is None:
+        if mean is None or (first is None and words(table.record).first):
             continue
         base = _mean_ms(table, builds[0], metric, "rebind")
         before = _parent(table.record, number)
         parent = _mean_ms(table, before, metric, "rebind") if before else None
+        below = functools.partial(_below, table.record.setup.metric(metric))
         found[metric] = PrefixTimes(
-            mean, first, _below(base, mean) if number else None, _below(parent, mean)
+            mean, first, below(base, mean) if number else None, below(parent, mean)
         )
     return found
 
 
 def _mean_ms(table: BootTable, build: Build, metric: str, op: Op) -> float | None:
     samples = [s.ns for s in table.of(build.name, metric, op)]
-    return statistics.fmean(samples) / 1e6 if samples else None
+    shown = table.record.setup.metric(metric).shown
+    return shown(statistics.fmean(samples)) if samples else None
 
 
-def _below(other: float | None, mean: float) -> float | None:
-    return None if not other else (1 - mean / other) * 100
+def _below(metric: Metric, other: float | None, mean: float) -> float | None:
+    return None if not other else gain_percent(mean / other, metric.better)

@@ -12,6 +12,7 @@ import msgspec
 from harness.judge.ratios.passes import paired
 from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
 from harness.judge.tabulate import OPS, BootTable, CostUnit, Op, ReplayTable, RunTable, Units
+from harness.record.metric import Better, Metric, gain_percent
 from harness.record.record import BootRun, Build, RunRecord
 
 PAIRED = "trimmed mean of the logarithms of {n}pairs, one per round, with its t interval"
@@ -21,18 +22,18 @@ ALONE = "{n} {unit}(s) per build: too few for an interval"
 COUNTED = "instructions counted, repeatable to the last digit"
 
 
-class Reduction(NamedTuple):
-    """The reduction of a build's cost relative to base: an interval in percent."""
+class Gain(NamedTuple):
+    """How much better a build is than base: an interval in percent of base's cost."""
 
     low: float
     high: float
 
-    def overlaps(self, other: "Reduction") -> bool:
+    def overlaps(self, other: "Gain") -> bool:
         """Return whether the intervals have a value in common."""
         return self.low <= other.high and other.low <= self.high
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
     """The cost of one build relative to base.
 
     `kind` is a metric of boots, or the kind of a replay's passes, of which those after the first
@@ -60,18 +61,25 @@ class Effect(msgspec.Struct, frozen=True):
     p_value: float | None
     method: str
     rank: str
+    better: Better = "lower"
 
     @property
-    def reduction_percent(self) -> float:
-        """What the build saves of base's cost, in percent."""
-        return (1 - self.ratio) * 100
+    def gain_percent(self) -> float:
+        """How much better the build is, in percent of base's cost."""
+        return gain_percent(self.ratio, self.better)
 
     @property
-    def reduction(self) -> Reduction | None:
-        """The interval of the reduction; None if a bound of the ratio is missing."""
+    def gained(self) -> str:
+        """What a gain is: a reduction, or an increase."""
+        return "reduction" if self.better == "lower" else "increase"
+
+    @property
+    def gain(self) -> Gain | None:
+        """The interval of the gain; None if a bound of the ratio is missing."""
         if self.low is None or self.high is None:
             return None
-        return Reduction((1 - self.high) * 100, (1 - self.low) * 100)
+        bounds = (gain_percent(self.low, self.better), gain_percent(self.high, self.better))
+        return Gain(min(bounds), max(bounds))
 
     @property
     def differs(self) -> bool:
@@ -90,16 +98,22 @@ def effects(table: RunTable) -> tuple[Effect, ...]:
     )
 
 
-def clock(record: RunRecord) -> CostUnit:
-    """Return the unit of cost of the run's own clock."""
-    return "instructions" if record.evidence == "boot-icount" else "ns"
+def metric(record: RunRecord, kind: str) -> Metric:
+    """Return unit and direction of what a run measured; a replay's kinds are times."""
+    return record.setup.metric(kind) if isinstance(record, BootRun) else Metric(kind)
+
+
+def clock(record: RunRecord, kind: str) -> CostUnit:
+    """Return the unit of a run's own figures of a metric or kind."""
+    unit = metric(record, kind).unit
+    return "instructions" if record.evidence == "boot-icount" and unit == "ns" else unit
 
 
 def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Effect]:
     pages = table.pages(kind, base.name, build.name) if isinstance(table, BootTable) else {1}
     if len(pages) != 1:
         return
-    cost_unit = clock(table.record)
+    cost_unit = clock(table.record, kind)
     # With -icount shift=0 an instruction takes a nanosecond of the guest's time.
     # A metric without struct pages has its instructions as they were counted.
     scale = 1 / (pages.pop() or 1) if cost_unit == "instructions" else 1.0
@@ -107,7 +121,7 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
         theirs, ours = table.units[base.name, kind, op], table.units[build.name, kind, op]
         if not theirs.costs or not ours.costs or min(*theirs.values, *ours.values) <= 0:
             continue
-        found, method = _ratio(table, theirs, ours, op)
+        found, method = _ratio(table, theirs, ours, op, cost_unit)
         p_value, rank = rank_test(theirs.values, ours.values)
         yield Effect(
             kind=kind,
@@ -126,11 +140,14 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
             p_value=p_value,
             method=method,
             rank=rank,
+            better=metric(table.record, kind).better,
         )
 
 
-def _ratio(table: RunTable, base: Units, build: Units, op: Op) -> tuple[Ratio, str]:
-    if clock(table.record) == "instructions":
+def _ratio(
+    table: RunTable, base: Units, build: Units, op: Op, cost_unit: CostUnit
+) -> tuple[Ratio, str]:
+    if cost_unit == "instructions":
         value = build.median / base.median
         exact = Ratio(value, value, value)
         return widened(exact, base.step / base.median, build.step / build.median), COUNTED

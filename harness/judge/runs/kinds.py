@@ -12,7 +12,7 @@ import msgspec
 
 from harness.judge.conditions.fit import unfit
 from harness.judge.conditions.validity import gather
-from harness.judge.ratios.ratios import Reduction
+from harness.judge.ratios.ratios import Gain, clock
 from harness.record.record import Evidence, ReplayRun, RunRecord
 from harness.workloads import proxies
 
@@ -34,7 +34,7 @@ class Saving(msgspec.Struct, frozen=True):
     metric: str
     kind: str
     percent: float
-    reduction: Reduction | None
+    reduction: Gain | None
     why_not: str = ""
 
 
@@ -78,10 +78,10 @@ def _savings(record: RunRecord) -> Iterator[Saving]:
     found = gather(record)
     tip = record.tip.name
     for metric, kind in _kinds(record).items():
-        effect = found.effect(kind, tip, "rebind", "ns")
+        effect = found.effect(kind, tip, "rebind", clock(record, kind))
         if effect is not None:
             why_not = found.spoiled(kind, tip)
-            if effect.reduction is None:
+            if effect.gain is None:
                 why_not = why_not or effect.method
             yield Saving(
                 record.run_id,
@@ -90,8 +90,8 @@ def _savings(record: RunRecord) -> Iterator[Saving]:
                 record.subject.release,
                 metric,
                 kind,
-                effect.reduction_percent,
-                effect.reduction,
+                effect.gain_percent,
+                effect.gain,
                 why_not,
             )
 

@@ -119,8 +119,9 @@ def _require_whole(table: RunTable) -> None:
 
 def _of_tip(table: RunTable) -> dict[tuple[str, Op], Effect]:
     """Return the effects on the last build by the run's own clock."""
-    cost_unit, tip = clock(table.record), table.record.tip.name
-    return {(e.kind, e.op): e for e in effects(table) if (e.build, e.cost_unit) == (tip, cost_unit)}
+    record = table.record
+    ours = (e for e in effects(table) if e.build == record.tip.name)
+    return {(e.kind, e.op): e for e in ours if e.cost_unit == clock(record, e.kind)}
 
 
 def _change(tables: Sequence[RunTable], before: Effect, after: Effect) -> Change:

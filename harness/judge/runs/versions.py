@@ -154,7 +154,7 @@ def _figures(claim: Claim | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, build in (("base", claim.base), ("series", claim.tip)):
         if build is not None:
-            found[f"{name} mean (ms)"] = build.mean_ms
+            found[f"{name} mean ({claim.unit})"] = build.number
             if build.first_ms is not None:
                 found[f"{name} first (ms)"] = build.first_ms
     percent = claim.claimed_percent

@@ -92,7 +92,7 @@ def _change(effect: Effect | None) -> str:
     """Return `(I) 59.36% [59.10, 59.61]`, or a dash for a build without the measurement."""
     if effect is None:
         return "-"
-    change = f"{effect.reduction_percent:.2f}%"
+    change = f"{effect.gain_percent:.2f}%"
     if effect.low is None or effect.high is None:
         return f"{change} [{_TOO_FEW}]"
     mark = ""

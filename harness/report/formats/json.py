@@ -9,7 +9,9 @@ import msgspec
 from harness.judge.conclude import Conclusion
 from harness.judge.conditions.comparable import Identity
 from harness.judge.ratios.prefixes import bisectable
+from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
+from harness.record.metric import Metric
 from harness.record.record import ReplayRun
 from harness.report import phrases
 from harness.report.verdict_line import headline
@@ -90,14 +92,23 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _means(metric: Metric, found: BindingMeans | None) -> Any:
+    """Return the means of a build; those of a metric that is no time with its unit."""
+    if metric.unit == "ns" or found is None:
+        return _rounded(found)
+    mean = _rounded(found.rebind_mean_ms)
+    return {"mean": mean, "unit": metric.shown_unit, "samples": found.rebinds}
+
+
 def _booted(conclusion: Conclusion) -> dict[str, Any]:
     """Return the bindings and the first verdict of each metric, or of each build of the plan."""
     metrics: dict[str, Any] = {}
     for verdict in conclusion.verdicts:
         summary = verdict.summary
-        base, tip = _rounded(summary.base), _rounded(summary.tip)
+        base, tip = _means(summary.of, summary.base), _means(summary.of, summary.tip)
+        gained = "reduction_percent" if summary.of.better == "lower" else "increase_percent"
         result = {
-            "reduction_percent": _rounded(summary.reduction_percent, 1),
+            gained: _rounded(summary.gain_percent, 1),
             "claimed_percent": verdict.claimed_percent,
             "verdict": verdict.verdict,
             "reason": verdict.reason,

@@ -213,14 +213,14 @@ def _of_replay(conclusion: Conclusion, *, beside_boots: bool) -> Iterator[str]:
 def _replayed(conclusion: Conclusion, verdict: Verdict) -> str:
     """Return what a replay measured for a claim about its last build, in a sentence, or ""."""
     effect = verdict.effect
-    if effect is None or effect.reduction is None or verdict.build != conclusion.record.tip.name:
+    if effect is None or effect.gain is None or verdict.build != conclusion.record.tip.name:
         return ""
-    low, high = effect.reduction
+    low, high = effect.gain
     build = phrases.build(conclusion.record, verdict.build)
     return (
         f"With {'the series' if build == 'series' else build} the function takes {low:.1f} % to "
         f"{high:.1f} % less time on this CPU (95 % interval, {effect.kind}); "
-        f"{verdict.claimed_percent:.1f} % is claimed for {phrases.about(verdict)}."
+        f"{phrases.claimed(verdict)} is claimed for {phrases.about(verdict)}."
     )
 
 
@@ -248,7 +248,8 @@ def _with(record: RunRecord) -> str:
 
 def _block(metric: str, found: BindingMeans, record: RunRecord) -> str:
     mark = _MARK[record.evidence]
-    name, average = _safe(metric), f"{tables.ms(found.rebind_mean_ms)} ms{mark}"
+    unit = record.setup.metric(metric).shown_unit if isinstance(record, BootRun) else "ms"
+    name, average = _safe(metric), f"{tables.ms(found.rebind_mean_ms)} {unit}{mark}"
     words = workloads.words(record)
     if found.first_ms is None:
         return f"  {words.mail_mean.format(name)}: {average}"

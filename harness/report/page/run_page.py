@@ -16,6 +16,7 @@ from harness.host.units import format_bytes
 from harness.judge.conclude import Conclusion
 from harness.judge.ratios.per_patch import cost_steps
 from harness.judge.ratios.ratios import Effect
+from harness.record.metric import Metric
 from harness.record.record import BootRun, ReplayRun, RunRecord
 from harness.report import claims, identity, lines, phrases, tables
 from harness.report.escaping import printable
@@ -184,7 +185,10 @@ def _clean(value: Any) -> Any:
 
 
 def _cost(effect: Effect, cost: float) -> str:
-    return f"{cost / 1e6:.2f} ms" if effect.cost_unit == "ns" else f"{cost:.2f} instructions"
+    if effect.cost_unit == "instructions":
+        return f"{cost:.2f} instructions"
+    metric = Metric(effect.kind, effect.cost_unit)
+    return f"{metric.shown(cost):.2f} {metric.shown_unit}".rstrip()
 
 
 def _samples(record: RunRecord) -> Table:

@@ -123,7 +123,8 @@ def _bindings(record: BootRun) -> Iterator[_Sample]:
     for boot in record.boots:
         counts = boot.counts
         for s in boot.samples:
-            yield _Sample(s.metric, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
+            if record.setup.metric(s.metric).unit == "ns":
+                yield _Sample(s.metric, s.op, boot.build, boot.number, s.ns / NS_PER_MS, counts)
 
 
 def _passes(record: ReplayRun) -> Iterator[_Sample]:

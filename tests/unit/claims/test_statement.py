@@ -40,6 +40,35 @@ from harness.project.claim import Claim, Figures
                 "reduction_percent": 60,
             },
         ),
+        ("nd_pmem=2.4x", {"metric": "nd_pmem", "times": 2.4}),
+        ("nd_pmem=3.0 times", {"metric": "nd_pmem", "times": 3, "percent_decimals": 1}),
+        ("dax_pmem@2=3.2 times faster", {"metric": "dax_pmem", "after_patch": 2, "times": 3.2}),
+        ("nd_pmem=20% more", {"metric": "nd_pmem", "increase_percent": 20}),
+        ("nd_pmem=20 % less", {"metric": "nd_pmem", "reduction_percent": 20}),
+        ("nd_pmem=at most 2% worse", {"metric": "nd_pmem", "at_most_worse_percent": 2}),
+        ("nd_pmem=not worse", {"metric": "nd_pmem", "at_most_worse_percent": 0}),
+        *(
+            (
+                f"nd_pmem=2.5->1{unit}",
+                {
+                    "metric": "nd_pmem",
+                    "unit": unit,
+                    "base": Figures(value=2.5),
+                    "tip": Figures(value=1),
+                },
+            )
+            for unit in ("s", "us", "ns", "count", "/s", "MB/s", "GB/s")
+        ),
+        (
+            "nd_pmem=100->240 GB/s, 2.4x",
+            {
+                "metric": "nd_pmem",
+                "unit": "GB/s",
+                "times": 2.4,
+                "base": Figures(value=100),
+                "tip": Figures(value=240),
+            },
+        ),
     ],
 )
 def test_a_claim_is_stated(text: str, expected: dict[str, object]) -> None:
@@ -71,6 +100,22 @@ def test_a_claim_is_stated(text: str, expected: dict[str, object]) -> None:
         "nd_pmem=1e3%",
         "nd_pmem=\u0661%",
         "nd_pmem=5%\nnd_pmem=6%",
+        "nd_pmem=1x",
+        "nd_pmem=0.5 times",
+        "nd_pmem=-2x",
+        "nd_pmem=x",
+        "nd_pmem=2x slower",
+        "nd_pmem=2x,60%",
+        "nd_pmem=5% worse",
+        "nd_pmem=at most 2 worse",
+        "nd_pmem=at most -2% worse",
+        "nd_pmem=not",
+        "nd_pmem=5->3 min",
+        "nd_pmem=5->3/h",
+        "nd_pmem=5->3ms,not worse",
+        "nd_pmem=5ms->3ms",
+        "nd_pmem=-100% more",
+        f"{'n' * 70}=5%",
     ],
 )
 def test_other_texts_are_refused(text: str) -> None:
@@ -88,7 +133,7 @@ def test_one_claim_per_driver_and_patch() -> None:
 @given(st.text(max_size=30))
 def test_any_text_is_a_claim_or_refused(text: str) -> None:
     try:
-        assert parse_claim(f"nd_pmem={text}").driver == "nd_pmem"
+        assert parse_claim(f"nd_pmem={text}").metric == "nd_pmem"
     except InputError as error:
         assert error.where == "--claim"
 

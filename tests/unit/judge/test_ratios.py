@@ -100,7 +100,7 @@ def test_costs_are_medians_of_boots_and_the_first_binding_is_apart() -> None:
     assert (first.base_cost, first.build_cost) == (272e6 * 5, 110e6 * 5)
     assert (rebind.unit, rebind.n_base, rebind.n_build) == ("boot", 3, 3)
     assert rebind.p_value is None and "cannot reach" in rebind.rank
-    assert rebind.reduction_percent == pytest.approx(100 - 100 * rebind.ratio)
+    assert rebind.gain_percent == pytest.approx(100 - 100 * rebind.ratio)
 
 
 def test_four_boots_can_reach_the_threshold() -> None:

@@ -40,8 +40,8 @@ def test_means_are_computed_as_in_the_cover_letter() -> None:
     assert nd_pmem.base is not None
     assert (nd_pmem.base.first_ms, nd_pmem.base.rebind_mean_ms) == (1350, 270)
     assert (nd_pmem.base.rebinds, nd_pmem.base.nr_pages) == (30, PAGES)
-    assert nd_pmem.reduction_percent == pytest.approx(60)
-    assert dax_pmem.reduction_percent == pytest.approx((1 - 109 / 271) * 100)
+    assert nd_pmem.gain_percent == pytest.approx(60)
+    assert dax_pmem.gain_percent == pytest.approx((1 - 109 / 271) * 100)
 
 
 def test_kvm_with_the_claims_guest_and_procedure_may_decide() -> None:
@@ -135,7 +135,7 @@ def test_a_missing_bound_is_not_a_saving(
         assert verdict.verdict == ("inconclusive" if evidence == "boot-kvm" else "open")
         assert "no interval" in verdict.reason
         assert verdict.claim is not None and verdict.effect is not None
-        assert verdict.effect.reduction is None
+        assert verdict.effect.gain is None
 
 
 def test_too_few_boots_are_inconclusive() -> None:
@@ -201,9 +201,9 @@ def test_a_verdict_is_a_function_of_the_record(base: list[int], tip: list[int]) 
     effect = first[0].effect
     assert effect is not None
     if first[0].verdict == "reproduced":
-        assert effect.reduction_percent >= 54.4
+        assert effect.gain_percent >= 54.4
     if first[0].verdict == "contradicted":
-        assert effect.reduction_percent < 54.4
+        assert effect.gain_percent < 54.4
 
 
 def test_other_struct_pages_spoil_the_times() -> None:

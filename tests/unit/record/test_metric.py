@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from harness.errors import RecordError
 from harness.record import store
-from harness.record.metric import Metric
+from harness.record.metric import Metric, gain_percent
 from tests.unit.builders import record
 
 RATIOS = st.floats(min_value=1e-6, max_value=1e6)
@@ -33,8 +33,7 @@ def test_amounts_are_shown_in_the_unit_of_reports(
 
 @given(RATIOS)
 def test_a_gain_is_positive_in_the_direction_that_is_better(ratio: float) -> None:
-    lower = Metric("t").gain_percent(ratio)
-    higher = Metric("ops", "1/s", "higher").gain_percent(ratio)
+    lower, higher = gain_percent(ratio, "lower"), gain_percent(ratio, "higher")
     assert lower == -higher
     assert (lower > 0) == (ratio < 1)
 

@@ -38,5 +38,4 @@ def test_a_run_of_an_unknown_workload_has_neutral_words() -> None:
 
 def test_metrics_and_kinds_are_those_of_all_workloads() -> None:
     assert {"nd_pmem", "dax_pmem"} <= set(workloads.metrics())
-    assert {"nd_pmem", "order9"} <= set(workloads.kinds())
-    assert workloads.is_metric("nd_pmem")
+    assert {"order0", "order9"} <= set(workloads.kinds())
