@@ -96,6 +96,8 @@ boot_options = adding(
 
 def _where(options: BootOptions) -> "OnServer | None":
     """Return the server to measure on, None for guests. Raises InputError if options conflict."""
+    from harness.guest.accelerator import DEFAULT_CHOICE
+    from harness.measure.metal.one_boot import RESTART_S
     from harness.measure.metal.run import OnServer
 
     if options.server is None:
@@ -106,14 +108,19 @@ def _where(options: BootOptions) -> "OnServer | None":
             if given:
                 raise InputError("given without --on", where=name, expected="a server")
         return None
-    workers = options.workers
+    choice = options.choice
     for name, given in (
         ("--keep-images", options.keep_images),
-        ("--scheduler", workers.scheduler is not None),
+        ("--fine-clock", options.fine_clock),
+        ("--scheduler", options.workers.scheduler is not None),
+        ("--accelerator", choice.accelerator != DEFAULT_CHOICE.accelerator),
+        ("--pin", choice.pin != DEFAULT_CHOICE.pin),
+        ("--until", choice.until != DEFAULT_CHOICE.until),
     ):
         if given:
             raise InputError("not available on a server", where=name, expected="no --on")
-    return OnServer(options.server, virtual=options.allow_virtual)
+    restart_s = RESTART_S * choice.patience
+    return OnServer(options.server, virtual=options.allow_virtual, restart_s=restart_s)
 
 
 def _show_steps(

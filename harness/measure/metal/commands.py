@@ -38,6 +38,8 @@ def command_line(workload: Workload, before: State, ranges: Ranges, plan: Plan) 
         *("ignore_loglevel", "log_buf_len=16M", "printk.devkmsg=on"),
         *("oops=panic", "panic=10"),
         f"softdog.soft_margin={min(plan.boot_s + WATCHDOG_S, _MOST_S)}",
+        # The watchdog also covers what comes before init opens it.
+        "softdog.soft_active_on_boot=1",
         "initcall_blacklist=nfit_init",
         *map(quoted, workload.kernel_options),
         *ranges.options,
@@ -50,8 +52,11 @@ def command_line(workload: Workload, before: State, ranges: Ranges, plan: Plan) 
 
 
 def own_command_line(before: State, ranges: Ranges) -> str:
-    """Return the command line of the server's own kernel, which must not use the report's range."""
-    return " ".join([before.command_line, ranges.reserve, *before.acpi])
+    """Return the command line of the server's own kernel, which must not use the report's range.
+
+    If it panics after kexec, it restarts through the firmware, as its initramfs then does (Debian).
+    """
+    return " ".join([before.command_line, ranges.reserve, *before.acpi, "panic=10"])
 
 
 def init(script: str, token: str, ranges: Ranges, plan: Plan, arguments: tuple[str, ...]) -> str:

@@ -103,7 +103,10 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
     except _Unusable as problem:
         outcome, reason = problem.outcome, problem.reason
     report = agent_log.parse(content, site.workload.line_types)
-    log = replace_file(_logs(site) / f"{build}-{number}.agent.jsonl", content)
+    logs: tuple[Log, ...] = ()
+    if content:
+        log = replace_file(_logs(site) / f"{build}-{number}.agent.jsonl", content)
+        logs = (Log(path=f"{LOGS}/{log.name}", sha256=store.digest(log)),)
     found = findings(report.kernel_log)
     if outcome == "complete" and not report.ended:
         outcome, reason = "lost", f"the agent's report is not complete: {report.problems[0]}"
@@ -122,7 +125,7 @@ def boot(site: Site, kernel: Kernel, build: str, number: int, listen: Listener) 
         checks=checks.checks(site.workload, site.asked, kernel, config, report, steps),
         findings=found,
         samples=checks.samples(steps, checks.hz(config)),
-        logs=(Log(path=f"{LOGS}/{log.name}", sha256=store.digest(log)),),
+        logs=logs,
         settings=site.settings,
     )
 

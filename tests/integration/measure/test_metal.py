@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.errors import GuestLost, HarnessError, MachineError, TimedOut, Unsupported
+from harness.errors import GuestLost, HarnessError, InputError, MachineError, TimedOut, Unsupported
 from harness.events import Ended, Note
 from harness.host.processes import venv
+from harness.jobs import reproduce
 from harness.kernel import identity
 from harness.measure.metal import one_boot, run
 from harness.measure.metal.address import Address
@@ -106,7 +107,7 @@ def test_the_commands_that_a_server_gets(site: Site) -> None:
     assert "memmap=16M$4096M memmap=4096M!5120M memmap=4096M!10240M" in options
     assert "initcall_blacklist=nfit_init" in options
     back = (site.server / "root" / "back" / "command-line").read_text()
-    assert back == f"{server.OPTIONS} memmap=16M$4096M"
+    assert back == f"{server.OPTIONS} memmap=16M$4096M panic=10"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,7 @@ def test_a_boot_that_fails(site: Site, flaw: str, outcome: str, says: str) -> No
     assert boot.outcome == outcome
     assert says in boot.reason
     assert not boot.counts
+    assert bool(boot.logs) == (flaw == "late"), "only a report that arrived is stored"
     sent = server.commands(site.server)
     assert ("systemctl reboot" in sent) == (flaw != "gone"), "the server is restored"
     assert any("does not answer" in text for text in site.said) == (flaw == "gone")
@@ -203,6 +205,18 @@ def test_a_dry_run_shows_every_command_and_runs_none(site: Site) -> None:
     assert len(server.commands(site.server)) == 1, "the probe alone"
 
 
+@pytest.mark.usefixtures("site")
+def test_patience_multiplies_the_wait_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_here: object) -> None:
+        (request,) = (one for one in _here if isinstance(one, reproduce.ReproduceRequest))
+        assert request.where is not None
+        raise InputError(f"{request.where.restart_s:.0f} s")
+
+    monkeypatch.setattr(reproduce, "reproduce", stop)
+    assert harness("--on", "ssh://root@server")[1] == "1200 s"
+    assert harness("--on", "ssh://root@server", "--patience", "3")[1] == "3600 s"
+
+
 def test_a_dry_run_names_what_is_refused(site: Site) -> None:
     server.install(site.server, user="1000")
     code, output = harness("--on", "ssh://root@server", "--dry-run")
@@ -216,10 +230,16 @@ def test_a_dry_run_names_what_is_refused(site: Site) -> None:
         (["--dry-run"], "--dry-run: given without --on"),
         (["--allow-virtual"], "--allow-virtual: given without --on"),
         (["--on", "lab7"], "--on: 'lab7' is not the address of a server"),
-        (["--on", "ssh://root@lab7", "--keep-images"], "--keep-images: not available on a server"),
-        (
-            ["--on", "ssh://root@lab7", "--scheduler", "x:1"],
-            "--scheduler: not available on a server",
+        *(
+            (["--on", "ssh://root@lab7", *words], f"{words[0]}: not available on a server")
+            for words in (
+                ["--keep-images"],
+                ["--fine-clock"],
+                ["--scheduler", "x:1"],
+                ["--accelerator", "tcg"],
+                ["--pin", "3"],
+                ["--until", "2%"],
+            )
         ),
     ],
 )

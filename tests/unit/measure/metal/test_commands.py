@@ -25,6 +25,7 @@ def test_the_measured_kernels_options() -> None:
     assert 'dyndbg="func memmap_init_zone_device +p"' in options
     assert options.split()[0] == "console=tty0", "the server's console"
     assert {"panic=10", "oops=panic", "memmap=1024M!5120M"} < set(options.split())
+    assert "softdog.soft_active_on_boot=1" in options.split()
     assert f"softdog.soft_margin={PLAN.boot_s + commands.WATCHDOG_S}" in options
     assert "acpi_rsdp" not in options
     assert "no_timer_check" not in options
@@ -46,7 +47,7 @@ def test_kernels_without_efi_get_the_address_of_acpi_tables() -> None:
     state = State(TEXTS | EFI)
     assert "acpi_rsdp=0x7bffe014" in commands.command_line(WORKLOAD, state, RANGES, PLAN).split()
     assert commands.own_command_line(state, RANGES).endswith(
-        "memmap=16M$4096M acpi_rsdp=0x7bffe014"
+        "memmap=16M$4096M acpi_rsdp=0x7bffe014 panic=10"
     )
 
 
