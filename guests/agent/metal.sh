@@ -50,8 +50,10 @@ home() {
 	reboot -f
 }
 
-# The agent addresses namespaces by number, and must find no others than ours under them.
+# The agent addresses namespaces by number, and must find no others than ours under them. The kernel
+# binds them in the background, which must not happen during a measurement.
 check_regions() {
+	cat /sys/bus/nd/devices/ndbus*/wait_probe >/dev/null
 	number=0
 	for start in $regions; do
 		found=$(cat /sys/bus/nd/devices/region$number/resource)
