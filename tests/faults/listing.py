@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Writes the table of faults to docs/faults.md: `python -m tests.faults.listing`."""
 
-from tests.faults import anywhere, apply, boot, build, fetch, record  # noqa: F401 (they add rows)
+from tests.faults import (  # noqa: F401 (they add rows)
+    anywhere,
+    apply,
+    boot,
+    build,
+    fetch,
+    record,
+    server,
+)
 from tests.faults.scene import ROOT
 from tests.faults.table import FAULTS, STAGES
 

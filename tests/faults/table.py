@@ -32,7 +32,7 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[str, Fault] = {}
-STAGES = ("fetch", "apply", "build", "boot", "record", "anywhere")
+STAGES = ("fetch", "apply", "build", "boot", "server", "record", "anywhere")
 
 
 def fault(

@@ -16,7 +16,7 @@ from tests.faults.scene import Ended, Scene, adopting, left_in_memory, mounts, s
 from tests.faults.table import FAULTS, Fault
 
 #: Stages that need trees and kernels: these come from a cache.
-WARM = ("boot", "record")
+WARM = ("boot", "server", "record")
 
 
 @pytest.fixture(scope="session")
