@@ -27,6 +27,7 @@ from harness.project.guest import Guest
 from harness.project.kernel import Kernel
 from harness.project.plan import Plan
 from harness.record import store
+from harness.record.metric import Metric
 from harness.record.record import Boot, Finding, Log, Outcome, fine_clock_file
 from harness.workloads.figures import Figure
 from harness.workloads.workload import Asked, Expected, Workload
@@ -203,6 +204,7 @@ class _Progress:
         *_, (metric, last) = ("", Expected(0)), *expected.items()
         self._last = console.Marker("end", metric, last.indices.stop - 1)
         self._read = conditions.workload.read
+        self._metrics = {metric.name: metric for metric in conditions.workload.described}
         self._listen = listen
         self._total = sum(of_metric.count for of_metric in expected.values())
         self._done = 0
@@ -219,9 +221,11 @@ class _Progress:
         match console.read_line(text, self._read):
             case console.Marker("begin", metric, index):
                 self._at = f"{metric} {f'rebind {index}' if index else 'first binding'}"
-            case Figure() as figure:
+            case Figure() as figure if figure.metric or self._at:
                 self._done += 1
-                at = f"{figure.metric or self._at}: {figure.ns / 1e6:.9g} ms"
+                unit = self._metrics.get(figure.metric, Metric(figure.metric))
+                shown = f"{unit.shown(figure.ns):.9g} {unit.shown_unit}".rstrip()
+                at = f"{figure.metric or self._at}: {shown}"
                 self._listen(Advanced(self._done, self._total, at))
                 if figure.metric and self._done == self._total:
                     self._placing.end()
