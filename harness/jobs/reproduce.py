@@ -30,6 +30,7 @@ from harness.record.applied import Applied
 from harness.record.record import BootRun, ReplayRun
 from harness.series import read, trust
 from harness.series.source import Source, posted_version
+from harness.workloads.workload import Workload
 
 #: Called with a tree and the series that was applied to it, before any kernel is built.
 Replayer = Callable[[Tree, Applied], ReplayRun | None]
@@ -79,12 +80,6 @@ def reproduce(
     record. Raises HarnessError from the job that failed.
     """
     how, comparison = plan(project, cache, wanted)
-    if wanted.fine_clock and comparison.plan.page_ref is True:
-        raise InputError(
-            f"given with plan {wanted.plan}, which enables a tracepoint",
-            where="--fine-clock",
-            expected="a plan without page_ref: with its events a binding takes longer",
-        )
     if comparison.plan.build_names:
         return _planned_builds(engine, project, cache, wanted, how, comparison, notify)
     prefixes = {"base": 0, "again": 0} if wanted.null else {"base": 0, "tip": wanted.prefix}
@@ -232,6 +227,7 @@ def plan(
         _with(project, how, chosen.build(name).kconfig)
     guest = project.guest(chosen.guest)
     series.measured.expected(asked(guest, chosen))
+    _require_probes(wanted, series.measured, chosen)
     comparison = jobs.BootComparison(
         plan=chosen,
         guest=guest,
@@ -245,6 +241,24 @@ def plan(
     if wanted.where is not None:
         probe(cache, wanted.where, comparison.guest)
     return how, comparison
+
+
+def _require_probes(wanted: ReproduceRequest, workload: Workload, chosen: Plan) -> None:
+    """Raise InputError if clocks are to be compared where probes cannot time the function."""
+    if not wanted.fine_clock:
+        return
+    if not workload.function:
+        raise InputError(
+            f"probes cannot time what workload {workload.name} measures",
+            where="--fine-clock",
+            expected="a workload that measures one function",
+        )
+    if chosen.page_ref is True:
+        raise InputError(
+            f"given with plan {wanted.plan}, which enables a tracepoint",
+            where="--fine-clock",
+            expected="a plan without page_ref: with its events a binding takes longer",
+        )
 
 
 def _require_builds_only(wanted: ReproduceRequest, chosen: Plan) -> None:

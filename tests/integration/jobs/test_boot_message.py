@@ -113,3 +113,13 @@ def test_a_setting_needs_no_patches(machine: FakeMachine) -> None:
     assert len(list(machine.cache.kernels.glob("*"))) == 1
     shown = machine.harness("report").stdout
     assert "setting (no patches, builds of plan quick)" in shown
+
+
+def test_clocks_are_not_compared_without_a_function_to_probe(machine: FakeMachine) -> None:
+    done = machine.harness("measure", "test", *OPTIONS, "--fine-clock")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "harness: --fine-clock: probes cannot time what workload boot_message measures; expected a "
+        "workload that measures one function\n"
+    )
+    assert not machine.cache.kernels.exists()
