@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a workload says of its replay fits together; one without a replay is refused in one line."""
 
+import importlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from harness import workloads
 from harness.cli import cli
 from harness.errors import Unsupported
+from harness.jobs import reproduce
 from harness.project.project import Project
 from harness.replay.prepare import replay_of
 from harness.replay.program import link
@@ -79,3 +83,14 @@ def test_a_workload_without_a_replay_is_refused_in_one_line(
     for words in ("check", "check --case generic", "count"):
         with pytest.raises(Unsupported, match=refused):
             cli.main(["replay", *words.split()], standalone_mode=False)
+
+
+def test_reproduce_only_boots_a_series_without_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(reproduce, "reproduce", lambda *words: given.append(words[-1]))
+    command: Any = importlib.import_module("harness.cli.commands.reproduce")
+    options = SimpleNamespace(no_boot=False, no_replay=False, each_patch=False)
+    for slug in ("hugepage-alloc-threads", "deferred-init-template"):
+        wanted = SimpleNamespace(slug=slug)
+        command._Reproduction(Project.find(), None, options, wanted, None).measured(None)
+    assert [replayer is None for replayer in given] == [True, False]
