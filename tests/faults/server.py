@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Servers that fail while they are measured over ssh. tests/metal/faults.py does it for real."""
+"""Servers that fail while they are measured over ssh, by a fake ssh."""
 
 import shutil
 

@@ -166,7 +166,7 @@ def test_every_row_of_the_table_is_complete() -> None:
     for row in rows():
         assert len(row) == 7, row
         assert re.fullmatch(r"(command|static|header|python):[\w./+-]+", row[0]), row
-        assert row[1] in {"run", "test", "boot", "extra"}, row
+        assert row[1] in {"run", "test", "boot", "extra", "metal"}, row
     assert len({row[0] for row in rows()}) == len(rows())
 
 

@@ -24,7 +24,7 @@ def test_an_invalid_line_is_named(line: str) -> None:
 
 def test_our_own_table_is_valid() -> None:
     table = needs((Project.find().configs / "packages.txt").read_text())
-    assert {need.scope for need in table} <= {"run", "test", "boot", "extra"}
+    assert {need.scope for need in table} <= {"run", "test", "boot", "extra", "metal"}
     assert {need.kind for need in table} <= {"command", "static", "header", "python"}
     assert all(set(need.packages) == set(DISTRIBUTIONS) for need in table)
 
