@@ -217,7 +217,9 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
     if isinstance(record, ReplayRun):
         return names[:1] == [BASE]
     if record.is_of_plan:
-        return names[:1] == [BASE] and all(one.kind == "variant" for one in record.builds[1:])
+        # A plan's names begin with a letter.
+        planned = [one.kind == "variant" and one.name[:1].isalpha() for one in record.builds[1:]]
+        return names[:1] == [BASE] and all(planned)
     if not record.is_per_patch:
         return names in ([BASE, TIP], [BASE, AGAIN])
     # The others are named by their prefixes, which ascend; a follow-up is the last.
