@@ -24,7 +24,12 @@ from harness.workloads import DEFAULT
 _CALL = re.compile(r"\b([a-z_]\w{2,80})\(\)")
 #: C files in a diffstat, as in cover letters, and in diffs.
 _SOURCE = re.compile(r"^(?: (\S+\.c) +\| +\d+ |diff --git a/(\S+\.c) b/)", re.MULTILINE)
-_KINDS = {"first": "first bindings", "mean": "averages", "percent": "percentages"}
+_KINDS = {
+    "first": "first bindings",
+    "mean": "averages",
+    "percent": "percentages",
+    "times": "factors",
+}
 
 
 class UserAnswers(msgspec.Struct, frozen=True):
@@ -272,7 +277,7 @@ def _with_metrics(
     named = {found.value for found in words.metrics(mail.text)}
     measured = {figure.metric for figure in figures if figure.metric}
     for figure in figures:
-        possible = measured or named if figure.kind == "percent" else named
+        possible = measured or named if figure.kind in ("percent", "times") else named
         if figure.metric is not None:
             yield figure
         elif len(possible) == 1 and (is_named or measured):
@@ -323,10 +328,15 @@ def _claim(
     problems: list[LineProblem],
 ) -> Claim | None:
     base, tip = (_figures(build, problems) for build in (group.base, group.tip))
-    percent = group.tip.get("percent")
-    if tip is None and percent is None:
+    percent, factor = group.tip.get("percent"), group.tip.get("times")
+    if percent and factor:
+        what = f"{factor.value} times is left out: line {percent.at} has a percentage"
+        problems.append(LineProblem(factor.at, what))
+        factor = None
+    if tip is None and percent is None and factor is None:
         return None
-    number, decimals = _number(percent) if percent else (None, None)
+    stated = percent or factor
+    number, decimals = _number(stated) if stated else (None, None)
     hz = procedure.hz or 1000
     return Claim(
         version=version,
@@ -336,7 +346,8 @@ def _claim(
         base=base,
         tip=tip,
         after_patch=group.after_patch,
-        reduction_percent=number,
+        reduction_percent=number if percent else None,
+        times=number if factor else None,
         percent_decimals=decimals,
         # pr_debug prints jiffies in whole milliseconds.
         resolution_ms=max(1, 1000 // hz) if 1000 % hz == 0 else 1,

@@ -17,17 +17,18 @@ import msgspec
 
 from harness.claims import vocabulary
 from harness.claims.message import LineProblem, Passage
-from harness.claims.quantities import Quantity, quantities
+from harness.claims.quantities import FACTOR, Quantity, quantities
 from harness.claims.vocabulary import BindingKind, Build, NamedSetup, Placed, Scope, T
 from harness.claims.words import Words
 
-Kind = BindingKind | Literal["percent"]
+Kind = BindingKind | Literal["percent", "times"]
+_UNITS = {"percent": "%", "times": "times"}
 #: Far more than any sentence has.
 MAX_FIGURES = 50
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """A stated figure: milliseconds, or a percentage of the mean.
+    """A stated figure: milliseconds, or a percentage of the mean, or by how often it is better.
 
     `driver`, `scope` and `setup` are None if the text does not say. `at` is the figure's own line,
     `lines` are all lines that say what it is, `setup_lines` those that name the set-up;
@@ -48,8 +49,8 @@ class Stated(msgspec.Struct, frozen=True):
 
     @property
     def unit(self) -> str:
-        """`%` or `ms`."""
-        return "%" if self.kind == "percent" else "ms"
+        """`%`, `times` or `ms`."""
+        return _UNITS.get(self.kind, "ms")
 
 
 class FiguresRead(NamedTuple):
@@ -263,8 +264,8 @@ class _FigureReader:
             elif kind is None or kind == "rebind":
                 what = "which binding it is for" if kind is None else "that it is an average"
                 self._leave(sentence, item, f"does not say {what}")
-            elif item.unit == "%":
-                self._percent(sentence, item, metric, kind, is_less=item in less)
+            elif item.unit != "ms":
+                self._relative(sentence, item, metric, kind, is_less=item in less)
             elif item in pairs:
                 self._add(sentence, item, metric, kind, "base")
                 self._add(sentence, pairs[item], metric, kind, "tip")
@@ -274,13 +275,15 @@ class _FigureReader:
                 self._leave(sentence, item, "does not say which build it is for")
         self._drop_ambiguous(before)
 
-    def _percent(
+    def _relative(
         self, sentence: _Sentence, item: Quantity, metric: str | None, kind: Kind, *, is_less: bool
     ) -> None:
         if kind != "mean":
             self._leave(
                 sentence, item, "is about first bindings; only percentages of averages are read"
             )
+        elif item.unit == "x" and item.value > 1:
+            self._add(sentence, item, metric, "times", "tip")
         elif not is_less:
             self._leave(sentence, item, "is not stated as a reduction of a time")
         elif item.value > 100:
@@ -295,7 +298,7 @@ class _FigureReader:
         text = f"{above}\n{sentence.title}\n{sentence.text}"
         scope = sentence.block.scope if sentence.block else None
         unclear = vocabulary.unclear_patches(sentence.text, scope)
-        if word := self._changelog or self._words.unclear_word(text) or unclear:
+        if word := self._changelog or self._words.unclear_word(FACTOR.sub("", text)) or unclear:
             self._leave(sentence, item, f"is left open: {word!r} may change its meaning")
             return
         at = sentence.passage.line_at(sentence.offset + item.start)[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads running text and returns its durations and percentages, exactly as written.
+"""Reads running text and returns its durations, percentages and factors, exactly as written.
 
 A number that could be read in two ways (1,486 is 1486 or 1.486) has a problem instead of a value.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Unit = Literal["ms", "%"]
+Unit = Literal["ms", "%", "x"]
 
 #: Anything that may be a number, well written or not; \d includes the digits of all scripts. The
 #: lookbehind keeps the search from trying every suffix of a long one.
@@ -19,6 +19,12 @@ _QUANTITY = re.compile(
     rf"(?P<number>{_NUMBER})(?:[ \t]?|[ \t]*\n[ \t]*)"
     r"(?:(?P<time>milliseconds?|msecs?|ms|microseconds?|usecs?|[uµμ]s|nanoseconds?|nsecs?|ns"
     r"|seconds?|secs?|s)(?!\w)|%(?!\w)|percent(?:age)?\b|per cent\b)",
+    re.IGNORECASE,
+)
+#: A factor by which something is better: "2.4x faster", "3.2 times less".
+FACTOR = re.compile(
+    rf"(?P<number>{_NUMBER})(?:\s?x|\s+times)\s+(?:faster|quicker|less|shorter|lower)\b"
+    r"(?=\s*(?:[.,;:)]|\Z|(?:than|with|for|on|after|in|and|now|if|when)\b))",
     re.IGNORECASE,
 )
 #: A number that shares the unit of the next one: "1515 to 1422 ms", "1515 -> 1422 ms".
@@ -30,6 +36,7 @@ _POWER = {"s": 3, "m": 0, "u": -3, "µ": -3, "μ": -3, "n": -6}
 _SPOILED_BY = (
     (re.compile(r"\d\s\Z"), "may begin before the space"),
     (re.compile(r"[\d%][-\u2212\u2013]\Z"), "is the end of a range"),
+    (re.compile(r"\dx\s*(?:to|or|and|[-\u2212\u2013])\s*\Z"), "is the end of a range"),
     (re.compile(r"(?:\u00b1|\+/?-)\s*\Z"), "is a deviation"),
     (re.compile(r"[+\-\u2212\u2013]\Z"), "has a sign"),
     (re.compile(r"\d\s?(?:m|min|minutes?|h|hours?)\s(?:and\s)?\Z"), "follows minutes or hours"),
@@ -51,7 +58,7 @@ _BEFORE = 60
 
 
 class Quantity(msgspec.Struct, frozen=True):
-    """A duration in milliseconds or a percentage, at text[start:end].
+    """A duration in milliseconds, a percentage or a factor, at text[start:end].
 
     `decimals` is negative if it was written in a coarser unit. `problem` says why it cannot be
     read; `value` is then 0.
@@ -66,7 +73,7 @@ class Quantity(msgspec.Struct, frozen=True):
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Return everything in a text that looks like a duration or a percentage, in order."""
+    """Return everything in a text that looks like a duration, percentage or factor, in order."""
     found: list[Quantity] = []
     for match in _QUANTITY.finditer(text):
         start, end = match.span()
@@ -77,11 +84,14 @@ def quantities(text: str) -> list[Quantity]:
             first = offset + shared.start()
             found.append(_read(text, first, first + len(shared["number"]), shared[1], power))
         found.append(_read(text, start, end, match["number"], power))
-    return found
+    factors = [_read(text, *m.span(), m["number"], None, "x") for m in FACTOR.finditer(text)]
+    return sorted((*found, *factors), key=lambda quantity: quantity.start)
 
 
-def _read(text: str, start: int, end: int, number: str, power: int | None) -> Quantity:
-    unit: Unit = "%" if power is None else "ms"
+def _read(
+    text: str, start: int, end: int, number: str, power: int | None, other: Unit = "%"
+) -> Quantity:
+    unit = other if power is None else "ms"
     problem = _problem(text, start, end, number)
     if problem:
         return Quantity(unit, Decimal(0), 0, start, end, f"{text[start:end]!r} {problem}")

@@ -181,7 +181,7 @@ def from_to(text: str, found: Sequence[Quantity]) -> dict[Quantity, Quantity]:
         for a, b in itertools.pairwise(found)
     ]
     for index, (a, b) in enumerate(itertools.pairwise(found)):
-        if "%" in (a.unit, b.unit) or a.problem or b.problem or a in pairs.values():
+        if {a.unit, b.unit} != {"ms"} or a.problem or b.problem or a in pairs.values():
             continue
         between = text[a.end : b.start]
         is_from = _FROM.search(text, max(0, a.start - _BEFORE), a.start)
