@@ -38,14 +38,17 @@ log() {
 
 # home STATE: save the report and start the machine's kernel, through the firmware if need be.
 home() {
-	if [ "$(wc -c <$report)" -gt $((log_bytes - 4096)) ]; then
-		head -c $((log_bytes - 4096)) $report >/run/cut
-		mv /run/cut $report
-	fi
-	sum=$(sha256sum <$report)
-	printf 'memmap-harness %s %s %s %s\n' "$token" "$1" "$(wc -c <$report)" "${sum%% *}" |
+	# A late agent still writes to the report.
+	saved=/run/saved
+	head -c $((log_bytes - 4096)) $report >$saved
+	sum=$(sha256sum <$saved)
+	printf 'memmap-harness %s %s %s %s\n' "$token" "$1" "$(wc -c <$saved)" "${sum%% *}" |
 		dd of=/dev/mem bs=4096 conv=sync,notrunc seek=$((log_start / 4096))
-	dd if=$report of=/dev/mem bs=4096 conv=notrunc seek=$((log_start / 4096 + 1))
+	dd if=$saved of=/dev/mem bs=4096 conv=notrunc seek=$((log_start / 4096 + 1))
+	# RAM survives kexec: the next measured kernel would bind these namespaces before user space.
+	for start in $regions; do
+		dd if=/dev/zero of=/dev/mem bs=4096 conv=notrunc seek=$((start / 4096)) count=2
+	done
 	kexec --exec --no-ifdown
 	reboot -f
 }
