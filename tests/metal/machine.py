@@ -82,6 +82,7 @@ class Server:
         self.folder = folder
         self.console = folder / "console.log"
         self.bin = folder / "bin"
+        self._monitor = folder / "monitor"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -90,10 +91,11 @@ class Server:
         argv += ["-smp", "1", "-nodefaults", "-no-user-config", "-display", "none"]
         argv += ["-kernel", str(kernel), "-initrd", str(initramfs), "-append", options]
         argv += ["-serial", f"file:{qemu.value(str(self.console))}"]
+        argv += ["-monitor", f"unix:{qemu.value(str(self._monitor))},server,nowait"]
         argv += ["-drive", f"file={qemu.value(str(folder / 'disk'))},format=raw,if=virtio"]
         argv[-1] += ",cache=unsafe"
         argv += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"]
-        argv += ["-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"]
+        argv += ["-device", "virtio-net-pci,netdev=net,id=nic", "-device", "virtio-rng-pci"]
         with (folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *argv],
@@ -142,6 +144,13 @@ class Server:
                 return
             time.sleep(2)
         raise MachineError("the emulated server does not answer", where=str(self.console))
+
+    def plug(self, *, in_: bool) -> None:
+        """Plug the network cable in or out."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self._monitor))
+            monitor.sendall(f"set_link nic {'on' if in_ else 'off'}\n".encode())
+            time.sleep(1)
 
     def end(self) -> None:
         self._process.kill()
