@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures on an emulated server, healthy and failing: `pytest tests/metal/by_hand.py`, an hour.
+"""Measures on an emulated server, healthy and failing, in half an hour.
 
-Builds base and four patches the first time. -k chooses tests; each restores the
-server.
+Run by `pytest tests/metal/by_hand.py`. Builds base and four patches the first time. -k chooses
+tests; each restores the server.
 """
 
 import os
