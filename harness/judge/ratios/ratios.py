@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from harness.judge.ratios.passes import paired
 from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
@@ -33,7 +34,7 @@ class Gain(NamedTuple):
         return self.low <= other.high and other.low <= self.high
 
 
-class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
+class Effect(msgspec.Struct, frozen=True):
     """The cost of one build relative to base.
 
     `kind` is a metric of boots, or the kind of a replay's passes, of which those after the first
@@ -61,7 +62,13 @@ class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
     p_value: float | None
     method: str
     rank: str
-    better: Better = "lower"
+    #: JSON has `better` only where it is `higher`.
+    higher: Literal["higher"] | UnsetType = msgspec.field(default=UNSET, name="better")
+
+    @property
+    def better(self) -> Better:
+        """Which cost is better."""
+        return "lower" if isinstance(self.higher, UnsetType) else self.higher
 
     @property
     def gain_percent(self) -> float:
@@ -140,7 +147,7 @@ def _timed(table: RunTable, base: Build, build: Build, kind: str) -> Iterator[Ef
             p_value=p_value,
             method=method,
             rank=rank,
-            better=metric(table.record, kind).better,
+            higher="higher" if metric(table.record, kind).better == "higher" else UNSET,
         )
 
 

@@ -17,7 +17,7 @@ messages:
   deferred:
     pattern: 'node (?P<node>\\d+) deferred pages initialised in (?P<value>\\w+)ms'
     unit: ms
-function: deferred_init_memmap
+function: page_alloc_init_late
 """
 GUEST = "description: memory alone\nmemory: 1G\nnamespaces: []\n"
 SETTING = """\
