@@ -90,9 +90,7 @@ class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         for name in self.messages or ():
             if not _MESSAGE_NAME.fullmatch(name):
-                raise ValueError(
-                    f"messages: {name!r}; expected a small letter, then these, digits, _"
-                )
+                raise ValueError(f"messages: {name!r}; expected small letters, digits and _")
         numbers = [v.version for v in self.versions if v.version is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError("versions: a version given twice; expected each version once")

@@ -164,7 +164,7 @@ def replay_of(series: Series) -> Replay:
             f"{series.function}() has no replay in workload {series.workload}",
             where=series.slug,
             expected="a function that can be called in a process",
-            hint="boot it: harness reproduce",
+            hint=f"boot it: harness measure {series.slug} --plan PLAN",
         )
     return found
 

@@ -69,4 +69,4 @@ def _require(pattern: str) -> None:
     if _REPEATED.search(plain):
         raise ValueError("pattern: repeats a group; expected repeated characters or classes only")
     if len(_REPEAT.findall(plain)) > MAX_REPEATS:
-        raise ValueError(f"pattern: over {MAX_REPEATS} of `*` and `+`; expected fewer")
+        raise ValueError(f"pattern: too many `*` and `+`; expected {MAX_REPEATS} at most")

@@ -81,8 +81,8 @@ def test_a_group_that_did_not_take_part_is_no_number() -> None:
         ("(?P<value>(?:a+)+)b", "pattern: repeats a group; expected repeated characters"),
         ("(?P<value>(a|a)*)b", "pattern: repeats a group; expected repeated characters"),
         ("(?P<value>(?:a|a){2,})b", "pattern: repeats a group; expected repeated characters"),
-        ("(?P<value>.*).*.*.*b", "pattern: over 3 of `*` and `+`; expected fewer"),
-        ("(?P<value>a{1,}b{1,}c+d*)", "pattern: over 3 of `*` and `+`; expected fewer"),
+        ("(?P<value>.*).*.*.*b", "pattern: too many `*` and `+`; expected 3 at most"),
+        ("(?P<value>a{1,}b{1,}c+d*)", "pattern: too many `*` and `+`; expected 3 at most"),
     ],
 )
 def test_a_pattern_without_a_figure_or_an_end_is_refused(pattern: str, said: str) -> None:
