@@ -162,10 +162,8 @@ def test_a_loss_of_the_network(bench: Bench) -> None:
     assert "timed out: ssh://root@server has not answered since the kexec" in said
     assert "does not answer, so it was not restarted" in said
     bench.server.plug(in_=True)
+    # By kexec with memory reserved, or through its firmware if the watchdog came first.
     bench.server.wait()
-    code, said = bench.measure()
-    assert code == 69
-    assert "an interrupted measurement has left it with memory reserved: restart it" in said
     bench.restart()
 
 
