@@ -23,8 +23,9 @@ from harness.project.guest import Guest
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder in it)
 PREFIX = "memmap-harness-"
-#: A younger folder may not be locked by its owner yet.
-YOUNG_S = 5.0
+#: A younger folder may not be locked by its owner yet, or have no owner's file yet: on a busy
+#: machine a process may not run for seconds.
+YOUNG_S, WITHOUT_OWNER_S = 5.0, 60.0
 #: For info blocks, labels, QEMU and the agent's channel.
 MARGIN_BYTES = 256 * MIB
 
@@ -112,7 +113,8 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another process sweeps, or another user owns it
             status = folder.lstat()
-            if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:
+            young_s = YOUNG_S if (folder / "owner").exists() else WITHOUT_OWNER_S
+            if status.st_uid != os.getuid() or time.time() - status.st_mtime < young_s:
                 continue
             with contextlib.suppress(FileNotFoundError), (folder / "owner").open() as owner:
                 fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or BlockingIOError: in use

@@ -447,18 +447,20 @@ def test_without_room_in_memory_the_files_are_in_the_cache(
         assert path.replace(",,", ",").startswith(str(bench.cache.root))
 
 
+@pytest.mark.parametrize(("owned", "young_s", "old_s"), [(True, 0, 6), (False, 30, 61)])
 def test_files_of_a_killed_run_in_memory_are_removed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, owned: bool, young_s: int, old_s: int
 ) -> None:
     left = backing_files.SHARED_MEMORY / f"{backing_files.PREFIX}left-{os.getpid()}"
     left.mkdir(mode=0o700)
-    (left / "owner").touch()
+    if owned:
+        (left / "owner").touch()
     (left / "nd_pmem.img").touch()
-    backing_files.fits_in_memory(bench.guest)
-    assert left.exists(), "it may belong to a run that is just beginning"
-    monkeypatch.setattr(backing_files, "YOUNG_S", 0.0)
-    backing_files.fits_in_memory(bench.guest)
-    assert not left.exists()
+    for age_s, is_left in ((young_s, True), (old_s, False)):
+        began = time.time() - age_s
+        os.utime(left, (began, began))
+        backing_files.fits_in_memory(bench.guest)
+        assert left.exists() == is_left, "a younger one may belong to a run that is just beginning"
 
 
 CHILD = """
