@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -49,7 +50,7 @@ class RandomCases(Protocol):
         """Return `count` cases, the same for equal seeds; with `traceable`, some are `traced`."""
 
 
-class Replay(msgspec.Struct, frozen=True):
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """How a function is called as a process of this machine, and by which calls it is examined.
 
     `changes` are the functions that a series may change: `function`, or what it calls. `shim` is
@@ -79,12 +80,17 @@ class Replay(msgspec.Struct, frozen=True):
     #: Calls of several sections, of which the rescheduling points are counted.
     rescheduled: Mapping[str, Case]
     #: Functions of the shim's user side that are called with a pfn where the kernel reads its
-    #: struct page, and what the kernel calls them.
-    readers: Mapping[str, str]
+    #: struct page, and what the kernel calls them: those of shim/struct_pages.h.
+    readers: Mapping[str, str] = MappingProxyType(
+        {
+            "replay_saw_pageblock": "init_pageblock_migratetype",
+            "replay_saw_page_ref": "__page_ref_set",
+        }
+    )
     #: Fragments of configs/kconfig/ by which more calls to the rest of the kernel are seen, and
     #: what an object is then.
-    fragments: tuple[str, ...]
-    traceable: str
+    fragments: tuple[str, ...] = ("page-ref",)
+    traceable: str = "page_ref_set traceable"
     #: What is at the start of the shim's room, whose address struct pages may hold.
     room: str
 

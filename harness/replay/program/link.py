@@ -11,14 +11,16 @@ from pathlib import Path
 
 import msgspec
 
+from harness import workloads
 from harness.errors import MachineError
 from harness.host.processes.process import Deadline, run
 from harness.kernel.binutils import Binutils
 from harness.kernel.call_graph import reach
 from harness.kernel.objdump import Code, parse_disassembly
 
-#: The shim's files for any function; each has a folder of its own beside (Replay.shim).
-SHIM = Path(__file__).parents[1] / "shim"
+#: The shim's files for any function, and for those that initialize struct pages; each has a folder
+#: of its own beside (Replay.shim).
+SHIM, STRUCT_PAGES = Path(__file__).parents[1] / "shim", Path(workloads.__file__).parent / "shim"
 #: Of the function's folder, compiled with kernel headers; all other C files are ordinary C.
 KERNEL_SIDE = "kernel.c"
 OBJECT = "object.o"
@@ -144,7 +146,7 @@ def layout(placement: int) -> str:
 
 def sources(shim: Path) -> list[Path]:
     """Return the shim's files for a function whose own folder is `shim`."""
-    return [file for folder in (SHIM, shim) for file in sorted(folder.glob("*.[ch]"))]
+    return [file for folder in (SHIM, STRUCT_PAGES, shim) for file in sorted(folder.glob("*.[ch]"))]
 
 
 def user_build(into: Path, log: Path, shim: Path) -> None:

@@ -49,6 +49,20 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 void resched_watch(size_t page_struct_size);	/* 0: do not */
 void resched_print(void);
 
+/* ranges.c: ranges of pages with two numbers; one that continues the last one extends it. */
+struct range {
+	unsigned long start, end;
+	int with[2];
+};
+
+struct ranges {
+	struct range *at;
+	size_t nr, room;
+};
+
+void ranges_add(struct ranges *to, struct range r);
+void ranges_print(const char *name, const struct ranges *of);	/* a member of a JSON object */
+
 /* In the function's own folder. */
 void case_check(const struct replay_case *c, const struct replay_facts *facts);	/* or fail() */
 unsigned long case_end_pfn(const struct replay_case *c);	/* one past the last pfn it writes */

@@ -47,11 +47,5 @@ REPLAY = Replay(
     counted={KIND: of_pages(KIND, PARTS * CHUNK)},
     # It has no rescheduling points: only the thread that calls the same function has.
     rescheduled={},
-    readers={
-        "replay_saw_pageblock": "init_pageblock_migratetype",
-        "replay_saw_page_ref": "__page_ref_set",
-    },
-    fragments=("page-ref",),
-    traceable="page_ref_set traceable",
     room="the pgdat of the call",
 )

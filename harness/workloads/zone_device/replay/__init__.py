@@ -43,11 +43,5 @@ REPLAY = Replay(
         for place, offset in (("", 0), (" off a section boundary", 1 << 9))
     }
     | {"order18": Case("generic", 18, START_PFN, 2 << 18, early=True)},
-    readers={
-        "replay_saw_pageblock": "init_pageblock_migratetype",
-        "replay_saw_page_ref": "__page_ref_set",
-    },
-    fragments=("page-ref",),
-    traceable="page_ref_set traceable",
     room="the pgmap of the call",
 )

@@ -6,10 +6,9 @@
  * for; deferred_init_memmap(), which initializes most of the memory, calls the same function.
  */
 #include "kernel.h"
+#include "struct_pages.h"
 
 #include <linux/memblock.h>
-#include <linux/page-isolation.h>
-#include <linux/page_ref.h>
 #include <linux/spinlock.h>
 
 bool deferred_grow_zone(struct zone *zone, unsigned int order);
@@ -48,11 +47,6 @@ void __next_mem_range(u64 *idx, int nid, enum memblock_flags flags, struct membl
 	*out_end = free_end;
 }
 
-void init_pageblock_migratetype(struct page *page, enum migratetype migratetype, bool isolate)
-{
-	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
-}
-
 /*
  * What the kernel's own does to each struct page, in the same two passes: in this function, and in
  * __free_pages_prepare(). The buddy allocator, which stores to one page per 4 MiB, is left out.
@@ -79,24 +73,6 @@ unsigned long _raw_spin_lock_irqsave(raw_spinlock_t *lock)
 void _raw_spin_unlock_irqrestore(raw_spinlock_t *lock, unsigned long flags)
 {
 }
-
-#ifdef CONFIG_DEBUG_PAGE_REF
-struct tracepoint __tracepoint_page_ref_set;
-
-void __page_ref_set(struct page *page, int v)
-{
-	replay_saw_page_ref(page_to_pfn(page), v);
-}
-
-static void set_page_ref_tracepoint(bool on)
-{
-	set_static_key(&__tracepoint_page_ref_set.key.key, on);
-}
-#else
-static void set_page_ref_tracepoint(bool on)
-{
-}
-#endif
 
 /* `at` is zeroed, and always the same address. */
 void replay_prepare(const struct replay_case *c, void *at)

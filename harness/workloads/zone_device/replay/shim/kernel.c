@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The parts of the kernel that memmap_init_zone_device() alone uses. */
 #include "kernel.h"
+#include "struct_pages.h"
 
 #include <linux/memremap.h>
-#include <linux/page-isolation.h>
-#include <linux/page_ref.h>
 
 void memmap_init_zone_device(struct zone *zone, unsigned long start_pfn, unsigned long nr_pages,
 			     struct dev_pagemap *pgmap);
@@ -24,29 +23,6 @@ void replay_describe(struct replay_facts *facts)
 	describe_kernel(facts);
 	facts->traceable = IS_ENABLED(CONFIG_DEBUG_PAGE_REF);
 }
-
-void init_pageblock_migratetype(struct page *page, enum migratetype migratetype, bool isolate)
-{
-	replay_saw_pageblock(page_to_pfn(page), migratetype, isolate);
-}
-
-#ifdef CONFIG_DEBUG_PAGE_REF
-struct tracepoint __tracepoint_page_ref_set;
-
-void __page_ref_set(struct page *page, int v)
-{
-	replay_saw_page_ref(page_to_pfn(page), v);
-}
-
-static void set_page_ref_tracepoint(bool on)
-{
-	set_static_key(&__tracepoint_page_ref_set.key.key, on);
-}
-#else
-static void set_page_ref_tracepoint(bool on)
-{
-}
-#endif
 
 static int type_of(unsigned int type)
 {

@@ -4,18 +4,11 @@
  * ranges, and page_ref_set events.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "user.h"
 
-struct range {
-	unsigned long start, end;
-	int migratetype, isolate;
-};
-
 static unsigned long pageblock;
-static struct range *ranges;
-static size_t nr_ranges, room;
+static struct ranges pageblocks;
 static struct {
 	unsigned long events, pages, first, last, digest;
 } page_ref;
@@ -23,26 +16,13 @@ static struct {
 void seen_reset(const struct replay_facts *facts)
 {
 	pageblock = facts->pages_per_pageblock;
-	nr_ranges = 0;
+	pageblocks.nr = 0;
 	page_ref = (typeof(page_ref)){ 0 };
 }
 
 FROM_KERNEL void replay_saw_pageblock(unsigned long pfn, int migratetype, int isolate)
 {
-	struct range *last = nr_ranges ? &ranges[nr_ranges - 1] : NULL;
-
-	if (last && last->end == pfn && last->migratetype == migratetype &&
-	    last->isolate == isolate) {
-		last->end += pageblock;
-		return;
-	}
-	if (nr_ranges == room) {
-		room = room ? 2 * room : 64;
-		ranges = realloc(ranges, room * sizeof(*ranges));
-		if (!ranges)
-			fail("no memory for %zu pageblock ranges", room);
-	}
-	ranges[nr_ranges++] = (struct range){ pfn, pfn + pageblock, migratetype, isolate };
+	ranges_add(&pageblocks, (struct range){ pfn, pfn + pageblock, { migratetype, isolate } });
 }
 
 /* All events of a page are consecutive, so a new pfn is a new page. */
@@ -57,11 +37,9 @@ FROM_KERNEL void replay_saw_page_ref(unsigned long pfn, int count)
 
 void seen_print(void)
 {
-	printf("{\"pageblocks\": [");
-	for (size_t i = 0; i < nr_ranges; i++)
-		printf("%s[%lu, %lu, %d, %d]", i ? ", " : "", ranges[i].start, ranges[i].end,
-		       ranges[i].migratetype, ranges[i].isolate);
-	printf("], \"page_ref\": {\"events\": %lu, \"pages\": %lu, \"first\": %lu, \"last\": %lu, "
+	printf("{");
+	ranges_print("pageblocks", &pageblocks);
+	printf("\"page_ref\": {\"events\": %lu, \"pages\": %lu, \"first\": %lu, \"last\": %lu, "
 	       "\"digest\": \"%016lx\"}}",
 	       page_ref.events, page_ref.pages, page_ref.first, page_ref.last, page_ref.digest);
 }
