@@ -2,6 +2,7 @@
 """Sizes, durations and numbers of things as text, and back. Pure."""
 
 import re
+from collections.abc import Sequence
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _SCALE = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
@@ -48,6 +49,12 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def listed(texts: Sequence[str], most: int) -> str:
+    """Return the first texts with commas between, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def count(number: int, noun: str) -> str:

@@ -26,6 +26,7 @@ from harness.jobs.reproduce import (
     planned,
     raising,
     replayed,
+    require_no_builds,
 )
 from harness.project.kernel import Recipe
 from harness.project.project import Project
@@ -53,12 +54,7 @@ def reproduce_each_patch(
     if wanted.fine_clock:
         raise InputError("given with --each-patch", where="--fine-clock", expected="one of them")
     how, comparison = plan(project, cache, wanted)
-    if comparison.plan.build_names:
-        raise InputError(
-            f"given with plan {wanted.plan}, which names the builds",
-            where="--each-patch",
-            expected="a plan without builds",
-        )
+    require_no_builds(comparison.plan, "--each-patch")
     done = on_tree(engine, wanted, notify)
     applied = result(done["apply"], Applied)
     commits = {_name(k): applied.prefix(k) for k in range(len(applied.patches) + 1)}

@@ -271,12 +271,18 @@ def _require_builds_only(wanted: ReproduceRequest, chosen: Plan) -> None:
         "harness null": wanted.null,
     }
     for name, given in options.items():
-        if given and chosen.build_names:
-            raise InputError(
-                f"given with plan {wanted.plan}, which names the builds",
-                where=name,
-                expected="a plan without builds",
-            )
+        if given:
+            require_no_builds(chosen, name)
+
+
+def require_no_builds(chosen: Plan, option: str) -> None:
+    """Raise InputError, about an option that chooses builds, if the plan names its own."""
+    if chosen.build_names:
+        raise InputError(
+            f"given with plan {chosen.name}, which names the builds",
+            where=option,
+            expected="a plan without builds",
+        )
 
 
 def require_usable(project: Project, cache: Cache, slug: str, source: Source | None) -> None:

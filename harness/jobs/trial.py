@@ -183,11 +183,12 @@ def _booted(this: _OnTag, visit: Visit) -> Visit:
     project, cache, slug = this.project, this.cache, this.wanted.slug
     request = reproduce.ReproduceRequest(**this.series, claims=this.claims)
     record = reproduce.reproduce(Local(project, cache), project, cache, request, notify)
+    series = project.series(slug)
     found = conclude(
         record,
         claims_of(project, record),
         store.null_runs(project.results, slug),
-        tuple(rule for rule in this.wanted.rules if of_boots(rule, project.series(slug))),
+        tuple(rule for rule in this.wanted.rules if of_boots(rule, series)),
     )
     results = [f"{v.metric} {v.verdict}" for v in found.verdicts]
     results += [f"{rule.rule} fails: {rule.reason}" for rule in found.rules if not rule.ok]

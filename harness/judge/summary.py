@@ -30,10 +30,14 @@ class BindingMeans(msgspec.Struct, frozen=True):
 class MetricSummary(msgspec.Struct, frozen=True):
     """One metric: base's and tip's means, None for a build without samples that count."""
 
-    metric: str
+    of: Metric
     base: BindingMeans | None
     tip: BindingMeans | None
-    of: Metric = Metric("")
+
+    @property
+    def metric(self) -> str:
+        """The metric's name."""
+        return self.of.name
 
     @property
     def gain_percent(self) -> float | None:
@@ -48,7 +52,7 @@ def summarize(table: BootTable) -> tuple[MetricSummary, ...]:
     base, tip = table.record.builds[0].name, table.record.builds[-1].name
     of = table.record.setup.metric
     return tuple(
-        MetricSummary(name, _means(table, base, name), _means(table, tip, name), of(name))
+        MetricSummary(of(name), _means(table, base, name), _means(table, tip, name))
         for name in table.kinds
     )
 

@@ -18,6 +18,7 @@ from harness.judge.ratios.ratios import Effect, Gain, clock, metric
 from harness.judge.summary import MetricSummary, summarize
 from harness.judge.tabulate import BootTable
 from harness.project.claim import Claim, Figures, Setup
+from harness.record.metric import Metric
 from harness.record.record import (
     BootRun,
     Build,
@@ -70,7 +71,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def metric(self) -> str:
-        """The driver that the verdict is about."""
+        """The metric that the verdict is about."""
         return self.summary.metric
 
     @property
@@ -179,7 +180,7 @@ def _replayed(found: RunEvidence, record: ReplayRun, claims: Sequence[Claim]) ->
                 if (claimed := _claimed(record, claim)) is None:
                     continue
                 word, reason = _doubt(found, effect, claim, claimed)
-                summary = MetricSummary(name, None, None)
+                summary = MetricSummary(Metric(name), None, None)
                 about = (build.name, claim, effect)
                 yield Verdict(summary, claimed, word, reason, record.evidence, *about)
 

@@ -34,6 +34,11 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return amount / _SHOWN[self.unit][0]
 
 
+def gained(better: Better) -> str:
+    """Return what a gain is: a reduction, or an increase."""
+    return "reduction" if better == "lower" else "increase"
+
+
 def gain_percent(ratio: float, better: Better) -> float:
     """Return how much better an amount is than base's, given their ratio, in percent of base's.
 

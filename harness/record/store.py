@@ -8,7 +8,6 @@ import contextlib
 import datetime
 import hashlib
 import itertools
-import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -241,10 +240,14 @@ def _has_builds(record: RunRecord, names: list[str]) -> bool:
     )
 
 
-#: The key that schema 8 renamed, where it is no text within a string.
-_DRIVER = re.compile(rb'(?<!\\)"driver"(?=\s*:)')
-#: Keys that schema 5 renamed.
-_RENAMED = {"sides": "builds", "side": "build", "side_bytes": "build_bytes", "turn": "slice"}
+#: Keys that schemas 5 and 8 (the last one) renamed.
+_RENAMED = {
+    "sides": "builds",
+    "side": "build",
+    "side_bytes": "build_bytes",
+    "turn": "slice",
+    "driver": "metric",
+}
 #: Keys of one kind of run. Older records of the other kind have them as well, empty.
 _OF_BOOTS, _OF_REPLAYS = ("boots", "unbuilt"), ("passes", "rounds", "counts", "comparisons")
 
@@ -253,11 +256,15 @@ def _decode(raw: bytes, schema: int) -> RunRecord:
     if schema >= 8:
         new: RunRecord = msgspec.json.decode(raw, type=RunRecord)
         return new
-    raw = _DRIVER.sub(b'"metric"', raw)
-    if schema >= 5:
-        older: RunRecord = msgspec.json.decode(raw, type=RunRecord)
-        return msgspec.structs.replace(older, schema=SCHEMA)
     old = _renamed(msgspec.json.decode(raw)) | {"schema": SCHEMA}
+    if schema < 5:
+        _make_one_kind(old)
+    found: RunRecord = msgspec.convert(old, RunRecord)
+    return found
+
+
+def _make_one_kind(old: dict[str, Any]) -> None:
+    """Make JSON of schema 4 or older, of boots and replays alike, that of one kind of run."""
     is_replay = old.get("evidence") == "replay"
     for name in _OF_BOOTS if is_replay else _OF_REPLAYS:
         if not old.get(name):
@@ -267,12 +274,10 @@ def _decode(raw: bytes, schema: int) -> RunRecord:
         del old["evidence"]
         old["setup"] = ReplaySetup(setup.guest_sha256, setup.boots, setup.rebinds, setup.nr_pages)
     old["run"] = "replay" if is_replay else "boot"
-    found: RunRecord = msgspec.convert(old, RunRecord)
-    return found
 
 
 def _renamed(value: Any) -> Any:
-    """Return JSON of schema 4 or older with the keys of schema 5."""
+    """Return JSON of an older schema with the keys of this one."""
     if isinstance(value, dict):
         return {_RENAMED.get(key, key): _renamed(inner) for key, inner in value.items()}
     return [_renamed(inner) for inner in value] if isinstance(value, list) else value

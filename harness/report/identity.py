@@ -25,7 +25,8 @@ def unequal_pins(found: Identity) -> list[str]:
 
 def identical_pins(found: Identity, shown: int = 100) -> str:
     """Return what is identical in base and a build, as it must be for a comparison."""
-    return f"identical to base: {_list([pin.name for pin in found.pins if pin.equal], shown)}"
+    names = [pin.name for pin in found.pins if pin.equal]
+    return f"identical to base: {units.listed(names, shown) or 'none'}"
 
 
 def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
@@ -35,12 +36,12 @@ def sameness(found: Identity, pins_shown: int = 100) -> list[str]:
     if any(pin.equal for pin in found.pins):
         lines.append(identical_pins(found, pins_shown))
     if found.files is not None:
-        lines.append(f"files that differ: {_list(found.files)}")
+        lines.append(f"files that differ: {units.listed(found.files, SHOWN) or 'none'}")
     if found.config_diff:
-        lines.append(f"options that differ: {_list(found.config_diff)}")
+        lines.append(f"options that differ: {units.listed(found.config_diff, SHOWN) or 'none'}")
     if found.symbols is not None:
         sizes = [_symbol(symbol) for symbol in found.symbols]
-        lines.append(f"symbols that changed size: {_list(sizes)}")
+        lines.append(f"symbols that changed size: {units.listed(sizes, SHOWN) or 'none'}")
     return lines
 
 
@@ -73,11 +74,6 @@ def summary(conclusion: Conclusion) -> str:
 def _symbol(symbol: SymbolSize) -> str:
     sizes = ["none" if s is None else str(s) for s in (symbol.base_bytes, symbol.tip_bytes)]
     return f"{symbol.name} {sizes[0]} -> {sizes[1]} bytes"
-
-
-def _list(texts: Sequence[str], shown: int = SHOWN) -> str:
-    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
-    return ", ".join(texts[:shown]) + more if texts else "none"
 
 
 class ComparedMemmaps(NamedTuple):

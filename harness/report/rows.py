@@ -11,7 +11,7 @@ from harness.judge.ratios.prefixes import PrefixResult
 from harness.judge.ratios.replay_ratios import ReplayCost
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict, Word
-from harness.record.metric import Metric
+from harness.record.metric import Metric, gained
 from harness.record.record import Boot, BootRun, Evidence, ReplayRun, RunRecord
 from harness.report import identity, lines, phrases
 from harness.report.row import CLAIMED, Number, ReportRow, Status
@@ -255,8 +255,7 @@ def _bindings(record: RunRecord, verdict: Verdict) -> list[Number]:
         *_binding(verdict.build, summary.tip, summary.of),
     ]
     if summary.gain_percent is not None:
-        gained = "reduction" if summary.of.better == "lower" else "increase"
-        found.append(Number("", gained, summary.gain_percent, "percent"))
+        found.append(Number("", gained(summary.of.better), summary.gain_percent, "percent"))
     return found
 
 

@@ -7,7 +7,7 @@ Times of emulated guests mean nothing, so their hosts are not looked at.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from harness.host.units import format_bytes
+from harness.host import units
 from harness.judge.conditions.fit import nested
 from harness.judge.tabulate import BootTable
 from harness.record.record import Backing, Boot, HostSettings, Placement
@@ -62,9 +62,8 @@ def conditions(table: BootTable) -> Iterator[Condition]:
     if machine.accelerator != "kvm":
         return
     if machine.guest_cpu_lacks:
-        named, more = machine.guest_cpu_lacks[:MOST_NAMED], machine.guest_cpu_lacks[MOST_NAMED:]
-        text = f"lacks {', '.join(named)}" + (f" and {len(more)} more" if more else "")
-        text += " of the guest file's CPU model"
+        lacks = units.listed(machine.guest_cpu_lacks, MOST_NAMED)
+        text = f"lacks {lacks} of the guest file's CPU model"
         yield Condition("guest-cpu", machine.guest_cpu, text)
     if text := nested(machine):
         yield Condition("nested", "host", text)
@@ -86,7 +85,9 @@ def of_settings(found: Sequence[HostSettings]) -> Iterator[Condition]:
         yield Condition("idle", "host", f"the deepest idle state takes {idle_us} µs to leave")
     swapped = max((one.swap_bytes or 0 for one in found), default=0)
     if swapped:
-        yield Condition("swap", "host", f"{format_bytes(swapped)} were swapped out before a boot")
+        yield Condition(
+            "swap", "host", f"{units.format_bytes(swapped)} were swapped out before a boot"
+        )
     others = max((one.other_guests or 0 for one in found), default=0)
     if others:
         yield Condition("other-guests", "host", f"{others} other virtual machine(s) ran")

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from harness.judge.ratios.passes import paired
 from harness.judge.stats.ratio import Ratio, of_look, rank_test, ratio, unpaired, widened
 from harness.judge.tabulate import OPS, BootTable, CostUnit, Op, ReplayTable, RunTable, Units
-from harness.record.metric import Better, Metric, gain_percent
+from harness.record.metric import Better, Metric, gain_percent, gained
 from harness.record.record import BootRun, Build, RunRecord
 
 PAIRED = "trimmed mean of the logarithms of {n}pairs, one per round, with its t interval"
@@ -78,7 +78,7 @@ class Effect(msgspec.Struct, frozen=True):
     @property
     def gained(self) -> str:
         """What a gain is: a reduction, or an increase."""
-        return "reduction" if self.better == "lower" else "increase"
+        return gained(self.better)
 
     @property
     def gain(self) -> Gain | None:

@@ -11,7 +11,7 @@ from harness.judge.conditions.comparable import Identity
 from harness.judge.ratios.prefixes import bisectable
 from harness.judge.summary import BindingMeans
 from harness.judge.verdict import Verdict
-from harness.record.metric import Metric
+from harness.record.metric import Metric, gained
 from harness.record.record import ReplayRun
 from harness.report import phrases
 from harness.report.verdict_line import headline
@@ -106,9 +106,8 @@ def _booted(conclusion: Conclusion) -> dict[str, Any]:
     for verdict in conclusion.verdicts:
         summary = verdict.summary
         base, tip = _means(summary.of, summary.base), _means(summary.of, summary.tip)
-        gained = "reduction_percent" if summary.of.better == "lower" else "increase_percent"
         result = {
-            gained: _rounded(summary.gain_percent, 1),
+            f"{gained(summary.of.better)}_percent": _rounded(summary.gain_percent, 1),
             "claimed_percent": verdict.claimed_percent,
             "verdict": verdict.verdict,
             "reason": verdict.reason,

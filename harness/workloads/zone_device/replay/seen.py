@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from harness.host import units
+
 #: Ranges of pageblocks that are named; all are compared.
 SHOWN = 3
 
@@ -45,5 +47,4 @@ def seen_differs(base: Mapping[str, Any], build: Mapping[str, Any]) -> str:
 
 
 def _ranges(seen: Seen) -> str:
-    shown = ", ".join(str(r) for r in seen.pageblocks[:SHOWN])
-    return shown + (f" and {len(seen.pageblocks) - SHOWN} more" if seen.pageblocks[SHOWN:] else "")
+    return units.listed([str(r) for r in seen.pageblocks], SHOWN)
