@@ -15,7 +15,7 @@ from harness.record.metric import Metric, gain_percent
 class BindingMeans(msgspec.Struct, frozen=True):
     """One metric on one build: mean first binding and mean rebind in ms, over the boots that count.
 
-    The means of a metric that is no time are in the unit of reports (Metric.shown_unit).
+    If the metric is not a time, the means are in the unit of reports (Metric.shown_unit).
 
     `first_ms` is None where no boot shows its first binding. `rebinds` is the number of rebinds in
     the mean; `nr_pages` what the kernel said it initialized.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checks that a boot must pass for its samples to count, whatever it measures. Pure.
+"""Checks that boots of all workloads must pass for their samples to count. Pure.
 
 They compare the agent's report and the kernel log with the kernel and the workload. What is unknown
 fails.

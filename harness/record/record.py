@@ -44,7 +44,7 @@ Evidence = BootEvidence | Literal["replay"]
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One binding. `ns` is the time by the clock `source`, `resolution_ns` that clock's resolution.
-    Of a metric that is no time (BootSetup.metrics), they are the amount in its unit, and its step.
+    If the metric is not a time (BootSetup.metrics), they are the amount in its unit, and the step.
 
     `metric` names what the workload measured; `index` counts its samples within the boot: 0 is the
     first one.
@@ -433,8 +433,8 @@ class BootSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `boots` are planned per build, `rebinds` per metric and boot. With `until`, boots were added
     until the interval of each ratio was at most that share of it wide; `looks` is how often that
-    was asked, and intervals are corrected for it. `metrics` are those that are no times, or
-    of which more is better.
+    was asked, and intervals are corrected for it. `metrics` are those that are not times, or that
+    are better when higher.
     """
 
     plan: str

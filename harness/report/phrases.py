@@ -162,7 +162,7 @@ def outcome(record: RunRecord) -> str:
 
 
 def about(verdict: Verdict) -> str:
-    """Return what a verdict is about: the metric, after which patch or of which build, and where.
+    """Return what a verdict is about: the metric, the build or the last patch, and the set-up.
 
     The build is named if the plan names it.
     """

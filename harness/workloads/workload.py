@@ -102,7 +102,7 @@ class Workload(Protocol):
 
     @property
     def described(self) -> tuple[Metric, ...]:
-        """Return the metrics that are no times, or of which more is better."""
+        """Return the metrics that are not times, or that are better when higher."""
 
     @property
     def proxies(self) -> Mapping[str, str]:

@@ -37,13 +37,12 @@ class Gain(NamedTuple):
 class Effect(msgspec.Struct, frozen=True):
     """The cost of one build relative to base.
 
-    `kind` is a metric of boots, or the kind of a replay's passes, of which those after the first
-    count as rebinds. Costs are medians over the units, in ns per binding or instructions per struct
-    page. Costs of slices, which run on smaller namespaces, are scaled to the whole one. `ratio` is
-    the build's cost over base's; `low` and
-    `high` bound it with 95 % confidence, None where there are too few units. `p_value` is None
-    where no rank test could reach the threshold. `method` and `rank` say how each was computed, or
-    why not.
+    `kind` is a metric of boots, or the kind of a replay's passes; its passes after the first count
+    as rebinds. Costs are medians over the units, in ns per binding or instructions per struct page.
+    Costs of slices, which run on smaller namespaces, are scaled to the whole one. `ratio` is the
+    build's cost over base's; `low` and `high` bound it with 95 % confidence, None where there are
+    too few units. `p_value` is None where no rank test could reach the threshold. `method` and
+    `rank` say how each was computed, or why not.
     """
 
     kind: str

@@ -59,7 +59,7 @@ def boots(
 ) -> tuple[ReportedBoot, ...]:
     """Return the boots with figures of the workload in a log, in order.
 
-    `metrics` take turns, this one first, where the log itself does not say of which a figure is.
+    If the log does not say which metric a figure belongs to, `metrics` take turns, in this order.
     Raises InputError for a log without figures, or one whose metrics are not known.
     """
     logs = workload.other_logs

@@ -93,7 +93,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _means(metric: Metric, found: BindingMeans | None) -> Any:
-    """Return the means of a build; those of a metric that is no time with its unit."""
+    """Return the means of a build, with the unit if the metric is not a time."""
     if metric.unit == "ns" or found is None:
         return _rounded(found)
     mean = _rounded(found.rebind_mean_ms)

@@ -39,7 +39,7 @@ class BootMessage:
 
     @property
     def described(self) -> tuple[Metric, ...]:
-        """Return the metrics that are no times, or of which more is better."""
+        """Return the metrics that are not times, or that are better when higher."""
         return tuple(
             Metric(name, "count" if one.unit == "count" else "ns", one.better)
             for name, one in self._messages.items()
