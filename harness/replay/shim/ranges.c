@@ -4,15 +4,8 @@
 
 #include "user.h"
 
-void ranges_add(struct ranges *to, struct range r)
+void ranges_append(struct ranges *to, struct range r)
 {
-	struct range *last = to->nr ? &to->at[to->nr - 1] : NULL;
-
-	if (last && last->end == r.start && last->with[0] == r.with[0] &&
-	    last->with[1] == r.with[1]) {
-		last->end = r.end;
-		return;
-	}
 	if (to->nr == to->room) {
 		to->room = to->room ? 2 * to->room : 64;
 		to->at = realloc(to->at, to->room * sizeof(*to->at));

@@ -60,7 +60,18 @@ struct ranges {
 	size_t nr, room;
 };
 
-void ranges_add(struct ranges *to, struct range r);
+void ranges_append(struct ranges *to, struct range r);
+/* Inline: counts of instructions include it. */
+static inline void ranges_add(struct ranges *to, struct range r)
+{
+	struct range *last = to->nr ? &to->at[to->nr - 1] : NULL;
+
+	if (last && last->end == r.start && last->with[0] == r.with[0] &&
+	    last->with[1] == r.with[1])
+		last->end = r.end;
+	else
+		ranges_append(to, r);
+}
 void ranges_print(const char *name, const struct ranges *of);	/* a member of a JSON object */
 
 /* In the function's own folder. */
